@@ -1,0 +1,54 @@
+# Only make, a Rust toolchain (rustup) and Python 3.11 or newer are presumed. All else is installed
+# inside the checkout, at pinned versions, below .local.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+SAM_TOOLS := .local/sam
+EMULATORS := .local/emulators
+SAM := PATH="$(CURDIR)/$(SAM_TOOLS)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(SAM_TOOLS)/bin/sam
+HOST := $(shell rustc --print host-tuple)
+
+# cargo-lambda always names the target, which puts its artifacts in a folder of their own. The demo is
+# built there too, so that the AWS crates are compiled once for both.
+DEMO := cargo build --workspace --bins --target $(HOST)
+
+.PHONY: help setup build test check demo clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: $(SAM_TOOLS)/installed $(EMULATORS)/installed ## Install the pinned tools below .local
+
+$(SAM_TOOLS)/installed: tests/local_aws/requirements-sam.txt
+$(EMULATORS)/installed: tests/local_aws/requirements-emulators.txt
+
+# Two virtual environments, since SAM and the emulators pin different versions of the same packages.
+$(SAM_TOOLS)/installed $(EMULATORS)/installed:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	@echo "Installing $< into $(@D)"
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --progress-bar on -r $<
+	@touch $@
+
+build: $(SAM_TOOLS)/installed ## Build the functions for deployment (optimised, for arm64)
+	$(SAM) build
+
+test: setup ## Run every test, also those on local AWS
+	cargo test --workspace
+
+check: $(SAM_TOOLS)/installed ## Check format, lints and templates
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template-file template.yaml
+	$(if $(wildcard infra/*.yaml),$(SAM_TOOLS)/bin/cfn-lint infra/*.yaml)
+
+demo: setup ## Watch three attacks being stopped (make demo DRY_RUN=true: being planned for)
+	$(DEMO)
+	@DRY_RUN=$(DRY_RUN) target/$(HOST)/debug/demo
+
+clean: ## Remove what was built and installed
+	rm -rf target .aws-sam .local

@@ -1,0 +1,318 @@
+//! Which functions a finding concerns, and whether its kind is one to contain.
+//!
+//! Decided by the parts of the type's name, so that a new or renamed type falls into the careful
+//! answer of its kind. The rules in `template.yaml` say the same thing as [`routes`]; a test holds
+//! the two against each other.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::finding::Finding;
+
+/// One of the four functions, and what it may touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// Buckets.
+    S3,
+    /// Credentials: users, access keys, role sessions.
+    Iam,
+    /// Instances.
+    Ec2,
+    /// Every other kind: recorded and notified.
+    Triage,
+}
+
+impl Category {
+    /// The word that reports and settings use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+            Self::Iam => "iam",
+            Self::Ec2 => "ec2",
+            Self::Triage => "triage",
+        }
+    }
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is to be done about findings of a kind, before settings and severity have their say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Observe and plan; the plan may still turn out to hold nothing to do.
+    Contain,
+    /// A person looks at it, for this reason.
+    Notify(&'static str),
+}
+
+/// The functions that receive a finding. Never empty; more than one where a finding concerns two
+/// kinds of resource.
+///
+/// Routed on the type: `resourceType` is `AccessKey` for all `Policy:S3/*` and `Stealth:S3/*`
+/// findings, <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-s3.html>.
+pub fn routes(finding: &Finding) -> Vec<Category> {
+    let kind = &finding.finding_type;
+    let resource_type = finding.resource_type();
+    let mut routes = Vec::new();
+    if kind.purpose() != "AttackSequence" {
+        match kind.resource() {
+            "S3" => {
+                routes.push(Category::S3);
+                if finding.names_own_principal() {
+                    routes.push(Category::Iam);
+                }
+            }
+            "IAMUser" => {
+                routes.push(Category::Iam);
+                // The credentials of an instance, used elsewhere: the instance is the source.
+                if kind.name().starts_with("InstanceCredentialExfiltration.") {
+                    routes.push(Category::Ec2);
+                }
+            }
+            "EC2" => routes.push(Category::Ec2),
+            "Runtime" if resource_type == "Instance" => routes.push(Category::Ec2),
+            _ => {}
+        }
+    }
+    if routes.is_empty() {
+        routes.push(Category::Triage);
+    }
+    routes
+}
+
+/// Whether the part of `finding` that concerns `category` is one to contain.
+pub fn disposition(category: Category, finding: &Finding) -> Disposition {
+    match category {
+        Category::S3 => bucket(finding),
+        Category::Iam => credentials(finding),
+        Category::Ec2 => instance(finding),
+        Category::Triage => {
+            Disposition::Notify("findings of this kind are recorded and notified, not contained")
+        }
+    }
+}
+
+fn bucket(finding: &Finding) -> Disposition {
+    let kind = &finding.finding_type;
+    match (kind.purpose(), kind.name()) {
+        (
+            "Policy",
+            "BucketAnonymousAccessGranted"
+            | "BucketPublicAccessGranted"
+            | "BucketBlockPublicAccessDisabled",
+        ) => Disposition::Contain,
+        ("Policy", "AccountBlockPublicAccessDisabled") => Disposition::Notify(
+            "Block Public Access was turned off for the whole account, which no bucket's setting undoes",
+        ),
+        ("Policy" | "Stealth", _) => Disposition::Notify(
+            "a configuration was changed; no bucket is known to be exposed by it",
+        ),
+        (_, name) if name.starts_with("MaliciousFile") => Disposition::Notify(
+            "a malicious file was found; blocking public access would not make it harmless",
+        ),
+        _ => Disposition::Contain,
+    }
+}
+
+fn credentials(finding: &Finding) -> Disposition {
+    let kind = &finding.finding_type;
+    match (kind.purpose(), kind.resource()) {
+        ("Policy" | "Stealth", "S3") => Disposition::Notify(
+            "the principal is named for review, not contained: such a change is usually an \
+             administrator's mistake",
+        ),
+        _ => Disposition::Contain,
+    }
+}
+
+fn instance(finding: &Finding) -> Disposition {
+    let exfiltration = finding.finding_type.resource() == "IAMUser";
+    if exfiltration {
+        return Disposition::Contain;
+    }
+    match finding.resource_type() {
+        "Instance" => {}
+        "" if finding.has_instance() => {}
+        _ => {
+            return Disposition::Notify(
+                "the finding names no instance that could be isolated (a snapshot, an image, a \
+                 recovery point, or an API call about EC2 by a principal)",
+            );
+        }
+    }
+    if finding.instance_is_victim() {
+        return Disposition::Notify(
+            "the instance is the target of the activity, not its source: isolating it would punish \
+             the victim",
+        );
+    }
+    Disposition::Contain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::finding;
+    use serde_json::json;
+
+    fn routed(kind: &str, resource_type: &str, user_type: Option<&str>) -> Vec<Category> {
+        let mut resource = json!({ "resourceType": resource_type });
+        if let Some(user_type) = user_type {
+            resource["accessKeyDetails"] = json!({ "userType": user_type });
+        }
+        routes(&finding(json!({ "type": kind, "resource": resource })))
+    }
+
+    #[test]
+    fn a_finding_goes_to_the_functions_of_the_resources_it_concerns() {
+        use Category::{Ec2, Iam, S3, Triage};
+        for (kind, resource_type, user_type, expected) in [
+            (
+                "Policy:S3/BucketBlockPublicAccessDisabled",
+                "AccessKey",
+                Some("AssumedRole"),
+                vec![S3, Iam],
+            ),
+            (
+                "Exfiltration:S3/AnomalousBehavior",
+                "S3Bucket",
+                Some("IAMUser"),
+                vec![S3, Iam],
+            ),
+            (
+                "UnauthorizedAccess:S3/TorIPCaller",
+                "S3Bucket",
+                Some("AWSAccount"),
+                vec![S3],
+            ),
+            ("Object:S3/MaliciousFile", "S3Object", None, vec![S3]),
+            (
+                "Recon:IAMUser/TorIPCaller",
+                "AccessKey",
+                Some("IAMUser"),
+                vec![Iam],
+            ),
+            (
+                "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
+                "AccessKey",
+                Some("AssumedRole"),
+                vec![Iam, Ec2],
+            ),
+            (
+                "UnauthorizedAccess:IAMUser/ResourceCredentialExfiltration.OutsideAWS",
+                "AccessKey",
+                Some("AssumedRole"),
+                vec![Iam],
+            ),
+            (
+                "Backdoor:EC2/C&CActivity.B!DNS",
+                "Instance",
+                None,
+                vec![Ec2],
+            ),
+            (
+                "Backdoor:Runtime/C&CActivity.B",
+                "Instance",
+                None,
+                vec![Ec2],
+            ),
+            (
+                "Backdoor:Runtime/C&CActivity.B",
+                "EKSCluster",
+                None,
+                vec![Triage],
+            ),
+            (
+                "AttackSequence:S3/CompromisedData",
+                "AttackSequence",
+                None,
+                vec![Triage],
+            ),
+            (
+                "AttackSequence:EC2/CompromisedInstanceGroup",
+                "AttackSequence",
+                None,
+                vec![Triage],
+            ),
+            (
+                "Persistence:IAM/AccountManipulation",
+                "AccessKey",
+                Some("IAMUser"),
+                vec![Triage],
+            ),
+            (
+                "Discovery:RDS/TorIPCaller",
+                "RDSDBInstance",
+                None,
+                vec![Triage],
+            ),
+            ("Brand:New/Kind", "Whatever", None, vec![Triage]),
+        ] {
+            assert_eq!(
+                routed(kind, resource_type, user_type),
+                expected,
+                "{kind} {resource_type}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_victim_of_a_brute_force_or_a_port_probe_is_not_isolated() {
+        let with = |kind: &str, service: serde_json::Value| {
+            let finding = finding(json!({
+                "type": kind,
+                "resource": { "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234" } },
+                "service": service,
+            }));
+            matches!(disposition(Category::Ec2, &finding), Disposition::Contain)
+        };
+        assert!(!with(
+            "UnauthorizedAccess:EC2/SSHBruteForce",
+            json!({ "resourceRole": "TARGET" })
+        ));
+        assert!(!with("UnauthorizedAccess:EC2/RDPBruteForce", json!({})));
+        assert!(with(
+            "UnauthorizedAccess:EC2/SSHBruteForce",
+            json!({ "resourceRole": "ACTOR" })
+        ));
+        assert!(!with(
+            "Recon:EC2/PortProbeUnprotectedPort",
+            json!({ "resourceRole": "TARGET" })
+        ));
+        assert!(!with(
+            "UnauthorizedAccess:EC2/TorIPCaller",
+            json!({ "resourceRole": "TARGET", "action": {
+                "actionType": "NETWORK_CONNECTION",
+                "networkConnectionAction": { "connectionDirection": "INBOUND" } } }),
+        ));
+        // GuardDuty sets TARGET on DNS findings although the instance asked.
+        assert!(with(
+            "Backdoor:EC2/C&CActivity.B!DNS",
+            json!({ "resourceRole": "TARGET", "action": { "actionType": "DNS_REQUEST" } }),
+        ));
+        // Runtime Monitoring findings have no role at all.
+        assert!(with("Execution:Runtime/ReverseShell", json!({})));
+    }
+
+    #[test]
+    fn an_ec2_finding_without_an_instance_is_not_one_to_isolate() {
+        for (kind, resource_type) in [
+            ("Execution:EC2/MaliciousFile!Snapshot", "EBSSnapshot"),
+            ("Execution:EC2/MaliciousFile!AMI", "EC2Image"),
+            ("Exfiltration:EC2/TransferDataToCloudAccount", "AccessKey"),
+        ] {
+            let finding =
+                finding(json!({ "type": kind, "resource": { "resourceType": resource_type } }));
+            assert!(
+                matches!(disposition(Category::Ec2, &finding), Disposition::Notify(_)),
+                "{kind}"
+            );
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The one error type, and the one place that says whether an error is worth a retry.
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong between a finding and a report. Every variant names the member, the
+/// resource or the permission it is about, and what a person can do.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The event is not a finding, or a member that is needed is missing or of the wrong type.
+    #[error("not a usable GuardDuty finding: `{member}`: {problem}")]
+    Malformed {
+        /// Path of the member, from the root of the event: `detail.severity`.
+        member: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// AWS answered a call with an error, or did not answer it.
+    #[error("{}", .0)]
+    Call(#[from] CallError),
+    /// A precondition of a containment does not hold, so it was not attempted.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A failed call to AWS.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{operation} on {target}: {code}: {message}{}", .kind.hint(.operation))]
+pub struct CallError {
+    /// The IAM name of the operation: `iam:PutUserPolicy`.
+    pub operation: &'static str,
+    /// The resource that the call was about.
+    pub target: String,
+    /// The service's error code, or what happened to the connection.
+    pub code: String,
+    /// The service's own message. Never the raw response: it would carry headers and bodies
+    /// into records and notices.
+    pub message: String,
+    /// What the failure means for the caller.
+    pub kind: CallFailure,
+}
+
+/// The kinds of failure that call for different reactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallFailure {
+    /// A retry may succeed: throttling, a 5xx, a time-out, a dropped connection, a conflict.
+    Transient,
+    /// The role lacks the permission, or a guard such as the expected bucket owner refused.
+    Denied,
+    /// The resource does not exist (any more).
+    Gone,
+    /// Anything else; a retry would fail the same way.
+    Permanent,
+}
+
+impl CallFailure {
+    fn hint(self, operation: &str) -> String {
+        match self {
+            Self::Denied => format!(
+                " (check that the function's role allows {operation} on it, and that no service \
+                 control policy or ownership condition forbids it)"
+            ),
+            Self::Transient => " (will be retried)".to_owned(),
+            Self::Gone | Self::Permanent => String::new(),
+        }
+    }
+}
+
+/// Error codes that a later attempt may not meet. The SDK has retried throttling by the time we
+/// see it; the conflicts below it does not retry at all.
+const TRANSIENT_CODES: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "TooManyRequestsException",
+    "SlowDown",
+    "BandwidthLimitExceeded",
+    "PriorRequestNotComplete",
+    "ServiceUnavailable",
+    "Unavailable",
+    "InternalError",
+    "InternalFailure",
+    "InternalServiceError",
+    "ServiceFailure",
+    "RequestTimeout",
+    "OperationAborted",
+    "ConcurrentModification",
+    "EntityTemporarilyUnmodifiable",
+    "ScalingActivityInProgress",
+    "ResourceContention",
+    "IncorrectState",
+];
+
+const DENIED_CODES: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "UnauthorizedOperation",
+    "Forbidden",
+];
+
+impl CallError {
+    /// Reduces an SDK error to its code and message, and classifies it.
+    pub fn new<E: ProvideErrorMetadata>(
+        operation: &'static str,
+        target: impl Into<String>,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Self {
+        let (code, message, kind) = match error {
+            SdkError::TimeoutError(_) => (
+                "Timeout".to_owned(),
+                "the call timed out".to_owned(),
+                CallFailure::Transient,
+            ),
+            SdkError::DispatchFailure(failure) if failure.is_user() => (
+                "RequestNotSent".to_owned(),
+                "the request could not be sent: check the region and the credentials".to_owned(),
+                CallFailure::Permanent,
+            ),
+            SdkError::DispatchFailure(_) => (
+                "ConnectionFailed".to_owned(),
+                "the connection failed".to_owned(),
+                CallFailure::Transient,
+            ),
+            SdkError::ResponseError(_) => (
+                "UnreadableResponse".to_owned(),
+                "the answer could not be read".to_owned(),
+                CallFailure::Transient,
+            ),
+            SdkError::ServiceError(service) => {
+                let status = service.raw().status().as_u16();
+                let code = service
+                    .err()
+                    .code()
+                    .map_or_else(|| format!("HTTP {status}"), ToOwned::to_owned);
+                let message = service
+                    .err()
+                    .message()
+                    .unwrap_or("the service gave no message")
+                    .to_owned();
+                let kind = classify(&code, status);
+                (code, message, kind)
+            }
+            _ => (
+                "RequestNotBuilt".to_owned(),
+                "the request could not be built".to_owned(),
+                CallFailure::Permanent,
+            ),
+        };
+        Self {
+            operation,
+            target: target.into(),
+            code,
+            message,
+            kind,
+        }
+    }
+}
+
+fn classify(code: &str, status: u16) -> CallFailure {
+    if TRANSIENT_CODES.contains(&code) || status >= 500 || status == 429 {
+        CallFailure::Transient
+    } else if DENIED_CODES.contains(&code) || status == 403 {
+        CallFailure::Denied
+    } else if code.starts_with("NoSuch") || code.ends_with(".NotFound") || status == 404 {
+        CallFailure::Gone
+    } else {
+        CallFailure::Permanent
+    }
+}
+
+impl Error {
+    /// A [`Error::Malformed`] for `member`.
+    pub fn malformed(member: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Malformed {
+            member: member.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// True if a retry may succeed. Only such an error makes an invocation fail, so that Lambda
+    /// retries it and then hands it to the on-failure queue.
+    pub fn is_transient(&self) -> bool {
+        self.failure() == Some(CallFailure::Transient)
+    }
+
+    /// True if the resource that a call named does not exist (any more).
+    pub fn is_gone(&self) -> bool {
+        self.failure() == Some(CallFailure::Gone)
+    }
+
+    /// True if the service answered with exactly this error code.
+    pub fn has_code(&self, code: &str) -> bool {
+        matches!(self, Self::Call(call) if call.code == code)
+    }
+
+    fn failure(&self) -> Option<CallFailure> {
+        match self {
+            Self::Call(call) => Some(call.kind),
+            Self::Malformed { .. } | Self::Refused(_) => None,
+        }
+    }
+}
+
+/// Names the operation and the resource of a failed SDK call.
+///
+/// `format!("{e}")` of an [`SdkError`] prints only "service error", so no SDK error may travel
+/// further than the call that met it.
+pub trait CallContext<T> {
+    /// Turns an SDK error into an [`Error::Call`] that names `operation` and `target`.
+    fn during(self, operation: &'static str, target: &str) -> Result<T>;
+}
+
+impl<T, E: ProvideErrorMetadata> CallContext<T>
+    for std::result::Result<T, SdkError<E, HttpResponse>>
+{
+    fn during(self, operation: &'static str, target: &str) -> Result<T> {
+        self.map_err(|error| CallError::new(operation, target, &error).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_statuses_are_classified_by_what_a_retry_would_do() {
+        for (code, status, kind) in [
+            ("Throttling", 400, CallFailure::Transient),
+            ("RequestLimitExceeded", 503, CallFailure::Transient),
+            ("OperationAborted", 409, CallFailure::Transient),
+            ("HTTP 502", 502, CallFailure::Transient),
+            ("AccessDenied", 403, CallFailure::Denied),
+            ("UnauthorizedOperation", 403, CallFailure::Denied),
+            ("NoSuchEntity", 404, CallFailure::Gone),
+            ("NoSuchBucket", 404, CallFailure::Gone),
+            ("InvalidInstanceID.NotFound", 400, CallFailure::Gone),
+            ("UnmodifiableEntity", 400, CallFailure::Permanent),
+            ("LimitExceeded", 409, CallFailure::Permanent),
+        ] {
+            assert_eq!(classify(code, status), kind, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_permission_that_is_missing() {
+        let error = Error::from(CallError {
+            operation: "iam:UpdateAccessKey",
+            target: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            code: "AccessDenied".to_owned(),
+            message: "not authorized".to_owned(),
+            kind: CallFailure::Denied,
+        });
+        let text = error.to_string();
+        assert!(
+            text.contains("iam:UpdateAccessKey on AKIAIOSFODNN7EXAMPLE: AccessDenied"),
+            "{text}"
+        );
+        assert!(text.contains("role allows iam:UpdateAccessKey"), "{text}");
+    }
+}

@@ -1,0 +1,271 @@
+//! Runs a plan: phases in order, independent steps at once, every outcome kept, and the outcome
+//! taken from what is read back afterwards.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::error::{CallError, CallFailure, Error, Result};
+use crate::finding::Finding;
+use crate::plan::{Action, Plan, Step, StepKey};
+use crate::playbook::Playbook;
+use crate::report::StepReport;
+
+/// Pauses before the world is read back again because it does not show a change that was accepted:
+/// IAM and EC2 answer reads from copies that lag behind.
+const READ_BACK_PAUSES: [Duration; 3] = [
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+
+/// How often steps that only reading back brought to light (an interface that was attached
+/// meanwhile) are executed too, before a person must look.
+const ROUNDS: usize = 3;
+
+/// What was read after acting. Only this module makes one, from a second observation.
+#[derive(Debug)]
+pub struct ReadBack {
+    in_effect: HashMap<StepKey, bool>,
+}
+
+impl ReadBack {
+    async fn take<P: Playbook>(
+        playbook: &P,
+        finding: &Finding,
+        now: Timestamp,
+        until: Instant,
+    ) -> Result<(Self, Plan<P::Action>)> {
+        let state = within(until, "reading back", playbook.observe(finding)).await?;
+        let plan = P::plan(finding, &state, now);
+        let in_effect = plan
+            .steps
+            .iter()
+            .map(|step| (step.key(), matches!(step, Step::Already(..))))
+            .collect();
+        Ok((Self { in_effect }, plan))
+    }
+
+    /// `Some(true)`: in effect; `Some(false)`: not; `None`: the resource is no longer there.
+    fn shows(&self, key: &StepKey) -> Option<bool> {
+        self.in_effect.get(key).copied()
+    }
+}
+
+/// What executing a plan came to.
+#[derive(Debug)]
+pub struct Execution {
+    /// Every step of the plan, and any that came up while it was executed.
+    pub steps: Vec<StepReport>,
+    /// The first failure that a retry may not meet.
+    pub transient: Option<Error>,
+    /// What stays dangerous and what is to be done next, as the contained world shows it.
+    pub residual_risks: Vec<String>,
+    /// See [`Execution::residual_risks`].
+    pub next_steps: Vec<String>,
+}
+
+/// Executes `plan` and reads back. Never rolls anything back: half contained beats re-opened.
+pub async fn execute<P: Playbook>(
+    playbook: &P,
+    finding: &Finding,
+    plan: Plan<P::Action>,
+    now: Timestamp,
+    until: Instant,
+) -> Execution {
+    let mut steps = Vec::new();
+    let mut transient = None;
+    let mut attempted: HashMap<StepKey, Result<()>> = HashMap::new();
+    let (mut residual_risks, mut next_steps) = (plan.residual_risks, plan.next_steps);
+    let mut pending: Vec<P::Action> = Vec::new();
+    for step in plan.steps {
+        match step {
+            Step::Do(action) => pending.push(action),
+            other => {
+                if let Step::Unknown { error, .. } = &other
+                    && error.is_transient()
+                {
+                    transient.get_or_insert(error.clone());
+                }
+                steps.push(StepReport::unexecuted(&other));
+            }
+        }
+    }
+
+    for round in 0..ROUNDS {
+        if pending.is_empty() {
+            break;
+        }
+        attempted.extend(apply_all(playbook, &pending, until).await);
+        let read_back = settled(playbook, finding, now, until, &pending, &attempted).await;
+        let mut found_later = Vec::new();
+        let read_back = match read_back {
+            Ok((read_back, after)) => {
+                residual_risks = after.residual_risks;
+                next_steps = after.next_steps;
+                found_later = after
+                    .steps
+                    .into_iter()
+                    .filter_map(|step| match step {
+                        Step::Do(action) => Some(action),
+                        _ => None,
+                    })
+                    .filter(|action| !attempted.contains_key(&key(action)))
+                    .collect();
+                Ok(read_back)
+            }
+            Err(error) => {
+                if error.is_transient() {
+                    transient.get_or_insert(error.clone());
+                }
+                Err(error)
+            }
+        };
+        for action in &pending {
+            let result = &attempted[&key(action)];
+            if let Err(error) = result
+                && error.is_transient()
+                && !read_back
+                    .as_ref()
+                    .is_ok_and(|back| back.shows(&key(action)) == Some(true))
+            {
+                transient.get_or_insert(error.clone());
+            }
+            steps.push(conclude(action, result, read_back.as_ref()));
+        }
+        if round + 1 == ROUNDS {
+            steps.extend(found_later.iter().map(|action| {
+                StepReport::failed(
+                    action,
+                    "came up again and again while containing".to_owned(),
+                )
+            }));
+        }
+        pending = found_later;
+    }
+    Execution {
+        steps,
+        transient,
+        residual_risks,
+        next_steps,
+    }
+}
+
+fn key(action: &impl Action) -> StepKey {
+    StepKey {
+        action: action.name(),
+        target: action.target(),
+    }
+}
+
+async fn apply_all<P: Playbook>(
+    playbook: &P,
+    actions: &[P::Action],
+    until: Instant,
+) -> Vec<(StepKey, Result<()>)> {
+    let mut waves: Vec<_> = actions
+        .iter()
+        .map(|action| (action.phase(), action.order()))
+        .collect();
+    waves.sort_unstable();
+    waves.dedup();
+    let mut results = Vec::with_capacity(actions.len());
+    for wave in waves {
+        let now = actions
+            .iter()
+            .filter(|action| (action.phase(), action.order()) == wave);
+        let applied = now.map(async |action| {
+            let result = within(until, action.name(), playbook.apply(action)).await;
+            if let Err(error) = &result {
+                tracing::warn!(action = action.name(), target = action.target(), %error, "step failed");
+            }
+            (key(action), result)
+        });
+        results.extend(join_all(applied).await);
+    }
+    results
+}
+
+/// Reads back until every accepted step shows, or the pauses are used up.
+async fn settled<P: Playbook>(
+    playbook: &P,
+    finding: &Finding,
+    now: Timestamp,
+    until: Instant,
+    pending: &[P::Action],
+    attempted: &HashMap<StepKey, Result<()>>,
+) -> Result<(ReadBack, Plan<P::Action>)> {
+    let mut latest = ReadBack::take(playbook, finding, now, until).await;
+    for pause in READ_BACK_PAUSES {
+        let again = match &latest {
+            Ok((read_back, _)) => pending.iter().any(|action| {
+                attempted[&key(action)].is_ok() && read_back.shows(&key(action)) == Some(false)
+            }),
+            Err(error) => error.is_transient(),
+        };
+        if !again || Instant::now() + pause >= until {
+            break;
+        }
+        sleep(pause).await;
+        latest = ReadBack::take(playbook, finding, now, until).await;
+    }
+    latest
+}
+
+fn conclude(
+    action: &impl Action,
+    result: &Result<()>,
+    read_back: std::result::Result<&ReadBack, &Error>,
+) -> StepReport {
+    let shown = read_back.map(|back| (back, back.shows(&key(action))));
+    match (result, shown) {
+        (Ok(()), Ok((back, Some(true)))) => {
+            StepReport::applied(action, back, "applied and read back".to_owned())
+        }
+        (Err(error), Ok((back, Some(true)))) => StepReport::applied(
+            action,
+            back,
+            format!("reading back shows it in effect, although the call failed: {error}"),
+        ),
+        (Ok(()), Ok((_, Some(false)))) => StepReport::failed(
+            action,
+            "the call was accepted, but reading back does not show it in effect".to_owned(),
+        ),
+        (Err(error), Ok((_, None))) if error.is_gone() => {
+            StepReport::vanished(action, format!("the resource is no longer there: {error}"))
+        }
+        (Ok(()), Ok((_, None))) => {
+            StepReport::vanished(action, "the resource is no longer there".to_owned())
+        }
+        (Ok(()), Err(error)) => StepReport::failed(
+            action,
+            format!("the call was accepted, but the result could not be read back: {error}"),
+        ),
+        (Err(error), _) => StepReport::failed(action, error.to_string()),
+    }
+}
+
+/// Bounds a call by the time that is left, so that record and notice still have theirs.
+pub(crate) async fn within<T>(
+    until: Instant,
+    what: &'static str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    match timeout_at(until, work).await {
+        Ok(result) => result,
+        Err(_) => Err(CallError {
+            operation: what,
+            target: "the finding's target".to_owned(),
+            code: "DeadlineExceeded".to_owned(),
+            message: "the function's time is nearly used up".to_owned(),
+            kind: CallFailure::Transient,
+        }
+        .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+//! Containment of what Amazon GuardDuty finds.
+//!
+//! [`respond`] is the flow: an event becomes a [`finding`], a [`policy`] decides about it, a
+//! [`playbook`] observes the target and makes a [`plan`], [`execute`] carries it out and reads
+//! back what came of it, and the [`report`] of that is logged and sent by [`notify`].
+//! A dry run stops before [`execute`].
+
+pub mod aws;
+pub mod catalogue;
+pub mod config;
+pub mod error;
+pub mod execute;
+pub mod finding;
+pub mod guidance;
+pub mod notify;
+pub mod plan;
+pub mod playbook;
+pub mod policy;
+pub mod report;
+pub mod respond;
+pub mod runtime;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use config::Config;
+pub use error::{Error, Result};
+pub use respond::Responder;

@@ -1,0 +1,131 @@
+//! A plan is data: what would be done, to what, from which value to which.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// When a step runs. Phases run in this order; a failure in any of them stops none of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Cheap steps that keep evidence from being destroyed.
+    Protect,
+    /// The containment itself.
+    Contain,
+    /// Evidence that takes time.
+    Preserve,
+    /// Marks for people.
+    Annotate,
+}
+
+/// One change to one resource of the customer.
+///
+/// An action knows the value it found and the value it wants, so that it can be printed, checked
+/// and undone, and so that planning it again in a contained world yields nothing to do. Applying
+/// it twice has the effect of applying it once.
+pub trait Action: fmt::Debug + Send + Sync {
+    /// Each action's name and the IAM permissions that applying it needs. A test holds the union
+    /// against the function's role.
+    const PERMISSIONS: &'static [(&'static str, &'static [&'static str])];
+
+    /// The action's name, as in reports: `s3:BlockBucketPublicAccess`.
+    fn name(&self) -> &'static str;
+    /// The ARN or id of the resource that it changes.
+    fn target(&self) -> String;
+    /// The phase it belongs to.
+    fn phase(&self) -> Phase;
+    /// Within a phase, what has a lower number is finished before the next is begun; what has the
+    /// same number runs at once.
+    fn order(&self) -> u8 {
+        0
+    }
+    /// The value that was found.
+    fn from(&self) -> Value;
+    /// The value that is wanted.
+    fn to(&self) -> Value;
+}
+
+/// A step of a plan.
+#[derive(Debug)]
+pub enum Step<A> {
+    /// To be done.
+    Do(A),
+    /// Found as it should be.
+    Already(A, String),
+    /// Cannot or should not be done, for a reason that a person must know.
+    Skipped {
+        /// The action that is not taken.
+        action: &'static str,
+        /// The resource that it would have changed.
+        target: String,
+        /// Why, and what a person should do instead.
+        reason: String,
+    },
+    /// Could not be planned, since the resource could not be read.
+    Unknown {
+        /// The action that would have been planned.
+        action: &'static str,
+        /// The resource.
+        target: String,
+        /// What went wrong.
+        error: Error,
+    },
+}
+
+impl<A: Action> Step<A> {
+    /// What identifies a step across two plans for the same finding.
+    pub fn key(&self) -> StepKey {
+        match self {
+            Self::Do(action) | Self::Already(action, _) => StepKey {
+                action: action.name(),
+                target: action.target(),
+            },
+            Self::Skipped { action, target, .. } | Self::Unknown { action, target, .. } => {
+                StepKey {
+                    action,
+                    target: target.clone(),
+                }
+            }
+        }
+    }
+}
+
+/// An action's name and its target.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StepKey {
+    /// The action's name.
+    pub action: &'static str,
+    /// The resource.
+    pub target: String,
+}
+
+/// What a playbook would do about a finding in the world that it observed.
+#[derive(Debug)]
+pub struct Plan<A> {
+    /// The steps, in the order in which a person would tell them.
+    pub steps: Vec<Step<A>>,
+    /// What stays dangerous when all steps have been done.
+    pub residual_risks: Vec<String>,
+    /// What a person should do next.
+    pub next_steps: Vec<String>,
+}
+
+impl<A> Default for Plan<A> {
+    fn default() -> Self {
+        Self {
+            steps: Vec::new(),
+            residual_risks: Vec::new(),
+            next_steps: Vec::new(),
+        }
+    }
+}
+
+impl<A> Plan<A> {
+    /// True if nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        !self.steps.iter().any(|step| matches!(step, Step::Do(_)))
+    }
+}

@@ -1,0 +1,263 @@
+//! The security group that isolates: one per VPC, found by its name, and never trusted without a
+//! look at its rules.
+
+use std::time::Duration;
+
+use aws_sdk_ec2::Client;
+use aws_sdk_ec2::types::{
+    Filter, IpPermission, ResourceType, SecurityGroupRule, Tag, TagSpecification,
+};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::error::{CallContext, Error, Result};
+
+/// The group's name. Names are unique in a VPC, so that two responders that act at once end up
+/// with one group.
+pub const NAME: &str = "gdr-isolation";
+
+/// A group that was just made may not be known yet to the part of EC2 that is asked next,
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>.
+const NOT_YET_KNOWN: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+
+/// The isolation group of a VPC, as it was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IsolationGroup {
+    /// Its id.
+    pub id: String,
+    /// Its VPC.
+    pub vpc: String,
+    /// Its rules for traffic in, in words.
+    pub ingress: Vec<String>,
+    /// Its rules for traffic out, in words.
+    pub egress: Vec<String>,
+}
+
+impl IsolationGroup {
+    /// True if it lets nothing in or out.
+    pub fn is_empty(&self) -> bool {
+        self.ingress.is_empty() && self.egress.is_empty()
+    }
+
+    /// As a step shows it.
+    pub fn to_json(&self) -> Value {
+        json!({ "GroupId": self.id, "Ingress": self.ingress, "Egress": self.egress })
+    }
+}
+
+/// The isolation groups of `vpc`, or of all VPCs.
+pub(super) async fn find(client: &Client, vpc: Option<&str>) -> Result<Vec<IsolationGroup>> {
+    let named = Filter::builder().name("group-name").values(NAME).build();
+    let in_vpc = vpc.map(|vpc| Filter::builder().name("vpc-id").values(vpc).build());
+    let filters = [Some(named), in_vpc].into_iter().flatten().collect();
+    let mut pages = client
+        .describe_security_groups()
+        .set_filters(Some(filters))
+        .into_paginator()
+        .send();
+    let mut groups = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.during("ec2:DescribeSecurityGroups", vpc.unwrap_or(NAME))?;
+        for group in page.security_groups.unwrap_or_default() {
+            groups.push(IsolationGroup {
+                id: group.group_id.unwrap_or_default(),
+                vpc: group.vpc_id.unwrap_or_default(),
+                ingress: rules(&group.ip_permissions.unwrap_or_default()),
+                egress: rules(&group.ip_permissions_egress.unwrap_or_default()),
+            });
+        }
+    }
+    Ok(groups)
+}
+
+/// Makes sure that `vpc` has an isolation group, and takes every rule away from it.
+///
+/// A new group lets everything out, over IPv6 too if the VPC has it; and a group of this name may
+/// have been made or opened by someone else. What is left of the rules is what counts, so
+/// [`attach`] looks again.
+pub(super) async fn prepare(
+    client: &Client,
+    vpc: &str,
+    found: Option<&IsolationGroup>,
+) -> Result<()> {
+    let id = match found {
+        Some(group) => group.id.clone(),
+        None => create(client, vpc).await?,
+    };
+    let rules = when_known(|| rules_of(client, &id)).await?;
+    let ids = |egress: bool| {
+        let rules = rules
+            .iter()
+            .filter(|rule| rule.is_egress.unwrap_or_default() == egress);
+        let ids: Vec<_> = rules
+            .filter_map(|rule| rule.security_group_rule_id.clone())
+            .collect();
+        (!ids.is_empty()).then_some(ids)
+    };
+    let egress = async {
+        let Some(rules) = ids(true) else {
+            return Ok(());
+        };
+        let revoked = client.revoke_security_group_egress().group_id(&id);
+        revoked
+            .set_security_group_rule_ids(Some(rules))
+            .send()
+            .await
+            .during("ec2:RevokeSecurityGroupEgress", &id)
+            .map(drop)
+    };
+    let ingress = async {
+        let Some(rules) = ids(false) else {
+            return Ok(());
+        };
+        let revoked = client.revoke_security_group_ingress().group_id(&id);
+        revoked
+            .set_security_group_rule_ids(Some(rules))
+            .send()
+            .await
+            .during("ec2:RevokeSecurityGroupIngress", &id)
+            .map(drop)
+    };
+    // Another responder may have revoked a rule in between; the rules that are left decide.
+    let (egress, ingress) = futures::join!(egress, ingress);
+    for revoked in [egress, ingress] {
+        match revoked {
+            Err(error) if error.has_code("InvalidSecurityGroupRuleId.NotFound") => {}
+            Err(error) if error.has_code("InvalidPermission.NotFound") => {}
+            other => other?,
+        }
+    }
+    Ok(())
+}
+
+/// Puts an interface into the isolation group of its VPC and into no other, after a look at the
+/// group's rules.
+pub(super) async fn attach(client: &Client, vpc: &str, interface: &str) -> Result<()> {
+    let groups = find(client, Some(vpc)).await?;
+    let [group] = groups.as_slice() else {
+        return Err(Error::Refused(format!(
+            "{vpc} has {} security groups named {NAME} where one is needed: {interface} was left as it is",
+            groups.len(),
+        )));
+    };
+    if !group.is_empty() {
+        return Err(Error::Refused(format!(
+            "{} ({NAME}) lets traffic through: in {}, out {}. {interface} was left as it is, since it \
+             would not be isolated: take the rules away",
+            group.id,
+            list(&group.ingress),
+            list(&group.egress),
+        )));
+    }
+    let change = || async {
+        client
+            .modify_network_interface_attribute()
+            .network_interface_id(interface)
+            .groups(&group.id)
+            .send()
+            .await
+            .during("ec2:ModifyNetworkInterfaceAttribute", interface)
+            .map(drop)
+    };
+    when_known(change).await
+}
+
+async fn create(client: &Client, vpc: &str) -> Result<String> {
+    let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+    let tags = TagSpecification::builder()
+        .resource_type(ResourceType::SecurityGroup)
+        .tags(tag("gdr:role", "isolation"))
+        .tags(tag("Name", NAME))
+        .build();
+    let created = client
+        .create_security_group()
+        .group_name(NAME)
+        .description("GuardDuty responder: isolates compromised instances. Must have no rules.")
+        .vpc_id(vpc)
+        .tag_specifications(tags)
+        .send()
+        .await
+        .during("ec2:CreateSecurityGroup", vpc);
+    match created {
+        Ok(created) => created.group_id.ok_or_else(|| {
+            Error::Refused(format!("EC2 made a group in {vpc} and did not say which"))
+        }),
+        // Another responder was faster; the answer does not say what the group's id is.
+        Err(error) if error.has_code("InvalidGroup.Duplicate") => {
+            let group = find(client, Some(vpc)).await?.into_iter().next();
+            group.map(|group| group.id).ok_or(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn rules_of(client: &Client, group: &str) -> Result<Vec<SecurityGroupRule>> {
+    let of_group = Filter::builder().name("group-id").values(group).build();
+    let mut pages = client
+        .describe_security_group_rules()
+        .filters(of_group)
+        .into_paginator()
+        .send();
+    let mut rules = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.during("ec2:DescribeSecurityGroupRules", group)?;
+        rules.extend(page.security_group_rules.unwrap_or_default());
+    }
+    Ok(rules)
+}
+
+async fn when_known<T, W: Future<Output = Result<T>>>(work: impl Fn() -> W) -> Result<T> {
+    for pause in NOT_YET_KNOWN {
+        match work().await {
+            Err(error) if error.has_code("InvalidGroup.NotFound") => sleep(pause).await,
+            result => return result,
+        }
+    }
+    work().await
+}
+
+fn rules(permissions: &[IpPermission]) -> Vec<String> {
+    permissions.iter().map(describe).collect()
+}
+
+fn describe(permission: &IpPermission) -> String {
+    let protocol = match permission.ip_protocol() {
+        Some("-1") | None => "all traffic",
+        Some(protocol) => protocol,
+    };
+    let ports = match (permission.from_port(), permission.to_port()) {
+        (Some(from), Some(to)) if from >= 0 => format!(" {from}-{to}"),
+        _ => String::new(),
+    };
+    let v4 = permission
+        .ip_ranges()
+        .iter()
+        .filter_map(|range| range.cidr_ip());
+    let v6 = permission
+        .ipv6_ranges()
+        .iter()
+        .filter_map(|range| range.cidr_ipv6());
+    let lists = permission
+        .prefix_list_ids()
+        .iter()
+        .filter_map(|list| list.prefix_list_id());
+    let groups = permission
+        .user_id_group_pairs()
+        .iter()
+        .filter_map(|pair| pair.group_id());
+    let peers: Vec<_> = v4.chain(v6).chain(lists).chain(groups).collect();
+    format!("{protocol}{ports} {}", peers.join(" "))
+}
+
+fn list(rules: &[String]) -> String {
+    if rules.is_empty() {
+        "nothing".to_owned()
+    } else {
+        rules.join("; ")
+    }
+}

@@ -1,0 +1,247 @@
+//! What the responder may do about a finding: a pure decision.
+
+use crate::catalogue::{self, Category, Disposition};
+use crate::error::Result;
+use crate::finding::{Finding, Principal};
+
+/// The policy flag of a category.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// Contain what the catalogue says is one to contain.
+    Contain,
+    /// Notify only.
+    Notify,
+    /// Log only.
+    Off,
+}
+
+/// The settings that a decision depends on.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Plan everything, change nothing.
+    pub dry_run: bool,
+    /// The flag of this function's category.
+    pub mode: ResponseMode,
+    /// Findings below it are notified only. `None`: it could not be read, so all are.
+    pub minimum_severity: Option<f64>,
+    /// The account that the stack runs in, where the environment says.
+    pub own_account: Option<String>,
+    /// Names of the responder's own roles. They are never contained.
+    pub responder_roles: Vec<String>,
+    /// Names or ARNs of users and roles that are never contained: the deployment role, the
+    /// break-glass accounts.
+    pub never_contain: Vec<String>,
+}
+
+/// What is to be done about a finding, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing but a line in the log.
+    Ignore(String),
+    /// A person is told.
+    Notify(String),
+    /// Observe, plan and contain.
+    Contain(String),
+}
+
+impl Policy {
+    /// The `MINIMUM_SEVERITY` where none is set.
+    pub const DEFAULT_MINIMUM_SEVERITY: f64 = 4.0;
+
+    /// True if nothing may be changed on behalf of this finding.
+    pub fn is_dry_run(&self, finding: &Finding) -> bool {
+        self.dry_run || finding.is_sample()
+    }
+
+    fn protects(&self, principal: &Principal) -> Option<String> {
+        let name = principal.entity_name()?;
+        let names = |entry: &String| entry.rsplit('/').next() == Some(name);
+        if matches!(principal, Principal::RoleSession { .. })
+            && self.responder_roles.iter().any(names)
+        {
+            return Some(format!(
+                "{principal} is the responder's own role, which is never contained: if it did not \
+                 act for a finding, someone else has its credentials"
+            ));
+        }
+        self.never_contain
+            .iter()
+            .any(names)
+            .then(|| format!("{principal} is on the list of principals that are never contained"))
+    }
+}
+
+/// Decides about the part of `finding` that concerns `category`.
+///
+/// # Errors
+/// [`crate::Error::Malformed`] if the finding is one to contain and lacks what names the target.
+pub fn decide(category: Category, finding: &Finding, policy: &Policy) -> Result<Decision> {
+    let kind = &finding.finding_type;
+    let routes = catalogue::routes(finding);
+    if !routes.contains(&category) {
+        let names: Vec<_> = routes.iter().map(|route| route.as_str()).collect();
+        return Ok(Decision::Ignore(format!(
+            "{kind} is for the {} function, not for {category}",
+            names.join(" and "),
+        )));
+    }
+    if policy.mode == ResponseMode::Off {
+        return Ok(Decision::Ignore(format!(
+            "the {category} response is off (RESPONSE_MODE)"
+        )));
+    }
+    if finding.is_archived() {
+        return Ok(Decision::Ignore(
+            "the finding is archived in GuardDuty".to_owned(),
+        ));
+    }
+    if let Disposition::Notify(why) = catalogue::disposition(category, finding) {
+        return Ok(Decision::Notify(why.to_owned()));
+    }
+    if policy.mode == ResponseMode::Notify {
+        return Ok(Decision::Notify(format!(
+            "the {category} response is set to notify only (RESPONSE_MODE)"
+        )));
+    }
+    match policy.minimum_severity {
+        None => {
+            return Ok(Decision::Notify(
+                "MINIMUM_SEVERITY cannot be read, so nothing is contained".to_owned(),
+            ));
+        }
+        Some(minimum) if finding.severity.value() < minimum => {
+            return Ok(Decision::Notify(format!(
+                "severity {} is below {minimum}, from which on findings are contained \
+                 (MINIMUM_SEVERITY)",
+                finding.severity.value(),
+            )));
+        }
+        Some(_) => {}
+    }
+    if let Some(own) = &policy.own_account
+        && *own != finding.account_id
+    {
+        return Ok(Decision::Notify(format!(
+            "the resource is in account {}, and this stack contains only in its own, {own}",
+            finding.account_id,
+        )));
+    }
+    let what = match category {
+        Category::S3 => {
+            let buckets = finding.buckets()?;
+            if buckets.is_empty() {
+                return Ok(Decision::Notify("the finding names no bucket".to_owned()));
+            }
+            format!("{kind} on {}", buckets.join(", "))
+        }
+        Category::Iam => {
+            let principal = finding.principal()?;
+            if let Some(why) = policy.protects(&principal) {
+                return Ok(Decision::Notify(why));
+            }
+            format!("{kind} by {principal}")
+        }
+        Category::Ec2 => format!("{kind} by instance {}", finding.instance_id()?),
+        Category::Triage => kind.to_string(),
+    };
+    Ok(Decision::Contain(what))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{finding, user_finding};
+    use serde_json::json;
+
+    fn policy() -> Policy {
+        Policy {
+            dry_run: false,
+            mode: ResponseMode::Contain,
+            minimum_severity: Some(4.0),
+            own_account: Some("111122223333".to_owned()),
+            responder_roles: vec!["gdr-IamResponderRole-ABC".to_owned()],
+            never_contain: vec!["arn:aws:iam::111122223333:user/ops/break-glass".to_owned()],
+        }
+    }
+
+    fn reason(decision: Decision) -> String {
+        match decision {
+            Decision::Ignore(why) | Decision::Notify(why) | Decision::Contain(why) => why,
+        }
+    }
+
+    #[test]
+    fn a_severe_finding_of_a_kind_to_contain_is_contained() {
+        let decision = decide(Category::Iam, &user_finding("mallory"), &policy());
+        assert!(matches!(decision, Ok(Decision::Contain(_))), "{decision:?}");
+    }
+
+    #[test]
+    fn a_finding_of_another_function_is_ignored() {
+        let decision = decide(Category::Ec2, &user_finding("mallory"), &policy()).unwrap();
+        assert!(matches!(decision, Decision::Ignore(_)), "{decision:?}");
+        assert!(reason(decision).contains("for the iam function"));
+    }
+
+    #[test]
+    fn below_the_minimum_severity_it_is_notified() {
+        for (minimum, contained) in [(Some(8.0), true), (Some(8.1), false), (None, false)] {
+            let policy = Policy {
+                minimum_severity: minimum,
+                ..policy()
+            };
+            let decision = decide(Category::Iam, &user_finding("mallory"), &policy).unwrap();
+            assert_eq!(
+                matches!(decision, Decision::Contain(_)),
+                contained,
+                "{decision:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_mode_notifies_or_ignores() {
+        let with = |mode| {
+            let policy = Policy { mode, ..policy() };
+            decide(Category::Iam, &user_finding("mallory"), &policy).unwrap()
+        };
+        assert!(matches!(with(ResponseMode::Notify), Decision::Notify(_)));
+        assert!(matches!(with(ResponseMode::Off), Decision::Ignore(_)));
+    }
+
+    #[test]
+    fn protected_principals_are_refused() {
+        let decision = decide(Category::Iam, &user_finding("break-glass"), &policy()).unwrap();
+        assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
+        let own = finding(json!({
+            "type": "PrivilegeEscalation:IAMUser/AnomalousBehavior",
+            "resource": { "resourceType": "AccessKey", "accessKeyDetails": {
+                "userType": "AssumedRole", "userName": "gdr-IamResponderRole-ABC",
+                "principalId": "AROAEXAMPLE:gdr-iam" } },
+        }));
+        let decision = decide(Category::Iam, &own, &policy()).unwrap();
+        assert!(reason(decision).contains("responder's own role"));
+    }
+
+    #[test]
+    fn a_resource_of_another_account_is_notified() {
+        let policy = Policy {
+            own_account: Some("999988887777".to_owned()),
+            ..policy()
+        };
+        let decision = decide(Category::Iam, &user_finding("mallory"), &policy).unwrap();
+        assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
+    }
+
+    #[test]
+    fn a_finding_to_contain_that_names_no_target_is_malformed() {
+        let finding = finding(json!({
+            "type": "Backdoor:EC2/Spambot", "resource": { "resourceType": "Instance" },
+        }));
+        let error = decide(Category::Ec2, &finding, &policy()).unwrap_err();
+        assert!(
+            error.to_string().contains("instanceDetails.instanceId"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,411 @@
+//! What the responder answers: steps with their outcomes, and a status that follows from them.
+//!
+//! The status is computed here and nowhere else, and an outcome of `applied` or `already` takes a
+//! [`ReadBack`] or an observation, so that a report better than what was read cannot be built.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::catalogue::Category;
+use crate::error::Error;
+use crate::execute::ReadBack;
+use crate::finding::Finding;
+use crate::plan::{Action, Phase, Step};
+
+/// The worst of what happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Not a matter for this function, or the response is off.
+    Ignored,
+    /// A person is told; nothing was to be contained, or nothing could be.
+    Notified,
+    /// Planned in full, changed nothing.
+    DryRun,
+    /// Everything that was to be done was done, and reading back shows it.
+    Contained,
+    /// Found contained; nothing was to be done.
+    AlreadyContained,
+    /// Some of it was done.
+    Partial,
+    /// None of it was done.
+    Failed,
+}
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Would be done, if this were not a dry run.
+    Planned,
+    /// Done, and read back.
+    Applied,
+    /// Found as it should be.
+    Already,
+    /// Not done, for a reason.
+    Skipped,
+    /// Forbidden by policy.
+    Withheld,
+    /// Tried or to be tried, and not in effect.
+    Failed,
+}
+
+/// A step with its outcome.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    phase: Phase,
+    action: &'static str,
+    target: String,
+    outcome: Outcome,
+    detail: String,
+    from: Value,
+    to: Value,
+}
+
+impl StepReport {
+    fn new(action: &impl Action, outcome: Outcome, detail: String) -> Self {
+        Self {
+            phase: action.phase(),
+            action: action.name(),
+            target: action.target(),
+            outcome,
+            detail,
+            from: action.from(),
+            to: action.to(),
+        }
+    }
+
+    /// What the report says of a step that is not executed: in a dry run every step, else those
+    /// that hold nothing to do.
+    pub(crate) fn unexecuted<A: Action>(step: &Step<A>) -> Self {
+        let empty = || Value::Object(serde_json::Map::new());
+        let (action, target, outcome, detail) = match step {
+            Step::Do(action) => {
+                return Self::new(action, Outcome::Planned, "not changed: dry run".to_owned());
+            }
+            Step::Already(action, detail) => {
+                return Self::new(action, Outcome::Already, detail.clone());
+            }
+            Step::Skipped {
+                action,
+                target,
+                reason,
+            } => (*action, target, Outcome::Skipped, reason.clone()),
+            Step::Unknown {
+                action,
+                target,
+                error,
+            } => (*action, target, Outcome::Failed, error.to_string()),
+        };
+        Self {
+            phase: Phase::Contain,
+            action,
+            target: target.clone(),
+            outcome,
+            detail,
+            from: empty(),
+            to: empty(),
+        }
+    }
+
+    /// A step that was applied and that reading back shows to be in effect.
+    pub(crate) fn applied(action: &impl Action, read_back: &ReadBack, detail: String) -> Self {
+        let ReadBack { .. } = read_back;
+        Self::new(action, Outcome::Applied, detail)
+    }
+
+    /// A step whose resource went away while it was being contained.
+    pub(crate) fn vanished(action: &impl Action, detail: String) -> Self {
+        Self::new(action, Outcome::Skipped, detail)
+    }
+
+    /// A step that is not in effect, or not known to be.
+    pub(crate) fn failed(action: &impl Action, detail: String) -> Self {
+        Self::new(action, Outcome::Failed, detail)
+    }
+
+    /// What became of it.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+    /// The action's name.
+    pub fn action(&self) -> &str {
+        self.action
+    }
+    /// The resource.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+    /// What there is to say of the outcome.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+/// The function's answer, and its line in the log.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    finding_id: String,
+    finding_type: String,
+    category: Category,
+    account_id: String,
+    region: String,
+    severity: f64,
+    title: String,
+    status: Status,
+    reason: String,
+    dry_run: bool,
+    steps: Vec<StepReport>,
+    /// What stays dangerous.
+    pub(crate) residual_risks: Vec<String>,
+    /// What a person should do next.
+    pub(crate) next_steps: Vec<String>,
+}
+
+impl Report {
+    fn new(
+        category: Category,
+        finding: &Finding,
+        status: Status,
+        reason: String,
+        dry_run: bool,
+    ) -> Self {
+        Self {
+            finding_id: finding.id.clone(),
+            finding_type: finding.finding_type.to_string(),
+            category,
+            account_id: finding.account_id.clone(),
+            region: finding.region.clone(),
+            severity: finding.severity.value(),
+            title: finding.title(),
+            status,
+            reason,
+            dry_run,
+            steps: Vec::new(),
+            residual_risks: Vec::new(),
+            next_steps: Vec::new(),
+        }
+    }
+
+    /// The finding is not acted upon.
+    pub(crate) fn ignored(
+        category: Category,
+        finding: &Finding,
+        reason: String,
+        dry_run: bool,
+    ) -> Self {
+        Self::new(category, finding, Status::Ignored, reason, dry_run)
+    }
+
+    /// The finding is for a person.
+    pub(crate) fn notified(
+        category: Category,
+        finding: &Finding,
+        reason: String,
+        dry_run: bool,
+    ) -> Self {
+        Self::new(category, finding, Status::Notified, reason, dry_run)
+    }
+
+    /// The world could not be read, so nothing was planned.
+    pub(crate) fn unobserved(
+        category: Category,
+        finding: &Finding,
+        error: &Error,
+        dry_run: bool,
+    ) -> Self {
+        let reason = format!("nothing was contained, since the target could not be read: {error}");
+        Self::new(category, finding, Status::Failed, reason, dry_run)
+    }
+
+    /// The plan was executed, or, in a dry run, would have been.
+    pub(crate) fn concluded(
+        category: Category,
+        finding: &Finding,
+        decision: String,
+        dry_run: bool,
+        steps: Vec<StepReport>,
+    ) -> Self {
+        let status = worst(&steps);
+        let reason = match status {
+            Status::Contained | Status::AlreadyContained | Status::DryRun => decision,
+            _ => {
+                let open = steps.iter().find(|step| {
+                    matches!(
+                        step.outcome,
+                        Outcome::Failed | Outcome::Withheld | Outcome::Skipped
+                    )
+                });
+                match open {
+                    Some(step) => format!("{decision}; {}: {}", step.action, step.detail),
+                    None => format!("{decision}; nothing was found that could be contained"),
+                }
+            }
+        };
+        Self {
+            steps,
+            ..Self::new(category, finding, status, reason, dry_run)
+        }
+    }
+
+    /// The event is not a finding that can be read. What can be told of it is told, escaped.
+    pub(crate) fn malformed(
+        category: Category,
+        event: &Value,
+        error: &Error,
+        dry_run: bool,
+    ) -> Self {
+        let detail = event.get("detail").unwrap_or(event);
+        let text = |member: &str| {
+            crate::finding::printable(
+                detail
+                    .get(member)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default(),
+            )
+        };
+        Self {
+            finding_id: text("id"),
+            finding_type: text("type"),
+            category,
+            account_id: text("accountId"),
+            region: text("region"),
+            severity: detail
+                .get("severity")
+                .and_then(Value::as_f64)
+                .unwrap_or_default(),
+            title: text("title"),
+            status: Status::Failed,
+            reason: error.to_string(),
+            dry_run,
+            steps: Vec::new(),
+            residual_risks: vec!["nothing was contained".to_owned()],
+            next_steps: vec![
+                "look at the event in GuardDuty; if it is a real finding, report the member named \
+                 above to the maintainers of guardduty-responder"
+                    .to_owned(),
+            ],
+        }
+    }
+
+    /// The worst of what happened.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+    /// Why, in one sentence.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+    /// The steps with their outcomes.
+    pub fn steps(&self) -> &[StepReport] {
+        &self.steps
+    }
+    /// What stays dangerous.
+    pub fn residual_risks(&self) -> &[String] {
+        &self.residual_risks
+    }
+    /// What a person should do next.
+    pub fn next_steps(&self) -> &[String] {
+        &self.next_steps
+    }
+    /// The finding's id.
+    pub fn finding_id(&self) -> &str {
+        &self.finding_id
+    }
+    /// The finding's type.
+    pub fn finding_type(&self) -> &str {
+        &self.finding_type
+    }
+    /// The finding's title.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+    /// The account of the resource.
+    pub fn account_id(&self) -> &str {
+        &self.account_id
+    }
+    /// The Region of the resource.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+    /// GuardDuty's severity.
+    pub fn severity(&self) -> f64 {
+        self.severity
+    }
+    /// The function that answers.
+    pub fn category(&self) -> Category {
+        self.category
+    }
+    /// True if nothing may be changed.
+    pub fn dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// The report as one line of JSON.
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(self)
+            .unwrap_or_else(|error| format!("{{\"unreportable\":\"{error}\"}}"))
+    }
+}
+
+/// A containment is `contained` only if every step of it is in effect; one step that was skipped,
+/// withheld or failed beside one in effect makes it `partial`.
+fn worst(steps: &[StepReport]) -> Status {
+    let count = |outcome: Outcome| steps.iter().filter(|step| step.outcome == outcome).count();
+    let failed = count(Outcome::Failed);
+    let open = failed + count(Outcome::Skipped) + count(Outcome::Withheld);
+    let applied = count(Outcome::Applied);
+    let in_effect = applied + count(Outcome::Already);
+    match (in_effect, open, failed) {
+        (0, _, 1..) => Status::Failed,
+        (_, _, 1..) => Status::Partial,
+        _ if count(Outcome::Planned) > 0 => Status::DryRun,
+        (0, _, 0) => Status::Notified,
+        (_, 1.., 0) => Status::Partial,
+        _ if applied > 0 => Status::Contained,
+        _ => Status::AlreadyContained,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status_of(outcomes: &[Outcome]) -> Status {
+        let steps: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| StepReport {
+                phase: Phase::Contain,
+                action: "s3:BlockBucketPublicAccess",
+                target: String::new(),
+                outcome: *outcome,
+                detail: String::new(),
+                from: Value::Null,
+                to: Value::Null,
+            })
+            .collect();
+        worst(&steps)
+    }
+
+    #[test]
+    fn the_status_is_the_worst_of_what_happened() {
+        use Outcome::{Already, Applied, Failed, Planned, Skipped, Withheld};
+        for (outcomes, status) in [
+            (&[Applied, Applied][..], Status::Contained),
+            (&[Applied, Already], Status::Contained),
+            (&[Already, Already], Status::AlreadyContained),
+            (&[Applied, Failed], Status::Partial),
+            (&[Already, Failed], Status::Partial),
+            (&[Applied, Skipped], Status::Partial),
+            (&[Already, Withheld], Status::Partial),
+            (&[Failed, Failed], Status::Failed),
+            (&[Failed, Skipped], Status::Failed),
+            (&[Skipped], Status::Notified),
+            (&[], Status::Notified),
+            (&[Planned, Already, Skipped], Status::DryRun),
+            (&[Planned, Failed], Status::Failed),
+        ] {
+            assert_eq!(status_of(outcomes), status, "{outcomes:?}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Local AWS, the deployed stack on it, and the attacks that the stack has to stop.
+//!
+//! The tests and the demo share this: [`LocalAws`] starts the emulators, [`Stack`] deploys with the
+//! real `sam deploy` and delivers findings as EventBridge would, each [`scenario`] brings victims, an
+//! attacker and bystanders, and [`trail`] tells which calls a function sent.
+
+pub mod console;
+pub mod finding;
+pub mod http;
+pub mod local_aws;
+pub mod scenario;
+pub mod stack;
+pub mod trail;
+
+pub use local_aws::LocalAws;
+pub use scenario::{Observation, Scenario};
+pub use stack::Stack;
+
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub type Result<T = ()> = std::result::Result<T, Error>;
+
+/// The checkout's root: the tools and the template are found from here, wherever cargo runs us.
+#[must_use]
+pub fn checkout() -> &'static std::path::Path {
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().unwrap_or(tests)
+}
+
+/// A lower-case name that no other test uses.
+#[must_use]
+pub fn unique(prefix: &str) -> String {
+    format!("{prefix}-{}", &random_hex()[..10])
+}
+
+/// 32 hexadecimal digits, the shape of GuardDuty's finding ids.
+#[must_use]
+pub fn random_hex() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    // Each RandomState is seeded differently, which is all the randomness that a name needs.
+    let half = || RandomState::new().hash_one(std::time::Instant::now());
+    format!("{:016x}{:016x}", half(), half())
+}

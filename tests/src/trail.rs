@@ -1,0 +1,116 @@
+//! Which calls a function sent, from CloudTrail and, for EC2, from moto's recorder.
+
+use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::{LocalAws, Result, http};
+
+/// A call as `service:Action`.
+pub type Call = String;
+
+/// The calls that `function` sent, reads and writes; of many, the newest.
+pub async fn calls(aws: &LocalAws, function: &str) -> Result<Vec<Call>> {
+    sent(aws, function, false).await
+}
+
+/// The calls that `function` sent and that changed something of the customer's.
+pub async fn mutating_calls(aws: &LocalAws, function: &str) -> Result<Vec<Call>> {
+    let mut calls = sent(aws, function, true).await?;
+    calls.retain(|call| {
+        let action = call.split_once(':').map_or("", |(_, action)| action);
+        let read = ["Get", "List", "Describe", "Head", "Simulate", "Lookup"]
+            .iter()
+            .any(|prefix| action.starts_with(prefix));
+        // The notice to the responder's own topic changes nothing of the customer's.
+        !read && call != "sns:Publish"
+    });
+    Ok(calls)
+}
+
+async fn sent(aws: &LocalAws, function: &str, writes_only: bool) -> Result<Vec<Call>> {
+    let lambda = aws_sdk_lambda::Client::new(&aws.root());
+    let configuration = lambda
+        .get_function_configuration()
+        .function_name(function)
+        .send()
+        .await?;
+    let key = session_key(
+        configuration.function_arn().unwrap_or_default(),
+        configuration.role().unwrap_or_default(),
+    );
+    let mut calls = trail(aws, &key, writes_only).await?;
+    calls.extend(ec2_calls(aws, &key).await?);
+    Ok(calls)
+}
+
+/// The access key that ministack gives to a function: it has no API that tells, but derives the key
+/// from these two names.
+fn session_key(function_arn: &str, role_arn: &str) -> String {
+    let digest = Sha256::digest(format!("{function_arn}:{role_arn}"));
+    let hex: String = digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    format!("ASIA{hex}")
+}
+
+async fn trail(aws: &LocalAws, key: &str, writes_only: bool) -> Result<Vec<Call>> {
+    let attribute = |name, value: &str| {
+        LookupAttribute::builder()
+            .attribute_key(name)
+            .attribute_value(value)
+            .build()
+    };
+    // One answer holds 50 events and ministack has no next page, so reads must not crowd out writes.
+    let only = writes_only
+        .then(|| attribute(LookupAttributeKey::ReadOnly, "false"))
+        .transpose()?;
+    let mut attributes = vec![attribute(LookupAttributeKey::AccessKeyId, key)?];
+    attributes.extend(only);
+    let found = aws_sdk_cloudtrail::Client::new(&aws.root())
+        .lookup_events()
+        .set_lookup_attributes(Some(attributes))
+        .send()
+        .await?;
+    found.events().iter().map(call).collect()
+}
+
+fn call(event: &Event) -> Result<Call> {
+    let source = event.event_source().unwrap_or_default();
+    let service = source.split('.').next().unwrap_or_default();
+    let record: Value = serde_json::from_str(event.cloud_trail_event().unwrap_or("{}"))?;
+    // ministack names no event of IAM, SNS and STS, whose requests name the action in their body.
+    let action = record["requestParameters"]["Action"].as_str().or(event.event_name());
+    Ok(format!("{service}:{}", action.unwrap_or_default()))
+}
+
+async fn ec2_calls(aws: &LocalAws, key: &str) -> Result<Vec<Call>> {
+    let recording = http::get(&format!(
+        "{}/moto-api/recorder/download-recording",
+        aws.ec2_endpoint
+    ))
+    .await?;
+    let credential = format!("Credential={key}/");
+    let mut calls = Vec::new();
+    for line in String::from_utf8(recording.body)?.lines() {
+        let request: Value = serde_json::from_str(line)?;
+        let signed_by = request["headers"]["Authorization"]
+            .as_str()
+            .unwrap_or_default();
+        if !signed_by.contains(&credential) {
+            continue;
+        }
+        let body = aws_smithy_types::base64::decode(request["body"].as_str().unwrap_or_default())?;
+        let body = String::from_utf8(body)?;
+        let action = body
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("Action="));
+        calls.push(format!(
+            "ec2:{}",
+            action.ok_or("an EC2 request without an action")?
+        ));
+    }
+    Ok(calls)
+}

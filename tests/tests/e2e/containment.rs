@@ -1,0 +1,142 @@
+//! Each kind of threat, through the deployed rules, to the end.
+
+use integration_tests::finding::Finding;
+use integration_tests::scenario::{
+    InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, none_works,
+};
+use integration_tests::stack::{Reports, Responder};
+use integration_tests::{Result, Scenario, trail};
+
+use crate::world::{
+    World, expect_action, expect_outcomes, expect_status, expect_stopped_attack,
+    expect_working_attack, on_aws,
+};
+
+async fn contain(world: &World, finding: &Finding, responder: Responder) -> Result<Reports> {
+    let reports = world.enforcing.respond(finding).await?;
+    let report = reports.get(responder).ok_or("the finding went elsewhere")?;
+    expect_status(report, "contained");
+    expect_outcomes(report, "applied");
+    assert_eq!(report["dry_run"], false);
+    assert_eq!(report["finding_type"], finding.finding_type());
+    assert_eq!(report["account_id"], world.aws.account_id);
+    Ok(reports)
+}
+
+/// The same finding comes again to a function that has its own line in the trail.
+async fn expect_nothing_more_to_do(
+    world: &World,
+    finding: &Finding,
+    responder: Responder,
+) -> Result {
+    let again = world.enforcing.variant(responder, None, &[]).await?;
+    expect_status(
+        &world.enforcing.invoke(&again, &finding.0).await?,
+        "already_contained",
+    );
+    let mutating = trail::mutating_calls(world.aws, &again).await?;
+    assert!(mutating.is_empty(), "{mutating:?}");
+    // Its reads are there, so the trail does show this function's calls.
+    assert!(!trail::calls(world.aws, &again).await?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_bucket_made_public_is_closed_and_the_principal_is_only_named() -> Result {
+    on_aws(async |world| {
+        let bucket = PublicBucket::create(world.aws).await?;
+        expect_working_attack(&bucket).await?;
+        let finding = bucket.finding()?;
+        let reports = contain(world, &finding, "S3").await?;
+        expect_stopped_attack(&bucket).await?;
+        assert_eq!(bucket.public_access_block().await?, [true; 4]);
+        expect_action(&reports["S3"], "s3:BlockBucketPublicAccess");
+        expect_status(&reports["Iam"], "notified");
+        assert_eq!(reports.len(), 2);
+        expect_nothing_more_to_do(world, &finding, "S3").await
+    })
+}
+
+#[test]
+fn a_bucket_that_an_anonymous_caller_reads_is_closed() -> Result {
+    on_aws(async |world| {
+        let bucket = PublicBucket::create(world.aws).await?;
+        expect_working_attack(&bucket).await?;
+        let reports = contain(world, &bucket.read_by_anyone()?, "S3").await?;
+        assert_eq!(
+            reports.len(),
+            1,
+            "no principal of this account acted: {reports:#?}"
+        );
+        expect_stopped_attack(&bucket).await
+    })
+}
+
+#[test]
+fn a_stolen_key_and_the_sessions_made_with_it_stop_working() -> Result {
+    on_aws(async |world| {
+        let theft = StolenKey::create(world.aws).await?;
+        expect_working_attack(&theft).await?;
+        let finding = theft.finding()?;
+        let reports = contain(world, &finding, "Iam").await?;
+        expect_stopped_attack(&theft).await?;
+        expect_action(&reports["Iam"], "iam:RevokeUserSessions");
+        expect_action(&reports["Iam"], "iam:DeactivateAccessKey");
+        expect_nothing_more_to_do(world, &finding, "Iam").await
+    })
+}
+
+#[test]
+fn a_stolen_session_of_a_role_stops_working_and_the_other_sessions_go_on() -> Result {
+    on_aws(async |world| {
+        let theft = StolenRoleSession::create(world.aws).await?;
+        expect_working_attack(&theft).await?;
+        let finding = theft.finding()?;
+        let reports = contain(world, &finding, "Iam").await?;
+        expect_stopped_attack(&theft).await?;
+        expect_action(&reports["Iam"], "iam:DenyRoleSession");
+        expect_nothing_more_to_do(world, &finding, "Iam").await
+    })
+}
+
+#[test]
+fn an_infected_instance_is_cut_off_on_every_interface() -> Result {
+    on_aws(async |world| {
+        let infection = InfectedInstance::create(world.aws).await?;
+        expect_working_attack(&infection).await?;
+        let finding = infection.finding()?;
+        let reports = contain(world, &finding, "Ec2").await?;
+        expect_stopped_attack(&infection).await?;
+        expect_action(&reports["Ec2"], "ec2:PrepareIsolationGroup");
+        expect_action(&reports["Ec2"], "ec2:IsolateInterface");
+        let isolation = infection.groups_named("gdr-isolation").await?;
+        assert_eq!(isolation.len(), 1);
+        for (interface, groups) in infection.groups().await? {
+            assert_eq!(groups, isolation, "{interface}");
+        }
+        expect_nothing_more_to_do(world, &finding, "Ec2").await
+    })
+}
+
+#[test]
+fn a_second_instance_in_the_network_shares_the_isolation_group() -> Result {
+    on_aws(async |world| {
+        let infection = InfectedInstance::create(world.aws).await?;
+        contain(world, &infection.finding()?, "Ec2").await?;
+        let spread = infection
+            .finding()?
+            .with(
+                "/resource/instanceDetails/instanceId",
+                infection.neighbour_id.as_str(),
+            )
+            .with(
+                "/resource/instanceDetails/networkInterfaces",
+                serde_json::json!([]),
+            );
+        contain(world, &spread, "Ec2").await?;
+        let neighbour = infection.bystanders().await?;
+        assert!(none_works(&neighbour), "{neighbour:#?}");
+        assert_eq!(infection.groups_named("gdr-isolation").await?.len(), 1);
+        Ok(())
+    })
+}

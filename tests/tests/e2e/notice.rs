@@ -1,0 +1,88 @@
+//! The notice that the person on call gets.
+
+use std::time::{Duration, Instant};
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use integration_tests::scenario::PublicBucket;
+use integration_tests::{Result, Scenario, unique};
+use serde_json::Value;
+
+use crate::world::{World, on_aws};
+
+#[test]
+fn a_containment_is_noticed_in_words_that_fit_a_subject_line() -> Result {
+    on_aws(async |world| {
+        let inbox = subscribe(world).await?;
+        let bucket = PublicBucket::create(world.aws).await?;
+        world.enforcing.respond(&bucket.finding()?).await?;
+        let notice = receive(world, &inbox, &bucket.name).await?;
+
+        let subject = notice["Subject"].as_str().ok_or("no subject")?;
+        assert!(subject.len() <= 100 && subject.is_ascii(), "{subject}");
+        assert!(!subject.contains('\n'), "{subject}");
+        let body = notice["Message"].as_str().ok_or("no body")?;
+        for part in [
+            bucket.name.as_str(),
+            "Policy:S3/BucketAnonymousAccessGranted",
+        ] {
+            assert!(body.contains(part), "no {part} in:\n{body}");
+        }
+        let lower = body.to_lowercase();
+        assert!(
+            lower.contains("public access"),
+            "what was done is not said:\n{body}"
+        );
+        Ok(())
+    })
+}
+
+/// A queue that gets what is published to the stack's topic.
+async fn subscribe(world: &World) -> Result<String> {
+    let sqs = aws_sdk_sqs::Client::new(&world.aws.root());
+    let made = sqs
+        .create_queue()
+        .queue_name(unique("inbox"))
+        .send()
+        .await?;
+    let url = made.queue_url.ok_or("no queue")?;
+    let attributes = sqs
+        .get_queue_attributes()
+        .queue_url(&url)
+        .attribute_names(QueueAttributeName::QueueArn)
+        .send()
+        .await?;
+    let arn = attributes
+        .attributes()
+        .and_then(|all| all.get(&QueueAttributeName::QueueArn));
+    aws_sdk_sns::Client::new(&world.aws.root())
+        .subscribe()
+        .topic_arn(world.enforcing.output("NotificationTopic")?)
+        .protocol("sqs")
+        .endpoint(arn.ok_or("no ARN")?)
+        .send()
+        .await?;
+    Ok(url)
+}
+
+/// The first contained-bucket notice that mentions `what`; other tests publish too.
+async fn receive(world: &World, inbox: &str, what: &str) -> Result<Value> {
+    let sqs = aws_sdk_sqs::Client::new(&world.aws.root());
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(30) {
+        let batch = sqs
+            .receive_message()
+            .queue_url(inbox)
+            .max_number_of_messages(10)
+            .wait_time_seconds(1)
+            .send()
+            .await?;
+        for message in batch.messages() {
+            let notice: Value = serde_json::from_str(message.body().unwrap_or("{}"))?;
+            let body = notice["Message"].as_str().unwrap_or_default();
+            if body.contains(what) && body.contains("BlockBucketPublicAccess") {
+                return Ok(notice);
+            }
+        }
+    }
+    Err(format!("no notice about {what}").into())
+}

@@ -1,0 +1,126 @@
+//! What the settings, and who is accused, leave to a person.
+
+use integration_tests::finding::Finding;
+use integration_tests::scenario::{PublicBucket, StolenKey};
+use integration_tests::{Result, Scenario, Stack};
+use serde_json::json;
+
+use crate::world::{expect_no_step_applied, expect_status, expect_working_attack, on_aws};
+
+#[test]
+fn a_finding_below_the_minimum_severity_is_only_notified() -> Result {
+    on_aws(async |world| {
+        let bucket = PublicBucket::create(world.aws).await?;
+        let mild = bucket.finding()?.with("/severity", 3.9);
+        expect_status(&world.enforcing.respond(&mild).await?["S3"], "notified");
+        expect_working_attack(&bucket).await?;
+        let enough = bucket.finding()?.with("/severity", 4);
+        expect_status(&world.enforcing.respond(&enough).await?["S3"], "contained");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_category_can_be_set_to_notify_or_off() -> Result {
+    on_aws(async |world| {
+        let bucket = PublicBucket::create(world.aws).await?;
+        for (mode, status) in [
+            ("notify", "notified"),
+            ("off", "ignored"),
+            ("typo", "notified"),
+        ] {
+            let function = world
+                .enforcing
+                .variant("S3", None, &[("RESPONSE_MODE", mode)])
+                .await?;
+            let report = world
+                .enforcing
+                .invoke(&function, &bucket.finding()?.0)
+                .await?;
+            expect_status(&report, status);
+            expect_no_step_applied(&report);
+        }
+        expect_working_attack(&bucket).await
+    })
+}
+
+#[test]
+fn kinds_that_nothing_here_contains_go_to_triage_alone() -> Result {
+    on_aws(async |world| {
+        for kind in [
+            "Execution:Kubernetes/MaliciousIPCaller",
+            "AttackSequence:S3/CompromisedData",
+        ] {
+            let finding = Finding::stolen_key()?.of_type(kind).with(
+                "/resource",
+                json!({ "resourceType": if kind.starts_with("Attack") { "AttackSequence" } else { "EKSCluster" } }),
+            );
+            let reports = world.enforcing.respond(&finding).await?;
+            assert_eq!(reports.keys().collect::<Vec<_>>(), [&"Triage"], "{kind}");
+            expect_status(&reports["Triage"], "notified");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn a_user_who_only_bears_the_name_of_the_accused_is_left_alone() -> Result {
+    on_aws(async |world| {
+        let theft = StolenKey::create(world.aws).await?;
+        let before = theft.state().await?;
+        let predecessor = "AIDAPREDECESSOR000000";
+        let finding = theft
+            .finding()?
+            .with("/resource/accessKeyDetails/principalId", predecessor);
+        let report = &world.enforcing.respond(&finding).await?["Iam"];
+        expect_no_step_applied(report);
+        assert_ne!(report["status"], "contained");
+        assert_eq!(theft.state().await?, before);
+        expect_working_attack(&theft).await
+    })
+}
+
+#[test]
+fn the_responder_does_not_contain_itself() -> Result {
+    on_aws(async |world| {
+        let role_name = role_name(&world.enforcing, "Iam").await?;
+        let iam = world.aws.iam();
+        let role = iam
+            .get_role()
+            .role_name(&role_name)
+            .send()
+            .await?
+            .role
+            .ok_or("no role")?;
+        let policies = iam
+            .list_role_policies()
+            .role_name(&role_name)
+            .send()
+            .await?
+            .policy_names;
+        let session = format!("{}:{}", role.role_id(), world.enforcing.function("Iam")?);
+        let accused =
+            Finding::stolen_key()?.by("ASIAQQQQQQQQQQQQQQQQ", &session, "AssumedRole", &role_name);
+        let report = &world.enforcing.respond(&accused).await?["Iam"];
+        expect_no_step_applied(report);
+        assert_ne!(report["status"], "contained");
+        let after = iam
+            .list_role_policies()
+            .role_name(&role_name)
+            .send()
+            .await?
+            .policy_names;
+        assert_eq!(after, policies);
+        Ok(())
+    })
+}
+
+async fn role_name(stack: &Stack<'_>, responder: &'static str) -> Result<String> {
+    let configuration = aws_sdk_lambda::Client::new(&stack.aws.root())
+        .get_function_configuration()
+        .function_name(stack.function(responder)?)
+        .send()
+        .await?;
+    let arn = configuration.role.ok_or("no role")?;
+    Ok(arn.rsplit('/').next().unwrap_or_default().to_owned())
+}

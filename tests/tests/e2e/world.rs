@@ -1,0 +1,99 @@
+//! One AWS and two stacks, shared by all the tests of this file's process.
+
+use std::sync::LazyLock;
+
+use integration_tests::scenario::{all_work, none_works};
+use integration_tests::{LocalAws, Result, Scenario, Stack, stack};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+pub struct World {
+    pub aws: &'static LocalAws,
+    /// Deployed with DryRun=false.
+    pub enforcing: Stack<'static>,
+    /// Deployed with the defaults.
+    pub dry: Stack<'static>,
+}
+
+// One runtime for all tests, since an AWS client's connections die with the runtime that made them.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+static AWS: LazyLock<LocalAws> = LazyLock::new(|| LocalAws::start().expect("local AWS"));
+static WORLD: LazyLock<World> =
+    LazyLock::new(|| RUNTIME.block_on(World::new()).expect("the stacks"));
+
+/// Runs a test on the shared stacks.
+pub fn on_aws(test: impl AsyncFnOnce(&'static World) -> Result) -> Result {
+    let world = &*WORLD;
+    RUNTIME.block_on(test(world))
+}
+
+impl World {
+    async fn new() -> Result<Self> {
+        stack::build()?;
+        Ok(Self {
+            aws: &AWS,
+            enforcing: Stack::deploy(&AWS, "gdr", &[("DryRun", "false")]).await?,
+            dry: Stack::deploy(&AWS, "gdr-dry", &[]).await?,
+        })
+    }
+}
+
+/// Before any response: or what is shown afterwards shows nothing.
+pub async fn expect_working_attack(scenario: &impl Scenario) -> Result {
+    let attack = scenario.attack().await?;
+    assert!(all_work(&attack), "the attack does not work: {attack:#?}");
+    expect_unharmed_bystanders(scenario).await
+}
+
+pub async fn expect_stopped_attack(scenario: &impl Scenario) -> Result {
+    let attack = scenario.attack().await?;
+    assert!(none_works(&attack), "the attack still works: {attack:#?}");
+    expect_unharmed_bystanders(scenario).await
+}
+
+async fn expect_unharmed_bystanders(scenario: &impl Scenario) -> Result {
+    let bystanders = scenario.bystanders().await?;
+    assert!(
+        all_work(&bystanders),
+        "a bystander is hurt: {bystanders:#?}"
+    );
+    Ok(())
+}
+
+#[track_caller]
+pub fn expect_status(report: &Value, status: &str) {
+    assert_eq!(report["status"], status, "{report:#}");
+}
+
+/// All steps have this outcome, and there are some.
+#[track_caller]
+pub fn expect_outcomes(report: &Value, outcome: &str) {
+    let steps = steps(report);
+    assert!(!steps.is_empty(), "no steps: {report:#}");
+    assert!(
+        steps.iter().all(|step| step["outcome"] == outcome),
+        "not all {outcome}: {report:#}"
+    );
+}
+
+#[track_caller]
+pub fn expect_no_step_applied(report: &Value) {
+    assert!(
+        steps(report)
+            .iter()
+            .all(|step| step["outcome"] != "applied"),
+        "{report:#}"
+    );
+}
+
+#[track_caller]
+pub fn expect_action(report: &Value, action: &str) {
+    assert!(
+        steps(report).iter().any(|step| step["action"] == action),
+        "no {action}: {report:#}"
+    );
+}
+
+pub fn steps(report: &Value) -> &[Value] {
+    report["steps"].as_array().map_or(&[], Vec::as_slice)
+}
