@@ -58,7 +58,11 @@ impl LocalAws {
     pub fn stop(mut self) -> Result {
         drop(self.supervisor.stdin.take());
         let status = self.supervisor.wait()?;
-        if status.success() { Ok(()) } else { Err(format!("the emulators: {status}").into()) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("the emulators: {status}").into())
+        }
     }
 
     /// The account's root user.

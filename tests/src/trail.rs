@@ -82,7 +82,9 @@ fn call(event: &Event) -> Result<Call> {
     let service = source.split('.').next().unwrap_or_default();
     let record: Value = serde_json::from_str(event.cloud_trail_event().unwrap_or("{}"))?;
     // ministack names no event of IAM, SNS and STS, whose requests name the action in their body.
-    let action = record["requestParameters"]["Action"].as_str().or(event.event_name());
+    let action = record["requestParameters"]["Action"]
+        .as_str()
+        .or(event.event_name());
     Ok(format!("{service}:{}", action.unwrap_or_default()))
 }
 

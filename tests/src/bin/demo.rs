@@ -50,7 +50,11 @@ async fn demo(console: &mut Console, dry_run: bool) -> Result {
 
     console.stage("Stop AWS on this machine");
     aws.stop()?;
-    console.line(Mark::Good, "nothing is left running", "two emulators stopped");
+    console.line(
+        Mark::Good,
+        "nothing is left running",
+        "two emulators stopped",
+    );
     shown
 }
 
@@ -72,7 +76,8 @@ async fn show(console: &mut Console, aws: &LocalAws, dry_run: bool) -> Result {
     before(console, &bucket).await?;
     before(console, &theft).await?;
     before(console, &infection).await?;
-    let state = async || -> Result<_> { Ok((bucket.public_access_block().await?, theft.state().await?)) };
+    let state =
+        async || -> Result<_> { Ok((bucket.public_access_block().await?, theft.state().await?)) };
     let state_before = state().await?;
 
     console.stage("GuardDuty reports three findings");
@@ -89,7 +94,11 @@ async fn show(console: &mut Console, aws: &LocalAws, dry_run: bool) -> Result {
         console.stage("The trail of calls: a dry run writes nothing");
         nothing_was_sent(console, &stack).await?;
         let same = state().await? == state_before;
-        console.check(same, "the bucket and the user are as they were", "read back");
+        console.check(
+            same,
+            "the bucket and the user are as they were",
+            "read back",
+        );
         let same = infection.is_untouched().await?;
         console.check(same, "both instances have their groups", "read back");
         let none = infection.groups_named("gdr-isolation").await?.is_empty();

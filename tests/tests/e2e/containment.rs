@@ -133,7 +133,8 @@ fn a_second_instance_in_the_network_shares_the_isolation_group() -> Result {
                 "/resource/instanceDetails/networkInterfaces",
                 serde_json::json!([]),
             );
-        contain(world, &spread, "Ec2").await?;
+        let reports = world.enforcing.respond(&spread).await?;
+        expect_status(&reports["Ec2"], "contained");
         let neighbour = infection.bystanders().await?;
         assert!(none_works(&neighbour), "{neighbour:#?}");
         assert_eq!(infection.groups_named("gdr-isolation").await?.len(), 1);

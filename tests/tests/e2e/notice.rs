@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_sqs::types::QueueAttributeName;
 use integration_tests::scenario::PublicBucket;
 use integration_tests::{Result, Scenario, unique};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::world::{World, on_aws};
 

@@ -7,12 +7,12 @@ use integration_tests::{LocalAws, Result, Scenario, Stack, stack};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-pub struct World {
-    pub aws: &'static LocalAws,
+pub(crate) struct World {
+    pub(crate) aws: &'static LocalAws,
     /// Deployed with DryRun=false.
-    pub enforcing: Stack<'static>,
+    pub(crate) enforcing: Stack<'static>,
     /// Deployed with the defaults.
-    pub dry: Stack<'static>,
+    pub(crate) dry: Stack<'static>,
 }
 
 // One runtime for all tests, since an AWS client's connections die with the runtime that made them.
@@ -22,7 +22,7 @@ static WORLD: LazyLock<World> =
     LazyLock::new(|| RUNTIME.block_on(World::new()).expect("the stacks"));
 
 /// Runs a test on the shared stacks.
-pub fn on_aws(test: impl AsyncFnOnce(&'static World) -> Result) -> Result {
+pub(crate) fn on_aws(test: impl AsyncFnOnce(&'static World) -> Result) -> Result {
     let world = &*WORLD;
     RUNTIME.block_on(test(world))
 }
@@ -39,13 +39,13 @@ impl World {
 }
 
 /// Before any response: or what is shown afterwards shows nothing.
-pub async fn expect_working_attack(scenario: &impl Scenario) -> Result {
+pub(crate) async fn expect_working_attack(scenario: &impl Scenario) -> Result {
     let attack = scenario.attack().await?;
     assert!(all_work(&attack), "the attack does not work: {attack:#?}");
     expect_unharmed_bystanders(scenario).await
 }
 
-pub async fn expect_stopped_attack(scenario: &impl Scenario) -> Result {
+pub(crate) async fn expect_stopped_attack(scenario: &impl Scenario) -> Result {
     let attack = scenario.attack().await?;
     assert!(none_works(&attack), "the attack still works: {attack:#?}");
     expect_unharmed_bystanders(scenario).await
@@ -61,13 +61,13 @@ async fn expect_unharmed_bystanders(scenario: &impl Scenario) -> Result {
 }
 
 #[track_caller]
-pub fn expect_status(report: &Value, status: &str) {
+pub(crate) fn expect_status(report: &Value, status: &str) {
     assert_eq!(report["status"], status, "{report:#}");
 }
 
 /// All steps have this outcome, and there are some.
 #[track_caller]
-pub fn expect_outcomes(report: &Value, outcome: &str) {
+pub(crate) fn expect_outcomes(report: &Value, outcome: &str) {
     let steps = steps(report);
     assert!(!steps.is_empty(), "no steps: {report:#}");
     assert!(
@@ -77,7 +77,7 @@ pub fn expect_outcomes(report: &Value, outcome: &str) {
 }
 
 #[track_caller]
-pub fn expect_no_step_applied(report: &Value) {
+pub(crate) fn expect_no_step_applied(report: &Value) {
     assert!(
         steps(report)
             .iter()
@@ -87,13 +87,13 @@ pub fn expect_no_step_applied(report: &Value) {
 }
 
 #[track_caller]
-pub fn expect_action(report: &Value, action: &str) {
+pub(crate) fn expect_action(report: &Value, action: &str) {
     assert!(
         steps(report).iter().any(|step| step["action"] == action),
         "no {action}: {report:#}"
     );
 }
 
-pub fn steps(report: &Value) -> &[Value] {
+pub(crate) fn steps(report: &Value) -> &[Value] {
     report["steps"].as_array().map_or(&[], Vec::as_slice)
 }
