@@ -39,9 +39,19 @@ fn a_containment_is_noticed_in_words_that_fit_a_subject_line() -> Result {
 /// A queue that gets what is published to the stack's topic.
 async fn subscribe(world: &World) -> Result<String> {
     let sqs = aws_sdk_sqs::Client::new(&world.aws.root());
+    let policy = json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "Service": "sns.amazonaws.com" },
+            "Action": "sqs:SendMessage",
+            "Resource": "*",
+        }],
+    });
     let made = sqs
         .create_queue()
         .queue_name(unique("inbox"))
+        .attributes(QueueAttributeName::Policy, policy.to_string())
         .send()
         .await?;
     let url = made.queue_url.ok_or("no queue")?;
