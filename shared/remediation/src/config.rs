@@ -1,12 +1,15 @@
 //! The settings of a function, read from its environment once, at start.
 
 use crate::policy::{Policy, ResponseMode};
+use crate::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings};
 
 /// What the environment says.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What the function may do.
     pub policy: Policy,
+    /// How far the playbooks may go.
+    pub settings: Settings,
     /// Where notices go. `None`: nowhere, which is logged as an error.
     pub topic_arn: Option<String>,
     /// Settings that could not be understood, and what was assumed in their place. For the log.
@@ -16,6 +19,7 @@ pub struct Config {
 impl Config {
     /// Reads the environment. Never fails: whatever cannot be understood becomes the careful
     /// choice, and a line in [`Config::problems`].
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
     pub fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
@@ -67,6 +71,7 @@ impl Config {
                 .filter(|entry| !entry.is_empty())
                 .collect::<Vec<_>>()
         };
+        let settings = settings(&lookup, &mut problems);
         let topic_arn = lookup("NOTIFICATION_TOPIC_ARN").filter(|arn| !arn.is_empty());
         if topic_arn.is_none() {
             problems.push("NOTIFICATION_TOPIC_ARN is not set: nobody is notified".to_owned());
@@ -80,10 +85,61 @@ impl Config {
                 responder_roles: list("RESPONDER_ROLES"),
                 never_contain: list("NEVER_CONTAIN"),
             },
+            settings,
             topic_arn,
             problems,
         }
     }
+}
+
+fn settings(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Settings {
+    let mut on = |name: &str| match lookup(name).as_deref() {
+        Some("true") => true,
+        None | Some("" | "false") => false,
+        Some(other) => {
+            problems.push(format!(
+                "{name} is '{other}', neither 'true' nor 'false': it is off"
+            ));
+            false
+        }
+    };
+    let s3 = S3Settings {
+        account_block: on("S3_ACCOUNT_BLOCK"),
+        policy_deny: on("S3_POLICY_DENY"),
+    };
+    let iam = IamSettings {
+        user_session_keys: on("IAM_USER_SESSION_KEYS"),
+        created_keys: on("IAM_CREATED_KEYS"),
+        role_wide: on("IAM_ROLE_WIDE"),
+    };
+    let mut ec2 = Ec2Settings {
+        auto_scaling: AutoScaling::default(),
+        cut_connections_seconds: 0,
+        shorten_timeouts: on("EC2_SHORTEN_TIMEOUTS"),
+        remove_public_address: on("EC2_REMOVE_PUBLIC_ADDRESS"),
+        disable_metadata: on("EC2_DISABLE_METADATA"),
+        isolate_container_nodes: on("EC2_CONTAINER_NODES"),
+    };
+    ec2.auto_scaling = match lookup("EC2_AUTO_SCALING").as_deref() {
+        None | Some("" | "detach") => AutoScaling::Detach,
+        Some("standby") => AutoScaling::Standby,
+        Some("keep") => AutoScaling::Keep,
+        Some(other) => {
+            problems.push(format!(
+                "EC2_AUTO_SCALING is '{other}', none of 'detach', 'standby', 'keep': detaching"
+            ));
+            AutoScaling::Detach
+        }
+    };
+    if let Some(text) = lookup("EC2_CUT_CONNECTIONS_SECONDS").filter(|text| !text.is_empty()) {
+        match text.parse() {
+            Ok(seconds) if seconds <= 90 => ec2.cut_connections_seconds = seconds,
+            _ => problems.push(format!(
+                "EC2_CUT_CONNECTIONS_SECONDS is '{text}', not a number from 0 to 90: 0 is taken"
+            )),
+        }
+    }
+    Settings { s3, iam, ec2 }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::finding::Finding;
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::report::StepReport;
+use crate::settings::Settings;
 
 /// Pauses before the world is read back again because it does not show a change that was accepted:
 /// IAM and EC2 answer reads from copies that lag behind.
@@ -36,11 +37,12 @@ impl ReadBack {
     async fn take<P: Playbook>(
         playbook: &P,
         finding: &Finding,
+        settings: &Settings,
         now: Timestamp,
         until: Instant,
     ) -> Result<(Self, Plan<P::Action>)> {
         let state = within(until, "reading back", playbook.observe(finding)).await?;
-        let plan = P::plan(finding, &state, now);
+        let plan = P::plan(finding, &state, settings, now);
         let in_effect = plan
             .steps
             .iter()
@@ -73,6 +75,7 @@ pub async fn execute<P: Playbook>(
     playbook: &P,
     finding: &Finding,
     plan: Plan<P::Action>,
+    settings: &Settings,
     now: Timestamp,
     until: Instant,
 ) -> Execution {
@@ -100,7 +103,10 @@ pub async fn execute<P: Playbook>(
             break;
         }
         attempted.extend(apply_all(playbook, &pending, until).await);
-        let read_back = settled(playbook, finding, now, until, &pending, &attempted).await;
+        let read_back = settled(
+            playbook, finding, settings, now, until, &pending, &attempted,
+        )
+        .await;
         let mut found_later = Vec::new();
         let read_back = match read_back {
             Ok((read_back, after)) => {
@@ -193,12 +199,13 @@ async fn apply_all<P: Playbook>(
 async fn settled<P: Playbook>(
     playbook: &P,
     finding: &Finding,
+    settings: &Settings,
     now: Timestamp,
     until: Instant,
     pending: &[P::Action],
     attempted: &HashMap<StepKey, Result<()>>,
 ) -> Result<(ReadBack, Plan<P::Action>)> {
-    let mut latest = ReadBack::take(playbook, finding, now, until).await;
+    let mut latest = ReadBack::take(playbook, finding, settings, now, until).await;
     for pause in READ_BACK_PAUSES {
         let again = match &latest {
             Ok((read_back, _)) => pending.iter().any(|action| {
@@ -210,7 +217,7 @@ async fn settled<P: Playbook>(
             break;
         }
         sleep(pause).await;
-        latest = ReadBack::take(playbook, finding, now, until).await;
+        latest = ReadBack::take(playbook, finding, settings, now, until).await;
     }
     latest
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::execute::{Execution, execute};
 use crate::finding::Finding;
 use crate::playbook::Playbook;
+use crate::settings::Settings;
 
 /// An event with `changes` merged into its detail.
 pub(crate) fn event(changes: Value) -> Value {
@@ -100,15 +101,25 @@ pub(crate) fn now() -> Timestamp {
 
 /// Observes, plans and executes, as the flow does.
 pub(crate) async fn run<P: Playbook>(playbook: &P, finding: &Finding) -> Execution {
+    run_with(playbook, finding, &Settings::default()).await
+}
+
+/// [`run`] with settings.
+pub(crate) async fn run_with<P: Playbook>(
+    playbook: &P,
+    finding: &Finding,
+    settings: &Settings,
+) -> Execution {
     let state = playbook
         .observe(finding)
         .await
         .expect("the world can be read");
-    let plan = P::plan(finding, &state, now());
+    let plan = P::plan(finding, &state, settings, now());
     execute(
         playbook,
         finding,
         plan,
+        settings,
         now(),
         Instant::now() + Duration::from_secs(60),
     )

@@ -19,6 +19,7 @@ pub mod policy;
 pub mod report;
 pub mod respond;
 pub mod runtime;
+pub mod settings;
 
 #[cfg(test)]
 mod fixtures;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::Error;
@@ -26,7 +27,7 @@ pub enum Phase {
 /// An action knows the value it found and the value it wants, so that it can be printed, checked
 /// and undone, and so that planning it again in a contained world yields nothing to do. Applying
 /// it twice has the effect of applying it once.
-pub trait Action: fmt::Debug + Send + Sync {
+pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     /// Each action's name and the IAM permissions that applying it needs. A test holds the union
     /// against the function's role.
     const PERMISSIONS: &'static [(&'static str, &'static [&'static str])];
@@ -46,6 +47,19 @@ pub trait Action: fmt::Debug + Send + Sync {
     fn from(&self) -> Value;
     /// The value that is wanted.
     fn to(&self) -> Value;
+    /// How a person undoes it.
+    fn undo(&self) -> Undo;
+}
+
+/// How a containment is undone. Always by a person, never by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// What was found is put back.
+    Restore,
+    /// Put back only if the person names this target, since putting it back re-arms an attacker.
+    OnlyIfNamed,
+    /// There is nothing to undo, for this reason.
+    Nothing(&'static str),
 }
 
 /// A step of a plan.

@@ -13,6 +13,7 @@ use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::plan::{Action, Plan};
+use crate::settings::Settings;
 
 /// How one kind of resource is contained.
 ///
@@ -37,12 +38,24 @@ pub trait Playbook {
     fn observe(&self, finding: &Finding) -> impl Future<Output = Result<Self::State>>;
 
     /// What is to be done about `finding` in this state. Pure: it has no client to call with.
-    fn plan(finding: &Finding, state: &Self::State, now: Timestamp) -> Plan<Self::Action>;
+    fn plan(
+        finding: &Finding,
+        state: &Self::State,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Plan<Self::Action>;
 
-    /// Makes one change. Idempotent. The only function that changes a customer's resource; only
-    /// [`crate::execute`] calls it.
+    /// Makes one change. Idempotent. Only [`crate::execute`] calls it.
     ///
     /// # Errors
     /// If the change was refused or could not be asked for.
     fn apply(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
+
+    /// Puts back what `action` found, as far as [`Action::undo`] says that it can be. Idempotent.
+    /// Runs with the credentials of the person who releases, never with a function's; only
+    /// [`crate::release`] calls it.
+    ///
+    /// # Errors
+    /// If the change was refused or could not be asked for.
+    fn restore(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
 }

@@ -126,7 +126,7 @@ impl<P: Playbook> Responder<P> {
                 return (report, Some(error).filter(Error::is_transient));
             }
         };
-        let plan = P::plan(finding, &state, now);
+        let plan = P::plan(finding, &state, &self.config.settings, now);
         let done = if dry_run {
             Execution {
                 steps: plan.steps.iter().map(StepReport::unexecuted).collect(),
@@ -135,7 +135,15 @@ impl<P: Playbook> Responder<P> {
                 next_steps: plan.next_steps,
             }
         } else {
-            execute(&self.playbook, finding, plan, now, until).await
+            execute(
+                &self.playbook,
+                finding,
+                plan,
+                &self.config.settings,
+                now,
+                until,
+            )
+            .await
         };
         let mut report = Report::concluded(P::CATEGORY, finding, what, dry_run, done.steps);
         report.residual_risks = done.residual_risks;

@@ -1,5 +1,7 @@
 //! Who acted, according to a finding.
 
+use serde::{Deserialize, Serialize};
+
 use super::ids;
 use super::wire::AccessKeyDetails;
 use crate::error::Result;
@@ -55,7 +57,7 @@ pub enum Principal {
 }
 
 /// The session of a role that `principalId` names: `AROA…:session`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleSession {
     /// The role's unique id.
     pub role_id: String,

@@ -14,14 +14,16 @@ use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::Region;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use self::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
 use super::Playbook;
 use crate::catalogue::Category;
-use crate::error::Result;
+use crate::error::{CallContext, Result};
 use crate::finding::Finding;
-use crate::plan::{Action, Phase, Plan, Step};
+use crate::plan::{Action, Phase, Plan, Step, Undo};
+use crate::settings::Settings;
 
 const PREPARE: &str = "ec2:PrepareIsolationGroup";
 const ISOLATE: &str = "ec2:IsolateInterface";
@@ -82,7 +84,7 @@ pub struct Interface {
 }
 
 /// A change to an interface, or to the group that isolates it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Change {
     /// Makes sure that a VPC has an isolation group without rules.
     PrepareIsolationGroup {
@@ -171,6 +173,14 @@ impl Action for Change {
             }
         }
     }
+    fn undo(&self) -> Undo {
+        match self {
+            Self::PrepareIsolationGroup { .. } => Undo::Nothing(
+                "the isolation group stays for the next time; without rules it does nothing",
+            ),
+            Self::IsolateInterface { .. } => Undo::Restore,
+        }
+    }
 }
 
 impl Playbook for Ec2 {
@@ -187,7 +197,12 @@ impl Playbook for Ec2 {
         observe::observe(&self.client_in(&finding.region), &finding.instance_id()?).await
     }
 
-    fn plan(finding: &Finding, state: &State, _now: Timestamp) -> Plan<Change> {
+    fn plan(
+        finding: &Finding,
+        state: &State,
+        _settings: &Settings,
+        _now: Timestamp,
+    ) -> Plan<Change> {
         let id = finding.instance_id().unwrap_or_default();
         let skipped = |target: &str, reason: String| Step::Skipped {
             action: ISOLATE,
@@ -263,6 +278,29 @@ impl Playbook for Ec2 {
                 vpc,
                 ..
             } => isolation_group::attach(&self.client_in(region), vpc, interface).await,
+        }
+    }
+
+    async fn restore(&self, action: &Change) -> Result<()> {
+        match action {
+            Change::PrepareIsolationGroup { .. } => Ok(()),
+            Change::IsolateInterface {
+                region,
+                interface,
+                from,
+                ..
+            } => {
+                let client = self.client_in(region);
+                let call = client
+                    .modify_network_interface_attribute()
+                    .network_interface_id(interface);
+                let done = call
+                    .set_groups(Some(from.iter().cloned().collect()))
+                    .send()
+                    .await;
+                done.during("ec2:ModifyNetworkInterfaceAttribute", interface)
+                    .map(drop)
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::StatusType;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::policy_document::{Deny, deny_session, deny_sessions_before};
@@ -20,7 +21,8 @@ use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::{CallContext, Result};
 use crate::finding::{Finding, Principal, RoleSession};
-use crate::plan::{Action, Phase, Plan, Step};
+use crate::plan::{Action, Phase, Plan, Step, Undo};
+use crate::settings::Settings;
 
 const REVOKE: &str = "iam:RevokeUserSessions";
 const DEACTIVATE: &str = "iam:DeactivateAccessKey";
@@ -42,6 +44,70 @@ impl Iam {
         Self {
             client: Client::new(sdk),
         }
+    }
+
+    async fn put_user_policy(&self, user: &str, document: String) -> Result<()> {
+        let call = self
+            .client
+            .put_user_policy()
+            .user_name(user)
+            .policy_name(USER_POLICY);
+        let done = call.policy_document(document).send().await;
+        done.during("iam:PutUserPolicy", user).map(drop)
+    }
+
+    async fn put_role_policy(
+        &self,
+        role: &str,
+        session: &RoleSession,
+        document: String,
+    ) -> Result<()> {
+        let call = self
+            .client
+            .put_role_policy()
+            .role_name(role)
+            .policy_name(role_policy(session));
+        let done = call.policy_document(document).send().await;
+        done.during("iam:PutRolePolicy", role).map(drop)
+    }
+
+    async fn set_key(&self, user: &str, key: &str, status: StatusType) -> Result<()> {
+        // Without the user's name the call would be about the caller's own key.
+        let call = self
+            .client
+            .update_access_key()
+            .user_name(user)
+            .access_key_id(key);
+        let done = call.status(status).send().await;
+        done.during("iam:UpdateAccessKey", key).map(drop)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "release takes away the responder's own policy"
+    )]
+    async fn delete_user_policy(&self, user: &str) -> Result<()> {
+        let call = self
+            .client
+            .delete_user_policy()
+            .user_name(user)
+            .policy_name(USER_POLICY);
+        gone_is_done(
+            call.send()
+                .await
+                .during("iam:DeleteUserPolicy", user)
+                .map(drop),
+        )
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "release takes away the responder's own policy"
+    )]
+    async fn delete_role_policy(&self, role: &str, session: &RoleSession) -> Result<()> {
+        let call = self.client.delete_role_policy().role_name(role);
+        let done = call.policy_name(role_policy(session)).send().await;
+        gone_is_done(done.during("iam:DeleteRolePolicy", role).map(drop))
     }
 }
 
@@ -85,7 +151,7 @@ pub struct RoleState {
 }
 
 /// A change to a user or a role.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Change {
     /// Denies everything to sessions of the user that were issued before a time.
     RevokeUserSessions {
@@ -166,6 +232,13 @@ impl Action for Change {
             Self::DeactivateAccessKey { .. } => json!({ "Status": "Inactive" }),
         }
     }
+    fn undo(&self) -> Undo {
+        match self {
+            Self::RevokeUserSessions { .. } | Self::DenyRoleSession { .. } => Undo::Restore,
+            Self::DeactivateAccessKey { from, .. } if from == "Active" => Undo::OnlyIfNamed,
+            Self::DeactivateAccessKey { .. } => Undo::Nothing("the key was not active before"),
+        }
+    }
 }
 
 impl Playbook for Iam {
@@ -184,7 +257,12 @@ impl Playbook for Iam {
         observe::observe(&self.client, &finding.principal()?).await
     }
 
-    fn plan(finding: &Finding, state: &State, now: Timestamp) -> Plan<Change> {
+    fn plan(
+        finding: &Finding,
+        state: &State,
+        _settings: &Settings,
+        now: Timestamp,
+    ) -> Plan<Change> {
         let principal = match finding.principal() {
             Ok(principal) => principal,
             Err(error) => return not_contained(finding, DEACTIVATE, error.to_string()),
@@ -230,40 +308,41 @@ impl Playbook for Iam {
     }
 
     async fn apply(&self, action: &Change) -> Result<()> {
+        let document = action.to().to_string();
         match action {
-            Change::RevokeUserSessions { user, .. } => {
-                self.client
-                    .put_user_policy()
-                    .user_name(user)
-                    .policy_name(USER_POLICY)
-                    .policy_document(action.to().to_string())
-                    .send()
-                    .await
-                    .during("iam:PutUserPolicy", user)?;
-            }
+            Change::RevokeUserSessions { user, .. } => self.put_user_policy(user, document).await,
             Change::DeactivateAccessKey { user, key, .. } => {
-                // Without the user's name the call would be about the caller's own key.
-                self.client
-                    .update_access_key()
-                    .user_name(user)
-                    .access_key_id(key)
-                    .status(StatusType::Inactive)
-                    .send()
-                    .await
-                    .during("iam:UpdateAccessKey", key)?;
+                self.set_key(user, key, StatusType::Inactive).await
             }
             Change::DenyRoleSession { role, session, .. } => {
-                self.client
-                    .put_role_policy()
-                    .role_name(role)
-                    .policy_name(role_policy(session))
-                    .policy_document(action.to().to_string())
-                    .send()
-                    .await
-                    .during("iam:PutRolePolicy", role)?;
+                self.put_role_policy(role, session, document).await
             }
         }
-        Ok(())
+    }
+
+    async fn restore(&self, action: &Change) -> Result<()> {
+        let before = |from: &Deny| match from {
+            Deny::Absent => None,
+            standing => Some(standing.to_json().to_string()),
+        };
+        match action {
+            Change::RevokeUserSessions { user, from, .. } => match before(from) {
+                Some(document) => self.put_user_policy(user, document).await,
+                None => self.delete_user_policy(user).await,
+            },
+            Change::DeactivateAccessKey { user, key, .. } => {
+                self.set_key(user, key, StatusType::Active).await
+            }
+            Change::DenyRoleSession {
+                role,
+                session,
+                from,
+                ..
+            } => match before(from) {
+                Some(document) => self.put_role_policy(role, session, document).await,
+                None => self.delete_role_policy(role, session).await,
+            },
+        }
     }
 }
 
@@ -271,6 +350,13 @@ impl Playbook for Iam {
 /// policy's and at most 64 of its 128 characters.
 fn role_policy(session: &RoleSession) -> String {
     format!("gdr-deny-session-{}", session.name)
+}
+
+fn gone_is_done(result: Result<()>) -> Result<()> {
+    match result {
+        Err(error) if error.is_gone() => Ok(()),
+        result => result,
+    }
 }
 
 fn session_target(role_arn: &str, session: &RoleSession) -> String {

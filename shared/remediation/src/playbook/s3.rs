@@ -12,14 +12,15 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Region;
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, Principal};
-use crate::plan::{Action, Phase, Plan, Step};
+use crate::plan::{Action, Phase, Plan, Step, Undo};
+use crate::settings::Settings;
 
 const BLOCK: &str = "s3:BlockBucketPublicAccess";
 
@@ -35,6 +36,26 @@ impl S3 {
         Self {
             client: Client::new(sdk),
         }
+    }
+
+    /// The call replaces the document, and a member that is left out counts as off, so all four are
+    /// always given.
+    async fn set(&self, action: &BlockBucket, flags: BlockPublicAccess) -> Result<()> {
+        let flags = PublicAccessBlockConfiguration::builder()
+            .block_public_acls(flags.block_public_acls)
+            .ignore_public_acls(flags.ignore_public_acls)
+            .block_public_policy(flags.block_public_policy)
+            .restrict_public_buckets(flags.restrict_public_buckets)
+            .build();
+        self.client_in(&action.region)
+            .put_public_access_block()
+            .bucket(&action.bucket)
+            .expected_bucket_owner(&action.owner_account)
+            .public_access_block_configuration(flags)
+            .send()
+            .await
+            .during("s3:PutBucketPublicAccessBlock", &action.bucket)?;
+        Ok(())
     }
 
     /// S3 answers a request for a bucket of another Region with a redirect that the SDK does not
@@ -54,7 +75,7 @@ impl S3 {
 }
 
 /// The four flags of a bucket's Block Public Access.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct BlockPublicAccess {
     /// New public ACLs are refused.
@@ -106,7 +127,7 @@ pub enum BucketState {
 }
 
 /// A change to a bucket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BlockBucket {
     bucket: String,
     arn: String,
@@ -134,6 +155,9 @@ impl Action for BlockBucket {
     fn to(&self) -> Value {
         json!(BlockPublicAccess::ALL)
     }
+    fn undo(&self) -> Undo {
+        Undo::Restore
+    }
 }
 
 impl Playbook for S3 {
@@ -150,7 +174,12 @@ impl Playbook for S3 {
         observe::observe(&self.client_in(&finding.region), finding).await
     }
 
-    fn plan(finding: &Finding, state: &State, _now: Timestamp) -> Plan<BlockBucket> {
+    fn plan(
+        finding: &Finding,
+        state: &State,
+        _settings: &Settings,
+        _now: Timestamp,
+    ) -> Plan<BlockBucket> {
         let mut plan = Plan::default();
         for (bucket, state) in &state.buckets {
             let arn = format!("arn:{}:s3:::{bucket}", finding.partition());
@@ -213,23 +242,11 @@ impl Playbook for S3 {
     }
 
     async fn apply(&self, action: &BlockBucket) -> Result<()> {
-        // The call replaces the document, and a member that is left out counts as off; with all
-        // four on there is nothing to merge.
-        let all = PublicAccessBlockConfiguration::builder()
-            .block_public_acls(true)
-            .ignore_public_acls(true)
-            .block_public_policy(true)
-            .restrict_public_buckets(true)
-            .build();
-        self.client_in(&action.region)
-            .put_public_access_block()
-            .bucket(&action.bucket)
-            .expected_bucket_owner(&action.owner_account)
-            .public_access_block_configuration(all)
-            .send()
-            .await
-            .during("s3:PutBucketPublicAccessBlock", &action.bucket)?;
-        Ok(())
+        self.set(action, BlockPublicAccess::ALL).await
+    }
+
+    async fn restore(&self, action: &BlockBucket) -> Result<()> {
+        self.set(action, action.from).await
     }
 }
 

@@ -1,40 +1,48 @@
 //! Every kind of finding that is not contained: there is nothing to observe and nothing to do.
 
-use std::convert::Infallible;
-
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::plan::{Action, Phase, Plan};
+use crate::plan::{Action, Phase, Plan, Undo};
+use crate::settings::Settings;
 
 /// The playbook of the triage function.
 #[derive(Debug)]
 pub struct Triage;
 
+/// There is no such action.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Nothing {}
+
 impl Playbook for Triage {
     const CATEGORY: Category = Category::Triage;
     const READS: &'static [&'static str] = &[];
     type State = ();
-    type Action = Infallible;
+    type Action = Nothing;
 
     async fn observe(&self, _finding: &Finding) -> Result<()> {
         Ok(())
     }
 
-    fn plan(_finding: &Finding, (): &(), _now: Timestamp) -> Plan<Infallible> {
+    fn plan(_finding: &Finding, (): &(), _settings: &Settings, _now: Timestamp) -> Plan<Nothing> {
         Plan::default()
     }
 
-    async fn apply(&self, action: &Infallible) -> Result<()> {
+    async fn apply(&self, action: &Nothing) -> Result<()> {
+        match *action {}
+    }
+
+    async fn restore(&self, action: &Nothing) -> Result<()> {
         match *action {}
     }
 }
 
-impl Action for Infallible {
+impl Action for Nothing {
     const PERMISSIONS: &'static [(&'static str, &'static [&'static str])] = &[];
 
     fn name(&self) -> &'static str {
@@ -50,6 +58,9 @@ impl Action for Infallible {
         match *self {}
     }
     fn to(&self) -> Value {
+        match *self {}
+    }
+    fn undo(&self) -> Undo {
         match *self {}
     }
 }

@@ -7,6 +7,7 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
     Filter, IpPermission, ResourceType, SecurityGroupRule, Tag, TagSpecification,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -26,7 +27,7 @@ const NOT_YET_KNOWN: [Duration; 4] = [
 ];
 
 /// The isolation group of a VPC, as it was found.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IsolationGroup {
     /// Its id.
     pub id: String,

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::finding::RoleSession;
@@ -38,7 +39,7 @@ fn seconds(time: Timestamp) -> String {
 }
 
 /// What stands under the name of one of our policies.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Deny {
     /// No policy.
     Absent,

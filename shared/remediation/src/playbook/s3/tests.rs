@@ -199,7 +199,7 @@ async fn the_step_shows_the_flags_that_were_found() {
         ..public()
     });
     let state = world.playbook.observe(&made_public()).await.unwrap();
-    let plan = S3::plan(&made_public(), &state, now());
+    let plan = S3::plan(&made_public(), &state, &Settings::default(), now());
     let [Step::Do(action)] = plan.steps.as_slice() else {
         panic!("{plan:?}")
     };

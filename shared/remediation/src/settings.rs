@@ -1,0 +1,70 @@
+//! What a playbook may do beyond its narrowest containment. Every setting is off, or the careful
+//! choice, by default.
+
+/// The settings of all playbooks.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Buckets.
+    pub s3: S3Settings,
+    /// Credentials.
+    pub iam: IamSettings,
+    /// Instances.
+    pub ec2: Ec2Settings,
+}
+
+/// Settings for buckets.
+#[derive(Clone, Debug, Default)]
+pub struct S3Settings {
+    /// `S3_ACCOUNT_BLOCK`: answer a finding that the account's Block Public Access was turned off by
+    /// turning it on again. Hits every public bucket of the account.
+    pub account_block: bool,
+    /// `S3_POLICY_DENY`: deny the principal of another account, or the address of an anonymous
+    /// caller, in the bucket's policy.
+    pub policy_deny: bool,
+}
+
+/// Settings for credentials.
+#[derive(Clone, Debug, Default)]
+pub struct IamSettings {
+    /// `IAM_USER_SESSION_KEYS`: when a session of a user is stolen and the key that made it is not
+    /// known, deactivate all active keys of the user.
+    pub user_session_keys: bool,
+    /// `IAM_CREATED_KEYS`: deactivate the access keys that the principal created since the first
+    /// event.
+    pub created_keys: bool,
+    /// `IAM_ROLE_WIDE`: revoke all sessions of the role, not only the one that the finding names.
+    pub role_wide: bool,
+}
+
+/// Settings for instances.
+#[derive(Clone, Debug, Default)]
+pub struct Ec2Settings {
+    /// `EC2_AUTO_SCALING`: what becomes of a member of an Auto Scaling group.
+    pub auto_scaling: AutoScaling,
+    /// `EC2_CUT_CONNECTIONS_SECONDS`: how long, at most 90 seconds, the interfaces are in a group that
+    /// lets everything through, which ends the tracking of open connections, before they are isolated
+    /// for good. 0: not at all.
+    pub cut_connections_seconds: u8,
+    /// `EC2_SHORTEN_TIMEOUTS`: shorten the idle time-outs of tracked connections to their minimum.
+    pub shorten_timeouts: bool,
+    /// `EC2_REMOVE_PUBLIC_ADDRESS`: take the public addresses away.
+    pub remove_public_address: bool,
+    /// `EC2_DISABLE_METADATA`: turn the instance metadata service off.
+    pub disable_metadata: bool,
+    /// `EC2_CONTAINER_NODES`: isolate nodes of EKS and ECS clusters and instances that an AWS service
+    /// operates, too.
+    pub isolate_container_nodes: bool,
+}
+
+/// What becomes of a member of an Auto Scaling group, which would otherwise be terminated when it
+/// fails its health check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AutoScaling {
+    /// Taken out of the group, which replaces it.
+    #[default]
+    Detach,
+    /// Put on standby: still in the group, easier to put back.
+    Standby,
+    /// Left in the group.
+    Keep,
+}
