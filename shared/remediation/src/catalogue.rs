@@ -36,6 +36,15 @@ impl Category {
     }
 }
 
+impl Category {
+    /// The category of a word, if there is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::S3, Self::Iam, Self::Ec2, Self::Triage]
+            .into_iter()
+            .find(|known| known.as_str() == word)
+    }
+}
+
 impl fmt::Display for Category {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -12,6 +12,10 @@ pub struct Config {
     pub settings: Settings,
     /// Where notices go. `None`: nowhere, which is logged as an error.
     pub topic_arn: Option<String>,
+    /// The table of incidents. `None`: nothing is recorded but the log.
+    pub incident_table: Option<String>,
+    /// The queue that brings a containment back to be looked at again.
+    pub recheck_queue_url: Option<String>,
     /// Settings that could not be understood, and what was assumed in their place. For the log.
     pub problems: Vec<String>,
 }
@@ -19,7 +23,10 @@ pub struct Config {
 impl Config {
     /// Reads the environment. Never fails: whatever cannot be understood becomes the careful
     /// choice, and a line in [`Config::problems`].
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
     pub fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
@@ -86,6 +93,8 @@ impl Config {
                 never_contain: list("NEVER_CONTAIN"),
             },
             settings,
+            incident_table: lookup("INCIDENT_TABLE").filter(|name| !name.is_empty()),
+            recheck_queue_url: lookup("RECHECK_QUEUE_URL").filter(|url| !url.is_empty()),
             topic_arn,
             problems,
         }

@@ -24,6 +24,12 @@ pub enum Error {
     /// A precondition of a containment does not hold, so it was not attempted.
     #[error("{0}")]
     Refused(String),
+    /// Another invocation is at work on the target and was not done in time.
+    #[error("another invocation is at work on {target} and was not done in time (will be retried)")]
+    Busy {
+        /// The target.
+        target: String,
+    },
 }
 
 /// A failed call to AWS.
@@ -203,6 +209,7 @@ impl Error {
     fn failure(&self) -> Option<CallFailure> {
         match self {
             Self::Call(call) => Some(call.kind),
+            Self::Busy { .. } => Some(CallFailure::Transient),
             Self::Malformed { .. } | Self::Refused(_) => None,
         }
     }

@@ -8,6 +8,7 @@
 pub mod aws;
 pub mod catalogue;
 pub mod config;
+mod contain;
 pub mod error;
 pub mod execute;
 pub mod finding;
@@ -16,6 +17,9 @@ pub mod notify;
 pub mod plan;
 pub mod playbook;
 pub mod policy;
+pub mod recheck;
+pub mod record;
+pub mod release;
 pub mod report;
 pub mod respond;
 pub mod runtime;

@@ -8,6 +8,7 @@ pub mod triage;
 use std::future::Future;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::catalogue::Category;
 use crate::error::Result;
@@ -44,6 +45,19 @@ pub trait Playbook {
         settings: &Settings,
         now: Timestamp,
     ) -> Plan<Self::Action>;
+
+    /// The described world, for the incident's record: what it was before anything was changed.
+    fn evidence(_state: &Self::State) -> Value {
+        Value::Null
+    }
+
+    /// Evidence that takes time, read once the threat is contained.
+    ///
+    /// # Errors
+    /// If it could not be read.
+    fn collect(&self, _finding: &Finding) -> impl Future<Output = Result<Value>> {
+        async { Ok(Value::Null) }
+    }
 
     /// Makes one change. Idempotent. Only [`crate::execute`] calls it.
     ///

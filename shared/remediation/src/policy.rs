@@ -71,6 +71,26 @@ impl Policy {
     }
 }
 
+/// What is contained on account of a finding, by the names under which the record keeps it. In a
+/// fixed order, so that two invocations that need several never wait for each other.
+///
+/// # Errors
+/// [`crate::Error::Malformed`] if the finding lacks what names the target.
+pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
+    let mut targets = match category {
+        Category::S3 => finding.buckets()?,
+        Category::Iam => vec![match finding.principal()? {
+            Principal::User { name, .. } => format!("user/{name}"),
+            Principal::RoleSession { role, .. } => format!("role/{role}"),
+            other => crate::finding::printable(&other.to_string()),
+        }],
+        Category::Ec2 => vec![format!("{}/{}", finding.region, finding.instance_id()?)],
+        Category::Triage => vec![],
+    };
+    targets.sort_unstable();
+    Ok(targets)
+}
+
 /// Decides about the part of `finding` that concerns `category`.
 ///
 /// # Errors

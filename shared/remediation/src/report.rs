@@ -32,6 +32,21 @@ pub enum Status {
     Failed,
 }
 
+impl Status {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ignored => "ignored",
+            Self::Notified => "notified",
+            Self::DryRun => "dry_run",
+            Self::Contained => "contained",
+            Self::AlreadyContained => "already_contained",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// What became of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -155,6 +170,9 @@ pub struct Report {
     status: Status,
     reason: String,
     dry_run: bool,
+    /// Looking again after a containment, it was found undone by someone, and done again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) undone: bool,
     steps: Vec<StepReport>,
     /// What stays dangerous.
     pub(crate) residual_risks: Vec<String>,
@@ -181,6 +199,7 @@ impl Report {
             status,
             reason,
             dry_run,
+            undone: false,
             steps: Vec::new(),
             residual_risks: Vec::new(),
             next_steps: Vec::new(),
@@ -278,6 +297,7 @@ impl Report {
             status: Status::Failed,
             reason: error.to_string(),
             dry_run,
+            undone: false,
             steps: Vec::new(),
             residual_risks: vec!["nothing was contained".to_owned()],
             next_steps: vec![
@@ -335,6 +355,10 @@ impl Report {
     /// The function that answers.
     pub fn category(&self) -> Category {
         self.category
+    }
+    /// True if a containment was found undone by someone.
+    pub fn undone(&self) -> bool {
+        self.undone
     }
     /// True if nothing may be changed.
     pub fn dry_run(&self) -> bool {

@@ -9,16 +9,18 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::contain::{Contained, Incoming, contain, rehearse, target_state};
 use crate::error::{Error, Result};
-use crate::execute::{Execution, execute, within};
 use crate::finding::Finding;
 use crate::guidance;
 use crate::notify;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
-use crate::report::{Report, Status, StepReport};
+use crate::recheck::Recheck;
+use crate::record::Record;
+use crate::report::{Report, Status};
 
-/// What is kept of an invocation's time for the notice, after containment.
+/// What is kept of an invocation's time for the record and the notice, after containment.
 const RESERVE: Duration = Duration::from_secs(10);
 
 /// A function: its settings and clients, built once at start.
@@ -27,58 +29,100 @@ pub struct Responder<P> {
     playbook: P,
     config: Config,
     sns: aws_sdk_sns::Client,
+    record: Option<Record>,
+    recheck: Option<Recheck>,
+}
+
+/// One invocation of a function.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// Its id, the same when Lambda retries it.
+    pub id: String,
+    /// When it came in.
+    pub now: Timestamp,
+    /// What it may still take.
+    pub time_left: Duration,
+    /// How many looks at this containment this is, if it is not the first time.
+    pub look: Option<usize>,
 }
 
 impl<P: Playbook> Responder<P> {
-    /// A responder that notifies through `sdk`, with the settings of the environment.
+    /// A responder that calls with `sdk`, with the settings of the environment.
     pub fn from_env(playbook: P, sdk: &SdkConfig) -> Self {
         let config = Config::from_env();
         for problem in &config.problems {
             tracing::error!(problem, "setting");
         }
-        Self::new(playbook, config, aws_sdk_sns::Client::new(sdk))
+        let record = config
+            .incident_table
+            .clone()
+            .map(|table| Record::new(aws_sdk_dynamodb::Client::new(sdk), table));
+        let recheck = config
+            .recheck_queue_url
+            .clone()
+            .map(|url| Recheck::new(aws_sdk_sqs::Client::new(sdk), url));
+        let sns = aws_sdk_sns::Client::new(sdk);
+        Self {
+            playbook,
+            config,
+            sns,
+            record,
+            recheck,
+        }
     }
 
-    /// A responder with these settings and this client for notices.
+    /// A responder with these settings and this client for notices, without a record.
     pub fn new(playbook: P, config: Config, sns: aws_sdk_sns::Client) -> Self {
         Self {
             playbook,
             config,
             sns,
+            record: None,
+            recheck: None,
         }
     }
 
-    /// Answers an event: decides, contains, reads back, logs and notifies.
-    ///
-    /// `now` is when the event came in, `time_left` what the invocation may still take.
+    /// Answers an event: decides, contains, reads back, records, notifies and logs.
     ///
     /// # Errors
     /// A transient failure that is left after everything that could be done was done and reported,
     /// so that Lambda tries again. Any other failure is an answer: a [`Report`] that says so.
-    pub async fn respond(
-        &self,
-        event: Value,
-        now: Timestamp,
-        time_left: Duration,
-    ) -> Result<Report> {
-        let until = Instant::now() + time_left.saturating_sub(RESERVE);
-        let (mut report, mut transient) = match self.assess(&event) {
-            Ok((finding, decision)) => self.act(&finding, decision, now, until).await,
+    pub async fn respond(&self, event: Value, invocation: &Invocation) -> Result<Report> {
+        let (finding, decision) = match self.assess(&event) {
+            Ok(assessed) => assessed,
             Err(error) => {
                 let report = self.malformed(&event, &error);
                 log(&report);
                 return Ok(report);
             }
         };
-        if report.status() != Status::Ignored
-            && let Err(error) = self.notify(&report).await
-        {
-            tracing::error!(%error, "the notice was not published");
-            report.next_steps.push(format!(
-                "tell the person on call, who was not notified: {error}"
-            ));
-            if error.is_transient() {
-                transient.get_or_insert(error);
+        let incoming = Incoming {
+            event: &event,
+            finding: &finding,
+            invocation: &invocation.id,
+            now: invocation.now,
+            until: Instant::now() + invocation.time_left.saturating_sub(RESERVE),
+            look: invocation.look,
+        };
+        let Contained {
+            mut report,
+            mut transient,
+            collected,
+            claims,
+        } = self.act(&incoming, decision).await;
+        if report.status() != Status::Ignored {
+            for error in self.tell(&incoming, &mut report, &collected).await {
+                if error.is_transient() {
+                    transient.get_or_insert(error);
+                }
+            }
+        }
+        if let Some(record) = &self.record {
+            for claim in &claims {
+                let state = target_state(report.status());
+                if let Err(error) = record.give_back(claim, state, invocation.now).await {
+                    tracing::error!(%error, "the claim on a target was not given back and ends by its time");
+                }
             }
         }
         log(&report);
@@ -91,67 +135,97 @@ impl<P: Playbook> Responder<P> {
         Ok((finding, decision))
     }
 
-    async fn act(
-        &self,
-        finding: &Finding,
-        decision: Decision,
-        now: Timestamp,
-        until: Instant,
-    ) -> (Report, Option<Error>) {
+    async fn act(&self, incoming: &Incoming<'_>, decision: Decision) -> Contained {
+        let finding = incoming.finding;
         let dry_run = self.config.policy.is_dry_run(finding);
-        match decision {
-            Decision::Ignore(why) => (Report::ignored(P::CATEGORY, finding, why, dry_run), None),
+        let report = match decision {
+            Decision::Contain(what) if dry_run => {
+                return rehearse(&self.playbook, &self.config, incoming, what).await;
+            }
+            Decision::Contain(what) => {
+                let record = self.record.as_ref();
+                return contain(&self.playbook, &self.config, record, incoming, what).await;
+            }
+            Decision::Ignore(why) => Report::ignored(P::CATEGORY, finding, why, dry_run),
             Decision::Notify(why) => {
                 let mut report = Report::notified(P::CATEGORY, finding, why, dry_run);
                 report.next_steps = guidance::next_steps(P::CATEGORY, finding);
-                (report, None)
+                report
             }
-            Decision::Contain(what) => self.contain(finding, what, dry_run, now, until).await,
+        };
+        Contained {
+            report,
+            transient: None,
+            collected: Value::Null,
+            claims: Vec::new(),
         }
     }
 
-    async fn contain(
+    /// Records the report, notifies people if it is news, and has the containment looked at again.
+    /// Returns what failed, which the report then says too.
+    async fn tell(
         &self,
-        finding: &Finding,
-        what: String,
-        dry_run: bool,
-        now: Timestamp,
-        until: Instant,
-    ) -> (Report, Option<Error>) {
-        let state = match within(until, "observing", self.playbook.observe(finding)).await {
-            Ok(state) => state,
+        incoming: &Incoming<'_>,
+        report: &mut Report,
+        collected: &Value,
+    ) -> Vec<Error> {
+        let Incoming {
+            event,
+            finding,
+            now,
+            look,
+            ..
+        } = *incoming;
+        let mut failures = Vec::new();
+        if report.status() == Status::Contained
+            && let Some(recheck) = &self.recheck
+            && let Err(error) = recheck.schedule(event, look.unwrap_or_default()).await
+        {
+            report.next_steps.push(format!(
+                "look again whether the containment stands: {error}"
+            ));
+            failures.push(error);
+        }
+        let mut news = true;
+        let mut recorded = false;
+        if let Some(record) = &self.record {
+            match record
+                .conclude(finding, event, report, collected, now)
+                .await
+            {
+                Ok(before) => {
+                    recorded = true;
+                    news = is_news(before.notified.as_deref(), report);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "not recorded: the line of the report is the record");
+                    report.next_steps.push(format!(
+                        "keep the log: the incident was not recorded: {error}"
+                    ));
+                    failures.push(error);
+                }
+            }
+        }
+        if !news {
+            return failures;
+        }
+        match self.notify(report).await {
             Err(error) => {
-                let mut report = Report::unobserved(P::CATEGORY, finding, &error, dry_run);
-                report.next_steps = guidance::next_steps(P::CATEGORY, finding);
-                return (report, Some(error).filter(Error::is_transient));
+                tracing::error!(%error, "the notice was not published");
+                let next = format!("tell the person on call, who was not notified: {error}");
+                report.next_steps.push(next);
+                failures.push(error);
             }
-        };
-        let plan = P::plan(finding, &state, &self.config.settings, now);
-        let done = if dry_run {
-            Execution {
-                steps: plan.steps.iter().map(StepReport::unexecuted).collect(),
-                transient: None,
-                residual_risks: plan.residual_risks,
-                next_steps: plan.next_steps,
+            Ok(()) => {
+                if let Some(record) = self.record.as_ref().filter(|_| recorded) {
+                    let (id, status) = (report.finding_id(), report.status());
+                    if let Err(error) = record.mark_notified(id, P::CATEGORY, status).await {
+                        tracing::error!(%error, "people may be notified again");
+                    }
+                }
             }
-        } else {
-            execute(
-                &self.playbook,
-                finding,
-                plan,
-                &self.config.settings,
-                now,
-                until,
-            )
-            .await
-        };
-        let mut report = Report::concluded(P::CATEGORY, finding, what, dry_run, done.steps);
-        report.residual_risks = done.residual_risks;
-        report.next_steps = done.next_steps;
-        report
-            .next_steps
-            .extend(guidance::next_steps(P::CATEGORY, finding));
-        (report, done.transient)
+        }
+        failures
     }
 
     /// No call is made for an event that is not a finding, not even for a notice: whoever can
@@ -169,6 +243,18 @@ impl<P: Playbook> Responder<P> {
         };
         notify::publish(&self.sns, topic, &notify::render(report)).await
     }
+}
+
+/// People are told once of each status, not once of each delivery.
+fn is_news(told: Option<&str>, report: &Report) -> bool {
+    let contained = [
+        Status::Contained.as_str(),
+        Status::AlreadyContained.as_str(),
+    ];
+    let again = told == Some(report.status().as_str());
+    let still = report.status() == Status::AlreadyContained
+        && told.is_some_and(|told| contained.contains(&told));
+    report.undone() || !(again || still)
 }
 
 /// Writes the report as one line of its own: it is the record, and a metric filter reads it.

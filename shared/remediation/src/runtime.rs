@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::playbook::Playbook;
-use crate::respond::Responder;
+use crate::recheck;
+use crate::respond::{Invocation, Responder};
 
 /// Answers events until the environment is shut down.
 ///
@@ -17,13 +18,26 @@ use crate::respond::Responder;
 ///
 /// # Errors
 /// If the runtime API cannot be reached.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the clock"
+)]
 pub async fn run<P: Playbook>(responder: Responder<P>) -> Result<(), lambda_runtime::Error> {
     let responder = &responder;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        let time_left = time_left(event.context.deadline);
+        let (event, context) = event.into_parts();
+        let (event, look) = match recheck::received(&event) {
+            Some((event, look)) => (event, Some(look)),
+            None => (event, None),
+        };
+        let invocation = Invocation {
+            id: context.request_id,
+            now: Timestamp::now(),
+            time_left: time_left(context.deadline),
+            look,
+        };
         // Boxed, since the future of a whole response is too deep for the compiler to lay out in one.
-        Box::pin(responder.respond(event.payload, Timestamp::now(), time_left)).await
+        Box::pin(responder.respond(event, &invocation)).await
     }))
     .await
 }

@@ -1,8 +1,11 @@
 //! What a playbook may do beyond its narrowest containment. Every setting is off, or the careful
 //! choice, by default.
 
+use serde::{Deserialize, Serialize};
+
 /// The settings of all playbooks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Settings {
     /// Buckets.
     pub s3: S3Settings,
@@ -13,7 +16,8 @@ pub struct Settings {
 }
 
 /// Settings for buckets.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct S3Settings {
     /// `S3_ACCOUNT_BLOCK`: answer a finding that the account's Block Public Access was turned off by
     /// turning it on again. Hits every public bucket of the account.
@@ -24,7 +28,8 @@ pub struct S3Settings {
 }
 
 /// Settings for credentials.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct IamSettings {
     /// `IAM_USER_SESSION_KEYS`: when a session of a user is stolen and the key that made it is not
     /// known, deactivate all active keys of the user.
@@ -37,7 +42,8 @@ pub struct IamSettings {
 }
 
 /// Settings for instances.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Ec2Settings {
     /// `EC2_AUTO_SCALING`: what becomes of a member of an Auto Scaling group.
     pub auto_scaling: AutoScaling,
@@ -58,7 +64,8 @@ pub struct Ec2Settings {
 
 /// What becomes of a member of an Auto Scaling group, which would otherwise be terminated when it
 /// fails its health check.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum AutoScaling {
     /// Taken out of the group, which replaces it.
     #[default]

@@ -1,0 +1,135 @@
+//! `gdr incidents` and `gdr incident`.
+
+use std::process::ExitCode;
+
+use remediation::record::{Incident, Record};
+use serde_json::Value;
+
+use crate::output;
+use crate::{Format, Outcome};
+
+pub(crate) async fn list(record: &Record, status: Option<&str>, format: Format) -> Outcome {
+    let mut incidents = record.incidents().await?;
+    if let Some(status) = status {
+        incidents.retain(|incident| incident.status == status);
+    }
+    if format == Format::Json {
+        output::json(&incidents)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<_> = incidents
+        .iter()
+        .map(|incident| {
+            [
+                incident.received_at.clone(),
+                incident.status.clone(),
+                incident.category.clone(),
+                incident.account_id.clone(),
+                incident.finding_type.clone(),
+                incident.id.clone(),
+            ]
+        })
+        .collect();
+    output::table(
+        [
+            "RECEIVED", "STATUS", "FUNCTION", "ACCOUNT", "TYPE", "INCIDENT",
+        ],
+        &rows,
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn show(record: &Record, id: &str, format: Format) -> Outcome {
+    let incidents = find(record, id).await?;
+    if format == Format::Json {
+        output::json(&incidents)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for incident in &incidents {
+        describe(incident);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The incidents of the finding whose id is `id` or begins with it.
+pub(crate) async fn find(
+    record: &Record,
+    id: &str,
+) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {
+    let exact = record.incidents_of(id).await?;
+    if !exact.is_empty() {
+        return Ok(exact);
+    }
+    let mut found = record.incidents().await?;
+    found.retain(|incident| incident.id.starts_with(id));
+    let mut ids: Vec<_> = found.iter().map(|incident| incident.id.clone()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    match ids.as_slice() {
+        [] => Err(format!("there is no incident {id}: `gdr incidents` lists them").into()),
+        [_] => Ok(found),
+        several => {
+            Err(format!("{id} may be any of {}: give more of it", several.join(", ")).into())
+        }
+    }
+}
+
+fn describe(incident: &Incident) {
+    let report = &incident.report;
+    let text = |member: &str| report[member].as_str().unwrap_or_default().to_owned();
+    output::line(&format!(
+        "incident   {} ({})",
+        incident.id, incident.category
+    ));
+    output::line(&format!("status     {}", incident.status));
+    if let Some(released) = &incident.released {
+        output::line(&format!("released   {released}"));
+    }
+    output::line(&format!(
+        "finding    {} (severity {})",
+        incident.finding_type, report["severity"]
+    ));
+    output::line(&format!(
+        "where      account {}, region {}",
+        incident.account_id, incident.region
+    ));
+    output::line(&format!(
+        "when       {} (last change {})",
+        incident.received_at, incident.updated_at
+    ));
+    output::line(&format!("what       {}", text("title")));
+    output::line(&format!("why        {}", text("reason")));
+    let steps = report["steps"].as_array().cloned().unwrap_or_default();
+    let rows: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            ["outcome", "action", "target", "from", "to", "detail"]
+                .map(|member| cell(&step[member]))
+        })
+        .collect();
+    if !rows.is_empty() {
+        output::line("");
+        output::table(
+            ["OUTCOME", "ACTION", "TARGET", "FROM", "TO", "DETAIL"],
+            &rows,
+        );
+    }
+    for (title, member) in [("still at risk", "residual_risks"), ("to do", "next_steps")] {
+        let entries = report[member].as_array().cloned().unwrap_or_default();
+        if !entries.is_empty() {
+            output::line(&format!("\n{title}:"));
+        }
+        for entry in entries {
+            output::line(&format!("  - {}", cell(&entry)));
+        }
+    }
+    output::line("");
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(members) if members.is_empty() => "-".to_owned(),
+        other => other.to_string(),
+    }
+}

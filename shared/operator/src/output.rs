@@ -1,0 +1,47 @@
+//! Printing: what was asked for to standard output, everything else to standard error.
+
+#![expect(clippy::print_stdout, reason = "the one place that prints")]
+
+use serde::Serialize;
+
+/// Prints a value as JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), serde_json::Error> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// Prints a line.
+pub(crate) fn line(text: &str) {
+    println!("{text}");
+}
+
+/// Tells what went wrong.
+pub(crate) fn complain(text: &str) {
+    eprintln!("gdr: {text}");
+}
+
+/// Asks a question.
+pub(crate) fn ask(question: &str) {
+    eprint!("{question}");
+}
+
+/// Prints rows under headings, each column as wide as its widest cell.
+pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) {
+    let mut widths = headings.map(str::len);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let print = |cells: &[&str]| {
+        let padded = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
+        println!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
+    };
+    print(&headings);
+    for row in rows {
+        print(&row.each_ref().map(String::as_str));
+    }
+}

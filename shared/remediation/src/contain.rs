@@ -1,0 +1,254 @@
+//! From a decision to contain to what came of it: claim and observe, plan, write down, execute,
+//! collect.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::execute::{Execution, execute, within};
+use crate::finding::Finding;
+use crate::guidance;
+use crate::plan::{Action, Phase, Plan, Step};
+use crate::playbook::Playbook;
+use crate::policy;
+use crate::record::{Claim, Intent, Record, TargetState};
+use crate::report::{Report, Status, StepReport};
+
+/// One event at one function.
+pub(crate) struct Incoming<'a> {
+    pub(crate) event: &'a Value,
+    pub(crate) finding: &'a Finding,
+    /// Identifies the invocation; the same when Lambda retries it.
+    pub(crate) invocation: &'a str,
+    pub(crate) now: Timestamp,
+    /// When containing must be done, so that the record and the notice still have time.
+    pub(crate) until: Instant,
+    /// How many looks there were at this containment before, if this is one.
+    pub(crate) look: Option<usize>,
+}
+
+/// What came of containing.
+pub(crate) struct Contained {
+    pub(crate) report: Report,
+    pub(crate) transient: Option<Error>,
+    pub(crate) collected: Value,
+    pub(crate) claims: Vec<Claim>,
+}
+
+impl Contained {
+    fn just(report: Report, transient: Option<Error>) -> Self {
+        Self {
+            report,
+            transient,
+            collected: Value::Null,
+            claims: Vec::new(),
+        }
+    }
+}
+
+/// Plans and changes nothing.
+pub(crate) async fn rehearse<P: Playbook>(
+    playbook: &P,
+    config: &Config,
+    incoming: &Incoming<'_>,
+    what: String,
+) -> Contained {
+    let Incoming {
+        finding,
+        now,
+        until,
+        ..
+    } = *incoming;
+    let state = match within(until, "observing", playbook.observe(finding)).await {
+        Ok(state) => state,
+        Err(error) => return unobserved::<P>(finding, &error, true),
+    };
+    let plan = P::plan(finding, &state, &config.settings, now);
+    let steps = plan.steps.iter().map(StepReport::unexecuted).collect();
+    let mut report = Report::concluded(P::CATEGORY, finding, what, true, steps);
+    report.residual_risks = plan.residual_risks;
+    report.next_steps = plan.next_steps;
+    report
+        .next_steps
+        .extend(guidance::next_steps(P::CATEGORY, finding));
+    Contained::just(report, None)
+}
+
+/// Contains.
+pub(crate) async fn contain<P: Playbook>(
+    playbook: &P,
+    config: &Config,
+    record: Option<&Record>,
+    incoming: &Incoming<'_>,
+    what: String,
+) -> Contained {
+    let Incoming {
+        event,
+        finding,
+        now,
+        until,
+        look,
+        ..
+    } = *incoming;
+    let (claims, state) = futures::join!(
+        claim::<P>(record, incoming),
+        within(until, "observing", playbook.observe(finding)),
+    );
+    let mut unrecorded = None;
+    let claims = match claims {
+        Ok(claims) => claims,
+        Err(error @ Error::Busy { .. }) => return unobserved::<P>(finding, &error, false),
+        Err(error) => {
+            unrecorded = Some(error);
+            Vec::new()
+        }
+    };
+    let released = claims.iter().filter_map(|claim| claim.released_at).max();
+    if let Some(released) = released
+        && finding.last_seen().is_none_or(|seen| seen <= released)
+    {
+        let why = format!("a person released it at {released}, and there is no newer activity");
+        let report = Report::ignored(P::CATEGORY, finding, why, false);
+        return Contained {
+            claims,
+            ..Contained::just(report, None)
+        };
+    }
+    // What was read while another invocation was at work is not what there is now.
+    let state = if claims.iter().any(|claim| claim.waited) {
+        within(until, "observing", playbook.observe(finding)).await
+    } else {
+        state
+    };
+    let state = match state {
+        Ok(state) => state,
+        Err(error) => {
+            return Contained {
+                claims,
+                ..unobserved::<P>(finding, &error, false)
+            };
+        }
+    };
+    let mut plan = P::plan(finding, &state, &config.settings, now);
+    let undone = look.is_some() && !plan.is_empty();
+    if let (Some(record), None, false) = (record, &unrecorded, plan.is_empty()) {
+        let intent = Intent {
+            evidence: P::evidence(&state),
+            settings: config.settings.clone(),
+            actions: intended(&plan),
+        };
+        let written = record
+            .intend(P::CATEGORY, finding, event, &intent, now)
+            .await;
+        unrecorded = written.err();
+    }
+    if let Some(error) = unrecorded.as_ref().filter(|_| record.is_some()) {
+        tracing::error!(%error, "not recorded: containing without the record");
+        for (key, action) in intended(&plan) {
+            tracing::warn!(key, %action, "about to act; keep this to undo it");
+        }
+        hold_snapshots_back(&mut plan, error);
+    }
+    let done = execute(playbook, finding, plan, &config.settings, now, until).await;
+    let collected = within(until, "collecting evidence", playbook.collect(finding)).await;
+    let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
+    let Execution {
+        steps,
+        transient,
+        residual_risks,
+        next_steps,
+    } = done;
+    let mut report = Report::concluded(P::CATEGORY, finding, what, false, steps);
+    report.residual_risks = residual_risks;
+    report.next_steps = next_steps;
+    report
+        .next_steps
+        .extend(guidance::next_steps(P::CATEGORY, finding));
+    if undone {
+        report.undone = true;
+        report.next_steps.insert(
+            0,
+            "someone undid this containment and it was done again: find out in CloudTrail who, and \
+             contain that principal too"
+                .to_owned(),
+        );
+    }
+    Contained {
+        report,
+        transient,
+        collected,
+        claims,
+    }
+}
+
+fn unobserved<P: Playbook>(finding: &Finding, error: &Error, dry_run: bool) -> Contained {
+    let mut report = Report::unobserved(P::CATEGORY, finding, error, dry_run);
+    report.next_steps = guidance::next_steps(P::CATEGORY, finding);
+    Contained::just(report, Some(error.clone()).filter(Error::is_transient))
+}
+
+async fn claim<P: Playbook>(
+    record: Option<&Record>,
+    incoming: &Incoming<'_>,
+) -> Result<Vec<Claim>> {
+    let Some(record) = record else {
+        return Ok(Vec::new());
+    };
+    let Incoming {
+        finding,
+        invocation,
+        now,
+        until,
+        ..
+    } = *incoming;
+    // No longer than the invocation itself can take.
+    let lease = until.saturating_duration_since(Instant::now()) + Duration::from_secs(10);
+    let mut claims = Vec::new();
+    for target in policy::targets(P::CATEGORY, finding)? {
+        let claim = record.claim(P::CATEGORY, finding, &target, invocation, now, lease, until);
+        claims.push(claim.await?);
+    }
+    Ok(claims)
+}
+
+fn intended<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
+    plan.steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Do(action) => {
+                let key = format!("{} {}", action.name(), action.target());
+                Some((key, serde_json::to_value(action).unwrap_or_default()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Without the record nothing says whether this incident has its snapshots already, and they cost.
+fn hold_snapshots_back<A: Action>(plan: &mut Plan<A>, error: &Error) {
+    for step in &mut plan.steps {
+        if let Step::Do(action) = step
+            && action.phase() == Phase::Preserve
+        {
+            *step = Step::Skipped {
+                action: action.name(),
+                target: action.target(),
+                reason: format!("waits until the incident can be recorded: {error}"),
+            };
+        }
+    }
+}
+
+/// What the record is to say of the targets. `None`: they are as they were.
+pub(crate) fn target_state(status: Status) -> Option<TargetState> {
+    match status {
+        Status::Contained | Status::AlreadyContained => Some(TargetState::Contained),
+        Status::Partial => Some(TargetState::Partial),
+        Status::Failed => Some(TargetState::Failed),
+        Status::Ignored | Status::Notified | Status::DryRun => None,
+    }
+}

@@ -1,0 +1,350 @@
+//! What came in, what was decided, what was done, and what it found.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Record, get, text};
+use crate::catalogue::Category;
+use crate::error::{CallContext, Error, Result};
+use crate::finding::Finding;
+use crate::report::{Report, Status};
+use crate::settings::Settings;
+
+/// DynamoDB takes items of at most 400 KB; an event has at most 256 KB, the report and the actions
+/// must fit beside it.
+const EVIDENCE_LIMIT: usize = 64 * 1024;
+/// Attributes of recorded actions: this and the action's key.
+const ACTION: &str = "action:";
+
+/// An incident as it is in the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Incident {
+    /// The finding's id.
+    pub id: String,
+    /// The function that dealt with it.
+    pub category: String,
+    /// The finding's type.
+    pub finding_type: String,
+    /// The account of the resource.
+    pub account_id: String,
+    /// The Region of the resource.
+    pub region: String,
+    /// When the responder first saw it.
+    pub received_at: String,
+    /// When anything last changed.
+    pub updated_at: String,
+    /// The status of the last report.
+    pub status: String,
+    /// Who released it, and when.
+    pub released: Option<String>,
+    /// The last report.
+    pub report: Value,
+    /// The event.
+    pub event: Value,
+    /// The described world before anything was changed, and what was collected afterwards.
+    pub evidence: Value,
+    /// The settings that it was contained with.
+    pub settings: Settings,
+    /// The actions that were begun, by their key, each with the value that it found first.
+    pub actions: BTreeMap<String, Value>,
+}
+
+/// What is about to be done.
+#[derive(Debug)]
+pub struct Intent {
+    /// The described world before anything is changed.
+    pub evidence: Value,
+    /// The settings that the plan was made with; undoing it needs the same.
+    pub settings: Settings,
+    /// The actions, by their key.
+    pub actions: Vec<(String, Value)>,
+}
+
+/// What concluding an incident says about what was there before.
+#[derive(Debug)]
+pub struct Recorded {
+    /// The status that people were last told, if any.
+    pub notified: Option<String>,
+}
+
+/// `INCIDENT#<finding id>`.
+fn key(id: &str) -> String {
+    format!("INCIDENT#{id}")
+}
+
+impl Record {
+    /// Writes down what is about to be done, before it is. An action that was written down before
+    /// keeps the value that it found first: what a retry finds is the work of the attempt before.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub async fn intend(
+        &self,
+        category: Category,
+        finding: &Finding,
+        event: &Value,
+        intent: &Intent,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut expression = vec![
+            "kind = :kind".to_owned(),
+            "received_at = if_not_exists(received_at, :now)".to_owned(),
+            "updated_at = :now".to_owned(),
+            "event = :event".to_owned(),
+            "evidence = if_not_exists(evidence, :evidence)".to_owned(),
+            "settings = :settings".to_owned(),
+            "finding_type = :type".to_owned(),
+            "account_id = :account".to_owned(),
+            "#region = :region".to_owned(),
+            "#status = :status".to_owned(),
+        ];
+        let mut call = self
+            .item(&finding.id, category.as_str())
+            .expression_attribute_names("#region", "region")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":kind", text("incident"))
+            .expression_attribute_values(":now", text(now.to_string()))
+            .expression_attribute_values(":event", text(event.to_string()))
+            .expression_attribute_values(":evidence", text(cut(&intent.evidence)))
+            .expression_attribute_values(":settings", text(json(&intent.settings)))
+            .expression_attribute_values(":type", text(finding.finding_type.as_str()))
+            .expression_attribute_values(":account", text(&finding.account_id))
+            .expression_attribute_values(":region", text(&finding.region))
+            .expression_attribute_values(":status", text("containing"));
+        for (index, (key, action)) in intent.actions.iter().enumerate() {
+            expression.push(format!("#a{index} = if_not_exists(#a{index}, :a{index})"));
+            call = call
+                .expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"))
+                .expression_attribute_values(format!(":a{index}"), text(action.to_string()));
+        }
+        let call = call.update_expression(format!("SET {}", expression.join(", ")));
+        call.send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table)
+            .map(drop)
+    }
+
+    /// Writes down what came of it.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub async fn conclude(
+        &self,
+        finding: &Finding,
+        event: &Value,
+        report: &Report,
+        collected: &Value,
+        now: Timestamp,
+    ) -> Result<Recorded> {
+        // A delivery that found nothing to do says nothing new of what was done.
+        let again = report.status() == Status::AlreadyContained;
+        let (status, first) = if again {
+            (
+                Status::Contained,
+                [
+                    "if_not_exists(report, :report)",
+                    "if_not_exists(collected, :collected)",
+                ],
+            )
+        } else {
+            (report.status(), [":report", ":collected"])
+        };
+        let before = self
+            .item(&finding.id, report.category().as_str())
+            .update_expression(format!(
+                "SET kind = :kind, received_at = if_not_exists(received_at, :now), updated_at = :now, \
+                 event = if_not_exists(event, :event), finding_type = :type, account_id = :account, \
+                 #region = :region, #status = :status, report = {}, collected = {}, version = :version",
+                first[0], first[1],
+            ))
+            .expression_attribute_names("#region", "region")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":kind", text("incident"))
+            .expression_attribute_values(":now", text(now.to_string()))
+            .expression_attribute_values(":event", text(event.to_string()))
+            .expression_attribute_values(":type", text(finding.finding_type.as_str()))
+            .expression_attribute_values(":account", text(&finding.account_id))
+            .expression_attribute_values(":region", text(&finding.region))
+            .expression_attribute_values(":status", text(status.as_str()))
+            .expression_attribute_values(":report", text(report.to_line()))
+            .expression_attribute_values(":collected", text(cut(collected)))
+            .expression_attribute_values(":version", text(env!("CARGO_PKG_VERSION")))
+            .return_values(ReturnValue::AllOld)
+            .send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table)?;
+        let before = before.attributes.unwrap_or_default();
+        Ok(Recorded {
+            notified: get(&before, "notified").map(ToOwned::to_owned),
+        })
+    }
+
+    /// Writes down that people were told of this status.
+    ///
+    /// # Errors
+    /// If the table cannot be written; they may then be told again.
+    pub async fn mark_notified(&self, id: &str, category: Category, status: Status) -> Result<()> {
+        let call = self
+            .item(id, category.as_str())
+            .update_expression("SET notified = :status")
+            .expression_attribute_values(":status", text(status.as_str()));
+        call.send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table)
+            .map(drop)
+    }
+
+    /// Writes down that a person released the incident. Its actions are kept under another name: if
+    /// it is contained again, what is found then is what counts.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub async fn close(&self, incident: &Incident, by: &str, now: Timestamp) -> Result<()> {
+        let actions = serde_json::to_string(&incident.actions).unwrap_or_default();
+        let mut call = self
+            .item(&incident.id, &incident.category)
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":status", text("released"))
+            .expression_attribute_values(":released", text(format!("by {by} at {now}")))
+            .expression_attribute_values(":actions", text(actions))
+            .expression_attribute_values(":now", text(now.to_string()));
+        let mut removed = vec!["notified".to_owned(), "evidence".to_owned()];
+        for (index, key) in incident.actions.keys().enumerate() {
+            call = call.expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"));
+            removed.push(format!("#a{index}"));
+        }
+        let call = call.update_expression(format!(
+            "SET #status = :status, released = :released, released_actions = :actions, updated_at = :now \
+             REMOVE {}",
+            removed.join(", "),
+        ));
+        call.send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table)
+            .map(drop)
+    }
+
+    /// The incidents of a finding, one per function that dealt with it.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub async fn incidents_of(&self, id: &str) -> Result<Vec<Incident>> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(key(id)))
+            .consistent_read(true)
+            .into_paginator()
+            .send();
+        let mut incidents = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.during("dynamodb:Query", &self.table)?;
+            incidents.extend(
+                page.items
+                    .unwrap_or_default()
+                    .iter()
+                    .map(Incident::from_item),
+            );
+        }
+        Ok(incidents)
+    }
+
+    /// Every incident, the newest first.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub async fn incidents(&self) -> Result<Vec<Incident>> {
+        let mut pages = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .filter_expression("kind = :kind")
+            .expression_attribute_values(":kind", text("incident"))
+            .into_paginator()
+            .send();
+        let mut incidents = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.during("dynamodb:Scan", &self.table)?;
+            incidents.extend(
+                page.items
+                    .unwrap_or_default()
+                    .iter()
+                    .map(Incident::from_item),
+            );
+        }
+        incidents.sort_by(|a: &Incident, b| b.received_at.cmp(&a.received_at));
+        Ok(incidents)
+    }
+
+    fn item(
+        &self,
+        id: &str,
+        category: &str,
+    ) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
+        let call = self.client.update_item().table_name(&self.table);
+        call.key("pk", text(key(id))).key("sk", text(category))
+    }
+}
+
+impl Incident {
+    fn from_item(item: &HashMap<String, AttributeValue>) -> Self {
+        let field = |name: &str| get(item, name).unwrap_or_default().to_owned();
+        let json = |name: &str| {
+            let value = get(item, name).map(serde_json::from_str::<Value>);
+            value.and_then(|value| value.ok()).unwrap_or_default()
+        };
+        let actions = item
+            .keys()
+            .filter_map(|name| Some((name.strip_prefix(ACTION)?.to_owned(), json(name))))
+            .collect();
+        Self {
+            id: field("pk").trim_start_matches("INCIDENT#").to_owned(),
+            category: field("sk"),
+            finding_type: field("finding_type"),
+            account_id: field("account_id"),
+            region: field("region"),
+            received_at: field("received_at"),
+            updated_at: field("updated_at"),
+            status: field("status"),
+            released: get(item, "released").map(ToOwned::to_owned),
+            report: json("report"),
+            event: json("event"),
+            evidence: serde_json::json!({ "before": json("evidence"), "after": json("collected") }),
+            settings: serde_json::from_value(json("settings")).unwrap_or_default(),
+            actions,
+        }
+    }
+
+    /// The category, if this version knows it.
+    ///
+    /// # Errors
+    /// If a newer version wrote the item.
+    pub fn known_category(&self) -> Result<Category> {
+        Category::from_word(&self.category).ok_or_else(|| {
+            Error::Refused(format!(
+                "this version knows no category '{}'",
+                self.category
+            ))
+        })
+    }
+}
+
+fn json(settings: &Settings) -> String {
+    serde_json::to_string(settings).unwrap_or_default()
+}
+
+/// JSON text, or what can be said of it where it is too long for the table.
+fn cut(value: &Value) -> String {
+    let text = value.to_string();
+    if text.len() <= EVIDENCE_LIMIT {
+        return text;
+    }
+    serde_json::json!({ "omitted": format!("{} bytes; see the function's log", text.len()) })
+        .to_string()
+}

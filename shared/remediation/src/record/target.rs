@@ -1,0 +1,213 @@
+//! Who is at work on a target, and what became of it.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::ReturnValue;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use super::{Record, get, text};
+use crate::catalogue::Category;
+use crate::error::{CallContext, Error, Result};
+use crate::finding::Finding;
+
+/// How often an invocation looks whether the one before it is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What is known of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetState {
+    /// An invocation is at work, or was when it ended.
+    Containing,
+    /// In effect, as read back.
+    Contained,
+    /// In effect in part.
+    Partial,
+    /// Not in effect.
+    Failed,
+    /// Released by a person.
+    Released,
+}
+
+impl TargetState {
+    /// The word in the table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Containing => "containing",
+            Self::Contained => "contained",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// The right to act on a target, until it is given back or its time is over.
+#[derive(Debug)]
+pub struct Claim {
+    key: String,
+    owner: String,
+    /// True if another invocation had to be waited for, so that what was read before is stale.
+    pub waited: bool,
+    /// When a person released the target, if that is the last that happened to it.
+    pub released_at: Option<Timestamp>,
+}
+
+/// The key of a target. IAM is global; buckets' names are too.
+pub(super) fn key(category: Category, account_id: &str, target: &str) -> String {
+    format!("TARGET#{category}#{account_id}#{target}")
+}
+
+impl Record {
+    /// Claims `target` for the invocation `owner` until `lease_ends`. Waits for another invocation
+    /// that has it, as long as `until`.
+    ///
+    /// # Errors
+    /// If the table cannot be written, or the other invocation is not done by `until`.
+    pub async fn claim(
+        &self,
+        category: Category,
+        finding: &Finding,
+        target: &str,
+        owner: &str,
+        now: Timestamp,
+        lease: Duration,
+        until: Instant,
+    ) -> Result<Claim> {
+        let key = key(category, &finding.account_id, target);
+        let started = Instant::now();
+        let mut waited = false;
+        loop {
+            // The clock of this invocation, moved on by what it has waited.
+            let at = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+            let at = now.as_millisecond().saturating_add(at);
+            let lease_ends =
+                at.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
+            let claimed = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .key("pk", text(&key))
+                .key("sk", text("state"))
+                .update_expression("SET lease_owner = :owner, lease_ends = :ends, finding_id = :finding, target = :target")
+                .condition_expression(
+                    "attribute_not_exists(lease_ends) OR lease_ends < :now OR lease_owner = :owner",
+                )
+                .expression_attribute_values(":owner", text(owner))
+                .expression_attribute_values(":ends", number(lease_ends))
+                .expression_attribute_values(":now", number(at))
+                .expression_attribute_values(":finding", text(&finding.id))
+                .expression_attribute_values(":target", text(target))
+                .return_values(ReturnValue::AllOld)
+                .send()
+                .await
+                .during("dynamodb:UpdateItem", &self.table);
+            match claimed {
+                Ok(before) => {
+                    let before = before.attributes.unwrap_or_default();
+                    let released =
+                        get(&before, "target_state") == Some(TargetState::Released.as_str());
+                    let released_at =
+                        get(&before, "released_at").and_then(|time| time.parse().ok());
+                    return Ok(Claim {
+                        key,
+                        owner: owner.to_owned(),
+                        waited,
+                        released_at: released_at.filter(|_| released),
+                    });
+                }
+                Err(error) if error.has_code("ConditionalCheckFailedException") => {
+                    waited = true;
+                    if Instant::now() + LOOK_AGAIN >= until {
+                        return Err(Error::Busy {
+                            target: target.to_owned(),
+                        });
+                    }
+                    sleep(LOOK_AGAIN).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Gives a claim back, with what became of the target. `None`: nothing was done to it.
+    ///
+    /// # Errors
+    /// If the table cannot be written. The claim then ends by its time.
+    pub async fn give_back(
+        &self,
+        claim: &Claim,
+        state: Option<TargetState>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let set = match state {
+            Some(_) => {
+                "SET target_state = :state, updated_at = :now REMOVE lease_owner, lease_ends"
+            }
+            None => "SET updated_at = :now REMOVE lease_owner, lease_ends",
+        };
+        let mut call = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(&claim.key))
+            .key("sk", text("state"))
+            .update_expression(set)
+            .condition_expression("lease_owner = :owner")
+            .expression_attribute_values(":owner", text(&claim.owner))
+            .expression_attribute_values(":now", text(now.to_string()));
+        if let Some(state) = state {
+            call = call.expression_attribute_values(":state", text(state.as_str()));
+        }
+        let done = call.send().await.during("dynamodb:UpdateItem", &self.table);
+        match done {
+            // The claim's time was over and another invocation has it; what it finds out counts.
+            Err(error) if error.has_code("ConditionalCheckFailedException") => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
+    /// Marks a target as released by a person, so that the same activity does not contain it again.
+    ///
+    /// # Errors
+    /// If the table cannot be written, or an invocation is at work on the target.
+    pub async fn mark_released(
+        &self,
+        category: Category,
+        account_id: &str,
+        target: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let done = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(key(category, account_id, target)))
+            .key("sk", text("state"))
+            .update_expression(
+                "SET target_state = :state, released_at = :now, released_by = :by, updated_at = :now, target = :target",
+            )
+            .condition_expression("attribute_not_exists(lease_ends) OR lease_ends < :ms")
+            .expression_attribute_values(":state", text(TargetState::Released.as_str()))
+            .expression_attribute_values(":now", text(now.to_string()))
+            .expression_attribute_values(":ms", number(now.as_millisecond()))
+            .expression_attribute_values(":by", text(by))
+            .expression_attribute_values(":target", text(target))
+            .send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table);
+        match done {
+            Err(error) if error.has_code("ConditionalCheckFailedException") => Err(Error::Busy {
+                target: target.to_owned(),
+            }),
+            done => done.map(drop),
+        }
+    }
+}
+
+fn number(value: i64) -> aws_sdk_dynamodb::types::AttributeValue {
+    aws_sdk_dynamodb::types::AttributeValue::N(value.to_string())
+}
