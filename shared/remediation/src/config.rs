@@ -16,6 +16,10 @@ pub struct Config {
 impl Config {
     /// Reads the environment. Never fails: whatever cannot be understood becomes the careful
     /// choice, and a line in [`Config::problems`].
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
     pub fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok())
     }

@@ -17,6 +17,10 @@ use crate::respond::Responder;
 ///
 /// # Errors
 /// If the runtime API cannot be reached.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the clock"
+)]
 pub async fn run<P: Playbook>(responder: Responder<P>) -> Result<(), lambda_runtime::Error> {
     let responder = &responder;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
@@ -28,6 +32,7 @@ pub async fn run<P: Playbook>(responder: Responder<P>) -> Result<(), lambda_runt
 }
 
 /// The deadline is in milliseconds of the Unix epoch.
+#[expect(clippy::disallowed_methods, reason = "the deadline is a time of day")]
 fn time_left(deadline: u64) -> Duration {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
