@@ -11,14 +11,18 @@ EMULATORS := .local/emulators
 SAM := PATH="$(CURDIR)/$(SAM_TOOLS)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(SAM_TOOLS)/bin/sam
 HOST := $(shell rustc --print host-tuple)
 
-# cargo-lambda always names the target, which puts its artifacts in a folder of their own. The demo is
-# built there too, so that the AWS crates are compiled once for both.
-DEMO := cargo build --workspace --bins --target $(HOST)
+# SAM looks for what cargo built in the default place.
+unexport CARGO_TARGET_DIR
+
+# cargo-lambda always names the target, which gives its artifacts a folder of their own. Building all
+# programs there first shows progress, which SAM does not, and compiles the AWS crates once for the
+# functions and the demo.
+PROGRAMS := cargo build --workspace --bins --target $(HOST)
 
 .PHONY: help setup build test check demo clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
 setup: $(SAM_TOOLS)/installed $(EMULATORS)/installed ## Install the pinned tools below .local
 
@@ -38,7 +42,8 @@ build: $(SAM_TOOLS)/installed ## Build the functions for deployment (optimised, 
 	$(SAM) build
 
 test: setup ## Run every test, also those on local AWS
-	cargo test --workspace
+	$(PROGRAMS)
+	cargo test --workspace --no-fail-fast
 
 check: $(SAM_TOOLS)/installed ## Check format, lints and templates
 	cargo fmt --check
@@ -47,7 +52,7 @@ check: $(SAM_TOOLS)/installed ## Check format, lints and templates
 	$(if $(wildcard infra/*.yaml),$(SAM_TOOLS)/bin/cfn-lint infra/*.yaml)
 
 demo: setup ## Watch three attacks being stopped (make demo DRY_RUN=true: being planned for)
-	$(DEMO)
+	$(PROGRAMS)
 	@DRY_RUN=$(DRY_RUN) target/$(HOST)/debug/demo
 
 clean: ## Remove what was built and installed

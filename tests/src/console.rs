@@ -48,8 +48,8 @@ impl Console {
         self.line(if holds { Mark::Good } else { Mark::Bad }, text, evidence);
     }
 
-    pub fn note(&self, text: &str) {
-        println!("   {text}");
+    pub fn heading(&self, text: &str) {
+        println!("\n   {}", paint("1", text));
     }
 
     #[must_use]

@@ -39,7 +39,7 @@ fn sam(root: &Path) -> Command {
         .env("PATH", format!("{}:{path}", tools.display()))
         .env("SAM_CLI_TELEMETRY", "0")
         .env("__SAM_CLI_APP_DIR", root.join(".local/sam-home"))
-        // cargo sets it for what it runs, and the Rust builder looks in the default place.
+        // The Rust builder looks for what cargo built in the default place.
         .env_remove("CARGO_TARGET_DIR")
         .stdin(Stdio::null());
     sam
@@ -59,12 +59,8 @@ pub fn architecture() -> &'static str {
 pub fn build() -> Result {
     let root = checkout();
     let status = sam(root)
-        .args([
-            "build",
-            "--build-dir",
-            BUILD_FOLDER,
-            "--parameter-overrides",
-        ])
+        .args(["build", "--build-in-source", "--build-dir", BUILD_FOLDER])
+        .arg("--parameter-overrides")
         .arg(format!("Architecture={}", architecture()))
         .env("SAM_BUILD_MODE", "debug")
         // The functions run here, so this machine's own linker will do.
@@ -134,6 +130,18 @@ impl<'a> Stack<'a> {
     /// The name of a responder's function.
     pub fn function(&self, responder: Responder) -> Result<&str> {
         self.output(&format!("{responder}ResponderFunction"))
+    }
+
+    /// The role of a responder's function.
+    pub async fn role_arn(&self, responder: Responder) -> Result<String> {
+        let function = self.function(responder)?;
+        let configuration = self
+            .lambda()
+            .get_function_configuration()
+            .function_name(function)
+            .send()
+            .await?;
+        Ok(configuration.role.ok_or("no role")?)
     }
 
     fn lambda(&self) -> aws_sdk_lambda::Client {

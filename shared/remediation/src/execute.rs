@@ -1,7 +1,7 @@
 //! Runs a plan: phases in order, independent steps at once, every outcome kept, and the outcome
 //! taken from what is read back afterwards.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -84,10 +84,12 @@ pub async fn execute<P: Playbook>(
     let mut attempted: HashMap<StepKey, Result<()>> = HashMap::new();
     let (mut residual_risks, mut next_steps) = (plan.residual_risks, plan.next_steps);
     let mut pending: Vec<P::Action> = Vec::new();
+    let mut known = HashSet::new();
     for step in plan.steps {
         match step {
             Step::Do(action) => pending.push(action),
             other => {
+                known.insert(other.key());
                 if let Step::Unknown { error, .. } = &other
                     && error.is_transient()
                 {
@@ -98,39 +100,54 @@ pub async fn execute<P: Playbook>(
         }
     }
 
-    for round in 0..ROUNDS {
+    let reported: HashSet<_> = known;
+    let mut executed: Vec<P::Action> = Vec::new();
+    let mut read_back = None;
+    let mut came_up = Vec::new();
+    for _ in 0..ROUNDS {
         if pending.is_empty() {
             break;
         }
         attempted.extend(apply_all(playbook, &pending, until).await);
-        let read_back = settled(
-            playbook, finding, settings, now, until, &pending, &attempted,
+        executed.append(&mut pending);
+        match settled(
+            playbook, finding, settings, now, until, &executed, &attempted,
         )
-        .await;
-        let mut found_later = Vec::new();
-        let read_back = match read_back {
-            Ok((read_back, after)) => {
+        .await
+        {
+            Ok((back, after)) => {
                 residual_risks = after.residual_risks;
-                next_steps = after.next_steps;
-                found_later = after
-                    .steps
-                    .into_iter()
-                    .filter_map(|step| match step {
-                        Step::Do(action) => Some(action),
-                        _ => None,
-                    })
-                    .filter(|action| !attempted.contains_key(&key(action)))
-                    .collect();
-                Ok(read_back)
+                for step in after.next_steps {
+                    if !next_steps.contains(&step) {
+                        next_steps.push(step);
+                    }
+                }
+                came_up.clear();
+                for step in after.steps {
+                    match step {
+                        Step::Do(action) if !attempted.contains_key(&key(&action)) => {
+                            pending.push(action);
+                        }
+                        Step::Skipped { .. } | Step::Unknown { .. }
+                            if !reported.contains(&step.key()) =>
+                        {
+                            came_up.push(step);
+                        }
+                        _ => {}
+                    }
+                }
+                read_back = Some(Ok(back));
             }
             Err(error) => {
                 if error.is_transient() {
                     transient.get_or_insert(error.clone());
                 }
-                Err(error)
+                read_back = Some(Err(error));
             }
-        };
-        for action in &pending {
+        }
+    }
+    if let Some(read_back) = &read_back {
+        for action in &executed {
             let result = &attempted[&key(action)];
             if let Err(error) = result
                 && error.is_transient()
@@ -142,16 +159,21 @@ pub async fn execute<P: Playbook>(
             }
             steps.push(conclude(action, result, read_back.as_ref()));
         }
-        if round + 1 == ROUNDS {
-            steps.extend(found_later.iter().map(|action| {
-                StepReport::failed(
-                    action,
-                    "came up again and again while containing".to_owned(),
-                )
-            }));
-        }
-        pending = found_later;
     }
+    for step in &came_up {
+        if let Step::Unknown { error, .. } = step
+            && error.is_transient()
+        {
+            transient.get_or_insert(error.clone());
+        }
+        steps.push(StepReport::unexecuted(step));
+    }
+    steps.extend(pending.iter().map(|action| {
+        StepReport::failed(
+            action,
+            "came up again and again while containing".to_owned(),
+        )
+    }));
     Execution {
         steps,
         transient,

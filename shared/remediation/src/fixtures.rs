@@ -1,7 +1,9 @@
 //! Findings for unit tests: a whole event, varied where a test says so. And the wire between a
 //! playbook and a small world that a test keeps, on which calls are counted and fail at will.
 
-use std::collections::HashMap;
+pub(crate) mod fake;
+
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,9 +13,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::error::Error;
 use crate::execute::{Execution, execute};
 use crate::finding::Finding;
+use crate::plan::Action;
 use crate::playbook::Playbook;
+use crate::report::{Report, Status};
 use crate::settings::Settings;
 
 /// An event with `changes` merged into its detail.
@@ -101,7 +106,23 @@ pub(crate) fn now() -> Timestamp {
 
 /// Observes, plans and executes, as the flow does.
 pub(crate) async fn run<P: Playbook>(playbook: &P, finding: &Finding) -> Execution {
-    run_with(playbook, finding, &Settings::default()).await
+    run_at(playbook, finding, now()).await
+}
+
+/// [`run`], for an event that comes in at `now`.
+pub(crate) async fn run_at<P: Playbook>(
+    playbook: &P,
+    finding: &Finding,
+    now: Timestamp,
+) -> Execution {
+    let state = playbook
+        .observe(finding)
+        .await
+        .expect("the world can be read");
+    let settings = Settings::default();
+    let plan = P::plan(finding, &state, &settings, now);
+    let until = Instant::now() + Duration::from_secs(60);
+    execute(playbook, finding, plan, &settings, now, until).await
 }
 
 /// [`run`] with settings.
@@ -115,15 +136,118 @@ pub(crate) async fn run_with<P: Playbook>(
         .await
         .expect("the world can be read");
     let plan = P::plan(finding, &state, settings, now());
-    execute(
-        playbook,
-        finding,
-        plan,
-        settings,
-        now(),
-        Instant::now() + Duration::from_secs(60),
+    let until = Instant::now() + Duration::from_secs(60);
+    execute(playbook, finding, plan, settings, now(), until).await
+}
+
+/// [`run`] in a world that perhaps cannot be read, with what the function would answer.
+pub(crate) async fn answer<P: Playbook>(
+    playbook: &P,
+    finding: &Finding,
+) -> (Report, Option<Error>) {
+    let (category, because) = (P::CATEGORY, "a reason".to_owned());
+    match playbook.observe(finding).await {
+        Err(error) => {
+            let report = Report::unobserved(category, finding, &error, false);
+            (report, Some(error).filter(Error::is_transient))
+        }
+        Ok(state) => {
+            let settings = Settings::default();
+            let plan = P::plan(finding, &state, &settings, now());
+            let until = Instant::now() + Duration::from_secs(60);
+            let done = execute(playbook, finding, plan, &settings, now(), until).await;
+            let report = Report::concluded(category, finding, because, false, done.steps);
+            (report, done.transient)
+        }
+    }
+}
+
+/// A small world with a playbook in it.
+pub(crate) trait World {
+    type Playbook: Playbook;
+    fn playbook(&self) -> &Self::Playbook;
+    fn wire(&self) -> &Wire;
+    /// Whether the threat is over, judged by the world itself.
+    fn is_contained(&self) -> bool;
+}
+
+/// Contains once undisturbed. Then, for each call that this took: lets that call fail, in every
+/// way and once or always, and holds what is answered against the world; and tries again when
+/// nothing fails any more. `gone` is how an operation says that its resource does not exist.
+pub(crate) async fn each_call_fails_in_turn<W: World>(
+    finding: &Finding,
+    build: impl Fn() -> W,
+    gone: impl Fn(&str) -> &'static str,
+) {
+    let undisturbed = build();
+    let (report, transient) = answer(undisturbed.playbook(), finding).await;
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    assert!(undisturbed.is_contained() && transient.is_none());
+
+    for (index, operation) in undisturbed.wire().calls().into_iter().enumerate() {
+        for (code, status, may_pass) in [
+            ("AccessDenied", 403, false),
+            ("Throttling", 400, true),
+            ("InternalError", 500, true),
+            (gone(operation), 400, false),
+        ] {
+            for mode in ["once", "always", "after taking effect"] {
+                let takes_effect = mode == "after taking effect";
+                if takes_effect && (status < 500 || reads(operation)) {
+                    continue;
+                }
+                let world = build();
+                let fault = Fault {
+                    code,
+                    status,
+                    times: if mode == "always" { usize::MAX } else { 1 },
+                    takes_effect,
+                };
+                match mode {
+                    "always" => world.wire().set(operation, fault),
+                    _ => world.wire().set_at(index, fault),
+                }
+                let (report, transient) = answer(world.playbook(), finding).await;
+                let line = report.to_line();
+                let case = format!("call {index} {operation} {code} {mode}: {line}");
+                assert!(!claims(&report) || world.is_contained(), "{case}");
+                if may_pass {
+                    assert!(claims(&report) || transient.is_some(), "{case}");
+                } else {
+                    assert!(transient.is_none(), "{case}");
+                }
+                if status == 403 {
+                    assert!(line.contains(operation), "{case}");
+                }
+                world.wire().heal();
+                let (report, transient) = answer(world.playbook(), finding).await;
+                let retried = format!("{case}\nretried: {}", report.to_line());
+                assert!(claims(&report) && world.is_contained(), "{retried}");
+                assert!(transient.is_none(), "{retried}");
+            }
+        }
+    }
+}
+
+/// Whether an operation only reads, by its name.
+fn reads(operation: &str) -> bool {
+    let name = operation.split(':').nth(1).unwrap_or_default();
+    let mut verbs = ["Get", "List", "Describe"].iter();
+    verbs.any(|verb| name.starts_with(verb))
+}
+
+fn claims(report: &Report) -> bool {
+    matches!(
+        report.status(),
+        Status::Contained | Status::AlreadyContained
     )
-    .await
+}
+
+/// The IAM permissions that a playbook declares.
+pub(crate) fn declared<P: Playbook>() -> BTreeSet<&'static str> {
+    let actions = <P::Action as Action>::PERMISSIONS.iter();
+    let acting = actions.flat_map(|(_, permissions)| permissions.iter());
+    P::READS.iter().chain(acting).copied().collect()
 }
 
 /// How a service spells an error.
@@ -134,12 +258,24 @@ pub(crate) enum Protocol {
     Ec2,
 }
 
+impl Protocol {
+    /// The status of an error that the world itself answers.
+    fn client_error(self) -> u16 {
+        match self {
+            Self::S3 | Self::Query => 404,
+            Self::Ec2 => 400,
+        }
+    }
+}
+
 /// The wire between a playbook and a test's world.
 #[derive(Clone)]
 pub(crate) struct Wire {
     protocol: Protocol,
     calls: Arc<Mutex<Vec<&'static str>>>,
     faults: Arc<Mutex<HashMap<&'static str, Fault>>>,
+    /// The call, counted from the first, that fails whatever its operation.
+    fault_at: Arc<Mutex<Option<(usize, Fault)>>>,
 }
 
 #[derive(Clone, Copy)]
@@ -158,7 +294,22 @@ impl Wire {
             protocol,
             calls: Arc::default(),
             faults: Arc::default(),
+            fault_at: Arc::default(),
         }
+    }
+
+    fn set(&self, operation: &'static str, fault: Fault) {
+        self.faults.lock().unwrap().insert(operation, fault);
+    }
+
+    fn set_at(&self, index: usize, fault: Fault) {
+        *self.fault_at.lock().unwrap() = Some((index, fault));
+    }
+
+    /// From now on nothing fails.
+    pub(crate) fn heal(&self) {
+        self.faults.lock().unwrap().clear();
+        *self.fault_at.lock().unwrap() = None;
     }
 
     /// From now on calls of `operation` fail, without effect.
@@ -169,7 +320,7 @@ impl Wire {
             times: usize::MAX,
             takes_effect: false,
         };
-        self.faults.lock().unwrap().insert(operation, fault);
+        self.set(operation, fault);
     }
 
     /// The next call of `operation` fails, without effect.
@@ -180,7 +331,7 @@ impl Wire {
             times: 1,
             takes_effect: false,
         };
-        self.faults.lock().unwrap().insert(operation, fault);
+        self.set(operation, fault);
     }
 
     /// From now on calls of `operation` take effect and seem to fail.
@@ -196,7 +347,7 @@ impl Wire {
             times: usize::MAX,
             takes_effect: true,
         };
-        self.faults.lock().unwrap().insert(operation, fault);
+        self.set(operation, fault);
     }
 
     /// Every call until now.
@@ -206,16 +357,8 @@ impl Wire {
 
     /// The calls until now that change something.
     pub(crate) fn writes(&self) -> Vec<&'static str> {
-        let reads = |call: &&str| {
-            let name = call.split(':').nth(1).unwrap_or_default();
-            ["Get", "List", "Describe"]
-                .iter()
-                .any(|verb| name.starts_with(verb))
-        };
-        self.calls()
-            .into_iter()
-            .filter(|call| !reads(call))
-            .collect()
+        let calls = self.calls().into_iter();
+        calls.filter(|call| !reads(call)).collect()
     }
 
     /// Forgets the calls until now.
@@ -229,7 +372,11 @@ impl Wire {
         operation: &'static str,
         world: impl FnOnce() -> Result<O, &'static str>,
     ) -> MockResponse<O, E> {
-        self.calls.lock().unwrap().push(operation);
+        let index = {
+            let mut calls = self.calls.lock().unwrap();
+            calls.push(operation);
+            calls.len() - 1
+        };
         let fault = {
             let mut faults = self.faults.lock().unwrap();
             let fault = faults.get_mut(operation).filter(|fault| fault.times > 0);
@@ -238,6 +385,8 @@ impl Wire {
                 *fault
             })
         };
+        let at = *self.fault_at.lock().unwrap();
+        let fault = fault.or(at.filter(|(at, _)| *at == index).map(|(_, fault)| fault));
         match fault {
             Some(fault) => {
                 if fault.takes_effect {
@@ -247,7 +396,7 @@ impl Wire {
             }
             None => match world() {
                 Ok(output) => MockResponse::Output(output),
-                Err(code) => MockResponse::Http(self.error(404, code)),
+                Err(code) => MockResponse::Http(self.error(self.protocol.client_error(), code)),
             },
         }
     }

@@ -12,7 +12,8 @@ use integration_tests::{LocalAws, Result, Scenario, Stack, trail};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let dry_run = std::env::var("DRY_RUN").is_ok_and(|word| word == "true");
+    let word = std::env::var("DRY_RUN").unwrap_or_default();
+    let dry_run = !["", "false"].contains(&word.as_str());
     let mut console = Console::default();
     if let Err(error) = demo(&mut console, dry_run).await {
         console.line(
@@ -21,12 +22,11 @@ async fn main() -> ExitCode {
             &DisplayErrorContext(&*error).to_string(),
         );
     }
-    console.note("");
     match (console.failures(), dry_run) {
-        (0, false) => console.note("All three attacks were stopped and no bystander was hurt."),
-        (0, true) => console.note("Everything was planned and nothing was changed."),
+        (0, false) => console.heading("All three attacks were stopped and no bystander was hurt."),
+        (0, true) => console.heading("Everything was planned and nothing was changed."),
         (failures, _) => {
-            console.note(&format!(
+            console.heading(&format!(
                 "{failures} things were not as they must be: see the ✗ above."
             ));
             return ExitCode::FAILURE;
@@ -135,7 +135,7 @@ async fn respond(
     dry_run: bool,
 ) -> Result {
     let finding = scenario.finding()?;
-    console.note(&format!("\n   {}", finding.finding_type()));
+    console.heading(finding.finding_type());
     let reports = {
         let _busy = Busy::with("delivered by the deployed rules");
         stack.respond(&finding).await?

@@ -38,23 +38,7 @@ pub struct InfectedInstance {
 impl InfectedInstance {
     pub async fn create(aws: &LocalAws) -> Result<Self> {
         let ec2 = aws.ec2();
-        let vpc_id = ec2
-            .create_vpc()
-            .cidr_block("10.0.0.0/16")
-            .send()
-            .await?
-            .vpc
-            .and_then(|vpc| vpc.vpc_id)
-            .ok_or("no VPC")?;
-        let subnet_id = ec2
-            .create_subnet()
-            .vpc_id(&vpc_id)
-            .cidr_block("10.0.1.0/24")
-            .send()
-            .await?
-            .subnet
-            .and_then(|subnet| subnet.subnet_id)
-            .ok_or("no subnet")?;
+        let (vpc_id, subnet_id) = network(&ec2).await?;
         let web = group(&ec2, &vpc_id, "web", 443).await?;
         let admin = group(&ec2, &vpc_id, "admin", 22).await?;
         let data = group(&ec2, &vpc_id, "data", 5432).await?;
@@ -70,6 +54,22 @@ impl InfectedInstance {
             id,
             neighbour_id,
         })
+    }
+
+    /// Gives the infected instance a third interface, in a VPC of its own. Returns that interface
+    /// and that VPC.
+    pub async fn join_second_network(&mut self) -> Result<(String, String)> {
+        let (vpc_id, subnet_id) = network(&self.ec2).await?;
+        let backup = group(&self.ec2, &vpc_id, "backup", 873).await?;
+        let interface = interface(&self.ec2, &subnet_id, &[backup]).await?;
+        attach(&self.ec2, &self.id, &interface, 2).await?;
+        self.groups = self.groups().await?;
+        Ok((interface, vpc_id))
+    }
+
+    /// Makes a group of this name in the VPC, open on one port and outwards, as someone might have.
+    pub async fn leave_open_group(&self, name: &str) -> Result<String> {
+        open_group(&self.ec2, &self.vpc_id, name, 22).await
     }
 
     /// Whether both instances have the groups with which they started.
@@ -164,12 +164,33 @@ impl Scenario for InfectedInstance {
     }
 }
 
+/// A VPC and a subnet in it.
+async fn network(ec2: &Client) -> Result<(String, String)> {
+    let vpc = ec2.create_vpc().cidr_block("10.0.0.0/16").send().await?.vpc;
+    let vpc_id = vpc.and_then(|vpc| vpc.vpc_id).ok_or("no VPC")?;
+    let subnet = ec2
+        .create_subnet()
+        .vpc_id(&vpc_id)
+        .cidr_block("10.0.1.0/24")
+        .send()
+        .await?
+        .subnet;
+    let subnet_id = subnet
+        .and_then(|subnet| subnet.subnet_id)
+        .ok_or("no subnet")?;
+    Ok((vpc_id, subnet_id))
+}
+
 /// A group open to everyone on one port, and open outwards.
-async fn group(ec2: &Client, vpc_id: &str, name: &str, port: i32) -> Result<String> {
+async fn group(ec2: &Client, vpc_id: &str, purpose: &str, port: i32) -> Result<String> {
+    open_group(ec2, vpc_id, &unique(purpose), port).await
+}
+
+async fn open_group(ec2: &Client, vpc_id: &str, name: &str, port: i32) -> Result<String> {
     let id = ec2
         .create_security_group()
         .vpc_id(vpc_id)
-        .group_name(unique(name))
+        .group_name(name)
         .description("Of an instance under attack")
         .send()
         .await?
@@ -228,12 +249,7 @@ async fn instance(
         .first()
         .and_then(|instance| instance.instance_id.clone())
         .ok_or("no instance")?;
-    ec2.attach_network_interface()
-        .device_index(1)
-        .instance_id(&id)
-        .network_interface_id(second)
-        .send()
-        .await?;
+    attach(ec2, &id, &second, 1).await?;
     Ok(id)
 }
 
@@ -248,4 +264,14 @@ async fn interface(ec2: &Client, subnet_id: &str, groups: &[String]) -> Result<S
         .network_interface
         .and_then(|i| i.network_interface_id)
         .ok_or("no interface")?)
+}
+
+async fn attach(ec2: &Client, instance_id: &str, interface_id: &str, index: i32) -> Result {
+    ec2.attach_network_interface()
+        .device_index(index)
+        .instance_id(instance_id)
+        .network_interface_id(interface_id)
+        .send()
+        .await?;
+    Ok(())
 }

@@ -141,3 +141,39 @@ fn a_second_instance_in_the_network_shares_the_isolation_group() -> Result {
         Ok(())
     })
 }
+
+#[test]
+fn an_instance_in_two_networks_is_isolated_in_each_by_that_networks_group() -> Result {
+    on_aws(async |world| {
+        let mut infection = InfectedInstance::create(world.aws).await?;
+        let (third_interface, second_vpc) = infection.join_second_network().await?;
+        expect_working_attack(&infection).await?;
+        contain(world, &infection.finding()?, "Ec2").await?;
+        expect_stopped_attack(&infection).await?;
+        let here = infection.groups_named("gdr-isolation").await?;
+        infection.vpc_id = second_vpc;
+        let there = infection.groups_named("gdr-isolation").await?;
+        assert_eq!((here.len(), there.len()), (1, 1));
+        for (interface, groups) in infection.groups().await? {
+            let expected = if interface == third_interface {
+                &there
+            } else {
+                &here
+            };
+            assert_eq!(&groups, expected, "{interface}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn an_isolation_group_that_someone_opened_is_emptied_before_it_is_used() -> Result {
+    on_aws(async |world| {
+        let infection = InfectedInstance::create(world.aws).await?;
+        let opened = infection.leave_open_group("gdr-isolation").await?;
+        contain(world, &infection.finding()?, "Ec2").await?;
+        expect_stopped_attack(&infection).await?;
+        assert_eq!(infection.groups_named("gdr-isolation").await?, [opened]);
+        Ok(())
+    })
+}

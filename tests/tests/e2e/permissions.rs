@@ -1,7 +1,10 @@
 //! A permission that is missing is told, and never passed over.
 
-use integration_tests::scenario::StolenKey;
-use integration_tests::{Result, Scenario, unique};
+use std::collections::BTreeSet;
+
+use aws_sdk_iam::types::PolicyEvaluationDecisionType;
+use integration_tests::scenario::{InfectedInstance, StolenKey};
+use integration_tests::{Result, Scenario, trail, unique};
 use serde_json::json;
 
 use crate::world::{World, on_aws, steps};
@@ -53,6 +56,68 @@ fn without_any_permission_nothing_is_said_to_be_contained() -> Result {
         );
         Ok(())
     })
+}
+
+/// The emulator of EC2 lets everyone do everything, so IAM is asked about the calls that were sent.
+#[test]
+fn each_call_that_isolates_an_instance_is_allowed_to_the_role_and_destruction_is_not() -> Result {
+    on_aws(async |world| {
+        let infection = InfectedInstance::create(world.aws).await?;
+        infection.leave_open_group("gdr-isolation").await?;
+        world.enforcing.respond(&infection.finding()?).await?;
+        let elsewhere = InfectedInstance::create(world.aws).await?;
+        world.enforcing.respond(&elsewhere.finding()?).await?;
+
+        let calls = trail::calls(world.aws, world.enforcing.function("Ec2")?).await?;
+        let actions: BTreeSet<_> = calls.iter().filter(|c| c.starts_with("ec2:")).collect();
+        assert!(actions.len() > 5, "{actions:?}");
+        for action in actions {
+            assert!(is_allowed(world, action).await?, "the role lacks {action}");
+        }
+        for action in [
+            "ec2:TerminateInstances",
+            "ec2:DeleteSecurityGroup",
+            "ec2:AuthorizeSecurityGroupEgress",
+        ] {
+            assert!(!is_allowed(world, action).await?, "the role may {action}");
+        }
+        Ok(())
+    })
+}
+
+/// Whether the EC2 function's role may do this to the resources that it would do it to.
+async fn is_allowed(world: &World, action: &str) -> Result<bool> {
+    let arn = |kind: &str| {
+        let account = &world.aws.account_id;
+        format!("arn:aws:ec2:us-east-1:{account}:{kind}/{kind}-0123456789abcdef0")
+    };
+    let resources = match action {
+        "ec2:CreateSecurityGroup" => vec![arn("security-group"), arn("vpc")],
+        "ec2:ModifyNetworkInterfaceAttribute" => {
+            vec![arn("network-interface"), arn("security-group")]
+        }
+        "ec2:TerminateInstances" => vec![arn("instance")],
+        _ if action.starts_with("ec2:Describe") => vec!["*".to_owned()],
+        _ => vec![arn("security-group")],
+    };
+    // One at a time, since ministack looks at the first only. It also takes no condition's context,
+    // so the tags of the new group are left out.
+    for resource in resources {
+        let verdict = world
+            .aws
+            .iam()
+            .simulate_principal_policy()
+            .policy_source_arn(world.enforcing.role_arn("Ec2").await?)
+            .action_names(action)
+            .resource_arns(resource)
+            .send()
+            .await?;
+        let result = verdict.evaluation_results().first().ok_or("no verdict")?;
+        if result.eval_decision != PolicyEvaluationDecisionType::Allowed {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The ARN of a role that may do everything but `action`.

@@ -2,7 +2,7 @@
 
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{PublicBucket, StolenKey};
-use integration_tests::{Result, Scenario, Stack};
+use integration_tests::{Result, Scenario};
 use serde_json::json;
 
 use crate::world::{expect_no_step_applied, expect_status, expect_working_attack, on_aws};
@@ -83,44 +83,35 @@ fn a_user_who_only_bears_the_name_of_the_accused_is_left_alone() -> Result {
 #[test]
 fn the_responder_does_not_contain_itself() -> Result {
     on_aws(async |world| {
-        let role_name = role_name(&world.enforcing, "Iam").await?;
+        let arn = world.enforcing.role_arn("Iam").await?;
+        let role_name = arn.rsplit('/').next().unwrap_or_default();
         let iam = world.aws.iam();
         let role = iam
             .get_role()
-            .role_name(&role_name)
+            .role_name(role_name)
             .send()
             .await?
             .role
             .ok_or("no role")?;
         let policies = iam
             .list_role_policies()
-            .role_name(&role_name)
+            .role_name(role_name)
             .send()
             .await?
             .policy_names;
         let session = format!("{}:{}", role.role_id(), world.enforcing.function("Iam")?);
         let accused =
-            Finding::stolen_key()?.by("ASIAQQQQQQQQQQQQQQQQ", &session, "AssumedRole", &role_name);
+            Finding::stolen_key()?.by("ASIAQQQQQQQQQQQQQQQQ", &session, "AssumedRole", role_name);
         let report = &world.enforcing.respond(&accused).await?["Iam"];
         expect_no_step_applied(report);
         assert_ne!(report["status"], "contained");
         let after = iam
             .list_role_policies()
-            .role_name(&role_name)
+            .role_name(role_name)
             .send()
             .await?
             .policy_names;
         assert_eq!(after, policies);
         Ok(())
     })
-}
-
-async fn role_name(stack: &Stack<'_>, responder: &'static str) -> Result<String> {
-    let configuration = aws_sdk_lambda::Client::new(&stack.aws.root())
-        .get_function_configuration()
-        .function_name(stack.function(responder)?)
-        .send()
-        .await?;
-    let arn = configuration.role.ok_or("no role")?;
-    Ok(arn.rsplit('/').next().unwrap_or_default().to_owned())
 }

@@ -1,1 +1,308 @@
+use super::*;
+use crate::fixtures::fake::{Act, Fake, act};
+use crate::fixtures::{finding, now, run};
+use crate::plan::Phase;
+use crate::report::Outcome;
+use serde_json::json;
 
+fn some_finding() -> Finding {
+    finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }))
+}
+
+async fn done(fake: &Fake) -> Execution {
+    run(fake, &some_finding()).await
+}
+
+/// [`done`], with the deadline `seconds` from now.
+async fn done_within(fake: &Fake, seconds: u64) -> Execution {
+    let finding = some_finding();
+    let state = fake.observe(&finding).await.unwrap();
+    let plan = Fake::plan(
+        &finding,
+        &state,
+        &crate::settings::Settings::default(),
+        now(),
+    );
+    let until = Instant::now() + Duration::from_secs(seconds);
+    execute(
+        fake,
+        &finding,
+        plan,
+        &crate::settings::Settings::default(),
+        now(),
+        until,
+    )
+    .await
+}
+
+fn outcomes(execution: &Execution) -> Vec<(&str, Outcome)> {
+    let steps = execution.steps.iter();
+    steps.map(|step| (step.target(), step.outcome())).collect()
+}
+
+fn taking(seconds: u64, target: &'static str) -> Act {
+    Act {
+        takes: Duration::from_secs(seconds),
+        ..act(target)
+    }
+}
+
+fn error(kind: CallFailure) -> Error {
+    let code = match kind {
+        CallFailure::Transient => "Throttling",
+        CallFailure::Denied => "AccessDenied",
+        CallFailure::Gone => "NoSuchEntity",
+        CallFailure::Permanent => "UnmodifiableEntity",
+    };
+    Error::from(CallError {
+        operation: "fake:Apply",
+        target: "it".to_owned(),
+        code: code.to_owned(),
+        message: "as the test asked".to_owned(),
+        kind,
+    })
+}
+
+fn failing(kind: CallFailure, target: &'static str) -> Act {
+    Act {
+        fails: Some(error(kind)),
+        ..act(target)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn phases_and_orders_run_in_turn_and_what_has_the_same_number_runs_at_once() {
+    let step = |target, phase, order| Act {
+        phase,
+        order,
+        ..taking(1, target)
+    };
+    let fake = Fake::new([
+        step("note", Phase::Annotate, 0),
+        step("second", Phase::Contain, 1),
+        step("snapshot", Phase::Preserve, 0),
+        step("first", Phase::Contain, 0),
+        step("also first", Phase::Contain, 0),
+        step("keep", Phase::Protect, 7),
+    ]);
+    done(&fake).await;
+    let calls = fake.calls().into_iter();
+    let applied: Vec<_> = calls
+        .filter(|(what, ..)| *what != "observe")
+        .map(|(what, target, at)| (what, target, at.as_secs()))
+        .collect();
+    assert_eq!(
+        applied,
+        [
+            ("begin", "keep", 0),
+            ("end", "keep", 1),
+            ("begin", "first", 1),
+            ("begin", "also first", 1),
+            ("end", "first", 2),
+            ("end", "also first", 2),
+            ("begin", "second", 2),
+            ("end", "second", 3),
+            ("begin", "snapshot", 3),
+            ("end", "snapshot", 4),
+            ("begin", "note", 4),
+            ("end", "note", 5),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_stops_no_other_step() {
+    for phase in [Phase::Protect, Phase::Contain] {
+        let fake = Fake::new([
+            Act {
+                phase,
+                ..failing(CallFailure::Denied, "refused")
+            },
+            act("beside it"),
+            Act {
+                order: 1,
+                ..act("after it")
+            },
+        ]);
+        let done = done(&fake).await;
+        assert_eq!(
+            outcomes(&done),
+            [
+                ("refused", Outcome::Failed),
+                ("beside it", Outcome::Applied),
+                ("after it", Outcome::Applied),
+            ]
+        );
+        assert!(done.steps[0].detail().contains("role allows fake:Apply"));
+        assert!(done.transient.is_none());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_transient_failure_asks_for_a_retry() {
+    for (kind, transient) in [
+        (CallFailure::Transient, true),
+        (CallFailure::Denied, false),
+        (CallFailure::Gone, false),
+        (CallFailure::Permanent, false),
+    ] {
+        let done = done(&Fake::new([failing(kind, "it")])).await;
+        assert_eq!(outcomes(&done), [("it", Outcome::Failed)]);
+        assert_eq!(done.transient.is_some(), transient, "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_hangs_fails_in_time_and_asks_for_a_retry() {
+    let fake = Fake::new([taking(3_600, "hanging"), act("beside it")]);
+    let start = Instant::now();
+    let done = done_within(&fake, 20).await;
+    assert_eq!(start.elapsed(), Duration::from_secs(20));
+    assert_eq!(
+        outcomes(&done),
+        [
+            ("hanging", Outcome::Failed),
+            ("beside it", Outcome::Applied)
+        ]
+    );
+    assert!(done.steps[0].detail().contains("nearly used up"));
+    assert!(done.transient.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_back_has_not_been_applied() {
+    for (kind, transient) in [
+        (CallFailure::Transient, true),
+        (CallFailure::Denied, false),
+        (CallFailure::Gone, false),
+    ] {
+        let mut fake = Fake::new([act("it"), failing(CallFailure::Denied, "refused")]);
+        fake.unreadable = Some((1, error(kind)));
+        let done = done(&fake).await;
+        assert_eq!(
+            outcomes(&done),
+            [("it", Outcome::Failed), ("refused", Outcome::Failed)]
+        );
+        let detail = done.steps[0].detail();
+        assert!(detail.contains("could not be read back"), "{detail}");
+        assert_eq!(done.transient.is_some(), transient, "{kind:?}");
+        let observed = fake.calls().len() - fake.applied().len() * 2;
+        assert_eq!(observed, if transient { 5 } else { 2 }, "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_comes_up_while_executing_is_executed() {
+    let fake = Fake::new([
+        act("first"),
+        Act {
+            after: Some("first"),
+            ..act("second")
+        },
+        Act {
+            after: Some("second"),
+            ..act("third")
+        },
+    ]);
+    let done = done(&fake).await;
+    assert_eq!(fake.applied(), ["first", "second", "third"]);
+    assert!(
+        outcomes(&done)
+            .iter()
+            .all(|(_, outcome)| *outcome == Outcome::Applied)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_comes_up_too_late_is_a_failure() {
+    let targets = ["0", "1", "2", "3"];
+    let chain = targets.iter().enumerate().map(|(at, target)| Act {
+        after: at.checked_sub(1).map(|before| targets[before]),
+        ..act(target)
+    });
+    let fake = Fake::new(chain);
+    let done = done(&fake).await;
+    assert_eq!(fake.applied(), ["0", "1", "2"]);
+    assert_eq!(outcomes(&done)[3], ("3", Outcome::Failed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_impossible_step_that_comes_up_while_executing_is_told() {
+    let fake = Fake::new([
+        act("first"),
+        Act {
+            after: Some("first"),
+            impossible: true,
+            ..act("impossible")
+        },
+    ]);
+    let done = done(&fake).await;
+    assert_eq!(
+        outcomes(&done),
+        [
+            ("first", Outcome::Applied),
+            ("impossible", Outcome::Skipped)
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_undone_while_others_are_executed_is_not_in_effect() {
+    let fake = Fake::new([
+        Act {
+            undone_by: Some("second"),
+            ..act("first")
+        },
+        Act {
+            after: Some("first"),
+            ..act("second")
+        },
+    ]);
+    let done = done(&fake).await;
+    let last = |target: &str| {
+        let mut all = outcomes(&done).into_iter();
+        all.rfind(|(found, _)| *found == target)
+    };
+    assert_eq!(last("first"), Some(("first", Outcome::Failed)));
+    assert_eq!(last("second"), Some(("second", Outcome::Applied)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_with_nothing_to_do_is_not_read_back() {
+    let fake = Fake::new([Act {
+        impossible: true,
+        ..act("impossible")
+    }]);
+    let done = done(&fake).await;
+    assert_eq!(outcomes(&done), [("impossible", Outcome::Skipped)]);
+    assert_eq!(fake.calls().len(), 1, "{:?}", fake.calls());
+    assert_eq!(done.residual_risks, ["a risk"]);
+    assert_eq!(done.next_steps, ["a next step"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_could_not_be_read_is_a_failure_and_asks_for_a_retry_if_one_may_help() {
+    for (kind, transient) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
+        let fake = Fake::new([]);
+        let plan = Plan {
+            steps: vec![Step::Unknown {
+                action: "fake:Act",
+                target: "unread".to_owned(),
+                error: error(kind),
+            }],
+            ..Plan::default()
+        };
+        let until = Instant::now() + Duration::from_secs(9);
+        let done = execute(
+            &fake,
+            &some_finding(),
+            plan,
+            &crate::settings::Settings::default(),
+            now(),
+            until,
+        )
+        .await;
+        assert_eq!(outcomes(&done), [("unread", Outcome::Failed)]);
+        assert_eq!(done.transient.is_some(), transient, "{kind:?}");
+    }
+}

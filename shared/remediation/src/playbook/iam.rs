@@ -210,7 +210,8 @@ impl Action for Change {
     fn phase(&self) -> Phase {
         Phase::Contain
     }
-    /// The deny first: until it is in force, the key's holder could make one more session.
+    /// The deny first: whoever holds the key can make sessions until it is deactivated, and the deny
+    /// already ends those that there are while that call is on its way.
     fn order(&self) -> u8 {
         match self {
             Self::RevokeUserSessions { .. } | Self::DenyRoleSession { .. } => 0,
@@ -428,13 +429,19 @@ fn plan_user(
             ));
         }
     }
+    if stolen.is_some() {
+        plan.residual_risks.push(
+            "IAM takes seconds to enforce a change everywhere: a session that was made with the key in \
+             those seconds, after the cut-off, still works"
+                .to_owned(),
+        );
+    }
     plan.residual_risks.push(format!(
         "a role that was assumed with these credentials keeps its sessions, and whatever {name} created \
          (users, keys, functions) stays: look in CloudTrail"
     ));
     plan.next_steps.push(format!(
-        "give {name} a new key only when it is known how the old one got out; IAM takes a few seconds to \
-         enforce a change everywhere"
+        "give {name} a new key only when it is known how the old one got out"
     ));
     plan
 }

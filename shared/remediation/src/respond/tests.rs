@@ -1,1 +1,417 @@
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
+use aws_sdk_sns::Client;
+use aws_sdk_sns::config::retry::RetryConfig;
+use aws_sdk_sns::operation::publish::PublishOutput;
+use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
+use serde_json::json;
+
+use super::*;
+use crate::error::{CallError, CallFailure};
+use crate::fixtures::fake::{Act, Fake, act};
+use crate::fixtures::{Protocol, Wire, event, now};
+use crate::playbook::triage::Triage;
+use crate::policy::{Policy, ResponseMode};
+use crate::report::Outcome;
+
+/// The subjects and bodies of the notices that were published.
+type Notices = Arc<Mutex<Vec<(String, String)>>>;
+
+fn topic() -> (Wire, Notices, Client) {
+    let (wire, notices) = (Wire::new(Protocol::Query), Notices::default());
+    let (on, published) = (wire.clone(), Arc::clone(&notices));
+    let publish = mock!(Client::publish).then_compute_response(move |request| {
+        on.answer("sns:Publish", || {
+            let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+            let notice = (text(request.subject()), text(request.message()));
+            published.lock().unwrap().push(notice);
+            Ok(PublishOutput::builder().build())
+        })
+    });
+    let client = mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&publish], |config| {
+        config.retry_config(RetryConfig::disabled())
+    });
+    (wire, notices, client)
+}
+
+/// A client of which every call is a panic.
+fn silent() -> Client {
+    mock_client!(aws_sdk_sns, RuleMode::MatchAny, [] as [&Rule; 0])
+}
+
+fn enforcing() -> Config {
+    Config {
+        settings: crate::settings::Settings::default(),
+        incident_table: None,
+        recheck_queue_url: None,
+        policy: Policy {
+            dry_run: false,
+            mode: ResponseMode::Contain,
+            minimum_severity: Some(4.0),
+            own_account: Some("111122223333".to_owned()),
+            responder_roles: Vec::new(),
+            never_contain: Vec::new(),
+        },
+        topic_arn: Some("arn:aws:sns:us-east-1:111122223333:notices".to_owned()),
+        problems: Vec::new(),
+    }
+}
+
+fn dry_run() -> Config {
+    let mut config = enforcing();
+    config.policy.dry_run = true;
+    config
+}
+
+fn made_public() -> Value {
+    event(json!({
+        "type": "Policy:S3/BucketAnonymousAccessGranted",
+        "resource": { "s3BucketDetails": [{ "name": "exposed" }] },
+    }))
+}
+
+fn sample(additional_info: Value) -> Value {
+    let mut event = made_public();
+    event["detail"]["service"]["additionalInfo"] = additional_info;
+    event
+}
+
+fn invocation(time_left: Duration) -> Invocation {
+    Invocation {
+        id: "request".to_owned(),
+        now: now(),
+        time_left,
+        look: None,
+    }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn answer<P: Playbook>(responder: &Responder<P>, event: Value) -> Result<Report> {
+    responder.respond(event, &invocation(LONG)).await
+}
+
+fn error(kind: CallFailure) -> Error {
+    Error::from(CallError {
+        operation: "s3:GetBucketAcl",
+        target: "exposed".to_owned(),
+        code: "Code".to_owned(),
+        message: "as the test asked".to_owned(),
+        kind,
+    })
+}
+
+fn keys(value: &Value) -> BTreeSet<&str> {
+    let members = value.as_object().expect("an object");
+    members.keys().map(String::as_str).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_threat_is_contained_and_a_person_is_told() {
+    let (_, notices, sns) = topic();
+    let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
+    let report = answer(&responder, made_public()).await.unwrap();
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    assert_eq!(responder.playbook.applied(), ["exposed"]);
+    let notices = notices.lock().unwrap();
+    let [(subject, body)] = notices.as_slice() else {
+        panic!("{notices:?}")
+    };
+    assert!(subject.starts_with("[CONTAINED] s3"), "{subject}");
+    assert!(body.contains("WHAT WAS DONE"), "{body}");
+    assert!(
+        body.contains("a risk") && body.contains("a next step"),
+        "{body}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_has_exactly_the_members_of_the_contract() {
+    let (_, _, sns) = topic();
+    let fake = Fake::new([
+        act("exposed"),
+        Act {
+            impossible: true,
+            ..act("impossible")
+        },
+    ]);
+    let responder = Responder::new(fake, enforcing(), sns);
+    let contract = BTreeSet::from([
+        "account_id",
+        "category",
+        "dry_run",
+        "finding_id",
+        "finding_type",
+        "next_steps",
+        "reason",
+        "region",
+        "residual_risks",
+        "severity",
+        "status",
+        "steps",
+        "title",
+    ]);
+    let of_step = BTreeSet::from([
+        "action", "detail", "from", "outcome", "phase", "target", "to",
+    ]);
+    for event in [made_public(), json!(null), event(json!({}))] {
+        let report = answer(&responder, event).await.unwrap();
+        let value: Value = serde_json::from_str(&report.to_line()).unwrap();
+        assert!(!report.to_line().contains('\n'));
+        assert_eq!(keys(&value), contract);
+        for step in value["steps"].as_array().unwrap() {
+            assert_eq!(keys(step), of_step);
+            assert!(step["from"].is_object() && step["to"].is_object());
+        }
+    }
+    let report = answer(&responder, made_public()).await.unwrap();
+    let value = serde_json::to_value(&report).unwrap();
+    assert_eq!(value["status"], "partial");
+    assert_eq!(value["category"], "s3");
+    assert_eq!(value["severity"], 8.0);
+    assert_eq!(value["dry_run"], false);
+    let outcomes = ["skipped", "already"].map(|outcome| {
+        let steps = value["steps"].as_array().unwrap();
+        steps
+            .iter()
+            .filter(|step| step["outcome"] == outcome)
+            .count()
+    });
+    assert_eq!(outcomes, [1, 1]);
+    assert_eq!(value["steps"][0]["phase"], "contain");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_plans_in_full_and_changes_nothing() {
+    let in_value = json!({ "value": "{\"sample\":true}", "type": "default" });
+    for (config, event) in [
+        (dry_run(), made_public()),
+        (enforcing(), sample(json!({ "sample": true }))),
+        (enforcing(), sample(in_value)),
+    ] {
+        let (_, notices, sns) = topic();
+        let fake = Fake::new([act("exposed"), act("another")]);
+        let responder = Responder::new(fake, config, sns);
+        let report = answer(&responder, event).await.unwrap();
+        assert_eq!(report.status(), Status::DryRun, "{}", report.to_line());
+        assert!(report.dry_run());
+        let outcomes: Vec<_> = report
+            .steps()
+            .iter()
+            .map(crate::report::StepReport::outcome)
+            .collect();
+        assert_eq!(outcomes, [Outcome::Planned; 2]);
+        assert!(responder.playbook.applied().is_empty());
+        assert!(report.residual_risks().contains(&"a risk".to_owned()));
+        let (subject, body) = notices.lock().unwrap()[0].clone();
+        assert!(subject.contains("DRY RUN, NOTHING CHANGED"), "{subject}");
+        assert!(body.contains("WOULD BE DONE"), "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_a_finding_is_answered_without_a_call() {
+    let without = |member: &str| {
+        let mut event = made_public();
+        event["detail"].as_object_mut().unwrap().remove(member);
+        event
+    };
+    let with = |member: &str, value: Value| {
+        let mut event = made_public();
+        event["detail"][member] = value;
+        event
+    };
+    let mut other_kind = made_public();
+    other_kind["detail-type"] = json!("GuardDuty Runtime Protection Unhealthy");
+    let mut events = vec![
+        json!({}),
+        json!([]),
+        json!(null),
+        json!("x"),
+        json!(5),
+        json!({ "detail": null }),
+        json!({ "detail": {} }),
+        json!([made_public()]),
+        other_kind,
+        with("severity", json!("high")),
+        with("severity", json!(99)),
+        with("type", json!(["Policy:S3/X"])),
+        with("type", json!("no colon")),
+        with("accountId", json!("*")),
+        with("region", json!("../../x")),
+        with("resource", json!("text")),
+        with("service", json!(7)),
+        with(
+            "resource",
+            json!({ "s3BucketDetails": [{ "name": "a/b*" }] }),
+        ),
+    ];
+    events.extend(["id", "type", "accountId", "region", "severity"].map(without));
+    for event in events {
+        let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), silent());
+        let report = answer(&responder, event.clone()).await.unwrap();
+        assert_eq!(report.status(), Status::Failed, "{event}");
+        assert!(report.reason().contains("not a usable GuardDuty finding"));
+        assert!(responder.playbook.calls().is_empty(), "{event}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malformed_finding_is_answered_with_the_member_that_is_wrong() {
+    let mut event = made_public();
+    event["detail"]["severity"] = json!("high");
+    let responder = Responder::new(Fake::new([]), enforcing(), silent());
+    let report = answer(&responder, event).await.unwrap();
+    assert!(
+        report.reason().contains("detail.severity"),
+        "{}",
+        report.reason()
+    );
+    assert_eq!(report.finding_id(), "16afba5c5c43e07c9e3e5e2e544e95df");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ignored_finding_is_answered_without_a_call() {
+    let mut off = enforcing();
+    off.policy.mode = ResponseMode::Off;
+    let mut archived = made_public();
+    archived["detail"]["service"]["archived"] = json!(true);
+    for (config, event) in [
+        (off, made_public()),
+        (enforcing(), archived),
+        (
+            enforcing(),
+            event(json!({ "type": "Backdoor:EC2/Spambot" })),
+        ),
+    ] {
+        let responder = Responder::new(Fake::new([act("exposed")]), config, silent());
+        let report = answer(&responder, event).await.unwrap();
+        assert_eq!(report.status(), Status::Ignored, "{}", report.to_line());
+        assert!(responder.playbook.calls().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_for_a_person_is_told_without_a_look_at_the_resource() {
+    let (_, notices, sns) = topic();
+    let mut config = enforcing();
+    config.policy.mode = ResponseMode::Notify;
+    let responder = Responder::new(Fake::new([act("exposed")]), config, sns);
+    let report = answer(&responder, made_public()).await.unwrap();
+    assert_eq!(report.status(), Status::Notified);
+    assert!(!report.next_steps().is_empty());
+    assert!(responder.playbook.calls().is_empty());
+    assert!(notices.lock().unwrap()[0].0.starts_with("[LOOK AT THIS]"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finding_of_any_other_kind_is_told_with_advice_by_triage() {
+    for kind in [
+        "AttackSequence:S3/CompromisedData",
+        "Discovery:RDS/TorIPCaller",
+        "Brand:New/Kind",
+    ] {
+        let (_, notices, sns) = topic();
+        let responder = Responder::new(Triage, enforcing(), sns);
+        let event = event(json!({ "type": kind, "resource": { "resourceType": "Whatever" } }));
+        let report = answer(&responder, event).await.unwrap();
+        assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
+        assert!(!report.next_steps().is_empty());
+        assert_eq!(notices.lock().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_that_may_go_out_later_fails_the_invocation_after_the_containment() {
+    let (wire, notices, sns) = topic();
+    wire.fail_once("sns:Publish", 400, "Throttling");
+    let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
+    let error = answer(&responder, made_public()).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(responder.playbook.applied(), ["exposed"]);
+
+    let retried = answer(&responder, made_public()).await.unwrap();
+    assert_eq!(retried.status(), Status::AlreadyContained);
+    assert_eq!(responder.playbook.applied(), ["exposed"]);
+    assert_eq!(notices.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notice_that_is_refused_or_has_no_topic_is_told_in_the_report() {
+    let without_topic = Config {
+        topic_arn: None,
+        ..enforcing()
+    };
+    for (config, why) in [
+        (enforcing(), "sns:Publish"),
+        (without_topic, "NOTIFICATION_TOPIC_ARN is not set"),
+    ] {
+        let (wire, _, sns) = topic();
+        wire.fail("sns:Publish", 403, "AuthorizationError");
+        let responder = Responder::new(Fake::new([act("exposed")]), config, sns);
+        let report = answer(&responder, made_public()).await.unwrap();
+        assert_eq!(report.status(), Status::Contained);
+        let told = report.next_steps().last().unwrap();
+        assert!(
+            told.contains("was not notified") && told.contains(why),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_cannot_be_read_is_told_and_retried_if_that_may_help() {
+    for (kind, retried) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
+        let (_, notices, sns) = topic();
+        let mut fake = Fake::new([act("exposed")]);
+        fake.unreadable = Some((0, error(kind)));
+        let responder = Responder::new(fake, enforcing(), sns);
+        match answer(&responder, made_public()).await {
+            Err(error) => assert!(retried && error.is_transient(), "{error}"),
+            Ok(report) => {
+                assert!(!retried);
+                assert_eq!(report.status(), Status::Failed);
+                assert!(report.reason().contains("s3:GetBucketAcl on exposed"));
+            }
+        }
+        assert!(responder.playbook.applied().is_empty());
+        let (subject, body) = notices.lock().unwrap()[0].clone();
+        assert!(subject.starts_with("[NOT CONTAINED, ACT NOW]"), "{subject}");
+        assert!(body.contains("s3:GetBucketAcl on exposed"), "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_hangs_leaves_the_time_for_the_notice() {
+    let (_, notices, sns) = topic();
+    let hanging = Act {
+        takes: Duration::from_secs(3_600),
+        ..act("exposed")
+    };
+    let responder = Responder::new(Fake::new([hanging]), enforcing(), sns);
+    let start = Instant::now();
+    let error = answer(&responder, made_public()).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(start.elapsed(), LONG - RESERVE);
+    let subject = notices.lock().unwrap()[0].0.clone();
+    assert!(subject.starts_with("[NOT CONTAINED, ACT NOW]"), "{subject}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_fails_transiently_fails_the_invocation_after_the_notice() {
+    let (_, notices, sns) = topic();
+    let throttled = Act {
+        fails: Some(error(CallFailure::Transient)),
+        ..act("exposed")
+    };
+    let fake = Fake::new([throttled, act("another")]);
+    let responder = Responder::new(fake, enforcing(), sns);
+    let error = answer(&responder, made_public()).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    let subject = notices.lock().unwrap()[0].0.clone();
+    assert!(
+        subject.starts_with("[PARTLY CONTAINED, ACT NOW]"),
+        "{subject}"
+    );
+}

@@ -90,7 +90,12 @@ pub(super) async fn prepare(
         Some(group) => group.id.clone(),
         None => create(client, vpc).await?,
     };
-    let rules = when_known(|| rules_of(client, &id)).await?;
+    strip(client, &id).await
+}
+
+/// Takes every rule away from the group `id`.
+async fn strip(client: &Client, id: &str) -> Result<()> {
+    let rules = when_known(|| rules_of(client, id)).await?;
     let ids = |egress: bool| {
         let rules = rules
             .iter()
@@ -104,25 +109,31 @@ pub(super) async fn prepare(
         let Some(rules) = ids(true) else {
             return Ok(());
         };
-        let revoked = client.revoke_security_group_egress().group_id(&id);
-        revoked
-            .set_security_group_rule_ids(Some(rules))
-            .send()
-            .await
-            .during("ec2:RevokeSecurityGroupEgress", &id)
-            .map(drop)
+        let revoke = || async {
+            let revoked = client.revoke_security_group_egress().group_id(id);
+            revoked
+                .set_security_group_rule_ids(Some(rules.clone()))
+                .send()
+                .await
+                .during("ec2:RevokeSecurityGroupEgress", id)
+                .map(drop)
+        };
+        when_known(revoke).await
     };
     let ingress = async {
         let Some(rules) = ids(false) else {
             return Ok(());
         };
-        let revoked = client.revoke_security_group_ingress().group_id(&id);
-        revoked
-            .set_security_group_rule_ids(Some(rules))
-            .send()
-            .await
-            .during("ec2:RevokeSecurityGroupIngress", &id)
-            .map(drop)
+        let revoke = || async {
+            let revoked = client.revoke_security_group_ingress().group_id(id);
+            revoked
+                .set_security_group_rule_ids(Some(rules.clone()))
+                .send()
+                .await
+                .during("ec2:RevokeSecurityGroupIngress", id)
+                .map(drop)
+        };
+        when_known(revoke).await
     };
     // Another responder may have revoked a rule in between; the rules that are left decide.
     let (egress, ingress) = futures::join!(egress, ingress);
@@ -139,7 +150,20 @@ pub(super) async fn prepare(
 /// Puts an interface into the isolation group of its VPC and into no other, after a look at the
 /// group's rules.
 pub(super) async fn attach(client: &Client, vpc: &str, interface: &str) -> Result<()> {
-    let groups = find(client, Some(vpc)).await?;
+    let mut groups = find(client, Some(vpc)).await?;
+    for pause in NOT_YET_KNOWN {
+        match groups.as_slice() {
+            [] => {}
+            [group] if !group.is_empty() => match strip(client, &group.id).await {
+                Ok(()) => {}
+                Err(error) if error.is_transient() => return Err(error),
+                Err(_) => break,
+            },
+            _ => break,
+        }
+        sleep(pause).await;
+        groups = find(client, Some(vpc)).await?;
+    }
     let [group] = groups.as_slice() else {
         return Err(Error::Refused(format!(
             "{vpc} has {} security groups named {NAME} where one is needed: {interface} was left as it is",
