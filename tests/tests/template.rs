@@ -9,6 +9,7 @@ use remediation::finding::Finding;
 use remediation::notify;
 use remediation::plan::Action;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
+use remediation::{recheck, record};
 use serde_json::{Value, json};
 
 const FUNCTIONS: [(&str, Category); 4] = [
@@ -52,8 +53,10 @@ fn functions(template: &Value) -> BTreeMap<&'static str, &Value> {
 }
 
 fn rules(function: &Value) -> impl Iterator<Item = &Value> {
-    let events = function["Events"].as_object().expect("events");
-    events.values().map(|event| &event["Properties"])
+    let events = function["Events"].as_object().expect("events").values();
+    events
+        .filter(|event| event["Type"] == "EventBridgeRule")
+        .map(|event| &event["Properties"])
 }
 
 fn event(kind: &str, resource_type: &str, user_type: Option<&str>) -> Value {
@@ -230,8 +233,10 @@ fn what_cannot_be_delivered_or_handled_within_an_hour_is_kept_for_a_person() {
     let rules: BTreeSet<_> = functions(&template)
         .into_iter()
         .flat_map(|(name, function)| {
-            let events = function["Events"].as_object().expect("events").keys();
-            events.map(move |event| format!("{name}ResponderFunction{event}.Arn"))
+            let events = function["Events"].as_object().expect("events").iter();
+            events
+                .filter(|(_, event)| event["Type"] == "EventBridgeRule")
+                .map(move |(event, _)| format!("{name}ResponderFunction{event}.Arn"))
         })
         .collect();
     assert_eq!(allowed, rules);
@@ -254,10 +259,19 @@ fn each_role_allows_what_its_function_declares_and_nothing_else() {
     ]
     .into_iter()
     .chain(notify::PERMISSIONS.iter().copied())
+    .chain(record::PERMISSIONS.iter().copied())
     .collect();
+    // What the queue's events need of the role of the function that receives them.
+    let mut credentials = declared::<Iam>();
+    credentials.extend(recheck::PERMISSIONS);
+    credentials.extend([
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ReceiveMessage",
+    ]);
     for (name, declared) in [
         ("S3", declared::<S3>()),
-        ("Iam", declared::<Iam>()),
+        ("Iam", credentials),
         ("Ec2", declared::<Ec2>()),
         ("Triage", declared::<Triage>()),
     ] {
@@ -320,12 +334,18 @@ fn the_parameters_outputs_and_settings_are_those_of_the_contract() {
         "IamResponderFunction",
         "Ec2ResponderFunction",
         "TriageResponderFunction",
+        "IncidentTable",
         "NotificationTopic",
     ] {
         assert!(template["Outputs"][name].is_object(), "{name}");
     }
     let settings = &template["Globals"]["Function"]["Environment"]["Variables"];
-    for name in ["DRY_RUN", "MINIMUM_SEVERITY", "NOTIFICATION_TOPIC_ARN"] {
+    for name in [
+        "DRY_RUN",
+        "INCIDENT_TABLE",
+        "MINIMUM_SEVERITY",
+        "NOTIFICATION_TOPIC_ARN",
+    ] {
         assert!(!settings[name].is_null(), "{name}");
     }
     for name in ["S3", "Iam", "Ec2"] {

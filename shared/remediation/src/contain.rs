@@ -15,7 +15,7 @@ use crate::guidance;
 use crate::plan::{Action, Phase, Plan, Step};
 use crate::playbook::Playbook;
 use crate::policy;
-use crate::record::{Claim, Intent, Record, TargetState};
+use crate::record::{Claim, Intent, Lease, Record, TargetState};
 use crate::report::{Report, Status, StepReport};
 
 /// One event at one function.
@@ -68,6 +68,10 @@ pub(crate) async fn rehearse<P: Playbook>(
         Err(error) => return unobserved::<P>(finding, &error, true),
     };
     let plan = P::plan(finding, &state, &config.settings, now);
+    let transient = plan.steps.iter().find_map(|step| match step {
+        Step::Unknown { error, .. } if error.is_transient() => Some(error.clone()),
+        _ => None,
+    });
     let steps = plan.steps.iter().map(StepReport::unexecuted).collect();
     let mut report = Report::concluded(P::CATEGORY, finding, what, true, steps);
     report.residual_risks = plan.residual_risks;
@@ -75,7 +79,7 @@ pub(crate) async fn rehearse<P: Playbook>(
     report
         .next_steps
         .extend(guidance::next_steps(P::CATEGORY, finding));
-    Contained::just(report, None)
+    Contained::just(report, transient)
 }
 
 /// Contains.
@@ -206,11 +210,16 @@ async fn claim<P: Playbook>(
         ..
     } = *incoming;
     // No longer than the invocation itself can take.
-    let lease = until.saturating_duration_since(Instant::now()) + Duration::from_secs(10);
+    let lasts = until.saturating_duration_since(Instant::now()) + Duration::from_secs(10);
+    let lease = Lease {
+        owner: invocation,
+        now,
+        lasts,
+        until,
+    };
     let mut claims = Vec::new();
     for target in policy::targets(P::CATEGORY, finding)? {
-        let claim = record.claim(P::CATEGORY, finding, &target, invocation, now, lease, until);
-        claims.push(claim.await?);
+        claims.push(record.claim(P::CATEGORY, finding, &target, &lease).await?);
     }
     Ok(claims)
 }

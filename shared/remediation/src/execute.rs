@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{CallError, CallFailure, Error, Result};
 use crate::finding::Finding;
-use crate::plan::{Action, Plan, Step, StepKey};
+use crate::plan::{Action, Phase, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::report::StepReport;
 use crate::settings::Settings;
@@ -26,6 +26,9 @@ const READ_BACK_PAUSES: [Duration; 3] = [
 /// How often steps that only reading back brought to light (an interface that was attached
 /// meanwhile) are executed too, before a person must look.
 const ROUNDS: usize = 3;
+
+/// How long each wave of protecting steps may take.
+const PROTECT_AT_MOST: Duration = Duration::from_secs(10);
 
 /// What was read after acting. Only this module makes one, from a second observation.
 #[derive(Debug)]
@@ -205,6 +208,11 @@ async fn apply_all<P: Playbook>(
         let now = actions
             .iter()
             .filter(|action| (action.phase(), action.order()) == wave);
+        // What protects evidence must not use up the time for containing.
+        let until = match wave.0 {
+            Phase::Protect => until.min(Instant::now() + PROTECT_AT_MOST),
+            _ => until,
+        };
         let applied = now.map(async |action| {
             let result = within(until, action.name(), playbook.apply(action)).await;
             if let Err(error) = &result {

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use self::incident::{Incident, Intent, Recorded};
-pub use self::target::{Claim, TargetState};
+pub use self::target::{Claim, Lease, TargetState};
 
 /// The IAM permissions that a function's use of the table needs.
 pub const PERMISSIONS: &[&str] = &["dynamodb:UpdateItem"];

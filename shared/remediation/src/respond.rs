@@ -82,6 +82,24 @@ impl<P: Playbook> Responder<P> {
         }
     }
 
+    /// The same, recording in `record`.
+    #[must_use]
+    pub fn recording(self, record: Record) -> Self {
+        Self {
+            record: Some(record),
+            ..self
+        }
+    }
+
+    /// The same, having containments looked at again through `recheck`.
+    #[must_use]
+    pub fn rechecking(self, recheck: Recheck) -> Self {
+        Self {
+            recheck: Some(recheck),
+            ..self
+        }
+    }
+
     /// Answers an event: decides, contains, reads back, records, notifies and logs.
     ///
     /// # Errors

@@ -55,27 +55,42 @@ pub struct Claim {
     pub released_at: Option<Timestamp>,
 }
 
+/// The terms of a claim.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease<'a> {
+    /// The invocation; the same when Lambda retries it, which then has its claim still.
+    pub owner: &'a str,
+    /// The time of day.
+    pub now: Timestamp,
+    /// How long the claim lasts if it is not given back.
+    pub lasts: Duration,
+    /// How long to wait for another invocation.
+    pub until: Instant,
+}
+
 /// The key of a target. IAM is global; buckets' names are too.
 pub(super) fn key(category: Category, account_id: &str, target: &str) -> String {
     format!("TARGET#{category}#{account_id}#{target}")
 }
 
 impl Record {
-    /// Claims `target` for the invocation `owner` until `lease_ends`. Waits for another invocation
-    /// that has it, as long as `until`.
+    /// Claims `target` on these terms. Waits for another invocation that has it.
     ///
     /// # Errors
-    /// If the table cannot be written, or the other invocation is not done by `until`.
+    /// If the table cannot be written, or the other invocation is not done in time.
     pub async fn claim(
         &self,
         category: Category,
         finding: &Finding,
         target: &str,
-        owner: &str,
-        now: Timestamp,
-        lease: Duration,
-        until: Instant,
+        lease: &Lease<'_>,
     ) -> Result<Claim> {
+        let Lease {
+            owner,
+            now,
+            lasts,
+            until,
+        } = *lease;
         let key = key(category, &finding.account_id, target);
         let started = Instant::now();
         let mut waited = false;
@@ -84,7 +99,7 @@ impl Record {
             let at = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
             let at = now.as_millisecond().saturating_add(at);
             let lease_ends =
-                at.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX));
+                at.saturating_add(i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX));
             let claimed = self
                 .client
                 .update_item()

@@ -1,0 +1,371 @@
+//! `gdr` on local AWS: what the responder contained is looked at and released, as a person would.
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use integration_tests::finding::Finding;
+use integration_tests::scenario::{
+    InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, all_work, none_works,
+};
+use integration_tests::{LocalAws, Result, Scenario, unique};
+use jiff::{SignedDuration, Timestamp};
+use remediation::Responder;
+use remediation::config::Config;
+use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
+use remediation::policy::{Policy, ResponseMode};
+use remediation::record::Record;
+use remediation::report::{Report, Status};
+use remediation::respond::Invocation;
+use remediation::settings::Settings;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+static AWS: LazyLock<LocalAws> = LazyLock::new(|| LocalAws::start().expect("local AWS"));
+static TABLE: LazyLock<String> = LazyLock::new(|| RUNTIME.block_on(table()).expect("a table"));
+
+async fn table() -> Result<String> {
+    let name = unique("incidents");
+    let client = aws_sdk_dynamodb::Client::new(&AWS.root());
+    let mut call = client
+        .create_table()
+        .table_name(&name)
+        .billing_mode(BillingMode::PayPerRequest);
+    for (attribute, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+        let definition = AttributeDefinition::builder()
+            .attribute_name(attribute)
+            .attribute_type(ScalarAttributeType::S);
+        let element = KeySchemaElement::builder()
+            .attribute_name(attribute)
+            .key_type(kind);
+        call = call
+            .attribute_definitions(definition.build()?)
+            .key_schema(element.build()?);
+    }
+    call.send().await?;
+    Ok(name)
+}
+
+fn on_aws(test: impl AsyncFnOnce(&'static LocalAws) -> Result) -> Result {
+    let _ = &*TABLE;
+    RUNTIME.block_on(test(&AWS))
+}
+
+fn sdk(aws: &LocalAws, endpoint: &str) -> aws_config::SdkConfig {
+    aws.root().into_builder().endpoint_url(endpoint).build()
+}
+
+async fn respond_in<P: Playbook>(
+    playbook: P,
+    aws: &LocalAws,
+    finding: &Finding,
+    table: &str,
+) -> Result<Report> {
+    let config = Config {
+        policy: Policy {
+            dry_run: false,
+            mode: ResponseMode::Contain,
+            minimum_severity: Some(4.0),
+            own_account: None,
+            responder_roles: vec![],
+            never_contain: vec![],
+        },
+        settings: Settings::default(),
+        topic_arn: None,
+        incident_table: None,
+        recheck_queue_url: None,
+        problems: vec![],
+    };
+    let root = aws.root();
+    let record = Record::new(aws_sdk_dynamodb::Client::new(&root), table.to_owned());
+    let responder =
+        Responder::new(playbook, config, aws_sdk_sns::Client::new(&root)).recording(record);
+    let invocation = Invocation {
+        id: unique("request"),
+        now: Timestamp::now(),
+        time_left: Duration::from_secs(60),
+        look: None,
+    };
+    Ok(responder.respond(finding.0.clone(), &invocation).await?)
+}
+
+async fn respond<P: Playbook>(playbook: P, aws: &LocalAws, finding: &Finding) -> Result<Report> {
+    respond_in(playbook, aws, finding, &TABLE).await
+}
+
+fn iam(aws: &LocalAws) -> Iam {
+    Iam::new(&sdk(aws, &aws.endpoint))
+}
+
+fn gdr(aws: &LocalAws, arguments: &[&str], typed: &str) -> Result<Output> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gdr"))
+        .args(["--table", &TABLE])
+        .args(arguments)
+        .envs(aws.environment())
+        .env("AWS_ENDPOINT_URL_EC2", &aws.ec2_endpoint)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child
+        .stdin
+        .take()
+        .ok_or("no input")?
+        .write_all(typed.as_bytes())?;
+    Ok(child.wait_with_output()?)
+}
+
+#[track_caller]
+fn expect_exit(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+}
+
+fn json(output: &Output) -> Result<Value> {
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+#[track_caller]
+fn expect(report: &Report, status: Status) {
+    assert_eq!(report.status(), status, "{}", report.to_line());
+}
+
+/// The same finding, seen again later.
+fn seen_again(finding: &Finding, later: SignedDuration) -> Finding {
+    finding.clone().with(
+        "/service/eventLastSeen",
+        (Timestamp::now() + later).to_string(),
+    )
+}
+
+#[test]
+fn a_released_user_gets_the_sessions_back_and_the_key_only_if_it_is_named() -> Result {
+    on_aws(async |aws| {
+        let theft = StolenKey::create(aws).await?;
+        let finding = theft.finding()?;
+        expect(&respond(iam(aws), aws, &finding).await?, Status::Contained);
+        assert!(none_works(&theft.attack().await?));
+
+        let listed = gdr(aws, &["incidents", "--output", "json"], "")?;
+        let incidents = json(&listed)?;
+        let incident = incidents
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|i| i["id"] == finding.id());
+        assert_eq!(incident.ok_or("not listed")?["status"], "contained");
+        let shown = gdr(aws, &["incident", &finding.id()[..12]], "")?;
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(
+            shown.contains("iam:DeactivateAccessKey") && shown.contains(theft.key_id()),
+            "{shown}"
+        );
+
+        let declined = gdr(aws, &["release", finding.id()], "n\n")?;
+        expect_exit(&declined, 3);
+        assert!(none_works(&theft.attack().await?), "nothing was released");
+
+        let released = gdr(
+            aws,
+            &["release", finding.id(), "--yes", "--output", "json"],
+            "",
+        )?;
+        expect_exit(&released, 0);
+        let (active, policies) = theft.state().await?;
+        assert!(!active, "the key stays inactive");
+        assert!(
+            !policies.contains(&"gdr-revoke-sessions".to_owned()),
+            "{policies:?}"
+        );
+
+        let again = gdr(aws, &["release", finding.id(), "--yes"], "")?;
+        expect_exit(&again, 3);
+        assert!(
+            String::from_utf8_lossy(&again.stderr).contains("released by"),
+            "{again:?}"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_key_that_is_named_is_activated_again() -> Result {
+    on_aws(async |aws| {
+        let theft = StolenKey::create(aws).await?;
+        let finding = theft.finding()?;
+        expect(&respond(iam(aws), aws, &finding).await?, Status::Contained);
+        let released = gdr(
+            aws,
+            &[
+                "release",
+                finding.id(),
+                "--yes",
+                "--reactivate-key",
+                theft.key_id(),
+            ],
+            "",
+        )?;
+        expect_exit(&released, 0);
+        assert!(all_work(&theft.attack().await?), "everything is as it was");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_was_released_is_contained_again_only_by_new_activity() -> Result {
+    on_aws(async |aws| {
+        let theft = StolenRoleSession::create(aws).await?;
+        let finding = seen_again(&theft.finding()?, SignedDuration::from_secs(-5));
+        expect(&respond(iam(aws), aws, &finding).await?, Status::Contained);
+        expect_exit(&gdr(aws, &["release", finding.id(), "--yes"], "")?, 0);
+        assert!(all_work(&theft.attack().await?));
+
+        let redelivered = respond(iam(aws), aws, &finding).await?;
+        expect(&redelivered, Status::Ignored);
+        assert!(
+            redelivered.reason().contains("released"),
+            "{}",
+            redelivered.reason()
+        );
+        assert!(
+            all_work(&theft.attack().await?),
+            "the person's decision stands"
+        );
+
+        let later = seen_again(&finding, SignedDuration::from_secs(5));
+        expect(&respond(iam(aws), aws, &later).await?, Status::Contained);
+        assert!(none_works(&theft.attack().await?));
+        Ok(())
+    })
+}
+
+#[test]
+fn a_released_instance_gets_exactly_its_groups_back() -> Result {
+    on_aws(async |aws| {
+        let infection = InfectedInstance::create(aws).await?;
+        let finding = infection.finding()?;
+        let playbook = || Ec2::new(&sdk(aws, &aws.ec2_endpoint));
+        expect(
+            &respond(playbook(), aws, &finding).await?,
+            Status::Contained,
+        );
+        // A repetition must not make the isolated state the one that is put back.
+        expect(
+            &respond(playbook(), aws, &finding).await?,
+            Status::AlreadyContained,
+        );
+        assert!(!infection.is_untouched().await?);
+        expect_exit(&gdr(aws, &["release", finding.id(), "--yes"], "")?, 0);
+        assert!(infection.is_untouched().await?);
+        Ok(())
+    })
+}
+
+#[test]
+fn what_someone_changed_meanwhile_is_not_overwritten_unless_forced() -> Result {
+    on_aws(async |aws| {
+        let infection = InfectedInstance::create(aws).await?;
+        let forensics = infection.leave_open_group("forensics").await?;
+        let finding = infection.finding()?;
+        let playbook = Ec2::new(&sdk(aws, &aws.ec2_endpoint));
+        expect(&respond(playbook, aws, &finding).await?, Status::Contained);
+        let (interface, _) = infection.groups().await?.swap_remove(0);
+        let change = aws
+            .ec2()
+            .modify_network_interface_attribute()
+            .network_interface_id(&interface);
+        change.groups(&forensics).send().await?;
+
+        let refused = gdr(aws, &["release", finding.id(), "--yes"], "")?;
+        expect_exit(&refused, 3);
+        let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+        assert!(
+            said.contains("DRIFTED") && said.contains(&interface),
+            "{said}"
+        );
+        assert!(!infection.is_untouched().await?);
+
+        expect_exit(
+            &gdr(
+                aws,
+                &["release", finding.id(), "--yes", "--force-drift"],
+                "",
+            )?,
+            0,
+        );
+        assert!(infection.is_untouched().await?);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_released_bucket_gets_its_flags_back() -> Result {
+    on_aws(async |aws| {
+        let bucket = PublicBucket::create(aws).await?;
+        let finding = bucket.finding()?;
+        let before = bucket.public_access_block().await?;
+        let playbook = S3::new(&sdk(aws, &aws.endpoint));
+        expect(&respond(playbook, aws, &finding).await?, Status::Contained);
+        assert!(none_works(&bucket.attack().await?));
+        expect_exit(&gdr(aws, &["release", finding.id(), "--yes"], "")?, 0);
+        assert_eq!(bucket.public_access_block().await?, before);
+        assert!(all_work(&bucket.attack().await?));
+        Ok(())
+    })
+}
+
+#[test]
+fn of_ten_deliveries_at_once_one_acts_and_the_others_find_it_done() -> Result {
+    on_aws(async |aws| {
+        let infection = InfectedInstance::create(aws).await?;
+        let finding = infection.finding()?;
+        let deliveries =
+            (0..10).map(|_| respond(Ec2::new(&sdk(aws, &aws.ec2_endpoint)), aws, &finding));
+        let reports = futures::future::try_join_all(deliveries).await?;
+        let count = |status| {
+            reports
+                .iter()
+                .filter(|report| report.status() == status)
+                .count()
+        };
+        assert_eq!(
+            (count(Status::Contained), count(Status::AlreadyContained)),
+            (1, 9)
+        );
+        assert_eq!(infection.groups_named("gdr-isolation").await?.len(), 1);
+        Ok(())
+    })
+}
+
+#[test]
+fn without_the_table_the_threat_is_contained_all_the_same_and_the_report_says_so() -> Result {
+    on_aws(async |aws| {
+        let theft = StolenKey::create(aws).await?;
+        let report = respond_in(iam(aws), aws, &theft.finding()?, "no-such-table").await?;
+        expect(&report, Status::Contained);
+        let said = report
+            .next_steps()
+            .iter()
+            .any(|step| step.contains("was not recorded"));
+        assert!(said, "{}", report.to_line());
+        assert!(none_works(&theft.attack().await?));
+        Ok(())
+    })
+}
+
+#[test]
+fn an_incident_that_is_not_there_is_said_to_be_so() -> Result {
+    on_aws(async |aws| {
+        let output = gdr(aws, &["incident", "ffffffff"], "")?;
+        expect_exit(&output, 1);
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("no incident ffffffff"),
+            "{output:?}"
+        );
+        Ok(())
+    })
+}
