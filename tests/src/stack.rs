@@ -244,7 +244,7 @@ impl<'a> Stack<'a> {
     }
 
     /// The reports on a finding in a function's log, oldest first.
-    async fn reports(&self, responder: Responder, finding_id: &str) -> Result<Vec<Value>> {
+    pub async fn reports(&self, responder: Responder, finding_id: &str) -> Result<Vec<Value>> {
         let lines = self.log(responder).await?;
         let values = lines
             .iter()

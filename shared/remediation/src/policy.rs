@@ -80,8 +80,23 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
     let mut targets = match category {
         Category::S3 => finding.buckets()?,
         Category::Iam => vec![match finding.principal()? {
-            Principal::User { name, .. } => format!("user/{name}"),
-            Principal::RoleSession { role, .. } => format!("role/{role}"),
+            // By the credential: releasing one must not let another one of the same user pass.
+            Principal::User {
+                name,
+                long_term_key,
+                ..
+            } => {
+                format!(
+                    "user/{name}/{}",
+                    long_term_key.as_deref().unwrap_or("sessions")
+                )
+            }
+            Principal::RoleSession { role, session } => {
+                format!(
+                    "role/{role}/{}",
+                    session.map_or_else(String::new, |session| session.name)
+                )
+            }
             other => crate::finding::printable(&other.to_string()),
         }],
         Category::Ec2 => vec![format!("{}/{}", finding.region, finding.instance_id()?)],

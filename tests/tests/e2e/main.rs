@@ -8,4 +8,5 @@ mod dry_run;
 mod notice;
 mod permissions;
 mod policy;
+mod recheck;
 mod world;

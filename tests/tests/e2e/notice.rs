@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use integration_tests::scenario::PublicBucket;
+use integration_tests::scenario::{PublicBucket, StolenRoleSession};
 use integration_tests::{Result, Scenario, unique};
 use serde_json::{Value, json};
 
@@ -32,6 +32,31 @@ fn a_containment_is_noticed_in_words_that_fit_a_subject_line() -> Result {
             lower.contains("public access"),
             "what was done is not said:\n{body}"
         );
+        Ok(())
+    })
+}
+
+#[test]
+fn people_are_told_once_and_not_at_each_delivery() -> Result {
+    on_aws(async |world| {
+        let inbox = subscribe(world).await?;
+        let theft = StolenRoleSession::create(world.aws).await?;
+        let finding = theft.finding()?;
+        for _ in 0..3 {
+            world.enforcing.respond(&finding).await?;
+        }
+        // A notice for something else, after which the ones before have arrived.
+        let last = StolenRoleSession::create(world.aws).await?.finding()?;
+        world.enforcing.respond(&last).await?;
+        let mut told = 0;
+        while let Some(notice) = next(world, &inbox).await? {
+            let body = notice["Message"].as_str().unwrap_or_default();
+            told += usize::from(body.contains(finding.id()));
+            if body.contains(last.id()) {
+                break;
+            }
+        }
+        assert_eq!(told, 1);
         Ok(())
     })
 }
@@ -72,6 +97,28 @@ async fn subscribe(world: &World) -> Result<String> {
         .send()
         .await?;
     Ok(url)
+}
+
+/// The next notice, whatever it is about. `None`: none came for a while.
+async fn next(world: &World, inbox: &str) -> Result<Option<Value>> {
+    let sqs = aws_sdk_sqs::Client::new(&world.aws.root());
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(30) {
+        let call = sqs.receive_message().queue_url(inbox).wait_time_seconds(1);
+        let batch = call.send().await?;
+        if let Some(message) = batch.messages().first() {
+            let receipt = message.receipt_handle().unwrap_or_default();
+            sqs.delete_message()
+                .queue_url(inbox)
+                .receipt_handle(receipt)
+                .send()
+                .await?;
+            return Ok(Some(serde_json::from_str(
+                message.body().unwrap_or_default(),
+            )?));
+        }
+    }
+    Ok(None)
 }
 
 /// The first contained-bucket notice that mentions `what`; other tests publish too.
