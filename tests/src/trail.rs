@@ -41,7 +41,7 @@ async fn sent(aws: &LocalAws, function: &str, writes_only: bool) -> Result<Vec<C
         configuration.role().unwrap_or_default(),
     );
     let mut calls = trail(aws, &key, writes_only).await?;
-    calls.extend(ec2_calls(aws, &key).await?);
+    calls.extend(moto_calls(aws, &key).await?);
     Ok(calls)
 }
 
@@ -89,7 +89,7 @@ fn call(event: &Event) -> Result<Call> {
     Ok(format!("{service}:{}", action.unwrap_or_default()))
 }
 
-async fn ec2_calls(aws: &LocalAws, key: &str) -> Result<Vec<Call>> {
+async fn moto_calls(aws: &LocalAws, key: &str) -> Result<Vec<Call>> {
     let recording = http::get(&format!(
         "{}/moto-api/recorder/download-recording",
         aws.ec2_endpoint
@@ -102,18 +102,18 @@ async fn ec2_calls(aws: &LocalAws, key: &str) -> Result<Vec<Call>> {
         let signed_by = request["headers"]["Authorization"]
             .as_str()
             .unwrap_or_default();
-        if !signed_by.contains(&credential) {
+        let Some((_, scope)) = signed_by.split_once(&credential) else {
             continue;
-        }
+        };
+        // The scope is the date, the Region and the service.
+        let service = scope.split('/').nth(2).unwrap_or_default();
         let body = aws_smithy_types::base64::decode(request["body"].as_str().unwrap_or_default())?;
         let body = String::from_utf8(body)?;
         let action = body
             .split('&')
             .find_map(|pair| pair.strip_prefix("Action="));
-        calls.push(format!(
-            "ec2:{}",
-            action.ok_or("an EC2 request without an action")?
-        ));
+        let action = action.ok_or("a request without an action")?;
+        calls.push(format!("{service}:{action}"));
     }
     Ok(calls)
 }

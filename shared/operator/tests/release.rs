@@ -1,146 +1,16 @@
 //! `gdr` on local AWS: what the responder contained is looked at and released, as a person would.
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
-use std::sync::LazyLock;
-use std::time::Duration;
+mod common;
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
-use integration_tests::finding::Finding;
 use integration_tests::scenario::{
     InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, all_work, none_works,
 };
-use integration_tests::{LocalAws, Result, Scenario, unique};
-use jiff::{SignedDuration, Timestamp};
-use remediation::Responder;
-use remediation::config::Config;
-use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
-use remediation::policy::{Policy, ResponseMode};
-use remediation::record::Record;
-use remediation::report::{Report, Status};
-use remediation::respond::Invocation;
-use remediation::settings::Settings;
-use serde_json::Value;
-use tokio::runtime::Runtime;
+use integration_tests::{Result, Scenario, unique};
+use jiff::SignedDuration;
+use remediation::playbook::{ec2::Ec2, s3::S3};
+use remediation::report::Status;
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
-static AWS: LazyLock<LocalAws> = LazyLock::new(|| LocalAws::start().expect("local AWS"));
-static TABLE: LazyLock<String> = LazyLock::new(|| RUNTIME.block_on(table()).expect("a table"));
-
-async fn table() -> Result<String> {
-    let name = unique("incidents");
-    let client = aws_sdk_dynamodb::Client::new(&AWS.root());
-    let mut call = client
-        .create_table()
-        .table_name(&name)
-        .billing_mode(BillingMode::PayPerRequest);
-    for (attribute, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
-        let definition = AttributeDefinition::builder()
-            .attribute_name(attribute)
-            .attribute_type(ScalarAttributeType::S);
-        let element = KeySchemaElement::builder()
-            .attribute_name(attribute)
-            .key_type(kind);
-        call = call
-            .attribute_definitions(definition.build()?)
-            .key_schema(element.build()?);
-    }
-    call.send().await?;
-    Ok(name)
-}
-
-fn on_aws(test: impl AsyncFnOnce(&'static LocalAws) -> Result) -> Result {
-    let _ = &*TABLE;
-    RUNTIME.block_on(test(&AWS))
-}
-
-fn sdk(aws: &LocalAws, endpoint: &str) -> aws_config::SdkConfig {
-    aws.root().into_builder().endpoint_url(endpoint).build()
-}
-
-async fn respond_in<P: Playbook>(
-    playbook: P,
-    aws: &LocalAws,
-    finding: &Finding,
-    table: &str,
-) -> Result<Report> {
-    let config = Config {
-        policy: Policy {
-            dry_run: false,
-            mode: ResponseMode::Contain,
-            minimum_severity: Some(4.0),
-            own_account: None,
-            responder_roles: vec![],
-            never_contain: vec![],
-        },
-        settings: Settings::default(),
-        topic_arn: None,
-        incident_table: None,
-        recheck_queue_url: None,
-        problems: vec![],
-    };
-    let root = aws.root();
-    let record = Record::new(aws_sdk_dynamodb::Client::new(&root), table.to_owned());
-    let responder =
-        Responder::new(playbook, config, aws_sdk_sns::Client::new(&root)).recording(record);
-    let invocation = Invocation {
-        id: unique("request"),
-        now: Timestamp::now(),
-        time_left: Duration::from_secs(60),
-        look: None,
-    };
-    Ok(responder.respond(finding.0.clone(), &invocation).await?)
-}
-
-async fn respond<P: Playbook>(playbook: P, aws: &LocalAws, finding: &Finding) -> Result<Report> {
-    respond_in(playbook, aws, finding, &TABLE).await
-}
-
-fn iam(aws: &LocalAws) -> Iam {
-    Iam::new(&sdk(aws, &aws.endpoint))
-}
-
-fn gdr(aws: &LocalAws, arguments: &[&str], typed: &str) -> Result<Output> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_gdr"))
-        .args(["--table", &TABLE])
-        .args(arguments)
-        .envs(aws.environment())
-        .env("AWS_ENDPOINT_URL_EC2", &aws.ec2_endpoint)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    child
-        .stdin
-        .take()
-        .ok_or("no input")?
-        .write_all(typed.as_bytes())?;
-    Ok(child.wait_with_output()?)
-}
-
-#[track_caller]
-fn expect_exit(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{output:?}");
-}
-
-fn json(output: &Output) -> Result<Value> {
-    Ok(serde_json::from_slice(&output.stdout)?)
-}
-
-#[track_caller]
-fn expect(report: &Report, status: Status) {
-    assert_eq!(report.status(), status, "{}", report.to_line());
-}
-
-/// The same finding, seen again later.
-fn seen_again(finding: &Finding, later: SignedDuration) -> Finding {
-    finding.clone().with(
-        "/service/eventLastSeen",
-        (Timestamp::now() + later).to_string(),
-    )
-}
+use common::{expect, expect_exit, gdr, iam, json, on_aws, respond, respond_in, sdk, seen_again};
 
 #[test]
 fn a_released_user_gets_the_sessions_back_and_the_key_only_if_it_is_named() -> Result {
@@ -345,7 +215,14 @@ fn of_ten_deliveries_at_once_one_acts_and_the_others_find_it_done() -> Result {
 fn without_the_table_the_threat_is_contained_all_the_same_and_the_report_says_so() -> Result {
     on_aws(async |aws| {
         let theft = StolenKey::create(aws).await?;
-        let report = respond_in(iam(aws), aws, &theft.finding()?, "no-such-table").await?;
+        let report = respond_in(
+            iam(aws),
+            aws,
+            &theft.finding()?,
+            "no-such-table",
+            &unique("request"),
+        )
+        .await?;
         expect(&report, Status::Contained);
         let said = report
             .next_steps()

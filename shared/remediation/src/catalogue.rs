@@ -107,6 +107,11 @@ pub fn disposition(category: Category, finding: &Finding) -> Disposition {
     }
 }
 
+/// True for a finding about the Block Public Access of a whole account. It names no bucket.
+pub fn concerns_account_block(finding: &Finding) -> bool {
+    finding.finding_type.as_str() == "Policy:S3/AccountBlockPublicAccessDisabled"
+}
+
 fn bucket(finding: &Finding) -> Disposition {
     let kind = &finding.finding_type;
     match (kind.purpose(), kind.name()) {
@@ -114,11 +119,10 @@ fn bucket(finding: &Finding) -> Disposition {
             "Policy",
             "BucketAnonymousAccessGranted"
             | "BucketPublicAccessGranted"
-            | "BucketBlockPublicAccessDisabled",
+            | "BucketBlockPublicAccessDisabled"
+            // Whether the account's setting may be touched is the playbook's to say: it has a setting.
+            | "AccountBlockPublicAccessDisabled",
         ) => Disposition::Contain,
-        ("Policy", "AccountBlockPublicAccessDisabled") => Disposition::Notify(
-            "Block Public Access was turned off for the whole account, which no bucket's setting undoes",
-        ),
         ("Policy" | "Stealth", _) => Disposition::Notify(
             "a configuration was changed; no bucket is known to be exposed by it",
         ),

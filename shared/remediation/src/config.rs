@@ -78,7 +78,10 @@ impl Config {
                 .filter(|entry| !entry.is_empty())
                 .collect::<Vec<_>>()
         };
-        let settings = settings(&lookup, &mut problems);
+        let mut settings = settings(&lookup, &mut problems);
+        settings.iam.never_contain = list("NEVER_CONTAIN");
+        settings.iam.never_contain.extend(list("RESPONDER_ROLES"));
+        settings.ec2.never_contain = settings.iam.never_contain.clone();
         let topic_arn = lookup("NOTIFICATION_TOPIC_ARN").filter(|arn| !arn.is_empty());
         if topic_arn.is_none() {
             problems.push("NOTIFICATION_TOPIC_ARN is not set: nobody is notified".to_owned());
@@ -120,6 +123,7 @@ fn settings(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>
         user_session_keys: on("IAM_USER_SESSION_KEYS"),
         created_keys: on("IAM_CREATED_KEYS"),
         role_wide: on("IAM_ROLE_WIDE"),
+        never_contain: Vec::new(),
     };
     let mut ec2 = Ec2Settings {
         auto_scaling: AutoScaling::default(),
@@ -128,6 +132,7 @@ fn settings(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>
         remove_public_address: on("EC2_REMOVE_PUBLIC_ADDRESS"),
         disable_metadata: on("EC2_DISABLE_METADATA"),
         isolate_container_nodes: on("EC2_CONTAINER_NODES"),
+        never_contain: Vec::new(),
     };
     ec2.auto_scaling = match lookup("EC2_AUTO_SCALING").as_deref() {
         None | Some("" | "detach") => AutoScaling::Detach,

@@ -63,7 +63,7 @@ pub(crate) async fn rehearse<P: Playbook>(
         until,
         ..
     } = *incoming;
-    let state = match within(until, "observing", playbook.observe(finding)).await {
+    let state = match within(until, "observing", Box::pin(playbook.observe(finding))).await {
         Ok(state) => state,
         Err(error) => return unobserved::<P>(finding, &error, true),
     };
@@ -82,7 +82,7 @@ pub(crate) async fn rehearse<P: Playbook>(
     Contained::just(report, transient)
 }
 
-/// Contains.
+/// Contains. The playbook's futures are boxed: together they are larger than a thread's stack likes.
 pub(crate) async fn contain<P: Playbook>(
     playbook: &P,
     config: &Config,
@@ -100,7 +100,7 @@ pub(crate) async fn contain<P: Playbook>(
     } = *incoming;
     let (claims, state) = futures::join!(
         claim::<P>(record, incoming),
-        within(until, "observing", playbook.observe(finding)),
+        within(until, "observing", Box::pin(playbook.observe(finding))),
     );
     let mut unrecorded = None;
     let claims = match claims {
@@ -124,7 +124,7 @@ pub(crate) async fn contain<P: Playbook>(
     }
     // What was read while another invocation was at work is not what there is now.
     let state = if claims.iter().any(|claim| claim.waited) {
-        within(until, "observing", playbook.observe(finding)).await
+        within(until, "observing", Box::pin(playbook.observe(finding))).await
     } else {
         state
     };
@@ -157,9 +157,27 @@ pub(crate) async fn contain<P: Playbook>(
         }
         hold_snapshots_back(&mut plan, error);
     }
-    let done = execute(playbook, finding, plan, &config.settings, now, until).await;
-    let collected = within(until, "collecting evidence", playbook.collect(finding)).await;
+    let done = Box::pin(execute(
+        playbook,
+        finding,
+        plan,
+        &config.settings,
+        now,
+        until,
+    ))
+    .await;
+    let (collected, leads) = futures::join!(
+        within(
+            until,
+            "collecting evidence",
+            Box::pin(playbook.collect(finding))
+        ),
+        within(until, "investigating", async {
+            Ok(playbook.investigate(finding).await)
+        }),
+    );
     let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
+    let leads = leads.unwrap_or_else(|error| vec![format!("look yourself: {error}")]);
     let Execution {
         steps,
         transient,
@@ -169,6 +187,7 @@ pub(crate) async fn contain<P: Playbook>(
     let mut report = Report::concluded(P::CATEGORY, finding, what, false, steps);
     report.residual_risks = residual_risks;
     report.next_steps = next_steps;
+    report.next_steps.extend(leads);
     report
         .next_steps
         .extend(guidance::next_steps(P::CATEGORY, finding));

@@ -33,7 +33,8 @@ const PROTECT_AT_MOST: Duration = Duration::from_secs(10);
 /// What was read after acting. Only this module makes one, from a second observation.
 #[derive(Debug)]
 pub struct ReadBack {
-    in_effect: HashMap<StepKey, bool>,
+    /// What shows that a step is in effect; `None`: it is not.
+    in_effect: HashMap<StepKey, Option<String>>,
 }
 
 impl ReadBack {
@@ -49,14 +50,26 @@ impl ReadBack {
         let in_effect = plan
             .steps
             .iter()
-            .map(|step| (step.key(), matches!(step, Step::Already(..))))
+            .map(|step| {
+                let shown = match step {
+                    Step::Already(_, detail) => Some(detail.clone()),
+                    _ => None,
+                };
+                (step.key(), shown)
+            })
             .collect();
         Ok((Self { in_effect }, plan))
     }
 
     /// `Some(true)`: in effect; `Some(false)`: not; `None`: the resource is no longer there.
     fn shows(&self, key: &StepKey) -> Option<bool> {
-        self.in_effect.get(key).copied()
+        self.in_effect.get(key).map(Option::is_some)
+    }
+
+    /// What shows that the step is in effect: by other means than were asked for, it may be.
+    fn detail(&self, key: &StepKey) -> &str {
+        let detail = self.in_effect.get(key).and_then(Option::as_deref);
+        detail.unwrap_or_default()
     }
 }
 
@@ -214,7 +227,7 @@ async fn apply_all<P: Playbook>(
             _ => until,
         };
         let applied = now.map(async |action| {
-            let result = within(until, action.name(), playbook.apply(action)).await;
+            let result = within(until, action.name(), playbook.apply_by(action, until)).await;
             if let Err(error) = &result {
                 tracing::warn!(action = action.name(), target = action.target(), %error, "step failed");
             }
@@ -260,7 +273,8 @@ fn conclude(
     let shown = read_back.map(|back| (back, back.shows(&key(action))));
     match (result, shown) {
         (Ok(()), Ok((back, Some(true)))) => {
-            StepReport::applied(action, back, "applied and read back".to_owned())
+            let detail = format!("applied and read back: {}", back.detail(&key(action)));
+            StepReport::applied(action, back, detail)
         }
         (Err(error), Ok((back, Some(true)))) => StepReport::applied(
             action,

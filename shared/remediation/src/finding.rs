@@ -196,6 +196,34 @@ impl Finding {
         Ok(names)
     }
 
+    /// The tags that `bucket` had when GuardDuty made the finding, as keys and values. `None`: the
+    /// finding does not say.
+    pub fn bucket_tags(&self, bucket: &str) -> Option<Vec<(&str, &str)>> {
+        let buckets = &self.detail.resource.s3_bucket_details;
+        let described = buckets
+            .iter()
+            .find(|described| described.name.as_deref() == Some(bucket))?;
+        let tags = described.tags.as_array()?.iter();
+        Some(
+            tags.filter_map(|tag| {
+                Some((
+                    tag["key"].as_str()?,
+                    tag["value"].as_str().unwrap_or_default(),
+                ))
+            })
+            .collect(),
+        )
+    }
+
+    /// The unique id of the user or role of another account that acted: `AIDA…`, or `AROA…` without
+    /// the name of the session. `None`: the finding does not say, or by an id of no such grammar.
+    pub fn foreign_principal_id(&self) -> Option<&str> {
+        let details = self.detail.resource.access_key_details.as_ref()?;
+        let id = details.principal_id.as_deref()?.split(':').next()?;
+        let known = id.starts_with("AIDA") || id.starts_with("AROA");
+        (known && id.len() > 4 && ids::unique_id("principalId", id).is_ok()).then_some(id)
+    }
+
     /// True if the finding has the section that describes an instance.
     pub fn has_instance(&self) -> bool {
         self.detail.resource.instance_details.is_some()
@@ -223,6 +251,14 @@ impl Finding {
         let details = details.ok_or_else(|| Error::malformed(MEMBER, "missing"))?;
         needed(&format!("{MEMBER}.userType"), &details.user_type)?;
         Principal::parse(details)
+    }
+
+    /// The access key, long-term or temporary, with which the principal acted, if the finding has it
+    /// and it is of the grammar of one.
+    pub fn access_key_id(&self) -> Option<String> {
+        let details = self.detail.resource.access_key_details.as_ref()?;
+        let key = details.access_key_id.as_deref()?;
+        ids::access_key("detail.resource.accessKeyDetails.accessKeyId", key).ok()
     }
 
     /// True if the finding says that a principal of this account acted, readable or not.

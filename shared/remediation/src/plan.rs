@@ -38,6 +38,11 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn target(&self) -> String;
     /// The phase it belongs to.
     fn phase(&self) -> Phase;
+    /// The phase of the steps of this name. A step that was skipped or could not be planned holds no
+    /// action that would tell.
+    fn phase_of(_name: &str) -> Phase {
+        Phase::Contain
+    }
     /// Within a phase, what has a lower number is finished before the next is begun; what has the
     /// same number runs at once.
     fn order(&self) -> u8 {

@@ -9,6 +9,7 @@ use std::future::Future;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::catalogue::Category;
 use crate::error::Result;
@@ -31,6 +32,10 @@ pub trait Playbook {
     /// What may be done.
     type Action: Action;
 
+    /// Takes the settings that decide what [`Playbook::observe`] reads. Called once, before the
+    /// first finding.
+    fn configure(&mut self, _settings: &Settings) {}
+
     /// Reads the target of `finding`. Reads only.
     ///
     /// # Errors
@@ -46,17 +51,17 @@ pub trait Playbook {
         now: Timestamp,
     ) -> Plan<Self::Action>;
 
-    /// The described world, for the incident's record: what it was before anything was changed.
+    /// The described world before any change, for the incident record. Pure.
     fn evidence(_state: &Self::State) -> Value {
         Value::Null
     }
 
-    /// Evidence that takes time, read once the threat is contained.
+    /// Evidence that takes time. Read after containment, for the incident record. Reads only.
     ///
     /// # Errors
     /// If it could not be read.
     fn collect(&self, _finding: &Finding) -> impl Future<Output = Result<Value>> {
-        async { Ok(Value::Null) }
+        std::future::ready(Ok(Value::Null))
     }
 
     /// Makes one change. Idempotent. Only [`crate::execute`] calls it.
@@ -65,6 +70,15 @@ pub trait Playbook {
     /// If the change was refused or could not be asked for.
     fn apply(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
 
+    /// [`Playbook::apply`], which is cut off at `until`. For actions that take their time and must not
+    /// be cut off in the middle.
+    ///
+    /// # Errors
+    /// As [`Playbook::apply`].
+    fn apply_by(&self, action: &Self::Action, _until: Instant) -> impl Future<Output = Result<()>> {
+        self.apply(action)
+    }
+
     /// Puts back what `action` found, as far as [`Action::undo`] says that it can be. Idempotent.
     /// Runs with the credentials of the person who releases, never with a function's; only
     /// [`crate::release`] calls it.
@@ -72,4 +86,11 @@ pub trait Playbook {
     /// # Errors
     /// If the change was refused or could not be asked for.
     fn restore(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
+
+    /// What a person should look at, from sources that are too slow to be asked before containing.
+    /// Reads only; called after the containment, whose outcome it cannot change. A source that
+    /// cannot be read is one of the lines.
+    fn investigate(&self, _finding: &Finding) -> impl Future<Output = Vec<String>> {
+        std::future::ready(Vec::new())
+    }
 }

@@ -3,6 +3,7 @@
 use crate::catalogue::{self, Category, Disposition};
 use crate::error::Result;
 use crate::finding::{Finding, Principal};
+use crate::settings::protects;
 
 /// The policy flag of a category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,18 +56,15 @@ impl Policy {
 
     fn protects(&self, principal: &Principal) -> Option<String> {
         let name = principal.entity_name()?;
-        let names = |entry: &String| entry.rsplit('/').next() == Some(name);
         if matches!(principal, Principal::RoleSession { .. })
-            && self.responder_roles.iter().any(names)
+            && protects(&self.responder_roles, name)
         {
             return Some(format!(
                 "{principal} is the responder's own role, which is never contained: if it did not \
                  act for a finding, someone else has its credentials"
             ));
         }
-        self.never_contain
-            .iter()
-            .any(names)
+        protects(&self.never_contain, name)
             .then(|| format!("{principal} is on the list of principals that are never contained"))
     }
 }
@@ -162,6 +160,9 @@ pub fn decide(category: Category, finding: &Finding, policy: &Policy) -> Result<
         )));
     }
     let what = match category {
+        Category::S3 if catalogue::concerns_account_block(finding) => {
+            format!("{kind} in account {}", finding.account_id)
+        }
         Category::S3 => {
             let buckets = finding.buckets()?;
             if buckets.is_empty() {

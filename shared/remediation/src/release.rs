@@ -136,8 +136,7 @@ pub async fn release<P: Playbook>(
         .into_iter()
         .filter(|step| matches!(step.verdict, Verdict::Restore | Verdict::Drifted(_)));
     for step in to_restore {
-        let problem = playbook
-            .restore(&step.recorded)
+        let problem = Box::pin(playbook.restore(&step.recorded))
             .await
             .err()
             .map(|error| error.to_string());
@@ -181,7 +180,7 @@ async fn look<P: Playbook>(
     incident: &Incident,
     now: Timestamp,
 ) -> Result<HashMap<StepKey, Found>> {
-    let state = playbook.observe(finding).await?;
+    let state = Box::pin(playbook.observe(finding)).await?;
     let plan = P::plan(finding, &state, &incident.settings, now);
     Ok(plan
         .steps

@@ -113,7 +113,7 @@ impl StepReport {
             } => (*action, target, Outcome::Failed, error.to_string()),
         };
         Self {
-            phase: Phase::Contain,
+            phase: A::phase_of(action),
             action,
             target: target.clone(),
             outcome,
@@ -373,11 +373,23 @@ impl Report {
 }
 
 /// A containment is `contained` only if every step of it is in effect; one step that was skipped,
-/// withheld or failed beside one in effect makes it `partial`.
+/// withheld or failed beside one in effect makes it `partial`. What only protects, preserves or marks
+/// counts when it fails, not when it was skipped; and it does not make up for a containment of which
+/// nothing is in effect.
 fn worst(steps: &[StepReport]) -> Status {
     let count = |outcome: Outcome| steps.iter().filter(|step| step.outcome == outcome).count();
+    let containing = |outcomes: &[Outcome]| {
+        let steps = steps.iter().filter(|step| step.phase == Phase::Contain);
+        steps
+            .filter(|step| outcomes.contains(&step.outcome))
+            .count()
+    };
     let failed = count(Outcome::Failed);
-    let open = failed + count(Outcome::Skipped) + count(Outcome::Withheld);
+    let open = failed + containing(&[Outcome::Skipped]) + count(Outcome::Withheld);
+    let contained = containing(&[Outcome::Applied, Outcome::Already]);
+    if contained == 0 && containing(&[Outcome::Failed]) > 0 {
+        return Status::Failed;
+    }
     let applied = count(Outcome::Applied);
     let in_effect = applied + count(Outcome::Already);
     match (in_effect, open, failed) {
@@ -430,6 +442,30 @@ mod tests {
             (&[Planned, Failed], Status::Failed),
         ] {
             assert_eq!(status_of(outcomes), status, "{outcomes:?}");
+        }
+    }
+
+    #[test]
+    fn what_protects_neither_makes_up_for_a_containment_nor_spoils_one_by_being_skipped() {
+        use Outcome::{Applied, Failed, Skipped};
+        for (protect, contain, status) in [
+            (Applied, Failed, Status::Failed),
+            (Skipped, Applied, Status::Contained),
+            (Failed, Applied, Status::Partial),
+            (Applied, Skipped, Status::Partial),
+            (Skipped, Skipped, Status::Notified),
+        ] {
+            let step = |phase, outcome| StepReport {
+                phase,
+                action: "ec2:IsolateInterface",
+                target: String::new(),
+                outcome,
+                detail: String::new(),
+                from: Value::Null,
+                to: Value::Null,
+            };
+            let steps = [step(Phase::Protect, protect), step(Phase::Contain, contain)];
+            assert_eq!(worst(&steps), status, "{protect:?} {contain:?}");
         }
     }
 }

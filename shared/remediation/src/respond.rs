@@ -63,16 +63,15 @@ impl<P: Playbook> Responder<P> {
             .map(|url| Recheck::new(aws_sdk_sqs::Client::new(sdk), url));
         let sns = aws_sdk_sns::Client::new(sdk);
         Self {
-            playbook,
-            config,
-            sns,
             record,
             recheck,
+            ..Self::new(playbook, config, sns)
         }
     }
 
     /// A responder with these settings and this client for notices, without a record.
-    pub fn new(playbook: P, config: Config, sns: aws_sdk_sns::Client) -> Self {
+    pub fn new(mut playbook: P, config: Config, sns: aws_sdk_sns::Client) -> Self {
+        playbook.configure(&config.settings);
         Self {
             playbook,
             config,
@@ -127,7 +126,7 @@ impl<P: Playbook> Responder<P> {
             mut transient,
             collected,
             claims,
-        } = self.act(&incoming, decision).await;
+        } = Box::pin(self.act(&incoming, decision)).await;
         if report.status() != Status::Ignored {
             for error in self.tell(&incoming, &mut report, &collected).await {
                 if error.is_transient() {

@@ -20,7 +20,8 @@ pub struct Settings {
 #[serde(default)]
 pub struct S3Settings {
     /// `S3_ACCOUNT_BLOCK`: answer a finding that the account's Block Public Access was turned off by
-    /// turning it on again. Hits every public bucket of the account.
+    /// turning it on again. Hits every public bucket of the account. GuardDuty gives that finding a
+    /// low severity, so `MINIMUM_SEVERITY` must let it through as well.
     pub account_block: bool,
     /// `S3_POLICY_DENY`: deny the principal of another account, or the address of an anonymous
     /// caller, in the bucket's policy.
@@ -39,6 +40,9 @@ pub struct IamSettings {
     pub created_keys: bool,
     /// `IAM_ROLE_WIDE`: revoke all sessions of the role, not only the one that the finding names.
     pub role_wide: bool,
+    /// `NEVER_CONTAIN` and `RESPONDER_ROLES`: names or ARNs of users and roles that are left alone
+    /// also when it only comes out while observing that they are concerned.
+    pub never_contain: Vec<String>,
 }
 
 /// Settings for instances.
@@ -60,6 +64,15 @@ pub struct Ec2Settings {
     /// `EC2_CONTAINER_NODES`: isolate nodes of EKS and ECS clusters and instances that an AWS service
     /// operates, too.
     pub isolate_container_nodes: bool,
+    /// See [`IamSettings::never_contain`]: these roles get no deny for an instance either.
+    pub never_contain: Vec<String>,
+}
+
+/// True if `never_contain` has the user or role of this name, by its name or its ARN.
+pub fn protects(never_contain: &[String], name: &str) -> bool {
+    never_contain
+        .iter()
+        .any(|entry| entry.rsplit('/').next() == Some(name))
 }
 
 /// What becomes of a member of an Auto Scaling group, which would otherwise be terminated when it

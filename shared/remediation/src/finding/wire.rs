@@ -61,6 +61,9 @@ pub(super) struct AccessKeyDetails {
 pub(super) struct S3BucketDetail {
     #[serde(default)]
     pub(super) name: Option<String>,
+    /// Only informs, so whatever is there is taken.
+    #[serde(default)]
+    pub(super) tags: Value,
 }
 
 #[derive(Debug, Deserialize)]

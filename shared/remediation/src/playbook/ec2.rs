@@ -1,184 +1,106 @@
-//! Instances: every network interface into a security group that lets nothing in or out.
+//! Instances: every network interface into a security group that lets nothing in or out, the
+//! credentials of this one instance denied everything, and nothing lost that is evidence.
 //!
 //! After step 2 of
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-ec2.html>. Each interface is
 //! changed by itself, since the call that changes "the instance's" groups covers only the primary
 //! one; and each is read back.
 
+mod address;
+mod attributes;
+mod change;
+mod conversion;
 mod isolation_group;
+mod membership;
 mod observe;
+mod plan;
+mod preserve;
+mod risks;
+mod role;
+mod state;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sdk_ec2::Client;
 use aws_sdk_ec2::config::Region;
+use aws_sdk_ec2::types::ConnectionTrackingSpecificationRequest;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
+pub use self::change::{Attribute, Change};
 pub use self::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
+pub use self::state::{Address, Instance, Interface, State, Target, Timeouts};
 use super::Playbook;
 use crate::catalogue::Category;
-use crate::error::{CallContext, Result};
+use crate::error::{CallContext, Error, Result};
+use crate::execute::within;
 use crate::finding::Finding;
-use crate::plan::{Action, Phase, Plan, Step, Undo};
+use crate::plan::{Action, Phase, Plan};
 use crate::settings::Settings;
 
-const PREPARE: &str = "ec2:PrepareIsolationGroup";
-const ISOLATE: &str = "ec2:IsolateInterface";
+/// How long a step may take that only protects: the interfaces wait for it.
+const PROTECT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// The idle time-outs of an interface that has none of its own.
+const DEFAULT_TIMEOUTS: (i32, i32, i32) = (432_000, 180, 30);
 
 /// The playbook of the EC2 function.
 #[derive(Debug)]
 pub struct Ec2 {
-    client: Client,
+    clients: Clients,
+}
+
+/// The services that it calls.
+#[derive(Clone, Debug)]
+struct Clients {
+    ec2: aws_sdk_ec2::Client,
+    iam: aws_sdk_iam::Client,
+    autoscaling: aws_sdk_autoscaling::Client,
+    elb: aws_sdk_elasticloadbalancing::Client,
+    elbv2: aws_sdk_elasticloadbalancingv2::Client,
 }
 
 impl Ec2 {
     /// A playbook that calls with these settings, in the Region of each finding.
     pub fn new(sdk: &SdkConfig) -> Self {
         Self {
-            client: Client::new(sdk),
+            clients: Clients {
+                ec2: aws_sdk_ec2::Client::new(sdk),
+                iam: aws_sdk_iam::Client::new(sdk),
+                autoscaling: aws_sdk_autoscaling::Client::new(sdk),
+                elb: aws_sdk_elasticloadbalancing::Client::new(sdk),
+                elbv2: aws_sdk_elasticloadbalancingv2::Client::new(sdk),
+            },
         }
     }
 
-    fn client_in(&self, region: &str) -> Client {
-        let config = self.client.config();
-        if config.region().is_some_and(|own| own.as_ref() == region) {
-            return self.client.clone();
-        }
-        Client::from_conf(
-            config
-                .to_builder()
-                .region(Region::new(region.to_owned()))
-                .build(),
-        )
+    fn clients_in(&self, region: &str) -> Clients {
+        self.clients.in_region(region)
     }
 }
 
-/// What was read of an instance.
-#[derive(Debug)]
-pub struct State {
-    /// `None`: there is no such instance (any more).
-    instance: Option<Instance>,
-    interfaces: Vec<Interface>,
-    /// The isolation group of each VPC that has one.
-    groups: BTreeMap<String, IsolationGroup>,
-}
-
-/// An instance.
-#[derive(Debug)]
-pub struct Instance {
-    state: String,
-    profile: Option<String>,
-}
-
-/// A network interface of an instance.
-#[derive(Debug)]
-pub struct Interface {
-    id: String,
-    vpc: String,
-    groups: BTreeSet<String>,
-    /// An AWS service manages it and allows no one else to change its groups.
-    requester: Option<String>,
-}
-
-/// A change to an interface, or to the group that isolates it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Change {
-    /// Makes sure that a VPC has an isolation group without rules.
-    PrepareIsolationGroup {
-        /// The Region.
-        region: String,
-        /// The VPC.
-        vpc: String,
-        /// The group as it was. `None`: there was none.
-        from: Option<IsolationGroup>,
-    },
-    /// Puts an interface into the isolation group of its VPC, and into no other.
-    IsolateInterface {
-        /// The Region.
-        region: String,
-        /// The interface.
-        interface: String,
-        /// Its VPC.
-        vpc: String,
-        /// The groups it was in.
-        from: BTreeSet<String>,
-        /// The group it is to be in. `None`: it is made by the step before.
-        to: Option<String>,
-    },
-}
-
-impl Action for Change {
-    const PERMISSIONS: &'static [(&'static str, &'static [&'static str])] = &[
-        (
-            PREPARE,
-            &[
-                "ec2:CreateSecurityGroup",
-                "ec2:CreateTags",
-                "ec2:DescribeSecurityGroupRules",
-                "ec2:DescribeSecurityGroups",
-                "ec2:RevokeSecurityGroupEgress",
-                "ec2:RevokeSecurityGroupIngress",
-            ],
-        ),
-        (
-            ISOLATE,
-            &[
-                "ec2:DescribeSecurityGroups",
-                "ec2:ModifyNetworkInterfaceAttribute",
-            ],
-        ),
-    ];
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::PrepareIsolationGroup { .. } => PREPARE,
-            Self::IsolateInterface { .. } => ISOLATE,
+impl Clients {
+    fn in_region(&self, region: &str) -> Self {
+        let own = self.ec2.config().region();
+        if own.is_some_and(|own| own.as_ref() == region) {
+            return self.clone();
         }
-    }
-    fn target(&self) -> String {
-        match self {
-            Self::PrepareIsolationGroup { vpc, .. } => vpc.clone(),
-            Self::IsolateInterface { interface, .. } => interface.clone(),
+        let region = Region::new(region.to_owned());
+        macro_rules! there {
+            ($service:ident, $client:expr) => {
+                $service::Client::from_conf(
+                    $client.config().to_builder().region(region.clone()).build(),
+                )
+            };
         }
-    }
-    fn phase(&self) -> Phase {
-        Phase::Contain
-    }
-    fn order(&self) -> u8 {
-        match self {
-            Self::PrepareIsolationGroup { .. } => 0,
-            Self::IsolateInterface { .. } => 1,
-        }
-    }
-    fn from(&self) -> Value {
-        match self {
-            Self::PrepareIsolationGroup { from, .. } => {
-                from.as_ref().map_or(json!({}), IsolationGroup::to_json)
-            }
-            Self::IsolateInterface { from, .. } => json!({ "Groups": from }),
-        }
-    }
-    fn to(&self) -> Value {
-        match self {
-            Self::PrepareIsolationGroup { from, .. } => {
-                let id = from.as_ref().map_or("to be created", |group| &group.id);
-                json!({ "GroupName": ISOLATION_GROUP, "GroupId": id, "Rules": [] })
-            }
-            Self::IsolateInterface { to, .. } => {
-                let group = to.as_deref().unwrap_or(ISOLATION_GROUP);
-                json!({ "Groups": [group] })
-            }
-        }
-    }
-    fn undo(&self) -> Undo {
-        match self {
-            Self::PrepareIsolationGroup { .. } => Undo::Nothing(
-                "the isolation group stays for the next time; without rules it does nothing",
-            ),
-            Self::IsolateInterface { .. } => Undo::Restore,
+        Self {
+            ec2: there!(aws_sdk_ec2, self.ec2),
+            // IAM is the same in every Region.
+            iam: self.iam.clone(),
+            autoscaling: there!(aws_sdk_autoscaling, self.autoscaling),
+            elb: there!(aws_sdk_elasticloadbalancing, self.elb),
+            elbv2: there!(aws_sdk_elasticloadbalancingv2, self.elbv2),
         }
     }
 }
@@ -186,185 +108,286 @@ impl Action for Change {
 impl Playbook for Ec2 {
     const CATEGORY: Category = Category::Ec2;
     const READS: &'static [&'static str] = &[
+        "autoscaling:DescribeAutoScalingInstances",
+        "ec2:DescribeInstanceAttribute",
+        "ec2:DescribeInstanceTypes",
         "ec2:DescribeInstances",
         "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeRouteTables",
         "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSnapshots",
+        "ec2:DescribeVolumes",
+        "ec2:GetConsoleOutput",
+        "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:DescribeTargetHealth",
+        "iam:GetInstanceProfile",
+        "iam:GetRolePolicy",
     ];
     type State = State;
     type Action = Change;
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
-        observe::observe(&self.client_in(&finding.region), &finding.instance_id()?).await
+        let clients = self.clients_in(&finding.region);
+        let id = finding.instance_id()?;
+        Box::pin(observe::observe(&clients, finding, &id)).await
     }
 
-    fn plan(
-        finding: &Finding,
-        state: &State,
-        _settings: &Settings,
-        _now: Timestamp,
-    ) -> Plan<Change> {
-        let id = finding.instance_id().unwrap_or_default();
-        let skipped = |target: &str, reason: String| Step::Skipped {
-            action: ISOLATE,
-            target: target.to_owned(),
-            reason,
-        };
-        let mut plan = Plan::default();
-        let Some(instance) = &state.instance else {
-            plan.steps.push(skipped(
-                &id,
-                "there is no such instance (any more)".to_owned(),
-            ));
-            return plan;
-        };
-        if matches!(instance.state.as_str(), "terminated" | "shutting-down") {
-            plan.steps.push(skipped(
-                &id,
-                format!(
-                    "the instance is {}: nothing is left to isolate; look for snapshots of its volumes",
-                    instance.state,
-                ),
-            ));
-            return plan;
-        }
-        if state.interfaces.is_empty() {
-            plan.steps.push(skipped(
-                &id,
-                "the instance has no network interface".to_owned(),
-            ));
-        }
-        let vpcs: BTreeSet<_> = state
-            .interfaces
-            .iter()
-            .filter(|interface| interface.requester.is_none())
-            .map(|interface| &interface.vpc)
-            .collect();
-        for vpc in vpcs {
-            let group = state.groups.get(vpc);
-            let action = Change::PrepareIsolationGroup {
-                region: finding.region.clone(),
-                vpc: vpc.clone(),
-                from: group.cloned(),
-            };
-            plan.steps.push(match group {
-                Some(group) if group.is_empty() => {
-                    Step::Already(action, format!("{} has no rules", group.id))
-                }
-                _ => Step::Do(action),
-            });
-            if let Some(group) = group.filter(|group| !group.is_empty()) {
-                plan.next_steps.push(format!(
-                    "find out who gave rules to {} ({ISOLATION_GROUP}): it is to have none",
-                    group.id,
-                ));
-            }
-        }
-        for interface in &state.interfaces {
-            plan.steps
-                .push(plan_interface(&finding.region, interface, state));
-        }
-        remaining_risks(&mut plan, &id, instance);
-        plan
+    fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
+        plan::plan(finding, state, &settings.ec2, now)
+    }
+
+    fn evidence(state: &State) -> Value {
+        json!(state)
+    }
+
+    async fn collect(&self, finding: &Finding) -> Result<Value> {
+        let clients = self.clients_in(&finding.region);
+        preserve::console(&clients.ec2, &finding.instance_id()?).await
     }
 
     async fn apply(&self, action: &Change) -> Result<()> {
+        self.apply_by(action, Instant::now() + Duration::from_secs(60))
+            .await
+    }
+
+    async fn apply_by(&self, action: &Change, until: Instant) -> Result<()> {
+        let until = if action.phase() == Phase::Protect {
+            until.min(Instant::now() + PROTECT_PATIENCE)
+        } else {
+            until
+        };
+        // Only cutting connections looks at the time itself; see there.
+        // In a box, as the other futures here that hold many calls: each takes kilobytes of the stack.
+        let change = Box::pin(self.change(action, until));
+        within(until, action.name(), change).await
+    }
+
+    async fn restore(&self, action: &Change) -> Result<()> {
+        Box::pin(self.put_back(action)).await
+    }
+}
+
+impl Ec2 {
+    async fn change(&self, action: &Change, until: Instant) -> Result<()> {
         match action {
+            Change::ProtectAttribute {
+                region,
+                instance,
+                attribute,
+                ..
+            } => {
+                let ec2 = self.clients_in(region).ec2;
+                attributes::set(&ec2, instance, *attribute, attribute.wanted()).await
+            }
+            Change::KeepVolume {
+                region,
+                instance,
+                device,
+                volume,
+            } => {
+                let ec2 = self.clients_in(region).ec2;
+                attributes::set_delete_on_termination(&ec2, instance, device, volume, false).await
+            }
+            Change::LeaveAutoScalingGroup { group: None, .. } => Ok(()),
+            Change::LeaveAutoScalingGroup {
+                region,
+                instance,
+                group: Some(group),
+                standby,
+            } => {
+                let autoscaling = self.clients_in(region).autoscaling;
+                if *standby {
+                    membership::enter_standby(&autoscaling, group, instance).await
+                } else {
+                    membership::detach(&autoscaling, group, instance).await
+                }
+            }
+            Change::DeregisterTargets { region, from, .. } => {
+                membership::deregister_targets(&self.clients_in(region).elbv2, from).await
+            }
+            Change::DeregisterFromBalancers {
+                region,
+                instance,
+                from,
+            } => membership::leave_balancers(&self.clients_in(region).elb, from, instance).await,
             Change::PrepareIsolationGroup { region, vpc, from } => {
-                isolation_group::prepare(&self.client_in(region), vpc, from.as_ref()).await
+                isolation_group::prepare(&self.clients_in(region).ec2, vpc, from.as_ref()).await
             }
             Change::IsolateInterface {
                 region,
                 interface,
                 vpc,
                 ..
-            } => isolation_group::attach(&self.client_in(region), vpc, interface).await,
+            } => isolation_group::attach(&self.clients_in(region).ec2, vpc, interface).await,
+            Change::DenyCredentials {
+                role, instance, to, ..
+            } => role::put(&self.clients.iam, role, instance, to).await,
+            Change::RemovePublicAddress {
+                region,
+                interface,
+                from,
+            } => address::remove(&self.clients_in(region).ec2, interface, from).await,
+            Change::DisableMetadata {
+                region, instance, ..
+            } => attributes::set_metadata(&self.clients_in(region).ec2, instance, "disabled").await,
+            Change::ShortenTimeouts {
+                region, interface, ..
+            } => {
+                let ec2 = self.clients_in(region).ec2;
+                set_timeouts(&ec2, interface, Timeouts::SHORTEST).await
+            }
+            Change::CutConnections {
+                region,
+                interface,
+                vpc,
+                seconds,
+                finding,
+            } => {
+                let ec2 = self.clients_in(region).ec2;
+                conversion::cut(&ec2, vpc, interface, *seconds, finding, until).await
+            }
+            Change::SnapshotVolumes {
+                region,
+                instance,
+                finding,
+                volumes,
+                covered,
+                root,
+            } => {
+                let ec2 = self.clients_in(region).ec2;
+                let root = root.as_deref();
+                preserve::snapshot(&ec2, instance, finding, volumes, covered, root).await
+            }
+            Change::Mark {
+                region,
+                resource,
+                tags,
+            } => preserve::tag(&self.clients_in(region).ec2, resource, tags.clone()).await,
         }
     }
 
-    async fn restore(&self, action: &Change) -> Result<()> {
+    async fn put_back(&self, action: &Change) -> Result<()> {
         match action {
-            Change::PrepareIsolationGroup { .. } => Ok(()),
+            Change::LeaveAutoScalingGroup { standby: false, .. }
+            | Change::LeaveAutoScalingGroup { group: None, .. }
+            | Change::PrepareIsolationGroup { .. }
+            | Change::SnapshotVolumes { .. } => Ok(()),
+            Change::ProtectAttribute {
+                region,
+                instance,
+                attribute,
+                from,
+            } => attributes::set(&self.clients_in(region).ec2, instance, *attribute, from).await,
+            Change::KeepVolume {
+                region,
+                instance,
+                device,
+                volume,
+            } => {
+                let ec2 = self.clients_in(region).ec2;
+                attributes::set_delete_on_termination(&ec2, instance, device, volume, true).await
+            }
+            Change::LeaveAutoScalingGroup {
+                region,
+                instance,
+                group: Some(group),
+                ..
+            } => {
+                let autoscaling = self.clients_in(region).autoscaling;
+                membership::exit_standby(&autoscaling, group, instance).await
+            }
+            Change::DeregisterTargets { region, from, .. } => {
+                membership::register_targets(&self.clients_in(region).elbv2, from).await
+            }
+            Change::DeregisterFromBalancers {
+                region,
+                instance,
+                from,
+            } => membership::join_balancers(&self.clients_in(region).elb, from, instance).await,
+            Change::IsolateInterface {
+                interface, from, ..
+            } if from.is_empty() => Err(Error::Refused(format!(
+                "which groups {interface} was in is not known: give it groups by hand"
+            ))),
             Change::IsolateInterface {
                 region,
                 interface,
                 from,
                 ..
             } => {
-                let client = self.client_in(region);
-                let call = client
-                    .modify_network_interface_attribute()
-                    .network_interface_id(interface);
-                let done = call
-                    .set_groups(Some(from.iter().cloned().collect()))
-                    .send()
-                    .await;
-                done.during("ec2:ModifyNetworkInterfaceAttribute", interface)
-                    .map(drop)
+                let ec2 = self.clients_in(region).ec2;
+                isolation_group::set_groups(&ec2, interface, from.clone()).await
+            }
+            Change::DenyCredentials {
+                role,
+                instance,
+                from: None,
+                ..
+            } => role::take_off(&self.clients.iam, role, instance).await,
+            Change::DenyCredentials {
+                role,
+                instance,
+                from: Some(policy),
+                ..
+            } => role::put(&self.clients.iam, role, instance, policy).await,
+            Change::RemovePublicAddress {
+                region,
+                interface,
+                from,
+            } => address::put_back(&self.clients_in(region).ec2, interface, from).await,
+            Change::DisableMetadata {
+                region,
+                instance,
+                from,
+            } => attributes::set_metadata(&self.clients_in(region).ec2, instance, from).await,
+            Change::ShortenTimeouts {
+                region,
+                interface,
+                from,
+            } => set_timeouts(&self.clients_in(region).ec2, interface, *from).await,
+            Change::CutConnections {
+                region, interface, ..
+            } => {
+                let tag = [(conversion::CUT_TAG.to_owned(), None)].into();
+                preserve::untag(&self.clients_in(region).ec2, interface, &tag).await
+            }
+            Change::Mark {
+                region,
+                resource,
+                tags,
+            } => {
+                let tags = tags
+                    .iter()
+                    .map(|(key, value)| (key.clone(), Some(value.clone())));
+                let ec2 = self.clients_in(region).ec2;
+                preserve::untag(&ec2, resource, &tags.collect()).await
             }
         }
     }
 }
 
-fn plan_interface(region: &str, interface: &Interface, state: &State) -> Step<Change> {
-    if let Some(requester) = &interface.requester {
-        return Step::Skipped {
-            action: ISOLATE,
-            target: interface.id.clone(),
-            reason: format!(
-                "{requester} manages this interface and allows nobody else to change its groups: cut it \
-                 off at its subnet's network ACL, or through that service"
-            ),
-        };
-    }
-    let group = state.groups.get(&interface.vpc);
-    let action = Change::IsolateInterface {
-        region: region.to_owned(),
-        interface: interface.id.clone(),
-        vpc: interface.vpc.clone(),
-        from: interface.groups.clone(),
-        to: group.map(|group| group.id.clone()),
-    };
-    match group {
-        Some(group) if group.is_empty() && interface.groups.iter().eq([&group.id]) => {
-            Step::Already(
-                action,
-                format!("its only group is {}, which has no rules", group.id),
-            )
-        }
-        _ => Step::Do(action),
-    }
-}
-
-/// What a change of security groups does not cut,
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>.
-fn remaining_risks(plan: &mut Plan<Change>, id: &str, instance: &Instance) {
-    plan.residual_risks.push(
-        "connections that were open keep working until they end or time out (tracked connections, above \
-         all through NAT gateways and load balancers): a network ACL on the subnet cuts them"
-            .to_owned(),
-    );
-    plan.residual_risks.push(
-        "security groups do not filter DNS to the VPC's resolver: data can leave in DNS names unless \
-         Route 53 Resolver DNS Firewall forbids it"
-            .to_owned(),
-    );
-    if let Some(profile) = &instance.profile {
-        plan.residual_risks.push(format!(
-            "credentials of {profile} that were read on the instance work anywhere until they expire \
-             (up to six hours)"
-        ));
-        plan.next_steps.push(format!(
-            "deny the role of {profile} everything for the session named {id} (aws:userid), and review \
-             what it did in CloudTrail"
-        ));
-    }
-    plan.next_steps.push(format!(
-        "take snapshots of the volumes of {id} before anything is stopped or terminated; if it is in an \
-         Auto Scaling group, detach it, or its failing health check will terminate it"
-    ));
-    plan.next_steps.push(
-        "to release it, give each interface the groups shown under `from` of its step".to_owned(),
-    );
+/// Sets the idle time-outs. EC2 has no call that takes them away again, so that what was not set
+/// becomes EC2's default.
+async fn set_timeouts(
+    client: &aws_sdk_ec2::Client,
+    interface: &str,
+    timeouts: Timeouts,
+) -> Result<()> {
+    let (tcp, stream, udp) = DEFAULT_TIMEOUTS;
+    let specification = ConnectionTrackingSpecificationRequest::builder()
+        .tcp_established_timeout(timeouts.tcp_established.unwrap_or(tcp))
+        .udp_stream_timeout(timeouts.udp_stream.unwrap_or(stream))
+        .udp_timeout(timeouts.udp.unwrap_or(udp))
+        .build();
+    client
+        .modify_network_interface_attribute()
+        .network_interface_id(interface)
+        .connection_tracking_specification(specification)
+        .send()
+        .await
+        .during("ec2:ModifyNetworkInterfaceAttribute", interface)
+        .map(drop)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The security group that isolates: one per VPC, found by its name, and never trusted without a
 //! look at its rules.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
@@ -16,6 +17,10 @@ use crate::error::{CallContext, Error, Result};
 /// The group's name. Names are unique in a VPC, so that two responders that act at once end up
 /// with one group.
 pub const NAME: &str = "gdr-isolation";
+
+/// The name of the group that lets everything through, for the seconds in which tracked connections are
+/// cut, see [`super::conversion`].
+pub(super) const CONVERSION_NAME: &str = "gdr-conversion";
 
 /// A group that was just made may not be known yet to the part of EC2 that is asked next,
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>.
@@ -51,9 +56,20 @@ impl IsolationGroup {
     }
 }
 
-/// The isolation groups of `vpc`, or of all VPCs.
-pub(super) async fn find(client: &Client, vpc: Option<&str>) -> Result<Vec<IsolationGroup>> {
-    let named = Filter::builder().name("group-name").values(NAME).build();
+/// A group of one of the responder's names.
+pub(super) struct Found {
+    pub(super) group: IsolationGroup,
+    /// It is named [`CONVERSION_NAME`], not [`NAME`].
+    pub(super) conversion: bool,
+}
+
+/// The responder's groups of `vpc`, or of all VPCs.
+pub(super) async fn find(client: &Client, vpc: Option<&str>) -> Result<Vec<Found>> {
+    let named = Filter::builder()
+        .name("group-name")
+        .values(NAME)
+        .values(CONVERSION_NAME)
+        .build();
     let in_vpc = vpc.map(|vpc| Filter::builder().name("vpc-id").values(vpc).build());
     let filters = [Some(named), in_vpc].into_iter().flatten().collect();
     let mut pages = client
@@ -65,15 +81,61 @@ pub(super) async fn find(client: &Client, vpc: Option<&str>) -> Result<Vec<Isola
     while let Some(page) = pages.next().await {
         let page = page.during("ec2:DescribeSecurityGroups", vpc.unwrap_or(NAME))?;
         for group in page.security_groups.unwrap_or_default() {
-            groups.push(IsolationGroup {
-                id: group.group_id.unwrap_or_default(),
-                vpc: group.vpc_id.unwrap_or_default(),
-                ingress: rules(&group.ip_permissions.unwrap_or_default()),
-                egress: rules(&group.ip_permissions_egress.unwrap_or_default()),
+            groups.push(Found {
+                conversion: group.group_name.as_deref() == Some(CONVERSION_NAME),
+                group: IsolationGroup {
+                    id: group.group_id.unwrap_or_default(),
+                    vpc: group.vpc_id.unwrap_or_default(),
+                    ingress: rules(&group.ip_permissions.unwrap_or_default()),
+                    egress: rules(&group.ip_permissions_egress.unwrap_or_default()),
+                },
             });
         }
     }
     Ok(groups)
+}
+
+/// The one isolation group of `vpc`, without rules. What was just made, or just emptied, may not be
+/// shown so yet, and someone may have opened it meanwhile: it is emptied and looked at again.
+pub(super) async fn empty(client: &Client, vpc: &str, interface: &str) -> Result<IsolationGroup> {
+    let mut groups = isolating(client, vpc).await?;
+    for pause in NOT_YET_KNOWN {
+        match groups.as_slice() {
+            [] => {}
+            [group] if !group.is_empty() => match strip(client, &group.id).await {
+                Ok(()) => {}
+                Err(error) if error.is_transient() => return Err(error),
+                Err(_) => break,
+            },
+            _ => break,
+        }
+        sleep(pause).await;
+        groups = isolating(client, vpc).await?;
+    }
+    let count = groups.len();
+    let (Some(group), true) = (groups.pop(), count == 1) else {
+        return Err(Error::Refused(format!(
+            "{vpc} has {count} security groups named {NAME} where one is needed: {interface} was left as it is",
+        )));
+    };
+    if !group.is_empty() {
+        return Err(Error::Refused(format!(
+            "{} ({NAME}) lets traffic through: in {}, out {}. {interface} was left as it is, since it \
+             would not be isolated: take the rules away",
+            group.id,
+            list(&group.ingress),
+            list(&group.egress),
+        )));
+    }
+    Ok(group)
+}
+
+async fn isolating(client: &Client, vpc: &str) -> Result<Vec<IsolationGroup>> {
+    let found = find(client, Some(vpc)).await?.into_iter();
+    Ok(found
+        .filter(|found| !found.conversion)
+        .map(|found| found.group)
+        .collect())
 }
 
 /// Makes sure that `vpc` has an isolation group, and takes every rule away from it.
@@ -88,7 +150,11 @@ pub(super) async fn prepare(
 ) -> Result<()> {
     let id = match found {
         Some(group) => group.id.clone(),
-        None => create(client, vpc).await?,
+        None => {
+            let description =
+                "GuardDuty responder: isolates compromised instances. Must have no rules.";
+            create(client, vpc, NAME, "isolation", description).await?
+        }
     };
     strip(client, &id).await
 }
@@ -150,40 +216,22 @@ async fn strip(client: &Client, id: &str) -> Result<()> {
 /// Puts an interface into the isolation group of its VPC and into no other, after a look at the
 /// group's rules.
 pub(super) async fn attach(client: &Client, vpc: &str, interface: &str) -> Result<()> {
-    let mut groups = find(client, Some(vpc)).await?;
-    for pause in NOT_YET_KNOWN {
-        match groups.as_slice() {
-            [] => {}
-            [group] if !group.is_empty() => match strip(client, &group.id).await {
-                Ok(()) => {}
-                Err(error) if error.is_transient() => return Err(error),
-                Err(_) => break,
-            },
-            _ => break,
-        }
-        sleep(pause).await;
-        groups = find(client, Some(vpc)).await?;
-    }
-    let [group] = groups.as_slice() else {
-        return Err(Error::Refused(format!(
-            "{vpc} has {} security groups named {NAME} where one is needed: {interface} was left as it is",
-            groups.len(),
-        )));
-    };
-    if !group.is_empty() {
-        return Err(Error::Refused(format!(
-            "{} ({NAME}) lets traffic through: in {}, out {}. {interface} was left as it is, since it \
-             would not be isolated: take the rules away",
-            group.id,
-            list(&group.ingress),
-            list(&group.egress),
-        )));
-    }
+    let group = empty(client, vpc, interface).await?;
+    set_groups(client, interface, [group.id].into()).await
+}
+
+/// Puts an interface into these groups and into no others.
+pub(super) async fn set_groups(
+    client: &Client,
+    interface: &str,
+    groups: BTreeSet<String>,
+) -> Result<()> {
+    let groups: Vec<_> = groups.into_iter().collect();
     let change = || async {
         client
             .modify_network_interface_attribute()
             .network_interface_id(interface)
-            .groups(&group.id)
+            .set_groups(Some(groups.clone()))
             .send()
             .await
             .during("ec2:ModifyNetworkInterfaceAttribute", interface)
@@ -192,17 +240,24 @@ pub(super) async fn attach(client: &Client, vpc: &str, interface: &str) -> Resul
     when_known(change).await
 }
 
-async fn create(client: &Client, vpc: &str) -> Result<String> {
+/// Makes a group, or finds the one that has the name.
+pub(super) async fn create(
+    client: &Client,
+    vpc: &str,
+    name: &str,
+    role: &str,
+    description: &str,
+) -> Result<String> {
     let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
     let tags = TagSpecification::builder()
         .resource_type(ResourceType::SecurityGroup)
-        .tags(tag("gdr:role", "isolation"))
-        .tags(tag("Name", NAME))
+        .tags(tag("gdr:role", role))
+        .tags(tag("Name", name))
         .build();
     let created = client
         .create_security_group()
-        .group_name(NAME)
-        .description("GuardDuty responder: isolates compromised instances. Must have no rules.")
+        .group_name(name)
+        .description(description)
         .vpc_id(vpc)
         .tag_specifications(tags)
         .send()
@@ -214,8 +269,9 @@ async fn create(client: &Client, vpc: &str) -> Result<String> {
         }),
         // Another responder was faster; the answer does not say what the group's id is.
         Err(error) if error.has_code("InvalidGroup.Duplicate") => {
-            let group = find(client, Some(vpc)).await?.into_iter().next();
-            group.map(|group| group.id).ok_or(error)
+            let found = find(client, Some(vpc)).await?.into_iter();
+            let mut same = found.filter(|found| found.conversion == (name == CONVERSION_NAME));
+            same.next().map(|found| found.group.id).ok_or(error)
         }
         Err(error) => Err(error),
     }
@@ -236,7 +292,9 @@ async fn rules_of(client: &Client, group: &str) -> Result<Vec<SecurityGroupRule>
     Ok(rules)
 }
 
-async fn when_known<T, W: Future<Output = Result<T>>>(work: impl Fn() -> W) -> Result<T> {
+pub(super) async fn when_known<T, W: Future<Output = Result<T>>>(
+    work: impl Fn() -> W,
+) -> Result<T> {
     for pause in NOT_YET_KNOWN {
         match work().await {
             Err(error) if error.has_code("InvalidGroup.NotFound") => sleep(pause).await,

@@ -1,35 +1,134 @@
-//! Reads an instance, its interfaces and the isolation groups of their VPCs, all at once.
+//! Reads an instance and what belongs to it: all that its id leads to at once, then what the instance
+//! and its interfaces lead to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{Filter, InstanceLifecycleType, NetworkInterface, SnapshotState, Tag};
+use serde_json::json;
+use tokio::time::Instant;
 
 use super::isolation_group::{self, IsolationGroup};
-use super::{Instance, Interface, State};
+use super::preserve::tag_value;
+use super::state::{Address, Hardware, Instance, Interface, Protection, State, Timeouts, Volume};
+use super::{Clients, attributes, membership, role};
 use crate::error::{CallContext, Result};
+use crate::execute::within;
+use crate::finding::Finding;
 
-pub(super) async fn observe(client: &Client, id: &str) -> Result<State> {
-    // The interfaces' VPCs are not known yet; the group's name finds it in all of them, so that
-    // nothing has to wait for the interfaces.
-    let (instance, interfaces, groups) = futures::try_join!(
-        instance(client, id),
-        interfaces(client, id),
-        isolation_group::find(client, None),
-    )?;
-    let groups: BTreeMap<String, IsolationGroup> = groups
-        .into_iter()
-        .map(|group| (group.vpc.clone(), group))
-        .collect();
+/// How long the reads may take that do not decide whether an interface is isolated.
+const PATIENCE: Duration = Duration::from_secs(6);
+
+/// The tag that says which finding a snapshot was taken for.
+pub(super) const FINDING_TAG: &str = "gdr:finding";
+
+pub(super) async fn observe(clients: &Clients, finding: &Finding, id: &str) -> Result<State> {
+    let ec2 = &clients.ec2;
+    let until = Instant::now() + PATIENCE;
+    let finding_tag = tag_value(&finding.id);
+    let core = Box::pin(async {
+        // The interfaces' VPCs are not known yet; the groups' names find them in all VPCs, so that
+        // nothing has to wait for the interfaces.
+        let (instance, interfaces, groups) = futures::try_join!(
+            Box::pin(instance(ec2, id)),
+            Box::pin(interfaces(ec2, id)),
+            Box::pin(isolation_group::find(ec2, None)),
+        )?;
+        let until = Instant::now() + PATIENCE;
+        let (role, hardware, routes) = futures::join!(
+            within(
+                until,
+                "iam:GetInstanceProfile",
+                Box::pin(role::read(&clients.iam, id, instance.as_ref()))
+            ),
+            within(
+                until,
+                "ec2:DescribeInstanceTypes",
+                Box::pin(hardware(ec2, instance.as_ref()))
+            ),
+            within(
+                until,
+                "ec2:DescribeRouteTables",
+                Box::pin(routes(ec2, &interfaces))
+            ),
+        );
+        Ok::<_, crate::Error>((instance, interfaces, groups, role, hardware, routes))
+    });
+    let (core, termination, stop, shutdown, scaling, targets, balancers, snapshots, volume_tags) = futures::join!(
+        core,
+        within(
+            until,
+            "ec2:DescribeInstanceAttribute",
+            Box::pin(attributes::termination(ec2, id))
+        ),
+        within(
+            until,
+            "ec2:DescribeInstanceAttribute",
+            Box::pin(attributes::stop(ec2, id))
+        ),
+        within(
+            until,
+            "ec2:DescribeInstanceAttribute",
+            Box::pin(attributes::shutdown(ec2, id))
+        ),
+        within(
+            until,
+            "autoscaling:DescribeAutoScalingInstances",
+            Box::pin(membership::scaling(&clients.autoscaling, id)),
+        ),
+        within(
+            until,
+            "elasticloadbalancing:DescribeTargetHealth",
+            Box::pin(membership::targets(&clients.elbv2, id)),
+        ),
+        within(
+            until,
+            "elasticloadbalancing:DescribeLoadBalancers",
+            Box::pin(membership::balancers(&clients.elb, id)),
+        ),
+        within(
+            until,
+            "ec2:DescribeSnapshots",
+            Box::pin(snapshots(ec2, &finding_tag))
+        ),
+        within(until, "ec2:DescribeVolumes", Box::pin(volume_tags(ec2, id))),
+    );
+    let (instance, interfaces, groups, role, hardware, routes) = core?;
+    let (conversion, isolation): (Vec<_>, Vec<_>) =
+        groups.into_iter().partition(|found| found.conversion);
+    let by_vpc = |group: isolation_group::Found| (group.group.vpc.clone(), group.group);
+    let groups: BTreeMap<String, IsolationGroup> = isolation.into_iter().map(by_vpc).collect();
+    let targets = targets.map(|targets| membership::of_instance(targets, id, &interfaces));
     Ok(State {
         instance,
         interfaces,
         groups,
+        conversion_groups: conversion.into_iter().map(|found| found.group.id).collect(),
+        protection: Protection {
+            termination,
+            stop,
+            shutdown,
+        },
+        scaling,
+        targets,
+        balancers,
+        role,
+        hardware,
+        snapshots,
+        volume_tags,
+        routes,
     })
 }
 
 async fn instance(client: &Client, id: &str) -> Result<Option<Instance>> {
-    let answer = client.describe_instances().instance_ids(id).send().await;
+    let answer = client
+        .describe_instances()
+        .instance_ids(id)
+        // Without it EC2 leaves out what an AWS service operates.
+        .include_managed_resources(true)
+        .send()
+        .await;
     let answer = match answer.during("ec2:DescribeInstances", id) {
         Ok(answer) => answer,
         Err(error) if error.is_gone() => return Ok(None),
@@ -41,15 +140,96 @@ async fn instance(client: &Client, id: &str) -> Result<Option<Instance>> {
         .into_iter()
         .flat_map(|reservation| reservation.instances.unwrap_or_default())
         .find(|instance| instance.instance_id() == Some(id));
-    Ok(found.map(|instance| Instance {
-        state: instance.state.and_then(|state| state.name).map_or_else(
+    Ok(found.map(described))
+}
+
+fn described(found: aws_sdk_ec2::types::Instance) -> Instance {
+    let text = |time: Option<&aws_sdk_ec2::primitives::DateTime>| time.map(ToString::to_string);
+    let described = json!({
+        "ImageId": found.image_id(),
+        "InstanceType": found.instance_type().map(|kind| kind.as_str()),
+        "KeyName": found.key_name(),
+        "LaunchTime": text(found.launch_time()),
+        "Platform": found.platform_details(),
+        "PrivateIpAddress": found.private_ip_address(),
+        "PublicIpAddress": found.public_ip_address(),
+        "RootDeviceName": found.root_device_name(),
+        "SpotInstanceRequestId": found.spot_instance_request_id(),
+        "StateTransitionReason": found.state_transition_reason(),
+        "SubnetId": found.subnet_id(),
+        "VpcId": found.vpc_id(),
+        "MetadataTokens": found
+            .metadata_options()
+            .and_then(|options| options.http_tokens())
+            .map(|tokens| tokens.as_str()),
+    });
+    let tags = tags(found.tags());
+    let profile = found.iam_instance_profile.and_then(|profile| profile.arn);
+    let volumes = found
+        .block_device_mappings
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|mapping| {
+            let ebs = mapping.ebs?;
+            Some(Volume {
+                id: ebs.volume_id?,
+                device: mapping.device_name.unwrap_or_default(),
+                delete_on_termination: ebs.delete_on_termination.unwrap_or_default(),
+            })
+        })
+        .collect();
+    Instance {
+        id: found.instance_id.unwrap_or_default(),
+        state: found.state.and_then(|state| state.name).map_or_else(
             || "in an unknown state".to_owned(),
             |name| name.as_str().to_owned(),
         ),
-        profile: instance
-            .iam_instance_profile
-            .and_then(|profile| profile.arn),
-    }))
+        cluster: cluster(&tags, profile.as_deref()),
+        profile,
+        spot: found.instance_lifecycle == Some(InstanceLifecycleType::Spot),
+        operator: found.operator.and_then(|operator| {
+            let managed = operator.managed.unwrap_or_default();
+            managed.then(|| {
+                operator
+                    .principal
+                    .unwrap_or_else(|| "an AWS service".to_owned())
+            })
+        }),
+        root_is_ebs: found
+            .root_device_type
+            .is_none_or(|kind| kind.as_str() == "ebs"),
+        root_device: found.root_device_name,
+        volumes,
+        metadata_endpoint: found
+            .metadata_options
+            .and_then(|options| options.http_endpoint)
+            .map(|endpoint| endpoint.as_str().to_owned()),
+        tags,
+        described,
+    }
+}
+
+/// The EKS or ECS cluster that an instance is a node of. Its tags are all that EC2 knows of it.
+fn cluster(tags: &BTreeMap<String, String>, profile: Option<&str>) -> Option<String> {
+    let eks = [
+        "kubernetes.io/cluster/",
+        "eks:",
+        "aws:eks:",
+        "karpenter.sh/",
+    ];
+    let ecs = ["AmazonECSManaged", "aws:ecs:"];
+    let tagged = |prefixes: &[&str]| {
+        tags.keys()
+            .find(|key| prefixes.iter().any(|prefix| key.starts_with(prefix)))
+            .cloned()
+    };
+    tagged(&eks)
+        .map(|key| format!("EKS (tag {key})"))
+        .or_else(|| tagged(&ecs).map(|key| format!("ECS (tag {key})")))
+        .or_else(|| {
+            let profile = profile.filter(|arn| arn.ends_with("/ecsInstanceRole"))?;
+            Some(format!("ECS (instance profile {profile})"))
+        })
 }
 
 /// From `DescribeNetworkInterfaces`, not from the finding, which is a picture of the past.
@@ -61,28 +241,200 @@ async fn interfaces(client: &Client, id: &str) -> Result<Vec<Interface>> {
     let mut pages = client
         .describe_network_interfaces()
         .filters(attached)
+        .include_managed_resources(true)
         .into_paginator()
         .send();
     let mut interfaces = Vec::new();
     while let Some(page) = pages.next().await {
         let page = page.during("ec2:DescribeNetworkInterfaces", id)?;
-        for found in page.network_interfaces.unwrap_or_default() {
-            let groups = found.groups.unwrap_or_default();
-            let managed = found.requester_managed.unwrap_or_default();
-            interfaces.push(Interface {
-                id: found.network_interface_id.unwrap_or_default(),
-                vpc: found.vpc_id.unwrap_or_default(),
-                groups: groups
-                    .into_iter()
-                    .filter_map(|group| group.group_id)
-                    .collect(),
-                requester: managed.then(|| {
-                    found
-                        .requester_id
-                        .unwrap_or_else(|| "an AWS service".to_owned())
-                }),
-            });
-        }
+        let found = page.network_interfaces.unwrap_or_default();
+        interfaces.extend(found.into_iter().map(interface));
     }
     Ok(interfaces)
+}
+
+/// An interface as EC2 describes it.
+pub(super) fn interface(found: NetworkInterface) -> Interface {
+    let requester = if found.requester_managed.unwrap_or_default() {
+        Some(found.requester_id)
+    } else {
+        let operator = found.operator.filter(|by| by.managed == Some(true));
+        operator.map(|by| by.principal)
+    };
+    let mut private_addresses: BTreeSet<_> = found.private_ip_address.into_iter().collect();
+    let mut public_addresses = Vec::new();
+    for address in found.private_ip_addresses.unwrap_or_default() {
+        let private = address.private_ip_address.unwrap_or_default();
+        if let Some(association) = address.association
+            && let Some(public) = association.public_ip
+        {
+            public_addresses.push(Address {
+                public,
+                private: private.clone(),
+                allocation: association.allocation_id,
+                association: association.association_id,
+            });
+        }
+        private_addresses.insert(private);
+    }
+    let tracking = found.connection_tracking_configuration;
+    Interface {
+        id: found.network_interface_id.unwrap_or_default(),
+        vpc: found.vpc_id.unwrap_or_default(),
+        subnet: found.subnet_id.unwrap_or_default(),
+        groups: found
+            .groups
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|group| group.group_id)
+            .collect(),
+        requester: requester.map(|by| by.unwrap_or_else(|| "an AWS service".to_owned())),
+        kind: found
+            .interface_type
+            .map_or_else(|| "interface".to_owned(), |kind| kind.as_str().to_owned()),
+        private_addresses,
+        public_addresses,
+        timeouts: tracking.map_or_else(Timeouts::default, |tracking| Timeouts {
+            tcp_established: tracking.tcp_established_timeout,
+            udp_stream: tracking.udp_stream_timeout,
+            udp: tracking.udp_timeout,
+        }),
+        tags: tags(&found.tag_set.unwrap_or_default()),
+    }
+}
+
+fn tags(tags: &[Tag]) -> BTreeMap<String, String> {
+    let pair = |tag: &Tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()));
+    tags.iter().filter_map(pair).collect()
+}
+
+/// The tags of the attached volumes.
+async fn volume_tags(
+    client: &Client,
+    id: &str,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+    let attached = Filter::builder()
+        .name("attachment.instance-id")
+        .values(id)
+        .build();
+    let mut pages = client
+        .describe_volumes()
+        .filters(attached)
+        .into_paginator()
+        .send();
+    let mut volumes = BTreeMap::new();
+    while let Some(page) = pages.next().await {
+        let page = page.during("ec2:DescribeVolumes", id)?;
+        for volume in page.volumes.unwrap_or_default() {
+            let tags = tags(&volume.tags.unwrap_or_default());
+            volumes.extend(volume.volume_id.map(|id| (id, tags)));
+        }
+    }
+    Ok(volumes)
+}
+
+async fn hardware(client: &Client, instance: Option<&Instance>) -> Result<Hardware> {
+    let kind = instance.and_then(|found| found.described["InstanceType"].as_str());
+    let Some(kind) = kind else {
+        return Ok(Hardware::default());
+    };
+    let answer = client
+        .describe_instance_types()
+        .instance_types(kind.into())
+        .send()
+        .await
+        .during("ec2:DescribeInstanceTypes", kind)?;
+    let found = answer.instance_types().first();
+    Ok(Hardware {
+        nitro: found
+            .and_then(|found| found.hypervisor())
+            .is_some_and(|hypervisor| hypervisor.as_str() == "nitro")
+            || found.is_some_and(|found| found.bare_metal() == Some(true)),
+        instance_store_gb: found
+            .and_then(|found| found.instance_storage_info())
+            .and_then(|storage| storage.total_size_in_gb())
+            .unwrap_or_default(),
+    })
+}
+
+/// The volumes of the snapshots that were taken for a finding.
+pub(super) async fn snapshots(client: &Client, finding: &str) -> Result<BTreeSet<String>> {
+    let taken = Filter::builder()
+        .name(format!("tag:{FINDING_TAG}"))
+        .values(finding)
+        .build();
+    let mut pages = client
+        .describe_snapshots()
+        .owner_ids("self")
+        .filters(taken)
+        .into_paginator()
+        .send();
+    let mut volumes = BTreeSet::new();
+    while let Some(page) = pages.next().await {
+        let page = page.during("ec2:DescribeSnapshots", finding)?;
+        let usable = page
+            .snapshots
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|snapshot| snapshot.state != Some(SnapshotState::Error));
+        volumes.extend(usable.filter_map(|snapshot| snapshot.volume_id));
+    }
+    Ok(volumes)
+}
+
+/// What the subnet of each interface sends traffic to whose flows are tracked whatever the groups
+/// say: the ids of NAT gateways, egress-only internet gateways and gateway endpoints.
+async fn routes(
+    client: &Client,
+    interfaces: &[Interface],
+) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let vpcs: BTreeSet<_> = interfaces.iter().map(|found| found.vpc.clone()).collect();
+    let mut routes = BTreeMap::new();
+    if vpcs.is_empty() {
+        return Ok(routes);
+    }
+    let of_vpcs = Filter::builder()
+        .name("vpc-id")
+        .set_values(Some(vpcs.into_iter().collect()))
+        .build();
+    let mut pages = client
+        .describe_route_tables()
+        .filters(of_vpcs)
+        .into_paginator()
+        .send();
+    let mut tables = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.during("ec2:DescribeRouteTables", "the instance's VPCs")?;
+        tables.extend(page.route_tables.unwrap_or_default());
+    }
+    for interface in interfaces {
+        let own = tables.iter().find(|table| {
+            let mut associations = table.associations().iter();
+            associations.any(|found| found.subnet_id() == Some(&interface.subnet))
+        });
+        let main = || {
+            tables.iter().find(|table| {
+                let mut associations = table.associations().iter();
+                table.vpc_id() == Some(&interface.vpc)
+                    && associations.any(|found| found.main() == Some(true))
+            })
+        };
+        let Some(table) = own.or_else(main) else {
+            continue;
+        };
+        let tracked: BTreeSet<_> = table
+            .routes()
+            .iter()
+            .filter_map(|route| {
+                let gateway = route.gateway_id().filter(|id| id.starts_with("vpce-"));
+                route
+                    .nat_gateway_id()
+                    .or(route.egress_only_internet_gateway_id())
+                    .or(gateway)
+            })
+            .map(ToOwned::to_owned)
+            .collect();
+        routes.insert(interface.id.clone(), tracked);
+    }
+    Ok(routes)
 }

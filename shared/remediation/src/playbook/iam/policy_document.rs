@@ -20,6 +20,27 @@ pub fn deny_session(session: &RoleSession) -> Value {
     deny(json!({ "StringEquals": { "aws:userid": user_id } }))
 }
 
+/// For a permission set of IAM Identity Center, whose roles only Identity Center may change. Denies
+/// everything to the user of `session`: by `identitystore:UserId`, once its placeholder is replaced,
+/// and by the session's name, which is the user's, in every account that the permission set is in:
+/// <https://docs.aws.amazon.com/singlesignon/latest/userguide/prereqs-revoking-user-permissions.html>.
+pub fn deny_identity_center_user(session: &RoleSession, now: Timestamp) -> Value {
+    let mut document = deny(json!({
+        "StringEquals": { "identitystore:UserId": "USER-ID-IN-THE-IDENTITY-STORE" },
+    }));
+    document["Statement"][0]["Sid"] = json!("GuardDutyResponderByUserId");
+    let mut by_name = deny(json!({
+        "StringLike": { "aws:userid": format!("*:{}", session.name) },
+        "DateLessThan": { "aws:TokenIssueTime": seconds(now) },
+    }))["Statement"][0]
+        .take();
+    by_name["Sid"] = json!("GuardDutyResponderByName");
+    if let Some(statements) = document["Statement"].as_array_mut() {
+        statements.push(by_name);
+    }
+    document
+}
+
 fn deny(condition: Value) -> Value {
     json!({
         "Version": "2012-10-17",
@@ -65,6 +86,14 @@ impl Deny {
             Self::Absent => json!({}),
             Self::Document(document) => document.clone(),
             Self::Unreadable(text) => json!({ "unreadable": text }),
+        }
+    }
+
+    /// The text of the document.
+    pub(super) fn document(&self) -> String {
+        match self {
+            Self::Unreadable(text) => text.clone(),
+            standing => standing.to_json().to_string(),
         }
     }
 

@@ -1,17 +1,31 @@
+mod fallback;
+mod faults;
+mod federated;
+mod keys;
+mod role;
 mod sessions;
 mod world;
 
 use std::collections::BTreeSet;
 
-use jiff::ToSpan as _;
+use aws_sdk_iam::types::StatusType;
+use jiff::{Timestamp, ToSpan as _};
+use serde_json::{Value, json};
 
-use self::world::{Account, OTHER, ROLE_ID, Role, STOLEN, User, World, role, user};
-use super::*;
+use self::federated::{by_mallory, federated, issued_by};
+use self::role::{own_account, payroll, session_finding, wide};
+use self::world::{Account, DENY_ALL, KEY, SECOND, World, mallory, mallory_with, world};
+use super::change::{DEACTIVATE, DENY_SESSION, REVOKE};
+use super::{Iam, USER_POLICY};
+use crate::finding::Finding;
 use crate::fixtures::{
-    answer, declared, each_call_fails_in_turn, finding, now, run, run_at, user_detail, user_finding,
+    answer, declared, each_call_fails_in_turn, finding, now, run, run_at, run_with, user_detail,
+    user_finding,
 };
-use crate::plan::StepKey;
+use crate::plan::{Action as _, Step};
+use crate::playbook::Playbook as _;
 use crate::report::{Outcome, Report, Status};
+use crate::settings::Settings;
 
 /// [`now`], at which sessions are cut off: rounded up to the second.
 const CUT_OFF: &str = "2026-03-04T05:06:08Z";
@@ -37,22 +51,6 @@ fn last_seen(at: Timestamp) -> Finding {
     finding(detail)
 }
 
-fn session_of(role: &str, principal_id: &str) -> Value {
-    json!({
-        "type": "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
-        "resource": { "resourceType": "AccessKey", "accessKeyDetails": {
-            "accessKeyId": "ASIAIOSFODNN7EXAMPLE",
-            "principalId": principal_id,
-            "userName": role,
-            "userType": "AssumedRole",
-        } },
-    })
-}
-
-fn stolen_session() -> Finding {
-    finding(session_of("deployer", &format!("{ROLE_ID}:alice@corp")))
-}
-
 /// The outcome and detail of the step of that name.
 fn step<'a>(report: &'a Report, name: &str) -> (Outcome, &'a str) {
     let step = report.steps().iter().find(|step| step.action() == name);
@@ -62,7 +60,7 @@ fn step<'a>(report: &'a Report, name: &str) -> (Outcome, &'a str) {
 
 /// Asserts that nothing is contained and nothing written, for a reason that contains `why`.
 async fn left_alone(world: &World, finding: &Finding, why: &str) -> Report {
-    let (report, transient) = answer(&world.playbook, finding).await;
+    let (report, transient) = answer(&world.iam, finding).await;
     assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
     assert_eq!(report.steps()[0].outcome(), Outcome::Skipped);
     let detail = report.steps()[0].detail();
@@ -74,47 +72,48 @@ async fn left_alone(world: &World, finding: &Finding, why: &str) -> Report {
 
 #[tokio::test(start_paused = true)]
 async fn a_stolen_key_is_deactivated_after_the_sessions_it_made_are_denied() {
-    let world = World::of_user(user());
-    let (report, _) = answer(&world.playbook, &stolen_key()).await;
+    let world = world(mallory());
+    let (report, _) = answer(&world.iam, &stolen_key()).await;
     assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
     assert_eq!(
         world.wire.writes(),
         ["iam:PutUserPolicy", "iam:UpdateAccessKey"]
     );
-    assert_eq!(world.status_of(STOLEN), StatusType::Inactive);
+    assert_eq!(world.key("mallory", KEY), StatusType::Inactive);
     assert_eq!(world.cut_off().as_deref(), Some(CUT_OFF));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_write_comes_after_one_round_trip_of_three_reads() {
-    let world = World::of_user(user());
-    run(&world.playbook, &stolen_key()).await;
+async fn the_first_write_comes_after_one_round_trip_of_five_reads() {
+    let world = world(mallory());
+    run(&world.iam, &stolen_key()).await;
     let calls = world.wire.calls();
-    let reads: BTreeSet<_> = calls[..3].iter().copied().collect();
-    let wanted = ["iam:GetUser", "iam:GetUserPolicy", "iam:ListAccessKeys"];
+    let reads: BTreeSet<_> = calls[..5].iter().copied().collect();
+    let wanted = [
+        "iam:GetLoginProfile",
+        "iam:GetUser",
+        "iam:GetUserPolicy",
+        "iam:ListAccessKeys",
+        "iam:ListAttachedUserPolicies",
+    ];
     assert_eq!(reads, BTreeSet::from(wanted));
-    assert_eq!(calls[3], "iam:PutUserPolicy", "{calls:?}");
+    assert_eq!(calls[5], "iam:PutUserPolicy", "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_other_key_is_left_working_and_named_as_a_risk() {
-    let world = World::of_user(user());
-    let done = run(&world.playbook, &stolen_key()).await;
-    assert_eq!(world.status_of(OTHER), StatusType::Active);
-    let names_it = |risk: &String| risk.contains(OTHER) && !risk.contains(STOLEN);
+    let world = world(mallory());
+    let done = run(&world.iam, &stolen_key()).await;
+    assert_eq!(world.key("mallory", SECOND), StatusType::Active);
+    let names_it = |risk: &String| risk.contains(SECOND) && !risk.contains(KEY);
     assert!(done.residual_risks.iter().any(names_it), "{done:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_step_shows_what_was_found_and_what_is_wanted() {
-    let world = World::of_user(user());
-    let state = world.playbook.observe(&stolen_key()).await.unwrap();
-    let plan = Iam::plan(
-        &stolen_key(),
-        &state,
-        &crate::settings::Settings::default(),
-        now(),
-    );
+    let world = world(mallory());
+    let state = world.iam.observe(&stolen_key()).await.unwrap();
+    let plan = Iam::plan(&stolen_key(), &state, &Settings::default(), now());
     let [Step::Do(revoke), Step::Do(deactivate)] = plan.steps.as_slice() else {
         panic!("{plan:?}")
     };
@@ -126,7 +125,7 @@ async fn a_step_shows_what_was_found_and_what_is_wanted() {
     let condition = &revoke.to()["Statement"][0]["Condition"];
     let before = json!({ "DateLessThan": { "aws:TokenIssueTime": CUT_OFF } });
     assert_eq!(*condition, before);
-    assert_eq!(deactivate.target(), STOLEN);
+    assert_eq!(deactivate.target(), KEY);
     assert_eq!(deactivate.from(), json!({ "Status": "Active" }));
     assert_eq!(deactivate.to(), json!({ "Status": "Inactive" }));
 }
@@ -134,74 +133,75 @@ async fn a_step_shows_what_was_found_and_what_is_wanted() {
 #[tokio::test(start_paused = true)]
 async fn a_second_run_plans_nothing_and_writes_nothing() {
     for (world, finding) in [
-        (World::of_user(user()), stolen_key()),
-        (World::of_role(role()), stolen_session()),
+        (world(mallory()), stolen_key()),
+        (world(payroll(own_account())), session_finding()),
     ] {
-        run(&world.playbook, &finding).await;
+        run(&world.iam, &finding).await;
         world.wire.clear();
         let later = now() + 6.hours();
-        let state = world.playbook.observe(&finding).await.unwrap();
-        assert!(
-            Iam::plan(
-                &finding,
-                &state,
-                &crate::settings::Settings::default(),
-                later
-            )
-            .is_empty()
-        );
-        run_at(&world.playbook, &finding, later).await;
+        let state = world.iam.observe(&finding).await.unwrap();
+        assert!(Iam::plan(&finding, &state, &Settings::default(), later).is_empty());
+        run_at(&world.iam, &finding, later).await;
         assert!(world.wire.writes().is_empty(), "{:?}", world.wire.writes());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn activity_after_the_cut_off_moves_it_forward() {
-    let world = World::of_user(user());
-    run(&world.playbook, &stolen_key()).await;
+    let world = world(mallory());
+    run(&world.iam, &stolen_key()).await;
     for (hours, key) in [(2, StatusType::Active), (4, StatusType::Inactive)] {
-        world.user(|user| user.keys[0].1 = key);
+        world.change_mallory(|user| user.keys[0].1 = key);
         let seen = now() + (hours - 1).hours();
-        run_at(&world.playbook, &last_seen(seen), now() + hours.hours()).await;
+        run_at(&world.iam, &last_seen(seen), now() + hours.hours()).await;
         let cut_off = format!("2026-03-04T{:02}:06:08Z", 5 + hours);
         assert_eq!(world.cut_off(), Some(cut_off));
-        assert_eq!(world.status_of(STOLEN), StatusType::Inactive);
+        assert_eq!(world.key("mallory", KEY), StatusType::Inactive);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_was_usable_again_could_make_sessions_so_the_cut_off_moves_forward() {
-    let world = World::of_user(user());
-    run(&world.playbook, &stolen_key()).await;
-    world.user(|user| user.keys[0].1 = StatusType::Active);
-    run_at(&world.playbook, &stolen_key(), now() + 2.hours()).await;
+    let world = world(mallory());
+    run(&world.iam, &stolen_key()).await;
+    world.change_mallory(|user| user.keys[0].1 = StatusType::Active);
+    run_at(&world.iam, &stolen_key(), now() + 2.hours()).await;
     assert_eq!(world.cut_off().as_deref(), Some("2026-03-04T07:06:08Z"));
-    assert_eq!(world.status_of(STOLEN), StatusType::Inactive);
+    assert_eq!(world.key("mallory", KEY), StatusType::Inactive);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_cut_off_never_moves_backward() {
-    let world = World::of_user(user());
-    run_at(&world.playbook, &stolen_key(), now() + 2.hours()).await;
-    world.user(|user| user.keys[0].1 = StatusType::Active);
+    let world = world(mallory());
+    run_at(&world.iam, &stolen_key(), now() + 2.hours()).await;
+    world.change_mallory(|user| user.keys[0].1 = StatusType::Active);
     for seen in [now() - 5.hours(), now(), now() + 1.hour()] {
-        run_at(&world.playbook, &last_seen(seen), now()).await;
+        run_at(&world.iam, &last_seen(seen), now()).await;
         assert_eq!(world.cut_off().as_deref(), Some("2026-03-04T07:06:08Z"));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deny_that_someone_weakened_is_written_anew() {
-    let weaker = json!({ "Version": "2012-10-17", "Statement": [{
-        "Sid": "GuardDutyResponder", "Effect": "Deny", "Action": "*", "Resource": "*",
-        "Condition": { "DateLessThan": { "aws:TokenIssueTime": CUT_OFF },
-                       "StringEquals": { "aws:SourceIp": "192.0.2.1" } },
-    }] });
-    for document in [weaker.to_string(), "not json".to_owned()] {
-        let world = World::of_user(user());
-        run(&world.playbook, &stolen_key()).await;
-        world.user(|user| drop(user.policies.insert(USER_POLICY.to_owned(), document)));
-        let (report, _) = answer(&world.playbook, &stolen_key()).await;
+    let weaker = |resource: &str, condition: &Value| {
+        let statement = json!({
+            "Sid": "GuardDutyResponder", "Effect": "Deny", "Action": "*", "Resource": resource,
+            "Condition": condition,
+        });
+        json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+    };
+    let before = json!({ "DateLessThan": { "aws:TokenIssueTime": CUT_OFF } });
+    let mut narrower = before.clone();
+    narrower["StringEquals"] = json!({ "aws:SourceIp": "192.0.2.1" });
+    for document in [
+        weaker("*", &narrower),
+        weaker("arn:aws:s3:::none", &before),
+        "not json".to_owned(),
+    ] {
+        let world = world(mallory());
+        run(&world.iam, &stolen_key()).await;
+        world.change_mallory(|user| drop(user.inline.insert(USER_POLICY.to_owned(), document)));
+        let (report, _) = answer(&world.iam, &stolen_key()).await;
         assert_eq!(step(&report, REVOKE).0, Outcome::Applied);
         assert_eq!(world.cut_off().as_deref(), Some(CUT_OFF));
     }
@@ -209,25 +209,25 @@ async fn a_deny_that_someone_weakened_is_written_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn the_key_is_deactivated_even_if_the_deny_is_refused() {
-    for (status, code) in [(403, "AccessDenied"), (409, "LimitExceeded")] {
-        let world = World::of_user(user());
+    for (status, code) in [(403, "AccessDenied"), (400, "MalformedPolicyDocument")] {
+        let world = world(mallory());
         world.wire.fail("iam:PutUserPolicy", status, code);
-        let (report, transient) = answer(&world.playbook, &stolen_key()).await;
+        let (report, transient) = answer(&world.iam, &stolen_key()).await;
         assert_eq!(report.status(), Status::Partial, "{}", report.to_line());
         let (outcome, detail) = step(&report, REVOKE);
         assert_eq!(outcome, Outcome::Failed);
         assert!(detail.contains("iam:PutUserPolicy") && detail.contains(code));
         assert_eq!(step(&report, DEACTIVATE).0, Outcome::Applied);
-        assert_eq!(world.status_of(STOLEN), StatusType::Inactive);
+        assert_eq!(world.key("mallory", KEY), StatusType::Inactive);
         assert!(transient.is_none());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_cannot_be_deactivated_is_a_failure_that_names_the_permission() {
-    let world = World::of_user(user());
+    let world = world(mallory());
     world.wire.fail("iam:UpdateAccessKey", 403, "AccessDenied");
-    let (report, transient) = answer(&world.playbook, &stolen_key()).await;
+    let (report, transient) = answer(&world.iam, &stolen_key()).await;
     assert_eq!(report.status(), Status::Partial, "{}", report.to_line());
     let (outcome, detail) = step(&report, DEACTIVATE);
     assert_eq!(outcome, Outcome::Failed);
@@ -241,16 +241,15 @@ async fn a_key_that_cannot_be_deactivated_is_a_failure_that_names_the_permission
 
 #[tokio::test(start_paused = true)]
 async fn policies_that_are_accepted_and_not_kept_are_a_failure() {
-    for (user, role, finding, name) in [
-        (Some(user()), None, stolen_key(), REVOKE),
-        (None, Some(role()), stolen_session(), DENY_SESSION),
+    for (account, finding, name) in [
+        (mallory(), stolen_key(), REVOKE),
+        (payroll(own_account()), session_finding(), DENY_SESSION),
     ] {
-        let world = World::new(Account {
-            user,
-            role,
+        let world = world(Account {
             forgets: true,
+            ..account
         });
-        let (report, _) = answer(&world.playbook, &finding).await;
+        let (report, _) = answer(&world.iam, &finding).await;
         let (outcome, detail) = step(&report, name);
         assert_eq!(outcome, Outcome::Failed);
         assert!(detail.contains("reading back does not show it"), "{detail}");
@@ -259,10 +258,10 @@ async fn policies_that_are_accepted_and_not_kept_are_a_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_is_inactive_or_deleted_still_has_sessions_to_cut_off() {
-    let inactive = vec![(STOLEN, StatusType::Inactive)];
+    let inactive = vec![(KEY, StatusType::Inactive, 0)];
     for (keys, detail) in [(inactive, "Inactive"), (vec![], "no longer exists")] {
-        let world = World::of_user(User { keys, ..user() });
-        let (report, _) = answer(&world.playbook, &stolen_key()).await;
+        let world = world(mallory_with(|user| user.keys = keys));
+        let (report, _) = answer(&world.iam, &stolen_key()).await;
         assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
         assert_eq!(world.wire.writes(), ["iam:PutUserPolicy"]);
         let (outcome, why) = step(&report, DEACTIVATE);
@@ -273,64 +272,107 @@ async fn a_key_that_is_inactive_or_deleted_still_has_sessions_to_cut_off() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_of_a_user_is_cut_off_and_no_key_is_touched() {
-    let world = World::of_user(user());
+    let world = world(mallory());
     let session = by(json!({ "accessKeyId": "ASIAIOSFODNN7EXAMPLE" }));
-    let (report, _) = answer(&world.playbook, &session).await;
+    let (report, _) = answer(&world.iam, &session).await;
     assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
     assert_eq!(world.wire.writes(), ["iam:PutUserPolicy"]);
-    let done = run(&world.playbook, &session).await;
+    let done = run(&world.iam, &session).await;
     assert!(done.next_steps[0].contains("how the session of mallory was made"));
     let risks = done.residual_risks.join("\n");
-    assert!(risks.contains(STOLEN) && risks.contains(OTHER), "{risks}");
+    assert!(risks.contains(KEY) && risks.contains(SECOND), "{risks}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_user_who_is_gone_is_left_alone() {
-    let world = World::new(Account::default());
+    let world = world(Account::default());
     left_alone(&world, &stolen_key(), "credentials are void").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_user_who_was_created_anew_under_the_same_name_is_left_alone() {
-    let world = World::of_user(User {
-        id: "AIDASOMEONEELSE",
-        ..user()
-    });
+    let world = world(mallory_with(|user| user.id = "AIDASOMEONEELSE"));
     left_alone(&world, &stolen_key(), "AIDASOMEONEELSE").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_principal_id_the_key_shows_whether_it_is_the_same_user() {
     for principal in [json!(null), json!("")] {
-        let world = World::of_user(user());
+        let same = world(mallory());
         let finding = by(json!({ "principalId": principal }));
-        let (report, _) = answer(&world.playbook, &finding).await;
+        let (report, _) = answer(&same.iam, &finding).await;
         assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
-        let world = World::of_user(User {
-            keys: vec![(OTHER, StatusType::Active)],
-            ..user()
-        });
-        left_alone(&world, &finding, "no id given").await;
+        let another = world(mallory_with(|user| drop(user.keys.remove(0))));
+        left_alone(&another, &finding, "no id given").await;
     }
+}
+
+/// How every operation of IAM says that something does not exist.
+fn gone(_operation: &str) -> &'static str {
+    "NoSuchEntity"
 }
 
 #[tokio::test(start_paused = true)]
 async fn whatever_call_fails_the_answer_is_true_and_a_retry_completes_the_containment() {
-    let gone = |_: &str| "NoSuchEntity";
-    each_call_fails_in_turn(&stolen_key(), || World::of_user(user()), gone).await;
-    each_call_fails_in_turn(&stolen_session(), || World::of_role(role()), gone).await;
+    each_call_fails_in_turn(&stolen_key(), || world(mallory()), gone).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_call_fails_about_a_session_of_a_role_the_answer_is_true() {
+    let role = || {
+        let world = world(payroll(own_account()));
+        world.judged_by(|world| world.denies_session("build-42"))
+    };
+    each_call_fails_in_turn(&session_finding(), role, gone).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_call_fails_about_a_federated_session_the_answer_is_true() {
+    let issuer = || world(issued_by(by_mallory())).judged_by(|world| world.cut_off().is_some());
+    each_call_fails_in_turn(&federated(), issuer, gone).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_call_fails_while_falling_back_the_answer_is_true() {
+    let full = || {
+        let account = Account {
+            full: true,
+            ..mallory()
+        };
+        world(account).judged_by(|world| {
+            let user = world.user("mallory");
+            user.attached.contains(DENY_ALL) && world.key("mallory", KEY) == StatusType::Inactive
+        })
+    };
+    each_call_fails_in_turn(&stolen_key(), full, gone).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_calls_are_those_that_the_playbook_declares_permissions_for() {
     let mut called = BTreeSet::new();
-    for (world, finding) in [
-        (World::of_user(user()), stolen_key()),
-        (World::of_role(role()), stolen_session()),
-        (World::new(Account::default()), stolen_key()),
+    for (account, finding) in [
+        (mallory as fn() -> Account, stolen_key()),
+        (|| payroll(own_account()), session_finding()),
+        (|| issued_by(by_mallory()), federated()),
+        (Account::default, stolen_key()),
     ] {
-        run(&world.playbook, &finding).await;
-        called.extend(world.wire.calls());
+        for full in [
+            &[][..],
+            &["iam:PutUserPolicy", "iam:PutRolePolicy"],
+            &[
+                "iam:PutUserPolicy",
+                "iam:PutRolePolicy",
+                "iam:AttachUserPolicy",
+                "iam:AttachRolePolicy",
+            ],
+        ] {
+            let world = world(account());
+            for operation in full {
+                world.wire.fail(operation, 409, "LimitExceeded");
+            }
+            run_with(&world.iam, &finding, &wide()).await;
+            called.extend(world.wire.calls());
+        }
     }
     assert_eq!(called, declared::<Iam>());
 }

@@ -1,115 +1,298 @@
 //! Reads the buckets of a finding, all at once, each guarded by the account that must own it.
 
-use aws_sdk_s3::Client;
+use aws_sdk_s3control::types::NetworkOrigin;
 use futures::future::join_all;
 
-use super::{BlockPublicAccess, BucketState, State};
+use super::block::{Acl, BlockPublicAccess, Grant};
+use super::bucket_policy::BucketPolicy;
+use super::exemption::{self, History};
+use super::{Clients, S3, locate};
+use crate::catalogue;
 use crate::error::{CallContext, Error, Result};
-use crate::finding::Finding;
+use crate::finding::{Finding, printable};
 
-/// The predefined groups whose grants are public,
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html>.
-const PUBLIC_GROUPS: [&str; 2] = [
-    "http://acs.amazonaws.com/groups/global/AllUsers",
-    "http://acs.amazonaws.com/groups/global/AuthenticatedUsers",
-];
+/// How many access points are listed.
+const ACCESS_POINTS: i32 = 100;
 
-pub(super) async fn observe(client: &Client, finding: &Finding) -> Result<State> {
-    let owner = &finding.account_id;
-    let buckets = finding.buckets()?.into_iter().map(async |bucket| {
-        let state = if bucket.ends_with("--x-s3") {
-            BucketState::Directory
-        } else {
-            bucket_state(client, &bucket, owner).await
+/// What was read of the buckets of a finding.
+#[derive(Debug)]
+pub struct State {
+    pub(super) buckets: Vec<(String, BucketState)>,
+    /// The flags of the account, as they are in effect: an organization's policy may set them.
+    pub(super) account: Result<BlockPublicAccess>,
+}
+
+/// What was read of one bucket.
+#[derive(Debug)]
+pub enum BucketState {
+    /// It is there.
+    Live(Box<Bucket>),
+    /// There is no such bucket.
+    Gone,
+    /// Of a kind that cannot be public, for this reason.
+    OtherKind(&'static str),
+    /// It could not be read.
+    Unreadable(Error),
+}
+
+/// A bucket. What only informs may be an `Err`: why it is not known.
+#[derive(Debug)]
+pub struct Bucket {
+    /// The Region that it was found in.
+    pub(super) region: String,
+    pub(super) block: BlockPublicAccess,
+    pub(super) policy_is_public: Result<bool>,
+    pub(super) policy: Result<Option<BucketPolicy>>,
+    pub(super) acl: Result<Acl>,
+    /// Whether a tag says that it is public on purpose.
+    pub(super) tagged: Result<bool>,
+    /// Whether it serves a static website.
+    pub(super) website: Result<bool>,
+    /// What was done to it since the activity began. `None`: not asked, as nothing depends on it.
+    pub(super) history: Option<Result<History>>,
+    pub(super) access_points: Result<AccessPoints>,
+}
+
+/// The access points of a bucket that its own account has made.
+#[derive(Debug, Default)]
+pub struct AccessPoints {
+    /// Their names, with the VPC where only one may use them. Printable.
+    pub(super) names: Vec<String>,
+    /// True if there are more.
+    pub(super) more: bool,
+}
+
+pub(super) async fn observe(playbook: &S3, finding: &Finding) -> Result<State> {
+    let clients = playbook.clients_in(&finding.region);
+    let names = if catalogue::concerns_account_block(finding) {
+        Vec::new()
+    } else {
+        finding.buckets()?
+    };
+    let buckets = names.into_iter().map(async |bucket| {
+        let state = match other_kind(&bucket) {
+            Some(why) => BucketState::OtherKind(why),
+            None => bucket_state(playbook, &bucket, finding).await,
         };
         (bucket, state)
     });
-    Ok(State {
-        buckets: join_all(buckets).await,
-    })
+    let (buckets, account) = futures::join!(
+        join_all(buckets),
+        account_block(&clients, &finding.account_id)
+    );
+    Ok(State { buckets, account })
 }
 
-async fn bucket_state(client: &Client, bucket: &str, owner: &str) -> BucketState {
-    let (block, policy, acl) = futures::join!(
-        block_public_access(client, bucket, owner),
-        policy_is_public(client, bucket, owner),
-        acl(client, bucket, owner),
-    );
-    match block {
-        Ok(block) => {
-            let (acl_is_public, owner) = match acl {
-                Ok((public, owner)) => (Ok(public), owner),
-                Err(error) => (Err(error), None),
-            };
-            BucketState::Live {
-                block,
-                policy_is_public: policy,
-                acl_is_public,
-                owner,
-            }
-        }
-        Err(error) if error.has_code("NoSuchBucket") => BucketState::Gone,
-        Err(error) => BucketState::Unreadable(error),
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>: these suffixes
+/// are reserved.
+fn other_kind(bucket: &str) -> Option<&'static str> {
+    if bucket.ends_with("--x-s3") {
+        Some(
+            "a directory bucket has no Block Public Access to turn on and cannot be public; review \
+             its policy",
+        )
+    } else if bucket.ends_with("--table-s3") {
+        Some(
+            "a table bucket has no Block Public Access to turn on and cannot be public; review its \
+             policy and those of its tables",
+        )
+    } else {
+        None
     }
 }
 
-async fn block_public_access(
-    client: &Client,
-    bucket: &str,
-    owner: &str,
-) -> Result<BlockPublicAccess> {
-    let answer = client
-        .get_public_access_block()
-        .bucket(bucket)
-        .expected_bucket_owner(owner)
-        .send()
-        .await
-        .during("s3:GetBucketPublicAccessBlock", bucket);
-    let flags = match answer {
-        Ok(answer) => answer.public_access_block_configuration,
-        Err(error) if error.has_code("NoSuchPublicAccessBlockConfiguration") => None,
-        Err(error) => return Err(error),
+async fn bucket_state(playbook: &S3, bucket: &str, finding: &Finding) -> BucketState {
+    let here = playbook.clients_in(&finding.region);
+    let state = read(&here, bucket, finding).await;
+    let BucketState::Unreadable(error) = &state else {
+        return state;
     };
-    Ok(
-        flags.map_or_else(BlockPublicAccess::default, |flags| BlockPublicAccess {
-            block_public_acls: flags.block_public_acls.unwrap_or_default(),
-            ignore_public_acls: flags.ignore_public_acls.unwrap_or_default(),
-            block_public_policy: flags.block_public_policy.unwrap_or_default(),
-            restrict_public_buckets: flags.restrict_public_buckets.unwrap_or_default(),
-        }),
-    )
+    if !locate::is_elsewhere(error) {
+        return state;
+    }
+    match locate::region_of(&here.s3, bucket, &finding.account_id).await {
+        Some(region) if region != here.region => {
+            read(&playbook.clients_in(&region), bucket, finding).await
+        }
+        _ => state,
+    }
 }
 
-async fn policy_is_public(client: &Client, bucket: &str, owner: &str) -> Result<bool> {
-    let answer = client
-        .get_bucket_policy_status()
-        .bucket(bucket)
-        .expected_bucket_owner(owner)
-        .send()
-        .await
-        .during("s3:GetBucketPolicyStatus", bucket);
+async fn read(clients: &Clients, bucket: &str, finding: &Finding) -> BucketState {
+    let owner = &finding.account_id;
+    let (block, policy_is_public, policy, acl, tagged, website, access_points) = futures::join!(
+        block_public_access(clients, bucket, owner),
+        policy_is_public(clients, bucket, owner),
+        policy(clients, bucket, owner),
+        acl(clients, bucket, owner),
+        tagged(clients, bucket, owner),
+        website(clients, bucket, owner),
+        access_points(clients, bucket, owner),
+    );
+    let block = match block {
+        Ok(block) => block,
+        Err(error) if error.has_code("NoSuchBucket") => return BucketState::Gone,
+        Err(error) => return BucketState::Unreadable(error),
+    };
+    let marked = matches!(tagged, Ok(true)) || matches!(website, Ok(true));
+    let history = if marked && block != BlockPublicAccess::ALL {
+        Some(exemption::history(&clients.trail, bucket, finding.first_seen()).await)
+    } else {
+        None
+    };
+    BucketState::Live(Box::new(Bucket {
+        region: clients.region.clone(),
+        block,
+        policy_is_public,
+        policy,
+        acl,
+        tagged,
+        website,
+        history,
+        access_points,
+    }))
+}
+
+/// `absent` is the code by which the service says that there is nothing of the kind.
+fn unless_absent<T>(answer: Result<T>, absent: &str) -> Result<Option<T>> {
     match answer {
-        Ok(answer) => Ok(answer
-            .policy_status
-            .and_then(|status| status.is_public)
-            .unwrap_or_default()),
-        Err(error) if error.has_code("NoSuchBucketPolicy") => Ok(false),
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.has_code(absent) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-async fn acl(client: &Client, bucket: &str, owner: &str) -> Result<(bool, Option<String>), Error> {
-    let answer = client
-        .get_bucket_acl()
-        .bucket(bucket)
+pub(super) async fn account_block(clients: &Clients, account: &str) -> Result<BlockPublicAccess> {
+    let call = clients.control.get_public_access_block();
+    let answer = call
+        .account_id(account)
+        .send()
+        .await
+        .during("s3:GetAccountPublicAccessBlock", account);
+    let answer = unless_absent(answer, "NoSuchPublicAccessBlockConfiguration")?;
+    let flags = answer.and_then(|answer| answer.public_access_block_configuration);
+    Ok(flags.map(BlockPublicAccess::from).unwrap_or_default())
+}
+
+async fn block_public_access(
+    clients: &Clients,
+    bucket: &str,
+    owner: &str,
+) -> Result<BlockPublicAccess> {
+    let call = clients.s3.get_public_access_block().bucket(bucket);
+    let answer = call
+        .expected_bucket_owner(owner)
+        .send()
+        .await
+        .during("s3:GetBucketPublicAccessBlock", bucket);
+    let answer = unless_absent(answer, "NoSuchPublicAccessBlockConfiguration")?;
+    let flags = answer.and_then(|answer| answer.public_access_block_configuration);
+    Ok(flags.map(BlockPublicAccess::from).unwrap_or_default())
+}
+
+async fn policy_is_public(clients: &Clients, bucket: &str, owner: &str) -> Result<bool> {
+    let call = clients.s3.get_bucket_policy_status().bucket(bucket);
+    let answer = call
+        .expected_bucket_owner(owner)
+        .send()
+        .await
+        .during("s3:GetBucketPolicyStatus", bucket);
+    let answer = unless_absent(answer, "NoSuchBucketPolicy")?;
+    let status = answer.and_then(|answer| answer.policy_status);
+    Ok(status
+        .and_then(|status| status.is_public)
+        .unwrap_or_default())
+}
+
+pub(super) async fn policy(
+    clients: &Clients,
+    bucket: &str,
+    owner: &str,
+) -> Result<Option<BucketPolicy>> {
+    let call = clients.s3.get_bucket_policy().bucket(bucket);
+    let answer = call
+        .expected_bucket_owner(owner)
+        .send()
+        .await
+        .during("s3:GetBucketPolicy", bucket);
+    let answer = unless_absent(answer, "NoSuchBucketPolicy")?;
+    answer
+        .and_then(|answer| answer.policy)
+        .map(|text| BucketPolicy::parse(text, bucket))
+        .transpose()
+}
+
+async fn acl(clients: &Clients, bucket: &str, owner: &str) -> Result<Acl> {
+    let call = clients.s3.get_bucket_acl().bucket(bucket);
+    let answer = call
         .expected_bucket_owner(owner)
         .send()
         .await
         .during("s3:GetBucketAcl", bucket)?;
-    let public = answer.grants().iter().any(|grant| {
-        let uri = grant.grantee().and_then(|grantee| grantee.uri());
-        uri.is_some_and(|uri| PUBLIC_GROUPS.contains(&uri))
+    let grants = answer.grants().iter().map(|grant| {
+        let grantee = grant.grantee();
+        let known = grantee.and_then(|grantee| grantee.uri().or(grantee.id()));
+        Grant {
+            grantee: printable(known.unwrap_or("someone")),
+            permission: grant
+                .permission()
+                .map(|permission| printable(permission.as_str()))
+                .unwrap_or_default(),
+        }
     });
-    let owner = answer.owner.and_then(|owner| owner.id);
-    Ok((public, owner))
+    Ok(Acl {
+        grants: grants.collect(),
+        owner: answer
+            .owner
+            .and_then(|owner| owner.id)
+            .map(|id| printable(&id)),
+    })
+}
+
+async fn tagged(clients: &Clients, bucket: &str, owner: &str) -> Result<bool> {
+    let call = clients.s3.get_bucket_tagging().bucket(bucket);
+    let answer = call
+        .expected_bucket_owner(owner)
+        .send()
+        .await
+        .during("s3:GetBucketTagging", bucket);
+    let answer = unless_absent(answer, "NoSuchTagSet")?;
+    let tags = answer.map(|answer| answer.tag_set).unwrap_or_default();
+    Ok(exemption::marks(
+        tags.iter().map(|tag| (tag.key(), tag.value())),
+    ))
+}
+
+async fn website(clients: &Clients, bucket: &str, owner: &str) -> Result<bool> {
+    let call = clients.s3.get_bucket_website().bucket(bucket);
+    let answer = call
+        .expected_bucket_owner(owner)
+        .send()
+        .await
+        .during("s3:GetBucketWebsite", bucket);
+    let answer = unless_absent(answer, "NoSuchWebsiteConfiguration")?;
+    Ok(answer.is_some())
+}
+
+async fn access_points(clients: &Clients, bucket: &str, owner: &str) -> Result<AccessPoints> {
+    let answer = clients
+        .control
+        .list_access_points()
+        .account_id(owner)
+        .bucket(bucket)
+        .max_results(ACCESS_POINTS)
+        .send()
+        .await
+        .during("s3:ListAccessPoints", bucket)?;
+    let names = answer.access_point_list().iter().map(|point| {
+        let vpc = point.vpc_configuration().map(|vpc| vpc.vpc_id());
+        match (point.network_origin(), vpc) {
+            (NetworkOrigin::Vpc, Some(vpc)) => printable(&format!("{} ({vpc})", point.name())),
+            (origin, _) => printable(&format!("{} ({})", point.name(), origin.as_str())),
+        }
+    });
+    Ok(AccessPoints {
+        names: names.collect(),
+        more: answer.next_token().is_some(),
+    })
 }

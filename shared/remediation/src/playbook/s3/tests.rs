@@ -1,153 +1,19 @@
-use std::sync::{Arc, Mutex};
+mod account;
+mod cases;
+mod deny;
+mod exemption;
+mod region;
+mod world;
 
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::operation::get_bucket_acl::GetBucketAclOutput;
-use aws_sdk_s3::operation::get_bucket_policy_status::GetBucketPolicyStatusOutput;
-use aws_sdk_s3::operation::get_public_access_block::GetPublicAccessBlockOutput;
-use aws_sdk_s3::operation::put_public_access_block::PutPublicAccessBlockOutput;
-use aws_sdk_s3::types::{Grant, Grantee, Owner, PolicyStatus, Type};
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use serde_json::{Value, json};
 
+use self::cases::{anonymous, data_access, made_public, partner, public, shared};
+use self::world::{Bucket, world};
 use super::*;
-use crate::fixtures::{Protocol, Wire, finding, now, run};
+use crate::fixtures::{finding, now, run};
+use crate::plan::{Action, Step};
 use crate::report::Outcome;
-
-/// One bucket of account 111122223333.
-#[derive(Clone, Default)]
-struct Bucket {
-    gone: bool,
-    block: Option<PublicAccessBlockConfiguration>,
-    policy_is_public: Option<bool>,
-    acl_is_public: bool,
-    /// Accepts the flags and does not keep them.
-    forgets: bool,
-}
-
-struct World {
-    bucket: Arc<Mutex<Bucket>>,
-    wire: Wire,
-    playbook: S3,
-}
-
-fn world(bucket: Bucket) -> World {
-    let bucket = Arc::new(Mutex::new(bucket));
-    let wire = Wire::new(Protocol::S3);
-    let rule_of = || (Arc::clone(&bucket), wire.clone());
-    let owned = |owner: Option<&str>| {
-        if owner == Some("111122223333") {
-            Ok(())
-        } else {
-            Err("AccessDenied")
-        }
-    };
-
-    let (state, on) = rule_of();
-    let get_block = mock!(Client::get_public_access_block).then_compute_response(move |request| {
-        on.answer("s3:GetBucketPublicAccessBlock", || {
-            owned(request.expected_bucket_owner())?;
-            let bucket = state.lock().unwrap();
-            if bucket.gone {
-                return Err("NoSuchBucket");
-            }
-            let block = bucket
-                .block
-                .clone()
-                .ok_or("NoSuchPublicAccessBlockConfiguration")?;
-            Ok(GetPublicAccessBlockOutput::builder()
-                .public_access_block_configuration(block)
-                .build())
-        })
-    });
-    let (state, on) = rule_of();
-    let get_policy =
-        mock!(Client::get_bucket_policy_status).then_compute_response(move |request| {
-            on.answer("s3:GetBucketPolicyStatus", || {
-                owned(request.expected_bucket_owner())?;
-                let public = state
-                    .lock()
-                    .unwrap()
-                    .policy_is_public
-                    .ok_or("NoSuchBucketPolicy")?;
-                let status = PolicyStatus::builder().is_public(public).build();
-                Ok(GetBucketPolicyStatusOutput::builder()
-                    .policy_status(status)
-                    .build())
-            })
-        });
-    let (state, on) = rule_of();
-    let get_acl = mock!(Client::get_bucket_acl).then_compute_response(move |request| {
-        on.answer("s3:GetBucketAcl", || {
-            owned(request.expected_bucket_owner())?;
-            let everyone = Grantee::builder()
-                .r#type(Type::Group)
-                .uri("http://acs.amazonaws.com/groups/global/AllUsers")
-                .build()
-                .unwrap();
-            let grant = Grant::builder().grantee(everyone).build();
-            let public = state.lock().unwrap().acl_is_public;
-            Ok(GetBucketAclOutput::builder()
-                .owner(Owner::builder().id("canonical-id").build())
-                .set_grants(Some(if public { vec![grant] } else { vec![] }))
-                .build())
-        })
-    });
-    let (state, on) = rule_of();
-    let put_block = mock!(Client::put_public_access_block).then_compute_response(move |request| {
-        on.answer("s3:PutBucketPublicAccessBlock", || {
-            owned(request.expected_bucket_owner())?;
-            let mut bucket = state.lock().unwrap();
-            if !bucket.forgets {
-                bucket.block = request.public_access_block_configuration().cloned();
-            }
-            Ok(PutPublicAccessBlockOutput::builder().build())
-        })
-    });
-    let client = mock_client!(
-        aws_sdk_s3,
-        RuleMode::MatchAny,
-        [&get_block, &get_policy, &get_acl, &put_block],
-        |config| config.retry_config(RetryConfig::disabled())
-    );
-    World {
-        bucket,
-        wire,
-        playbook: S3 { client },
-    }
-}
-
-fn public() -> Bucket {
-    Bucket {
-        policy_is_public: Some(true),
-        ..Bucket::default()
-    }
-}
-
-fn made_public() -> Finding {
-    finding(json!({
-        "type": "Policy:S3/BucketAnonymousAccessGranted",
-        "resource": {
-            "resourceType": "AccessKey",
-            "accessKeyDetails": { "userType": "IAMUser", "userName": "admin", "principalId": "AIDAX" },
-            "s3BucketDetails": [{ "name": "exposed" }],
-        },
-    }))
-}
-
-fn data_access(details: Value) -> Finding {
-    finding(json!({
-        "type": "UnauthorizedAccess:S3/MaliciousIPCaller.Custom",
-        "resource": {
-            "resourceType": "S3Bucket",
-            "accessKeyDetails": details,
-            "s3BucketDetails": [{ "name": "exposed" }],
-        },
-        "service": { "action": { "awsApiCallAction": { "api": "GetObject" } } },
-    }))
-}
-
-fn anonymous() -> Value {
-    json!({ "userType": "AWSAccount", "userName": "ANONYMOUS_PRINCIPAL", "principalId": "ANONYMOUS_PRINCIPAL" })
-}
+use aws_sdk_s3::types::PublicAccessBlockConfiguration;
 
 #[tokio::test(start_paused = true)]
 async fn an_exposed_bucket_gets_all_four_flags_after_one_round_trip_of_reads() {
@@ -160,17 +26,9 @@ async fn an_exposed_bucket_gets_all_four_flags_after_one_round_trip_of_reads() {
             "{:?}",
             done.steps
         );
-        let block = world.bucket.lock().unwrap().block.clone().unwrap();
-        for flag in [
-            block.block_public_acls,
-            block.ignore_public_acls,
-            block.block_public_policy,
-            block.restrict_public_buckets,
-        ] {
-            assert_eq!(flag, Some(true));
-        }
+        assert_eq!(world.flags(), [true; 4]);
         assert_eq!(
-            world.wire.calls()[3],
+            world.wire.calls()[6],
             "s3:PutBucketPublicAccessBlock",
             "{:?}",
             world.wire.calls()
@@ -190,12 +48,13 @@ async fn a_second_run_plans_nothing_and_writes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_step_shows_the_flags_that_were_found() {
+async fn the_step_keeps_the_flags_and_the_acl_that_were_found() {
     let some = PublicAccessBlockConfiguration::builder()
         .block_public_acls(true)
         .build();
     let world = world(Bucket {
         block: Some(some),
+        acl_is_public: true,
         ..public()
     });
     let state = world.playbook.observe(&made_public()).await.unwrap();
@@ -208,8 +67,43 @@ async fn the_step_shows_the_flags_that_were_found() {
         json!({
             "BlockPublicAcls": true, "IgnorePublicAcls": false,
             "BlockPublicPolicy": false, "RestrictPublicBuckets": false,
+            "AclIsAsStored": true,
+            "Acl": { "Owner": "canonical-id", "Grants": [
+                { "Grantee": "http://acs.amazonaws.com/groups/global/AllUsers", "Permission": "READ" },
+                { "Grantee": "canonical-id", "Permission": "READ" },
+            ] },
         })
     );
+    let record = serde_json::to_value(action).unwrap();
+    let recorded: S3Action = serde_json::from_value(record).unwrap();
+    assert_eq!(recorded.from(), action.from());
+}
+
+#[tokio::test(start_paused = true)]
+async fn release_puts_back_exactly_the_flags_that_were_found() {
+    let some = PublicAccessBlockConfiguration::builder()
+        .block_public_acls(true)
+        .build();
+    for (found, left) in [
+        (Some(some), [true, false, false, false]),
+        (None, [false; 4]),
+    ] {
+        let world = world(Bucket {
+            block: found,
+            ..public()
+        });
+        let state = world.playbook.observe(&made_public()).await.unwrap();
+        let plan = S3::plan(&made_public(), &state, &Settings::default(), now());
+        let [Step::Do(action)] = plan.steps.as_slice() else {
+            panic!("{plan:?}")
+        };
+        world.playbook.apply(action).await.unwrap();
+        assert_eq!(world.flags(), [true; 4]);
+        for _ in 0..2 {
+            world.playbook.restore(action).await.unwrap();
+            assert_eq!(world.flags(), left);
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,25 +156,48 @@ async fn a_call_that_took_effect_and_seemed_to_fail_counts_as_what_it_did() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_conflict_fails_the_step_and_asks_for_a_retry_which_completes_it() {
+async fn a_conflict_is_tried_again_at_once_and_left_to_a_retry_if_it_stays() {
     let world = world(public());
     world
         .wire
-        .fail_once("s3:PutBucketPublicAccessBlock", 409, "OperationAborted");
+        .fail("s3:PutBucketPublicAccessBlock", 409, "OperationAborted");
     let done = run(&world.playbook, &made_public()).await;
     assert_eq!(done.steps[0].outcome(), Outcome::Failed);
     assert!(done.transient.is_some());
+    world
+        .wire
+        .fail_once("s3:PutBucketPublicAccessBlock", 409, "OperationAborted");
     let retried = run(&world.playbook, &made_public()).await;
     assert_eq!(retried.steps[0].outcome(), Outcome::Applied);
+    assert!(retried.transient.is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_only_informs_does_not_keep_the_bucket_from_being_blocked() {
-    for read in ["s3:GetBucketAcl", "s3:GetBucketPolicyStatus"] {
-        let world = world(public());
-        world.wire.fail(read, 403, "AccessDenied");
-        let done = run(&world.playbook, &made_public()).await;
-        assert_eq!(done.steps[0].outcome(), Outcome::Applied, "{read}");
+    for (status, code) in [
+        (403, "AccessDenied"),
+        (503, "SlowDown"),
+        (404, "NoSuchBucket"),
+    ] {
+        for read in [
+            "s3:GetBucketAcl",
+            "s3:GetBucketPolicy",
+            "s3:GetBucketPolicyStatus",
+            "s3:GetBucketTagging",
+            "s3:GetBucketWebsite",
+        ] {
+            let world = world(public());
+            world.wire.fail(read, status, code);
+            let done = run(&world.playbook, &made_public()).await;
+            assert_eq!(done.steps[0].outcome(), Outcome::Applied, "{read} {code}");
+            assert!(done.transient.is_none(), "{read} {code}");
+        }
+        for read in ["s3:ListAccessPoints", "s3:GetAccountPublicAccessBlock"] {
+            let world = world(public());
+            world.control.fail(read, status, code);
+            let done = run(&world.playbook, &made_public()).await;
+            assert_eq!(done.steps[0].outcome(), Outcome::Applied, "{read} {code}");
+        }
     }
 }
 
@@ -327,13 +244,11 @@ async fn blocking_public_access_is_not_sold_as_the_answer_to_a_stolen_credential
 
 #[tokio::test(start_paused = true)]
 async fn another_account_is_stopped_only_where_the_public_grant_lets_it_in() {
-    let other =
-        json!({ "userType": "AWSAccount", "userName": "other", "principalId": "999988887777" });
     let open = world(public());
-    let done = run(&open.playbook, &data_access(other.clone())).await;
+    let done = run(&open.playbook, &data_access(partner())).await;
     assert_eq!(done.steps[0].outcome(), Outcome::Applied);
-    let private = world(Bucket::default());
-    let done = run(&private.playbook, &data_access(other)).await;
+    let private = world(shared());
+    let done = run(&private.playbook, &data_access(partner())).await;
     assert_eq!(done.steps[0].outcome(), Outcome::Skipped);
     assert!(done.steps[0].detail().contains("bucket policy"));
 }
@@ -375,4 +290,59 @@ async fn each_of_several_buckets_has_its_own_step() {
         "{outcomes:?}"
     );
     assert_eq!(done.steps.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_can_still_read_this_bucket_is_named() {
+    let world = world(Bucket {
+        acl_is_public: true,
+        acl_names: Some("f00d"),
+        access_points: vec!["analytics"],
+        ..shared()
+    });
+    let done = run(&world.playbook, &made_public()).await;
+    let told = done.residual_risks.join("\n");
+    for who in [
+        "IAM principals of account 111122223333",
+        "presigned URLs",
+        "account 999988887777 (s3:GetObject, s3:ListBucket)",
+        "canonical id f00d",
+        "access points, by those whom their own policies let in: analytics (Internet)",
+    ] {
+        assert!(told.contains(who), "{who} in {told}");
+    }
+    assert!(
+        !told.contains("canonical-id"),
+        "the owner is no stranger: {told}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn partners_that_a_public_policy_also_names_are_said_to_be_shut_out() {
+    let both = json!({ "Statement": [
+        { "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject" },
+        { "Effect": "Allow", "Principal": { "AWS": "999988887777" }, "Action": "s3:PutObject" },
+    ] });
+    let world = world(Bucket {
+        policy: Some(both.to_string()),
+        ..public()
+    });
+    let done = run(&world.playbook, &made_public()).await;
+    let next = done.next_steps.join("\n");
+    assert!(
+        next.contains("account 999988887777 (s3:PutObject); they are shut out"),
+        "{next}"
+    );
+    let risks = done.residual_risks.join("\n");
+    assert!(!risks.contains("999988887777"), "{risks}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn flags_that_someone_took_off_again_are_put_on_again() {
+    let world = world(public());
+    run(&world.playbook, &made_public()).await;
+    world.now().block = None;
+    let again = run(&world.playbook, &made_public()).await;
+    assert_eq!(again.steps[0].outcome(), Outcome::Applied);
+    assert_eq!(world.flags(), [true; 4]);
 }

@@ -1,86 +1,206 @@
-//! [`Cloud`] behind rule-mocked clients.
+//! A small account with one instance in it: two interfaces in two VPCs, two volumes, a role.
 
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use aws_sdk_ec2::config::retry::RetryConfig;
-use aws_sdk_ec2::operation::create_security_group::CreateSecurityGroupOutput;
-use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
-use aws_sdk_ec2::operation::describe_network_interfaces::DescribeNetworkInterfacesOutput;
-use aws_sdk_ec2::operation::describe_security_group_rules::DescribeSecurityGroupRulesOutput;
-use aws_sdk_ec2::operation::describe_security_groups::DescribeSecurityGroupsOutput;
-use aws_sdk_ec2::operation::modify_network_interface_attribute::ModifyNetworkInterfaceAttributeOutput;
-use aws_sdk_ec2::operation::revoke_security_group_egress::RevokeSecurityGroupEgressOutput;
-use aws_sdk_ec2::operation::revoke_security_group_ingress::RevokeSecurityGroupIngressOutput;
-use aws_sdk_ec2::types::{
-    Filter, GroupIdentifier, IamInstanceProfile, Instance as Ec2Instance, InstanceState,
-    InstanceStateName, IpPermission, IpRange, Ipv6Range, NetworkInterface, Reservation,
-    SecurityGroup, SecurityGroupRule,
-};
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use aws_smithy_mocks::{RuleMode, mock_client};
 
-use super::super::*;
-use super::cloud::{Cloud, Group, INSTANCE, Nic, lags};
-use crate::fixtures::{self, Protocol, Wire};
+use super::super::{Clients, Ec2, ISOLATION_GROUP};
+use super::{ec2_rules, other_rules};
+use crate::finding::Finding;
+use crate::fixtures::{self, Protocol, Wire, declared, finding};
+use serde_json::json;
 
-pub(super) const MODIFY: &str = "ec2:ModifyNetworkInterfaceAttribute";
+pub(super) const ID: &str = "i-0abc1234def567890";
 
-fn filtered<'a>(filters: &'a [Filter], name: &str) -> Option<&'a str> {
-    let filter = filters.iter().find(|filter| filter.name() == Some(name))?;
-    Some(filter.values()[0].as_str())
+#[derive(Clone, Default)]
+pub(super) struct Iface {
+    pub(super) vpc: &'static str,
+    pub(super) groups: BTreeSet<String>,
+    /// Public address, association, allocation.
+    pub(super) public: Vec<(&'static str, Option<&'static str>, Option<&'static str>)>,
+    pub(super) requester: bool,
+    pub(super) timeouts: Option<(i32, i32, i32)>,
+    pub(super) tags: BTreeMap<String, String>,
+    /// The code with which a change of its groups is refused.
+    pub(super) refuses: Option<&'static str>,
+    /// How many reads are made before it is attached.
+    pub(super) attached_after: usize,
+    /// How many reads after a change still show the groups of before.
+    pub(super) lags: usize,
+    pub(super) before: Option<BTreeSet<String>>,
 }
 
-fn as_interface(nic: &mut Nic) -> NetworkInterface {
-    let stale = nic.before.clone().filter(|_| lags(&mut nic.lags));
-    let groups = stale.unwrap_or_else(|| nic.groups.clone());
-    let groups = groups
-        .iter()
-        .map(|id| GroupIdentifier::builder().group_id(id).build());
-    NetworkInterface::builder()
-        .network_interface_id(nic.id)
-        .vpc_id(nic.vpc)
-        .set_groups(Some(groups.collect()))
-        .requester_managed(nic.requester.is_some())
-        .set_requester_id(nic.requester.map(ToOwned::to_owned))
-        .build()
+/// A rule's id is whom it lets through.
+#[derive(Clone, Default)]
+pub(super) struct Group {
+    pub(super) vpc: String,
+    pub(super) name: String,
+    pub(super) ingress: BTreeSet<String>,
+    pub(super) egress: BTreeSet<String>,
 }
 
-fn as_group(group: &Group) -> SecurityGroup {
-    let rules = |egress: bool| {
-        let rules = group.rules.iter().filter(move |rule| rule.egress == egress);
-        let permissions = rules.map(|rule| {
-            let permission = IpPermission::builder().ip_protocol("-1");
-            if rule.peer.contains(':') {
-                let range = Ipv6Range::builder().cidr_ipv6(rule.peer).build();
-                permission.ipv6_ranges(range).build()
-            } else {
-                let range = IpRange::builder().cidr_ip(rule.peer).build();
-                permission.ip_ranges(range).build()
-            }
-        });
-        Some(permissions.collect())
+#[derive(Clone)]
+pub(super) struct Account {
+    /// There is no such instance.
+    pub(super) missing: bool,
+    pub(super) state: &'static str,
+    pub(super) spot: bool,
+    pub(super) operator: bool,
+    pub(super) kind: &'static str,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) interfaces: BTreeMap<&'static str, Iface>,
+    pub(super) groups: BTreeMap<String, Group>,
+    pub(super) termination: bool,
+    pub(super) stop: bool,
+    pub(super) shutdown: String,
+    pub(super) metadata: String,
+    /// Volume to device, delete on termination, tags.
+    pub(super) volumes: BTreeMap<&'static str, (&'static str, bool, BTreeMap<String, String>)>,
+    /// Volume and finding.
+    pub(super) snapshots: Vec<(String, String)>,
+    /// Group and lifecycle state.
+    pub(super) scaling: Option<(String, &'static str)>,
+    /// Target group, id, port, draining.
+    pub(super) targets: Vec<(String, String, i32, bool)>,
+    pub(super) balancers: BTreeSet<String>,
+    pub(super) role_path: &'static str,
+    pub(super) policies: BTreeMap<String, String>,
+    pub(super) nat: bool,
+    /// The groups of each interface after each change.
+    pub(super) history: Vec<(String, BTreeSet<String>)>,
+    /// Interfaces on a page of an answer.
+    pub(super) page: usize,
+    /// How many reads after its creation do not show a group yet.
+    pub(super) new_group_hidden: usize,
+    /// How many reads after its creation do not show a group's rules yet.
+    pub(super) new_rules_hidden: usize,
+    /// How many reads after rules were revoked still show them.
+    pub(super) revoked_shown: usize,
+    /// Groups as they were before rules were revoked.
+    pub(super) revoked: BTreeMap<String, Group>,
+    /// Another responder makes the group just before this one does.
+    pub(super) raced: bool,
+}
+
+/// One of `counter` reads is used up, if any is left.
+pub(super) fn lags(counter: &mut usize) -> bool {
+    let lags = *counter > 0;
+    *counter = counter.saturating_sub(1);
+    lags
+}
+
+/// An isolation group with these rules.
+pub(super) fn group<const I: usize, const E: usize>(
+    vpc: &str,
+    ingress: [&str; I],
+    egress: [&str; E],
+) -> Group {
+    Group {
+        vpc: vpc.to_owned(),
+        name: ISOLATION_GROUP.to_owned(),
+        ingress: names(ingress),
+        egress: names(egress),
+    }
+}
+
+/// An account whose instance has these interfaces, each in its VPC.
+pub(super) fn account<const N: usize>(interfaces: [(&'static str, &'static str); N]) -> Account {
+    let interface = |(id, vpc)| {
+        let groups = names(["sg-app", "sg-ssh", "sg-db"]);
+        let interface = Iface {
+            vpc,
+            groups,
+            ..Iface::default()
+        };
+        (id, interface)
     };
-    SecurityGroup::builder()
-        .group_id(&group.id)
-        .group_name(group.name)
-        .vpc_id(&group.vpc)
-        .set_ip_permissions(rules(false))
-        .set_ip_permissions_egress(rules(true))
-        .build()
+    Account {
+        interfaces: interfaces.map(interface).into(),
+        ..Account::default()
+    }
+}
+
+pub(super) fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(str::to_owned).into()
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        let interface = |vpc, groups| Iface {
+            vpc,
+            groups,
+            ..Iface::default()
+        };
+        Self {
+            missing: false,
+            state: "running",
+            spot: false,
+            operator: false,
+            kind: "m5.large",
+            tags: BTreeMap::new(),
+            interfaces: [
+                ("eni-1", interface("vpc-1", names(["sg-web", "sg-admin"]))),
+                ("eni-2", interface("vpc-2", names(["sg-data"]))),
+            ]
+            .into(),
+            groups: BTreeMap::new(),
+            termination: false,
+            stop: false,
+            shutdown: "terminate".to_owned(),
+            metadata: "enabled".to_owned(),
+            volumes: [
+                ("vol-root", ("/dev/xvda", true, BTreeMap::new())),
+                ("vol-data", ("/dev/sdf", false, BTreeMap::new())),
+            ]
+            .into(),
+            snapshots: Vec::new(),
+            scaling: None,
+            targets: Vec::new(),
+            balancers: BTreeSet::new(),
+            role_path: "/",
+            policies: BTreeMap::new(),
+            nat: false,
+            history: Vec::new(),
+            page: 100,
+            new_group_hidden: 0,
+            new_rules_hidden: 0,
+            revoked_shown: 0,
+            revoked: BTreeMap::new(),
+            raced: false,
+        }
+    }
 }
 
 pub(super) struct World {
-    pub(super) cloud: Arc<Mutex<Cloud>>,
+    account: Arc<Mutex<Account>>,
     pub(super) wire: Wire,
     pub(super) playbook: Ec2,
+    /// Whether a release is tried, too.
+    releases: bool,
 }
 
-/// In no scenario may a call be made that the playbook declares no permission for.
+/// What only a release calls.
+const RELEASING: [&str; 6] = [
+    "autoscaling:ExitStandby",
+    "ec2:AssociateAddress",
+    "ec2:DeleteTags",
+    "elasticloadbalancing:RegisterInstancesWithLoadBalancer",
+    "elasticloadbalancing:RegisterTargets",
+    "iam:DeleteRolePolicy",
+];
+
+/// In no test may a call be made that the playbook declares no permission for.
 impl Drop for World {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let called: BTreeSet<_> = self.wire.calls().into_iter().collect();
-            let declared = fixtures::declared::<Ec2>();
-            assert!(called.is_subset(&declared), "{called:?}");
+            let mut permitted = declared::<Ec2>();
+            if self.releases {
+                permitted.extend(RELEASING);
+            }
+            assert!(called.is_subset(&permitted), "{called:?}");
         }
     }
 }
@@ -93,170 +213,116 @@ impl fixtures::World for World {
     fn wire(&self) -> &Wire {
         &self.wire
     }
+    /// Isolated, its credentials denied, and nothing of it lost.
     fn is_contained(&self) -> bool {
-        let cloud = self.cloud.lock().unwrap();
-        cloud.nics.iter().all(|nic| {
-            let group = cloud.isolation(nic.vpc);
-            group.is_some_and(|group| group.rules.is_empty() && nic.groups == [group.id.clone()])
-        })
+        let interfaces: Vec<_> = self.now().interfaces.keys().copied().collect();
+        let isolated = interfaces.into_iter().all(|id| self.is_isolated(id));
+        let account = self.now();
+        let deny = account.policies.get(&format!("gdr-deny-{ID}"));
+        let denied = deny.is_some_and(|deny| deny.contains(&format!("AROAEXAMPLE:{ID}")));
+        let kept = account.termination
+            && account.stop
+            && account.shutdown == "stop"
+            && account.volumes.values().all(|volume| !volume.1);
+        let left = account.scaling.is_none()
+            && account.targets.iter().all(|target| target.3)
+            && account.balancers.is_empty();
+        let covered: BTreeSet<_> = account.snapshots.iter().map(|taken| &*taken.0).collect();
+        let preserved = account
+            .volumes
+            .keys()
+            .all(|volume| covered.contains(volume));
+        isolated && denied && kept && left && preserved
+    }
+    /// What does not decide whether an interface is isolated is read back again, as it is then, if it
+    /// does not show what was done.
+    fn need_not_tell(&self, operation: &str, always: bool) -> bool {
+        let core = [
+            "ec2:DescribeInstances",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSecurityGroupRules",
+        ];
+        let only_informs = ["ec2:DescribeInstanceTypes", "ec2:DescribeRouteTables"];
+        let reads = operation.contains(":Describe") || operation.contains(":Get");
+        only_informs.contains(&operation) || (!always && reads && !core.contains(&operation))
     }
 }
 
 impl World {
-    pub(super) fn new(cloud: Cloud) -> Self {
-        let cloud = Arc::new(Mutex::new(cloud));
-        let wire = Wire::new(Protocol::Ec2);
-        let rule_of = || (Arc::clone(&cloud), wire.clone());
+    /// A world in which things are put back as well.
+    pub(super) fn to_release(account: Account) -> Self {
+        let mut world = Self::new(account);
+        world.releases = true;
+        world
+    }
 
-        let (state, on) = rule_of();
-        let instances = mock!(Client::describe_instances).then_compute_response(move |request| {
-            on.answer("ec2:DescribeInstances", || {
-                assert_eq!(request.instance_ids(), [INSTANCE]);
-                let state = state.lock().unwrap().state;
-                let name = InstanceStateName::from(state.ok_or("InvalidInstanceID.NotFound")?);
-                let profile = "arn:aws:iam::111122223333:instance-profile/web";
-                let instance = Ec2Instance::builder()
-                    .instance_id(INSTANCE)
-                    .state(InstanceState::builder().name(name).build())
-                    .iam_instance_profile(IamInstanceProfile::builder().arn(profile).build())
-                    .build();
-                let reservation = Reservation::builder().instances(instance).build();
-                Ok(DescribeInstancesOutput::builder()
-                    .reservations(reservation)
-                    .build())
-            })
-        });
-        let (state, on) = rule_of();
-        let nics =
-            mock!(Client::describe_network_interfaces).then_compute_response(move |request| {
-                on.answer("ec2:DescribeNetworkInterfaces", || {
-                    let of = filtered(request.filters(), "attachment.instance-id");
-                    assert_eq!(of, Some(INSTANCE));
-                    let mut cloud = state.lock().unwrap();
-                    let (from, page) = (request.next_token().map_or(0, number), cloud.page);
-                    let mut attached: Vec<_> = Vec::new();
-                    for nic in &mut cloud.nics {
-                        if !lags(&mut nic.attached_after) {
-                            attached.push(as_interface(nic));
-                        }
-                    }
-                    let rest = (from + page < attached.len()).then(|| (from + page).to_string());
-                    let shown = attached.into_iter().skip(from).take(page).collect();
-                    Ok(DescribeNetworkInterfacesOutput::builder()
-                        .set_network_interfaces(Some(shown))
-                        .set_next_token(rest)
-                        .build())
-                })
-            });
-        let (state, on) = rule_of();
-        let groups =
-            mock!(Client::describe_security_groups).then_compute_response(move |request| {
-                on.answer("ec2:DescribeSecurityGroups", || {
-                    let name = filtered(request.filters(), "group-name").expect("a name");
-                    let vpc = filtered(request.filters(), "vpc-id");
-                    let mut cloud = state.lock().unwrap();
-                    let none = !cloud.groups.is_empty() && lags(&mut cloud.new_group_hidden);
-                    let stale = !cloud.revoked.is_empty() && lags(&mut cloud.revoked_shown);
-                    let groups = if stale { &cloud.revoked } else { &cloud.groups };
-                    let shown = groups.iter().filter(|group| {
-                        group.name == name && vpc.is_none_or(|vpc| group.vpc == vpc) && !none
-                    });
-                    Ok(DescribeSecurityGroupsOutput::builder()
-                        .set_security_groups(Some(shown.map(as_group).collect()))
-                        .build())
-                })
-            });
-        let (state, on) = rule_of();
-        let rules =
-            mock!(Client::describe_security_group_rules).then_compute_response(move |request| {
-                on.answer("ec2:DescribeSecurityGroupRules", || {
-                    let of = filtered(request.filters(), "group-id").expect("a group");
-                    let mut cloud = state.lock().unwrap();
-                    let none = lags(&mut cloud.new_rules_hidden);
-                    let group = cloud.groups.iter().find(|group| group.id == of && !none);
-                    let rules = group
-                        .into_iter()
-                        .flat_map(|group| &group.rules)
-                        .map(|rule| {
-                            SecurityGroupRule::builder()
-                                .security_group_rule_id(&rule.id)
-                                .is_egress(rule.egress)
-                                .build()
-                        });
-                    Ok(DescribeSecurityGroupRulesOutput::builder()
-                        .set_security_group_rules(Some(rules.collect()))
-                        .build())
-                })
-            });
-        let (state, on) = rule_of();
-        let create = mock!(Client::create_security_group).then_compute_response(move |request| {
-            on.answer("ec2:CreateSecurityGroup", || {
-                assert_eq!(request.group_name(), Some(ISOLATION_GROUP));
-                let vpc = request.vpc_id().expect("a VPC");
-                let id = state.lock().unwrap().create(vpc)?;
-                Ok(CreateSecurityGroupOutput::builder().group_id(id).build())
-            })
-        });
-        let (state, on) = rule_of();
-        let revoke_out =
-            mock!(Client::revoke_security_group_egress).then_compute_response(move |request| {
-                on.answer("ec2:RevokeSecurityGroupEgress", || {
-                    let (group, rules) = (request.group_id(), request.security_group_rule_ids());
-                    state.lock().unwrap().revoke(group, rules, true)?;
-                    Ok(RevokeSecurityGroupEgressOutput::builder().build())
-                })
-            });
-        let (state, on) = rule_of();
-        let revoke_in =
-            mock!(Client::revoke_security_group_ingress).then_compute_response(move |request| {
-                on.answer("ec2:RevokeSecurityGroupIngress", || {
-                    let (group, rules) = (request.group_id(), request.security_group_rule_ids());
-                    state.lock().unwrap().revoke(group, rules, false)?;
-                    Ok(RevokeSecurityGroupIngressOutput::builder().build())
-                })
-            });
-        let (state, on) = rule_of();
-        let modify = mock!(Client::modify_network_interface_attribute).then_compute_response(
-            move |request| {
-                on.answer(MODIFY, || {
-                    let mut cloud = state.lock().unwrap();
-                    cloud.modify(request.network_interface_id(), request.groups())?;
-                    Ok(ModifyNetworkInterfaceAttributeOutput::builder().build())
-                })
-            },
-        );
-        let client = mock_client!(
-            aws_sdk_ec2,
-            RuleMode::MatchAny,
-            [
-                &instances,
-                &nics,
-                &groups,
-                &rules,
-                &create,
-                &revoke_out,
-                &revoke_in,
-                &modify,
-            ],
-            |config| config.retry_config(RetryConfig::disabled())
-        );
+    pub(super) fn new(account: Account) -> Self {
+        let account = Arc::new(Mutex::new(account));
+        let wire = Wire::new(Protocol::Ec2);
+        let query = wire.speaking(Protocol::Query);
+        let ec2 = ec2_rules::rules(&account, &wire);
+        let ec2: Vec<_> = ec2.iter().collect();
+        let [iam, autoscaling, elb, elbv2] = other_rules::rules(&account, &query);
+        let [iam, autoscaling, elb, elbv2] =
+            [&iam, &autoscaling, &elb, &elbv2].map(|rules| rules.iter().collect::<Vec<_>>());
+        macro_rules! client {
+            ($service:ident, $rules:expr) => {
+                mock_client!($service, RuleMode::MatchAny, $rules, |config| config
+                    .retry_config(RetryConfig::disabled()))
+            };
+        }
+        let clients = Clients {
+            ec2: client!(aws_sdk_ec2, ec2),
+            iam: client!(aws_sdk_iam, iam),
+            autoscaling: client!(aws_sdk_autoscaling, autoscaling),
+            elb: client!(aws_sdk_elasticloadbalancing, elb),
+            elbv2: client!(aws_sdk_elasticloadbalancingv2, elbv2),
+        };
         Self {
-            cloud,
+            account,
             wire,
-            playbook: Ec2 { client },
+            playbook: Ec2 { clients },
+            releases: false,
         }
     }
 
-    /// Changes the cloud behind the responder's back.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Cloud)) {
-        change(&mut self.cloud.lock().unwrap());
+    pub(super) fn now(&self) -> MutexGuard<'_, Account> {
+        self.account.lock().unwrap()
     }
 
-    pub(super) fn groups_of(&self, nic: &str) -> Vec<String> {
-        self.cloud.lock().unwrap().groups_of(nic)
+    /// The groups that an interface is in.
+    pub(super) fn groups_of(&self, interface: &str) -> Vec<String> {
+        let groups = &self.now().interfaces[interface].groups;
+        groups.iter().cloned().collect()
+    }
+
+    /// Someone lets everything into a group.
+    pub(super) fn open(&self, group: &str) {
+        let mut account = self.now();
+        let group = account.groups.get_mut(group).expect("the group");
+        group.ingress = names(["0.0.0.0/0"]);
+    }
+
+    /// Whether an interface is in the isolation group of its VPC, which has no rules, and in no other.
+    pub(super) fn is_isolated(&self, interface: &str) -> bool {
+        let account = self.now();
+        let found = &account.interfaces[interface];
+        let [group] = found.groups.iter().collect::<Vec<_>>()[..] else {
+            return false;
+        };
+        account.groups.get(group).is_some_and(|group| {
+            group.name == "gdr-isolation"
+                && group.vpc == found.vpc
+                && group.ingress.is_empty()
+                && group.egress.is_empty()
+        })
     }
 }
 
-fn number(token: &str) -> usize {
-    token.parse().expect("a number")
+pub(super) fn infected() -> Finding {
+    finding(json!({
+        "type": "Backdoor:EC2/C&CActivity.B",
+        "resource": { "resourceType": "Instance", "instanceDetails": { "instanceId": ID } },
+    }))
 }

@@ -1,126 +1,142 @@
-//! An account with one user and one role, on rule-mocked clients.
+//! A small account behind mocked clients of IAM and CloudTrail.
+
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
+use aws_sdk_cloudtrail::types::{Event, LookupAttributeKey};
 use aws_sdk_iam::config::retry::RetryConfig;
-use aws_sdk_iam::operation::get_role::GetRoleOutput;
-use aws_sdk_iam::operation::get_role_policy::GetRolePolicyOutput;
-use aws_sdk_iam::operation::get_user::GetUserOutput;
-use aws_sdk_iam::operation::get_user_policy::GetUserPolicyOutput;
-use aws_sdk_iam::operation::list_access_keys::ListAccessKeysOutput;
-use aws_sdk_iam::operation::put_role_policy::PutRolePolicyOutput;
-use aws_sdk_iam::operation::put_user_policy::PutUserPolicyOutput;
-use aws_sdk_iam::operation::update_access_key::UpdateAccessKeyOutput;
-use aws_sdk_iam::primitives::DateTime;
-use aws_sdk_iam::types::{AccessKeyMetadata, Role as IamRole, StatusType, User as IamUser};
+use aws_sdk_iam::types::StatusType;
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use super::super::*;
+use self::rules::{role_rules, user_rules};
+use super::super::Iam;
+use super::super::trail::Trail;
 use crate::fixtures::{self, Protocol, Wire};
+use crate::playbook::Playbook as _;
+use crate::settings::{IamSettings, Settings};
 
-pub(super) const STOLEN: &str = "AKIAIOSFODNN7EXAMPLE";
-pub(super) const OTHER: &str = "AKIAI44QH8DHBEXAMPLE";
-pub(super) const ROLE_ID: &str = "AROAEXAMPLEROLEID";
+pub(super) const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
+/// The stolen key.
+pub(super) const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
+/// Mallory's other key.
+pub(super) const SECOND: &str = "AKIASECOND0000000000";
 
-/// Inline policies by name, as they were written.
-type Policies = BTreeMap<String, String>;
+/// What is called on release only.
+const RELEASING: [&str; 6] = [
+    "iam:DeleteRolePermissionsBoundary",
+    "iam:DeleteRolePolicy",
+    "iam:DeleteUserPermissionsBoundary",
+    "iam:DeleteUserPolicy",
+    "iam:DetachRolePolicy",
+    "iam:DetachUserPolicy",
+];
 
-#[derive(Clone)]
-pub(super) struct User {
-    pub(super) id: &'static str,
-    pub(super) keys: Vec<(&'static str, StatusType)>,
-    pub(super) policies: Policies,
-}
-
-#[derive(Clone)]
-pub(super) struct Role {
+#[derive(Clone, Default)]
+pub(super) struct Entity {
     pub(super) id: &'static str,
     pub(super) path: &'static str,
-    pub(super) policies: Policies,
+    pub(super) inline: BTreeMap<String, String>,
+    pub(super) attached: BTreeSet<String>,
+    pub(super) boundary: Option<String>,
+    /// Id, status, second of creation.
+    pub(super) keys: Vec<(&'static str, StatusType, i64)>,
+    pub(super) console: bool,
+    pub(super) trust: Value,
 }
 
-/// Account 111122223333.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Account {
-    /// `mallory`.
-    pub(super) user: Option<User>,
-    /// `deployer`.
-    pub(super) role: Option<Role>,
-    /// Accepts policies and does not keep them.
+    pub(super) users: BTreeMap<String, Entity>,
+    pub(super) roles: BTreeMap<String, Entity>,
+    /// CloudTrail's events, newest first.
+    pub(super) events: Vec<Value>,
+    /// Accepts inline policies and does not keep them.
     pub(super) forgets: bool,
+    /// Has no room for inline policies.
+    pub(super) full: bool,
 }
 
-pub(super) fn user() -> User {
-    User {
-        id: "AIDAEXAMPLEUSERID",
-        keys: vec![(STOLEN, StatusType::Active), (OTHER, StatusType::Active)],
-        policies: Policies::new(),
+impl Account {
+    fn user(&mut self, name: Option<&str>) -> Result<&mut Entity, &'static str> {
+        let name = name.expect("every call names the user");
+        self.users.get_mut(name).ok_or("NoSuchEntity")
     }
-}
-
-pub(super) fn role() -> Role {
-    Role {
-        id: ROLE_ID,
-        path: "/",
-        policies: Policies::new(),
+    fn role(&mut self, name: Option<&str>) -> Result<&mut Entity, &'static str> {
+        let name = name.expect("every call names the role");
+        self.roles.get_mut(name).ok_or("NoSuchEntity")
     }
 }
 
 pub(super) struct World {
     pub(super) account: Arc<Mutex<Account>>,
     pub(super) wire: Wire,
-    pub(super) playbook: Iam,
+    /// The attributes that CloudTrail was asked for.
+    pub(super) asked: Arc<Mutex<Vec<String>>>,
+    pub(super) iam: Iam,
+    is_contained: fn(&World) -> bool,
 }
 
 impl World {
-    pub(super) fn of_user(user: User) -> Self {
-        Self::new(Account {
-            user: Some(user),
-            ..Account::default()
-        })
+    /// The same world, that counts as contained when `is_contained` says so.
+    pub(super) fn judged_by(mut self, is_contained: fn(&World) -> bool) -> Self {
+        self.is_contained = is_contained;
+        self
     }
-
-    pub(super) fn of_role(role: Role) -> Self {
-        Self::new(Account {
-            role: Some(role),
-            ..Account::default()
-        })
-    }
-
-    /// Changes the user behind the responder's back.
-    pub(super) fn user(&self, change: impl FnOnce(&mut User)) {
-        change(self.account.lock().unwrap().user.as_mut().expect("a user"));
-    }
-
-    pub(super) fn status_of(&self, id: &str) -> StatusType {
-        let account = self.account.lock().unwrap();
-        let keys = &account.user.as_ref().expect("a user").keys;
-        let key = keys.iter().find(|(key, _)| *key == id);
-        key.expect("the key").1.clone()
-    }
-
-    /// The document of a policy of the user or the role.
+    /// The document of an inline policy of Mallory or the role.
     pub(super) fn policy(&self, name: &str) -> Option<Value> {
         let account = self.account.lock().unwrap();
-        let user = account.user.as_ref().map(|user| &user.policies);
-        let role = account.role.as_ref().map(|role| &role.policies);
-        let document = user.into_iter().chain(role).find_map(|all| all.get(name))?;
+        let entities = account.users.get("mallory").into_iter();
+        let mut entities = entities.chain(account.roles.get("payroll"));
+        let document = entities.find_map(|entity| entity.inline.get(name))?;
         Some(serde_json::from_str(document).expect("JSON"))
     }
-
-    /// The time before which sessions of the user are denied everything.
+    /// The time before which Mallory's sessions are denied everything.
     pub(super) fn cut_off(&self) -> Option<String> {
         let document = self.policy("gdr-revoke-sessions")?;
-        let statement = denies_everything(&document)?;
-        let cut_off = &statement["Condition"]["DateLessThan"]["aws:TokenIssueTime"];
+        let condition = denies_everything(&document)?;
+        let cut_off = &condition["DateLessThan"]["aws:TokenIssueTime"];
         Some(cut_off.as_str()?.to_owned())
+    }
+    /// Whether everything is denied to one session of the role.
+    pub(super) fn denies_session(&self, session: &str) -> bool {
+        let document = self.policy(&format!("gdr-deny-session-{session}"));
+        document.is_some_and(|document| {
+            denies_everything(&document).is_some_and(|condition| {
+                condition["StringEquals"]["aws:userid"] == format!("AROAPAYROLL:{session}")
+            })
+        })
+    }
+    pub(super) fn user(&self, name: &str) -> Entity {
+        self.account.lock().unwrap().users[name].clone()
+    }
+    /// Changes Mallory behind the playbook's back.
+    pub(super) fn change_mallory(&self, change: impl FnOnce(&mut Entity)) {
+        let mut account = self.account.lock().unwrap();
+        change(account.users.get_mut("mallory").unwrap());
+    }
+    pub(super) fn role(&self, name: &str) -> Entity {
+        self.account.lock().unwrap().roles[name].clone()
+    }
+    pub(super) fn key(&self, user: &str, key: &str) -> StatusType {
+        let user = self.user(user);
+        user.keys
+            .iter()
+            .find(|(id, ..)| *id == key)
+            .unwrap()
+            .1
+            .clone()
+    }
+    pub(super) fn configured(mut self, settings: &Settings) -> Self {
+        self.iam.configure(settings);
+        self
     }
 }
 
-/// The only statement of `document`, if it denies everything to whom its condition matches.
+/// The only condition of `document`, if it denies everything to whom that matches.
 fn denies_everything(document: &Value) -> Option<&Value> {
     let [statement] = document["Statement"].as_array()?.as_slice() else {
         return None;
@@ -128,14 +144,15 @@ fn denies_everything(document: &Value) -> Option<&Value> {
     let everything =
         ["Effect", "Action", "Resource"].map(|member| statement[member].as_str().unwrap_or(""));
     let conditions = statement["Condition"].as_object()?;
-    (everything == ["Deny", "*", "*"] && conditions.len() == 1).then_some(statement)
+    (everything == ["Deny", "*", "*"] && conditions.len() == 1).then_some(&statement["Condition"])
 }
 
 /// In no scenario may a call be made that the playbook declares no permission for.
 impl Drop for World {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            let called: BTreeSet<_> = self.wire.calls().into_iter().collect();
+            let mut called: BTreeSet<_> = self.wire.calls().into_iter().collect();
+            called.retain(|call| !RELEASING.contains(call));
             let declared = fixtures::declared::<Iam>();
             assert!(called.is_subset(&declared), "{called:?}");
         }
@@ -145,194 +162,122 @@ impl Drop for World {
 impl fixtures::World for World {
     type Playbook = Iam;
     fn playbook(&self) -> &Iam {
-        &self.playbook
+        &self.iam
     }
     fn wire(&self) -> &Wire {
         &self.wire
     }
     fn is_contained(&self) -> bool {
-        if self.account.lock().unwrap().user.is_some() {
-            return self.cut_off().is_some() && self.status_of(STOLEN) == StatusType::Inactive;
-        }
-        let document = self.policy("gdr-deny-session-alice@corp");
-        document.as_ref().is_some_and(|document| {
-            denies_everything(document).is_some_and(|statement| {
-                statement["Condition"]["StringEquals"]["aws:userid"]
-                    == format!("{ROLE_ID}:alice@corp")
-            })
-        })
+        (self.is_contained)(self)
+    }
+    fn need_not_tell(&self, operation: &str, always: bool) -> bool {
+        let informs = [
+            // Not for a federated session; else the risks tell it, see `keys`.
+            "iam:GetLoginProfile",
+            "iam:ListAttachedRolePolicies",
+            "iam:ListAttachedUserPolicies",
+        ];
+        !always || informs.contains(&operation)
     }
 }
 
-const GONE: &str = "NoSuchEntity";
-
-impl Account {
-    fn user(&mut self, name: Option<&str>) -> Result<&mut User, &'static str> {
-        let user = self.user.as_mut().filter(|_| name == Some("mallory"));
-        user.ok_or(GONE)
-    }
-
-    fn role(&mut self, name: Option<&str>) -> Result<&mut Role, &'static str> {
-        let role = self.role.as_mut().filter(|_| name == Some("deployer"));
-        role.ok_or(GONE)
-    }
+/// Whether the stolen key is unusable, and the sessions that it made.
+fn key_is_contained(world: &World) -> bool {
+    world.cut_off().is_some() && world.key("mallory", KEY) == StatusType::Inactive
 }
 
-/// IAM hands documents out percent-encoded.
-fn document(policies: &Policies, name: Option<&str>) -> Result<String, &'static str> {
-    let document = policies.get(name.unwrap_or_default()).ok_or(GONE)?;
-    Ok(utf8_percent_encode(document, NON_ALPHANUMERIC).to_string())
+pub(super) fn settings(change: impl FnOnce(&mut IamSettings)) -> Settings {
+    let mut settings = Settings::default();
+    change(&mut settings.iam);
+    settings
 }
 
-impl World {
-    pub(super) fn new(account: Account) -> Self {
-        let account = Arc::new(Mutex::new(account));
-        let wire = Wire::new(Protocol::Query);
-        let rule_of = || (Arc::clone(&account), wire.clone());
-        let created = DateTime::from_secs(1_700_000_000);
-
-        let (state, on) = rule_of();
-        let get_user = mock!(Client::get_user).then_compute_response(move |request| {
-            on.answer("iam:GetUser", || {
-                let mut account = state.lock().unwrap();
-                let user = account.user(request.user_name())?;
-                let user = IamUser::builder()
-                    .path("/ops/")
-                    .user_name("mallory")
-                    .user_id(user.id)
-                    .arn("arn:aws:iam::111122223333:user/ops/mallory")
-                    .create_date(created)
-                    .build()
-                    .unwrap();
-                Ok(GetUserOutput::builder().user(user).build())
-            })
-        });
-        let (state, on) = rule_of();
-        let get_user_policy =
-            mock!(Client::get_user_policy).then_compute_response(move |request| {
-                on.answer("iam:GetUserPolicy", || {
-                    let mut account = state.lock().unwrap();
-                    let user = account.user(request.user_name())?;
-                    Ok(GetUserPolicyOutput::builder()
-                        .user_name("mallory")
-                        .policy_name(request.policy_name().unwrap_or_default())
-                        .policy_document(document(&user.policies, request.policy_name())?)
-                        .build()
-                        .unwrap())
-                })
-            });
-        let (state, on) = rule_of();
-        let list_keys = mock!(Client::list_access_keys).then_compute_response(move |request| {
-            on.answer("iam:ListAccessKeys", || {
-                let mut account = state.lock().unwrap();
-                let keys = account.user(request.user_name())?.keys.iter();
-                let keys = keys.map(|(id, status)| {
-                    AccessKeyMetadata::builder()
-                        .user_name("mallory")
-                        .access_key_id(*id)
-                        .status(status.clone())
-                        .create_date(created)
+/// CloudTrail, which filters by the attributes that are asked for here.
+fn trail(
+    account: &Arc<Mutex<Account>>,
+    asked: &Arc<Mutex<Vec<String>>>,
+    wire: &Wire,
+) -> aws_sdk_cloudtrail::Client {
+    let (account, asked) = (Arc::clone(account), Arc::clone(asked));
+    let wire = wire.speaking(Protocol::Json);
+    let lookup =
+        mock!(aws_sdk_cloudtrail::Client::lookup_events).then_compute_response(move |request| {
+            let attribute = &request.lookup_attributes()[0];
+            let value = attribute.attribute_value();
+            let key = attribute.attribute_key().clone();
+            asked.lock().unwrap().push(format!("{key}={value}"));
+            let is = |event: &&Value| match key {
+                LookupAttributeKey::AccessKeyId => event["userIdentity"]["accessKeyId"] == value,
+                LookupAttributeKey::ResourceName => {
+                    event["responseElements"]["credentials"]["accessKeyId"] == value
+                }
+                _ => event["userIdentity"]["userName"] == value,
+            };
+            wire.answer("cloudtrail:LookupEvents", || {
+                let account = account.lock().unwrap();
+                let events = account.events.iter().filter(is).map(|event| {
+                    Event::builder()
+                        .cloud_trail_event(event.to_string())
                         .build()
                 });
-                Ok(ListAccessKeysOutput::builder()
-                    .set_access_key_metadata(Some(keys.collect()))
-                    .build()
-                    .unwrap())
+                let built = LookupEventsOutput::builder().set_events(Some(events.collect()));
+                Ok(built.build())
             })
         });
-        let (state, on) = rule_of();
-        let put_user_policy =
-            mock!(Client::put_user_policy).then_compute_response(move |request| {
-                on.answer("iam:PutUserPolicy", || {
-                    let mut account = state.lock().unwrap();
-                    let forgets = account.forgets;
-                    let user = account.user(request.user_name())?;
-                    if !forgets {
-                        let name = request.policy_name().unwrap_or_default();
-                        let document = request.policy_document().unwrap_or_default();
-                        user.policies.insert(name.to_owned(), document.to_owned());
-                    }
-                    Ok(PutUserPolicyOutput::builder().build())
-                })
-            });
-        let (state, on) = rule_of();
-        let update_key = mock!(Client::update_access_key).then_compute_response(move |request| {
-            on.answer("iam:UpdateAccessKey", || {
-                let mut account = state.lock().unwrap();
-                let keys = &mut account.user(request.user_name())?.keys;
-                let id = request.access_key_id();
-                let key = keys.iter_mut().find(|(key, _)| Some(*key) == id);
-                key.ok_or(GONE)?.1 = request.status().cloned().expect("a status");
-                Ok(UpdateAccessKeyOutput::builder().build())
-            })
-        });
-        let (state, on) = rule_of();
-        let get_role = mock!(Client::get_role).then_compute_response(move |request| {
-            on.answer("iam:GetRole", || {
-                let mut account = state.lock().unwrap();
-                let role = account.role(request.role_name())?;
-                let role = IamRole::builder()
-                    .path(role.path)
-                    .role_name("deployer")
-                    .role_id(role.id)
-                    .arn(format!(
-                        "arn:aws:iam::111122223333:role{}deployer",
-                        role.path
-                    ))
-                    .create_date(created)
-                    .build()
-                    .unwrap();
-                Ok(GetRoleOutput::builder().role(role).build())
-            })
-        });
-        let (state, on) = rule_of();
-        let get_role_policy =
-            mock!(Client::get_role_policy).then_compute_response(move |request| {
-                on.answer("iam:GetRolePolicy", || {
-                    let mut account = state.lock().unwrap();
-                    let role = account.role(request.role_name())?;
-                    Ok(GetRolePolicyOutput::builder()
-                        .role_name("deployer")
-                        .policy_name(request.policy_name().unwrap_or_default())
-                        .policy_document(document(&role.policies, request.policy_name())?)
-                        .build()
-                        .unwrap())
-                })
-            });
-        let (state, on) = rule_of();
-        let put_role_policy =
-            mock!(Client::put_role_policy).then_compute_response(move |request| {
-                on.answer("iam:PutRolePolicy", || {
-                    let mut account = state.lock().unwrap();
-                    let forgets = account.forgets;
-                    let role = account.role(request.role_name())?;
-                    if !forgets {
-                        let name = request.policy_name().unwrap_or_default();
-                        let document = request.policy_document().unwrap_or_default();
-                        role.policies.insert(name.to_owned(), document.to_owned());
-                    }
-                    Ok(PutRolePolicyOutput::builder().build())
-                })
-            });
-        let client = mock_client!(
-            aws_sdk_iam,
-            RuleMode::MatchAny,
-            [
-                &get_user,
-                &get_user_policy,
-                &list_keys,
-                &put_user_policy,
-                &update_key,
-                &get_role,
-                &get_role_policy,
-                &put_role_policy,
-            ],
-            |config| config.retry_config(RetryConfig::disabled())
-        );
-        Self {
-            account,
-            wire,
-            playbook: Iam { client },
+    mock_client!(
+        aws_sdk_cloudtrail,
+        RuleMode::MatchAny,
+        [&lookup],
+        |config| {
+            config.retry_config(aws_sdk_cloudtrail::config::retry::RetryConfig::disabled())
         }
+    )
+}
+
+pub(super) fn world(account: Account) -> World {
+    let account = Arc::new(Mutex::new(account));
+    let wire = Wire::new(Protocol::Query);
+    let asked = Arc::default();
+    let mut rules = user_rules(&account, &wire);
+    rules.extend(role_rules(&account, &wire));
+    let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, &rules, |config| {
+        config.retry_config(RetryConfig::disabled())
+    });
+    let iam = Iam {
+        client,
+        trail: Trail::of(trail(&account, &asked, &wire), None),
+        settings: IamSettings::default(),
+    };
+    World {
+        account,
+        wire,
+        asked,
+        iam,
+        is_contained: key_is_contained,
     }
+}
+
+/// Mallory's account: her stolen key and a second one.
+pub(super) fn mallory() -> Account {
+    let keys = vec![
+        (KEY, StatusType::Active, 0),
+        (SECOND, StatusType::Active, 0),
+    ];
+    let mallory = Entity {
+        id: "AIDAEXAMPLEUSERID",
+        path: "/ops/",
+        keys,
+        ..Entity::default()
+    };
+    Account {
+        users: [("mallory".to_owned(), mallory)].into(),
+        ..Account::default()
+    }
+}
+
+/// [`mallory`] with changes to Mallory.
+pub(super) fn mallory_with(change: impl FnOnce(&mut Entity)) -> Account {
+    let mut account = mallory();
+    change(account.users.get_mut("mallory").unwrap());
+    account
 }

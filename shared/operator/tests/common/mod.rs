@@ -1,0 +1,152 @@
+//! The responder in this process, on local AWS, with a table; and `gdr` as a person would call it.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use integration_tests::finding::Finding;
+use integration_tests::{LocalAws, Result, unique};
+use jiff::{SignedDuration, Timestamp};
+use remediation::Responder;
+use remediation::config::Config;
+use remediation::playbook::{Playbook, iam::Iam};
+use remediation::policy::{Policy, ResponseMode};
+use remediation::record::Record;
+use remediation::report::{Report, Status};
+use remediation::respond::Invocation;
+use remediation::settings::Settings;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+static AWS: LazyLock<LocalAws> = LazyLock::new(|| LocalAws::start().expect("local AWS"));
+pub(crate) static TABLE: LazyLock<String> =
+    LazyLock::new(|| RUNTIME.block_on(table()).expect("a table"));
+
+async fn table() -> Result<String> {
+    let name = unique("incidents");
+    let client = aws_sdk_dynamodb::Client::new(&AWS.root());
+    let mut call = client
+        .create_table()
+        .table_name(&name)
+        .billing_mode(BillingMode::PayPerRequest);
+    for (attribute, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+        let definition = AttributeDefinition::builder()
+            .attribute_name(attribute)
+            .attribute_type(ScalarAttributeType::S);
+        let element = KeySchemaElement::builder()
+            .attribute_name(attribute)
+            .key_type(kind);
+        call = call
+            .attribute_definitions(definition.build()?)
+            .key_schema(element.build()?);
+    }
+    call.send().await?;
+    Ok(name)
+}
+
+pub(crate) fn on_aws(test: impl AsyncFnOnce(&'static LocalAws) -> Result) -> Result {
+    let _ = &*TABLE;
+    RUNTIME.block_on(test(&AWS))
+}
+
+pub(crate) fn sdk(aws: &LocalAws, endpoint: &str) -> aws_config::SdkConfig {
+    aws.root().into_builder().endpoint_url(endpoint).build()
+}
+
+pub(crate) fn record(aws: &LocalAws, table: &str) -> Record {
+    Record::new(aws_sdk_dynamodb::Client::new(&aws.root()), table.to_owned())
+}
+
+pub(crate) async fn respond_in<P: Playbook>(
+    playbook: P,
+    aws: &LocalAws,
+    finding: &Finding,
+    table: &str,
+    request: &str,
+) -> Result<Report> {
+    let config = Config {
+        policy: Policy {
+            dry_run: false,
+            mode: ResponseMode::Contain,
+            minimum_severity: Some(4.0),
+            own_account: None,
+            responder_roles: vec![],
+            never_contain: vec![],
+        },
+        settings: Settings::default(),
+        topic_arn: None,
+        incident_table: None,
+        recheck_queue_url: None,
+        problems: vec![],
+    };
+    let root = aws.root();
+    let record = record(aws, table);
+    let responder =
+        Responder::new(playbook, config, aws_sdk_sns::Client::new(&root)).recording(record);
+    let invocation = Invocation {
+        id: request.to_owned(),
+        now: Timestamp::now(),
+        time_left: Duration::from_secs(60),
+        look: None,
+    };
+    Ok(responder.respond(finding.0.clone(), &invocation).await?)
+}
+
+pub(crate) async fn respond<P: Playbook>(
+    playbook: P,
+    aws: &LocalAws,
+    finding: &Finding,
+) -> Result<Report> {
+    respond_in(playbook, aws, finding, &TABLE, &unique("request")).await
+}
+
+pub(crate) fn iam(aws: &LocalAws) -> Iam {
+    Iam::new(&sdk(aws, &aws.endpoint))
+}
+
+pub(crate) fn gdr(aws: &LocalAws, arguments: &[&str], typed: &str) -> Result<Output> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_gdr"))
+        .args(["--table", &TABLE])
+        .args(arguments)
+        .envs(aws.environment())
+        .env("AWS_ENDPOINT_URL_EC2", &aws.ec2_endpoint)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child
+        .stdin
+        .take()
+        .ok_or("no input")?
+        .write_all(typed.as_bytes())?;
+    Ok(child.wait_with_output()?)
+}
+
+#[track_caller]
+pub(crate) fn expect_exit(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+}
+
+pub(crate) fn json(output: &Output) -> Result<Value> {
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+#[track_caller]
+pub(crate) fn expect(report: &Report, status: Status) {
+    assert_eq!(report.status(), status, "{}", report.to_line());
+}
+
+/// The same finding, seen again later.
+pub(crate) fn seen_again(finding: &Finding, later: SignedDuration) -> Finding {
+    finding.clone().with(
+        "/service/eventLastSeen",
+        (Timestamp::now() + later).to_string(),
+    )
+}

@@ -1,0 +1,320 @@
+//! What would notice that an isolated instance does not answer any more, and terminate it or send
+//! people to it: its Auto Scaling group, its target groups, its Classic Load Balancers.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    ProtocolEnum, TargetDescription, TargetGroup, TargetHealthStateEnum,
+};
+use futures::future::join_all;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::time::sleep;
+
+use super::state::{Interface, Membership, Target};
+use crate::error::{CallContext, Error, Result};
+
+/// How many target groups or pages of load balancers are looked through. Beyond it the report says
+/// that a person must look.
+const MOST_TARGET_GROUPS: usize = 500;
+const MOST_PAGES: usize = 5;
+/// How many target groups are asked at once.
+const AT_ONCE: usize = 10;
+
+/// The group's own activities end within seconds, or are none of ours to wait for.
+const BUSY: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+];
+
+pub(super) async fn scaling(
+    client: &aws_sdk_autoscaling::Client,
+    id: &str,
+) -> Result<Option<Membership>> {
+    let answer = client
+        .describe_auto_scaling_instances()
+        .instance_ids(id)
+        .send()
+        .await
+        .during("autoscaling:DescribeAutoScalingInstances", id)?;
+    let found = answer.auto_scaling_instances.unwrap_or_default();
+    Ok(found.into_iter().next().map(|member| Membership {
+        group: member.auto_scaling_group_name.unwrap_or_default(),
+        lifecycle: member.lifecycle_state.unwrap_or_default(),
+    }))
+}
+
+/// Takes the instance out of its group without lowering the desired capacity, so that the group
+/// starts another one,
+/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-detach-attach-instances.html>.
+pub(super) async fn detach(
+    client: &aws_sdk_autoscaling::Client,
+    group: &str,
+    id: &str,
+) -> Result<()> {
+    unless_busy(|| async {
+        client
+            .detach_instances()
+            .auto_scaling_group_name(group)
+            .instance_ids(id)
+            .should_decrement_desired_capacity(false)
+            .send()
+            .await
+            .during("autoscaling:DetachInstances", id)
+            .map(drop)
+    })
+    .await
+}
+
+/// Puts the instance on standby in its group without lowering the desired capacity.
+pub(super) async fn enter_standby(
+    client: &aws_sdk_autoscaling::Client,
+    group: &str,
+    id: &str,
+) -> Result<()> {
+    unless_busy(|| async {
+        client
+            .enter_standby()
+            .auto_scaling_group_name(group)
+            .instance_ids(id)
+            .should_decrement_desired_capacity(false)
+            .send()
+            .await
+            .during("autoscaling:EnterStandby", id)
+            .map(drop)
+    })
+    .await
+}
+
+pub(super) async fn exit_standby(
+    client: &aws_sdk_autoscaling::Client,
+    group: &str,
+    id: &str,
+) -> Result<()> {
+    client
+        .exit_standby()
+        .auto_scaling_group_name(group)
+        .instance_ids(id)
+        .send()
+        .await
+        .during("autoscaling:ExitStandby", id)
+        .map(drop)
+}
+
+async fn unless_busy<W: Future<Output = Result<()>>>(work: impl Fn() -> W) -> Result<()> {
+    for pause in BUSY {
+        match work().await {
+            Err(error)
+                if error.has_code("ScalingActivityInProgress")
+                    || error.has_code("ResourceContention") =>
+            {
+                sleep(pause).await;
+            }
+            result => return result,
+        }
+    }
+    work().await
+}
+
+/// Registrations that may be the instance's: those by its id, and those by an address, which
+/// [`of_instance`] holds against the interfaces.
+///
+/// The targets of a group are not asked for by id: a registration with a port of its own is found
+/// only by that port.
+pub(super) async fn targets(
+    client: &aws_sdk_elasticloadbalancingv2::Client,
+    id: &str,
+) -> Result<Vec<Target>> {
+    let mut pages = client.describe_target_groups().into_paginator().send();
+    let mut groups = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.during("elasticloadbalancing:DescribeTargetGroups", id)?;
+        groups.extend(page.target_groups.unwrap_or_default());
+        if groups.len() > MOST_TARGET_GROUPS {
+            return Err(Error::Refused(format!(
+                "there are more than {MOST_TARGET_GROUPS} target groups, which are too many to look \
+                 through for {id}: deregister it by hand where it is registered"
+            )));
+        }
+    }
+    let registered = stream::iter(groups.into_iter().map(|group| in_group(client, group, id)));
+    let targets: Vec<Vec<Target>> = registered.buffer_unordered(AT_ONCE).try_collect().await?;
+    let mut targets: Vec<_> = targets.into_iter().flatten().collect();
+    targets.sort_by(|a, b| (&a.group, &a.id, a.port).cmp(&(&b.group, &b.id, b.port)));
+    Ok(targets)
+}
+
+async fn in_group(
+    client: &aws_sdk_elasticloadbalancingv2::Client,
+    group: TargetGroup,
+    id: &str,
+) -> Result<Vec<Target>> {
+    let by_address = match group.target_type().map(|kind| kind.as_str()) {
+        Some("instance") | None => false,
+        Some("ip") => true,
+        Some(_) => return Ok(Vec::new()),
+    };
+    let network = matches!(
+        group.protocol(),
+        Some(
+            ProtocolEnum::Tcp
+                | ProtocolEnum::Udp
+                | ProtocolEnum::Tls
+                | ProtocolEnum::TcpUdp
+                | ProtocolEnum::Quic
+                | ProtocolEnum::TcpQuic
+        )
+    );
+    let arn = group.target_group_arn.unwrap_or_default();
+    let health = client
+        .describe_target_health()
+        .target_group_arn(&arn)
+        .send()
+        .await
+        .during("elasticloadbalancing:DescribeTargetHealth", &arn)?;
+    let registered = health
+        .target_health_descriptions
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|found| {
+            let state = found.target_health.and_then(|health| health.state);
+            Some((
+                found.target?,
+                state == Some(TargetHealthStateEnum::Draining),
+            ))
+        })
+        .filter(|(target, _)| by_address || target.id() == Some(id));
+    Ok(registered
+        .map(|(target, draining)| Target {
+            group: arn.clone(),
+            id: target.id.unwrap_or_default(),
+            port: target.port,
+            zone: target.availability_zone,
+            network,
+            draining,
+        })
+        .collect())
+}
+
+/// Those of `targets` that are the instance or one of its addresses.
+pub(super) fn of_instance(targets: Vec<Target>, id: &str, interfaces: &[Interface]) -> Vec<Target> {
+    let own: BTreeSet<_> = interfaces
+        .iter()
+        .flat_map(|interface| &interface.private_addresses)
+        .collect();
+    targets
+        .into_iter()
+        .filter(|target| target.id == id || own.contains(&target.id))
+        .collect()
+}
+
+fn description(target: &Target) -> TargetDescription {
+    TargetDescription::builder()
+        .id(&target.id)
+        .set_port(target.port)
+        // A zone is given back only where it must be given: for an address outside the VPC.
+        .set_availability_zone(target.zone.clone().filter(|zone| zone == "all"))
+        .build()
+}
+
+pub(super) async fn deregister_targets(
+    client: &aws_sdk_elasticloadbalancingv2::Client,
+    targets: &[Target],
+) -> Result<()> {
+    all(targets.iter().map(async |target| {
+        let call = client.deregister_targets().target_group_arn(&target.group);
+        let done = call.targets(description(target)).send().await;
+        done.during("elasticloadbalancing:DeregisterTargets", &target.group)
+            .map(drop)
+    }))
+    .await
+}
+
+pub(super) async fn register_targets(
+    client: &aws_sdk_elasticloadbalancingv2::Client,
+    targets: &[Target],
+) -> Result<()> {
+    all(targets.iter().map(async |target| {
+        let call = client.register_targets().target_group_arn(&target.group);
+        let done = call.targets(description(target)).send().await;
+        done.during("elasticloadbalancing:RegisterTargets", &target.group)
+            .map(drop)
+    }))
+    .await
+}
+
+pub(super) async fn balancers(
+    client: &aws_sdk_elasticloadbalancing::Client,
+    id: &str,
+) -> Result<BTreeSet<String>> {
+    let mut pages = client.describe_load_balancers().into_paginator().send();
+    let mut names = BTreeSet::new();
+    let mut seen = 0;
+    while let Some(page) = pages.next().await {
+        let page = page.during("elasticloadbalancing:DescribeLoadBalancers", id)?;
+        for balancer in page.load_balancer_descriptions.unwrap_or_default() {
+            let mut instances = balancer.instances().iter();
+            if instances.any(|instance| instance.instance_id() == Some(id)) {
+                names.extend(balancer.load_balancer_name);
+            }
+        }
+        seen += 1;
+        if seen == MOST_PAGES && page.next_marker.is_some() {
+            return Err(Error::Refused(format!(
+                "there are more Classic Load Balancers than {MOST_PAGES} pages hold: deregister {id} by \
+                 hand where it is registered"
+            )));
+        }
+    }
+    Ok(names)
+}
+
+fn classic(id: &str) -> aws_sdk_elasticloadbalancing::types::Instance {
+    aws_sdk_elasticloadbalancing::types::Instance::builder()
+        .instance_id(id)
+        .build()
+}
+
+pub(super) async fn leave_balancers(
+    client: &aws_sdk_elasticloadbalancing::Client,
+    names: &BTreeSet<String>,
+    id: &str,
+) -> Result<()> {
+    all(names.iter().map(async |name| {
+        let call = client.deregister_instances_from_load_balancer();
+        let done = call.load_balancer_name(name).instances(classic(id)).send();
+        done.await
+            .during(
+                "elasticloadbalancing:DeregisterInstancesFromLoadBalancer",
+                name,
+            )
+            .map(drop)
+    }))
+    .await
+}
+
+pub(super) async fn join_balancers(
+    client: &aws_sdk_elasticloadbalancing::Client,
+    names: &BTreeSet<String>,
+    id: &str,
+) -> Result<()> {
+    all(names.iter().map(async |name| {
+        let call = client.register_instances_with_load_balancer();
+        let done = call.load_balancer_name(name).instances(classic(id)).send();
+        done.await
+            .during(
+                "elasticloadbalancing:RegisterInstancesWithLoadBalancer",
+                name,
+            )
+            .map(drop)
+    }))
+    .await
+}
+
+/// All of them, whatever becomes of each; then the first error.
+pub(super) async fn all<W: Future<Output = Result<()>>>(
+    work: impl IntoIterator<Item = W>,
+) -> Result<()> {
+    join_all(work).await.into_iter().collect()
+}

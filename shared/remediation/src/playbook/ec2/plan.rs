@@ -1,0 +1,353 @@
+//! What is to be done about an instance in the state that was read. Pure.
+
+mod contain;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use self::contain::prior_groups;
+use super::change::{Attribute, Change, name};
+use super::preserve::{GROUPS_TAG, INCIDENT_TAG, TIME_TAG, groups_value, tag_value};
+use super::risks;
+use super::state::{Instance, State};
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::plan::{Plan, Step};
+use crate::settings::{AutoScaling, Ec2Settings};
+
+/// Plans for one instance.
+struct Planner<'a> {
+    finding: &'a Finding,
+    state: &'a State,
+    instance: &'a Instance,
+    settings: &'a Ec2Settings,
+    /// Why nothing is done to it that would keep it from working.
+    hands_off: Option<String>,
+    plan: Plan<Change>,
+}
+
+pub(super) fn plan(
+    finding: &Finding,
+    state: &State,
+    settings: &Ec2Settings,
+    now: Timestamp,
+) -> Plan<Change> {
+    let id = finding.instance_id().unwrap_or_default();
+    let nothing = |reason: String| Plan {
+        steps: vec![skipped(name::ISOLATE, &id, reason)],
+        ..Plan::default()
+    };
+    let Some(instance) = &state.instance else {
+        return nothing("there is no such instance (any more)".to_owned());
+    };
+    if matches!(instance.state.as_str(), "terminated" | "shutting-down") {
+        return nothing(format!(
+            "the instance is {}: nothing is left to isolate; look for snapshots of its volumes",
+            instance.state,
+        ));
+    }
+    let mut planner = Planner {
+        finding,
+        state,
+        instance,
+        settings,
+        hands_off: hands_off(instance, settings),
+        plan: Plan::default(),
+    };
+    planner.protect();
+    planner.leave();
+    planner.isolate();
+    planner.deny();
+    planner.narrow();
+    planner.preserve();
+    planner.mark(now);
+    let hands_off = planner.hands_off.is_some();
+    let mut plan = planner.plan;
+    risks::remaining(&mut plan, finding, state, instance, settings, hands_off);
+    plan
+}
+
+fn skipped(action: &'static str, target: &str, reason: String) -> Step<Change> {
+    Step::Skipped {
+        action,
+        target: target.to_owned(),
+        reason,
+    }
+}
+
+/// Isolating a node cuts off every container on it, and its cluster replaces it; what an AWS service
+/// operates nobody else may change,
+/// <https://docs.aws.amazon.com/eks/latest/best-practices/incident-response-and-forensics.html>.
+fn hands_off(instance: &Instance, settings: &Ec2Settings) -> Option<String> {
+    if settings.isolate_container_nodes {
+        return None;
+    }
+    if let Some(operator) = &instance.operator {
+        return Some(format!(
+            "{operator} operates this instance and restricts what others may change: contain it through \
+             that service"
+        ));
+    }
+    instance.cluster.as_ref().map(|cluster| {
+        format!(
+            "it is a node of {cluster}: isolating it would cut off every container on it. Isolate the pod \
+             or task and cordon the node, or set EC2_CONTAINER_NODES. If it is no node, someone tagged it \
+             as one"
+        )
+    })
+}
+
+impl Planner<'_> {
+    fn push(&mut self, step: Step<Change>) {
+        self.plan.steps.push(step);
+    }
+
+    fn region(&self) -> String {
+        self.finding.region.clone()
+    }
+
+    fn id(&self) -> String {
+        self.instance.id.clone()
+    }
+
+    /// What was read, or the step that says that it was not.
+    fn read<T: Clone>(
+        &mut self,
+        action: &'static str,
+        target: &str,
+        read: &Result<T>,
+    ) -> Option<T> {
+        read.clone()
+            .map_err(|error: Error| {
+                self.push(Step::Unknown {
+                    action,
+                    target: target.to_owned(),
+                    error,
+                });
+            })
+            .ok()
+    }
+
+    fn protect(&mut self) {
+        let state = self.state;
+        let found = &state.protection;
+        for (attribute, from) in [
+            (Attribute::DisableApiTermination, &found.termination),
+            (Attribute::DisableApiStop, &found.stop),
+            (Attribute::ShutdownBehavior, &found.shutdown),
+        ] {
+            let (action, id) = (attribute.action(), self.id());
+            if let Some(why) = self.unprotectable(attribute) {
+                self.push(skipped(action, &id, why.to_owned()));
+                continue;
+            }
+            let Some(from) = self.read(action, &id, from) else {
+                continue;
+            };
+            let protected = from == attribute.wanted();
+            let change = Change::ProtectAttribute {
+                region: self.region(),
+                instance: id,
+                attribute,
+                from,
+            };
+            self.push(if protected {
+                Step::Already(change, format!("it is {}", attribute.wanted()))
+            } else {
+                Step::Do(change)
+            });
+        }
+        for volume in &self.instance.volumes {
+            let change = Change::KeepVolume {
+                region: self.region(),
+                instance: self.id(),
+                device: volume.device.clone(),
+                volume: volume.id.clone(),
+            };
+            self.push(if volume.delete_on_termination {
+                Step::Do(change)
+            } else {
+                Step::Already(
+                    change,
+                    "it stays when the instance is terminated".to_owned(),
+                )
+            });
+        }
+    }
+
+    /// What EC2 does not offer for this instance,
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-stop-protection.html>.
+    fn unprotectable(&self, attribute: Attribute) -> Option<&'static str> {
+        match attribute {
+            Attribute::DisableApiTermination if self.instance.spot => Some(
+                "a Spot Instance cannot be protected from termination: EC2 may take it back at any time, \
+                 so its snapshots are the evidence",
+            ),
+            Attribute::DisableApiStop if self.instance.spot => {
+                Some("a Spot Instance cannot be protected from being stopped")
+            }
+            Attribute::DisableApiStop | Attribute::ShutdownBehavior
+                if !self.instance.root_is_ebs =>
+            {
+                Some("an instance whose root is an instance-store volume cannot be stopped at all")
+            }
+            _ => None,
+        }
+    }
+
+    /// Out of everything that checks its health: it will fail, and an Auto Scaling group terminates
+    /// what fails, whatever protects it from termination.
+    fn leave(&mut self) {
+        let (id, state) = (self.id(), self.state);
+        let standby = self.settings.auto_scaling == AutoScaling::Standby;
+        let action = if standby { name::STANDBY } else { name::DETACH };
+        if let Some(why) = self.hands_off.clone() {
+            for action in [action, name::TARGETS, name::BALANCERS] {
+                self.push(skipped(action, &id, format!("it is not isolated: {why}")));
+            }
+            return;
+        }
+        if self.settings.auto_scaling != AutoScaling::Keep
+            && let Some(membership) = self.read(action, &id, &state.scaling)
+        {
+            let change = |group: Option<&str>| Change::LeaveAutoScalingGroup {
+                region: self.finding.region.clone(),
+                instance: id.clone(),
+                group: group.map(ToOwned::to_owned),
+                standby,
+            };
+            let step = match &membership {
+                None => Step::Already(change(None), "it is in no Auto Scaling group".to_owned()),
+                Some(found) => {
+                    let group = &found.group;
+                    match found.lifecycle.as_str() {
+                        "InService" => Step::Do(change(Some(group))),
+                        "Detaching" | "Detached" | "Standby" | "EnteringStandby" => Step::Already(
+                            change(Some(group)),
+                            format!("it is {} in {group}", found.lifecycle),
+                        ),
+                        other => skipped(
+                            action,
+                            &id,
+                            format!(
+                                "it is {other} in {group}, which lets nobody detach it now: watch that its \
+                                 snapshots complete before the group terminates it"
+                            ),
+                        ),
+                    }
+                }
+            };
+            self.push(step);
+        }
+        if let Some(mut from) = self.read(name::TARGETS, &id, &state.targets) {
+            from.retain(|target| !target.draining);
+            let none = from.is_empty();
+            let change = Change::DeregisterTargets {
+                region: self.region(),
+                instance: id.clone(),
+                from,
+            };
+            self.push(if none {
+                Step::Already(change, "it is registered in no target group".to_owned())
+            } else {
+                Step::Do(change)
+            });
+        }
+        if let Some(from) = self.read(name::BALANCERS, &id, &state.balancers) {
+            let none = from.is_empty();
+            let change = Change::DeregisterFromBalancers {
+                region: self.region(),
+                instance: id,
+                from,
+            };
+            self.push(if none {
+                Step::Already(change, "no Classic Load Balancer has it".to_owned())
+            } else {
+                Step::Do(change)
+            });
+        }
+    }
+
+    fn preserve(&mut self) {
+        let attached: BTreeSet<_> = self.instance.volumes.iter().map(|v| v.id.clone()).collect();
+        if attached.is_empty() {
+            return;
+        }
+        let (id, state) = (self.id(), self.state);
+        // Snapshots cost money: none are taken without knowing that there are none yet.
+        let Some(taken) = self.read(name::SNAPSHOT, &id, &state.snapshots) else {
+            return;
+        };
+        let root = self
+            .instance
+            .volumes
+            .iter()
+            .find(|volume| Some(&volume.device) == self.instance.root_device.as_ref());
+        let volumes: BTreeSet<_> = &attached - &taken;
+        let complete = volumes.is_empty();
+        let change = Change::SnapshotVolumes {
+            region: self.region(),
+            instance: id,
+            finding: self.finding.id.clone(),
+            volumes,
+            covered: &attached & &taken,
+            root: root.map(|volume| volume.id.clone()),
+        };
+        self.push(if complete {
+            Step::Already(
+                change,
+                "each volume has a snapshot for this finding".to_owned(),
+            )
+        } else {
+            Step::Do(change)
+        });
+    }
+
+    fn mark(&mut self, now: Timestamp) {
+        let state = self.state;
+        let marks = [
+            (INCIDENT_TAG.to_owned(), tag_value(&self.finding.id)),
+            (TIME_TAG.to_owned(), now.to_string()),
+        ];
+        let mut resources = vec![(self.id(), &self.instance.tags, None)];
+        if self.hands_off.is_none() {
+            resources.extend(state.manageable().map(|interface| {
+                // Once isolated, what it was in before is known to the record only.
+                let groups = match state.isolates(interface) {
+                    Some(_) => BTreeSet::new(),
+                    None => prior_groups(interface, state),
+                };
+                (
+                    interface.id.clone(),
+                    &interface.tags,
+                    Some(groups_value(&groups)),
+                )
+            }));
+        }
+        match &state.volume_tags {
+            Ok(volumes) => {
+                resources.extend(volumes.iter().map(|(id, tags)| (id.clone(), tags, None)));
+            }
+            Err(error) => self.push(Step::Unknown {
+                action: name::TAG,
+                target: format!("the volumes of {}", self.instance.id),
+                error: error.clone(),
+            }),
+        }
+        for (resource, found, groups) in resources {
+            let mut tags: BTreeMap<_, _> = marks.clone().into();
+            tags.extend(groups.map(|groups| (GROUPS_TAG.to_owned(), groups)));
+            let change = Change::Mark {
+                region: self.region(),
+                resource,
+                tags,
+            };
+            // The first incident's mark stays: it says what was there before.
+            self.push(match found.get(INCIDENT_TAG) {
+                Some(by) => Step::Already(change, format!("it is marked for finding {by}")),
+                None => Step::Do(change),
+            });
+        }
+    }
+}

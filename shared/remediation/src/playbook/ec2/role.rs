@@ -1,0 +1,119 @@
+//! The role of an instance, and the policy that denies everything to the credentials of that one
+//! instance.
+
+use aws_sdk_iam::Client;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+use super::state::{Instance, Role};
+use crate::error::{CallContext, Result};
+use crate::finding::Finding;
+
+/// The policy's name: one for each instance, so that it is put once and found again.
+pub(super) fn policy_name(instance: &str) -> String {
+    format!("gdr-deny-{instance}")
+}
+
+/// Denies everything to the credentials that EC2 hands out on one instance, those that it has handed
+/// out and those that it will. No other instance with the role is touched.
+///
+/// `ec2:SourceInstanceARN` travels with the credentials,
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>; the
+/// session's name is the instance's id, <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>.
+pub(super) fn policy(finding: &Finding, instance: &str, role_id: &str) -> Value {
+    let arn = format!(
+        "arn:{}:ec2:{}:{}:instance/{instance}",
+        finding.partition(),
+        finding.region,
+        finding.account_id,
+    );
+    let deny = |sid: &str, condition: Value| json!({ "Sid": sid, "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition });
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            deny("GdrByInstanceArn", json!({ "ArnEquals": { "ec2:SourceInstanceARN": arn } })),
+            deny("GdrByUserId", json!({ "StringEquals": { "aws:userid": format!("{role_id}:{instance}") } })),
+        ],
+    })
+}
+
+/// The role of the instance's profile. A profile has a name of its own, the last part of its ARN.
+pub(super) async fn read(
+    client: &Client,
+    id: &str,
+    instance: Option<&Instance>,
+) -> Result<Option<Role>> {
+    let profile = instance.and_then(|found| found.profile.as_deref());
+    let Some(name) = profile.and_then(|arn| arn.rsplit('/').next()) else {
+        return Ok(None);
+    };
+    let answer = client
+        .get_instance_profile()
+        .instance_profile_name(name)
+        .send()
+        .await
+        .during("iam:GetInstanceProfile", name)?;
+    let roles = answer.instance_profile.map(|profile| profile.roles);
+    let Some(role) = roles.unwrap_or_default().into_iter().next() else {
+        return Ok(None);
+    };
+    let policy = client
+        .get_role_policy()
+        .role_name(&role.role_name)
+        .policy_name(policy_name(id))
+        .send()
+        .await
+        .during("iam:GetRolePolicy", &role.role_name);
+    let deny = match policy {
+        Ok(policy) => Ok(Some(document(&policy.policy_document))),
+        Err(error) if error.is_gone() => Ok(None),
+        Err(error) => Err(error),
+    };
+    Ok(Some(Role {
+        name: role.role_name,
+        arn: role.arn,
+        id: role.role_id,
+        path: role.path,
+        deny,
+    }))
+}
+
+/// IAM hands documents out percent-encoded. One that is no JSON is kept as text.
+fn document(text: &str) -> Value {
+    let decoded = percent_decode_str(text).decode_utf8_lossy();
+    serde_json::from_str(&decoded).unwrap_or_else(|_| Value::String(decoded.into_owned()))
+}
+
+pub(super) async fn put(client: &Client, role: &str, instance: &str, policy: &Value) -> Result<()> {
+    client
+        .put_role_policy()
+        .role_name(role)
+        .policy_name(policy_name(instance))
+        .policy_document(match policy {
+            Value::String(text) => text.clone(),
+            document => document.to_string(),
+        })
+        .send()
+        .await
+        .during("iam:PutRolePolicy", role)
+        .map(drop)
+}
+
+/// Takes the responder's own policy off the role again. A person's doing.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "release takes away the one policy that containment put there"
+)]
+pub(super) async fn take_off(client: &Client, role: &str, instance: &str) -> Result<()> {
+    let deleted = client
+        .delete_role_policy()
+        .role_name(role)
+        .policy_name(policy_name(instance))
+        .send()
+        .await
+        .during("iam:DeleteRolePolicy", role);
+    match deleted {
+        Err(error) if error.is_gone() => Ok(()),
+        other => other.map(drop),
+    }
+}

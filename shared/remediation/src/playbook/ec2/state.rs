@@ -1,0 +1,204 @@
+//! What is read of an instance before anything is planned.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+use super::isolation_group::IsolationGroup;
+use crate::error::Result;
+
+/// What was read of an instance. What only protects or informs keeps its own error, so that it cannot
+/// keep the interfaces from being isolated.
+#[derive(Debug, Serialize)]
+pub struct State {
+    /// `None`: there is no such instance (any more).
+    pub(super) instance: Option<Instance>,
+    pub(super) interfaces: Vec<Interface>,
+    /// The isolation group of each VPC that has one.
+    pub(super) groups: BTreeMap<String, IsolationGroup>,
+    /// The ids of the groups that cut connections, which let everything through.
+    pub(super) conversion_groups: BTreeSet<String>,
+    pub(super) protection: Protection,
+    #[serde(serialize_with = "readable")]
+    pub(super) scaling: Result<Option<Membership>>,
+    #[serde(serialize_with = "readable")]
+    pub(super) targets: Result<Vec<Target>>,
+    /// Names of Classic Load Balancers.
+    #[serde(serialize_with = "readable")]
+    pub(super) balancers: Result<BTreeSet<String>>,
+    /// The role of the instance profile. `None`: it has no profile, or the profile no role.
+    #[serde(serialize_with = "readable")]
+    pub(super) role: Result<Option<Role>>,
+    #[serde(serialize_with = "readable")]
+    pub(super) hardware: Result<Hardware>,
+    /// The volumes of which this finding has a snapshot already.
+    #[serde(serialize_with = "readable")]
+    pub(super) snapshots: Result<BTreeSet<String>>,
+    /// The tags of each attached volume.
+    #[serde(serialize_with = "readable")]
+    pub(super) volume_tags: Result<BTreeMap<String, BTreeMap<String, String>>>,
+    /// For each interface, what its subnet routes traffic to whose flows are always tracked.
+    #[serde(serialize_with = "readable")]
+    pub(super) routes: Result<BTreeMap<String, BTreeSet<String>>>,
+}
+
+fn readable<T: Serialize, S: Serializer>(value: &Result<T>, to: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Ok(value) => value.serialize(to),
+        Err(error) => BTreeMap::from([("NotRead", error.to_string())]).serialize(to),
+    }
+}
+
+impl State {
+    /// The isolation group of an interface's VPC, if the interface is in it and in no other and it
+    /// lets nothing through.
+    pub(super) fn isolates(&self, interface: &Interface) -> Option<&IsolationGroup> {
+        let group = self.groups.get(&interface.vpc)?;
+        let isolated = group.is_empty() && interface.groups.iter().eq([&group.id]);
+        isolated.then_some(group)
+    }
+
+    /// The interfaces whose groups can be changed.
+    pub(super) fn manageable(&self) -> impl Iterator<Item = &Interface> {
+        let interfaces = self.interfaces.iter();
+        interfaces.filter(|interface| interface.requester.is_none())
+    }
+}
+
+/// An instance.
+#[derive(Debug, Default, Serialize)]
+pub struct Instance {
+    pub(super) id: String,
+    pub(super) state: String,
+    /// The ARN of its instance profile.
+    pub(super) profile: Option<String>,
+    pub(super) spot: bool,
+    /// An AWS service operates it (EKS Auto Mode, ECS Managed Instances, …).
+    pub(super) operator: Option<String>,
+    /// The EKS or ECS cluster that it is a node of, and how that is known.
+    pub(super) cluster: Option<String>,
+    pub(super) root_is_ebs: bool,
+    pub(super) root_device: Option<String>,
+    pub(super) volumes: Vec<Volume>,
+    /// `enabled` or `disabled`; `None` if EC2 does not say.
+    pub(super) metadata_endpoint: Option<String>,
+    pub(super) tags: BTreeMap<String, String>,
+    /// What else EC2 says of it, for the record.
+    pub(super) described: Value,
+}
+
+/// An EBS volume that is attached.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Volume {
+    pub(super) id: String,
+    pub(super) device: String,
+    pub(super) delete_on_termination: bool,
+}
+
+/// A network interface of an instance.
+#[derive(Debug, Default, Serialize)]
+pub struct Interface {
+    pub(super) id: String,
+    pub(super) vpc: String,
+    pub(super) subnet: String,
+    pub(super) groups: BTreeSet<String>,
+    /// An AWS service manages it and allows no one else to change its groups.
+    pub(super) requester: Option<String>,
+    /// `interface`, `efa`, `efa-only`, `trunk`, `branch`, …
+    pub(super) kind: String,
+    pub(super) private_addresses: BTreeSet<String>,
+    pub(super) public_addresses: Vec<Address>,
+    pub(super) timeouts: Timeouts,
+    pub(super) tags: BTreeMap<String, String>,
+}
+
+/// A public address of an interface.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Address {
+    /// The public IPv4 address.
+    pub public: String,
+    /// The private address that it is mapped to.
+    pub private: String,
+    /// Of an Elastic IP address. `None`: it was assigned automatically and cannot be had again.
+    pub allocation: Option<String>,
+    /// What [`Address::allocation`] is associated by.
+    pub association: Option<String>,
+}
+
+/// Idle time-outs of tracked connections in seconds; `None` is EC2's default,
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// `TcpEstablishedTimeout`, 60 to 432000.
+    pub tcp_established: Option<i32>,
+    /// `UdpStreamTimeout`, 60 to 180.
+    pub udp_stream: Option<i32>,
+    /// `UdpTimeout`, 30 to 60.
+    pub udp: Option<i32>,
+}
+
+impl Timeouts {
+    /// The shortest that EC2 allows.
+    pub const SHORTEST: Self = Self {
+        tcp_established: Some(60),
+        udp_stream: Some(60),
+        udp: Some(30),
+    };
+}
+
+/// The attributes that keep an instance from being lost.
+#[derive(Debug, Serialize)]
+pub(super) struct Protection {
+    #[serde(serialize_with = "readable")]
+    pub(super) termination: Result<String>,
+    #[serde(serialize_with = "readable")]
+    pub(super) stop: Result<String>,
+    #[serde(serialize_with = "readable")]
+    pub(super) shutdown: Result<String>,
+}
+
+/// Membership of an Auto Scaling group.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Membership {
+    pub(super) group: String,
+    /// `InService`, `Standby`, `Terminating:Wait`, …
+    pub(super) lifecycle: String,
+}
+
+/// A registration in a target group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The target group's ARN.
+    pub group: String,
+    /// The instance's id, or one of its addresses.
+    pub id: String,
+    /// The port it was registered with.
+    pub port: Option<i32>,
+    /// The Availability Zone it was registered with: `all` for an address outside the VPC.
+    pub zone: Option<String>,
+    /// Whether the group is a Network Load Balancer's, whose flows are always tracked.
+    pub network: bool,
+    /// It is deregistered, and its open connections may go on for the group's deregistration delay.
+    pub draining: bool,
+}
+
+/// The role whose credentials the instance gets.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Role {
+    pub(super) name: String,
+    pub(super) arn: String,
+    pub(super) id: String,
+    pub(super) path: String,
+    /// The policy that denies this instance everything, if the role has one of its name.
+    #[serde(serialize_with = "readable")]
+    pub(super) deny: Result<Option<Value>>,
+}
+
+/// What its instance type says.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Hardware {
+    pub(super) nitro: bool,
+    /// The size of its instance-store volumes in GB; 0: it has none.
+    pub(super) instance_store_gb: i64,
+}

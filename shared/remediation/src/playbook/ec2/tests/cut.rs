@@ -1,0 +1,224 @@
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::world::{Account, World, infected, names};
+use super::{detail, outcome};
+use crate::fixtures::{now, run_with};
+use crate::plan::{Action as _, Step};
+use crate::playbook::Playbook as _;
+use crate::playbook::ec2::{Change, Ec2};
+use crate::report::Outcome::{Already, Applied, Failed, Skipped};
+use crate::settings::{Ec2Settings, Settings};
+
+const ISOLATED: &str = "sg-gdr-isolation-vpc-1";
+const OPEN: &str = "sg-gdr-conversion-vpc-1";
+
+fn cutting(seconds: u8) -> Settings {
+    Settings {
+        ec2: Ec2Settings {
+            cut_connections_seconds: seconds,
+            ..Ec2Settings::default()
+        },
+        ..Settings::default()
+    }
+}
+
+fn history(world: &World) -> Vec<Vec<String>> {
+    let account = world.now();
+    let of_first = account.history.iter().filter(|(id, _)| id == "eni-1");
+    of_first
+        .map(|(_, groups)| groups.iter().cloned().collect())
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_cut_only_if_a_setting_says_so() {
+    let world = World::new(Account::default());
+    run_with(&world.playbook, &infected(), &Settings::default()).await;
+    assert_eq!(history(&world), [[ISOLATED]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_isolated_then_open_for_both_families_for_the_time_set_then_isolated() {
+    let world = World::new(Account::default());
+    let before = Instant::now();
+    let done = run_with(&world.playbook, &infected(), &cutting(25)).await;
+    assert_eq!(
+        outcome(&done, "ec2:CutTrackedConnections", "eni-1"),
+        Some(Applied),
+        "{:#?}",
+        done.steps
+    );
+    assert_eq!(history(&world), [[ISOLATED], [OPEN], [ISOLATED]]);
+    let took = before.elapsed();
+    assert!(
+        (Duration::from_secs(25)..Duration::from_secs(30)).contains(&took),
+        "{took:?}"
+    );
+    let account = world.now();
+    assert_eq!(account.groups[OPEN].ingress, names(["0.0.0.0/0", "::/0"]));
+    assert_eq!(account.groups[OPEN].egress, names(["0.0.0.0/0", "::/0"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_is_shortened_to_what_is_left_of_the_functions() {
+    let world = World::new(Account::default());
+    let before = Instant::now();
+    // run_with gives a minute, of which twenty seconds are kept for isolating again.
+    let done = run_with(&world.playbook, &infected(), &cutting(90)).await;
+    assert_eq!(
+        outcome(&done, "ec2:CutTrackedConnections", "eni-1"),
+        Some(Applied)
+    );
+    assert!(
+        before.elapsed() < Duration::from_secs(45),
+        "{:?}",
+        before.elapsed()
+    );
+    assert!(world.is_isolated("eni-1") && world.is_isolated("eni-2"));
+}
+
+async fn cut_of(world: &World) -> Change {
+    let state = world.playbook.observe(&infected()).await.unwrap();
+    let plan = Ec2::plan(&infected(), &state, &cutting(30), now());
+    let mut steps = plan.steps.into_iter();
+    steps
+        .find_map(|step| match step {
+            Step::Do(change) if change.name() == "ec2:CutTrackedConnections" => Some(change),
+            _ => None,
+        })
+        .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_isolated_also_when_whoever_waits_is_cut_off() {
+    let world = World::new(Account::default());
+    run_with(&world.playbook, &infected(), &Settings::default()).await;
+    let cut = cut_of(&world).await;
+    let until = Instant::now() + Duration::from_secs(100);
+    let dropped = timeout(Duration::from_secs(5), world.playbook.apply_by(&cut, until)).await;
+    assert!(dropped.is_err());
+    assert!(!world.is_isolated("eni-1"), "it is open at that moment");
+    sleep(Duration::from_secs(40)).await;
+    assert!(world.is_isolated("eni-1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_ends_isolated_also_when_the_calls_fail() {
+    let world = World::new(Account::default());
+    run_with(&world.playbook, &infected(), &Settings::default()).await;
+    let cut = cut_of(&world).await;
+    let until = Instant::now() + Duration::from_secs(100);
+    // Opening takes effect and seems to fail; isolating again fails for a while.
+    let modify = "ec2:ModifyNetworkInterfaceAttribute";
+    world.wire.fail_after_effect(modify, 500, "InternalError");
+    assert!(world.playbook.apply_by(&cut, until).await.is_err());
+    assert!(world.is_isolated("eni-1"));
+    world.wire.fail(modify, 503, "RequestLimitExceeded");
+    let cutting = world.playbook.apply_by(&cut, until);
+    let recovering = async {
+        sleep(Duration::from_secs(3)).await;
+        world.wire.fail_once(modify, 503, "RequestLimitExceeded");
+    };
+    let (cut, ()) = futures::join!(cutting, recovering);
+    assert!(cut.is_err());
+    assert!(world.is_isolated("eni-1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_opened_that_has_a_public_address_or_is_not_isolated_or_without_time() {
+    let world = World::new(Account::default());
+    run_with(&world.playbook, &infected(), &Settings::default()).await;
+    let cut = cut_of(&world).await;
+    let until = Instant::now() + Duration::from_secs(100);
+    let before = history(&world);
+    let refused = world
+        .playbook
+        .apply_by(&cut, Instant::now() + Duration::from_secs(15))
+        .await;
+    assert!(refused.unwrap_err().to_string().contains("too little"));
+    world.now().interfaces.get_mut("eni-1").unwrap().public = vec![("203.0.113.8", None, None)];
+    let refused = world.playbook.apply_by(&cut, until).await;
+    assert!(refused.unwrap_err().to_string().contains("203.0.113.8"));
+    world.now().interfaces.get_mut("eni-1").unwrap().groups = names(["sg-web"]);
+    let refused = world.playbook.apply_by(&cut, until).await;
+    assert!(refused.unwrap_err().to_string().contains("not isolated"));
+    assert_eq!(history(&world), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_public_address_that_is_to_stay_the_step_is_skipped() {
+    let mut account = Account::default();
+    account.interfaces.get_mut("eni-1").unwrap().public = vec![("203.0.113.8", None, None)];
+    let world = World::new(account);
+    let done = run_with(&world.playbook, &infected(), &cutting(30)).await;
+    assert_eq!(
+        outcome(&done, "ec2:CutTrackedConnections", "eni-1"),
+        Some(Skipped)
+    );
+    assert!(detail(&done, "ec2:CutTrackedConnections").contains("EC2_REMOVE_PUBLIC_ADDRESS"));
+    assert!(world.is_isolated("eni-1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_instance_is_not_opened_and_a_cut_is_not_repeated() {
+    let world = World::new(Account {
+        state: "stopped",
+        ..Account::default()
+    });
+    let done = run_with(&world.playbook, &infected(), &cutting(30)).await;
+    assert_eq!(outcome(&done, "ec2:CutTrackedConnections", "eni-1"), None);
+    let world = World::new(Account::default());
+    run_with(&world.playbook, &infected(), &cutting(30)).await;
+    let done = run_with(&world.playbook, &infected(), &cutting(30)).await;
+    assert_eq!(
+        outcome(&done, "ec2:CutTrackedConnections", "eni-1"),
+        Some(Already)
+    );
+    assert_eq!(history(&world).len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interface_that_a_crash_left_open_is_isolated_and_never_given_back_the_open_group() {
+    let world = World::new(Account::default());
+    run_with(&world.playbook, &infected(), &cutting(30)).await;
+    world.now().interfaces.get_mut("eni-1").unwrap().groups = names([OPEN]);
+    let state = world.playbook.observe(&infected()).await.unwrap();
+    let plan = Ec2::plan(&infected(), &state, &Settings::default(), now());
+    let from = plan.steps.iter().find_map(|step| match step {
+        Step::Do(Change::IsolateInterface { from, .. }) => Some(from.clone()),
+        _ => None,
+    });
+    assert_eq!(
+        from,
+        Some(names(["sg-admin", "sg-web"])),
+        "as the mark tells"
+    );
+    assert!(
+        plan.residual_risks
+            .iter()
+            .any(|risk| risk.contains("open to everything"))
+    );
+    let done = run_with(&world.playbook, &infected(), &Settings::default()).await;
+    assert_eq!(
+        outcome(&done, "ec2:IsolateInterface", "eni-1"),
+        Some(Applied)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_isolated_is_not_opened() {
+    let world = World::new(Account::default());
+    world.wire.fail(
+        "ec2:ModifyNetworkInterfaceAttribute",
+        403,
+        "UnauthorizedOperation",
+    );
+    let done = run_with(&world.playbook, &infected(), &cutting(30)).await;
+    assert_eq!(
+        outcome(&done, "ec2:CutTrackedConnections", "eni-1"),
+        Some(Failed)
+    );
+    assert!(history(&world).is_empty());
+}

@@ -1,0 +1,215 @@
+//! What changes the instance, its interfaces, volumes and tags.
+
+use super::*;
+
+pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
+    vec![
+        rule!(
+            account,
+            wire,
+            modify_network_interface_attribute,
+            modify_network_interface_attribute,
+            ModifyNetworkInterfaceAttributeOutput,
+            "ec2:ModifyNetworkInterfaceAttribute",
+            |a, request, out| {
+                let id = request.network_interface_id().unwrap();
+                let interface = a
+                    .interfaces
+                    .get_mut(id)
+                    .ok_or("InvalidNetworkInterfaceID.NotFound")?;
+                if !request.groups().is_empty() {
+                    if let Some(code) = interface.refuses {
+                        return Err(code);
+                    }
+                    // The groups that interfaces are in at first are no groups of the account's.
+                    let responders = |id: &&String| id.contains("gdr") || id.contains("isolation");
+                    let mut responders = request.groups().iter().filter(responders);
+                    if !responders.all(|id| a.groups.contains_key(id)) {
+                        return Err("InvalidGroup.NotFound");
+                    }
+                    let groups = request.groups().iter().cloned().collect();
+                    interface.before = Some(std::mem::replace(&mut interface.groups, groups));
+                    a.history.push((id.to_owned(), interface.groups.clone()));
+                }
+                if let Some(public) = request.associate_public_ip_address() {
+                    interface
+                        .public
+                        .retain(|(_, _, allocation)| allocation.is_some());
+                    if public {
+                        interface.public.push(("203.0.113.99", None, None));
+                    }
+                }
+                if let Some(spec) = request.connection_tracking_specification() {
+                    let all = (
+                        spec.tcp_established_timeout(),
+                        spec.udp_stream_timeout(),
+                        spec.udp_timeout(),
+                    );
+                    interface.timeouts = Some((all.0.unwrap(), all.1.unwrap(), all.2.unwrap()));
+                }
+                Ok(out.build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            modify_instance_attribute,
+            modify_instance_attribute,
+            ModifyInstanceAttributeOutput,
+            "ec2:ModifyInstanceAttribute",
+            |a, request, out| {
+                assert!(request.groups().is_empty());
+                let mut attributes = request.block_device_mappings().len();
+                for mapping in request.block_device_mappings() {
+                    let volume = a
+                        .volumes
+                        .values_mut()
+                        .find(|volume| Some(volume.0) == mapping.device_name());
+                    volume.unwrap().1 = mapping.ebs().unwrap().delete_on_termination().unwrap();
+                }
+                if let Some(value) = request.disable_api_termination() {
+                    a.termination = value.value().unwrap();
+                    attributes += 1;
+                }
+                if let Some(value) = request.disable_api_stop() {
+                    a.stop = value.value().unwrap();
+                    attributes += 1;
+                }
+                if let Some(value) = request.instance_initiated_shutdown_behavior() {
+                    a.shutdown = value.value().unwrap().to_owned();
+                    attributes += 1;
+                }
+                assert_eq!(attributes, 1, "EC2 takes one attribute in a call");
+                Ok(out.build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            modify_instance_metadata_options,
+            modify_instance_metadata_options,
+            ModifyInstanceMetadataOptionsOutput,
+            "ec2:ModifyInstanceMetadataOptions",
+            |a, request, out| {
+                a.metadata = request.http_endpoint().unwrap().as_str().to_owned();
+                Ok(out.build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            disassociate_address,
+            disassociate_address,
+            DisassociateAddressOutput,
+            "ec2:DisassociateAddress",
+            |a, request, out| {
+                for interface in a.interfaces.values_mut() {
+                    interface
+                        .public
+                        .retain(|(_, association, _)| *association != request.association_id());
+                }
+                Ok(out.build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            associate_address,
+            associate_address,
+            AssociateAddressOutput,
+            "ec2:AssociateAddress",
+            |a, request, out| {
+                assert_eq!(request.allocation_id(), Some("eipalloc-1"));
+                assert_eq!(request.private_ip_address(), Some("10.0.0.5"));
+                let interface = a
+                    .interfaces
+                    .get_mut(request.network_interface_id().unwrap())
+                    .unwrap();
+                interface
+                    .public
+                    .push(("203.0.113.7", Some("eipassoc-1"), Some("eipalloc-1")));
+                Ok(out.build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            create_snapshots,
+            create_snapshots,
+            CreateSnapshotsOutput,
+            "ec2:CreateSnapshots",
+            |a, request, out| {
+                let of = request.instance_specification().unwrap();
+                assert_eq!(of.instance_id(), Some(ID));
+                let tags = request.tag_specifications()[0].tags();
+                let finding = tags
+                    .iter()
+                    .find(|tag| tag.key() == Some("gdr:finding"))
+                    .unwrap()
+                    .value()
+                    .unwrap();
+                for (volume, (device, ..)) in &a.volumes {
+                    let root = *device == "/dev/xvda" && of.exclude_boot_volume() == Some(true);
+                    if !root && !of.exclude_data_volume_ids().iter().any(|id| id == volume) {
+                        a.snapshots.push(((*volume).to_owned(), finding.to_owned()));
+                    }
+                }
+                Ok(out.build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            create_tags,
+            create_tags,
+            CreateTagsOutput,
+            "ec2:CreateTags",
+            |a, request, out| {
+                for resource in request.resources() {
+                    let on = tags_of(a, resource).ok_or("InvalidID")?;
+                    for tag in request.tags() {
+                        assert!(tag.value().unwrap().len() <= 256);
+                        on.insert(
+                            tag.key().unwrap().to_owned(),
+                            tag.value().unwrap().to_owned(),
+                        );
+                    }
+                }
+                Ok(out.build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            delete_tags,
+            delete_tags,
+            DeleteTagsOutput,
+            "ec2:DeleteTags",
+            |a, request, out| {
+                for resource in request.resources() {
+                    let on = tags_of(a, resource).ok_or("InvalidID")?;
+                    for tag in request.tags() {
+                        let key = tag.key().unwrap();
+                        if tag.value().is_none() || on.get(key).map(String::as_str) == tag.value() {
+                            on.remove(key);
+                        }
+                    }
+                }
+                Ok(out.build())
+            }
+        ),
+    ]
+}
+
+fn tags_of<'a>(account: &'a mut Account, resource: &str) -> Option<&'a mut Tags> {
+    if resource == ID {
+        return Some(&mut account.tags);
+    }
+    if let Some(interface) = account.interfaces.get_mut(resource) {
+        return Some(&mut interface.tags);
+    }
+    account
+        .volumes
+        .get_mut(resource)
+        .map(|volume| &mut volume.2)
+}

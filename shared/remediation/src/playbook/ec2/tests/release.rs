@@ -1,0 +1,151 @@
+use super::world::{Account, ID, World, infected, names};
+use crate::fixtures::{now, run_with};
+use crate::plan::{Action as _, Step, Undo};
+use crate::playbook::Playbook as _;
+use crate::playbook::ec2::{Change, Ec2};
+use crate::settings::{AutoScaling, Ec2Settings, Settings};
+use serde_json::Value;
+
+fn everything() -> Settings {
+    Settings {
+        ec2: Ec2Settings {
+            auto_scaling: AutoScaling::Standby,
+            cut_connections_seconds: 5,
+            shorten_timeouts: true,
+            remove_public_address: true,
+            disable_metadata: true,
+            ..Ec2Settings::default()
+        },
+        ..Settings::default()
+    }
+}
+
+async fn planned(world: &World) -> Vec<Change> {
+    let state = world.playbook.observe(&infected()).await.unwrap();
+    let plan = Ec2::plan(&infected(), &state, &everything(), now());
+    let steps = plan.steps.into_iter();
+    steps
+        .filter_map(|step| match step {
+            Step::Do(change) => Some(change),
+            _ => None,
+        })
+        .collect()
+}
+
+fn busy() -> Account {
+    let mut account = Account {
+        scaling: Some(("web-asg".to_owned(), "InService")),
+        targets: vec![("tg-web".to_owned(), ID.to_owned(), 8443, false)],
+        balancers: names(["classic"]),
+        ..Account::default()
+    };
+    let first = account.interfaces.get_mut("eni-1").unwrap();
+    first.public = vec![("203.0.113.7", Some("eipassoc-1"), Some("eipalloc-1"))];
+    first.timeouts = Some((350, 120, 45));
+    account
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_puts_back_exactly_what_was_found() {
+    let world = World::to_release(busy());
+    // As the incident record keeps them.
+    let record: Vec<Value> = planned(&world)
+        .await
+        .iter()
+        .map(|change| serde_json::to_value(change).unwrap())
+        .collect();
+    run_with(&world.playbook, &infected(), &everything()).await;
+    assert!(world.is_isolated("eni-1"));
+    for _ in 0..2 {
+        for change in &record {
+            let change: Change = serde_json::from_value(change.clone()).unwrap();
+            if change.undo() == Undo::Restore
+                && !matches!(change, Change::RemovePublicAddress { .. })
+            {
+                world.playbook.restore(&change).await.unwrap();
+            }
+        }
+    }
+    for change in &record {
+        let change: Change = serde_json::from_value(change.clone()).unwrap();
+        if matches!(change, Change::RemovePublicAddress { .. }) {
+            world.playbook.restore(&change).await.unwrap();
+        }
+    }
+    let (before, after) = (busy(), world.now());
+    for id in ["eni-1", "eni-2"] {
+        assert_eq!(after.interfaces[id].groups, before.interfaces[id].groups);
+        assert_eq!(after.interfaces[id].public, before.interfaces[id].public);
+        assert!(
+            after.interfaces[id].tags.is_empty(),
+            "{:?}",
+            after.interfaces[id].tags
+        );
+    }
+    assert_eq!(after.interfaces["eni-1"].timeouts, Some((350, 120, 45)));
+    assert_eq!((after.termination, after.stop), (false, false));
+    assert_eq!(after.shutdown, "terminate");
+    assert_eq!(after.metadata, "enabled");
+    assert!(after.volumes["vol-root"].1 && !after.volumes["vol-data"].1);
+    assert_eq!(after.scaling, before.scaling);
+    assert_eq!(after.targets, before.targets);
+    assert_eq!(after.balancers, before.balancers);
+    assert!(after.policies.is_empty() && after.tags.is_empty());
+    assert_eq!(after.snapshots.len(), 2, "evidence stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_of_the_denys_name_that_was_there_is_put_back() {
+    let world = World::to_release(Account::default());
+    let own = r#"{"Statement":[],"Version":"2012-10-17"}"#;
+    let name = format!("gdr-deny-{ID}");
+    world.now().policies.insert(name.clone(), own.to_owned());
+    let changes = planned(&world).await;
+    let deny = changes
+        .iter()
+        .find(|change| matches!(change, Change::DenyCredentials { .. }))
+        .unwrap();
+    world.playbook.apply(deny).await.unwrap();
+    assert_ne!(world.now().policies[&name], own);
+    world.playbook.restore(deny).await.unwrap();
+    assert_eq!(world.now().policies[&name], own);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interface_whose_groups_are_not_known_is_left_to_a_person() {
+    let world = World::to_release(Account::default());
+    let unknown = Change::IsolateInterface {
+        region: "us-east-1".to_owned(),
+        interface: "eni-1".to_owned(),
+        vpc: "vpc-1".to_owned(),
+        from: names([]),
+        to: None,
+    };
+    let refused = world.playbook.restore(&unknown).await.unwrap_err();
+    assert!(refused.to_string().contains("by hand"), "{refused}");
+    assert!(world.wire.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn evidence_holds_the_described_world_and_what_could_not_be_read() {
+    let world = World::to_release(busy());
+    world
+        .wire
+        .fail("iam:GetInstanceProfile", 403, "AccessDenied");
+    let state = world.playbook.observe(&infected()).await.unwrap();
+    let evidence = Ec2::evidence(&state);
+    assert_eq!(evidence["instance"]["id"], ID);
+    assert_eq!(
+        evidence["interfaces"][0]["public_addresses"][0]["public"],
+        "203.0.113.7"
+    );
+    assert_eq!(evidence["scaling"]["group"], "web-asg");
+    assert!(
+        evidence["role"]["NotRead"]
+            .as_str()
+            .unwrap()
+            .contains("iam:GetInstanceProfile")
+    );
+    let collected = world.playbook.collect(&infected()).await.unwrap();
+    assert_eq!(collected["ConsoleOutput"]["OutputBase64"], "bG9naW46");
+}

@@ -1,0 +1,155 @@
+//! The changes that are made to users and roles.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::deny_all::DenyAll;
+use super::policy_document::{Deny, deny_session, deny_sessions_before};
+use crate::finding::RoleSession;
+use crate::plan::{Action, Phase, Undo};
+
+pub(super) const REVOKE: &str = "iam:RevokeUserSessions";
+pub(super) const DEACTIVATE: &str = "iam:DeactivateAccessKey";
+pub(super) const DENY_SESSION: &str = "iam:DenyRoleSession";
+pub(super) const REVOKE_ROLE: &str = "iam:RevokeRoleSessions";
+
+/// A change to a user or a role.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Change {
+    /// Denies everything to sessions of the user that were issued before a time.
+    RevokeUserSessions {
+        /// The user's name.
+        user: String,
+        /// The user's ARN.
+        arn: String,
+        /// Our policy as it was.
+        from: Deny,
+        /// `AWSDenyAll` and the boundary as they were.
+        #[serde(default)]
+        deny_all: DenyAll,
+        /// Sessions issued before it are cut off.
+        cut_off: Timestamp,
+    },
+    /// Makes one long-term key unusable.
+    DeactivateAccessKey {
+        /// The user's name.
+        user: String,
+        /// The key.
+        key: String,
+        /// The key's status as it was.
+        from: String,
+    },
+    /// Denies everything to one session of a role, by its name.
+    DenyRoleSession {
+        /// The role's name.
+        role: String,
+        /// The role's ARN.
+        arn: String,
+        /// The session.
+        session: RoleSession,
+        /// Our policy as it was.
+        from: Deny,
+        /// `AWSDenyAll` and the boundary as they were.
+        #[serde(default)]
+        deny_all: DenyAll,
+        /// Whether all of the role may be hit where there is no room for the narrow policy.
+        #[serde(default)]
+        role_wide: bool,
+    },
+    /// Denies everything to sessions of the role that were issued before a time, whosever they are.
+    RevokeRoleSessions {
+        /// The role's name.
+        role: String,
+        /// The role's ARN.
+        arn: String,
+        /// Our policy as it was.
+        from: Deny,
+        /// `AWSDenyAll` and the boundary as they were.
+        deny_all: DenyAll,
+        /// Sessions issued before it are cut off.
+        cut_off: Timestamp,
+    },
+}
+
+impl Action for Change {
+    const PERMISSIONS: &'static [(&'static str, &'static [&'static str])] = &[
+        (
+            REVOKE,
+            &[
+                "iam:PutUserPolicy",
+                "iam:AttachUserPolicy",
+                "iam:PutUserPermissionsBoundary",
+            ],
+        ),
+        (DEACTIVATE, &["iam:UpdateAccessKey"]),
+        (DENY_SESSION, DENY_ROLE),
+        (REVOKE_ROLE, DENY_ROLE),
+    ];
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::RevokeUserSessions { .. } => REVOKE,
+            Self::DeactivateAccessKey { .. } => DEACTIVATE,
+            Self::DenyRoleSession { .. } => DENY_SESSION,
+            Self::RevokeRoleSessions { .. } => REVOKE_ROLE,
+        }
+    }
+    fn target(&self) -> String {
+        match self {
+            Self::RevokeUserSessions { arn, .. } | Self::RevokeRoleSessions { arn, .. } => {
+                arn.clone()
+            }
+            Self::DenyRoleSession { arn, session, .. } => session_target(arn, session),
+            Self::DeactivateAccessKey { key, .. } => key.clone(),
+        }
+    }
+    fn phase(&self) -> Phase {
+        Phase::Contain
+    }
+    /// The deny first: whoever holds the key can make sessions until it is deactivated, and the deny
+    /// already ends those that there are while that call is on its way. The two
+    /// denies of a role one after the other, since IAM refuses two changes to one entity at once.
+    fn order(&self) -> u8 {
+        match self {
+            Self::RevokeUserSessions { .. } | Self::DenyRoleSession { .. } => 0,
+            Self::DeactivateAccessKey { .. } | Self::RevokeRoleSessions { .. } => 1,
+        }
+    }
+    fn from(&self) -> Value {
+        match self {
+            Self::RevokeUserSessions { from, deny_all, .. }
+            | Self::DenyRoleSession { from, deny_all, .. }
+            | Self::RevokeRoleSessions { from, deny_all, .. } => deny_all.beside(from),
+            Self::DeactivateAccessKey { from, .. } => json!({ "Status": from }),
+        }
+    }
+    fn to(&self) -> Value {
+        match self {
+            Self::RevokeUserSessions { cut_off, .. } | Self::RevokeRoleSessions { cut_off, .. } => {
+                deny_sessions_before(*cut_off)
+            }
+            Self::DenyRoleSession { session, .. } => deny_session(session),
+            Self::DeactivateAccessKey { .. } => json!({ "Status": "Inactive" }),
+        }
+    }
+    fn undo(&self) -> Undo {
+        match self {
+            Self::RevokeUserSessions { .. }
+            | Self::DenyRoleSession { .. }
+            | Self::RevokeRoleSessions { .. } => Undo::Restore,
+            Self::DeactivateAccessKey { from, .. } if from == "Active" => Undo::OnlyIfNamed,
+            Self::DeactivateAccessKey { .. } => Undo::Nothing("the key was not active before"),
+        }
+    }
+}
+
+const DENY_ROLE: &[&str] = &[
+    "iam:PutRolePolicy",
+    "iam:AttachRolePolicy",
+    "iam:PutRolePermissionsBoundary",
+];
+
+pub(super) fn session_target(role_arn: &str, session: &RoleSession) -> String {
+    format!("{role_arn} (session {})", session.name)
+}

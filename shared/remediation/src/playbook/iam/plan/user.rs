@@ -1,0 +1,284 @@
+//! A user of this account, and the user behind a federated session.
+
+use aws_sdk_iam::types::StatusType;
+use jiff::Timestamp;
+
+use super::super::change::{Change, DEACTIVATE, REVOKE};
+use super::super::issuer::Issuer;
+use super::super::policy_document::Deny;
+use super::super::{AccessKey, FederatedState, UserState};
+use super::{CutOff, is_protected, key_step, not_contained};
+use crate::finding::Finding;
+use crate::plan::{Plan, Step};
+use crate::settings::IamSettings;
+
+/// The user that the finding names.
+pub(super) struct Suspect<'a> {
+    pub(super) name: &'a str,
+    /// The user's unique id, where the finding has it.
+    pub(super) id: Option<&'a str>,
+    /// The long-term key that was used; `None`: a session was.
+    pub(super) stolen: Option<&'a str>,
+}
+
+pub(super) fn plan(
+    finding: &Finding,
+    suspect: &Suspect<'_>,
+    user: &UserState,
+    settings: &IamSettings,
+    now: Timestamp,
+) -> Plan<Change> {
+    let name = suspect.name;
+    let keys = user.keys.as_deref().unwrap_or_default();
+    let listed = suspect
+        .stolen
+        .and_then(|stolen| keys.iter().find(|key| key.id == stolen));
+    // Names are given out again; ids and keys are not.
+    if !suspect.id.map_or(listed.is_some(), |id| id == user.user_id) {
+        return not_contained(
+            finding,
+            DEACTIVATE,
+            format!(
+                "the user {name} of today ({}) is not the principal of the finding ({}): the user was \
+                 created anew under the same name, or the finding does not say enough",
+                user.user_id,
+                suspect.id.unwrap_or("no id given"),
+            ),
+        );
+    }
+    let mut plan = Plan::default();
+    let usable = listed.is_some_and(|key| key.status == StatusType::Active);
+    let cut_off = revoke(&mut plan, finding, name, user, usable, now);
+    match (suspect.stolen, &user.keys) {
+        (stolen, Err(error)) => plan.steps.push(Step::Unknown {
+            action: DEACTIVATE,
+            target: stolen.map_or_else(|| format!("the keys of {name}"), ToOwned::to_owned),
+            error: error.clone(),
+        }),
+        (Some(stolen), Ok(_)) => plan
+            .steps
+            .push(key_step(name, stolen, listed.map(|key| &key.status))),
+        (None, Ok(keys)) if settings.user_session_keys => {
+            let steps = keys.iter().map(|key| key_step(name, &key.id, Some(&key.status)));
+            plan.steps.extend(steps);
+        }
+        (None, Ok(_)) => plan.next_steps.push(format!(
+            "find out how the session of {name} was made: with one of the user's keys, which then is \
+             stolen too, or by signing in to the console, whose password and MFA device then are"
+        )),
+    }
+    let left_alone = |key: &&AccessKey| {
+        key.status == StatusType::Active
+            && Some(key.id.as_str()) != suspect.stolen
+            && !(suspect.stolen.is_none() && settings.user_session_keys)
+    };
+    other_keys(&mut plan, finding, name, keys.iter().filter(left_alone));
+    whole_user(&mut plan, name, user);
+    console(&mut plan, name, user, cut_off);
+    if suspect.stolen.is_some() {
+        plan.residual_risks.push(
+            "IAM takes seconds to enforce a change everywhere: a session that was made with the key in \
+             those seconds, after the cut-off, still works"
+                .to_owned(),
+        );
+    }
+    plan.residual_risks.push(format!(
+        "a role that was assumed with these credentials keeps its sessions, and whatever {name} created \
+         (users, keys, functions) stays: look in CloudTrail"
+    ));
+    plan.next_steps.push(format!(
+        "give {name} a new key only when it is known how the old one got out"
+    ));
+    plan
+}
+
+/// Plans the deny. Answers the cut-off.
+fn revoke(
+    plan: &mut Plan<Change>,
+    finding: &Finding,
+    name: &str,
+    user: &UserState,
+    renewable: bool,
+    now: Timestamp,
+) -> Timestamp {
+    let standing = match (&user.deny, user.deny_all.in_effect()) {
+        (Ok(standing), _) => standing,
+        // What denies everything makes the narrow policy superfluous.
+        (Err(_), Some(_)) => &Deny::Absent,
+        (Err(error), None) => {
+            plan.steps.push(Step::Unknown {
+                action: REVOKE,
+                target: user.arn.clone(),
+                error: error.clone(),
+            });
+            return now;
+        }
+    };
+    let cut_off = CutOff::of(finding, standing, renewable, now);
+    let action = Change::RevokeUserSessions {
+        user: name.to_owned(),
+        arn: user.arn.clone(),
+        from: standing.clone(),
+        deny_all: user.deny_all.clone(),
+        cut_off: cut_off.time(),
+    };
+    plan.steps
+        .push(cut_off.step(action, user.deny_all.in_effect()));
+    cut_off.time()
+}
+
+fn other_keys<'a>(
+    plan: &mut Plan<Change>,
+    finding: &Finding,
+    name: &str,
+    keys: impl Iterator<Item = &'a AccessKey>,
+) {
+    for key in keys {
+        let created = key.created.map_or_else(
+            || "at an unknown time".to_owned(),
+            |created| created.to_string(),
+        );
+        let since_first_event = key.created.zip(finding.first_seen());
+        plan.residual_risks
+            .push(if since_first_event.is_some_and(|(key, first)| key >= first) {
+                format!(
+                    "{name} has another active key, {}, created {created}, after the first event: it may \
+                     be the attacker's, and was left working, since the finding does not name it",
+                    key.id,
+                )
+            } else {
+                format!(
+                    "{name} has another active key, {}, created {created}: it was left working, since \
+                     the finding does not name it",
+                    key.id,
+                )
+            });
+    }
+}
+
+/// What `AWSDenyAll` hits beside the sessions.
+fn whole_user(plan: &mut Plan<Change>, name: &str, user: &UserState) {
+    let Some(how) = user.deny_all.in_effect() else {
+        return;
+    };
+    let keys = match &user.keys {
+        Ok(keys) => {
+            let active = keys.iter().filter(|key| key.status == StatusType::Active);
+            let active: Vec<_> = active.map(|key| key.id.as_str()).collect();
+            if active.is_empty() {
+                "it has no active keys".to_owned()
+            } else {
+                format!("also its active keys {}", active.join(", "))
+            }
+        }
+        Err(_) => "also its keys, whichever it has".to_owned(),
+    };
+    plan.residual_risks.push(format!(
+        "all of {name} is blocked, not only the sessions that were to be revoked, since {how}: every \
+         session, old or new, and the console; {keys}"
+    ));
+}
+
+/// A password is never taken away: it could not be given back.
+fn console(plan: &mut Plan<Change>, name: &str, user: &UserState, cut_off: Timestamp) {
+    match &user.console {
+        Ok(false) => {}
+        Ok(true) if user.deny_all.in_effect().is_some() => plan.next_steps.push(format!(
+            "reset the console password of {name} and review its MFA devices before it is released"
+        )),
+        Ok(true) => plan.residual_risks.push(format!(
+            "{name} has a console password: console sessions from before {cut_off} are cut off, a new \
+             sign-in is not; reset the password and review the MFA devices"
+        )),
+        Err(error) => plan.residual_risks.push(format!(
+            "whether {name} has a console password is not known ({error}): if it has, a new sign-in is not \
+             cut off"
+        )),
+    }
+}
+
+/// A federated session ends with the sessions of the user who issued it.
+pub(super) fn plan_federated(
+    finding: &Finding,
+    session: &str,
+    found: &FederatedState,
+    settings: &IamSettings,
+    now: Timestamp,
+) -> Plan<Change> {
+    let skipped = |reason| not_contained(finding, REVOKE, reason);
+    let (name, id) = match &found.issuer {
+        Ok(Issuer::User { name, id }) => (name, id),
+        Ok(Issuer::Root) => {
+            return skipped(format!(
+                "the root user issued the federated session {session}, and root cannot be denied anything: \
+                 page whoever holds root's credentials, replace root's password and MFA device, delete \
+                 root's access keys, and deny the session in the policies of the resources it uses until \
+                 it expires (36 hours at most)"
+            ));
+        }
+        Ok(Issuer::Elsewhere(account)) => {
+            return skipped(format!(
+                "a principal of account {account} issued the federated session {session}: that account \
+                 must revoke its sessions; here, deny the session in the policies of the resources it uses"
+            ));
+        }
+        Ok(Issuer::Unknown(why)) => {
+            return skipped(format!(
+                "it is not known who issued the federated session {session}: {why}; find the \
+                 GetFederationToken call in CloudTrail and revoke the sessions of the user who made it"
+            ));
+        }
+        Err(error) => {
+            let mut plan = Plan::default();
+            plan.steps.push(Step::Unknown {
+                action: REVOKE,
+                target: format!("the issuer of the federated session {session}"),
+                error: error.clone(),
+            });
+            plan.next_steps.push(format!(
+                "find the GetFederationToken call that issued the session {session} in CloudTrail, and \
+                 revoke the sessions of the user who made it"
+            ));
+            return plan;
+        }
+    };
+    let Some(user) = &found.user else {
+        return skipped(format!(
+            "the user {name}, who issued the session, was not read"
+        ));
+    };
+    if *id != user.user_id {
+        return skipped(format!(
+            "the user {name} of today ({}) is not the one who issued the session: it was created anew \
+             under the same name, so the session is void",
+            user.user_id,
+        ));
+    }
+    if is_protected(settings, name) {
+        return skipped(format!(
+            "{name} issued the federated session {session}, and is on the list of principals that are \
+             never contained: revoke its sessions by hand"
+        ));
+    }
+    let mut plan = Plan::default();
+    let cut_off = revoke(&mut plan, finding, name, user, false, now);
+    plan.residual_risks.push(format!(
+        "every session that {name} issued before {cut_off} is cut off, not only {session}: whoever else \
+         federates through {name} must ask for a new one"
+    ));
+    whole_user(&mut plan, name, user);
+    match &user.keys {
+        Ok(keys) => {
+            let active = keys.iter().filter(|key| key.status == StatusType::Active);
+            other_keys(&mut plan, finding, name, active);
+        }
+        Err(error) => plan.residual_risks.push(format!(
+            "which active keys {name} has is not known ({error}): none was touched"
+        )),
+    }
+    plan.next_steps.push(format!(
+        "find out how the session {session} got out, and whether the system that federates through {name} \
+         would issue it again; rotate the keys of {name} if they may have got out too"
+    ));
+    plan
+}

@@ -1,0 +1,77 @@
+//! An event of CloudTrail's, and the few things that are read from it.
+//!
+//! Its members: <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>.
+
+use aws_sdk_cloudtrail::types::Event;
+use serde_json::Value;
+
+use crate::finding::printable;
+
+#[derive(Clone, Debug)]
+pub(super) struct Record(Value);
+
+impl Record {
+    pub(super) fn read(event: &Event) -> Option<Self> {
+        serde_json::from_str(event.cloud_trail_event()?)
+            .ok()
+            .map(Self)
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.0["eventName"].as_str().unwrap_or_default()
+    }
+
+    /// True if the call had its effect.
+    pub(super) fn succeeded(&self) -> bool {
+        self.0["errorCode"].is_null()
+    }
+
+    pub(super) fn time(&self) -> String {
+        printable(self.0["eventTime"].as_str().unwrap_or("an unknown time"))
+    }
+
+    /// Who called.
+    pub(super) fn caller(&self) -> &Value {
+        &self.0["userIdentity"]
+    }
+
+    /// Who called, for a person.
+    pub(super) fn caller_name(&self) -> String {
+        let caller = self.caller();
+        let name = ["arn", "userName", "invokedBy", "principalId", "type"]
+            .iter()
+            .find_map(|member| caller[member].as_str());
+        printable(name.unwrap_or("somebody"))
+    }
+
+    /// The temporary access key that the call issued.
+    pub(super) fn issued_key(&self) -> Option<&str> {
+        self.0["responseElements"]["credentials"]["accessKeyId"].as_str()
+    }
+
+    /// A parameter of the request, for a person.
+    pub(super) fn parameter(&self, member: &str) -> String {
+        printable(self.0["requestParameters"][member].as_str().unwrap_or("?"))
+    }
+
+    /// The user and the id of the long-term key that the call made, if both are of their grammar.
+    pub(super) fn created_key(&self) -> Option<(String, String)> {
+        if self.name() != "CreateAccessKey" || !self.succeeded() {
+            return None;
+        }
+        let made = &self.0["responseElements"]["accessKey"];
+        let key = made["accessKeyId"].as_str().filter(|key| {
+            (16..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })?;
+        let user = made["userName"].as_str().filter(|name| is_name(name))?;
+        Some((user.to_owned(), key.to_owned()))
+    }
+}
+
+/// The grammar of the name of a user, so that nothing else gets into a call.
+pub(super) fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+}

@@ -1,0 +1,168 @@
+//! The writes, and the reads that each needs to be right at the moment of writing.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::sleep;
+
+use super::action::{BlockAccount, BlockBucket, BucketRef, DenyInPolicy};
+use super::block::BlockPublicAccess;
+use super::bucket_policy::{SIZE_LIMIT, has_sid, holds, same, with, without};
+use super::{Clients, S3, observe};
+use crate::error::{CallContext, Error, Result};
+
+/// Pauses before a write is tried again that met another change of the same bucket's configuration
+/// (`OperationAborted`), which the SDK does not retry.
+const CONFLICT_PAUSES: [Duration; 3] = [
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+];
+
+impl S3 {
+    pub(super) async fn set(&self, action: &BlockBucket, flags: BlockPublicAccess) -> Result<()> {
+        let BucketRef {
+            name,
+            region,
+            owner_account,
+            ..
+        } = &action.bucket;
+        let s3 = self.clients_in(region).s3;
+        despite_conflicts(async || {
+            s3.put_public_access_block()
+                .bucket(name)
+                .expected_bucket_owner(owner_account)
+                .public_access_block_configuration(flags.into())
+                .send()
+                .await
+                .during("s3:PutBucketPublicAccessBlock", name)
+                .map(drop)
+        })
+        .await
+    }
+
+    pub(super) async fn set_account(
+        &self,
+        action: &BlockAccount,
+        flags: BlockPublicAccess,
+    ) -> Result<()> {
+        let control = self.clients_in(&action.region).control;
+        despite_conflicts(async || {
+            control
+                .put_public_access_block()
+                .account_id(&action.account)
+                .public_access_block_configuration(flags.into())
+                .send()
+                .await
+                .during("s3:PutAccountPublicAccessBlock", &action.account)
+                .map(drop)
+        })
+        .await
+    }
+
+    /// S3 refuses the call if the account's setting is governed by a policy of its organization,
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_PutPublicAccessBlock.html>. What
+    /// is in effect tells whether that policy does what was wanted.
+    pub(super) async fn block_account(&self, action: &BlockAccount) -> Result<()> {
+        let refusal = match self.set_account(action, BlockPublicAccess::ALL).await {
+            Err(error) if error.has_code("AccessDenied") => error,
+            done => return done,
+        };
+        let clients = self.clients_in(&action.region);
+        match observe::account_block(&clients, &action.account).await {
+            Ok(BlockPublicAccess::ALL) => Ok(()),
+            Ok(_) => Err(Error::Refused(format!(
+                "{refusal}; S3 also refuses this if a policy of the organization governs the \
+                 account's Block Public Access. The flags that are in effect are not all on: if there \
+                 is such a policy (type S3_POLICY in AWS Organizations), change it there"
+            ))),
+            Err(_) => Err(refusal),
+        }
+    }
+
+    /// Merges with the policy that stands now, which may have changed since it was observed.
+    pub(super) async fn deny(&self, action: &DenyInPolicy) -> Result<()> {
+        let bucket = &action.bucket;
+        let clients = self.clients_in(&bucket.region);
+        despite_conflicts(async || {
+            let standing = observe::policy(&clients, &bucket.name, &bucket.owner_account).await?;
+            let standing = standing.map(|policy| policy.document);
+            if holds(standing.as_ref(), &action.statement) {
+                return Ok(());
+            }
+            let wanted = with(standing.as_ref(), &action.statement).to_string();
+            if wanted.len() > SIZE_LIMIT {
+                return Err(Error::Refused(format!(
+                    "the policy of {} has grown meanwhile, and one more statement no longer fits",
+                    bucket.name
+                )));
+            }
+            put_policy(&clients, bucket, wanted).await
+        })
+        .await
+    }
+
+    /// Puts back what stood, to the letter, unless others have changed the policy since: then only
+    /// our statement is taken out of it.
+    pub(super) async fn lift_deny(&self, action: &DenyInPolicy) -> Result<()> {
+        let bucket = &action.bucket;
+        let clients = self.clients_in(&bucket.region);
+        despite_conflicts(async || {
+            let standing = observe::policy(&clients, &bucket.name, &bucket.owner_account).await?;
+            let Some(standing) = standing.map(|policy| policy.document) else {
+                return Ok(());
+            };
+            if !has_sid(&standing, &action.statement) {
+                return Ok(());
+            }
+            let from: Option<Value> = action
+                .from
+                .as_deref()
+                .and_then(|text| serde_json::from_str(text).ok());
+            let untouched = same(&standing, &with(from.as_ref(), &action.statement));
+            let left = if untouched {
+                action.from.clone()
+            } else {
+                without(&standing, &action.statement).map(|policy| policy.to_string())
+            };
+            match left {
+                Some(policy) => put_policy(&clients, bucket, policy).await,
+                None => delete_policy(&clients, bucket).await,
+            }
+        })
+        .await
+    }
+}
+
+async fn put_policy(clients: &Clients, bucket: &BucketRef, policy: String) -> Result<()> {
+    let call = clients.s3.put_bucket_policy().bucket(&bucket.name);
+    call.expected_bucket_owner(&bucket.owner_account)
+        .policy(policy)
+        .send()
+        .await
+        .during("s3:PutBucketPolicy", &bucket.name)
+        .map(drop)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "release takes away a policy that only the responder made"
+)]
+async fn delete_policy(clients: &Clients, bucket: &BucketRef) -> Result<()> {
+    let call = clients.s3.delete_bucket_policy().bucket(&bucket.name);
+    call.expected_bucket_owner(&bucket.owner_account)
+        .send()
+        .await
+        .during("s3:DeleteBucketPolicy", &bucket.name)
+        .map(drop)
+}
+
+async fn despite_conflicts(change: impl AsyncFn() -> Result<()>) -> Result<()> {
+    for pause in CONFLICT_PAUSES {
+        match change().await {
+            Err(error) if error.has_code("OperationAborted") => sleep(pause).await,
+            done => return done,
+        }
+    }
+    change().await
+}

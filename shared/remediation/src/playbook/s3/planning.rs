@@ -1,0 +1,418 @@
+//! What is to be done about each bucket of a finding, or about the account's setting. Pure.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::action::{
+    BLOCK, BLOCK_ACCOUNT, BlockAccount, BlockBucket, BucketRef, DENY, DenyInPolicy, S3Action,
+};
+use super::block::BlockPublicAccess;
+use super::bucket_policy::{Caller, SIZE_LIMIT, holds, with};
+use super::exemption::{Exemption, exemption, mark};
+use super::grants::Grants;
+use super::observe::{Bucket, BucketState, State};
+use super::remaining::remaining_access;
+use crate::catalogue;
+use crate::error::Result;
+use crate::finding::{Finding, Principal};
+use crate::plan::{Plan, Step};
+use crate::settings::S3Settings;
+
+pub(super) fn plan(
+    finding: &Finding,
+    state: &State,
+    settings: &S3Settings,
+    now: Timestamp,
+) -> Plan<S3Action> {
+    let mut plan = Plan::default();
+    if catalogue::concerns_account_block(finding) {
+        account(&mut plan, finding, &state.account, settings);
+    }
+    for (name, bucket) in &state.buckets {
+        let arn = format!("arn:{}:s3:::{name}", finding.partition());
+        let skipped = |reason: &str| skipped(BLOCK, &arn, reason.to_owned());
+        match bucket {
+            BucketState::Live(bucket) => {
+                let of = BucketRef {
+                    name: name.clone(),
+                    arn,
+                    region: bucket.region.clone(),
+                    owner_account: finding.account_id.clone(),
+                };
+                live(&mut plan, finding, of, bucket, state, settings, now);
+            }
+            BucketState::Gone => plan
+                .steps
+                .push(skipped("there is no such bucket (any more)")),
+            BucketState::OtherKind(why) => plan.steps.push(skipped(why)),
+            BucketState::Unreadable(error) => plan.steps.push(Step::Unknown {
+                action: BLOCK,
+                target: arn,
+                error: error.clone(),
+            }),
+        }
+    }
+    plan
+}
+
+fn skipped(action: &'static str, target: &str, reason: String) -> Step<S3Action> {
+    Step::Skipped {
+        action,
+        target: target.to_owned(),
+        reason,
+    }
+}
+
+fn account(
+    plan: &mut Plan<S3Action>,
+    finding: &Finding,
+    block: &Result<BlockPublicAccess>,
+    settings: &S3Settings,
+) {
+    let target = &finding.account_id;
+    let step = match block {
+        Err(error) => Step::Unknown {
+            action: BLOCK_ACCOUNT,
+            target: target.clone(),
+            error: error.clone(),
+        },
+        Ok(from) => {
+            let action = S3Action::BlockAccount(BlockAccount {
+                account: target.clone(),
+                region: finding.region.clone(),
+                from: *from,
+            });
+            if *from == BlockPublicAccess::ALL {
+                let seen = "all four flags are in effect, by the account's own setting or by the \
+                            policy of its organization";
+                Step::Already(action, seen.to_owned())
+            } else if settings.account_block {
+                Step::Do(action)
+            } else {
+                skipped(
+                    BLOCK_ACCOUNT,
+                    target,
+                    "the account's Block Public Access is left to a person, since it shuts out the \
+                     users of every public bucket of the account (S3_ACCOUNT_BLOCK is off)"
+                        .to_owned(),
+                )
+            }
+        }
+    };
+    if matches!(step, Step::Do(_) | Step::Already(..)) {
+        plan.residual_risks.push(format!(
+            "what each bucket of account {target} grants to other accounts by name stays in effect, \
+             and so do presigned URLs; a bucket that is opened anew is found by its own finding only"
+        ));
+        plan.next_steps.push(format!(
+            "list the buckets of account {target} that are public on purpose (websites, downloads): \
+             their users are shut out while the account's setting is on, whatever their tags say"
+        ));
+    }
+    plan.steps.push(step);
+}
+
+fn live(
+    plan: &mut Plan<S3Action>,
+    finding: &Finding,
+    of: BucketRef,
+    bucket: &Bucket,
+    state: &State,
+    settings: &S3Settings,
+    now: Timestamp,
+) {
+    let name = of.name.clone();
+    let effective = bucket.block.and(state.account.clone().unwrap_or_default());
+    let exposure = Exposure::of(effective, bucket);
+    let mut seen = exposure.describe().to_owned();
+    if let Ok(acl) = &bucket.acl
+        && let Some(owner) = &acl.owner
+    {
+        seen.push_str(&format!(", owner {owner}"));
+    }
+    if bucket.region != finding.region {
+        seen.push_str(&format!(
+            "; it is in {}, not in {} as the finding says",
+            bucket.region, finding.region
+        ));
+    }
+    let refusal = refusal(finding, bucket.block, exposure);
+    let exemption = match refusal {
+        None if bucket.block != BlockPublicAccess::ALL => exemption(finding, &name, bucket, now),
+        _ => Exemption::Unmarked,
+    };
+    let block = match (&refusal, &exemption) {
+        (Some(reason), _) | (None, Exemption::Honoured(reason)) => {
+            skipped(BLOCK, &of.arn, format!("{reason} ({seen})"))
+        }
+        (None, _) => {
+            let action = S3Action::BlockBucket(BlockBucket {
+                bucket: of.clone(),
+                from: bucket.block,
+                acl: bucket.acl.as_ref().ok().cloned(),
+            });
+            if bucket.block == BlockPublicAccess::ALL {
+                Step::Already(action, format!("all four flags are on ({seen})"))
+            } else {
+                Step::Do(action)
+            }
+        }
+    };
+    let blocked = matches!(block, Step::Do(_) | Step::Already(..));
+    if let Exemption::NotHonoured(why) = &exemption {
+        plan.next_steps.push(why.clone());
+    }
+    if !blocked && exposure == Exposure::Public {
+        plan.residual_risks.push(match exemption {
+            Exemption::Honoured(_) => format!("{name} stays public, as it is marked"),
+            _ => format!("{name} is public at present, apart from what this finding is about"),
+        });
+    }
+
+    let caller = caller(finding, blocked, bucket);
+    let deny = match caller {
+        Some(caller) if settings.policy_deny => Some(deny(plan, &of, bucket, blocked, caller)),
+        // The flags alone would look like the whole of it.
+        Some(_) if blocked => Some(skipped(
+            DENY,
+            &of.arn,
+            "the caller may be let in by name, which the flags do not stop, and the bucket's policy \
+             is left to a person (S3_POLICY_DENY is off)"
+                .to_owned(),
+        )),
+        Some(_) => {
+            plan.next_steps.push(format!(
+                "to shut the caller out of {name}, deny it in the bucket's policy (S3_POLICY_DENY \
+                 does so)"
+            ));
+            None
+        }
+        None => None,
+    };
+    if bucket.block == BlockPublicAccess::ALL
+        && blocked
+        && let Some(mark) = mark(bucket)
+    {
+        plan.next_steps.push(format!(
+            "{name} is marked as public on purpose ({mark}), and is blocked: where a mark is not known \
+             to be older than the activity it does not count. If it is right, restore the flags"
+        ));
+    }
+    let denied = matches!(deny, Some(Step::Do(_) | Step::Already(..)));
+    if blocked || denied {
+        remaining_access(plan, finding, &name, bucket, blocked);
+    }
+    // What the deny answers needs no step that says why the block is not the answer.
+    if blocked || !denied || matches!(exemption, Exemption::Honoured(_)) {
+        plan.steps.push(block);
+    }
+    plan.steps.extend(deny);
+}
+
+/// Whom a statement in the bucket's policy would stop that Block Public Access does not.
+/// `Err`: the finding does not identify it, for this reason.
+fn caller(
+    finding: &Finding,
+    blocked: bool,
+    bucket: &Bucket,
+) -> Option<std::result::Result<Caller, String>> {
+    // Whoever changed a configuration is an administrator of the account.
+    if matches!(finding.finding_type.purpose(), "Policy" | "Stealth") {
+        return None;
+    }
+    match finding.principal() {
+        Ok(Principal::Anonymous) if !blocked && finding.api() != Some("PreflightRequest") => {
+            let address = finding.remote_address().unwrap_or_default();
+            Some(match address.parse() {
+                Ok(address) if is_private(address) => Err(format!(
+                    "the caller came from {address}, through a VPC endpoint: deny that endpoint \
+                     (aws:SourceVpce), since private addresses are the same everywhere"
+                )),
+                Ok(address) => Ok(Caller::Address(address)),
+                Err(_) => Err(format!(
+                    "the finding gives no address that could be denied ('{address}')"
+                )),
+            })
+        }
+        // While the policy is public, RestrictPublicBuckets shuts all other accounts out. And who is
+        // let in by nothing but a public grant is shut out with it.
+        Ok(Principal::OtherAccount { .. })
+            if blocked
+                && (matches!(bucket.policy_is_public, Ok(true))
+                    || !names_others(bucket, &finding.account_id)) =>
+        {
+            None
+        }
+        Ok(Principal::OtherAccount { .. }) => {
+            let account = finding.remote_account().filter(|account| {
+                account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
+            });
+            let caller = finding
+                .foreign_principal_id()
+                .map(|id| Caller::Principal(id.to_owned()))
+                .or_else(|| account.map(|id| Caller::Account(id.to_owned())));
+            Some(caller.ok_or_else(|| {
+                "the finding gives neither the unique id of the principal nor its account"
+                    .to_owned()
+            }))
+        }
+        _ => None,
+    }
+}
+
+/// True unless it is certain that neither the policy nor the ACL lets anybody else in by name.
+fn names_others(bucket: &Bucket, own_account: &str) -> bool {
+    let by_policy = match &bucket.policy {
+        Ok(Some(policy)) => Grants::of(&policy.document, own_account).name_principals(),
+        Ok(None) => false,
+        Err(_) => true,
+    };
+    let by_acl = match &bucket.acl {
+        Ok(acl) => acl.foreign().next().is_some(),
+        Err(_) => true,
+    };
+    by_policy || by_acl
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            address.is_private() || address.is_link_local() || address.is_loopback()
+        }
+        IpAddr::V6(address) => {
+            address.is_unique_local() || address.is_unicast_link_local() || address.is_loopback()
+        }
+    }
+}
+
+fn deny(
+    plan: &mut Plan<S3Action>,
+    of: &BucketRef,
+    bucket: &Bucket,
+    blocked: bool,
+    caller: std::result::Result<Caller, String>,
+) -> Step<S3Action> {
+    let caller = match caller {
+        Ok(caller) => caller,
+        Err(reason) => return skipped(DENY, &of.arn, reason),
+    };
+    let standing = match &bucket.policy {
+        Ok(standing) => standing.as_ref(),
+        Err(error) => {
+            return Step::Unknown {
+                action: DENY,
+                target: of.arn.clone(),
+                error: error.clone(),
+            };
+        }
+    };
+    let statement = caller.statement(&of.arn);
+    let document = standing.map(|policy| &policy.document);
+    let action = S3Action::DenyInPolicy(DenyInPolicy {
+        bucket: of.clone(),
+        statement: statement.clone(),
+        from: standing.map(|policy| policy.text.clone()),
+    });
+    if holds(document, &statement) {
+        plan.residual_risks.push(caller.consequence(&of.name));
+        return Step::Already(
+            action,
+            "the bucket's policy has the statement already".to_owned(),
+        );
+    }
+    let size = with(document, &statement).to_string().len();
+    if size > SIZE_LIMIT {
+        return skipped(
+            DENY,
+            &of.arn,
+            format!(
+                "with one more statement the bucket's policy would be {size} bytes long, and S3 \
+                 allows {SIZE_LIMIT}: make room and deny the caller by hand"
+            ),
+        );
+    }
+    let refuses = blocked || bucket.block.block_public_policy;
+    if refuses && matches!(bucket.policy_is_public, Ok(true)) {
+        return skipped(
+            DENY,
+            &of.arn,
+            "the bucket's policy is public, and with BlockPublicPolicy on S3 refuses to take it back \
+             with a statement more: take the public statement out first"
+                .to_owned(),
+        );
+    }
+    plan.residual_risks.push(caller.consequence(&of.name));
+    Step::Do(action)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exposure {
+    Public,
+    NotPublic,
+    Unknown,
+}
+
+impl Exposure {
+    /// What the flags that apply make of the bucket's policy and ACL.
+    fn of(block: BlockPublicAccess, bucket: &Bucket) -> Self {
+        let policy = if block.restrict_public_buckets {
+            Some(false)
+        } else {
+            bucket.policy_is_public.as_ref().ok().copied()
+        };
+        let acl = if block.ignore_public_acls {
+            Some(false)
+        } else {
+            bucket.acl.as_ref().ok().map(super::block::Acl::is_public)
+        };
+        match (policy, acl) {
+            (Some(true), _) | (_, Some(true)) => Self::Public,
+            (Some(false), Some(false)) => Self::NotPublic,
+            _ => Self::Unknown,
+        }
+    }
+
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Public => "the bucket is public at present",
+            Self::NotPublic => "the bucket is not public at present",
+            Self::Unknown => "whether the bucket is public could not be read",
+        }
+    }
+}
+
+/// Why blocking public access is not the answer to this finding, if it is not.
+fn refusal(finding: &Finding, block: BlockPublicAccess, exposure: Exposure) -> Option<String> {
+    let kind = &finding.finding_type;
+    // The finding is that the bucket was made public, whoever did it.
+    if kind.purpose() == "Policy" {
+        return None;
+    }
+    match finding.principal() {
+        Ok(Principal::Anonymous) if finding.api() == Some("PreflightRequest") => Some(
+            "a successful preflight request shows a cross-origin (CORS) rule, not public access: \
+             review the bucket's CORS configuration"
+                .to_owned(),
+        ),
+        Ok(Principal::Anonymous) => None,
+        // Let in by the public grant; once that is blocked the bucket is no longer public.
+        Ok(Principal::OtherAccount { .. })
+            if exposure == Exposure::Public || block == BlockPublicAccess::ALL =>
+        {
+            None
+        }
+        Ok(principal @ Principal::OtherAccount { .. }) => Some(format!(
+            "{principal} is let in by name, which blocking public access does not stop: deny it in \
+             the bucket policy"
+        )),
+        Ok(principal) => Some(format!(
+            "{principal} acted with credentials, which blocking public access does not stop: the iam \
+             function deals with the credentials"
+        )),
+        Err(error) => Some(format!(
+            "the finding does not say that the caller was anonymous, and blocking public access stops \
+             no one else ({error})"
+        )),
+    }
+}

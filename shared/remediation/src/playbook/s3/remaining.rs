@@ -1,0 +1,141 @@
+//! Who can still read a bucket, and who is shut out, as far as was read of this very bucket.
+
+use std::collections::BTreeSet;
+
+use super::bucket_policy::BucketPolicy;
+use super::grants::Grants;
+use super::observe::Bucket;
+use crate::finding::Finding;
+use crate::plan::Plan;
+
+/// What stays after the bucket's public access is blocked, or the caller denied.
+pub(super) fn remaining_access<A>(
+    plan: &mut Plan<A>,
+    finding: &Finding,
+    name: &str,
+    bucket: &Bucket,
+    blocked: bool,
+) {
+    let account = &finding.account_id;
+    let risks = &mut plan.residual_risks;
+    risks.push(format!(
+        "IAM principals of account {account} whose own policies allow it can still read {name}, and \
+         so can presigned URLs that they have made, until those expire (7 days at most) or the \
+         credentials that signed them end"
+    ));
+    let public = matches!(bucket.policy_is_public, Ok(true));
+    match &bucket.policy {
+        Ok(Some(policy)) => {
+            let (left, shut_out) = policy_grants(policy, account, name, blocked && public);
+            risks.extend(left);
+            plan.next_steps.extend(shut_out);
+        }
+        Ok(None) => {}
+        Err(error) => risks.push(format!(
+            "whom the policy of {name} lets in is not known: {error}"
+        )),
+    }
+    match &bucket.acl {
+        Ok(acl) => risks.extend(acl.foreign().map(|grant| {
+            format!(
+                "the ACL of {name} gives {} to the account with the canonical id {}",
+                grant.permission, grant.grantee
+            )
+        })),
+        Err(error) => risks.push(format!(
+            "whom the ACL of {name} lets in is not known: {error}"
+        )),
+    }
+    match &bucket.access_points {
+        Ok(points) if points.names.is_empty() => {}
+        Ok(points) => risks.push(format!(
+            "{name} can be reached through access points, by those whom their own policies let in: \
+             {}{}",
+            points.names.join(", "),
+            if points.more { " and more" } else { "" }
+        )),
+        Err(error) => risks.push(format!("access points of {name} are not known: {error}")),
+    }
+    if blocked && let Err(error) = &bucket.tagged {
+        plan.next_steps.push(format!(
+            "check whether {name} is public on purpose: its tags could not be read ({error})"
+        ));
+    }
+    if blocked && matches!(bucket.website, Ok(true)) {
+        plan.next_steps.push(format!(
+            "{name} serves a static website, which answers 403 from now on: serve it through \
+             CloudFront with origin access control, or restore the flags shown under `from`"
+        ));
+    } else if blocked && may_have_been_public(bucket) {
+        plan.next_steps.push(format!(
+            "whoever uses {name} without credentials is shut out now: if it was public on purpose, \
+             restore the flags shown under `from`"
+        ));
+    }
+}
+
+/// False only if it is certain that nobody came in without credentials. With `IgnorePublicAcls` on
+/// the stored ACL cannot be read.
+fn may_have_been_public(bucket: &Bucket) -> bool {
+    let by_policy = !matches!(bucket.policy_is_public, Ok(false));
+    let by_acl = !matches!(&bucket.acl, Ok(acl) if !acl.is_public());
+    by_policy || by_acl || bucket.block.ignore_public_acls
+}
+
+fn policy_grants(
+    policy: &BucketPolicy,
+    account: &str,
+    name: &str,
+    restricted: bool,
+) -> (Vec<String>, Vec<String>) {
+    let grants = Grants::of(&policy.document, account);
+    let mut left = Vec::new();
+    let mut shut_out = Vec::new();
+    let mut accounts: Vec<_> = grants
+        .accounts
+        .iter()
+        .map(|(id, actions)| {
+            let actions: Vec<_> = actions.iter().map(String::as_str).collect();
+            format!("account {id} ({})", actions.join(", "))
+        })
+        .collect();
+    accounts.extend(
+        grants
+            .organizations
+            .iter()
+            .map(|id| format!("organization {id}")),
+    );
+    if !accounts.is_empty() {
+        let accounts = accounts.join(", ");
+        if restricted {
+            // RestrictPublicBuckets: while any statement is public, only the owner's account and
+            // AWS services get in.
+            shut_out.push(format!(
+                "the policy of {name} also lets in {accounts}; they are shut out as long as another \
+                 statement of it is public: take that statement out to let them in again"
+            ));
+        } else {
+            left.push(format!("the policy of {name} lets in {accounts}"));
+        }
+    }
+    let list = |items: &BTreeSet<String>| {
+        items
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    if !grants.services.is_empty() {
+        left.push(format!(
+            "the policy of {name} lets in AWS services: {}",
+            list(&grants.services)
+        ));
+    }
+    if !grants.others.is_empty() {
+        left.push(format!(
+            "the policy of {name} lets in {}",
+            list(&grants.others)
+        ));
+    }
+    (left, shut_out)
+}

@@ -1,0 +1,160 @@
+//! The IAM playbook against local AWS, without a stack: what it contains no longer works, what it is
+//! not about still does, and what is released works again.
+
+use std::time::Duration;
+
+use integration_tests::finding::Finding as Event;
+use integration_tests::scenario::{StolenKey, StolenRoleSession, all_work, none_works};
+use integration_tests::{LocalAws, Result, Scenario};
+use jiff::Timestamp;
+use remediation::execute::{Execution, execute};
+use remediation::finding::Finding;
+use remediation::plan::{Action as _, Step, Undo};
+use remediation::playbook::Playbook as _;
+use remediation::playbook::iam::{Change, Iam};
+use remediation::report::Outcome;
+use remediation::settings::Settings;
+use tokio::time::Instant;
+
+/// Contains, and answers what was done with the actions that did it.
+async fn contain(
+    aws: &LocalAws,
+    event: &Event,
+    settings: &Settings,
+) -> Result<(Execution, Vec<Change>)> {
+    let mut iam = Iam::new(&aws.root());
+    iam.configure(settings);
+    let finding = Finding::parse(&event.0)?;
+    let now = Timestamp::now();
+    let state = iam.observe(&finding).await?;
+    let plan = Iam::plan(&finding, &state, settings, now);
+    let actions = plan
+        .steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Do(action) => Some(action.clone()),
+            _ => None,
+        })
+        .collect();
+    let until = Instant::now() + Duration::from_secs(60);
+    let done = execute(&iam, &finding, plan, settings, now, until).await;
+    Ok((done, actions))
+}
+
+fn all(done: &Execution, outcome: Outcome) {
+    assert!(!done.steps.is_empty());
+    for step in &done.steps {
+        assert_eq!(step.outcome(), outcome, "{step:?}");
+    }
+}
+
+#[tokio::test]
+async fn stolen_credentials_stop_working_and_others_go_on_until_they_are_released() -> Result {
+    let aws = LocalAws::start()?;
+    stolen_key(&aws).await?;
+    stolen_session(&aws).await?;
+    whole_role(&aws).await?;
+    quarantined_by_hand(&aws).await?;
+    aws.stop()
+}
+
+async fn stolen_key(aws: &LocalAws) -> Result {
+    let theft = StolenKey::create(aws).await?;
+    assert!(all_work(&theft.attack().await?));
+    // A session from the very second of the cut-off is cut off only if that is over.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let event = theft.finding()?;
+    let (done, actions) = contain(aws, &event, &Settings::default()).await?;
+    all(&done, Outcome::Applied);
+    let attack = theft.attack().await?;
+    assert!(none_works(&attack), "{attack:?}");
+    let bystanders = theft.bystanders().await?;
+    assert!(all_work(&bystanders), "{bystanders:?}");
+
+    let (again, more) = contain(aws, &event, &Settings::default()).await?;
+    all(&again, Outcome::Already);
+    assert!(more.is_empty());
+
+    let iam = Iam::new(&aws.root());
+    for action in &actions {
+        if action.undo() == Undo::Restore {
+            iam.restore(action).await?;
+        }
+    }
+    let attack = theft.attack().await?;
+    assert!(attack[1].works && !attack[0].works, "{attack:?}");
+    for action in &actions {
+        iam.restore(action).await?;
+    }
+    let attack = theft.attack().await?;
+    assert!(all_work(&attack), "{attack:?}");
+    let (active, policies) = theft.state().await?;
+    assert!(active);
+    assert_eq!(policies, ["ListBuckets"]);
+    Ok(())
+}
+
+async fn stolen_session(aws: &LocalAws) -> Result {
+    let theft = StolenRoleSession::create(aws).await?;
+    let (done, actions) = contain(aws, &theft.finding()?, &Settings::default()).await?;
+    all(&done, Outcome::Applied);
+    let attack = theft.attack().await?;
+    assert!(none_works(&attack), "{attack:?}");
+    let bystanders = theft.bystanders().await?;
+    assert!(all_work(&bystanders), "{bystanders:?}");
+
+    let iam = Iam::new(&aws.root());
+    for action in &actions {
+        iam.restore(action).await?;
+    }
+    assert!(all_work(&theft.attack().await?));
+    Ok(())
+}
+
+async fn whole_role(aws: &LocalAws) -> Result {
+    let theft = StolenRoleSession::create(aws).await?;
+    let mut settings = Settings::default();
+    settings.iam.role_wide = true;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let event = theft.finding()?;
+    let (done, actions) = contain(aws, &event, &settings).await?;
+    all(&done, Outcome::Applied);
+    assert_eq!(done.steps.len(), 2);
+    let attack = theft.attack().await?;
+    assert!(none_works(&attack), "{attack:?}");
+    let others = theft.bystanders().await?;
+    assert!(none_works(&others), "everybody is hit: {others:?}");
+    let (again, _) = contain(aws, &event, &settings).await?;
+    all(&again, Outcome::Already);
+
+    let iam = Iam::new(&aws.root());
+    for action in &actions {
+        iam.restore(action).await?;
+    }
+    assert!(all_work(&theft.attack().await?));
+    assert!(all_work(&theft.bystanders().await?));
+    Ok(())
+}
+
+/// A person was faster: everything is denied already, and only the key is left to deactivate.
+async fn quarantined_by_hand(aws: &LocalAws) -> Result {
+    let theft = StolenKey::create(aws).await?;
+    aws.iam()
+        .attach_user_policy()
+        .user_name(theft.user_name())
+        .policy_arn("arn:aws:iam::aws:policy/AWSDenyAll")
+        .send()
+        .await?;
+    let (done, actions) = contain(aws, &theft.finding()?, &Settings::default()).await?;
+    let outcomes: Vec<_> = done
+        .steps
+        .iter()
+        .map(|step| (step.action().to_owned(), step.outcome()))
+        .collect();
+    assert!(
+        outcomes.contains(&("iam:RevokeUserSessions".to_owned(), Outcome::Already)),
+        "{outcomes:?}"
+    );
+    assert_eq!(actions.len(), 1);
+    Ok(())
+}

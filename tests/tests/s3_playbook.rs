@@ -1,0 +1,310 @@
+//! The S3 playbook against the emulators: what an attacker can no longer do, and what everybody else
+//! still can.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_iam::config::Credentials;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Tag, Tagging};
+use aws_sdk_s3control::config::endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint};
+use aws_sdk_s3control::types::PublicAccessBlockConfiguration;
+use integration_tests::finding::Finding as Event;
+use integration_tests::scenario::{PublicBucket, all_work, none_works};
+use integration_tests::{LocalAws, Result, Scenario, unique};
+use jiff::Timestamp;
+use remediation::execute::{Execution, execute};
+use remediation::finding::Finding;
+use remediation::plan::{Plan, Step};
+use remediation::playbook::Playbook;
+use remediation::playbook::s3::{S3, S3Action};
+use remediation::report::Outcome;
+use remediation::settings::{S3Settings, Settings};
+use serde_json::{Value, json};
+
+const PARTNER: &str = "999988887777";
+
+#[tokio::test]
+async fn buckets_are_contained_and_released_on_local_aws() -> Result {
+    let aws = LocalAws::start()?;
+    an_exposed_bucket_is_shut_and_opened_again(&aws).await?;
+    a_bucket_of_another_region_is_shut(&aws).await?;
+    a_bucket_that_is_public_on_purpose_stays_public(&aws).await?;
+    one_principal_of_a_partner_is_shut_out(&aws).await?;
+    the_accounts_flags_are_turned_on(&aws).await?;
+    aws.stop()
+}
+
+/// Without the account in the host's name, which would be one that does not resolve.
+#[derive(Debug)]
+struct NoHostPrefix(String);
+
+impl ResolveEndpoint for NoHostPrefix {
+    fn resolve_endpoint<'a>(&'a self, params: &'a Params) -> EndpointFuture<'a> {
+        let endpoint = Endpoint::builder().url(self.0.clone());
+        let endpoint = match params.account_id() {
+            Some(account) => endpoint.header("x-amz-account-id", account.to_owned()),
+            None => endpoint,
+        };
+        EndpointFuture::ready(Ok(endpoint.build()))
+    }
+}
+
+fn control(aws: &LocalAws) -> aws_sdk_s3control::Client {
+    let config = aws_sdk_s3control::config::Builder::from(&aws.root());
+    let config = config.endpoint_resolver(NoHostPrefix(aws.ec2_endpoint.clone()));
+    aws_sdk_s3control::Client::from_conf(config.build())
+}
+
+fn client(sdk: &SdkConfig) -> aws_sdk_s3::Client {
+    let config = aws_sdk_s3::config::Builder::from(sdk);
+    aws_sdk_s3::Client::from_conf(config.force_path_style(true).build())
+}
+
+fn playbook(aws: &LocalAws) -> S3 {
+    let trail = aws_sdk_cloudtrail::Client::new(&aws.root());
+    S3::with_clients(client(&aws.root()), control(aws), trail)
+}
+
+fn settings(account_block: bool, policy_deny: bool) -> Settings {
+    Settings {
+        s3: S3Settings {
+            account_block,
+            policy_deny,
+        },
+        ..Settings::default()
+    }
+}
+
+async fn plan(
+    playbook: &S3,
+    event: &Event,
+    settings: &Settings,
+) -> Result<(Finding, Plan<S3Action>)> {
+    let finding = Finding::parse(&event.0)?;
+    let state = playbook.observe(&finding).await?;
+    let plan = S3::plan(&finding, &state, settings, Timestamp::now());
+    Ok((finding, plan))
+}
+
+/// Contains, and gives what a release would need.
+async fn contain(
+    playbook: &S3,
+    event: &Event,
+    settings: &Settings,
+) -> Result<(Execution, Vec<S3Action>)> {
+    let (finding, plan) = plan(playbook, event, settings).await?;
+    let actions = plan.steps.iter().filter_map(|step| match step {
+        Step::Do(action) => Some(action.clone()),
+        _ => None,
+    });
+    let actions = actions.collect();
+    let until = tokio::time::Instant::now() + Duration::from_secs(60);
+    let done = execute(playbook, &finding, plan, settings, Timestamp::now(), until).await;
+    Ok((done, actions))
+}
+
+fn outcomes(done: &Execution) -> Vec<(&str, Outcome)> {
+    let steps = done.steps.iter();
+    steps.map(|step| (step.action(), step.outcome())).collect()
+}
+
+async fn an_exposed_bucket_is_shut_and_opened_again(aws: &LocalAws) -> Result {
+    let bucket = PublicBucket::create(aws).await?;
+    assert!(all_work(&bucket.attack().await?));
+
+    let playbook = playbook(aws);
+    let (done, actions) = contain(&playbook, &bucket.finding()?, &settings(false, false)).await?;
+    let blocked = ("s3:BlockBucketPublicAccess", Outcome::Applied);
+    assert_eq!(outcomes(&done), [blocked], "{:?}", done.steps);
+    assert!(none_works(&bucket.attack().await?));
+    assert!(all_work(&bucket.bystanders().await?));
+
+    let (_, again) = plan(&playbook, &bucket.finding()?, &settings(false, false)).await?;
+    assert!(again.is_empty(), "{again:?}");
+
+    for action in &actions {
+        playbook.restore(action).await?;
+    }
+    assert!(all_work(&bucket.attack().await?));
+    assert_eq!(bucket.public_access_block().await?, [false; 4]);
+    Ok(())
+}
+
+async fn a_bucket_of_another_region_is_shut(aws: &LocalAws) -> Result {
+    let there = aws
+        .root()
+        .into_builder()
+        .region(aws_config::Region::new("eu-west-1"));
+    let owner = client(&there.build());
+    let name = unique("abroad");
+    let location = CreateBucketConfiguration::builder()
+        .location_constraint(BucketLocationConstraint::EuWest1)
+        .build();
+    let create = owner.create_bucket().bucket(&name);
+    create.create_bucket_configuration(location).send().await?;
+    owner
+        .delete_public_access_block()
+        .bucket(&name)
+        .send()
+        .await?;
+    let event =
+        Event::bucket_made_public()?.with("/resource/s3BucketDetails/0/name", name.as_str());
+
+    let (done, _) = contain(&playbook(aws), &event, &settings(false, false)).await?;
+    assert_eq!(
+        outcomes(&done),
+        [("s3:BlockBucketPublicAccess", Outcome::Applied)],
+        "{:?}",
+        done.steps
+    );
+    let block = owner.get_public_access_block().bucket(&name).send().await?;
+    let flags = block.public_access_block_configuration.ok_or("no flags")?;
+    assert_eq!(flags.restrict_public_buckets, Some(true));
+    Ok(())
+}
+
+async fn a_bucket_that_is_public_on_purpose_stays_public(aws: &LocalAws) -> Result {
+    let bucket = PublicBucket::create(aws).await?;
+    let tag = Tag::builder()
+        .key("gdr:public-ok")
+        .value("downloads")
+        .build()?;
+    let tags = Tagging::builder().tag_set(tag).build()?;
+    let root = client(&aws.root());
+    let mark = || {
+        root.put_bucket_tagging()
+            .bucket(&bucket.name)
+            .tagging(tags.clone())
+    };
+    mark().send().await?;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let event = bucket
+        .read_by_anyone()?
+        .with("/service/eventFirstSeen", Timestamp::now().to_string())
+        .with(
+            "/resource/s3BucketDetails/0/tags",
+            json!([{ "key": "gdr:public-ok", "value": "downloads" }]),
+        );
+
+    let playbook = playbook(aws);
+    let (done, _) = contain(&playbook, &event, &settings(false, false)).await?;
+    let left = ("s3:BlockBucketPublicAccess", Outcome::Skipped);
+    assert_eq!(outcomes(&done), [left], "{:?}", done.steps);
+    assert!(all_work(&bucket.attack().await?));
+
+    // Marked again, by whoever wants to keep it open: now the mark is younger than the activity.
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    mark().send().await?;
+    let (done, _) = contain(&playbook, &event, &settings(false, false)).await?;
+    let blocked = ("s3:BlockBucketPublicAccess", Outcome::Applied);
+    assert_eq!(outcomes(&done), [blocked], "{:?}", done.steps);
+    assert!(none_works(&bucket.attack().await?));
+    Ok(())
+}
+
+/// A user that stands for one of the partner's. It is of the bucket's own account, since the emulator
+/// judges a call from another account without `aws:userid`, by which the statement knows it.
+async fn partner_user(aws: &LocalAws) -> Result<(String, aws_sdk_s3::Client)> {
+    let iam = aws.iam();
+    let name = unique("partner");
+    let user = iam.create_user().user_name(&name).send().await?;
+    let id = user.user.ok_or("no user")?.user_id;
+    let read = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": "s3:*", "Resource": "*" },
+    ] });
+    let put = iam.put_user_policy().user_name(&name).policy_name("read");
+    put.policy_document(read.to_string()).send().await?;
+    let key = iam.create_access_key().user_name(&name).send().await?;
+    let key = key.access_key.ok_or("no key")?;
+    let key = Credentials::new(
+        key.access_key_id,
+        key.secret_access_key,
+        None,
+        None,
+        "partner",
+    );
+    Ok((id, client(&aws.signed_in(&key))))
+}
+
+async fn reads(client: &aws_sdk_s3::Client, bucket: &str) -> Result<bool> {
+    let answer = client.list_objects_v2().bucket(bucket).send().await;
+    Ok(integration_tests::local_aws::allowed(answer)?.0)
+}
+
+async fn one_principal_of_a_partner_is_shut_out(aws: &LocalAws) -> Result {
+    let owner = client(&aws.root());
+    let name = unique("shared");
+    owner.create_bucket().bucket(&name).send().await?;
+    let arn = format!("arn:aws:s3:::{name}");
+    let policy = format!(
+        r#"{{"Version": "2012-10-17", "Statement": {{"Effect": "Allow", "Principal": {{"AWS": "arn:aws:iam::{PARTNER}:root"}}, "Action": "s3:ListBucket", "Resource": "{arn}"}}}}"#
+    );
+    let put = owner.put_bucket_policy().bucket(&name);
+    put.policy(&policy).send().await?;
+    let (id, attacker) = partner_user(aws).await?;
+    let (_, colleague) = partner_user(aws).await?;
+    assert!(reads(&attacker, &name).await?);
+    assert!(reads(&colleague, &name).await?);
+    let event = Event::bucket_made_public()?
+        .of_type("Discovery:S3/MaliciousIPCaller.Custom")
+        .with("/resource/s3BucketDetails/0/name", name.as_str())
+        .by("", &id, "AWSAccount", "someone");
+
+    let playbook = playbook(aws);
+    let (done, actions) = contain(&playbook, &event, &settings(false, true)).await?;
+    // A new bucket has all flags on, which do not stop who is let in by name.
+    let blocked = ("s3:BlockBucketPublicAccess", Outcome::Already);
+    let denied = ("s3:DenyInBucketPolicy", Outcome::Applied);
+    assert_eq!(outcomes(&done), [blocked, denied], "{:?}", done.steps);
+    assert!(!reads(&attacker, &name).await?);
+    assert!(reads(&colleague, &name).await?);
+    assert!(reads(&owner, &name).await?);
+    let (_, again) = plan(&playbook, &event, &settings(false, true)).await?;
+    assert!(again.is_empty(), "{again:?}");
+
+    for action in &actions {
+        playbook.restore(action).await?;
+    }
+    assert!(reads(&attacker, &name).await?);
+    let left = owner.get_bucket_policy().bucket(&name).send().await?;
+    let left: Value = serde_json::from_str(left.policy().unwrap_or_default())?;
+    assert_eq!(left, serde_json::from_str::<Value>(&policy)?);
+    Ok(())
+}
+
+async fn the_accounts_flags_are_turned_on(aws: &LocalAws) -> Result {
+    let off = PublicAccessBlockConfiguration::builder()
+        .block_public_acls(true)
+        .ignore_public_acls(false)
+        .block_public_policy(false)
+        .restrict_public_buckets(false)
+        .build();
+    let control = control(aws);
+    let put = control
+        .put_public_access_block()
+        .account_id(&aws.account_id);
+    put.public_access_block_configuration(off.clone())
+        .send()
+        .await?;
+    let event = Event::bucket_made_public()?
+        .of_type("Policy:S3/AccountBlockPublicAccessDisabled")
+        .with("/resource/s3BucketDetails", json!([]));
+    let flags = async || {
+        let get = control
+            .get_public_access_block()
+            .account_id(&aws.account_id);
+        Ok::<_, integration_tests::Error>(get.send().await?.public_access_block_configuration)
+    };
+
+    let playbook = playbook(aws);
+    let (done, actions) = contain(&playbook, &event, &settings(true, false)).await?;
+    let blocked = ("s3:BlockAccountPublicAccess", Outcome::Applied);
+    assert_eq!(outcomes(&done), [blocked], "{:?}", done.steps);
+    let on = flags().await?.ok_or("no flags")?;
+    assert_eq!(on.restrict_public_buckets, Some(true));
+    for action in &actions {
+        playbook.restore(action).await?;
+    }
+    assert_eq!(flags().await?, Some(off));
+    Ok(())
+}
