@@ -93,9 +93,13 @@ fn describe(incident: &Incident) {
         "where      account {}, region {}",
         incident.account_id, incident.region
     ));
+    let at = |time: &Option<String>| time.clone().unwrap_or_else(|| "-".to_owned());
     output::line(&format!(
-        "when       {} (last change {})",
-        incident.received_at, incident.updated_at
+        "when       received {}, first change {}, reported {}, last change {}",
+        incident.received_at,
+        at(&incident.intended_at),
+        at(&incident.concluded_at),
+        incident.updated_at
     ));
     output::line(&format!("what       {}", text("title")));
     output::line(&format!("why        {}", text("reason")));

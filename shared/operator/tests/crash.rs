@@ -51,6 +51,7 @@ fn a_retry_completes_what_a_crash_left_and_keeps_what_was_found_first() -> Resul
             }
         }
         let intent = Intent {
+            received_at: now,
             evidence: Value::Null,
             settings,
             actions,

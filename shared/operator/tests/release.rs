@@ -2,13 +2,14 @@
 
 mod common;
 
+use aws_sdk_ec2::types::Filter;
 use integration_tests::scenario::{
     InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, all_work, none_works,
 };
-use integration_tests::{Result, Scenario, unique};
+use integration_tests::{LocalAws, Result, Scenario, unique};
 use jiff::SignedDuration;
 use remediation::playbook::{ec2::Ec2, s3::S3};
-use remediation::report::Status;
+use remediation::report::{Outcome, Status};
 
 use common::{expect, expect_exit, gdr, iam, json, on_aws, respond, respond_in, sdk, seen_again};
 
@@ -207,6 +208,11 @@ fn of_ten_deliveries_at_once_one_acts_and_the_others_find_it_done() -> Result {
             (1, 9)
         );
         assert_eq!(infection.groups_named("gdr-isolation").await?.len(), 1);
+        assert_eq!(
+            snapshots(aws, finding.id()).await?,
+            1,
+            "one for the one volume"
+        );
         Ok(())
     })
 }
@@ -232,6 +238,40 @@ fn without_the_table_the_threat_is_contained_all_the_same_and_the_report_says_so
         assert!(none_works(&theft.attack().await?));
         Ok(())
     })
+}
+
+#[test]
+fn without_the_table_an_instance_is_isolated_and_only_its_snapshots_wait() -> Result {
+    on_aws(async |aws| {
+        let infection = InfectedInstance::create(aws).await?;
+        let finding = infection.finding()?;
+        let playbook = Ec2::new(&sdk(aws, &aws.ec2_endpoint));
+        let request = unique("request");
+        let report = respond_in(playbook, aws, &finding, "no-such-table", &request).await?;
+        expect(&report, Status::Contained);
+        assert!(none_works(&infection.attack().await?));
+        let mut steps = report.steps().iter();
+        let held_back = steps.find(|step| step.action() == "ec2:SnapshotVolumes");
+        let held_back = held_back.ok_or("no step for the snapshots")?;
+        assert_eq!(held_back.outcome(), Outcome::Skipped, "{held_back:?}");
+        assert_eq!(snapshots(aws, finding.id()).await?, 0);
+        Ok(())
+    })
+}
+
+/// How many snapshots there are for a finding.
+async fn snapshots(aws: &LocalAws, finding_id: &str) -> Result<usize> {
+    let of_finding = Filter::builder()
+        .name("tag:gdr:finding")
+        .values(finding_id)
+        .build();
+    let found = aws
+        .ec2()
+        .describe_snapshots()
+        .filters(of_finding)
+        .send()
+        .await?;
+    Ok(found.snapshots().len())
 }
 
 #[test]

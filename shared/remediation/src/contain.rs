@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use futures::future::try_join_all;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -25,10 +26,20 @@ pub(crate) struct Incoming<'a> {
     /// Identifies the invocation; the same when Lambda retries it.
     pub(crate) invocation: &'a str,
     pub(crate) now: Timestamp,
+    /// When that was, on the clock that does not jump.
+    pub(crate) started: Instant,
     /// When containing must be done, so that the record and the notice still have time.
     pub(crate) until: Instant,
     /// How many looks there were at this containment before, if this is one.
     pub(crate) look: Option<usize>,
+}
+
+impl Incoming<'_> {
+    /// The time of day, by what has passed since the event came in.
+    pub(crate) fn clock(&self) -> Timestamp {
+        let passed = SignedDuration::try_from(self.started.elapsed()).unwrap_or_default();
+        self.now.saturating_add(passed).unwrap_or(self.now)
+    }
 }
 
 /// What came of containing.
@@ -141,14 +152,18 @@ pub(crate) async fn contain<P: Playbook>(
     let undone = look.is_some() && !plan.is_empty();
     if let (Some(record), None, false) = (record, &unrecorded, plan.is_empty()) {
         let intent = Intent {
+            received_at: now,
             evidence: P::evidence(&state),
             settings: config.settings.clone(),
             actions: intended(&plan),
         };
-        let written = record
-            .intend(P::CATEGORY, finding, event, &intent, now)
-            .await;
-        unrecorded = written.err();
+        let at = incoming.clock();
+        let targets = claims.iter().map(|claim| record.begin(claim, finding, at));
+        let (written, begun) = futures::join!(
+            record.intend(P::CATEGORY, finding, event, &intent, at),
+            try_join_all(targets),
+        );
+        unrecorded = written.and(begun.map(drop)).err();
     }
     if let Some(error) = unrecorded.as_ref().filter(|_| record.is_some()) {
         tracing::error!(%error, "not recorded: containing without the record");

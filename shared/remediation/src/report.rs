@@ -1,16 +1,19 @@
 //! What the responder answers: steps with their outcomes, and a status that follows from them.
 //!
 //! The status is computed here and nowhere else, and an outcome of `applied` or `already` takes a
-//! [`ReadBack`] or an observation, so that a report better than what was read cannot be built.
+//! [`crate::execute::ReadBack`] or an observation, so that a report better than what was read cannot be built.
+
+mod step;
+
+pub use self::step::{Outcome, StepReport};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::catalogue::Category;
 use crate::error::Error;
-use crate::execute::ReadBack;
 use crate::finding::Finding;
-use crate::plan::{Action, Phase, Step};
+use crate::plan::Phase;
 
 /// The worst of what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,116 +47,6 @@ impl Status {
             Self::Partial => "partial",
             Self::Failed => "failed",
         }
-    }
-}
-
-/// What became of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Would be done, if this were not a dry run.
-    Planned,
-    /// Done, and read back.
-    Applied,
-    /// Found as it should be.
-    Already,
-    /// Not done, for a reason.
-    Skipped,
-    /// Forbidden by policy.
-    Withheld,
-    /// Tried or to be tried, and not in effect.
-    Failed,
-}
-
-/// A step with its outcome.
-#[derive(Clone, Debug, Serialize)]
-pub struct StepReport {
-    phase: Phase,
-    action: &'static str,
-    target: String,
-    outcome: Outcome,
-    detail: String,
-    from: Value,
-    to: Value,
-}
-
-impl StepReport {
-    fn new(action: &impl Action, outcome: Outcome, detail: String) -> Self {
-        Self {
-            phase: action.phase(),
-            action: action.name(),
-            target: action.target(),
-            outcome,
-            detail,
-            from: action.from(),
-            to: action.to(),
-        }
-    }
-
-    /// What the report says of a step that is not executed: in a dry run every step, else those
-    /// that hold nothing to do.
-    pub(crate) fn unexecuted<A: Action>(step: &Step<A>) -> Self {
-        let empty = || Value::Object(serde_json::Map::new());
-        let (action, target, outcome, detail) = match step {
-            Step::Do(action) => {
-                return Self::new(action, Outcome::Planned, "not changed: dry run".to_owned());
-            }
-            Step::Already(action, detail) => {
-                return Self::new(action, Outcome::Already, detail.clone());
-            }
-            Step::Skipped {
-                action,
-                target,
-                reason,
-            } => (*action, target, Outcome::Skipped, reason.clone()),
-            Step::Unknown {
-                action,
-                target,
-                error,
-            } => (*action, target, Outcome::Failed, error.to_string()),
-        };
-        Self {
-            phase: A::phase_of(action),
-            action,
-            target: target.clone(),
-            outcome,
-            detail,
-            from: empty(),
-            to: empty(),
-        }
-    }
-
-    /// A step that was applied and that reading back shows to be in effect.
-    pub(crate) fn applied(action: &impl Action, read_back: &ReadBack, detail: String) -> Self {
-        let ReadBack { .. } = read_back;
-        Self::new(action, Outcome::Applied, detail)
-    }
-
-    /// A step whose resource went away while it was being contained.
-    pub(crate) fn vanished(action: &impl Action, detail: String) -> Self {
-        Self::new(action, Outcome::Skipped, detail)
-    }
-
-    /// A step that is not in effect, or not known to be.
-    pub(crate) fn failed(action: &impl Action, detail: String) -> Self {
-        Self::new(action, Outcome::Failed, detail)
-    }
-
-    /// What became of it.
-    pub fn outcome(&self) -> Outcome {
-        self.outcome
-    }
-    /// The action's name.
-    pub fn action(&self) -> &str {
-        self.action
-    }
-    /// The resource.
-    pub fn target(&self) -> &str {
-        &self.target
-    }
-    /// What there is to say of the outcome.
-    pub fn detail(&self) -> &str {
-        &self.detail
     }
 }
 

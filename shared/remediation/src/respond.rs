@@ -113,12 +113,14 @@ impl<P: Playbook> Responder<P> {
                 return Ok(report);
             }
         };
+        let started = Instant::now();
         let incoming = Incoming {
             event: &event,
             finding: &finding,
             invocation: &invocation.id,
             now: invocation.now,
-            until: Instant::now() + invocation.time_left.saturating_sub(RESERVE),
+            started,
+            until: started + invocation.time_left.saturating_sub(RESERVE),
             look: invocation.look,
         };
         let Contained {
@@ -137,7 +139,7 @@ impl<P: Playbook> Responder<P> {
         if let Some(record) = &self.record {
             for claim in &claims {
                 let state = target_state(report.status());
-                if let Err(error) = record.give_back(claim, state, invocation.now).await {
+                if let Err(error) = record.give_back(claim, state, incoming.clock()).await {
                     tracing::error!(%error, "the claim on a target was not given back and ends by its time");
                 }
             }
@@ -189,7 +191,6 @@ impl<P: Playbook> Responder<P> {
         let Incoming {
             event,
             finding,
-            now,
             look,
             ..
         } = *incoming;
@@ -207,7 +208,7 @@ impl<P: Playbook> Responder<P> {
         let mut recorded = false;
         if let Some(record) = &self.record {
             match record
-                .conclude(finding, event, report, collected, now)
+                .conclude(finding, event, report, collected, incoming.clock())
                 .await
             {
                 Ok(before) => {

@@ -45,24 +45,29 @@ fn people_are_told_once_and_not_at_each_delivery() -> Result {
         for _ in 0..3 {
             world.enforcing.respond(&finding).await?;
         }
-        // A notice for something else, after which the ones before have arrived.
-        let last = StolenRoleSession::create(world.aws).await?.finding()?;
-        world.enforcing.respond(&last).await?;
-        let mut told = 0;
-        while let Some(notice) = next(world, &inbox).await? {
-            let body = notice["Message"].as_str().unwrap_or_default();
-            told += usize::from(body.contains(finding.id()));
-            if body.contains(last.id()) {
-                break;
-            }
-        }
-        assert_eq!(told, 1);
+        assert_eq!(notices_until_quiet(world, &inbox, finding.id()).await?, 1);
         Ok(())
     })
 }
 
+/// How many notices about a finding have come. A notice about something else is sent after them, so
+/// that they have arrived when that one has.
+pub(crate) async fn notices_until_quiet(world: &World, inbox: &str, id: &str) -> Result<usize> {
+    let last = StolenRoleSession::create(world.aws).await?.finding()?;
+    world.enforcing.respond(&last).await?;
+    let mut told = 0;
+    while let Some(notice) = next(world, inbox).await? {
+        let body = notice["Message"].as_str().unwrap_or_default();
+        told += usize::from(body.contains(id));
+        if body.contains(last.id()) {
+            break;
+        }
+    }
+    Ok(told)
+}
+
 /// A queue that gets what is published to the stack's topic.
-async fn subscribe(world: &World) -> Result<String> {
+pub(crate) async fn subscribe(world: &World) -> Result<String> {
     let sqs = aws_sdk_sqs::Client::new(&world.aws.root());
     let policy = json!({
         "Version": "2012-10-17",

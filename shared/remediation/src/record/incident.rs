@@ -35,6 +35,10 @@ pub struct Incident {
     pub region: String,
     /// When the responder first saw it.
     pub received_at: String,
+    /// When the first change was about to be made.
+    pub intended_at: Option<String>,
+    /// When the first report was made.
+    pub concluded_at: Option<String>,
     /// When anything last changed.
     pub updated_at: String,
     /// The status of the last report.
@@ -56,6 +60,8 @@ pub struct Incident {
 /// What is about to be done.
 #[derive(Debug)]
 pub struct Intent {
+    /// When the event came in.
+    pub received_at: Timestamp,
     /// The described world before anything is changed.
     pub evidence: Value,
     /// The settings that the plan was made with; undoing it needs the same.
@@ -92,7 +98,8 @@ impl Record {
     ) -> Result<()> {
         let mut expression = vec![
             "kind = :kind".to_owned(),
-            "received_at = if_not_exists(received_at, :now)".to_owned(),
+            "received_at = if_not_exists(received_at, :received)".to_owned(),
+            "intended_at = if_not_exists(intended_at, :now)".to_owned(),
             "updated_at = :now".to_owned(),
             "event = :event".to_owned(),
             "evidence = if_not_exists(evidence, :evidence)".to_owned(),
@@ -107,6 +114,7 @@ impl Record {
             .expression_attribute_names("#region", "region")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":kind", text("incident"))
+            .expression_attribute_values(":received", text(intent.received_at.to_string()))
             .expression_attribute_values(":now", text(now.to_string()))
             .expression_attribute_values(":event", text(event.to_string()))
             .expression_attribute_values(":evidence", text(cut(&intent.evidence)))
@@ -157,6 +165,7 @@ impl Record {
             .item(&finding.id, report.category().as_str())
             .update_expression(format!(
                 "SET kind = :kind, received_at = if_not_exists(received_at, :now), updated_at = :now, \
+                 concluded_at = if_not_exists(concluded_at, :now), \
                  event = if_not_exists(event, :event), finding_type = :type, account_id = :account, \
                  #region = :region, #status = :status, report = {}, collected = {}, version = :version",
                 first[0], first[1],
@@ -212,7 +221,8 @@ impl Record {
             .expression_attribute_values(":released", text(format!("by {by} at {now}")))
             .expression_attribute_values(":actions", text(actions))
             .expression_attribute_values(":now", text(now.to_string()));
-        let mut removed = vec!["notified".to_owned(), "evidence".to_owned()];
+        let kept_once = ["notified", "evidence", "intended_at", "concluded_at"];
+        let mut removed: Vec<_> = kept_once.map(ToOwned::to_owned).into();
         for (index, key) in incident.actions.keys().enumerate() {
             call = call.expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"));
             removed.push(format!("#a{index}"));
@@ -310,6 +320,8 @@ impl Incident {
             account_id: field("account_id"),
             region: field("region"),
             received_at: field("received_at"),
+            intended_at: get(item, "intended_at").map(ToOwned::to_owned),
+            concluded_at: get(item, "concluded_at").map(ToOwned::to_owned),
             updated_at: field("updated_at"),
             status: field("status"),
             released: get(item, "released").map(ToOwned::to_owned),

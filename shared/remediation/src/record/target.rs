@@ -106,14 +106,13 @@ impl Record {
                 .table_name(&self.table)
                 .key("pk", text(&key))
                 .key("sk", text("state"))
-                .update_expression("SET lease_owner = :owner, lease_ends = :ends, finding_id = :finding, target = :target")
+                .update_expression("SET lease_owner = :owner, lease_ends = :ends, target = :target")
                 .condition_expression(
                     "attribute_not_exists(lease_ends) OR lease_ends < :now OR lease_owner = :owner",
                 )
                 .expression_attribute_values(":owner", text(owner))
                 .expression_attribute_values(":ends", number(lease_ends))
                 .expression_attribute_values(":now", number(at))
-                .expression_attribute_values(":finding", text(&finding.id))
                 .expression_attribute_values(":target", text(target))
                 .return_values(ReturnValue::AllOld)
                 .send()
@@ -145,6 +144,31 @@ impl Record {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Writes down that `finding` is the reason for which a claimed target is being contained. Its
+    /// incident holds what was found.
+    ///
+    /// # Errors
+    /// If the table cannot be written, or the claim's time is over.
+    pub async fn begin(&self, claim: &Claim, finding: &Finding, now: Timestamp) -> Result<()> {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(&claim.key))
+            .key("sk", text("state"))
+            .update_expression(
+                "SET target_state = :state, finding_id = :finding, updated_at = :now",
+            )
+            .condition_expression("lease_owner = :owner")
+            .expression_attribute_values(":owner", text(&claim.owner))
+            .expression_attribute_values(":state", text(TargetState::Containing.as_str()))
+            .expression_attribute_values(":finding", text(&finding.id))
+            .expression_attribute_values(":now", text(now.to_string()))
+            .send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table)
+            .map(drop)
     }
 
     /// Gives a claim back, with what became of the target. `None`: nothing was done to it.
