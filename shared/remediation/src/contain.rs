@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::execute::{Execution, execute, within};
 use crate::finding::Finding;
 use crate::guidance;
-use crate::plan::{Action, Phase, Plan, Step};
+use crate::plan::{Action, Phase, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::policy;
 use crate::record::{Claim, Intent, Lease, Record, TargetState};
@@ -277,6 +277,10 @@ fn hold_snapshots_back<A: Action>(plan: &mut Plan<A>, error: &Error) {
         if let Step::Do(action) = step
             && action.phase() == Phase::Preserve
         {
+            plan.held_back.insert(StepKey {
+                action: action.name(),
+                target: action.target(),
+            });
             *step = Step::Skipped {
                 action: action.name(),
                 target: action.target(),

@@ -99,13 +99,14 @@ pub async fn execute<P: Playbook>(
     let mut transient = None;
     let mut attempted: HashMap<StepKey, Result<()>> = HashMap::new();
     let (mut residual_risks, mut next_steps) = (plan.residual_risks, plan.next_steps);
+    let held_back = plan.held_back;
     let mut pending: Vec<P::Action> = Vec::new();
-    let mut known = HashSet::new();
+    let mut reported = HashSet::new();
     for step in plan.steps {
         match step {
             Step::Do(action) => pending.push(action),
             other => {
-                known.insert(other.key());
+                reported.insert(other.key());
                 if let Step::Unknown { error, .. } = &other
                     && error.is_transient()
                 {
@@ -116,7 +117,6 @@ pub async fn execute<P: Playbook>(
         }
     }
 
-    let reported: HashSet<_> = known;
     let mut executed: Vec<P::Action> = Vec::new();
     let mut read_back = None;
     let mut came_up = Vec::new();
@@ -141,6 +141,7 @@ pub async fn execute<P: Playbook>(
                 came_up.clear();
                 for step in after.steps {
                     match step {
+                        Step::Do(action) if held_back.contains(&key(&action)) => {}
                         Step::Do(action) if !attempted.contains_key(&key(&action)) => {
                             pending.push(action);
                         }

@@ -1,5 +1,6 @@
 //! A plan is data: what would be done, to what, from which value to which.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -130,6 +131,9 @@ pub struct Plan<A> {
     pub residual_risks: Vec<String>,
     /// What a person should do next.
     pub next_steps: Vec<String>,
+    /// Steps that wait for another time: they are not executed now, even if reading back would plan
+    /// them.
+    pub held_back: HashSet<StepKey>,
 }
 
 impl<A> Default for Plan<A> {
@@ -138,6 +142,7 @@ impl<A> Default for Plan<A> {
             steps: Vec::new(),
             residual_risks: Vec::new(),
             next_steps: Vec::new(),
+            held_back: HashSet::new(),
         }
     }
 }
