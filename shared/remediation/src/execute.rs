@@ -312,7 +312,7 @@ pub(crate) async fn within<T>(
             operation: what,
             target: "the finding's target".to_owned(),
             code: "DeadlineExceeded".to_owned(),
-            message: "the function's time is nearly used up".to_owned(),
+            message: "there was no answer in the time set for it".to_owned(),
             kind: CallFailure::Transient,
         }
         .into()),

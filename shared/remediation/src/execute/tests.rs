@@ -165,7 +165,11 @@ async fn a_step_that_hangs_fails_in_time_and_asks_for_a_retry() {
             ("beside it", Outcome::Applied)
         ]
     );
-    assert!(done.steps[0].detail().contains("nearly used up"));
+    assert!(
+        done.steps[0]
+            .detail()
+            .contains("no answer in the time set for it")
+    );
     assert!(done.transient.is_some());
 }
 

@@ -1,7 +1,10 @@
 //! Reads the buckets of a finding, all at once, each guarded by the account that must own it.
 
+use std::time::Duration;
+
 use aws_sdk_s3control::types::NetworkOrigin;
 use futures::future::join_all;
+use tokio::time::Instant;
 
 use super::block::{Acl, BlockPublicAccess, Grant};
 use super::bucket_policy::BucketPolicy;
@@ -9,8 +12,11 @@ use super::exemption::{self, History};
 use super::{Clients, S3, locate};
 use crate::catalogue;
 use crate::error::{CallContext, Error, Result};
+use crate::execute::within;
 use crate::finding::{Finding, printable};
 
+/// How long the reads may take that only inform. The flags are set without their answers.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How many access points are listed.
 const ACCESS_POINTS: i32 = 100;
 
@@ -76,10 +82,19 @@ pub(super) async fn observe(playbook: &S3, finding: &Finding) -> Result<State> {
         };
         (bucket, state)
     });
-    let (buckets, account) = futures::join!(
-        join_all(buckets),
-        account_block(&clients, &finding.account_id)
-    );
+    let account = async {
+        let read = account_block(&clients, &finding.account_id);
+        if catalogue::concerns_account_block(finding) {
+            return read.await;
+        }
+        within(
+            Instant::now() + PATIENCE,
+            "s3:GetAccountPublicAccessBlock",
+            read,
+        )
+        .await
+    };
+    let (buckets, account) = futures::join!(join_all(buckets), account);
     Ok(State { buckets, account })
 }
 
@@ -120,14 +135,27 @@ async fn bucket_state(playbook: &S3, bucket: &str, finding: &Finding) -> BucketS
 
 async fn read(clients: &Clients, bucket: &str, finding: &Finding) -> BucketState {
     let owner = &finding.account_id;
+    let until = Instant::now() + PATIENCE;
     let (block, policy_is_public, policy, acl, tagged, website, access_points) = futures::join!(
         block_public_access(clients, bucket, owner),
-        policy_is_public(clients, bucket, owner),
-        policy(clients, bucket, owner),
-        acl(clients, bucket, owner),
-        tagged(clients, bucket, owner),
-        website(clients, bucket, owner),
-        access_points(clients, bucket, owner),
+        within(
+            until,
+            "s3:GetBucketPolicyStatus",
+            policy_is_public(clients, bucket, owner)
+        ),
+        within(until, "s3:GetBucketPolicy", policy(clients, bucket, owner)),
+        within(until, "s3:GetBucketAcl", acl(clients, bucket, owner)),
+        within(until, "s3:GetBucketTagging", tagged(clients, bucket, owner)),
+        within(
+            until,
+            "s3:GetBucketWebsite",
+            website(clients, bucket, owner)
+        ),
+        within(
+            until,
+            "s3:ListAccessPoints",
+            access_points(clients, bucket, owner)
+        ),
     );
     let block = match block {
         Ok(block) => block,
