@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::catalogue::Category;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::execute::{Execution, execute, within};
@@ -89,7 +90,7 @@ pub(crate) async fn rehearse<P: Playbook>(
     report.next_steps = plan.next_steps;
     report
         .next_steps
-        .extend(guidance::next_steps(P::CATEGORY, finding));
+        .extend(what_is_left(P::CATEGORY, finding, report.status()));
     Contained::just(report, transient)
 }
 
@@ -205,7 +206,7 @@ pub(crate) async fn contain<P: Playbook>(
     report.next_steps.extend(leads);
     report
         .next_steps
-        .extend(guidance::next_steps(P::CATEGORY, finding));
+        .extend(what_is_left(P::CATEGORY, finding, report.status()));
     if undone {
         report.undone = true;
         report.next_steps.insert(
@@ -220,6 +221,14 @@ pub(crate) async fn contain<P: Playbook>(
         transient,
         collected,
         claims,
+    }
+}
+
+/// Advice how to contain would only confuse where it was contained.
+fn what_is_left(category: Category, finding: &Finding, status: Status) -> Vec<String> {
+    match status {
+        Status::Contained | Status::AlreadyContained => guidance::questions(category, finding),
+        _ => guidance::next_steps(category, finding),
     }
 }
 

@@ -6,8 +6,22 @@
 use crate::catalogue::{self, Category};
 use crate::finding::Finding;
 
-/// The next steps for the part of `finding` that concerns `category`.
+/// The next steps for the part of `finding` that concerns `category` where it was not contained.
 pub fn next_steps(category: Category, finding: &Finding) -> Vec<String> {
+    let mut steps = owners_question(finding);
+    steps.push(advice(category, finding).to_owned());
+    steps.extend(other_reports(category, finding));
+    steps
+}
+
+/// What a person should find out also where it was contained.
+pub fn questions(category: Category, finding: &Finding) -> Vec<String> {
+    let mut steps = owners_question(finding);
+    steps.extend(other_reports(category, finding));
+    steps
+}
+
+fn owners_question(finding: &Finding) -> Vec<String> {
     let mut steps = Vec::new();
     if let Ok(principal) = finding.principal() {
         let call = finding
@@ -34,8 +48,26 @@ pub fn next_steps(category: Category, finding: &Finding) -> Vec<String> {
             },
         ));
     }
+    steps
+}
+
+fn other_reports(category: Category, finding: &Finding) -> Option<String> {
+    let others: Vec<_> = catalogue::routes(finding)
+        .into_iter()
+        .filter(|route| *route != category)
+        .map(Category::as_str)
+        .collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "see also what the {} function reports about this finding",
+            others.join(" and "),
+        )
+    })
+}
+
+fn advice(category: Category, finding: &Finding) -> &'static str {
     let kind = &finding.finding_type;
-    let advice = match category {
+    match category {
         Category::S3 => match kind.name() {
             "AccountBlockPublicAccessDisabled" => {
                 "turn Block Public Access of the account on again, unless a bucket is public on purpose"
@@ -55,20 +87,7 @@ pub fn next_steps(category: Category, finding: &Finding) -> Vec<String> {
              anything is stopped or terminated"
         }
         Category::Triage => by_resource(kind.purpose(), kind.resource()),
-    };
-    steps.push(advice.to_owned());
-    let others: Vec<_> = catalogue::routes(finding)
-        .into_iter()
-        .filter(|route| *route != category)
-        .map(Category::as_str)
-        .collect();
-    if !others.is_empty() {
-        steps.push(format!(
-            "see also what the {} function reports about this finding",
-            others.join(" and "),
-        ));
     }
-    steps
 }
 
 fn by_resource(purpose: &str, resource: &str) -> &'static str {

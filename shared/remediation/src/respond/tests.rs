@@ -124,6 +124,8 @@ async fn a_threat_is_contained_and_a_person_is_told() {
         body.contains("a risk") && body.contains("a next step"),
         "{body}"
     );
+    // How to contain it is of no use where it was contained.
+    assert!(!body.contains("review who may read the bucket"), "{body}");
 }
 
 #[tokio::test(start_paused = true)]
