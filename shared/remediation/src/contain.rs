@@ -52,7 +52,7 @@ pub(crate) struct Contained {
 }
 
 impl Contained {
-    fn just(report: Report, transient: Option<Error>) -> Self {
+    pub(crate) fn just(report: Report, transient: Option<Error>) -> Self {
         Self {
             report,
             transient,
@@ -272,7 +272,7 @@ fn intended<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
         .iter()
         .filter_map(|step| match step {
             Step::Do(action) => {
-                let key = format!("{} {}", action.name(), action.target());
+                let key = StepKey::of(action).to_string();
                 Some((key, serde_json::to_value(action).unwrap_or_default()))
             }
             _ => None,
@@ -286,10 +286,7 @@ fn hold_snapshots_back<A: Action>(plan: &mut Plan<A>, error: &Error) {
         if let Step::Do(action) = step
             && action.phase() == Phase::Preserve
         {
-            plan.held_back.insert(StepKey {
-                action: action.name(),
-                target: action.target(),
-            });
+            plan.held_back.insert(StepKey::of(action));
             *step = Step::Skipped {
                 action: action.name(),
                 target: action.target(),

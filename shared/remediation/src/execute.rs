@@ -141,8 +141,8 @@ pub async fn execute<P: Playbook>(
                 came_up.clear();
                 for step in after.steps {
                     match step {
-                        Step::Do(action) if held_back.contains(&key(&action)) => {}
-                        Step::Do(action) if !attempted.contains_key(&key(&action)) => {
+                        Step::Do(action) if held_back.contains(&StepKey::of(&action)) => {}
+                        Step::Do(action) if !attempted.contains_key(&StepKey::of(&action)) => {
                             pending.push(action);
                         }
                         Step::Skipped { .. } | Step::Unknown { .. }
@@ -165,12 +165,12 @@ pub async fn execute<P: Playbook>(
     }
     if let Some(read_back) = &read_back {
         for action in &executed {
-            let result = &attempted[&key(action)];
+            let result = &attempted[&StepKey::of(action)];
             if let Err(error) = result
                 && error.is_transient()
                 && !read_back
                     .as_ref()
-                    .is_ok_and(|back| back.shows(&key(action)) == Some(true))
+                    .is_ok_and(|back| back.shows(&StepKey::of(action)) == Some(true))
             {
                 transient.get_or_insert(error.clone());
             }
@@ -196,13 +196,6 @@ pub async fn execute<P: Playbook>(
         transient,
         residual_risks,
         next_steps,
-    }
-}
-
-fn key(action: &impl Action) -> StepKey {
-    StepKey {
-        action: action.name(),
-        target: action.target(),
     }
 }
 
@@ -232,7 +225,7 @@ async fn apply_all<P: Playbook>(
             if let Err(error) = &result {
                 tracing::warn!(action = action.name(), target = action.target(), %error, "step failed");
             }
-            (key(action), result)
+            (StepKey::of(action), result)
         });
         results.extend(join_all(applied).await);
     }
@@ -253,7 +246,8 @@ async fn settled<P: Playbook>(
     for pause in READ_BACK_PAUSES {
         let again = match &latest {
             Ok((read_back, _)) => pending.iter().any(|action| {
-                attempted[&key(action)].is_ok() && read_back.shows(&key(action)) == Some(false)
+                attempted[&StepKey::of(action)].is_ok()
+                    && read_back.shows(&StepKey::of(action)) == Some(false)
             }),
             Err(error) => error.is_transient(),
         };
@@ -271,10 +265,13 @@ fn conclude(
     result: &Result<()>,
     read_back: std::result::Result<&ReadBack, &Error>,
 ) -> StepReport {
-    let shown = read_back.map(|back| (back, back.shows(&key(action))));
+    let shown = read_back.map(|back| (back, back.shows(&StepKey::of(action))));
     match (result, shown) {
         (Ok(()), Ok((back, Some(true)))) => {
-            let detail = format!("applied and read back: {}", back.detail(&key(action)));
+            let detail = format!(
+                "applied and read back: {}",
+                back.detail(&StepKey::of(action))
+            );
             StepReport::applied(action, back, detail)
         }
         (Err(error), Ok((back, Some(true)))) => StepReport::applied(

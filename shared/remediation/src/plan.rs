@@ -99,10 +99,7 @@ impl<A: Action> Step<A> {
     /// What identifies a step across two plans for the same finding.
     pub fn key(&self) -> StepKey {
         match self {
-            Self::Do(action) | Self::Already(action, _) => StepKey {
-                action: action.name(),
-                target: action.target(),
-            },
+            Self::Do(action) | Self::Already(action, _) => StepKey::of(action),
             Self::Skipped { action, target, .. } | Self::Unknown { action, target, .. } => {
                 StepKey {
                     action,
@@ -120,6 +117,22 @@ pub struct StepKey {
     pub action: &'static str,
     /// The resource.
     pub target: String,
+}
+
+impl StepKey {
+    /// The key of the steps that hold this action.
+    pub fn of(action: &impl Action) -> Self {
+        Self {
+            action: action.name(),
+            target: action.target(),
+        }
+    }
+}
+
+impl fmt::Display for StepKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.action, self.target)
+    }
 }
 
 /// What a playbook would do about a finding in the world that it observed.

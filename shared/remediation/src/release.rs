@@ -82,7 +82,7 @@ pub async fn plan<P: Playbook>(
         let recorded: P::Action = serde_json::from_value(recorded.clone()).map_err(|error| {
             Error::Refused(format!("the recorded action {key} cannot be read: {error}"))
         })?;
-        let verdict = verdict(&recorded, world.get(&self::key(&recorded)), allowance);
+        let verdict = verdict(&recorded, world.get(&StepKey::of(&recorded)), allowance);
         steps.push(ReleaseStep {
             action: recorded.name(),
             target: recorded.target(),
@@ -146,7 +146,7 @@ pub async fn release<P: Playbook>(
     let released: Vec<_> = released
         .into_iter()
         .map(|(step, problem)| {
-            let found = world.get(&key(&step.recorded));
+            let found = world.get(&StepKey::of(&step.recorded));
             let problem = problem.or_else(|| match found {
                 Some(Found::InEffect) => Some("reading back shows it still in effect".to_owned()),
                 _ => None,
@@ -212,12 +212,5 @@ fn verdict<A: Action>(recorded: &A, found: Option<&Found>, allowance: &Allowance
         Some(Found::Other(value)) => Verdict::Drifted(format!("it is {value} now")),
         Some(Found::Unclear(why)) => Verdict::Drifted(why.clone()),
         None => Verdict::Drifted("it is no longer there".to_owned()),
-    }
-}
-
-fn key(action: &impl Action) -> StepKey {
-    StepKey {
-        action: action.name(),
-        target: action.target(),
     }
 }

@@ -172,12 +172,7 @@ impl<P: Playbook> Responder<P> {
                 report
             }
         };
-        Contained {
-            report,
-            transient: None,
-            collected: Value::Null,
-            claims: Vec::new(),
-        }
+        Contained::just(report, None)
     }
 
     /// Records the report, notifies people if it is news, and has the containment looked at again.
