@@ -3,27 +3,38 @@
 //! A finding is input from outside. An id that does not meet AWS's own grammar is refused, so that
 //! nothing like `*` or a quote can widen a policy or a request.
 
+use std::fmt::Display;
+
 use crate::error::{Error, Result};
 
 /// Twelve digits.
-pub(super) fn account(member: &str, text: &str) -> Result<String> {
+pub(super) fn account(member: impl Display, text: &str) -> Result<String> {
     check(member, text, "a 12-digit account id", |text| {
         text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
     })
 }
 
-/// A Region name such as `eu-central-1`.
-pub(super) fn region(member: &str, text: &str) -> Result<String> {
+/// A Region name: words of small letters and a number, such as `eu-central-1`, `us-gov-west-1` or
+/// `eusc-de-east-1`.
+pub(super) fn region(member: impl Display, text: &str) -> Result<String> {
     check(member, text, "a Region name", |text| {
-        (1..=32).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        let mut parts = text.rsplit('-');
+        let number = parts.next().unwrap_or_default();
+        let words: Vec<&str> = parts.collect();
+        let is_word = |word: &&str| {
+            (1..=16).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase())
+        };
+        (1..=2).contains(&number.len())
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && (2..=3).contains(&words.len())
+            && words.iter().all(is_word)
+            // They come from the right.
+            && words.last().is_some_and(|area| matches!(area.len(), 2 | 4))
     })
 }
 
 /// A finding id: GuardDuty's are 32 hexadecimal digits; the model allows 300 characters.
-pub(super) fn finding(member: &str, text: &str) -> Result<String> {
+pub(super) fn finding(member: impl Display, text: &str) -> Result<String> {
     check(member, text, "a finding id", |text| {
         (1..=300).contains(&text.len())
             && text
@@ -32,20 +43,29 @@ pub(super) fn finding(member: &str, text: &str) -> Result<String> {
     })
 }
 
-/// A bucket name. Buckets from before 2018 in us-east-1 may be up to 255 characters long and use
-/// capitals and underscores,
+/// A bucket name. Buckets from before March 2018 in us-east-1 may be up to 255 characters long, have
+/// capitals and underscores, and dots beside each other; none may begin with a dot or look like an
+/// IPv4 address,
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
-pub(super) fn bucket(member: &str, text: &str) -> Result<String> {
+pub(super) fn bucket(member: impl Display, text: &str) -> Result<String> {
     check(member, text, "a bucket name", |text| {
         (3..=255).contains(&text.len())
+            && text.starts_with(|first: char| first.is_ascii_alphanumeric())
             && text
                 .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+                .all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
+            && !is_like_an_address(text)
     })
 }
 
+fn is_like_an_address(text: &str) -> bool {
+    let parts = text.split('.');
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    parts.clone().count() == 4 && parts.into_iter().all(is_number)
+}
+
 /// `i-` and 8 or 17 hexadecimal digits.
-pub(super) fn instance(member: &str, text: &str) -> Result<String> {
+pub(super) fn instance(member: impl Display, text: &str) -> Result<String> {
     check(member, text, "an instance id", |text| {
         text.strip_prefix("i-").is_some_and(|digits| {
             matches!(digits.len(), 8 | 17)
@@ -56,34 +76,45 @@ pub(super) fn instance(member: &str, text: &str) -> Result<String> {
     })
 }
 
-/// An access key id: capitals and digits, 16 to 128 of them; AWS's own begin with `AKIA` (long
-/// term) or `ASIA` (temporary).
-pub(super) fn access_key(member: &str, text: &str) -> Result<String> {
+/// An access key id: 16 to 128 of `\w`, <https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html>.
+/// Temporary ones begin with `ASIA`. Long-term ones begin with `AKIA`, but for those from before
+/// AWS had prefixes.
+pub(super) fn access_key(member: impl Display, text: &str) -> Result<String> {
     check(member, text, "an access key id", |text| {
-        (16..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        (16..=128).contains(&text.len()) && text.bytes().all(is_word)
     })
 }
 
-/// The unique id of a user or role, `AIDA…` or `AROA…`.
-pub(super) fn unique_id(member: &str, text: &str) -> Result<String> {
+/// The unique id of a user or role, `AIDA…` or `AROA…`: up to 128 of `\w`,
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>.
+pub(super) fn unique_id(member: impl Display, text: &str) -> Result<String> {
     check(member, text, "the unique id of an IAM entity", |text| {
-        (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        (1..=128).contains(&text.len()) && text.bytes().all(is_word)
     })
 }
 
 /// A user, role or session name: `[\w+=,.@-]`, at most 64 characters. Role names and session names
 /// have the same grammar.
-pub(super) fn name(member: &str, text: &str) -> Result<String> {
+pub(super) fn name(member: impl Display, text: &str) -> Result<String> {
     check(member, text, "an IAM name", |text| {
         (1..=64).contains(&text.len())
             && text.bytes().all(|byte| {
-                byte.is_ascii_alphanumeric()
-                    || matches!(byte, b'_' | b'+' | b'=' | b',' | b'.' | b'@' | b'-')
+                is_word(byte) || matches!(byte, b'+' | b'=' | b',' | b'.' | b'@' | b'-')
             })
     })
 }
 
-fn check(member: &str, text: &str, what: &str, meets: impl Fn(&str) -> bool) -> Result<String> {
+/// `\w` of AWS's patterns, which is ASCII.
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn check(
+    member: impl Display,
+    text: &str,
+    what: &str,
+    meets: impl Fn(&str) -> bool,
+) -> Result<String> {
     if meets(text) {
         Ok(text.to_owned())
     } else {
@@ -92,7 +123,10 @@ fn check(member: &str, text: &str, what: &str, meets: impl Fn(&str) -> bool) -> 
             .take(64)
             .flat_map(char::escape_default)
             .collect();
-        Err(Error::malformed(member, format!("'{shown}' is not {what}")))
+        Err(Error::malformed(
+            member.to_string(),
+            format!("'{shown}' is not {what}"),
+        ))
     }
 }
 
@@ -121,6 +155,103 @@ mod tests {
             assert!(unique_id("m", hostile).is_err(), "{hostile:?}");
             assert!(account("m", hostile).is_err(), "{hostile:?}");
             assert!(finding("m", hostile).is_err(), "{hostile:?}");
+            assert!(region("m", hostile).is_err(), "{hostile:?}");
+        }
+    }
+
+    #[test]
+    fn letters_and_digits_that_only_look_like_those_of_ascii_are_refused() {
+        assert!(account("m", "１１１１２２２２３３３３").is_err());
+        assert!(account("m", "٠١٢٣٤٥٦٧٨٩٠١").is_err());
+        assert!(region("m", "eu-cеntral-1").is_err());
+        assert!(instance("m", "i-0аbc1234def567890").is_err());
+        assert!(bucket("m", "раyroll").is_err());
+        assert!(name("m", "аdmin").is_err());
+        assert!(access_key("m", "AKIАIOSFODNN7EXAMPLE").is_err());
+        assert!(unique_id("m", "АROAEXAMPLE").is_err());
+    }
+
+    #[test]
+    fn regions_of_every_partition_are_accepted_and_nothing_else() {
+        for of_aws in [
+            "us-east-1",
+            "ap-southeast-2",
+            "mx-central-1",
+            "cn-northwest-1",
+            "us-gov-west-1",
+            "us-isob-east-1",
+            "eu-isoe-west-1",
+            "eusc-de-east-1",
+        ] {
+            assert!(region("m", of_aws).is_ok(), "{of_aws}");
+        }
+        for other in [
+            "region",
+            "global",
+            "us-east",
+            "us-east-",
+            "us-east-1a",
+            "us--east-1",
+            "-us-east-1",
+            "us-east-111",
+            "US-EAST-1",
+            "usa-east-1",
+            "east-1",
+            "us-east-1.example.com",
+            "us-east-1/../x",
+            "us-a-b-c-1",
+        ] {
+            assert!(region("m", other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_bucket_name_may_be_one_of_before_2018_but_no_address_and_no_path() {
+        for of_s3 in [
+            "abc",
+            "My_Bucket",
+            "a..b",
+            "ab-",
+            "1.2.3",
+            "1.2.3.4.5",
+            "1.2.3.a",
+            "logs--use1-az4--x-s3",
+            &"a".repeat(255),
+        ] {
+            assert!(bucket("m", of_s3).is_ok(), "{of_s3}");
+        }
+        for other in [
+            "ab",
+            "...",
+            "../b",
+            ".ab",
+            "-ab",
+            "_ab",
+            "192.168.5.4",
+            "999.1.1.1",
+            "a/../b",
+            "a%2fb",
+            "arn:aws:s3:::abc",
+            &"a".repeat(256),
+        ] {
+            assert!(bucket("m", other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn an_instance_id_is_of_eight_or_seventeen_small_hexadecimal_digits() {
+        for other in [
+            "i-1",
+            "i-0ABC1234DEF567890",
+            "i-0abc1234def56789",
+            "i-0abc1234def5678901",
+            "i-0abc123g",
+            "eni-bfcffe88",
+            "mi-0abc1234def567890",
+            " i-99999999",
+            "i-99999999\n",
+        ] {
+            assert!(instance("m", other).is_err(), "{other:?}");
         }
     }
 

@@ -20,6 +20,11 @@ impl FindingType {
     /// # Errors
     /// [`Error::Malformed`] for text of another form.
     pub fn parse(text: &str) -> Result<Self> {
+        Self::at("type", text)
+    }
+
+    /// [`parse`](Self::parse) for the text of `member`.
+    pub(super) fn at(member: impl fmt::Display, text: &str) -> Result<Self> {
         let colon = text.find(':');
         let slash = colon.and_then(|colon| Some(colon + text[colon..].find('/')?));
         let legible = text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -30,7 +35,7 @@ impl FindingType {
                 slash,
             }),
             _ => Err(Error::malformed(
-                "detail.type",
+                member.to_string(),
                 format!(
                     "'{}' is not of the form Purpose:Resource/Name",
                     printable(text)
@@ -72,12 +77,12 @@ impl fmt::Display for FindingType {
 pub struct Severity(f64);
 
 impl Severity {
-    pub(super) fn new(value: f64) -> Result<Self> {
+    pub(super) fn at(member: impl fmt::Display, value: f64) -> Result<Self> {
         if (0.0..=10.0).contains(&value) {
             Ok(Self(value))
         } else {
             Err(Error::malformed(
-                "detail.severity",
+                member.to_string(),
                 format!("{value} is not between 0 and 10"),
             ))
         }

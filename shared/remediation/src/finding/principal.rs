@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids;
 use super::wire::AccessKeyDetails;
+use super::{ids, printable};
 use crate::error::Result;
 
 /// The name that GuardDuty gives to an unauthenticated caller,
@@ -66,13 +66,16 @@ pub struct RoleSession {
 }
 
 impl Principal {
-    pub(super) fn parse(details: &AccessKeyDetails) -> Result<Self> {
-        const MEMBER: &str = "detail.resource.accessKeyDetails";
+    /// `at` is the path of `details`.
+    pub(super) fn parse(details: &AccessKeyDetails, at: &str) -> Result<Self> {
         let user_type = details.user_type.as_deref().unwrap_or_default();
         let name = details.user_name.as_deref().unwrap_or_default();
         let principal_id = details.principal_id.as_deref().unwrap_or_default();
         let key = details.access_key_id.as_deref().unwrap_or_default();
-        if name == ANONYMOUS || principal_id == ANONYMOUS {
+        // A user of that name can be made, but nobody chooses a principal id.
+        if principal_id == ANONYMOUS
+            || (user_type == "AWSAccount" && name == ANONYMOUS && principal_id.is_empty())
+        {
             return Ok(Self::Anonymous);
         }
         Ok(match user_type {
@@ -80,39 +83,38 @@ impl Principal {
                 // A session's principal id may carry the session's name behind a colon.
                 let user_id = principal_id.split(':').next().unwrap_or_default();
                 Self::User {
-                    name: ids::name(&format!("{MEMBER}.userName"), name)?,
+                    name: ids::name(format_args!("{at}.userName"), name)?,
                     user_id: present(user_id)
-                        .map(|id| ids::unique_id(&format!("{MEMBER}.principalId"), id))
+                        .map(|id| ids::unique_id(format_args!("{at}.principalId"), id))
                         .transpose()?,
                     long_term_key: present(key)
-                        .map(|key| ids::access_key(&format!("{MEMBER}.accessKeyId"), key))
+                        .map(|key| ids::access_key(format_args!("{at}.accessKeyId"), key))
                         .transpose()?
                         .filter(|key| !key.starts_with("ASIA")),
                 }
             }
             "AssumedRole" => Self::RoleSession {
-                role: ids::name(&format!("{MEMBER}.userName"), name)?,
+                role: ids::name(format_args!("{at}.userName"), name)?,
                 session: principal_id
                     .split_once(':')
                     .map(|(role_id, session)| {
-                        let member = format!("{MEMBER}.principalId");
                         Ok::<_, crate::Error>(RoleSession {
-                            role_id: ids::unique_id(&member, role_id)?,
-                            name: ids::name(&member, session)?,
+                            role_id: ids::unique_id(format_args!("{at}.principalId"), role_id)?,
+                            name: ids::name(format_args!("{at}.principalId"), session)?,
                         })
                     })
                     .transpose()?,
             },
             "FederatedUser" => Self::FederatedUser {
-                name: name.to_owned(),
+                name: printable(name),
             },
             "Root" => Self::Root,
             "AWSAccount" => Self::OtherAccount {
-                name: name.to_owned(),
+                name: printable(name),
             },
             other => Self::Other {
-                user_type: other.to_owned(),
-                name: name.to_owned(),
+                user_type: printable(other),
+                name: printable(name),
             },
         })
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::fixtures::{event, finding, user_detail};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn problem(event: &Value) -> String {
     Finding::parse(event)
@@ -74,10 +74,40 @@ fn a_wrong_type_deep_inside_is_named_by_its_path() {
 }
 
 #[test]
+fn a_section_is_an_object_and_never_a_list_of_its_members() {
+    for (changes, member) in [
+        (json!({ "service": [true] }), "service"),
+        (
+            json!({ "resource": { "instanceDetails": ["i-99999999"] } }),
+            "resource.instanceDetails",
+        ),
+        (
+            json!({ "resource": { "s3BucketDetails": [["bucketName"]] } }),
+            "resource.s3BucketDetails[0]",
+        ),
+        (
+            json!({ "service": { "additionalInfo": [true] } }),
+            "service.additionalInfo",
+        ),
+    ] {
+        let problem = problem(&event(changes.clone()));
+        assert!(
+            problem.contains(&format!("`detail.{member}`: ")),
+            "{problem}"
+        );
+        assert!(problem.contains("expected an object"), "{problem}");
+    }
+    let list =
+        r#"["0a", "Backdoor:EC2/Spambot", "111122223333", "us-east-1", 8, "", "", "", 1, 1, {}]"#;
+    assert!(Finding::read_slice(list.as_bytes()).is_err());
+}
+
+#[test]
 fn ids_are_held_against_their_grammar() {
     for (change, member) in [
         (json!({ "accountId": "12345" }), "detail.accountId"),
         (json!({ "region": "us east" }), "detail.region"),
+        (json!({ "region": "global" }), "detail.region"),
         (json!({ "id": "../../etc" }), "detail.id"),
         (json!({ "type": "foo" }), "detail.type"),
         (json!({ "type": "Recon:EC2 PortProbe" }), "detail.type"),
@@ -101,38 +131,11 @@ fn a_number_may_be_a_string_and_a_section_may_be_null() {
     let mut without = event(json!({}));
     without["detail"]["service"] = json!(null);
     assert!(Finding::parse(&without).is_ok());
-}
-
-#[test]
-fn the_bare_detail_is_accepted_too() {
-    let detail = event(json!({}))["detail"].take();
-    assert_eq!(
-        Finding::parse(&detail).unwrap().finding_type.as_str(),
-        "Backdoor:EC2/Spambot"
-    );
-}
-
-#[test]
-fn a_sample_is_known_by_its_flag_wherever_it_stands_and_by_its_placeholders() {
-    for change in [
-        json!({ "service": { "additionalInfo": { "sample": true } } }),
-        json!({ "service": { "additionalInfo": { "sample": "true" } } }),
-        json!({ "service": { "additionalInfo": { "value": "{\"sample\":true}", "type": "default" } } }),
-        json!({ "title": "[SAMPLE] something" }),
-        json!({ "resource": { "instanceDetails": { "instanceId": "i-99999999" } } }),
-        json!({ "resource": { "s3BucketDetails": [{ "name": "bucketName" }] } }),
-        json!({ "resource": { "accessKeyDetails": { "userName": "GeneratedFindingUserName" } } }),
-    ] {
-        assert!(finding(change.clone()).is_sample(), "{change}");
-    }
-    for change in [
-        json!({}),
-        json!({ "service": { "additionalInfo": { "sample": false } } }),
-        json!({ "service": { "additionalInfo": { "value": "not json", "type": "default" } } }),
-        json!({ "service": { "additionalInfo": { "value": "{}" } } }),
-    ] {
-        assert!(!finding(change.clone()).is_sample(), "{change}");
-    }
+    let mut number = event(json!({}));
+    number["detail"]["accountId"] = json!(111_122_223_333_u64);
+    assert_eq!(Finding::parse(&number).unwrap().account_id, "111122223333");
+    number["detail"]["accountId"] = json!(11_122_223_333_u64);
+    assert!(problem(&number).contains("`detail.accountId`: '11122223333' is not"));
 }
 
 #[test]
@@ -184,6 +187,18 @@ fn the_principal_is_told_by_its_user_type() {
         Principal::Root
     );
     assert!(matches!(
+        principal(json!({
+            "userType": "IAMUser", "userName": "ANONYMOUS_PRINCIPAL", "principalId": "AIDAEXAMPLE",
+        })),
+        Principal::User { .. }
+    ));
+    assert!(matches!(
+        principal(json!({
+            "userType": "AWSAccount", "userName": "ANONYMOUS_PRINCIPAL", "principalId": "AIDAEXAMPLE",
+        })),
+        Principal::OtherAccount { .. }
+    ));
+    assert!(matches!(
         principal(json!({ "userType": "AWSService", "userName": "ec2.amazonaws.com" })),
         Principal::Other { .. }
     ));
@@ -217,21 +232,118 @@ fn a_principal_that_cannot_be_named_in_a_call_is_refused() {
 }
 
 #[test]
-fn a_bucket_that_is_both_source_and_destination_is_named_once() {
-    let finding = finding(json!({ "resource": { "s3BucketDetails": [
-        { "name": "one", "type": "Source", "createdAt": 1513612691.551 },
-        { "name": "two", "type": "Destination", "createdAt": 1620934206 },
-        { "name": "one", "type": "Destination" },
-    ] } }));
-    assert_eq!(finding.buckets().unwrap(), ["one", "two"]);
+fn a_principal_that_is_only_shown_is_printable() {
+    for user_type in ["FederatedUser", "AWSAccount", "Directory\u{202e}"] {
+        let finding = finding(json!({ "resource": { "accessKeyDetails": {
+            "userType": user_type, "userName": "a\u{202e}b\n" } } }));
+        let shown = finding.principal().unwrap().to_string();
+        assert!(shown.contains("a\\u{202e}b\\u{a}"), "{shown}");
+        assert!(shown.is_ascii(), "{shown}");
+    }
 }
 
 #[test]
-fn what_a_terminal_or_a_mail_reader_would_obey_is_made_visible() {
-    assert_eq!(
-        printable("a\u{202e}b\u{1b}[31m\n"),
-        "a\\u{202e}b\\u{1b}[31m\\u{a}"
-    );
-    assert_eq!(printable("größe 文字"), "größe 文字");
-    assert!(printable(&"x".repeat(10_000)).chars().count() <= 2_001);
+fn the_account_of_another_caller_is_told_only_if_it_is_one() {
+    let from = |account: &str| {
+        let call = json!({ "remoteAccountDetails": { "accountId": account, "affiliated": false } });
+        let finding = finding(json!({ "service": { "action": { "awsApiCallAction": call } } }));
+        finding.remote_account().map(ToOwned::to_owned)
+    };
+    assert_eq!(from("999988887777").as_deref(), Some("999988887777"));
+    for none in [
+        "111122223333",
+        "*",
+        "",
+        "99998888777",
+        "arn:aws:iam::1:root",
+    ] {
+        assert_eq!(from(none), None, "{none}");
+    }
+}
+
+#[test]
+fn the_detail_says_where_the_resource_is_and_the_envelope_where_the_detector_is() {
+    let mut event = event(json!({ "accountId": "444455556666", "region": "eu-central-1" }));
+    let told = Finding::parse(&event).unwrap();
+    assert_eq!(told.account_id, "444455556666");
+    assert_eq!(told.region, "eu-central-1");
+    assert_eq!(told.detector_account(), "111122223333");
+    assert_eq!(told.detector_region(), "us-east-1");
+    let bare = Finding::parse(&event["detail"]).unwrap();
+    assert_eq!(bare.detector_account(), "444455556666");
+    assert_eq!(bare.detector_region(), "eu-central-1");
+    for (member, other) in [("account", "1"), ("region", "nowhere")] {
+        let ours = event[member].take();
+        event[member] = json!(other);
+        assert!(problem(&event).contains(&format!("`{member}`: '{other}' is not")));
+        event[member] = ours;
+    }
+}
+
+#[test]
+fn the_partition_is_that_of_the_region_whatever_the_arn_says() {
+    for (region, partition) in [
+        ("eu-central-1", "aws"),
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-east-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("eu-isoe-west-1", "aws-iso-e"),
+        ("us-isof-south-1", "aws-iso-f"),
+        ("eusc-de-east-1", "aws-eusc"),
+    ] {
+        let finding = finding(json!({ "region": region, "arn": "arn:aws-cn:*" }));
+        assert_eq!(finding.partition(), partition, "{region}");
+    }
+}
+
+/// Every file of a folder of findings is read, or refused with the member that is wrong. Files in
+/// folders whose name begins with `neg-` are no findings of GuardDuty.
+#[test]
+fn collected_findings_are_read_or_refused_by_a_member() {
+    #[expect(clippy::disallowed_methods, reason = "the folder is the tester's")]
+    let Ok(folder) = std::env::var("FINDINGS_CORPUS") else {
+        eprintln!("skipped: FINDINGS_CORPUS names no folder of findings");
+        return;
+    };
+    let mut read = 0;
+    let mut folders = vec![std::path::PathBuf::from(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read(&path).expect("a file");
+            let document: Value = serde_json::from_slice(&text).expect("JSON");
+            let negative = folder
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("neg-"));
+            for document in split(document) {
+                let outcome = Finding::read(&document);
+                let text = serde_json::to_vec(&document).expect("JSON");
+                assert_eq!(
+                    format!("{:?}", Finding::read_slice(&text)),
+                    format!("{outcome:?}"),
+                    "{}",
+                    path.display()
+                );
+                match outcome {
+                    Ok(finding) => {
+                        assert!(!negative, "{}", path.display());
+                        assert!(!finding.id.is_empty());
+                        read += 1;
+                    }
+                    Err(Error::Malformed { member, problem }) => {
+                        eprintln!("{}: {member}: {problem}", path.display());
+                        assert!(!member.is_empty() && !problem.is_empty());
+                        assert_ne!(member, "document", "{}", path.display());
+                    }
+                    Err(other) => panic!("{}: {other}", path.display()),
+                }
+            }
+        }
+    }
+    assert!(read > 0);
 }

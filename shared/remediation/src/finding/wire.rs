@@ -2,11 +2,22 @@
 //!
 //! Lenient where AWS has been seen to vary (a number as a string, `null` for an absent section or
 //! an empty list), strict where a wrong type would change a decision. Unknown members are ignored.
+//! Text that only informs is made [printable](super::printable) here, so that none of it goes
+//! further as it came; ids are kept as they came, to be held against their grammar.
 //! Member names: the GuardDuty `Finding` shape,
 //! <https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Finding.html>.
 
-use serde::{Deserialize, Deserializer, de};
+mod lenient;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
+
+pub(super) use lenient::{Object, kind};
+use lenient::{
+    account, count, embedded, flag, instant, list, number, object, optional, section, shown, truth,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -14,33 +25,40 @@ pub(super) struct Detail {
     pub(super) id: String,
     #[serde(rename = "type")]
     pub(super) finding_type: String,
+    #[serde(deserialize_with = "account")]
     pub(super) account_id: String,
     pub(super) region: String,
     #[serde(deserialize_with = "number")]
     pub(super) severity: f64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shown")]
     pub(super) arn: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shown")]
     pub(super) title: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shown")]
     pub(super) description: Option<String>,
-    #[serde(default)]
-    pub(super) updated_at: Option<String>,
+    #[serde(default, deserialize_with = "instant")]
+    pub(super) created_at: Option<Timestamp>,
+    #[serde(default, deserialize_with = "instant")]
+    pub(super) updated_at: Option<Timestamp>,
+    #[serde(deserialize_with = "object")]
     pub(super) resource: Resource,
-    #[serde(default, deserialize_with = "absent_when_null")]
+    #[serde(default, deserialize_with = "section")]
     pub(super) service: Service,
+    /// An envelope has it, and a detail never.
+    #[serde(default)]
+    pub(super) detail: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Resource {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shown")]
     pub(super) resource_type: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
     pub(super) access_key_details: Option<AccessKeyDetails>,
-    #[serde(default, deserialize_with = "absent_when_null")]
+    #[serde(default, deserialize_with = "list")]
     pub(super) s3_bucket_details: Vec<S3BucketDetail>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
     pub(super) instance_details: Option<InstanceDetails>,
 }
 
@@ -58,12 +76,26 @@ pub(super) struct AccessKeyDetails {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct S3BucketDetail {
     #[serde(default)]
     pub(super) name: Option<String>,
+    #[serde(default, rename = "type", deserialize_with = "shown")]
+    pub(super) role: Option<String>,
+    #[serde(default, deserialize_with = "instant")]
+    pub(super) created_at: Option<Timestamp>,
     /// Only informs, so whatever is there is taken.
     #[serde(default)]
     pub(super) tags: Value,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) public_access: PublicAccess,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PublicAccess {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) effective_permission: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +103,36 @@ pub(super) struct S3BucketDetail {
 pub(super) struct InstanceDetails {
     #[serde(default)]
     pub(super) instance_id: Option<String>,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) iam_instance_profile: InstanceProfile,
+    #[serde(default, deserialize_with = "list")]
+    pub(super) network_interfaces: Vec<NetworkInterface>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct InstanceProfile {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) arn: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NetworkInterface {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) network_interface_id: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) private_ip_address: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) public_ip: Option<String>,
+    #[serde(default, deserialize_with = "list")]
+    pub(super) security_groups: Vec<SecurityGroup>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SecurityGroup {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) group_id: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -78,56 +140,141 @@ pub(super) struct InstanceDetails {
 pub(super) struct Service {
     #[serde(default, deserialize_with = "truth")]
     pub(super) archived: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "count")]
+    pub(super) count: Option<u64>,
+    #[serde(default, deserialize_with = "shown")]
     pub(super) resource_role: Option<String>,
-    #[serde(default)]
-    pub(super) event_first_seen: Option<String>,
-    #[serde(default)]
-    pub(super) event_last_seen: Option<String>,
-    #[serde(default)]
-    pub(super) additional_info: Value,
-    #[serde(default)]
-    pub(super) action: Option<Action>,
+    #[serde(default, deserialize_with = "instant")]
+    pub(super) event_first_seen: Option<Timestamp>,
+    #[serde(default, deserialize_with = "instant")]
+    pub(super) event_last_seen: Option<Timestamp>,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) additional_info: AdditionalInfo,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) action: Action,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct AdditionalInfo {
+    #[serde(default, deserialize_with = "flag")]
+    pub(super) sample: Option<bool>,
+    #[serde(default, deserialize_with = "embedded")]
+    pub(super) value: AdditionalValue,
+}
+
+/// What the JSON text in `additionalInfo.value` says. It is JSON once, not again inside.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AdditionalValue {
+    #[serde(default, deserialize_with = "flag")]
+    pub(super) sample: Option<bool>,
+    /// `{"fullUserAgent": …}`; only informs, so whatever is there is taken.
+    #[serde(default)]
+    pub(super) user_agent: Value,
+}
+
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Action {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shown")]
     pub(super) action_type: Option<String>,
-    #[serde(default)]
-    pub(super) aws_api_call_action: Option<ApiCall>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) aws_api_call_action: Option<AwsApiCall>,
+    #[serde(default, deserialize_with = "optional")]
     pub(super) network_connection_action: Option<NetworkConnection>,
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) port_probe_action: Option<PortProbe>,
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) kubernetes_api_call_action: Option<OtherEnd>,
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) rds_login_attempt_action: Option<OtherEnd>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ApiCall {
-    #[serde(default)]
+pub(super) struct AwsApiCall {
+    #[serde(default, deserialize_with = "shown")]
     pub(super) api: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) service_name: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) error_code: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) user_agent: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) caller_type: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     pub(super) remote_ip_details: Option<RemoteIp>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
     pub(super) remote_account_details: Option<RemoteAccount>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NetworkConnection {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shown")]
     pub(super) connection_direction: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) remote_ip_details: Option<RemoteIp>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PortProbe {
+    #[serde(default, deserialize_with = "list")]
+    pub(super) port_probe_details: Vec<OtherEnd>,
+}
+
+/// An action of which only the other end is read.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct OtherEnd {
+    #[serde(default, deserialize_with = "optional")]
     pub(super) remote_ip_details: Option<RemoteIp>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RemoteIp {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shown")]
     pub(super) ip_address_v4: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shown")]
     pub(super) ip_address_v6: Option<String>,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) city: City,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) country: Country,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) organization: Organization,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct City {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) city_name: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Country {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) country_code: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) country_name: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Organization {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) asn: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) asn_org: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) isp: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) org: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -135,50 +282,4 @@ pub(super) struct RemoteIp {
 pub(super) struct RemoteAccount {
     #[serde(default)]
     pub(super) account_id: Option<String>,
-}
-
-fn absent_when_null<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    value
-        .as_f64()
-        .or_else(|| value.as_str()?.trim().parse().ok())
-        .filter(|number: &f64| number.is_finite())
-        .ok_or_else(|| de::Error::custom(format!("expected a number, found {}", kind(&value))))
-}
-
-fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    as_truth(&value)
-        .ok_or_else(|| de::Error::custom(format!("expected true or false, found {}", kind(&value))))
-}
-
-/// `true`, `"true"` and their like; `null` counts as false. `None`: neither.
-pub(super) fn as_truth(value: &Value) -> Option<bool> {
-    match value {
-        Value::Null => Some(false),
-        Value::Bool(truth) => Some(*truth),
-        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
-        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
-        _ => None,
-    }
-}
-
-/// The JSON type of a value, in words.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
 }

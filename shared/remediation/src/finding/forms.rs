@@ -1,0 +1,277 @@
+//! The forms in which a finding is handed over.
+//!
+//! | form | where it comes from | read by |
+//! |---|---|---|
+//! | EventBridge event, the finding in `detail` | the rules of the stack | [`Finding::parse`] |
+//! | the bare `detail` | the export to S3 | [`Finding::parse`] |
+//! | the members in capitals (`Id`, `AccountId`) | the API `GetFindings`, as the AWS CLI and most SDKs show it | [`Finding::read`] |
+//! | either inside an event that lacks members | test events | [`Finding::read`] |
+//!
+//! A finding of Security Hub (ASFF) is none of them, and is refused as what it is.
+
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{Finding, ids, printable, wire};
+use crate::error::{Error, Result};
+
+const DETAIL_TYPE: &str = "GuardDuty Finding";
+const SOURCE: &str = "aws.guardduty";
+
+/// The account and the Region of the detector, from the envelope.
+#[derive(Debug, Default)]
+pub(super) struct Detector {
+    pub(super) account: Option<String>,
+    pub(super) region: Option<String>,
+}
+
+impl Finding {
+    /// Reads the event that EventBridge hands to a function, or the bare `detail` of one.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with the path of the member that is missing, of the wrong type or not
+    /// of its grammar.
+    pub fn parse(event: &Value) -> Result<Self> {
+        let members = object(event, "event")?;
+        if members.contains_key("schemaVersion") && !members.contains_key("detail") {
+            return Self::from_detail(event, "", None);
+        }
+        Self::from_event(event)
+    }
+
+    /// Reads a finding in any of the [forms](self). An event that lacks `source` or `detail-type`
+    /// is taken for GuardDuty's; one that has others is refused.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with the path of the member in the document. It is written with the
+    /// wire's names, so that `Resource.InstanceDetails.InstanceId` is
+    /// `resource.instanceDetails.instanceId`.
+    pub fn read(document: &Value) -> Result<Self> {
+        let members = object(document, "document")?;
+        let Some(detail) = members.get("detail") else {
+            refuse_security_hub(members, "")?;
+            return match wire_names(members) {
+                Some(converted) => Self::from_detail(&converted, "", None),
+                None => Self::from_detail(document, "", None),
+            };
+        };
+        let mut event = members.clone();
+        for (member, ours) in [("detail-type", DETAIL_TYPE), ("source", SOURCE)] {
+            event.entry(member).or_insert_with(|| ours.into());
+        }
+        if let Some(members) = detail.as_object() {
+            refuse_security_hub(members, "detail.")?;
+            if let Some(converted) = wire_names(members) {
+                event.insert("detail".to_owned(), converted);
+            }
+        }
+        Self::from_event(&Value::Object(event))
+    }
+
+    /// [`read`](Self::read) for JSON text. A bare `detail`, the form that there are gigabytes of,
+    /// is read without building the document in between.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read); and [`Error::Malformed`] for what is not JSON, with the place.
+    pub fn read_slice(json: &[u8]) -> Result<Self> {
+        if let Ok(detail) = serde_json::from_slice::<wire::Object<wire::Detail>>(json)
+            && detail.0.detail.is_none()
+        {
+            return Self::checked(detail.0, "", None);
+        }
+        // Anything else goes the way that can say what it is, or what is wrong with it.
+        let document = serde_json::from_slice(json)
+            .map_err(|error| Error::malformed("document", format!("not JSON: {error}")))?;
+        Self::read(&document)
+    }
+
+    fn from_event(event: &Value) -> Result<Self> {
+        // A rule hands over other kinds of GuardDuty events too if someone widens its pattern, and
+        // a person can invoke the function with anything.
+        let envelope: EventBridgeEvent<Value> = typed(event, "")?;
+        for (member, found, expected) in [
+            ("detail-type", &envelope.detail_type, DETAIL_TYPE),
+            ("source", &envelope.source, SOURCE),
+        ] {
+            if found != expected {
+                return Err(Error::malformed(
+                    member,
+                    format!("expected '{expected}', found '{}'", printable(found)),
+                ));
+            }
+        }
+        let detector = Detector {
+            account: envelope.account,
+            region: envelope.region,
+        };
+        object(&envelope.detail, "detail")?;
+        Self::from_detail(&envelope.detail, "detail.", Some(detector))
+    }
+
+    /// `root` is what the paths of the detail's members begin with.
+    fn from_detail(detail: &Value, root: &'static str, detector: Option<Detector>) -> Result<Self> {
+        let detail = typed(detail, root)?;
+        Self::checked(detail, root, detector)
+    }
+}
+
+impl Detector {
+    /// Holds what the envelope says against the grammars of account ids and Regions.
+    pub(super) fn checked(self) -> Result<Self> {
+        let account = self.account.map(|text| ids::account("account", &text));
+        let region = self.region.map(|text| ids::region("region", &text));
+        Ok(Self {
+            account: account.transpose()?,
+            region: region.transpose()?,
+        })
+    }
+}
+
+/// The findings in a document: each of a list, each of the answer of `GetFindings`
+/// (`{"Findings": […]}`, also in small letters), or the document itself.
+pub fn split(document: Value) -> Vec<Value> {
+    match document {
+        Value::Array(findings) => findings,
+        Value::Object(mut members) => {
+            for name in ["Findings", "findings"] {
+                match members.remove(name) {
+                    Some(Value::Array(findings)) => return findings,
+                    Some(other) => {
+                        members.insert(name.to_owned(), other);
+                    }
+                    None => {}
+                }
+            }
+            vec![Value::Object(members)]
+        }
+        other => vec![other],
+    }
+}
+
+/// Security Hub's own format has GuardDuty's findings too, by other names,
+/// <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings-format.html>.
+fn refuse_security_hub(members: &Map<String, Value>, root: &str) -> Result<()> {
+    const ONLY_THERE: [&str; 2] = ["AwsAccountId", "ProductArn"];
+    let of_guardduty = members.contains_key("type") || members.contains_key("Type");
+    match ONLY_THERE.iter().find(|name| members.contains_key(**name)) {
+        Some(name) if !of_guardduty => Err(Error::malformed(
+            format!("{root}{name}"),
+            "this is a finding of AWS Security Hub (ASFF), not of GuardDuty: take it from \
+             GuardDuty itself, with `aws guardduty get-findings` or from its export to S3",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn object<'a>(value: &'a Value, member: &str) -> Result<&'a Map<String, Value>> {
+    value.as_object().ok_or_else(|| {
+        Error::malformed(
+            member,
+            format!("expected a JSON object, found {}", wire::kind(value)),
+        )
+    })
+}
+
+/// The detail by the wire's names, if it has those of the API.
+fn wire_names(members: &Map<String, Value>) -> Option<Value> {
+    let of_api = ["Id", "Type", "AccountId", "Resource", "Service"];
+    let is_api = of_api.iter().any(|name| members.contains_key(*name));
+    is_api.then(|| renamed(members, "", 0))
+}
+
+/// Members whose name on the wire is not the API's with a small first letter: the member that they
+/// are in, the API's name, the wire's. From the service's model, as botocore has it.
+const IRREGULAR: [(&str, &str, &str); 11] = [
+    ("account", "Name", "account"),
+    ("ec2Instance", "IamInstanceProfile", "IamInstanceProfile"),
+    ("kubernetesWorkload", "KubernetesResourcesTypes", "type"),
+    ("location", "Latitude", "lat"),
+    ("location", "Longitude", "lon"),
+    ("productCodes", "Code", "productCodeId"),
+    ("productCodes", "ProductType", "productCodeType"),
+    (
+        "rdsLoginAttemptAction",
+        "LoginAttributes",
+        "LoginAttributes",
+    ),
+    ("kubernetesApiCallAction", "SourceIps", "sourceIPs"),
+    ("taskDetails", "TaskCreatedAt", "createdAt"),
+    ("session", "MfAStatus", "mfaStatus"),
+];
+
+/// Members that are maps, and how many levels of them: their keys are data, such as the names of
+/// features and of kinds of resources.
+const MAPS: [(&str, u8); 3] = [("affectedResources", 1), ("profiles", 2), ("behavior", 2)];
+
+fn renamed(members: &Map<String, Value>, parent: &str, levels_of_data: u8) -> Value {
+    let rename = |(name, value): (&String, &Value)| {
+        if levels_of_data > 0 {
+            return (name.clone(), renamed_value(value, "", levels_of_data - 1));
+        }
+        let name = wire_name(parent, name);
+        let map = MAPS.iter().find(|(map, _)| *map == name);
+        let value = renamed_value(value, &name, map.map_or(0, |(_, levels)| *levels));
+        (name, value)
+    };
+    // Where a document has a member by both names, the wire's stands.
+    let (of_api, of_wire): (Vec<_>, Vec<_>) = members
+        .iter()
+        .partition(|(name, _)| name.starts_with(|first: char| first.is_ascii_uppercase()));
+    Value::Object(of_api.into_iter().chain(of_wire).map(rename).collect())
+}
+
+fn renamed_value(value: &Value, parent: &str, levels_of_data: u8) -> Value {
+    match value {
+        Value::Object(members) => renamed(members, parent, levels_of_data),
+        Value::Array(members) => members
+            .iter()
+            .map(|member| renamed_value(member, parent, levels_of_data))
+            .collect(),
+        plain => plain.clone(),
+    }
+}
+
+fn wire_name(parent: &str, name: &str) -> String {
+    let irregular = IRREGULAR
+        .iter()
+        .find(|(within, api, _)| *within == parent && *api == name);
+    if let Some((_, _, wire)) = irregular {
+        return (*wire).to_owned();
+    }
+    let mut wire = name.to_owned();
+    if let Some(first) = wire.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    wire
+}
+
+/// Reads `value`; an error names the member by its path, which begins with `root`.
+fn typed<T: DeserializeOwned>(value: &Value, root: &str) -> Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let problem = printable(&error.inner().to_string());
+        // serde names a missing member in its message and only its parent in the path.
+        let missing = problem
+            .strip_prefix("missing field `")
+            .and_then(|rest| rest.strip_suffix('`'));
+        let inner = error.path().to_string();
+        let inner = if inner == "." { "" } else { inner.as_str() };
+        let member = [
+            root.trim_end_matches('.'),
+            inner,
+            missing.unwrap_or_default(),
+        ]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(".");
+        let member = if member.is_empty() { "event" } else { &member };
+        match missing {
+            Some(_) => Error::malformed(printable(member), "missing"),
+            None => Error::malformed(printable(member), problem),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! The resources that a finding names.
+
+use jiff::Timestamp;
+
+use super::{Finding, ids, needed, printable};
+use crate::error::Result;
+
+/// A bucket as the finding describes it, for people; [`Finding::buckets`] has the names for calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket<'a> {
+    /// The name, not held against the grammar of bucket names.
+    pub name: String,
+    /// `Source` or `Destination`, by the call that was made.
+    pub role: Option<&'a str>,
+    /// When the bucket was made.
+    pub created_at: Option<Timestamp>,
+    /// `PUBLIC` or `NOT_PUBLIC`, when GuardDuty made the finding.
+    pub effective_permission: Option<&'a str>,
+}
+
+/// A network interface as the finding describes it, for people: the instance may have others by
+/// now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface<'a> {
+    /// The id, not held against the grammar of such ids.
+    pub id: Option<&'a str>,
+    /// The private IPv4 address.
+    pub private_address: Option<&'a str>,
+    /// The public IPv4 address.
+    pub public_address: Option<&'a str>,
+    /// The ids of its security groups.
+    pub groups: Vec<&'a str>,
+}
+
+impl Finding {
+    /// The names of the buckets, each once.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`](crate::Error::Malformed) if one has no name or not a bucket's.
+    pub fn buckets(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for (index, bucket) in self.detail.resource.s3_bucket_details.iter().enumerate() {
+            let member = self.path(&format!("resource.s3BucketDetails[{index}].name"));
+            let name = ids::bucket(&member, needed(&member, &bucket.name)?)?;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// The buckets as the finding describes them, in its order; one that is both source and
+    /// destination is there twice.
+    pub fn described_buckets(&self) -> Vec<Bucket<'_>> {
+        let buckets = self.detail.resource.s3_bucket_details.iter();
+        buckets
+            .map(|bucket| Bucket {
+                name: printable(bucket.name.as_deref().unwrap_or_default()),
+                role: bucket.role.as_deref(),
+                created_at: bucket.created_at,
+                effective_permission: bucket.public_access.effective_permission.as_deref(),
+            })
+            .collect()
+    }
+
+    /// The tags that `bucket` had when GuardDuty made the finding, as keys and values. `None`: the
+    /// finding does not say.
+    pub fn bucket_tags(&self, bucket: &str) -> Option<Vec<(&str, &str)>> {
+        let buckets = &self.detail.resource.s3_bucket_details;
+        let described = buckets
+            .iter()
+            .find(|described| described.name.as_deref() == Some(bucket))?;
+        let tags = described.tags.as_array()?.iter();
+        Some(
+            tags.filter_map(|tag| {
+                Some((
+                    tag["key"].as_str()?,
+                    tag["value"].as_str().unwrap_or_default(),
+                ))
+            })
+            .collect(),
+        )
+    }
+
+    /// True if the finding has the section that describes an instance.
+    pub fn has_instance(&self) -> bool {
+        self.detail.resource.instance_details.is_some()
+    }
+
+    /// The id of the instance.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`](crate::Error::Malformed) if the finding has none or it is not an
+    /// instance's.
+    pub fn instance_id(&self) -> Result<String> {
+        let member = self.path("resource.instanceDetails.instanceId");
+        let details = self.detail.resource.instance_details.as_ref();
+        let id = details.map_or(&None, |details| &details.instance_id);
+        ids::instance(&member, needed(&member, id)?)
+    }
+
+    /// The ARN of the instance's profile, for people.
+    pub fn instance_profile(&self) -> Option<&str> {
+        let details = self.detail.resource.instance_details.as_ref()?;
+        details.iam_instance_profile.arn.as_deref()
+    }
+
+    /// The instance's network interfaces as the finding describes them.
+    pub fn interfaces(&self) -> Vec<Interface<'_>> {
+        let details = self.detail.resource.instance_details.as_ref();
+        let interfaces = details.map_or(&[][..], |details| &details.network_interfaces);
+        interfaces
+            .iter()
+            .map(|interface| Interface {
+                id: interface.network_interface_id.as_deref(),
+                private_address: interface.private_ip_address.as_deref(),
+                public_address: interface.public_ip.as_deref(),
+                groups: interface
+                    .security_groups
+                    .iter()
+                    .filter_map(|group| group.group_id.as_deref())
+                    .collect(),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixtures::finding;
+    use serde_json::json;
+
+    #[test]
+    fn a_bucket_that_is_both_source_and_destination_is_named_once_and_described_twice() {
+        let finding = finding(json!({ "resource": { "s3BucketDetails": [
+            { "name": "one", "type": "Source", "createdAt": 1513612691.551 },
+            { "name": "two", "type": "Destination", "createdAt": 1620934206,
+              "defaultServerSideEncryption": null, "publicAccess": null },
+            { "name": "one", "type": "Destination", "createdAt": "2017-12-18T15:58:11.551Z",
+              "publicAccess": { "effectivePermission": "PUBLIC" } },
+        ] } }));
+        assert_eq!(finding.buckets().unwrap(), ["one", "two"]);
+        let described = finding.described_buckets();
+        assert_eq!(described.len(), 3);
+        assert_eq!(described[0].role, Some("Source"));
+        assert_eq!(described[0].created_at, described[2].created_at);
+        assert_eq!(described[1].effective_permission, None);
+        assert_eq!(described[2].effective_permission, Some("PUBLIC"));
+    }
+
+    #[test]
+    fn a_bucket_without_a_name_or_with_no_buckets_name_is_refused_by_its_place_in_the_list() {
+        for name in [json!(null), json!(""), json!("*"), json!("10.0.0.1")] {
+            let finding = finding(json!({ "resource": {
+                "s3BucketDetails": [{ "name": "fine" }, { "name": name }] } }));
+            let problem = finding.buckets().expect_err("not a name").to_string();
+            assert!(
+                problem.contains("`detail.resource.s3BucketDetails[1].name`"),
+                "{problem}"
+            );
+        }
+    }
+
+    #[test]
+    fn interfaces_groups_and_profile_are_told_as_the_finding_has_them_and_printable() {
+        let finding = finding(json!({ "resource": { "instanceDetails": {
+            "iamInstanceProfile": { "arn": "arn:aws:iam::111122223333:instance-profile/a\u{202e}b" },
+            "networkInterfaces": [
+                { "networkInterfaceId": "eni-1", "privateIpAddress": "10.0.0.1", "publicIp": "",
+                  "ipv6Addresses": [], "securityGroups": [{ "groupId": "sg-1" }, { "groupId": "sg-2" }] },
+                { "networkInterfaceId": "eni-2", "securityGroups": null },
+                null,
+            ],
+        } } }));
+        let profile = finding.instance_profile().expect("a profile");
+        assert!(profile.ends_with("/a\\u{202e}b"), "{profile}");
+        let interfaces = finding.interfaces();
+        assert_eq!(interfaces.len(), 2);
+        assert_eq!(interfaces[0].groups, ["sg-1", "sg-2"]);
+        assert_eq!(interfaces[0].private_address, Some("10.0.0.1"));
+        assert_eq!(interfaces[0].public_address, None);
+        assert_eq!(interfaces[1].id, Some("eni-2"));
+        assert!(interfaces[1].groups.is_empty());
+    }
+}

@@ -1,0 +1,136 @@
+//! When it happened, in every form in which GuardDuty has said so.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use super::Finding;
+
+impl Finding {
+    /// When the activity was last seen; else when the finding was last updated.
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        self.detail.service.event_last_seen.or(self.updated_at())
+    }
+
+    /// When the activity was first seen.
+    pub fn first_seen(&self) -> Option<Timestamp> {
+        self.detail.service.event_first_seen
+    }
+
+    /// When GuardDuty made the finding.
+    pub fn created_at(&self) -> Option<Timestamp> {
+        self.detail.created_at
+    }
+
+    /// When GuardDuty last updated the finding.
+    pub fn updated_at(&self) -> Option<Timestamp> {
+        self.detail.updated_at
+    }
+
+    /// How often the activity was seen.
+    pub fn count(&self) -> Option<u64> {
+        self.detail.service.count
+    }
+}
+
+/// A time as GuardDuty writes it: RFC 3339; `2025-02-25 20:40:06.721`, which is UTC; or seconds
+/// since the epoch in decimal digits.
+pub(super) fn instant(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let with_offset = text.parse::<Timestamp>().ok();
+    with_offset
+        .or_else(|| {
+            TimeZone::UTC
+                .to_timestamp(text.parse::<DateTime>().ok()?)
+                .ok()
+        })
+        .or_else(|| since_epoch(text.parse().ok()?))
+}
+
+/// A time as a number: seconds since the epoch, with or without a fraction; a number of more than
+/// eleven digits counts milliseconds, as `launchTime` has been sent.
+pub(super) fn since_epoch(number: f64) -> Option<Timestamp> {
+    /// In seconds the year 5138, in milliseconds the year 1973.
+    const MOST_SECONDS: f64 = 1e11;
+    if number.is_nan() {
+        return None;
+    }
+    let milliseconds = if number.abs() < MOST_SECONDS {
+        number * 1000.0
+    } else {
+        number
+    };
+    // A cast saturates, and what is out of range is no time.
+    Timestamp::from_millisecond(milliseconds.round() as i64).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixtures::finding;
+    use serde_json::{Value, json};
+
+    fn seen(time: Value) -> Option<String> {
+        let finding = finding(json!({
+            "updatedAt": null,
+            "service": { "eventLastSeen": time, "eventFirstSeen": time },
+        }));
+        assert_eq!(finding.first_seen(), finding.last_seen());
+        finding.last_seen().map(|time| time.to_string())
+    }
+
+    #[test]
+    fn a_time_is_read_in_every_form_that_guardduty_has_sent() {
+        for (sent, meant) in [
+            (
+                json!("2025-02-25T20:40:06.721Z"),
+                "2025-02-25T20:40:06.721Z",
+            ),
+            (json!("2025-02-25T21:40:06+01:00"), "2025-02-25T20:40:06Z"),
+            (json!("2025-02-25 20:40:06.721"), "2025-02-25T20:40:06.721Z"),
+            (
+                json!("2025-02-25 20:40:06.000000000"),
+                "2025-02-25T20:40:06Z",
+            ),
+            (json!("2025-02-25T20:40:06"), "2025-02-25T20:40:06Z"),
+            (json!(1_740_516_006), "2025-02-25T20:40:06Z"),
+            (json!(1_740_516_006.721), "2025-02-25T20:40:06.721Z"),
+            (json!("1740516006.721"), "2025-02-25T20:40:06.721Z"),
+            (json!(1_740_516_006_721_u64), "2025-02-25T20:40:06.721Z"),
+            (json!("1740516006721"), "2025-02-25T20:40:06.721Z"),
+        ] {
+            assert_eq!(seen(sent.clone()).as_deref(), Some(meant), "{sent}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none_and_the_update_stands_in_for_it() {
+        for sent in [
+            json!(null),
+            json!(""),
+            json!("foo"),
+            json!("2025-02-30T00:00:00Z"),
+            json!("nan"),
+            json!("1e300"),
+            json!(1e300),
+            json!(-1e300),
+            json!(true),
+            json!([1]),
+            json!({}),
+        ] {
+            assert_eq!(seen(sent.clone()), None, "{sent}");
+        }
+        let updated = finding(json!({ "service": { "eventLastSeen": "foo" } }));
+        assert_eq!(updated.last_seen(), updated.updated_at());
+        assert!(updated.last_seen().is_some());
+    }
+
+    #[test]
+    fn the_count_and_the_times_of_the_finding_itself_are_told() {
+        let finding = finding(json!({ "createdAt": 1_740_516_006, "service": { "count": "20" } }));
+        assert_eq!(
+            finding.created_at().map(|time| time.as_second()),
+            Some(1_740_516_006)
+        );
+        assert_eq!(finding.count(), Some(20));
+    }
+}
