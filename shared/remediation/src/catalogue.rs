@@ -1,14 +1,24 @@
 //! Which functions a finding concerns, and whether its kind is one to contain.
 //!
-//! Decided by the parts of the type's name, so that a new or renamed type falls into the careful
-//! answer of its kind. The rules in `template.yaml` say the same thing as [`routes`]; a test holds
-//! the two against each other.
+//! Decided by the parts of the type's name. What is contained is listed by purpose and family, and
+//! whatever is not listed is notified: so a new or renamed type falls into the careful answer of its
+//! kind. The rules in `template.yaml` say the same thing as [`routes`]; a test holds the two against
+//! each other, and another the answers about every type that AWS has named.
+
+mod buckets;
+mod credentials;
+mod custom;
+mod instances;
+mod kinds;
 
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::finding::Finding;
+use crate::finding::{Finding, FindingType};
+
+const UNKNOWN: &str = "this version of the responder does not know this kind of finding, and contains \
+                       only on account of what it knows";
 
 /// One of the four functions, and what it may touch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -69,7 +79,8 @@ pub fn routes(finding: &Finding) -> Vec<Category> {
     let kind = &finding.finding_type;
     let resource_type = finding.resource_type();
     let mut routes = Vec::new();
-    if kind.purpose() != "AttackSequence" {
+    let sequence = kind.purpose() == "AttackSequence" || resource_type == "AttackSequence";
+    if !sequence {
         match kind.resource() {
             "S3" => {
                 routes.push(Category::S3);
@@ -98,74 +109,23 @@ pub fn routes(finding: &Finding) -> Vec<Category> {
 /// Whether the part of `finding` that concerns `category` is one to contain.
 pub fn disposition(category: Category, finding: &Finding) -> Disposition {
     match category {
-        Category::S3 => bucket(finding),
-        Category::Iam => credentials(finding),
-        Category::Ec2 => instance(finding),
+        Category::S3 => buckets::disposition(&finding.finding_type),
+        Category::Iam => credentials::disposition(&finding.finding_type),
+        Category::Ec2 => instances::disposition(finding),
         Category::Triage => {
             Disposition::Notify("findings of this kind are recorded and notified, not contained")
         }
     }
 }
 
+/// True for what a malware scan found: in an object, on an instance, or in a copy of either.
+fn is_malware(kind: &FindingType) -> bool {
+    matches!(kind.family(), "MaliciousFile" | "SuspiciousFile")
+}
+
 /// True for a finding about the Block Public Access of a whole account. It names no bucket.
 pub fn concerns_account_block(finding: &Finding) -> bool {
     finding.finding_type.as_str() == "Policy:S3/AccountBlockPublicAccessDisabled"
-}
-
-fn bucket(finding: &Finding) -> Disposition {
-    let kind = &finding.finding_type;
-    match (kind.purpose(), kind.name()) {
-        (
-            "Policy",
-            "BucketAnonymousAccessGranted"
-            | "BucketPublicAccessGranted"
-            | "BucketBlockPublicAccessDisabled"
-            // Whether the account's setting may be touched is the playbook's to say: it has a setting.
-            | "AccountBlockPublicAccessDisabled",
-        ) => Disposition::Contain,
-        ("Policy" | "Stealth", _) => Disposition::Notify(
-            "a configuration was changed; no bucket is known to be exposed by it",
-        ),
-        (_, name) if name.starts_with("MaliciousFile") => Disposition::Notify(
-            "a malicious file was found; blocking public access would not make it harmless",
-        ),
-        _ => Disposition::Contain,
-    }
-}
-
-fn credentials(finding: &Finding) -> Disposition {
-    let kind = &finding.finding_type;
-    match (kind.purpose(), kind.resource()) {
-        ("Policy" | "Stealth", "S3") => Disposition::Notify(
-            "the principal is named for review, not contained: such a change is usually an \
-             administrator's mistake",
-        ),
-        _ => Disposition::Contain,
-    }
-}
-
-fn instance(finding: &Finding) -> Disposition {
-    let exfiltration = finding.finding_type.resource() == "IAMUser";
-    if exfiltration {
-        return Disposition::Contain;
-    }
-    match finding.resource_type() {
-        "Instance" => {}
-        "" if finding.has_instance() => {}
-        _ => {
-            return Disposition::Notify(
-                "the finding names no instance that could be isolated (a snapshot, an image, a \
-                 recovery point, or an API call about EC2 by a principal)",
-            );
-        }
-    }
-    if finding.instance_is_victim() {
-        return Disposition::Notify(
-            "the instance is the target of the activity, not its source: isolating it would punish \
-             the victim",
-        );
-    }
-    Disposition::Contain
 }
 
 #[cfg(test)]

@@ -3,13 +3,17 @@
 //! After the remediation pages of the GuardDuty user guide,
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_remediate.html>.
 
+mod principals;
+mod resources;
+mod workloads;
+
 use crate::catalogue::{self, Category};
-use crate::finding::Finding;
+use crate::finding::{Finding, FindingType};
 
 /// The next steps for the part of `finding` that concerns `category` where it was not contained.
 pub fn next_steps(category: Category, finding: &Finding) -> Vec<String> {
     let mut steps = owners_question(finding);
-    steps.push(advice(category, finding).to_owned());
+    steps.push(advice(category, &finding.finding_type).to_owned());
     steps.extend(other_reports(category, finding));
     steps
 }
@@ -65,53 +69,31 @@ fn other_reports(category: Category, finding: &Finding) -> Option<String> {
     })
 }
 
-fn advice(category: Category, finding: &Finding) -> &'static str {
-    let kind = &finding.finding_type;
-    match category {
-        Category::S3 => match kind.name() {
-            "AccountBlockPublicAccessDisabled" => {
-                "turn Block Public Access of the account on again, unless a bucket is public on purpose"
-            }
-            "ServerAccessLoggingDisabled" => "turn the bucket's server access logging on again",
-            name if name.starts_with("MaliciousFile") => {
-                "isolate or delete the object after a copy of it is secured, and find out who uploaded it"
-            }
-            _ => "review who may read the bucket: its policy, its ACL, and Block Public Access",
-        },
-        Category::Iam => {
-            "review what the principal may do and what it did since the first event (CloudTrail); \
-             rotate its credentials if the owner did not make the call"
-        }
-        Category::Ec2 => {
-            "check the instance; if it is compromised, isolate it and preserve its volumes before \
-             anything is stopped or terminated"
-        }
-        Category::Triage => by_resource(kind.purpose(), kind.resource()),
-    }
+/// What to do about the part of a finding of `kind` that concerns `category`, if it is not contained.
+pub fn advice(category: Category, kind: &FindingType) -> &'static str {
+    let known = match category {
+        Category::S3 => Some(resources::bucket(kind)),
+        Category::Iam => Some(principals::credentials(kind)),
+        Category::Ec2 => Some(resources::instance(kind)),
+        Category::Triage => triage(kind),
+    };
+    known.unwrap_or(
+        "open the finding in GuardDuty and follow the remediation of its type; look at what the \
+         principal or resource that it names did since the first event",
+    )
 }
 
-fn by_resource(purpose: &str, resource: &str) -> &'static str {
-    if purpose == "AttackSequence" {
-        return "open the sequence in GuardDuty: it lists every actor and resource; the findings it \
-                is made of are handled one by one as they arrive";
+fn triage(kind: &FindingType) -> Option<&'static str> {
+    if kind.purpose() == "AttackSequence" {
+        return Some(workloads::sequence(kind.resource()));
     }
-    match resource {
-        "Kubernetes" => {
-            "review the cluster's audit log for the user named in the finding, and revoke the access \
-             of that user or service account"
-        }
-        "Runtime" | "Container" | "ECS" => {
-            "isolate the pod or task (a network policy that denies all, a security group without \
-             rules), keep its memory and file system, and revoke its role's credentials"
-        }
-        "RDS" => {
-            "restrict the database's security groups, change the password of the database user, and \
-             review what it read"
-        }
-        "Lambda" => {
-            "set the function's reserved concurrency to 0 to stop it, compare its code with the \
-             deployed version, and rotate what its environment holds"
-        }
-        _ => "open the finding in GuardDuty and follow the remediation of its kind",
+    match kind.resource() {
+        "IAM" | "Organizations" | "RolesAnywhere" => principals::administration(kind),
+        "Kubernetes" => Some(workloads::kubernetes(kind)),
+        "Runtime" | "Container" | "ECS" => Some(workloads::container(kind)),
+        "Lambda" => Some(workloads::function(kind)),
+        "RDS" => Some(resources::database(kind)),
+        "Route53Resolver" | "SageMaker" | "SES" => resources::service(kind.resource()),
+        _ => None,
     }
 }

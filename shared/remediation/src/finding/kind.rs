@@ -59,6 +59,19 @@ impl FindingType {
         &self.text[self.slash + 1..]
     }
 
+    /// The family in the name: `C&CActivity` of `C&CActivity.B!DNS`, whatever the variant behind the
+    /// dot and the artifact behind the exclamation mark.
+    pub fn family(&self) -> &str {
+        let name = self.name();
+        name.find(['.', '!']).map_or(name, |end| &name[..end])
+    }
+
+    /// What the activity was seen by, or what the threat was found in, where the name says: `DNS`,
+    /// `Snapshot`.
+    pub fn artifact(&self) -> Option<&str> {
+        Some(self.name().split_once('!')?.1)
+    }
+
     /// The whole type.
     pub fn as_str(&self) -> &str {
         &self.text

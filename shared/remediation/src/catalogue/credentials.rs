@@ -1,0 +1,84 @@
+//! The credential's part of `*:IAMUser/*` and of `*:S3/*`,
+//! <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-iam.html>.
+
+use super::Disposition::{self, Contain, Notify};
+use super::{UNKNOWN, buckets, custom, is_malware, kinds};
+use crate::finding::FindingType;
+
+pub(super) fn disposition(kind: &FindingType) -> Disposition {
+    if custom::found(kind) {
+        return Notify(custom::WHY);
+    }
+    if kind.resource() == "S3" {
+        of_bucket(kind)
+    } else {
+        of_principal(kind)
+    }
+}
+
+fn of_bucket(kind: &FindingType) -> Disposition {
+    match kind.purpose() {
+        "Policy" | "Stealth" => Notify(
+            "the principal is named for review, not contained: such a change is usually an \
+             administrator's mistake",
+        ),
+        _ if is_malware(kind) => Notify(
+            "a malicious file was found; that a principal is named does not say that its credentials \
+             are stolen",
+        ),
+        _ if buckets::is_misuse(kind) => Contain,
+        _ => Notify(UNKNOWN),
+    }
+}
+
+fn of_principal(kind: &FindingType) -> Disposition {
+    match (kind.purpose(), kind.family()) {
+        ("Policy", "RootCredentialUsage" | "ShortTermRootCredentialUsage") => Notify(
+            "the root user was used: no policy of the account binds it, and its keys are its owner's \
+             to delete",
+        ),
+        ("Policy", _) => {
+            Notify("the account's rules were not kept; nothing shows that credentials are stolen")
+        }
+        ("Stealth", _) | ("DefenseEvasion", "BedrockLoggingDisabled") => Notify(
+            "a configuration that keeps the account safe or observed was changed, usually by an \
+             administrator: it is to be put back, and the principal reviewed",
+        ),
+        ("Behavior", _) => Notify(
+            "the activity differs from the usual; by itself that is no evidence of stolen credentials",
+        ),
+        (_, "PromptInjection") => Notify(
+            "the prompts that an application hands to a model are its users': its credentials are not \
+             stolen, and without them it stands still",
+        ),
+        (_, family)
+            if kinds::is_hostile(kind)
+                && (kinds::is_misuse_of_an_api(kind) || is_misuse(family)) =>
+        {
+            Contain
+        }
+        _ => Notify(UNKNOWN),
+    }
+}
+
+/// True for the families that only findings about principals have.
+fn is_misuse(family: &str) -> bool {
+    matches!(
+        family,
+        // Of models, by AI Protection.
+        "AnomalousModelInvocation"
+            | "CostHarvesting"
+            // Credentials of an instance or a function, used elsewhere.
+            | "InstanceCredentialExfiltration"
+            | "ResourceCredentialExfiltration"
+            | "ConsoleLoginSuccess"
+            // The anomalies as GuardDuty called them until 2021.
+            | "AdministrativePermissions"
+            | "ComputeResources"
+            | "ConsoleLogin"
+            | "NetworkPermissions"
+            | "ResourcePermissions"
+            | "UnusualASNCaller"
+            | "UserPermissions"
+    )
+}

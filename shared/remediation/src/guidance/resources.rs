@@ -1,0 +1,174 @@
+//! Buckets, instances and their copies, databases, and the services that hold names or mail.
+
+use crate::finding::FindingType;
+
+/// <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-s3.html>
+pub(super) fn bucket(kind: &FindingType) -> &'static str {
+    match (kind.purpose(), kind.family()) {
+        (_, "AccountBlockPublicAccessDisabled") => {
+            "turn Block Public Access of the account on again, unless a bucket is public on purpose"
+        }
+        (_, "ServerAccessLoggingDisabled") => "turn the bucket's server access logging on again",
+        (_, "MaliciousFile" | "SuspiciousFile") if kind.artifact().is_some() => recovery_point(),
+        (_, "MaliciousFile" | "SuspiciousFile") => {
+            "isolate or delete the object after a copy of it is secured, and find out who uploaded it and \
+             who read it since; where GuardDuty tags objects, a bucket policy can deny reading what is \
+             tagged as a threat (GuardDutyMalwareScanStatus = THREATS_FOUND)"
+        }
+        (_, "DisableOrModifyTools") => {
+            "look for objects that were rewritten with keys of the caller's (SSE-C), as extortionists do; \
+             contain the principal, deny SSE-C in the bucket's policy, and restore earlier versions"
+        }
+        (_, "TransferDataToCloudAccount") => {
+            "take the account that you do not know out of the bucket's policy, and look at what it read \
+             since (CloudTrail data events, server access logs)"
+        }
+        (_, "DataDestruction") => {
+            "remove the lifecycle rule today, before it is carried out; then see whether versioning is on \
+             and which objects expired, and restore them"
+        }
+        ("Policy", _) => {
+            "review who may read the bucket: its policy, its ACL, and Block Public Access"
+        }
+        _ => {
+            "review who may read the bucket (its policy, its ACL, Block Public Access, access points), \
+             which objects were read or changed since the first event, and whether what they hold is \
+             sensitive (Macie); a preflight request by an anonymous caller speaks of CORS, not of public \
+             access"
+        }
+    }
+}
+
+/// <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-ec2.html>
+pub(super) fn instance(kind: &FindingType) -> &'static str {
+    match (kind.purpose(), kind.family(), kind.artifact()) {
+        (_, "MaliciousFile", Some("RecoveryPoint")) => recovery_point(),
+        (_, "MaliciousFile", Some("Snapshot")) => {
+            "stop sharing the snapshot and whatever restores from it, keep it as evidence under a tag, and \
+             find the instance that it was taken of and the volumes that were made from it: scan them"
+        }
+        (_, "MaliciousFile", Some("AMI")) => {
+            "take the launch permissions of the image away and disable it, take it out of launch \
+             templates, and find the instances that were launched from it and where the file came from"
+        }
+        (_, "MaliciousFile" | "SuspiciousFile", _) => {
+            "look at the files that the finding lists: are they expected on this instance? If not, \
+             isolate it and preserve its volumes before anything is stopped or terminated"
+        }
+        (_, "PortProbeUnprotectedPort" | "PortProbeEMRUnprotectedPort", _) => {
+            "close the port that was probed in the instance's security groups, or admit only the \
+             addresses that need it; for EMR turn its block of public access on; then see in the \
+             instance's logs whether someone got in"
+        }
+        (_, "SSHBruteForce" | "RDPBruteForce" | "WinRMBruteForce", _) => {
+            "if the instance is the target, admit only known addresses to the port (or use Session \
+             Manager), and look for a successful login in its logs; if it is the source, isolate it"
+        }
+        ("Behavior", ..) => {
+            "ask the owner what changed on the instance (a release, a backup, a new peer); if nothing did, \
+             look at the processes behind the traffic, and isolate it"
+        }
+        (_, "NewBinaryExecuted" | "NewLibraryLoaded", _) => {
+            "compare the file and its hash with what was installed at that time; if no update or \
+             deployment explains it, isolate the instance and preserve its volumes"
+        }
+        (_, "InstanceCredentialExfiltration", _) => {
+            "find out how the credentials left the instance (a request forged through its application, \
+             IMDSv1, a process of the attacker's), require IMDSv2, and revoke the sessions of its role"
+        }
+        (_, "MetadataDNSRebind", _) => {
+            "find the application that resolves names which an attacker chose; require IMDSv2, and \
+             revoke the sessions of the instance's role, whose credentials may have been read"
+        }
+        (_, "DisableOrModifyTools", _) => {
+            "make the VPC's flow logs anew and look at what the principal did meanwhile; where it turned \
+             termination protection on, ask the instance's owner whether the instance is known at all"
+        }
+        (_, "TransferDataToCloudAccount", _) => {
+            "take the other account's permission off the image or snapshot, turn the Region's block of \
+             public sharing on, and hold what is on it to be copied: rotate the secrets that it contains"
+        }
+        (_, "UnsecuredCredentials", _) => {
+            "ask who fetched the instance's Windows administrator password; if nobody knows, change it, \
+             replace the key pair, and look for logins since"
+        }
+        (_, "RemoteServices", _) => {
+            "ask the user who pushed an SSH key to the instance; if nobody knows, look at its logins and \
+             processes since, and narrow who may call ec2-instance-connect:SendSSHPublicKey"
+        }
+        (_, "BootOrLogonInitializationScripts", _) => {
+            "read the instance's user data before its next start, put back what was deployed, and look \
+             for a stop and a start since the change"
+        }
+        (_, "ExternalRemoteServices", _) => {
+            "take the rule that opens SSH to every address out of the security group, and look for \
+             logins on the instances that use it"
+        }
+        _ => {
+            "check the instance; if it is compromised, isolate it and preserve its volumes before \
+             anything is stopped or terminated"
+        }
+    }
+}
+
+/// <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-ec2-recoverypoint.html>,
+/// <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-s3-recoverypoint.html>
+fn recovery_point() -> &'static str {
+    "deny restoring from the recovery point in its vault's access policy, suspend restore jobs and \
+     tests that use it, tag it as evidence; scan what it is a copy of, and find the last clean one"
+}
+
+/// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty-remediate-compromised-database-rds.html>
+pub(super) fn database(kind: &FindingType) -> &'static str {
+    let name = kind.name();
+    match kind.family() {
+        "ModifyAuthenticationProcess" if kind.purpose() == "CredentialAccess" => {
+            "ask who reset the master password; if nobody knows, reset it again, contain the principal, \
+             and look at the connections and queries since"
+        }
+        "ModifyAuthenticationProcess" => {
+            "turn IAM authentication of the database on again, and look for database users and passwords \
+             that were made for going around it"
+        }
+        "TransferDataToCloudAccount" => {
+            "take the public off the snapshot (rds:ModifyDBSnapshotAttribute, restore, remove all), hold \
+             its data to be copied, and find out who shared it"
+        }
+        "ExploitPublicFacingApplication" => {
+            "make the database private again (not publicly accessible), narrow its security groups, and \
+             look for logins from outside since"
+        }
+        _ if name.ends_with("FailedLogin") => {
+            "admit only the application's security groups to the database's port and make it private; \
+             see that no login from that address succeeded, and that the user name is not a real one's"
+        }
+        _ if name.ends_with("SuccessfulLogin") || name.ends_with("SuccessfulBruteForce") => {
+            "ask the owner of the database user about the login; if it was not theirs, change the \
+             password and end the user's sessions, narrow the security groups, and find out from the \
+             database's log what was read or changed"
+        }
+        _ => {
+            "the database answered an address of ill repute: narrow its security groups, make it private \
+             if it need not be public, and look for logins from there"
+        }
+    }
+}
+
+/// Custom Detection Rules on services that no playbook knows.
+pub(super) fn service(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "Route53Resolver" => {
+            "make the query logging configuration anew and associate it with its VPCs; GuardDuty's own \
+             DNS findings do not depend on it, so look for some from the time without a log"
+        }
+        "SageMaker" => {
+            "read the lifecycle configuration of the notebook before it is started again (it runs as \
+             root), put back what was deployed, and look at what the notebook's role did since"
+        }
+        "SES" => {
+            "ask who verified the domain or turned sending on; if nobody did, delete the identity, pause \
+             the account's sending, and look at what was sent and with which credentials"
+        }
+        _ => return None,
+    })
+}
