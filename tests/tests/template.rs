@@ -246,7 +246,8 @@ fn declared<P: Playbook>() -> BTreeSet<&'static str> {
     let writes = P::Action::PERMISSIONS
         .iter()
         .flat_map(|(_, permissions)| permissions.iter());
-    P::READS.iter().chain(writes).copied().collect()
+    let reads = P::READS.iter().chain(P::INVESTIGATES);
+    reads.chain(writes).copied().collect()
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::execute::{Execution, execute, within};
 use crate::finding::Finding;
 use crate::guidance;
+use crate::investigate::{self, Inquiry, Investigation};
 use crate::plan::{Action, Phase, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::policy;
@@ -36,6 +37,16 @@ pub(crate) struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
+    /// What is known beyond the finding. `state`: what was observed before.
+    pub(crate) async fn investigate<P: Playbook>(
+        &self,
+        playbook: &P,
+        state: Option<&P::State>,
+    ) -> Investigation {
+        let inquiry = Inquiry::new(self.finding, self.clock(), self.until);
+        investigate::investigate(playbook, &inquiry, state).await
+    }
+
     /// The time of day, by what has passed since the event came in.
     pub(crate) fn clock(&self) -> Timestamp {
         let passed = SignedDuration::try_from(self.started.elapsed()).unwrap_or_default();
@@ -88,10 +99,20 @@ pub(crate) async fn rehearse<P: Playbook>(
     let mut report = Report::concluded(P::CATEGORY, finding, what, true, steps);
     report.residual_risks = plan.residual_risks;
     report.next_steps = plan.next_steps;
+    tell(
+        &mut report,
+        incoming.investigate(playbook, Some(&state)).await,
+    );
     report
         .next_steps
         .extend(what_is_left(P::CATEGORY, finding, report.status()));
     Contained::just(report, transient)
+}
+
+/// Adds what was found out, which changes neither the status nor the steps.
+pub(crate) fn tell(report: &mut Report, investigation: Investigation) {
+    report.investigation = investigation.answers;
+    report.next_steps.extend(investigation.leads);
 }
 
 /// Contains. The playbook's futures are boxed: together they are larger than a thread's stack likes.
@@ -182,18 +203,6 @@ pub(crate) async fn contain<P: Playbook>(
         until,
     ))
     .await;
-    let (collected, leads) = futures::join!(
-        within(
-            until,
-            "collecting evidence",
-            Box::pin(playbook.collect(finding))
-        ),
-        within(until, "investigating", async {
-            Ok(playbook.investigate(finding).await)
-        }),
-    );
-    let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
-    let leads = leads.unwrap_or_else(|error| vec![format!("look yourself: {error}")]);
     let Execution {
         steps,
         transient,
@@ -203,7 +212,27 @@ pub(crate) async fn contain<P: Playbook>(
     let mut report = Report::concluded(P::CATEGORY, finding, what, false, steps);
     report.residual_risks = residual_risks;
     report.next_steps = next_steps;
-    report.next_steps.extend(leads);
+    // Nobody is told of a look that finds nothing undone, nor what the invocation that was waited
+    // for tells; and others may be waiting for the claims.
+    let unchanged = report.status() == Status::AlreadyContained;
+    let repeats = unchanged && claims.iter().any(|claim| claim.waited);
+    let investigated = async {
+        if repeats || (look.is_some() && !undone) {
+            investigate::from_finding(finding)
+        } else {
+            incoming.investigate(playbook, Some(&state)).await
+        }
+    };
+    let (collected, investigation) = futures::join!(
+        within(
+            until,
+            "collecting evidence",
+            Box::pin(playbook.collect(finding))
+        ),
+        investigated,
+    );
+    let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
+    tell(&mut report, investigation);
     report
         .next_steps
         .extend(what_is_left(P::CATEGORY, finding, report.status()));
@@ -234,7 +263,10 @@ fn what_is_left(category: Category, finding: &Finding, status: Status) -> Vec<St
 
 fn unobserved<P: Playbook>(finding: &Finding, error: &Error, dry_run: bool) -> Contained {
     let mut report = Report::unobserved(P::CATEGORY, finding, error, dry_run);
-    report.next_steps = guidance::next_steps(P::CATEGORY, finding);
+    tell(&mut report, investigate::from_finding(finding));
+    report
+        .next_steps
+        .extend(guidance::next_steps(P::CATEGORY, finding));
     Contained::just(report, Some(error.clone()).filter(Error::is_transient))
 }
 

@@ -144,6 +144,11 @@ impl Finding {
     }
 }
 
+/// True if `text` is the id of an instance.
+pub(crate) fn is_instance_id(text: &str) -> bool {
+    ids::instance("session", text).is_ok()
+}
+
 /// The value of `member`, which must be there.
 fn needed<'a>(member: impl Into<String>, value: &'a Option<String>) -> Result<&'a str> {
     match value.as_deref() {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::error::Error;
 use crate::execute::{Execution, execute};
 use crate::finding::Finding;
+use crate::investigate::{Answer, Inquiry, Investigation, Question};
 use crate::plan::Action;
 use crate::playbook::Playbook;
 use crate::report::{Report, Status};
@@ -164,6 +165,19 @@ pub(crate) async fn answer<P: Playbook>(
     }
 }
 
+/// What `playbook` finds out about `finding`, of which nothing was observed before.
+pub(crate) async fn investigate<P: Playbook>(playbook: &P, finding: &Finding) -> Investigation {
+    let inquiry = Inquiry::new(finding, now(), Instant::now() + Duration::from_secs(60));
+    playbook.investigate(&inquiry, None).await
+}
+
+/// The answer to a question.
+pub(crate) fn answered(investigation: &Investigation, question: Question) -> &Answer {
+    let mut answers = investigation.answers.iter();
+    let answer = answers.find(|answer| answer.question() == question);
+    answer.unwrap_or_else(|| panic!("no {question}: {investigation:#?}"))
+}
+
 /// A small world with a playbook in it.
 pub(crate) trait World {
     type Playbook: Playbook;
@@ -246,7 +260,8 @@ pub(crate) async fn each_call_fails_in_turn<W: World>(
 /// Whether an operation only reads, by its name.
 fn reads(operation: &str) -> bool {
     let name = operation.split(':').nth(1).unwrap_or_default();
-    let mut verbs = ["Get", "List", "Describe", "Lookup"].iter();
+    // IAM generates reports, which changes nothing.
+    let mut verbs = ["Get", "List", "Describe", "Lookup", "Generate"].iter();
     verbs.any(|verb| name.starts_with(verb))
 }
 
@@ -261,7 +276,8 @@ fn claims(report: &Report) -> bool {
 pub(crate) fn declared<P: Playbook>() -> BTreeSet<&'static str> {
     let actions = <P::Action as Action>::PERMISSIONS.iter();
     let acting = actions.flat_map(|(_, permissions)| permissions.iter());
-    P::READS.iter().chain(acting).copied().collect()
+    let reads = P::READS.iter().chain(P::INVESTIGATES);
+    reads.chain(acting).copied().collect()
 }
 
 /// How a service spells an error.

@@ -12,47 +12,14 @@ use crate::finding::{Finding, FindingType};
 
 /// The next steps for the part of `finding` that concerns `category` where it was not contained.
 pub fn next_steps(category: Category, finding: &Finding) -> Vec<String> {
-    let mut steps = owners_question(finding);
-    steps.push(advice(category, &finding.finding_type).to_owned());
+    let mut steps = vec![advice(category, &finding.finding_type).to_owned()];
     steps.extend(other_reports(category, finding));
     steps
 }
 
 /// What a person should find out also where it was contained.
 pub fn questions(category: Category, finding: &Finding) -> Vec<String> {
-    let mut steps = owners_question(finding);
-    steps.extend(other_reports(category, finding));
-    steps
-}
-
-fn owners_question(finding: &Finding) -> Vec<String> {
-    let mut steps = Vec::new();
-    if let Ok(principal) = finding.principal() {
-        let call = finding
-            .api()
-            .map(crate::finding::printable)
-            .unwrap_or_default();
-        let address = finding.remote_address().unwrap_or_default();
-        let owner = if principal.is_own() {
-            "ask the owner of the credentials"
-        } else {
-            "find out"
-        };
-        steps.push(format!(
-            "{owner}: did {principal} {}{}, and was it meant to?",
-            if call.is_empty() {
-                "act".to_owned()
-            } else {
-                format!("call {call}")
-            },
-            if address.is_empty() {
-                String::new()
-            } else {
-                format!(" from {address}")
-            },
-        ));
-    }
-    steps
+    other_reports(category, finding).into_iter().collect()
 }
 
 fn other_reports(category: Category, finding: &Finding) -> Option<String> {

@@ -6,6 +6,7 @@ use aws_sdk_sns::Client;
 
 use crate::error::{CallContext, Result};
 use crate::finding::Severity;
+use crate::investigate::{Answer, Question};
 use crate::report::{Outcome, Report, Status, StepReport};
 
 /// The IAM permissions that publishing needs.
@@ -127,6 +128,15 @@ fn body(report: &Report) -> String {
     );
     lines(&mut text, "WHAT REMAINS AT RISK", report.residual_risks());
     lines(&mut text, "WHAT TO DO NEXT", report.next_steps());
+    let (to_send, known): (Vec<_>, Vec<_>) = report
+        .investigation()
+        .iter()
+        .partition(|answer| answer.question() == Question::AskTheOwner);
+    let known: Vec<_> = known.into_iter().map(answered).collect();
+    lines(&mut text, "WHAT IS KNOWN", &known);
+    for question in to_send {
+        let _ = writeln!(text, "\nASK THE OWNER\n  {}", question.answer());
+    }
     let mut end = BODY_LIMIT.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -154,6 +164,16 @@ fn section(text: &mut String, title: &str, steps: &[&StepReport]) {
         })
         .collect();
     lines(text, title, &described);
+}
+
+fn answered(answer: &Answer) -> String {
+    let open = if answer.is_known() { "" } else { "NOT KNOWN: " };
+    format!(
+        "{}: {open}{}\n      ({})",
+        answer.question(),
+        answer.answer(),
+        answer.source()
+    )
 }
 
 fn lines(text: &mut String, title: &str, entries: &[String]) {

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::investigate::{Inquiry, Investigation};
 use crate::plan::{Action, Plan};
 use crate::settings::Settings;
 
@@ -27,6 +28,8 @@ pub trait Playbook {
     /// The IAM permissions that [`Playbook::observe`] needs. A test holds them against the
     /// function's role.
     const READS: &'static [&'static str];
+    /// The IAM permissions that [`Playbook::investigate`] needs. Held against the role as well.
+    const INVESTIGATES: &'static [&'static str] = &[];
     /// What is read before planning.
     type State;
     /// What may be done.
@@ -87,10 +90,15 @@ pub trait Playbook {
     /// If the change was refused or could not be asked for.
     fn restore(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
 
-    /// What a person should look at, from sources that are too slow to be asked before containing.
-    /// Reads only; called after the containment, whose outcome it cannot change. A source that
-    /// cannot be read is one of the lines.
-    fn investigate(&self, _finding: &Finding) -> impl Future<Output = Vec<String>> {
-        std::future::ready(Vec::new())
+    /// Answers what a person would ask, from sources that are too slow to be asked before
+    /// containing. `state` is what was observed before, if anything was. Reads only; called after
+    /// the containment, whose outcome it cannot change, and for what is only notified. A source that
+    /// cannot be read, or not by `inquiry.until`, is an open question among the answers.
+    fn investigate(
+        &self,
+        _inquiry: &Inquiry<'_>,
+        _state: Option<&Self::State>,
+    ) -> impl Future<Output = Investigation> {
+        std::future::ready(Investigation::default())
     }
 }

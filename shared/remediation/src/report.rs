@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::catalogue::Category;
 use crate::error::Error;
 use crate::finding::Finding;
+use crate::investigate::Answer;
 use crate::plan::Phase;
 
 /// The worst of what happened.
@@ -71,6 +72,9 @@ pub struct Report {
     pub(crate) residual_risks: Vec<String>,
     /// What a person should do next.
     pub(crate) next_steps: Vec<String>,
+    /// What is known of who, what, when and where.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) investigation: Vec<Answer>,
 }
 
 impl Report {
@@ -96,6 +100,7 @@ impl Report {
             steps: Vec::new(),
             residual_risks: Vec::new(),
             next_steps: Vec::new(),
+            investigation: Vec::new(),
         }
     }
 
@@ -198,6 +203,7 @@ impl Report {
                  above to the maintainers of guardduty-responder"
                     .to_owned(),
             ],
+            investigation: Vec::new(),
         }
     }
 
@@ -220,6 +226,10 @@ impl Report {
     /// What a person should do next.
     pub fn next_steps(&self) -> &[String] {
         &self.next_steps
+    }
+    /// What is known of who, what, when and where.
+    pub fn investigation(&self) -> &[Answer] {
+        &self.investigation
     }
     /// The finding's id.
     pub fn finding_id(&self) -> &str {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::config::Config;
-use crate::contain::{Contained, Incoming, contain, rehearse, target_state};
+use crate::contain::{Contained, Incoming, contain, rehearse, target_state, tell};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::guidance;
@@ -168,7 +168,13 @@ impl<P: Playbook> Responder<P> {
             Decision::Ignore(why) => Report::ignored(P::CATEGORY, finding, why, dry_run),
             Decision::Notify(why) => {
                 let mut report = Report::notified(P::CATEGORY, finding, why, dry_run);
-                report.next_steps = guidance::next_steps(P::CATEGORY, finding);
+                tell(
+                    &mut report,
+                    incoming.investigate(&self.playbook, None).await,
+                );
+                report
+                    .next_steps
+                    .extend(guidance::next_steps(P::CATEGORY, finding));
                 report
             }
         };

@@ -54,4 +54,12 @@ impl Finding {
         let is_other = ids::account("accountId", account).is_ok() && account != self.account_id;
         is_other.then_some(account)
     }
+
+    /// Whether GuardDuty knows the account of [`Finding::remote_account`] as related to this one.
+    /// `None`: the finding does not say.
+    pub fn remote_is_affiliated(&self) -> Option<bool> {
+        self.remote_account()?;
+        let call = self.detail.service.action.aws_api_call_action.as_ref()?;
+        call.remote_account_details.as_ref()?.affiliated
+    }
 }

@@ -282,4 +282,6 @@ pub(super) struct Organization {
 pub(super) struct RemoteAccount {
     #[serde(default)]
     pub(super) account_id: Option<String>,
+    #[serde(default, deserialize_with = "flag")]
+    pub(super) affiliated: Option<bool>,
 }

@@ -10,6 +10,7 @@ mod address;
 mod attributes;
 mod change;
 mod conversion;
+mod investigate;
 mod isolation_group;
 mod membership;
 mod observe;
@@ -36,6 +37,7 @@ use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
 use crate::finding::Finding;
+use crate::investigate::{Answer, Inquiry, Investigation, Question, reason};
 use crate::plan::{Action, Phase, Plan};
 use crate::settings::Settings;
 
@@ -124,6 +126,7 @@ impl Playbook for Ec2 {
         "iam:GetInstanceProfile",
         "iam:GetRolePolicy",
     ];
+    const INVESTIGATES: &'static [&'static str] = Self::READS;
     type State = State;
     type Action = Change;
 
@@ -165,6 +168,28 @@ impl Playbook for Ec2 {
 
     async fn restore(&self, action: &Change) -> Result<()> {
         Box::pin(self.put_back(action)).await
+    }
+
+    /// What was observed before tells of the instance; where nothing was, it is observed now.
+    async fn investigate(&self, inquiry: &Inquiry<'_>, state: Option<&State>) -> Investigation {
+        let mut investigation = Investigation::default();
+        if let Some(state) = state {
+            investigation.answers.push(investigate::answer(state));
+        } else if inquiry.finding.has_instance() {
+            let observed = inquiry.within(self.observe(inquiry.finding)).await;
+            investigation.answers.push(match observed {
+                Ok(state) => investigate::answer(&state),
+                Err(error) => Answer::unknown(
+                    Question::Instance,
+                    &format!(
+                        "{}; look at the instance in the console of EC2",
+                        reason(&error)
+                    ),
+                    "EC2",
+                ),
+            });
+        }
+        investigation
     }
 }
 

@@ -10,13 +10,9 @@ mod apply;
 mod change;
 mod deny_all;
 mod entity;
-mod investigate;
-mod issuer;
 mod observe;
 mod plan;
 pub mod policy_document;
-mod record;
-mod trail;
 mod trust;
 
 use aws_config::SdkConfig;
@@ -26,14 +22,15 @@ use jiff::Timestamp;
 
 pub use self::change::Change;
 pub use self::deny_all::DenyAll;
-use self::issuer::Issuer;
 use self::policy_document::Deny;
-use self::trail::Trail;
 use self::trust::Trust;
 use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::{Finding, RoleSession};
+use crate::investigate::issuer::Issuer;
+use crate::investigate::principal::{self, Principals};
+use crate::investigate::{Inquiry, Investigation};
 use crate::plan::Plan;
 use crate::settings::{IamSettings, Settings};
 
@@ -54,7 +51,7 @@ fn session_policy(session: &RoleSession) -> String {
 #[derive(Debug)]
 pub struct Iam {
     client: Client,
-    trail: Trail,
+    principals: Principals,
     settings: IamSettings,
 }
 
@@ -63,7 +60,7 @@ impl Iam {
     pub fn new(sdk: &SdkConfig) -> Self {
         Self {
             client: Client::new(sdk),
-            trail: Trail::new(sdk),
+            principals: Principals::new(sdk),
             settings: IamSettings::default(),
         }
     }
@@ -151,6 +148,7 @@ impl Playbook for Iam {
         "iam:ListAttachedRolePolicies",
         "iam:ListAttachedUserPolicies",
     ];
+    const INVESTIGATES: &'static [&'static str] = principal::READS;
     type State = State;
     type Action = Change;
 
@@ -159,7 +157,13 @@ impl Playbook for Iam {
     }
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
-        observe::observe(&self.client, &self.trail, &self.settings, finding).await
+        observe::observe(
+            &self.client,
+            &self.principals.trail,
+            &self.settings,
+            finding,
+        )
+        .await
     }
 
     fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
@@ -174,8 +178,8 @@ impl Playbook for Iam {
         self.put_back(action).await
     }
 
-    async fn investigate(&self, finding: &Finding) -> Vec<String> {
-        investigate::investigate(&self.trail, finding).await
+    async fn investigate(&self, inquiry: &Inquiry<'_>, _state: Option<&State>) -> Investigation {
+        self.principals.investigate(inquiry).await
     }
 }
 

@@ -12,6 +12,7 @@ mod block;
 mod bucket_policy;
 mod exemption;
 mod grants;
+mod investigate;
 mod locate;
 mod observe;
 mod planning;
@@ -30,6 +31,7 @@ use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::investigate::{Inquiry, Investigation};
 use crate::plan::Plan;
 use crate::settings::Settings;
 
@@ -107,6 +109,7 @@ impl Playbook for S3 {
         "s3:GetBucketWebsite",
         "s3:ListAccessPoints",
     ];
+    const INVESTIGATES: &'static [&'static str] = Self::READS;
     type State = State;
     type Action = S3Action;
 
@@ -137,6 +140,10 @@ impl Playbook for S3 {
             S3Action::BlockAccount(action) => self.set_account(action, action.from).await,
             S3Action::DenyInPolicy(action) => self.lift_deny(action).await,
         }
+    }
+
+    async fn investigate(&self, inquiry: &Inquiry<'_>, state: Option<&State>) -> Investigation {
+        investigate::investigate(self, inquiry, state.is_some()).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every kind of finding that is not contained: there is nothing to observe and nothing to do.
 
+use aws_config::SdkConfig;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,12 +9,25 @@ use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::investigate::principal::{self, Principals};
+use crate::investigate::{Inquiry, Investigation};
 use crate::plan::{Action, Phase, Plan, Undo};
 use crate::settings::Settings;
 
 /// The playbook of the triage function.
 #[derive(Debug)]
-pub struct Triage;
+pub struct Triage {
+    principals: Principals,
+}
+
+impl Triage {
+    /// A playbook that asks about principals with these settings.
+    pub fn new(sdk: &SdkConfig) -> Self {
+        Self {
+            principals: Principals::new(sdk),
+        }
+    }
+}
 
 /// There is no such action.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +36,7 @@ pub enum Nothing {}
 impl Playbook for Triage {
     const CATEGORY: Category = Category::Triage;
     const READS: &'static [&'static str] = &[];
+    const INVESTIGATES: &'static [&'static str] = principal::READS;
     type State = ();
     type Action = Nothing;
 
@@ -39,6 +54,11 @@ impl Playbook for Triage {
 
     async fn restore(&self, action: &Nothing) -> Result<()> {
         match *action {}
+    }
+
+    /// Findings of custom detection rules name the principal that acted.
+    async fn investigate(&self, inquiry: &Inquiry<'_>, _state: Option<&()>) -> Investigation {
+        self.principals.investigate(inquiry).await
     }
 }
 

@@ -8,9 +8,6 @@ use jiff::Timestamp;
 
 use super::deny_all::DenyAll;
 use super::entity::Entity;
-use super::investigate::deeds_in_iam;
-use super::issuer::{Issuer, issuer};
-use super::trail::Trail;
 use super::trust::Trust;
 use super::{
     AccessKey, CreatedKey, FederatedState, Found, ROLE_POLICY, RoleState, State, USER_POLICY,
@@ -18,6 +15,10 @@ use super::{
 };
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, Principal, RoleSession};
+use crate::investigate::deeds::deeds_in_iam;
+use crate::investigate::issuer::{Issuer, issuer};
+use crate::investigate::record::Record;
+use crate::investigate::trail::Trail;
 use crate::settings::IamSettings;
 
 pub(super) async fn observe(
@@ -192,7 +193,7 @@ async fn created_keys(
     let made: Vec<_> = deeds
         .records
         .iter()
-        .filter_map(super::record::Record::created_key)
+        .filter_map(Record::created_key)
         .collect();
     let now = made.into_iter().map(async |(user, id)| {
         let status = match access_keys(client, &user).await {

@@ -1,6 +1,7 @@
 mod fallback;
 mod faults;
 mod federated;
+mod investigation;
 mod keys;
 mod role;
 mod sessions;
@@ -19,8 +20,8 @@ use super::change::{DEACTIVATE, DENY_SESSION, REVOKE};
 use super::{Iam, USER_POLICY};
 use crate::finding::Finding;
 use crate::fixtures::{
-    answer, declared, each_call_fails_in_turn, finding, now, run, run_at, run_with, user_detail,
-    user_finding,
+    answer, declared, each_call_fails_in_turn, finding, investigate, now, run, run_at, run_with,
+    user_detail, user_finding,
 };
 use crate::plan::{Action as _, Step};
 use crate::playbook::Playbook as _;
@@ -352,6 +353,7 @@ async fn the_calls_are_those_that_the_playbook_declares_permissions_for() {
     let mut called = BTreeSet::new();
     for (account, finding) in [
         (mallory as fn() -> Account, stolen_key()),
+        (investigation::grouped, stolen_key()),
         (|| payroll(own_account()), session_finding()),
         (|| issued_by(by_mallory()), federated()),
         (Account::default, stolen_key()),
@@ -371,6 +373,7 @@ async fn the_calls_are_those_that_the_playbook_declares_permissions_for() {
                 world.wire.fail(operation, 409, "LimitExceeded");
             }
             run_with(&world.iam, &finding, &wide()).await;
+            investigate(&world.iam, &finding).await;
             called.extend(world.wire.calls());
         }
     }

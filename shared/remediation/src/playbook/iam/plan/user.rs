@@ -4,11 +4,11 @@ use aws_sdk_iam::types::StatusType;
 use jiff::Timestamp;
 
 use super::super::change::{Change, DEACTIVATE, REVOKE};
-use super::super::issuer::Issuer;
 use super::super::policy_document::Deny;
 use super::super::{AccessKey, FederatedState, UserState};
 use super::{CutOff, is_protected, key_step, not_contained};
 use crate::finding::Finding;
+use crate::investigate::issuer::Issuer;
 use crate::plan::{Plan, Step};
 use crate::settings::IamSettings;
 

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use super::world::{Account, DENY_ALL, World, mallory, settings, world};
 use crate::finding::Finding;
-use crate::fixtures::{finding, run, run_with};
-use crate::playbook::Playbook as _;
+use crate::fixtures::{finding, investigate, run, run_with};
 use crate::report::Outcome;
 
 const SESSION: &str = "ASIAFEDERATED0000000";
@@ -165,5 +164,10 @@ async fn an_issuer_that_is_gone_has_no_sessions() {
         "{:?}",
         done.steps
     );
-    assert!(!world.iam.investigate(&federated()).await.is_empty());
+    assert!(
+        !investigate(&world.iam, &federated())
+            .await
+            .answers
+            .is_empty()
+    );
 }

@@ -1,5 +1,6 @@
 //! A small account behind mocked clients of IAM and CloudTrail.
 
+mod permissions;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,10 +13,13 @@ use aws_sdk_iam::types::StatusType;
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use serde_json::Value;
 
+pub(super) use self::permissions::Services;
+use self::permissions::permission_rules;
 use self::rules::{role_rules, user_rules};
 use super::super::Iam;
-use super::super::trail::Trail;
 use crate::fixtures::{self, Protocol, Wire};
+use crate::investigate::principal::Principals;
+use crate::investigate::trail::Trail;
 use crate::playbook::Playbook as _;
 use crate::settings::{IamSettings, Settings};
 
@@ -46,12 +50,20 @@ pub(super) struct Entity {
     pub(super) keys: Vec<(&'static str, StatusType, i64)>,
     pub(super) console: bool,
     pub(super) trust: Value,
+    /// The groups of a user.
+    pub(super) groups: Vec<&'static str>,
 }
 
 #[derive(Default)]
 pub(super) struct Account {
     pub(super) users: BTreeMap<String, Entity>,
     pub(super) roles: BTreeMap<String, Entity>,
+    pub(super) groups: BTreeMap<String, Entity>,
+    /// The customer's own policies: ARN and document.
+    pub(super) policies: BTreeMap<String, Value>,
+    pub(super) services: Services,
+    /// CloudTrail always has one page more.
+    pub(super) endless: bool,
     /// CloudTrail's events, newest first.
     pub(super) events: Vec<Value>,
     /// Accepts inline policies and does not keep them.
@@ -68,6 +80,10 @@ impl Account {
     fn role(&mut self, name: Option<&str>) -> Result<&mut Entity, &'static str> {
         let name = name.expect("every call names the role");
         self.roles.get_mut(name).ok_or("NoSuchEntity")
+    }
+    fn group(&mut self, name: Option<&str>) -> Result<&mut Entity, &'static str> {
+        let name = name.expect("every call names the group");
+        self.groups.get_mut(name).ok_or("NoSuchEntity")
     }
 }
 
@@ -221,7 +237,8 @@ fn trail(
                         .build()
                 });
                 let built = LookupEventsOutput::builder().set_events(Some(events.collect()));
-                Ok(built.build())
+                let next = account.endless.then(|| "more".to_owned());
+                Ok(built.set_next_token(next).build())
             })
         });
     mock_client!(
@@ -240,12 +257,16 @@ pub(super) fn world(account: Account) -> World {
     let asked = Arc::default();
     let mut rules = user_rules(&account, &wire);
     rules.extend(role_rules(&account, &wire));
+    rules.extend(permission_rules(&account, &wire));
     let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, &rules, |config| {
         config.retry_config(RetryConfig::disabled())
     });
     let iam = Iam {
+        principals: Principals {
+            iam: client.clone(),
+            trail: Trail::of(trail(&account, &asked, &wire), None),
+        },
         client,
-        trail: Trail::of(trail(&account, &asked, &wire), None),
         settings: IamSettings::default(),
     };
     World {

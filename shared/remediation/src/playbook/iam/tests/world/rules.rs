@@ -14,7 +14,7 @@ use super::super::super::Client;
 use super::{Account, Entity};
 use crate::fixtures::Wire;
 
-fn encoded(document: &str) -> String {
+pub(super) fn encoded(document: &str) -> String {
     utf8_percent_encode(document, NON_ALPHANUMERIC).to_string()
 }
 
@@ -24,7 +24,7 @@ fn boundary(entity: &Entity) -> Option<AttachedPermissionsBoundary> {
     Some(built.build())
 }
 
-fn attached(entity: &Entity) -> Vec<AttachedPolicy> {
+pub(super) fn attached(entity: &Entity) -> Vec<AttachedPolicy> {
     let built = entity
         .attached
         .iter()

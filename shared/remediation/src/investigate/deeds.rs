@@ -1,10 +1,10 @@
-//! What the principal did since the first event, and who opened its session: for a person to look at,
-//! after containment.
+//! What the principal did since the first event: for a person to look at, after containment.
 
 use jiff::Timestamp;
 
 use super::record::Record;
-use super::trail::{Answer, MOST_PAGES, Trail};
+use super::trail::{Events, History, Lookup, MOST_PAGES, Trail};
+use super::{Inquiry, reason};
 use crate::error::Result;
 use crate::finding::{Finding, Principal, printable};
 
@@ -12,22 +12,29 @@ use crate::finding::{Finding, Principal, printable};
 const MOST_LINES: usize = 12;
 
 /// Which events are the principal's.
-struct Deeds {
-    attribute: &'static str,
-    value: String,
+pub(super) struct Deeds {
+    pub(super) attribute: &'static str,
+    pub(super) value: String,
     /// Where the attribute is not unique, what the caller's `principalId` must be.
     principal_id: Option<String>,
 }
 
 impl Deeds {
     fn of(finding: &Finding, principal: &Principal) -> Option<Self> {
-        if let Some(key) = finding.access_key_id() {
-            return Some(Self {
-                attribute: "AccessKeyId",
-                value: key,
-                principal_id: None,
-            });
-        }
+        Self::by_key(finding).or_else(|| Self::by_name(principal))
+    }
+
+    /// Those by the access key of the finding.
+    pub(super) fn by_key(finding: &Finding) -> Option<Self> {
+        Some(Self {
+            attribute: "AccessKeyId",
+            value: finding.access_key_id()?,
+            principal_id: None,
+        })
+    }
+
+    /// Those by the name of the user or the session.
+    pub(super) fn by_name(principal: &Principal) -> Option<Self> {
         let (value, principal_id) = match principal {
             Principal::User { name, user_id, .. } => (name.clone(), user_id.clone()?),
             Principal::RoleSession {
@@ -46,25 +53,40 @@ impl Deeds {
         })
     }
 
-    fn has(&self, record: &Record) -> bool {
+    pub(super) fn has(&self, record: &Record) -> bool {
         let id = record.caller()["principalId"].as_str();
         self.principal_id.is_none() || self.principal_id.as_deref() == id
+    }
+
+    async fn since(
+        &self,
+        trail: &Trail,
+        history: History,
+        since: Option<Timestamp>,
+        pages: usize,
+    ) -> Result<Events> {
+        let lookup = Lookup {
+            history,
+            attribute: self.attribute,
+            value: self.value.clone(),
+            since,
+            until: None,
+            pages,
+        };
+        let mut events = trail.events(lookup).await?;
+        events.records.retain(|record| self.has(record));
+        Ok(events)
     }
 }
 
 /// What the principal did in IAM since the first event.
-pub(super) async fn deeds_in_iam(trail: &Trail, finding: &Finding) -> Result<Answer> {
+pub(crate) async fn deeds_in_iam(trail: &Trail, finding: &Finding) -> Result<Events> {
     let principal = finding.principal()?;
     let since = finding.first_seen().or_else(|| finding.last_seen());
     match (Deeds::of(finding, &principal), since) {
-        (Some(deeds), Some(since)) => {
+        (Some(deeds), Some(_)) => {
             let history = trail.of_iam();
-            let (attribute, value) = (deeds.attribute, deeds.value.as_str());
-            let mut answer = trail
-                .events(history, attribute, value, Some(since), MOST_PAGES)
-                .await?;
-            answer.records.retain(|record| deeds.has(record));
-            Ok(answer)
+            deeds.since(trail, history, since, MOST_PAGES).await
         }
         _ => Err(crate::Error::Refused(format!(
             "the finding does not say enough about {principal} to find its events in CloudTrail"
@@ -73,49 +95,33 @@ pub(super) async fn deeds_in_iam(trail: &Trail, finding: &Finding) -> Result<Ans
 }
 
 /// The lines for the notice.
-pub(super) async fn investigate(trail: &Trail, finding: &Finding) -> Vec<String> {
-    let Ok(principal) = finding.principal() else {
-        return Vec::new();
-    };
-    if !principal.is_own() {
-        return Vec::new();
-    }
-    let mut lines = Vec::new();
-    if let (Principal::RoleSession { session, .. }, Some(key)) =
-        (&principal, finding.access_key_id())
-    {
-        let name = session.as_ref().map(|session| session.name.as_str());
-        lines.push(opened_by(trail, &key, name.unwrap_or("that acted")).await);
-    }
-    lines.extend(deeds(trail, finding, &principal).await);
-    lines
-}
-
-async fn deeds(trail: &Trail, finding: &Finding, principal: &Principal) -> Vec<String> {
+pub(super) async fn deeds(
+    trail: &Trail,
+    inquiry: &Inquiry<'_>,
+    principal: &Principal,
+) -> Vec<String> {
+    let finding = inquiry.finding;
     let who = printable(&principal.to_string());
-    let mut answers = vec![deeds_in_iam(trail, finding).await];
+    let mut found = vec![inquiry.within(deeds_in_iam(trail, finding)).await];
     if trail.histories().len() > 1
         && let Some(deeds) = Deeds::of(finding, principal)
     {
-        let since: Option<Timestamp> = finding.first_seen().or_else(|| finding.last_seen());
-        let (attribute, value) = (deeds.attribute, deeds.value.as_str());
-        let regional = trail.events(super::trail::History::Regional, attribute, value, since, 1);
-        answers.push(regional.await.map(|mut answer| {
-            answer.records.retain(|record| deeds.has(record));
-            answer
-        }));
+        let since = finding.first_seen().or_else(|| finding.last_seen());
+        let regional = deeds.since(trail, History::Regional, since, 1);
+        found.push(inquiry.within(regional).await);
     }
     let (mut lines, mut cut) = (Vec::new(), false);
-    for answer in answers {
-        match answer {
-            Ok(answer) => {
-                cut |= answer.cut;
-                lines.extend(answer.records.iter().find_map(on_behalf_of));
-                lines.extend(answer.records.iter().filter_map(told));
+    for events in found {
+        match events {
+            Ok(events) => {
+                cut |= events.cut;
+                lines.extend(events.records.iter().find_map(on_behalf_of));
+                lines.extend(events.records.iter().filter_map(told));
             }
             Err(error) => lines.push(format!(
                 "look in CloudTrail for what {who} created since the first event; it is not known here: \
-                 {error}"
+                 {}",
+                reason(&error)
             )),
         }
     }
@@ -188,38 +194,4 @@ fn on_behalf_of(record: &Record) -> Option<String> {
          Center, and put this id into the policy of the permission set",
         printable(user),
     ))
-}
-
-/// The call that issued a temporary key names it among its resources.
-async fn opened_by(trail: &Trail, key: &str, session: &str) -> String {
-    let mut failed = None;
-    for history in trail.histories() {
-        match trail.events(*history, "ResourceName", key, None, 1).await {
-            Ok(answer) => {
-                let issue = answer
-                    .records
-                    .iter()
-                    .find(|record| record.issued_key() == Some(key));
-                if let Some(record) = issue {
-                    return format!(
-                        "find out whether {} was meant to open the session {session} ({}, at {}); if \
-                         not, contain it too",
-                        record.caller_name(),
-                        record.name(),
-                        record.time(),
-                    );
-                }
-            }
-            Err(error) => failed = Some(error),
-        }
-    }
-    match failed {
-        Some(error) => format!(
-            "find out in CloudTrail who opened the session {session}; it is not known here: {error}"
-        ),
-        None => format!(
-            "find out who opened the session {session}: CloudTrail does not show it in this Region or that \
-             of IAM"
-        ),
-    }
 }

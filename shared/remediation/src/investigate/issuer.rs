@@ -4,12 +4,12 @@
 //! user who asked for it with `GetFederationToken`, and ends with that user's sessions.
 
 use super::record::{Record, is_name};
-use super::trail::{History, Trail};
+use super::trail::{History, Lookup, Trail};
 use crate::error::Result;
 
 /// Who issued a federated session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Issuer {
+pub(crate) enum Issuer {
     /// A user of this account.
     User {
         name: String,
@@ -26,13 +26,16 @@ pub(super) enum Issuer {
 
 /// Asks CloudTrail at most three times: for calls with the session's key, which name the issuer, and
 /// for the call that issued the key.
-pub(super) async fn issuer(trail: &Trail, key: Option<&str>, account: &str) -> Result<Issuer> {
+pub(crate) async fn issuer(trail: &Trail, key: Option<&str>, account: &str) -> Result<Issuer> {
     let Some(key) = key else {
         return Ok(Issuer::Unknown("the finding does not name its access key"));
     };
     let mut failed = None;
     for history in trail.histories() {
-        match trail.events(*history, "AccessKeyId", key, None, 1).await {
+        match trail
+            .events(Lookup::one_page(*history, "AccessKeyId", key))
+            .await
+        {
             Ok(answer) => {
                 if let Some(issuer) = answer.records.iter().find_map(|r| by_session(r, account)) {
                     return Ok(issuer);
@@ -41,7 +44,7 @@ pub(super) async fn issuer(trail: &Trail, key: Option<&str>, account: &str) -> R
             Err(error) => failed = Some(error),
         }
     }
-    let issued = trail.events(History::Regional, "ResourceName", key, None, 1);
+    let issued = trail.events(Lookup::one_page(History::Regional, "ResourceName", key));
     match issued.await {
         Ok(answer) => {
             let by_issue = |record: &Record| {

@@ -3,40 +3,56 @@
 //! Its members: <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>.
 
 use aws_sdk_cloudtrail::types::Event;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::finding::printable;
 
 #[derive(Clone, Debug)]
-pub(super) struct Record(Value);
+pub(crate) struct Record(Value);
 
 impl Record {
-    pub(super) fn read(event: &Event) -> Option<Self> {
+    pub(crate) fn read(event: &Event) -> Option<Self> {
         serde_json::from_str(event.cloud_trail_event()?)
             .ok()
             .map(Self)
     }
 
-    pub(super) fn name(&self) -> &str {
+    /// Unique among the events of all accounts.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.0["eventID"].as_str()
+    }
+
+    pub(crate) fn name(&self) -> &str {
         self.0["eventName"].as_str().unwrap_or_default()
     }
 
     /// True if the call had its effect.
-    pub(super) fn succeeded(&self) -> bool {
+    pub(crate) fn succeeded(&self) -> bool {
         self.0["errorCode"].is_null()
     }
 
-    pub(super) fn time(&self) -> String {
+    /// When it was called.
+    pub(crate) fn at(&self) -> Option<Timestamp> {
+        self.0["eventTime"].as_str()?.parse().ok()
+    }
+
+    /// The address that the call came from, or the service that called.
+    pub(crate) fn address(&self) -> Option<&str> {
+        self.0["sourceIPAddress"].as_str()
+    }
+
+    pub(crate) fn time(&self) -> String {
         printable(self.0["eventTime"].as_str().unwrap_or("an unknown time"))
     }
 
     /// Who called.
-    pub(super) fn caller(&self) -> &Value {
+    pub(crate) fn caller(&self) -> &Value {
         &self.0["userIdentity"]
     }
 
     /// Who called, for a person.
-    pub(super) fn caller_name(&self) -> String {
+    pub(crate) fn caller_name(&self) -> String {
         let caller = self.caller();
         let name = ["arn", "userName", "invokedBy", "principalId", "type"]
             .iter()
@@ -45,17 +61,17 @@ impl Record {
     }
 
     /// The temporary access key that the call issued.
-    pub(super) fn issued_key(&self) -> Option<&str> {
+    pub(crate) fn issued_key(&self) -> Option<&str> {
         self.0["responseElements"]["credentials"]["accessKeyId"].as_str()
     }
 
     /// A parameter of the request, for a person.
-    pub(super) fn parameter(&self, member: &str) -> String {
+    pub(crate) fn parameter(&self, member: &str) -> String {
         printable(self.0["requestParameters"][member].as_str().unwrap_or("?"))
     }
 
     /// The user and the id of the long-term key that the call made, if both are of their grammar.
-    pub(super) fn created_key(&self) -> Option<(String, String)> {
+    pub(crate) fn created_key(&self) -> Option<(String, String)> {
         if self.name() != "CreateAccessKey" || !self.succeeded() {
             return None;
         }
@@ -69,7 +85,7 @@ impl Record {
 }
 
 /// The grammar of the name of a user, so that nothing else gets into a call.
-pub(super) fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text
             .bytes()

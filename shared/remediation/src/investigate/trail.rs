@@ -3,7 +3,7 @@
 //! `LookupEvents` answers two requests a second for the whole account and Region, takes one
 //! attribute, covers 90 days of management events, and gets them some 5 minutes late:
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
-//! So requests are paced and bounded, answers are kept for the length of an invocation, and a request
+//! So requests are paced and bounded, answers are kept for a minute, and a request
 //! that fails means "unknown", never "nothing happened".
 
 use std::collections::HashMap;
@@ -26,44 +26,69 @@ use crate::error::{CallContext, Error, Result};
 /// Between two requests, so that the account's other readers get their share.
 const PACE: Duration = Duration::from_millis(600);
 
-/// Of one question.
-pub(super) const MOST_PAGES: usize = 3;
+/// Of one question, each with up to 50 events.
+pub(crate) const MOST_PAGES: usize = 3;
 
 /// How long an answer is used again. Reading back asks the same questions within seconds.
 const FRESH: Duration = Duration::from_secs(60);
 
 /// The event history of the function's Region, and of the Region that records the events of IAM.
 #[derive(Debug)]
-pub(super) struct Trail {
+pub(crate) struct Trail {
     regional: Client,
     /// `None`: it is the function's Region.
     global: Option<Client>,
     last_request: futures::lock::Mutex<Option<Instant>>,
-    answers: Mutex<HashMap<Question, (Instant, Answer)>>,
+    answers: Mutex<HashMap<Lookup, (Instant, Events)>>,
 }
 
 /// Which event history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum History {
+pub(crate) enum History {
     /// The function's Region.
     Regional,
     /// The Region of IAM, and of STS's global endpoint.
     Global,
 }
 
-type Question = (History, &'static str, String, Option<Timestamp>);
+/// Which events are asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Lookup {
+    pub(crate) history: History,
+    /// One of the names of `LookupAttributeKey`.
+    pub(crate) attribute: &'static str,
+    pub(crate) value: String,
+    pub(crate) since: Option<Timestamp>,
+    /// No later than this.
+    pub(crate) until: Option<Timestamp>,
+    pub(crate) pages: usize,
+}
+
+impl Lookup {
+    /// The newest page of all events with `value` in `attribute`.
+    pub(crate) fn one_page(history: History, attribute: &'static str, value: &str) -> Self {
+        Self {
+            history,
+            attribute,
+            value: value.to_owned(),
+            since: None,
+            until: None,
+            pages: 1,
+        }
+    }
+}
 
 /// Events, newest first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answer {
-    pub(super) records: Vec<Record>,
+pub(crate) struct Events {
+    pub(crate) records: Vec<Record>,
     /// Whether there were more than were read.
-    pub(super) cut: bool,
+    pub(crate) cut: bool,
 }
 
 impl Trail {
     /// A trail that asks with these settings.
-    pub(super) fn new(sdk: &SdkConfig) -> Self {
+    pub(crate) fn new(sdk: &SdkConfig) -> Self {
         let client = |region: Option<&'static str>| {
             // Throttling is not waited out: what CloudTrail tells never matters more than time.
             let mut config = Builder::from(sdk)
@@ -87,7 +112,7 @@ impl Trail {
         )
     }
 
-    pub(super) fn of(regional: Client, global: Option<Client>) -> Self {
+    pub(crate) fn of(regional: Client, global: Option<Client>) -> Self {
         Self {
             regional,
             global,
@@ -97,7 +122,7 @@ impl Trail {
     }
 
     /// The histories there are: one, where the function's Region is that of IAM.
-    pub(super) fn histories(&self) -> &'static [History] {
+    pub(crate) fn histories(&self) -> &'static [History] {
         match self.global {
             Some(_) => &[History::Global, History::Regional],
             None => &[History::Regional],
@@ -105,40 +130,44 @@ impl Trail {
     }
 
     /// The history that has the events of IAM.
-    pub(super) fn of_iam(&self) -> History {
+    pub(crate) fn of_iam(&self) -> History {
         self.histories()[0]
     }
 
-    /// The events with `value` in `attribute`, since `since`, in at most `pages` pages.
-    pub(super) async fn events(
-        &self,
-        history: History,
-        attribute: &'static str,
-        value: &str,
-        since: Option<Timestamp>,
-        pages: usize,
-    ) -> Result<Answer> {
-        let question = (history, attribute, value.to_owned(), since);
-        if let Some(answer) = self.known(&question) {
-            return Ok(answer);
-        }
-        let client = match (history, &self.global) {
+    /// The name of the Region whose events a history has.
+    pub(crate) fn region(&self, history: History) -> &str {
+        let region = self.client(history).config().region();
+        region.map_or("this Region", AsRef::as_ref)
+    }
+
+    fn client(&self, history: History) -> &Client {
+        match (history, &self.global) {
             (History::Global, Some(global)) => global,
             _ => &self.regional,
-        };
+        }
+    }
+
+    /// The events that are asked for.
+    pub(crate) async fn events(&self, lookup: Lookup) -> Result<Events> {
+        if let Some(events) = self.known(&lookup) {
+            return Ok(events);
+        }
         let attribute = LookupAttribute::builder()
-            .attribute_key(LookupAttributeKey::from(attribute))
-            .attribute_value(value)
+            .attribute_key(LookupAttributeKey::from(lookup.attribute))
+            .attribute_value(&lookup.value)
             .build()
             .map_err(|error| Error::Refused(error.to_string()))?;
-        let mut answer = Answer::default();
+        let seconds = |time: Timestamp| DateTime::from_secs(time.as_second());
+        let mut answer = Events::default();
         let mut next = None;
-        for _ in 0..pages {
-            let request = client
+        for _ in 0..lookup.pages {
+            let request = self
+                .client(lookup.history)
                 .lookup_events()
                 .lookup_attributes(attribute.clone())
                 .max_results(50)
-                .set_start_time(since.map(|since| DateTime::from_secs(since.as_second())))
+                .set_start_time(lookup.since.map(seconds))
+                .set_end_time(lookup.until.map(seconds))
                 .set_next_token(next);
             let page = {
                 let mut last = self.last_request.lock().await;
@@ -147,7 +176,7 @@ impl Trail {
                 }
                 let page = request.send().await;
                 *last = Some(Instant::now());
-                page.during("cloudtrail:LookupEvents", value)?
+                page.during("cloudtrail:LookupEvents", &lookup.value)?
             };
             let events = page.events.unwrap_or_default();
             answer
@@ -161,14 +190,14 @@ impl Trail {
         }
         if let Ok(mut answers) = self.answers.lock() {
             answers.retain(|_, (at, _)| at.elapsed() < FRESH);
-            answers.insert(question, (Instant::now(), answer.clone()));
+            answers.insert(lookup, (Instant::now(), answer.clone()));
         }
         Ok(answer)
     }
 
-    fn known(&self, question: &Question) -> Option<Answer> {
+    fn known(&self, lookup: &Lookup) -> Option<Events> {
         let answers = self.answers.lock().ok()?;
-        let (at, answer) = answers.get(question)?;
+        let (at, answer) = answers.get(lookup)?;
         (at.elapsed() < FRESH).then(|| answer.clone())
     }
 }

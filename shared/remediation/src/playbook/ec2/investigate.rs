@@ -1,0 +1,60 @@
+//! Which instance it is, from what was read of it.
+
+use super::state::State;
+use crate::investigate::{Answer, Question, listed, reason};
+
+const SOURCE: &str = "EC2, IAM and Auto Scaling, as they were before this response";
+/// Tags and addresses in a sentence.
+const MOST: usize = 12;
+
+pub(super) fn answer(state: &State) -> Answer {
+    let Some(instance) = &state.instance else {
+        return Answer::known(
+            Question::Instance,
+            "there is no such instance any more",
+            SOURCE,
+        );
+    };
+    let role = match (&state.role, &instance.profile) {
+        (Ok(Some(role)), _) => format!("role {}", role.arn),
+        (Ok(None), None) => "no role".to_owned(),
+        (Ok(None), Some(profile)) => format!("instance profile {profile} without a role"),
+        (Err(error), _) => format!("its role is not known ({})", reason(error)),
+    };
+    let addresses: Vec<_> = state
+        .interfaces
+        .iter()
+        .flat_map(|interface| {
+            let public = interface.public_addresses.iter();
+            let public = public.map(|address| format!("{} (public)", address.public));
+            interface.private_addresses.iter().cloned().chain(public)
+        })
+        .collect();
+    let tags: Vec<_> = instance
+        .tags
+        .iter()
+        .filter(|(key, _)| !key.starts_with("gdr:"))
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let group = match &state.scaling {
+        Ok(Some(membership)) => Some(format!(
+            "member of the Auto Scaling group {}",
+            membership.group
+        )),
+        _ => None,
+    };
+    let parts = [
+        Some(format!("{} is {}", instance.id, instance.state)),
+        Some(role),
+        (!addresses.is_empty()).then(|| format!("addresses: {}", listed(&addresses, MOST))),
+        group,
+        instance.cluster.clone(),
+        instance
+            .operator
+            .as_ref()
+            .map(|operator| format!("operated by {operator}")),
+        (!tags.is_empty()).then(|| format!("tags: {}", listed(&tags, MOST))),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    Answer::known(Question::Instance, &parts.join("; "), SOURCE)
+}
