@@ -3,6 +3,7 @@
 mod ids;
 mod kind;
 mod principal;
+mod sequence;
 mod wire;
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
@@ -13,6 +14,8 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 pub use kind::{FindingType, Severity};
 pub use principal::{Principal, RoleSession};
+pub(crate) use sequence::instance;
+pub use sequence::{Actor, Endpoint, Indicator, Resource, Sequence, Signal};
 
 /// One finding of Amazon GuardDuty,
 /// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings_eventbridge.html>.

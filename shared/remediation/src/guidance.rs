@@ -92,8 +92,8 @@ fn advice(category: Category, finding: &Finding) -> &'static str {
 
 fn by_resource(purpose: &str, resource: &str) -> &'static str {
     if purpose == "AttackSequence" {
-        return "open the sequence in GuardDuty: it lists every actor and resource; the findings it \
-                is made of are handled one by one as they arrive";
+        return "open the sequence in GuardDuty; the findings that it is made of are handled one by one \
+                as they arrive";
     }
     match resource {
         "Kubernetes" => {

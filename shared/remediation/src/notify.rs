@@ -6,6 +6,7 @@ use aws_sdk_sns::Client;
 
 use crate::error::{CallContext, Result};
 use crate::finding::Severity;
+use crate::hand_over::Outline;
 use crate::report::{Outcome, Report, Status, StepReport};
 
 /// The IAM permissions that publishing needs.
@@ -106,6 +107,9 @@ fn body(report: &Report) -> String {
     );
     let _ = writeln!(text, "  finding {}", report.finding_id());
     let _ = writeln!(text, "  {}", report.reason());
+
+    let sequence = report.sequence().map(Outline::lines).unwrap_or_default();
+    lines(&mut text, "THE SEQUENCE", &sequence);
 
     let with = |outcomes: &[Outcome]| {
         let steps = report.steps().iter();

@@ -29,6 +29,9 @@ pub(super) struct Detail {
     pub(super) resource: Resource,
     #[serde(default, deserialize_with = "absent_when_null")]
     pub(super) service: Service,
+    /// Not GuardDuty's: see [`super::Finding::handed_over_to`].
+    #[serde(default)]
+    pub(super) handed_over_to: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -88,6 +91,9 @@ pub(super) struct Service {
     pub(super) additional_info: Value,
     #[serde(default)]
     pub(super) action: Option<Action>,
+    /// Read where it is asked for: only attack sequences have what the responder reads of it.
+    #[serde(default)]
+    pub(super) detection: Value,
 }
 
 #[derive(Debug, Deserialize)]

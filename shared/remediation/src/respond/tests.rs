@@ -45,6 +45,7 @@ fn enforcing() -> Config {
         settings: crate::settings::Settings::default(),
         incident_table: None,
         recheck_queue_url: None,
+        hand_over: None,
         policy: Policy {
             dry_run: false,
             mode: ResponseMode::Contain,
