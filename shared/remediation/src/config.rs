@@ -252,4 +252,31 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn sequences_are_handed_over_only_if_the_setting_and_all_functions_are_there() {
+        let names = [
+            ("S3_RESPONDER_FUNCTION", "a"),
+            ("IAM_RESPONDER_FUNCTION", "b"),
+            ("EC2_RESPONDER_FUNCTION", "c"),
+        ];
+        let with_word = |word| {
+            let mut settings = names.to_vec();
+            settings.push(("HAND_OVER_SEQUENCES", word));
+            with(&settings)
+        };
+        let on = with_word("true");
+        assert!(on.hand_over.is_some_and(|functions| functions.ec2 == "c"));
+        for word in ["false", "", "True", "yes"] {
+            assert_eq!(with_word(word).hand_over, None, "{word}");
+        }
+        assert_eq!(with(&names).hand_over, None);
+        let lacking = with(&[names[0], ("HAND_OVER_SEQUENCES", "true")]);
+        assert_eq!(lacking.hand_over, None);
+        let told = lacking.problems.join("; ");
+        assert!(
+            told.contains("IAM_RESPONDER_FUNCTION") && told.contains("EC2_RESPONDER_FUNCTION"),
+            "{told}"
+        );
+    }
 }

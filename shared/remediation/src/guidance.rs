@@ -52,8 +52,10 @@ fn owners_question(finding: &Finding) -> Vec<String> {
 }
 
 fn other_reports(category: Category, finding: &Finding) -> Option<String> {
+    let whole = finding.handed_over_to().map(|_| Category::Triage);
     let others: Vec<_> = catalogue::routes(finding)
         .into_iter()
+        .chain(whole)
         .filter(|route| *route != category)
         .map(Category::as_str)
         .collect();

@@ -217,6 +217,3 @@ fn conclude(assessment: &Assessment, outcomes: &[HandedOver]) -> Unfolded {
     unfolded.summary = said.join("; ");
     unfolded
 }
-
-#[cfg(test)]
-mod tests;

@@ -75,7 +75,7 @@ fn headline(status: Status) -> &'static str {
 fn summary(status: Status) -> &'static str {
     match status {
         Status::Ignored => "Nothing was done.",
-        Status::Notified => "Nothing was contained. A person must decide.",
+        Status::Notified => "This function contained nothing. A person must decide.",
         Status::DryRun => "This is a dry run: the plan below was NOT carried out.",
         Status::Contained => "The threat was contained, and reading back confirms it.",
         Status::AlreadyContained => "Everything was found contained. Nothing was changed.",

@@ -8,10 +8,12 @@ use super::HandedOver;
 use super::assess::{Assessment, Verdict};
 use crate::finding::{Actor, Endpoint, Indicator, Resource, Sequence, Severity, Signal};
 
-/// How many parts of a kind are listed. GuardDuty's sequences have up to 400 of each.
-const LISTED: usize = 20;
+/// How many actors and how many resources are listed, and how many of anything else. GuardDuty's
+/// sequences have up to 400 of each.
+const PARTS: usize = 20;
+const OTHERS: usize = 10;
 /// How many characters of one line, and of one value in it, are shown.
-const LINE: usize = 600;
+const LINE: usize = 400;
 const VALUE: usize = 160;
 /// How many values of an indicator are shown.
 const VALUES: usize = 5;
@@ -95,16 +97,22 @@ pub(super) fn outline(
     let resources = sequence.resources.iter().zip(&assessment.resources);
     Outline {
         description: cut(sequence.description.clone().unwrap_or_default(), 2 * LINE),
-        actors: listed(actors, |(one, verdict)| part(actor(one), verdict), more),
+        actors: listed(
+            PARTS,
+            actors,
+            |(one, verdict)| part(actor(one), verdict),
+            more,
+        ),
         resources: listed(
+            PARTS,
             resources,
             |(one, verdict)| part(resource(one), verdict),
             more,
         ),
-        signals: listed(sequence.signals.iter(), signal, self::more),
-        endpoints: listed(sequence.endpoints.iter(), endpoint, self::more),
-        indicators: listed(sequence.indicators.iter(), indicator, self::more),
-        additional_types: listed(sequence.additional_types.iter(), value, self::more),
+        signals: listed(OTHERS, sequence.signals.iter(), signal, self::more),
+        endpoints: listed(OTHERS, sequence.endpoints.iter(), endpoint, self::more),
+        indicators: listed(OTHERS, sequence.indicators.iter(), indicator, self::more),
+        additional_types: listed(OTHERS, sequence.additional_types.iter(), value, self::more),
     }
 }
 
@@ -122,7 +130,12 @@ fn containment(verdict: &Verdict, assessment: &Assessment, outcomes: &[HandedOve
             target.what, target.function
         ))
     });
-    let notes = verdict.notes.iter().map(|note| format!("none: {note}"));
+    let none = if verdict.targets.is_empty() {
+        "none"
+    } else {
+        "beside that none"
+    };
+    let notes = verdict.notes.iter().map(|note| format!("{none}: {note}"));
     let said: Vec<_> = targets.chain(notes).collect();
     said.join("; ")
 }
@@ -228,12 +241,13 @@ impl Said {
 }
 
 fn listed<T, U>(
+    longest: usize,
     parts: impl ExactSizeIterator<Item = T>,
     show: impl FnMut(T) -> U,
     more: impl Fn(usize) -> U,
 ) -> Vec<U> {
-    let rest = parts.len().saturating_sub(LISTED);
-    let mut shown: Vec<_> = parts.take(LISTED).map(show).collect();
+    let rest = parts.len().saturating_sub(longest);
+    let mut shown: Vec<_> = parts.take(longest).map(show).collect();
     if rest > 0 {
         shown.push(more(rest));
     }

@@ -364,6 +364,13 @@ impl Incident {
         }
     }
 
+    /// The function, and the part of an attack sequence that it was handed, for a person.
+    pub fn scope(&self) -> String {
+        let part = self.part.as_ref();
+        let part = part.map(|part| format!(", {part}")).unwrap_or_default();
+        format!("{}{part}", self.category)
+    }
+
     fn sort_key(&self) -> String {
         match &self.part {
             Some(part) => joined(&self.category, part),
@@ -397,4 +404,51 @@ fn cut(value: &Value) -> String {
     }
     serde_json::json!({ "omitted": format!("{} bytes; see the function's log", text.len()) })
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::finding;
+    use serde_json::json;
+
+    #[test]
+    fn the_parts_of_a_sequence_that_one_function_gets_are_incidents_of_their_own() {
+        let handed = |instance: &str| {
+            finding(json!({
+                "type": "AttackSequence:EC2/CompromisedInstanceGroup",
+                "resource": { "resourceType": "Instance", "instanceDetails": { "instanceId": instance } },
+                "handedOverTo": "ec2",
+            }))
+        };
+        let whole = finding(json!({
+            "type": "AttackSequence:EC2/CompromisedInstanceGroup",
+            "resource": { "resourceType": "AttackSequence" },
+        }));
+        let keys = [
+            sort_key(Category::Triage, &whole),
+            sort_key(Category::Ec2, &handed("i-0abc1234")),
+            sort_key(Category::Ec2, &handed("i-0abc1235")),
+        ];
+        assert_eq!(
+            keys,
+            [
+                "triage",
+                "ec2#us-east-1/i-0abc1234",
+                "ec2#us-east-1/i-0abc1235"
+            ]
+        );
+        for key in keys {
+            let item = HashMap::from([("sk".to_owned(), text(&key))]);
+            let incident = Incident::from_item(&item);
+            assert!(incident.known_category().is_ok(), "{key}");
+            assert_eq!(incident.sort_key(), key);
+        }
+    }
+
+    #[test]
+    fn a_finding_of_one_kind_is_one_incident_a_function() {
+        let finding = crate::fixtures::user_finding("mallory");
+        assert_eq!(sort_key(Category::Iam, &finding), "iam");
+    }
 }

@@ -1,3 +1,5 @@
+mod hand_over;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
