@@ -9,7 +9,7 @@ use remediation::finding::Finding;
 use remediation::notify;
 use remediation::plan::Action;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
-use remediation::{recheck, record};
+use remediation::{hand_over, recheck, record};
 use serde_json::{Value, json};
 
 const FUNCTIONS: [(&str, Category); 4] = [
@@ -270,15 +270,19 @@ fn each_role_allows_what_its_function_declares_and_nothing_else() {
         "sqs:GetQueueAttributes",
         "sqs:ReceiveMessage",
     ]);
+    let mut triage = declared::<Triage>();
+    triage.extend(hand_over::PERMISSIONS);
     for (name, declared) in [
         ("S3", declared::<S3>()),
         ("Iam", credentials),
         ("Ec2", declared::<Ec2>()),
-        ("Triage", declared::<Triage>()),
+        ("Triage", triage),
     ] {
-        let role = &template["Resources"][format!("{name}ResponderRole")]["Properties"];
+        let logical_id = format!("{name}ResponderRole");
+        let role = &template["Resources"][&logical_id]["Properties"];
         assert!(role["ManagedPolicyArns"].is_null(), "{name}");
-        let granted = granted(role);
+        let inline = role["Policies"].as_array().expect("policies").iter();
+        let granted = granted(inline.chain(attached(&template, &logical_id)));
         let expected: BTreeSet<_> = report
             .union(&declared)
             .map(|&action| action.to_owned())
@@ -287,9 +291,55 @@ fn each_role_allows_what_its_function_declares_and_nothing_else() {
     }
 }
 
-fn granted(role: &Value) -> BTreeSet<String> {
+/// The policies that stand beside a role and name it.
+fn attached<'a>(template: &'a Value, role: &str) -> impl Iterator<Item = &'a Value> {
+    let role = json!({ "Ref": role });
+    let resources = template["Resources"].as_object().expect("resources");
+    resources
+        .values()
+        .filter(|resource| resource["Type"] == "AWS::IAM::Policy")
+        .map(|resource| &resource["Properties"])
+        .filter(move |policy| {
+            let roles = policy["Roles"].as_array();
+            roles.is_some_and(|roles| roles.contains(&role))
+        })
+}
+
+/// Triage may invoke the functions that contain only where it hands sequences over, and no other
+/// function.
+#[test]
+fn only_triage_may_invoke_and_only_the_three_functions_and_only_if_the_setting_says_so() {
+    let template = template();
+    let arn = |name: &str| json!({ "GetAtt": format!("{name}ResponderFunction.Arn") });
+    for (name, category) in FUNCTIONS {
+        let logical_id = format!("{name}ResponderRole");
+        let policies: Vec<_> = attached(&template, &logical_id).collect();
+        if category != Category::Triage {
+            assert!(policies.is_empty(), "{name}");
+            continue;
+        }
+        let [policy] = policies[..] else {
+            panic!("{policies:?}")
+        };
+        let [statement] = &policy["PolicyDocument"]["Statement"]
+            .as_array()
+            .expect("statements")[..]
+        else {
+            panic!("{policy}")
+        };
+        assert_eq!(statement["Resource"], json!(["S3", "Iam", "Ec2"].map(arn)));
+    }
+    let condition = &template["Resources"]["HandOverPolicy"]["Condition"];
+    assert_eq!(*condition, "HandsSequencesOver");
+    assert_eq!(
+        template["Parameters"]["HandOverSequences"]["Default"],
+        "false"
+    );
+}
+
+fn granted<'a>(policies: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
     let mut granted = BTreeSet::new();
-    for policy in role["Policies"].as_array().expect("policies") {
+    for policy in policies {
         for statement in policy["PolicyDocument"]["Statement"]
             .as_array()
             .expect("statements")

@@ -23,7 +23,7 @@ pub(crate) async fn list(record: &Record, status: Option<&str>, format: Format) 
             [
                 incident.received_at.clone(),
                 incident.status.clone(),
-                incident.category.clone(),
+                incident.scope(),
                 incident.account_id.clone(),
                 incident.finding_type.clone(),
                 incident.id.clone(),
@@ -79,7 +79,8 @@ fn describe(incident: &Incident) {
     let text = |member: &str| report[member].as_str().unwrap_or_default().to_owned();
     output::line(&format!(
         "incident   {} ({})",
-        incident.id, incident.category
+        incident.id,
+        incident.scope()
     ));
     output::line(&format!("status     {}", incident.status));
     if let Some(released) = &incident.released {

@@ -109,7 +109,7 @@ async fn one<P: Playbook>(
     if drifted && !options.force_drift {
         if format == Format::Json {
             output::json(
-                &json!({ "incident": incident.id, "category": incident.category, "plan": steps, "released": [] }),
+                &json!({ "incident": incident.id, "category": incident.category, "part": incident.part, "plan": steps, "released": [] }),
             )?;
         }
         output::complain(
@@ -129,7 +129,7 @@ async fn one<P: Playbook>(
     let failed = released.iter().any(|step| step.problem.is_some());
     match format {
         Format::Json => output::json(&json!({
-            "incident": incident.id, "category": incident.category, "plan": shown, "released": released,
+            "incident": incident.id, "category": incident.category, "part": incident.part, "plan": shown, "released": released,
         }))?,
         Format::Table => {
             for step in &released {
@@ -153,7 +153,9 @@ async fn one<P: Playbook>(
 fn show<A>(incident: &Incident, steps: &[ReleaseStep<A>]) {
     output::line(&format!(
         "{} ({}), {}",
-        incident.id, incident.category, incident.finding_type
+        incident.id,
+        incident.scope(),
+        incident.finding_type
     ));
     let rows: Vec<_> = steps
         .iter()

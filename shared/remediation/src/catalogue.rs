@@ -76,6 +76,9 @@ pub enum Disposition {
 /// Routed on the type: `resourceType` is `AccessKey` for all `Policy:S3/*` and `Stealth:S3/*`
 /// findings, <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-s3.html>.
 pub fn routes(finding: &Finding) -> Vec<Category> {
+    if let Some(to) = finding.handed_over_to() {
+        return vec![to];
+    }
     let kind = &finding.finding_type;
     let resource_type = finding.resource_type();
     let mut routes = Vec::new();
@@ -108,6 +111,10 @@ pub fn routes(finding: &Finding) -> Vec<Category> {
 
 /// Whether the part of `finding` that concerns `category` is one to contain.
 pub fn disposition(category: Category, finding: &Finding) -> Disposition {
+    // Which resources of a sequence are handed over was decided before: see [`crate::hand_over`].
+    if finding.handed_over_to() == Some(category) {
+        return Disposition::Contain;
+    }
     match category {
         Category::S3 => buckets::disposition(&finding.finding_type),
         Category::Iam => credentials::disposition(&finding.finding_type),

@@ -1,5 +1,6 @@
 //! The settings of a function, read from its environment once, at start.
 
+use crate::hand_over::Functions;
 use crate::policy::{Policy, ResponseMode};
 use crate::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings};
 
@@ -16,6 +17,8 @@ pub struct Config {
     pub incident_table: Option<String>,
     /// The queue that brings a containment back to be looked at again.
     pub recheck_queue_url: Option<String>,
+    /// The functions that triage hands the parts of an attack sequence to. `None`: it does not.
+    pub hand_over: Option<Functions>,
     /// Settings that could not be understood, and what was assumed in their place. For the log.
     pub problems: Vec<String>,
 }
@@ -82,6 +85,7 @@ impl Config {
         settings.iam.never_contain = list("NEVER_CONTAIN");
         settings.iam.never_contain.extend(list("RESPONDER_ROLES"));
         settings.ec2.never_contain = settings.iam.never_contain.clone();
+        let hand_over = hand_over(&lookup, &mut problems);
         let topic_arn = lookup("NOTIFICATION_TOPIC_ARN").filter(|arn| !arn.is_empty());
         if topic_arn.is_none() {
             problems.push("NOTIFICATION_TOPIC_ARN is not set: nobody is notified".to_owned());
@@ -98,14 +102,16 @@ impl Config {
             settings,
             incident_table: lookup("INCIDENT_TABLE").filter(|name| !name.is_empty()),
             recheck_queue_url: lookup("RECHECK_QUEUE_URL").filter(|url| !url.is_empty()),
+            hand_over,
             topic_arn,
             problems,
         }
     }
 }
 
-fn settings(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Settings {
-    let mut on = |name: &str| match lookup(name).as_deref() {
+/// A setting that is off unless it is exactly `true`.
+fn on(name: &str, lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> bool {
+    match lookup(name).as_deref() {
         Some("true") => true,
         None | Some("" | "false") => false,
         Some(other) => {
@@ -114,7 +120,39 @@ fn settings(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>
             ));
             false
         }
+    }
+}
+
+fn hand_over(
+    lookup: &impl Fn(&str) -> Option<String>,
+    problems: &mut Vec<String>,
+) -> Option<Functions> {
+    if !on("HAND_OVER_SEQUENCES", lookup, problems) {
+        return None;
+    }
+    let mut function = |name: &str| {
+        let function = lookup(name).filter(|name| !name.is_empty());
+        if function.is_none() {
+            problems.push(format!(
+                "{name} is not set: nothing of an attack sequence is handed over"
+            ));
+        }
+        function
     };
+    let (s3, iam, ec2) = (
+        function("S3_RESPONDER_FUNCTION"),
+        function("IAM_RESPONDER_FUNCTION"),
+        function("EC2_RESPONDER_FUNCTION"),
+    );
+    Some(Functions {
+        s3: s3?,
+        iam: iam?,
+        ec2: ec2?,
+    })
+}
+
+fn settings(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Settings {
+    let mut on = |name: &str| on(name, lookup, problems);
     let s3 = S3Settings {
         account_block: on("S3_ACCOUNT_BLOCK"),
         policy_deny: on("S3_POLICY_DENY"),
@@ -213,5 +251,32 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn sequences_are_handed_over_only_if_the_setting_and_all_functions_are_there() {
+        let names = [
+            ("S3_RESPONDER_FUNCTION", "a"),
+            ("IAM_RESPONDER_FUNCTION", "b"),
+            ("EC2_RESPONDER_FUNCTION", "c"),
+        ];
+        let with_word = |word| {
+            let mut settings = names.to_vec();
+            settings.push(("HAND_OVER_SEQUENCES", word));
+            with(&settings)
+        };
+        let on = with_word("true");
+        assert!(on.hand_over.is_some_and(|functions| functions.ec2 == "c"));
+        for word in ["false", "", "True", "yes"] {
+            assert_eq!(with_word(word).hand_over, None, "{word}");
+        }
+        assert_eq!(with(&names).hand_over, None);
+        let lacking = with(&[names[0], ("HAND_OVER_SEQUENCES", "true")]);
+        assert_eq!(lacking.hand_over, None);
+        let told = lacking.problems.join("; ");
+        assert!(
+            told.contains("IAM_RESPONDER_FUNCTION") && told.contains("EC2_RESPONDER_FUNCTION"),
+            "{told}"
+        );
     }
 }

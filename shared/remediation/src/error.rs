@@ -93,6 +93,7 @@ const TRANSIENT_CODES: &[&str] = &[
     "InternalFailure",
     "InternalServiceError",
     "ServiceFailure",
+    "ServiceException",
     "RequestTimeout",
     "OperationAborted",
     "ConcurrentModification",

@@ -9,6 +9,7 @@ mod principal;
 mod printable;
 mod resource;
 mod sample;
+mod sequence;
 mod when;
 mod wire;
 
@@ -19,6 +20,8 @@ pub use origin::{ApiCall, Remote};
 pub use principal::{Principal, RoleSession};
 pub(crate) use printable::printable;
 pub use resource::{Bucket, Interface};
+pub(crate) use sequence::instance;
+pub use sequence::{Actor, Endpoint, Indicator, Resource, Sequence, Signal};
 
 /// One finding of Amazon GuardDuty,
 /// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings_eventbridge.html>.

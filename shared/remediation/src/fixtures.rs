@@ -97,6 +97,71 @@ pub(crate) fn user_detail(name: &str) -> Value {
     })
 }
 
+/// An attack sequence: with a key of alice's, from one address, a bucket was read and an instance
+/// reached; `changes` are merged into the sequence.
+pub(crate) fn attack(changes: Value) -> Value {
+    let mut sequence = json!({
+        "uid": "5c1f0a9e-one",
+        "description": "A sequence of actions",
+        "actors": [{
+            "id": "actor-1",
+            "user": {
+                "name": "alice", "uid": "AIDAEXAMPLEUSERID", "type": "IAMUser",
+                "credentialUid": "AKIAIOSFODNN7EXAMPLE", "account": { "uid": "111122223333" },
+            },
+            "session": { "mfaStatus": "DISABLED", "createdTime": "2026-03-04T04:00:00Z" },
+        }],
+        "resources": [
+            {
+                "uid": "arn:aws:s3:::exposed", "name": "exposed", "resourceType": "S3_BUCKET",
+                "accountId": "111122223333", "region": "us-west-2",
+                "data": { "s3Bucket": { "effectivePermission": "PUBLIC" } },
+            },
+            {
+                "uid": "AKIAIOSFODNN7EXAMPLE", "resourceType": "ACCESS_KEY",
+                "accountId": "111122223333", "region": "us-east-1",
+                "data": { "accessKey": {
+                    "principalId": "AIDAEXAMPLEUSERID", "userName": "alice", "userType": "IAMUser",
+                } },
+            },
+            {
+                "uid": "arn:aws:ec2:eu-west-1:111122223333:instance/i-0abc1234def567890",
+                "name": "web", "resourceType": "EC2_INSTANCE", "accountId": "111122223333",
+                "data": { "ec2Instance": { "ec2NetworkInterfaceUids": ["eni-1"] } },
+            },
+        ],
+        "endpoints": [{
+            "id": "endpoint-1", "ip": "198.51.100.7", "port": 443,
+            "location": { "city": "Oslo", "country": "Norway", "lat": 1.0, "lon": 2.0 },
+            "autonomousSystem": { "name": "Example Networks", "number": 64500 },
+            "connection": { "direction": "INBOUND" },
+        }],
+        "signals": [
+            {
+                "uid": "signal-1", "type": "CLOUD_TRAIL", "name": "ListBuckets", "count": 3,
+                "createdAt": 1772600000, "updatedAt": 1772600000,
+                "firstSeenAt": 1772600000, "lastSeenAt": "2026-03-04T04:58:00Z",
+                "actorIds": ["actor-1"], "endpointIds": ["endpoint-1"],
+            },
+            {
+                "uid": "signal-2", "type": "FINDING", "name": "Exfiltration:S3/AnomalousBehavior",
+                "severity": 8, "count": 1, "firstSeenAt": "2026-03-04 04:55:00.5",
+                "resourceUids": ["arn:aws:s3:::exposed"], "actorIds": ["actor-1"],
+                "signalIndicators": [{ "key": "TOR_IP", "values": ["198.51.100.7"] }],
+            },
+        ],
+        "sequenceIndicators": [{ "key": "ATTACK_TACTIC", "values": ["Exfiltration", "Impact"] }],
+        "additionalSequenceTypes": ["AttackSequence:IAM/CompromisedCredentials"],
+    });
+    merge(&mut sequence, changes);
+    event(json!({
+        "type": "AttackSequence:S3/CompromisedData",
+        "severity": 9,
+        "resource": { "resourceType": "AttackSequence" },
+        "service": { "featureName": "Correlation", "detection": { "sequence": sequence } },
+    }))
+}
+
 /// When the findings of these tests come in.
 pub(crate) const NOW: &str = "2026-03-04T05:06:07.5Z";
 

@@ -23,8 +23,10 @@ pub fn questions(category: Category, finding: &Finding) -> Vec<String> {
 }
 
 fn other_reports(category: Category, finding: &Finding) -> Option<String> {
+    let whole = finding.handed_over_to().map(|_| Category::Triage);
     let others: Vec<_> = catalogue::routes(finding)
         .into_iter()
+        .chain(whole)
         .filter(|route| *route != category)
         .map(Category::as_str)
         .collect();

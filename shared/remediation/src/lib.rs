@@ -13,6 +13,7 @@ pub mod error;
 pub mod execute;
 pub mod finding;
 pub mod guidance;
+pub mod hand_over;
 pub mod investigate;
 pub mod notify;
 pub mod plan;

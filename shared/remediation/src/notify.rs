@@ -6,6 +6,7 @@ use aws_sdk_sns::Client;
 
 use crate::error::{CallContext, Result};
 use crate::finding::Severity;
+use crate::hand_over::Outline;
 use crate::investigate::{Answer, Question};
 use crate::report::{Outcome, Report, Status, StepReport};
 
@@ -75,7 +76,7 @@ fn headline(status: Status) -> &'static str {
 fn summary(status: Status) -> &'static str {
     match status {
         Status::Ignored => "Nothing was done.",
-        Status::Notified => "Nothing was contained. A person must decide.",
+        Status::Notified => "This function contained nothing. A person must decide.",
         Status::DryRun => "This is a dry run: the plan below was NOT carried out.",
         Status::Contained => "The threat was contained, and reading back confirms it.",
         Status::AlreadyContained => "Everything was found contained. Nothing was changed.",
@@ -107,6 +108,9 @@ fn body(report: &Report) -> String {
     );
     let _ = writeln!(text, "  finding {}", report.finding_id());
     let _ = writeln!(text, "  {}", report.reason());
+
+    let sequence = report.sequence().map(Outline::lines).unwrap_or_default();
+    lines(&mut text, "THE SEQUENCE", &sequence);
 
     let with = |outcomes: &[Outcome]| {
         let steps = report.steps().iter();

@@ -4,8 +4,9 @@
 //! containment correct: without the table everything but snapshots goes on, and what would have
 //! been recorded goes to the log.
 //!
-//! One item per finding and category (`INCIDENT#<finding id>` / `<category>`): what came in, what
-//! was decided, the actions with the values they found, the report. One item per target
+//! One item per finding and category (`INCIDENT#<finding id>` / `<category>`; for a part of an attack
+//! sequence `<category>#<target>`): what came in, what was decided, the actions with the values they
+//! found, the report. One item per target
 //! (`TARGET#<category>#<account>#<target>` / `state`): who is at work on it, and whether a person
 //! released it.
 

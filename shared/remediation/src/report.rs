@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::catalogue::Category;
 use crate::error::Error;
 use crate::finding::Finding;
+use crate::hand_over::Outline;
 use crate::investigate::Answer;
 use crate::plan::Phase;
 
@@ -68,6 +69,9 @@ pub struct Report {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) undone: bool,
     steps: Vec<StepReport>,
+    /// The parts of an attack sequence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sequence: Option<Outline>,
     /// What stays dangerous.
     pub(crate) residual_risks: Vec<String>,
     /// What a person should do next.
@@ -98,6 +102,7 @@ impl Report {
             dry_run,
             undone: false,
             steps: Vec::new(),
+            sequence: None,
             residual_risks: Vec::new(),
             next_steps: Vec::new(),
             investigation: Vec::new(),
@@ -197,6 +202,7 @@ impl Report {
             dry_run,
             undone: false,
             steps: Vec::new(),
+            sequence: None,
             residual_risks: vec!["nothing was contained".to_owned()],
             next_steps: vec![
                 "look at the event in GuardDuty; if it is a real finding, report the member named \
@@ -218,6 +224,10 @@ impl Report {
     /// The steps with their outcomes.
     pub fn steps(&self) -> &[StepReport] {
         &self.steps
+    }
+    /// The parts of the attack sequence, if the finding is one and lists them.
+    pub fn sequence(&self) -> Option<&Outline> {
+        self.sequence.as_ref()
     }
     /// What stays dangerous.
     pub fn residual_risks(&self) -> &[String] {

@@ -8,11 +8,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::catalogue::Category;
 use crate::config::Config;
 use crate::contain::{Contained, Incoming, contain, rehearse, target_state, tell};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::guidance;
+use crate::hand_over::{self, HandOver};
 use crate::notify;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
@@ -31,6 +33,7 @@ pub struct Responder<P> {
     sns: aws_sdk_sns::Client,
     record: Option<Record>,
     recheck: Option<Recheck>,
+    hand_over: Option<HandOver>,
 }
 
 /// One invocation of a function.
@@ -61,10 +64,16 @@ impl<P: Playbook> Responder<P> {
             .recheck_queue_url
             .clone()
             .map(|url| Recheck::new(aws_sdk_sqs::Client::new(sdk), url));
+        // No other function hands anything over, whatever its environment says.
+        let functions = config.hand_over.clone();
+        let hand_over = functions
+            .filter(|_| P::CATEGORY == Category::Triage)
+            .map(|functions| HandOver::new(aws_sdk_lambda::Client::new(sdk), functions));
         let sns = aws_sdk_sns::Client::new(sdk);
         Self {
             record,
             recheck,
+            hand_over,
             ..Self::new(playbook, config, sns)
         }
     }
@@ -78,6 +87,7 @@ impl<P: Playbook> Responder<P> {
             sns,
             record: None,
             recheck: None,
+            hand_over: None,
         }
     }
 
@@ -95,6 +105,15 @@ impl<P: Playbook> Responder<P> {
     pub fn rechecking(self, recheck: Recheck) -> Self {
         Self {
             recheck: Some(recheck),
+            ..self
+        }
+    }
+
+    /// The same, handing the parts of attack sequences over through `hand_over`.
+    #[must_use]
+    pub fn handing_over(self, hand_over: HandOver) -> Self {
+        Self {
+            hand_over: Some(hand_over),
             ..self
         }
     }
@@ -166,6 +185,11 @@ impl<P: Playbook> Responder<P> {
                 return contain(&self.playbook, &self.config, record, incoming, what).await;
             }
             Decision::Ignore(why) => Report::ignored(P::CATEGORY, finding, why, dry_run),
+            Decision::Notify(why)
+                if P::CATEGORY == Category::Triage && finding.is_attack_sequence() =>
+            {
+                return self.unfold(incoming, why).await;
+            }
             Decision::Notify(why) => {
                 let mut report = Report::notified(P::CATEGORY, finding, why, dry_run);
                 tell(
@@ -179,6 +203,21 @@ impl<P: Playbook> Responder<P> {
             }
         };
         Contained::just(report, None)
+    }
+
+    /// Tells of an attack sequence, and hands its parts over.
+    async fn unfold(&self, incoming: &Incoming<'_>, why: String) -> Contained {
+        let (finding, policy) = (incoming.finding, &self.config.policy);
+        let unfolded = hand_over::unfold(self.hand_over.as_ref(), policy, incoming).await;
+        let reason = format!("{why}; {}", unfolded.summary);
+        let dry_run = policy.is_dry_run(finding);
+        let mut report = Report::notified(P::CATEGORY, finding, reason, dry_run);
+        report.sequence = unfolded.outline;
+        report.next_steps = unfolded.next_steps;
+        report
+            .next_steps
+            .extend(guidance::next_steps(P::CATEGORY, finding));
+        Contained::just(report, unfolded.transient)
     }
 
     /// Records the report, notifies people if it is news, and has the containment looked at again.
@@ -237,8 +276,8 @@ impl<P: Playbook> Responder<P> {
             }
             Ok(()) => {
                 if let Some(record) = self.record.as_ref().filter(|_| recorded) {
-                    let (id, status) = (report.finding_id(), report.status());
-                    if let Err(error) = record.mark_notified(id, P::CATEGORY, status).await {
+                    let status = report.status();
+                    if let Err(error) = record.mark_notified(finding, P::CATEGORY, status).await {
                         tracing::error!(%error, "people may be notified again");
                     }
                 }

@@ -9,4 +9,5 @@ mod notice;
 mod permissions;
 mod policy;
 mod recheck;
+mod sequence;
 mod world;

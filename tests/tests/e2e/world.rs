@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) struct World {
     pub(crate) aws: &'static LocalAws,
-    /// Deployed with DryRun=false.
+    /// Deployed with DryRun=false, and with sequences handed over.
     pub(crate) enforcing: Stack<'static>,
     /// Deployed with the defaults.
     pub(crate) dry: Stack<'static>,
@@ -32,7 +32,12 @@ impl World {
         stack::build()?;
         Ok(Self {
             aws: &AWS,
-            enforcing: Stack::deploy(&AWS, "gdr", &[("DryRun", "false")]).await?,
+            enforcing: Stack::deploy(
+                &AWS,
+                "gdr",
+                &[("DryRun", "false"), ("HandOverSequences", "true")],
+            )
+            .await?,
             dry: Stack::deploy(&AWS, "gdr-dry", &[]).await?,
         })
     }

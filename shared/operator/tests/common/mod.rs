@@ -84,6 +84,7 @@ pub(crate) async fn respond_in<P: Playbook>(
         topic_arn: None,
         incident_table: None,
         recheck_queue_url: None,
+        hand_over: None,
         problems: vec![],
     };
     let root = aws.root();

@@ -47,6 +47,9 @@ pub(super) struct Detail {
     /// An envelope has it, and a detail never.
     #[serde(default)]
     pub(super) detail: Option<IgnoredAny>,
+    /// Not GuardDuty's: see [`super::Finding::handed_over_to`].
+    #[serde(default)]
+    pub(super) handed_over_to: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -152,6 +155,9 @@ pub(super) struct Service {
     pub(super) additional_info: AdditionalInfo,
     #[serde(default, deserialize_with = "section")]
     pub(super) action: Action,
+    /// Read where it is asked for: only attack sequences have what the responder reads of it.
+    #[serde(default)]
+    pub(super) detection: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,6 +12,7 @@ use super::{Record, get, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
+use crate::policy;
 use crate::report::{Report, Status};
 use crate::settings::Settings;
 
@@ -27,6 +29,9 @@ pub struct Incident {
     pub id: String,
     /// The function that dealt with it.
     pub category: String,
+    /// What was contained, where the finding is an attack sequence that was handed over in parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
     /// The finding's type.
     pub finding_type: String,
     /// The account of the resource.
@@ -82,6 +87,22 @@ fn key(id: &str) -> String {
     format!("INCIDENT#{id}")
 }
 
+/// The function; for a part of an attack sequence also what is contained, since one function may get
+/// several parts of the same sequence.
+fn sort_key(category: Category, finding: &Finding) -> String {
+    let part = finding
+        .handed_over_to()
+        .and_then(|_| policy::targets(category, finding).ok());
+    match part {
+        Some(targets) => joined(category.as_str(), &targets.join(",")),
+        None => category.to_string(),
+    }
+}
+
+fn joined(category: &str, part: &str) -> String {
+    format!("{category}#{part}")
+}
+
 impl Record {
     /// Writes down what is about to be done, before it is. An action that was written down before
     /// keeps the value that it found first: what a retry finds is the work of the attempt before.
@@ -110,7 +131,7 @@ impl Record {
             "#status = :status".to_owned(),
         ];
         let mut call = self
-            .item(&finding.id, category.as_str())
+            .item(finding, category)
             .expression_attribute_names("#region", "region")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":kind", text("incident"))
@@ -162,7 +183,7 @@ impl Record {
             (report.status(), [":report", ":collected"])
         };
         let before = self
-            .item(&finding.id, report.category().as_str())
+            .item(finding, report.category())
             .update_expression(format!(
                 "SET kind = :kind, received_at = if_not_exists(received_at, :now), updated_at = :now, \
                  concluded_at = if_not_exists(concluded_at, :now), \
@@ -196,9 +217,14 @@ impl Record {
     ///
     /// # Errors
     /// If the table cannot be written; they may then be told again.
-    pub async fn mark_notified(&self, id: &str, category: Category, status: Status) -> Result<()> {
+    pub async fn mark_notified(
+        &self,
+        finding: &Finding,
+        category: Category,
+        status: Status,
+    ) -> Result<()> {
         let call = self
-            .item(id, category.as_str())
+            .item(finding, category)
             .update_expression("SET notified = :status")
             .expression_attribute_values(":status", text(status.as_str()));
         call.send()
@@ -215,7 +241,7 @@ impl Record {
     pub async fn close(&self, incident: &Incident, by: &str, now: Timestamp) -> Result<()> {
         let actions = serde_json::to_string(&incident.actions).unwrap_or_default();
         let mut call = self
-            .item(&incident.id, &incident.category)
+            .update(&incident.id, &incident.sort_key())
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":status", text("released"))
             .expression_attribute_values(":released", text(format!("by {by} at {now}")))
@@ -292,13 +318,13 @@ impl Record {
         Ok(incidents)
     }
 
-    fn item(
-        &self,
-        id: &str,
-        category: &str,
-    ) -> aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder {
+    fn item(&self, finding: &Finding, category: Category) -> UpdateItemFluentBuilder {
+        self.update(&finding.id, &sort_key(category, finding))
+    }
+
+    fn update(&self, id: &str, sort_key: &str) -> UpdateItemFluentBuilder {
         let call = self.client.update_item().table_name(&self.table);
-        call.key("pk", text(key(id))).key("sk", text(category))
+        call.key("pk", text(key(id))).key("sk", text(sort_key))
     }
 }
 
@@ -313,9 +339,14 @@ impl Incident {
             .keys()
             .filter_map(|name| Some((name.strip_prefix(ACTION)?.to_owned(), json(name))))
             .collect();
+        let (category, part) = match field("sk").split_once('#') {
+            Some((category, part)) => (category.to_owned(), Some(part.to_owned())),
+            None => (field("sk"), None),
+        };
         Self {
             id: field("pk").trim_start_matches("INCIDENT#").to_owned(),
-            category: field("sk"),
+            category,
+            part,
             finding_type: field("finding_type"),
             account_id: field("account_id"),
             region: field("region"),
@@ -330,6 +361,20 @@ impl Incident {
             evidence: serde_json::json!({ "before": json("evidence"), "after": json("collected") }),
             settings: serde_json::from_value(json("settings")).unwrap_or_default(),
             actions,
+        }
+    }
+
+    /// The function, and the part of an attack sequence that it was handed, for a person.
+    pub fn scope(&self) -> String {
+        let part = self.part.as_ref();
+        let part = part.map(|part| format!(", {part}")).unwrap_or_default();
+        format!("{}{part}", self.category)
+    }
+
+    fn sort_key(&self) -> String {
+        match &self.part {
+            Some(part) => joined(&self.category, part),
+            None => self.category.clone(),
         }
     }
 
@@ -359,4 +404,51 @@ fn cut(value: &Value) -> String {
     }
     serde_json::json!({ "omitted": format!("{} bytes; see the function's log", text.len()) })
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::finding;
+    use serde_json::json;
+
+    #[test]
+    fn the_parts_of_a_sequence_that_one_function_gets_are_incidents_of_their_own() {
+        let handed = |instance: &str| {
+            finding(json!({
+                "type": "AttackSequence:EC2/CompromisedInstanceGroup",
+                "resource": { "resourceType": "Instance", "instanceDetails": { "instanceId": instance } },
+                "handedOverTo": "ec2",
+            }))
+        };
+        let whole = finding(json!({
+            "type": "AttackSequence:EC2/CompromisedInstanceGroup",
+            "resource": { "resourceType": "AttackSequence" },
+        }));
+        let keys = [
+            sort_key(Category::Triage, &whole),
+            sort_key(Category::Ec2, &handed("i-0abc1234")),
+            sort_key(Category::Ec2, &handed("i-0abc1235")),
+        ];
+        assert_eq!(
+            keys,
+            [
+                "triage",
+                "ec2#us-east-1/i-0abc1234",
+                "ec2#us-east-1/i-0abc1235"
+            ]
+        );
+        for key in keys {
+            let item = HashMap::from([("sk".to_owned(), text(&key))]);
+            let incident = Incident::from_item(&item);
+            assert!(incident.known_category().is_ok(), "{key}");
+            assert_eq!(incident.sort_key(), key);
+        }
+    }
+
+    #[test]
+    fn a_finding_of_one_kind_is_one_incident_a_function() {
+        let finding = crate::fixtures::user_finding("mallory");
+        assert_eq!(sort_key(Category::Iam, &finding), "iam");
+    }
 }

@@ -1,3 +1,4 @@
+mod hand_over;
 mod investigation;
 
 use std::collections::BTreeSet;
@@ -47,6 +48,7 @@ fn enforcing() -> Config {
         settings: crate::settings::Settings::default(),
         incident_table: None,
         recheck_queue_url: None,
+        hand_over: None,
         policy: Policy {
             dry_run: false,
             mode: ResponseMode::Contain,

@@ -385,8 +385,9 @@ impl Exposure {
 /// Why blocking public access is not the answer to this finding, if it is not.
 fn refusal(finding: &Finding, block: BlockPublicAccess, exposure: Exposure) -> Option<String> {
     let kind = &finding.finding_type;
-    // The finding is that the bucket was made public, whoever did it.
-    if kind.purpose() == "Policy" {
+    // The finding is that the bucket was made public, whoever did it; or that whoever attacks it has
+    // credentials that could do it next.
+    if kind.purpose() == "Policy" || finding.handed_over_to().is_some() {
         return None;
     }
     match finding.principal() {

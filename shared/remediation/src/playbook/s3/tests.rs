@@ -39,6 +39,26 @@ async fn an_exposed_bucket_gets_all_four_flags_after_one_round_trip_of_reads() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bucket_of_an_attack_sequence_is_closed_whoever_acted_and_public_or_not() {
+    let handed_over = finding(json!({
+        "type": "AttackSequence:S3/CompromisedData",
+        "resource": { "resourceType": "S3Bucket", "s3BucketDetails": [{ "name": "exposed" }] },
+        "handedOverTo": "s3",
+    }));
+    for bucket in [public(), shared()] {
+        let world = world(bucket);
+        let done = run(&world.playbook, &handed_over).await;
+        assert_eq!(
+            done.steps[0].outcome(),
+            Outcome::Applied,
+            "{:?}",
+            done.steps
+        );
+        assert_eq!(world.flags(), [true; 4]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_run_plans_nothing_and_writes_nothing() {
     let world = world(public());
     run(&world.playbook, &made_public()).await;
