@@ -309,14 +309,15 @@ async fn what_is_for_a_person_is_told_without_a_look_at_the_resource() {
 
 #[tokio::test(start_paused = true)]
 async fn a_finding_of_any_other_kind_is_told_with_advice_by_triage() {
-    for kind in [
-        "AttackSequence:S3/CompromisedData",
-        "Discovery:RDS/TorIPCaller",
-        "Brand:New/Kind",
+    for (kind, resource_type) in [
+        ("AttackSequence:S3/CompromisedData", "AttackSequence"),
+        ("Discovery:RDS/TorIPCaller", "RDSDBInstance"),
+        ("Brand:New/Kind", "Whatever"),
     ] {
         let (_, notices, sns) = topic();
         let responder = Responder::new(Triage, enforcing(), sns);
-        let event = event(json!({ "type": kind, "resource": { "resourceType": "Whatever" } }));
+        let resource = json!({ "resourceType": resource_type });
+        let event = event(json!({ "type": kind, "resource": resource }));
         let report = answer(&responder, event).await.unwrap();
         assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
         assert!(!report.next_steps().is_empty());
