@@ -7,6 +7,7 @@
 pub mod console;
 pub mod finding;
 pub mod http;
+pub mod known_types;
 pub mod local_aws;
 pub mod scenario;
 pub mod stack;

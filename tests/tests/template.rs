@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::{StreamExt as _, stream};
+use integration_tests::known_types::{self, event};
 use integration_tests::{LocalAws, checkout};
 use remediation::catalogue::{Category, routes};
 use remediation::finding::Finding;
@@ -59,123 +61,141 @@ fn rules(function: &Value) -> impl Iterator<Item = &Value> {
         .map(|event| &event["Properties"])
 }
 
-fn event(kind: &str, resource_type: &str, user_type: Option<&str>) -> Value {
-    let mut resource = json!({ "resourceType": resource_type });
-    if let Some(user_type) = user_type {
-        resource["accessKeyDetails"] = json!({ "userType": user_type, "userName": "someone" });
-    }
-    json!({
-        "version": "0", "id": "1", "account": "111122223333", "region": "us-east-1",
-        "time": "2026-03-04T05:06:07Z", "resources": [],
-        "source": "aws.guardduty", "detail-type": "GuardDuty Finding",
-        "detail": {
-            "schemaVersion": "2.0", "id": "16afba5c5c43e07c9e3e5e2e544e95df", "type": kind,
-            "accountId": "111122223333", "region": "us-east-1", "severity": 1.0,
-            "resource": resource, "service": { "archived": false },
-        },
-    })
-}
-
-/// Kinds of findings, by what the rules look at.
-fn kinds() -> Vec<Value> {
-    let principals = [
-        None,
-        Some("IAMUser"),
-        Some("AssumedRole"),
-        Some("Root"),
-        Some("FederatedUser"),
+/// Findings as AWS may send them one day: kinds that it has not named, and members that are missing.
+fn unforeseen() -> Vec<Value> {
+    let mut events = Vec::new();
+    let resource_types = [
+        json!({}),
+        json!({ "resourceType": null }),
+        json!({ "resourceType": "" }),
+        json!({ "resourceType": "SomethingNew" }),
+        json!({ "resourceType": "Instance" }),
+        json!({ "resourceType": "AttackSequence" }),
     ];
-    let strangers = [Some("AWSAccount"), Some("AWSService"), Some("Directory")];
-    let mut kinds = Vec::new();
-    for user_type in principals.into_iter().chain(strangers) {
-        for (kind, resource_type) in [
-            ("Policy:S3/BucketBlockPublicAccessDisabled", "AccessKey"),
-            ("Policy:S3/AccountBlockPublicAccessDisabled", "AccessKey"),
-            ("Stealth:S3/ServerAccessLoggingDisabled", "AccessKey"),
-            ("Exfiltration:S3/AnomalousBehavior", "S3Bucket"),
-            ("UnauthorizedAccess:S3/TorIPCaller", "S3Bucket"),
-            ("PenTest:S3/KaliLinux", "S3Bucket"),
-            ("Recon:IAMUser/MaliciousIPCaller.Custom", "AccessKey"),
-            (
-                "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
-                "AccessKey",
-            ),
-            (
-                "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.InsideAWS",
-                "AccessKey",
-            ),
-            (
-                "UnauthorizedAccess:IAMUser/ResourceCredentialExfiltration.OutsideAWS",
-                "AccessKey",
-            ),
-            ("Persistence:IAM/AccountManipulation", "AccessKey"),
-            ("Impact:SES/ResourceHijacking", "AccessKey"),
+    for resource in resource_types {
+        for kind in [
+            "Brand:New/Kind",
+            "Brand:S3/New",
+            "Brand:IAMUser/New",
+            "Brand:EC2/New",
+            "Brand:Runtime/New",
+            "Policy:S3/BucketBlockPublicAccessDisabled",
+            "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
+            "UnauthorizedAccess:IAMUser/ResourceCredentialExfiltration.OutsideAWS",
+            "Execution:Runtime/ReverseShell",
+            "AttackSequence:S3/CompromisedData",
+            "AttackSequence:EKS/CompromisedCluster",
         ] {
-            kinds.push(event(kind, resource_type, user_type));
+            events.push(event(kind, &resource, &json!({})));
         }
     }
-    for (kind, resource_type) in [
-        ("Object:S3/MaliciousFile", "S3Object"),
-        ("Execution:S3/MaliciousFile!RecoveryPoint", "RecoveryPoint"),
-        ("Backdoor:EC2/C&CActivity.B!DNS", "Instance"),
-        ("Recon:EC2/PortProbeUnprotectedPort", "Instance"),
-        ("Execution:EC2/MaliciousFile!Snapshot", "EBSSnapshot"),
-        ("Exfiltration:EC2/TransferDataToCloudAccount", "AccessKey"),
-        ("Execution:Runtime/ReverseShell", "Instance"),
-        ("Execution:Runtime/ReverseShell", "EKSCluster"),
-        ("Execution:Runtime/ReverseShell", "ECSCluster"),
-        ("Execution:Container/MaliciousFile", "Container"),
-        (
-            "CredentialAccess:Kubernetes/MaliciousIPCaller",
-            "EKSCluster",
-        ),
-        ("Discovery:RDS/TorIPCaller", "RDSDBInstance"),
-        ("Backdoor:Lambda/C&CActivity.B", "Lambda"),
-        ("AttackSequence:S3/CompromisedData", "AttackSequence"),
-        (
-            "AttackSequence:IAM/CompromisedCredentials",
-            "AttackSequence",
-        ),
-        (
-            "AttackSequence:EC2/CompromisedInstanceGroup",
-            "AttackSequence",
-        ),
-        ("AttackSequence:EKS/CompromisedCluster", "AttackSequence"),
-        ("Brand:New/Kind", "SomethingNew"),
-    ] {
-        kinds.push(event(kind, resource_type, None));
+    let user_types = [
+        "AssumedRole",
+        "Root",
+        "FederatedUser",
+        "AWSService",
+        "Directory",
+        "New",
+        "",
+    ];
+    for user_type in user_types.map(Value::from).into_iter().chain([Value::Null]) {
+        for (kind, resource_type) in [
+            ("Stealth:S3/ServerAccessLoggingDisabled", "AccessKey"),
+            ("Exfiltration:S3/AnomalousBehavior", "S3Bucket"),
+            ("Recon:IAMUser/TorIPCaller", "AccessKey"),
+        ] {
+            let resource = json!({
+                "resourceType": resource_type, "accessKeyDetails": { "userType": user_type },
+            });
+            events.push(event(kind, &resource, &json!({})));
+        }
     }
-    kinds
+    for resource in [Value::Null, json!({ "accessKeyDetails": null })] {
+        events.push(event(
+            "Exfiltration:S3/AnomalousBehavior",
+            &resource,
+            &json!({}),
+        ));
+    }
+    events
 }
 
-/// EventBridge's own language decides here, not a second reading of ours.
+/// The functions that `event` is delivered to by the rules of `template`, once for each rule that
+/// takes it. EventBridge's own language decides here, not a second reading of ours.
+async fn delivered(
+    bus: &aws_sdk_eventbridge::Client,
+    template: &Value,
+    event: &Value,
+) -> Vec<String> {
+    let mut delivered = Vec::new();
+    for (name, function) in functions(template) {
+        for rule in rules(function) {
+            let matched = bus
+                .test_event_pattern()
+                .event_pattern(rule["Pattern"].to_string())
+                .event(event.to_string())
+                .send()
+                .await
+                .expect("a pattern that EventBridge takes");
+            if matched.result() {
+                delivered.push(name.to_lowercase());
+            }
+        }
+    }
+    delivered.sort_unstable();
+    delivered
+}
+
 #[tokio::test]
 async fn each_kind_of_finding_is_delivered_once_to_exactly_the_functions_it_is_for() {
+    let template = &template();
+    let aws = LocalAws::start().expect("the emulators");
+    let bus = &aws_sdk_eventbridge::Client::new(&aws.root());
+    let known = known_types::all();
+    let known = known.iter().flat_map(|known| known.cases());
+    let events: Vec<_> = known.map(|case| case.event).chain(unforeseen()).collect();
+    assert!(events.len() > 400, "{} events", events.len());
+    let mut outcomes = stream::iter(&events)
+        .map(async |event| (event, delivered(bus, template, event).await))
+        .buffer_unordered(8);
+    while let Some((event, delivered)) = outcomes.next().await {
+        let expected: Vec<_> = match Finding::parse(event) {
+            Ok(finding) => routes(&finding).iter().map(ToString::to_string).collect(),
+            // Whoever receives it must say so.
+            Err(_) => {
+                assert_eq!(delivered.len(), 1, "{event}");
+                continue;
+            }
+        };
+        let expected: BTreeSet<_> = expected.into_iter().collect();
+        assert_eq!(delivered, Vec::from_iter(expected), "{event}");
+    }
+    aws.stop().expect("the emulators stop");
+}
+
+#[tokio::test]
+async fn a_finding_without_a_type_is_delivered_to_triage_which_says_that_it_has_none() {
     let template = template();
     let aws = LocalAws::start().expect("the emulators");
     let bus = aws_sdk_eventbridge::Client::new(&aws.root());
-    for event in kinds() {
-        let mut delivered = Vec::new();
-        for (name, function) in functions(&template) {
-            for rule in rules(function) {
-                let matched = bus
-                    .test_event_pattern()
-                    .event_pattern(rule["Pattern"].to_string())
-                    .event(event.to_string())
-                    .send()
-                    .await
-                    .expect("a pattern that EventBridge takes");
-                if matched.result() {
-                    delivered.push(name.to_lowercase());
-                }
-            }
-        }
-        let finding = Finding::parse(&event).expect("a finding");
-        let mut expected: Vec<_> = routes(&finding).iter().map(ToString::to_string).collect();
-        delivered.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(delivered, expected, "{event}");
+    let mut event = event("any", &json!({ "resourceType": "Instance" }), &json!({}));
+    for without in [json!(null), json!(""), json!("no colon")] {
+        event["detail"]["type"] = without;
+        assert_eq!(
+            delivered(&bus, &template, &event).await,
+            ["triage"],
+            "{event}"
+        );
     }
+    event["detail"]
+        .as_object_mut()
+        .expect("a finding")
+        .remove("type");
+    assert_eq!(
+        delivered(&bus, &template, &event).await,
+        ["triage"],
+        "{event}"
+    );
     aws.stop().expect("the emulators stop");
 }
 

@@ -82,8 +82,8 @@ pub fn routes(finding: &Finding) -> Vec<Category> {
     let kind = &finding.finding_type;
     let resource_type = finding.resource_type();
     let mut routes = Vec::new();
-    let sequence = kind.purpose() == "AttackSequence" || resource_type == "AttackSequence";
-    if !sequence {
+    // By the resource type, since a pattern of EventBridge cannot exclude a type that it includes.
+    if resource_type != "AttackSequence" {
         match kind.resource() {
             "S3" => {
                 routes.push(Category::S3);
@@ -119,9 +119,18 @@ pub fn disposition(category: Category, finding: &Finding) -> Disposition {
         Category::S3 => buckets::disposition(&finding.finding_type),
         Category::Iam => credentials::disposition(&finding.finding_type),
         Category::Ec2 => instances::disposition(finding),
-        Category::Triage => {
-            Disposition::Notify("findings of this kind are recorded and notified, not contained")
-        }
+        Category::Triage => Disposition::Notify(triage(finding)),
+    }
+}
+
+/// Why nothing is contained on account of a finding that is for triage.
+fn triage(finding: &Finding) -> &'static str {
+    if finding.resource_type() == "AttackSequence" {
+        "an attack on several resources; the findings that it is made of are answered one by one"
+    } else if custom::found(&finding.finding_type) {
+        custom::WHY
+    } else {
+        "no playbook contains resources of this kind; it is recorded and notified"
     }
 }
 
@@ -294,5 +303,50 @@ mod tests {
                 "{kind}"
             );
         }
+    }
+
+    #[test]
+    fn what_does_not_tell_of_a_compromise_is_for_a_person() {
+        let on_instance = json!({
+            "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234" },
+        });
+        for (category, kind) in [
+            (Category::Ec2, "Behavior:EC2/TrafficVolumeUnusual"),
+            (Category::Ec2, "Execution:Runtime/NewBinaryExecuted"),
+            (Category::Ec2, "Execution:EC2/SuspiciousFile"),
+            (Category::Ec2, "LateralMovement:EC2/RemoteServices"),
+            (Category::Ec2, "Backdoor:EC2/NotYetNamed"),
+            (Category::Ec2, "NotYetNamed:EC2/Spambot"),
+            (Category::Ec2, "Execution:EC2/MaliciousFile!NotYetNamed"),
+            (Category::Iam, "Policy:IAMUser/RootCredentialUsage"),
+            (Category::Iam, "Stealth:IAMUser/PasswordPolicyChange"),
+            (Category::Iam, "Impact:IAMUser/PromptInjection.Direct"),
+            (Category::Iam, "Impact:IAMUser/NotYetNamed"),
+            (Category::Iam, "Impact:S3/DataDestruction"),
+            (Category::S3, "Impact:S3/DataDestruction"),
+            (Category::S3, "Object:S3/MaliciousFile"),
+            (Category::S3, "Policy:S3/NotYetNamed"),
+            (Category::S3, "Discovery:S3/NotYetNamed"),
+        ] {
+            let finding = finding(json!({ "type": kind, "resource": on_instance }));
+            let answer = disposition(category, &finding);
+            assert!(
+                matches!(answer, Disposition::Notify(_)),
+                "{category} {kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_attack_sequence_is_known_by_its_resource_type() {
+        use Category::{S3, Triage};
+        let sequence = "AttackSequence:S3/CompromisedData";
+        assert_eq!(
+            routed(sequence, "AttackSequence", Some("IAMUser")),
+            [Triage]
+        );
+        assert_eq!(routed("Brand:S3/New", "AttackSequence", None), [Triage]);
+        // The rules cannot tell it from a finding on a bucket, so the function that gets it answers.
+        assert_eq!(routed(sequence, "", None), [S3]);
     }
 }

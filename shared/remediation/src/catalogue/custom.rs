@@ -2,13 +2,13 @@
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/findings-custom-detection-rules.html>.
 //!
 //! They bear the names of other kinds (`Exfiltration:S3/…`, `Persistence:EC2/…`), and are another
-//! thing: a principal changed a configuration, according to CloudTrail. The resource that the type
-//! names did nothing.
+//! thing: a principal called an API, according to CloudTrail. The resource that the type names did
+//! nothing.
 
 use crate::finding::FindingType;
 
-pub(super) const WHY: &str = "a detection rule that this account turned on saw a change of \
-                              configuration, which is as often an administrator's as an attacker's";
+pub(super) const WHY: &str = "a detection rule that this account turned on saw a call that \
+                              administrators make too";
 
 /// True for the families of such rules: techniques of MITRE ATT&CK. No other finding has them.
 pub(super) fn found(kind: &FindingType) -> bool {

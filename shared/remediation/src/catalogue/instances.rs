@@ -27,12 +27,6 @@ pub(super) fn disposition(finding: &Finding) -> Disposition {
     if !stolen && !named {
         return Notify("the finding names no instance that could be isolated");
     }
-    if finding.instance_is_victim() {
-        return Notify(
-            "the instance is the target of the activity, not its source: isolating it would punish \
-             the victim",
-        );
-    }
     match (kind.purpose(), kind.family()) {
         ("Behavior", _) => Notify(
             "the traffic differs from the instance's usual; by itself that is no evidence of a compromise",
@@ -44,6 +38,10 @@ pub(super) fn disposition(finding: &Finding) -> Disposition {
         ("Execution", "SuspiciousFile") => Notify(
             "the file may be unwanted (adware, a tool of two uses): whether it is expected there, a \
              person knows",
+        ),
+        _ if finding.instance_is_victim() => Notify(
+            "the instance is the target of the activity, not its source: isolating it would punish \
+             the victim",
         ),
         _ if kinds::is_hostile(kind) && is_compromise(kind) => Contain,
         _ => Notify(UNKNOWN),

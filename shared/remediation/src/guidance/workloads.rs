@@ -111,7 +111,8 @@ pub(super) fn function(kind: &FindingType) -> &'static str {
         }
         _ => {
             "set the function's reserved concurrency to 0 to stop it, compare its code and layers with \
-             the deployed version, revoke the sessions of its role, and rotate what its environment holds"
+             the deployed version, find out who updated it last (CloudTrail), revoke the sessions of its \
+             role, and rotate what its environment holds"
         }
     }
 }

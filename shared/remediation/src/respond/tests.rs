@@ -323,17 +323,18 @@ async fn what_is_for_a_person_is_told_without_observing_what_would_be_planned_fo
 
 #[tokio::test(start_paused = true)]
 async fn a_finding_of_any_other_kind_is_told_with_advice_by_triage() {
-    for kind in [
-        "AttackSequence:S3/CompromisedData",
-        "Discovery:RDS/TorIPCaller",
-        "Brand:New/Kind",
+    for (kind, resource_type) in [
+        ("AttackSequence:S3/CompromisedData", "AttackSequence"),
+        ("Discovery:RDS/TorIPCaller", "RDSDBInstance"),
+        ("Brand:New/Kind", "Whatever"),
     ] {
         let (_, notices, sns) = topic();
         let sdk = SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .build();
         let responder = Responder::new(Triage::new(&sdk), enforcing(), sns);
-        let event = event(json!({ "type": kind, "resource": { "resourceType": "Whatever" } }));
+        let resource = json!({ "resourceType": resource_type });
+        let event = event(json!({ "type": kind, "resource": resource }));
         let report = answer(&responder, event).await.unwrap();
         assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
         assert!(!report.next_steps().is_empty());
