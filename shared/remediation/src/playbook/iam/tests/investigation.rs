@@ -14,6 +14,7 @@ use crate::fixtures::{answered, finding, investigate, now, user_detail, user_fin
 use crate::investigate::principal::READS;
 use crate::investigate::{Answer, Inquiry, Investigation, Question};
 use crate::playbook::Playbook as _;
+use crate::playbook::triage::Triage;
 
 /// An account with permissions of every provenance: Mallory's own, her group's, a boundary.
 pub(super) fn grouped() -> Account {
@@ -453,6 +454,21 @@ async fn the_root_user_may_do_everything_without_a_question_to_iam() {
             .iter()
             .all(|call| *call == "cloudtrail:LookupEvents")
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn triage_asks_about_the_principal_of_a_custom_detection_rule_too() {
+    let world = world(grouped());
+    let triage = Triage::asking(world.principals());
+    let mut detail = user_detail("mallory");
+    detail["type"] = json!("Persistence:IAM/AccountManipulation");
+    let found = investigate(&triage, &finding(detail)).await;
+    assert!(answered(&found, Question::Permissions).is_known());
+    assert!(answered(&found, Question::LastUsed).is_known());
+    let cluster = json!({ "type": "Discovery:Kubernetes/TorIPCaller", "resource": { "resourceType": "EKSCluster" } });
+    world.wire.clear();
+    investigate(&triage, &finding(cluster)).await;
+    assert!(world.wire.calls().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
