@@ -52,7 +52,7 @@ impl Finding {
             account_id: ids::account(format_args!("{root}accountId"), &detail.account_id)?,
             region: ids::region(format_args!("{root}region"), &detail.region)?,
             severity: Severity::at(format_args!("{root}severity"), detail.severity)?,
-            detector: detector.unwrap_or_default().checked()?,
+            detector: detector.unwrap_or_default(),
             detail,
             root,
         })
@@ -94,15 +94,30 @@ impl Finding {
 
     /// The account of the detector that made the finding, where the event says so; else the
     /// resource's. A delegated administrator's account gets the findings of its members too.
-    pub fn detector_account(&self) -> &str {
-        self.detector.account.as_ref().unwrap_or(&self.account_id)
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if the event gives what is no account id. That stops no containment:
+    /// the resource's account is [`account_id`](Self::account_id).
+    pub fn detector_account(&self) -> Result<String> {
+        let account = self.detector.account.as_ref();
+        account.map_or_else(
+            || Ok(self.account_id.clone()),
+            |text| ids::account("account", text),
+        )
     }
 
     /// The Region of the detector that made the finding, where the event says so; else the
     /// resource's. They differ for findings from the events of global services; a call about the
     /// finding itself goes to the detector's.
-    pub fn detector_region(&self) -> &str {
-        self.detector.region.as_ref().unwrap_or(&self.region)
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if the event gives what is no Region.
+    pub fn detector_region(&self) -> Result<String> {
+        let region = self.detector.region.as_ref();
+        region.map_or_else(
+            || Ok(self.region.clone()),
+            |text| ids::region("region", text),
+        )
     }
 
     /// `Instance`, `AccessKey`, `S3Bucket` …; it does not tell S3 findings from IAM ones.
@@ -150,7 +165,7 @@ pub(crate) fn is_instance_id(text: &str) -> bool {
 }
 
 /// The value of `member`, which must be there.
-fn needed<'a>(member: impl Into<String>, value: &'a Option<String>) -> Result<&'a str> {
+fn needed(member: impl Into<String>, value: &Option<String>) -> Result<&str> {
     match value.as_deref() {
         Some(text) if !text.is_empty() => Ok(text),
         _ => Err(Error::malformed(member, "missing or empty")),

@@ -13,13 +13,13 @@ use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Finding, ids, printable, wire};
+use super::{Finding, printable, wire};
 use crate::error::{Error, Result};
 
 const DETAIL_TYPE: &str = "GuardDuty Finding";
 const SOURCE: &str = "aws.guardduty";
 
-/// The account and the Region of the detector, from the envelope.
+/// The account and the Region of the detector, as the envelope has them.
 #[derive(Debug, Default)]
 pub(super) struct Detector {
     pub(super) account: Option<String>,
@@ -113,18 +113,6 @@ impl Finding {
     fn from_detail(detail: &Value, root: &'static str, detector: Option<Detector>) -> Result<Self> {
         let detail = typed(detail, root)?;
         Self::checked(detail, root, detector)
-    }
-}
-
-impl Detector {
-    /// Holds what the envelope says against the grammars of account ids and Regions.
-    pub(super) fn checked(self) -> Result<Self> {
-        let account = self.account.map(|text| ids::account("account", &text));
-        let region = self.region.map(|text| ids::region("region", &text));
-        Ok(Self {
-            account: account.transpose()?,
-            region: region.transpose()?,
-        })
     }
 }
 

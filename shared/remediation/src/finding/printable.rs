@@ -1,33 +1,49 @@
 //! Text from outside, for people.
 
 /// Text from outside, made safe to show to a person: control characters, the marks that reverse the
-/// direction of writing and those that cannot be seen become visible escapes, and what is very long
-/// is cut.
+/// direction of writing and other characters that do not show become visible escapes, and what is
+/// very long is cut.
 pub(crate) fn printable(text: &str) -> String {
+    /// Bytes. A character that does not show takes up to ten as an escape.
     const LONGEST: usize = 2_000;
+    if text.len() <= LONGEST && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut shown = String::new();
-    for character in text.chars().take(LONGEST) {
-        let hides = matches!(
-            character,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{e0000}'..='\u{e007f}'
-        );
-        if character.is_control() || hides {
+    for character in text.chars() {
+        if shown.len() >= LONGEST {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() || is_invisible(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);
         }
     }
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
     shown
+}
+
+/// The characters of Unicode's general category Cf (format) and the separators of lines and
+/// paragraphs, <https://www.unicode.org/reports/tr44/#General_Category_Values>: they change how the
+/// text around them reads, and do not show themselves.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -41,6 +57,9 @@ mod tests {
             "a\\u{202e}b\\u{1b}[31m\\u{a}\\u{61c}\\u{e0041}"
         );
         assert_eq!(printable("größe 文字 🔒"), "größe 文字 🔒");
-        assert!(printable(&"x".repeat(10_000)).chars().count() <= 2_001);
+        for long in ["x", "文", "\n"] {
+            let shown = printable(&long.repeat(10_000));
+            assert!(shown.len() <= 2_020 && shown.ends_with('…'), "{long:?}");
+        }
     }
 }

@@ -78,7 +78,7 @@ async fn principals_that_cannot_be_contained_are_named_without_a_call() {
         ("Directory", "corp", "on whose behalf"),
     ] {
         let world = world(mallory());
-        let finding = by(json!({ "userType": user_type, "userName": name }));
+        let finding = by(json!({ "userType": user_type, "userName": name, "principalId": name }));
         left_alone(&world, &finding, why).await;
         assert!(world.wire.calls().is_empty(), "{user_type}");
     }
