@@ -128,6 +128,23 @@ fn describe(incident: &Incident) {
             output::line(&format!("  - {}", cell(&entry)));
         }
     }
+    let answers = report["investigation"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    if !answers.is_empty() {
+        output::line("\nwhat is known:");
+    }
+    for answer in answers {
+        let [question, text, source] =
+            ["question", "answer", "source"].map(|member| cell(&answer[member]));
+        let open = if answer["known"] == true {
+            ""
+        } else {
+            "not known: "
+        };
+        output::line(&format!("  - {question}: {open}{text} ({source})"));
+    }
     output::line("");
 }
 

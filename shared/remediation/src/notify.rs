@@ -235,6 +235,25 @@ mod tests {
     }
 
     #[test]
+    fn open_questions_are_told_as_such_and_the_owners_question_stands_by_itself() {
+        let finding = finding(crate::fixtures::user_detail("mallory"));
+        let mut report = Report::notified(Category::Iam, &finding, "why".to_owned(), false);
+        report.investigation = vec![
+            Answer::known(Question::Who, "mallory", "the finding"),
+            Answer::unknown(Question::History, "throttled", "CloudTrail"),
+            Answer::known(Question::AskTheOwner, "Did you do it?", "the finding"),
+        ];
+        let body = render(&report).body;
+        assert!(
+            body.ends_with(
+                "WHAT IS KNOWN\n  - who: mallory\n      (the finding)\n  - called before: NOT KNOWN: \
+                 throttled\n      (CloudTrail)\n\nASK THE OWNER\n  Did you do it?\n"
+            ),
+            "{body}"
+        );
+    }
+
+    #[test]
     fn text_from_a_finding_cannot_reorder_or_break_the_notice() {
         let finding = finding(json!({
             "type": "Backdoor:EC2/Spambot",

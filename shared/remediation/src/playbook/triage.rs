@@ -23,9 +23,11 @@ pub struct Triage {
 impl Triage {
     /// A playbook that asks about principals with these settings.
     pub fn new(sdk: &SdkConfig) -> Self {
-        Self {
-            principals: Principals::new(sdk),
-        }
+        Self::asking(Principals::new(sdk))
+    }
+
+    pub(crate) fn asking(principals: Principals) -> Self {
+        Self { principals }
     }
 }
 

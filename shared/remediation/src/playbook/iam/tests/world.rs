@@ -97,6 +97,14 @@ pub(super) struct World {
 }
 
 impl World {
+    /// What the playbook asks with, for another one.
+    pub(super) fn principals(&self) -> Principals {
+        let trail = trail(&self.account, &self.asked, &self.wire);
+        Principals {
+            iam: self.iam.client.clone(),
+            trail: Trail::of(trail, None),
+        }
+    }
     /// The same world, that counts as contained when `is_contained` says so.
     pub(super) fn judged_by(mut self, is_contained: fn(&World) -> bool) -> Self {
         self.is_contained = is_contained;
