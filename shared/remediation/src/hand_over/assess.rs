@@ -1,10 +1,13 @@
 //! What containing each actor and resource of a sequence would be, and by which function; or why
 //! there is none. Pure.
 
+mod words;
+
 use serde_json::{Map, Value, json};
 
+use self::words::{by_hand, what};
 use crate::catalogue::Category;
-use crate::finding::{Actor, Finding, Principal, Resource, Sequence, instance};
+use crate::finding::{Actor, Finding, Resource, Sequence, instance};
 use crate::policy::{self, Decision, Policy};
 
 /// How many containments one sequence can have. What GuardDuty puts together has a handful of
@@ -345,72 +348,6 @@ fn agree(known: &mut Option<String>, said: Option<String>) -> Result<(), String>
         }
         _ => Ok(()),
     }
-}
-
-/// What the function does about it; or why it would do nothing.
-fn what(function: Category, finding: &Finding) -> Result<String, String> {
-    let unnamed = |error: crate::Error| error.to_string();
-    Ok(match function {
-        Category::S3 => {
-            let names = finding.buckets().map_err(unnamed)?.join(", ");
-            format!("block public access to bucket {names}")
-        }
-        Category::Ec2 => {
-            let id = finding.instance_id().map_err(unnamed)?;
-            format!("isolate instance {id} in {}", finding.region)
-        }
-        Category::Iam => match finding.principal().map_err(unnamed)? {
-            Principal::User {
-                name,
-                long_term_key: Some(key),
-                ..
-            } => format!("deny user {name}'s sessions so far, and deactivate access key {key}"),
-            Principal::User { name, .. } => format!("deny user {name}'s sessions so far"),
-            Principal::RoleSession {
-                role,
-                session: Some(session),
-            } => format!("deny session {} of role {role}", session.name),
-            Principal::RoleSession { role, .. } => {
-                return Err(format!(
-                    "it does not say which session of role {role} acted"
-                ));
-            }
-            Principal::FederatedUser { name } => {
-                let name = crate::finding::printable(&name);
-                format!("deny federated user {name}'s issuer, if CloudTrail tells who that is")
-            }
-            Principal::Root => {
-                return Err(
-                    "the root user cannot be denied anything: change its password and \
-                            delete its access keys, and ask AWS Support"
-                        .to_owned(),
-                );
-            }
-            other => {
-                let other = crate::finding::printable(&other.to_string());
-                return Err(format!("{other} is not a user or role of this account"));
-            }
-        },
-        Category::Triage => return Err("there is nothing to contain".to_owned()),
-    })
-}
-
-fn by_hand(kind: &str) -> String {
-    match kind {
-        "EKS_CLUSTER" | "KUBERNETES_WORKLOAD" => {
-            "no function contains it: isolate the pods with a network policy that denies all, and \
-             revoke what their service account and node may do"
-        }
-        "CONTAINER" | "ECS_CLUSTER" | "ECS_TASK" => {
-            "no function contains it: give the task a security group without rules, and revoke the \
-             credentials of its role"
-        }
-        _ => {
-            let kind = if kind.is_empty() { "its kind" } else { kind };
-            return format!("no function contains {kind}");
-        }
-    }
-    .to_owned()
 }
 
 /// The event without the part of it that describes the sequence, which can be long.
