@@ -1,5 +1,6 @@
 //! A GuardDuty finding, typed: read from the event, checked once, and trusted from then on.
 
+mod abridged;
 mod ids;
 mod kind;
 mod principal;
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+pub(crate) use abridged::abridged;
 pub use kind::{FindingType, Severity};
 pub use principal::{Principal, RoleSession};
 
@@ -183,10 +185,23 @@ impl Finding {
     /// The names of the buckets, each once.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if one has no name or not a bucket's.
+    /// [`Error::Malformed`] if one has no name or not a bucket's, or if there are more than one
+    /// invocation has the time to contain.
     pub fn buckets(&self) -> Result<Vec<String>> {
+        const MOST: usize = 100;
+        let buckets = &self.detail.resource.s3_bucket_details;
+        if buckets.len() > MOST {
+            return Err(Error::malformed(
+                "detail.resource.s3BucketDetails",
+                format!(
+                    "names {} buckets, and at most {MOST} are contained for one finding: block their \
+                     public access by hand",
+                    buckets.len(),
+                ),
+            ));
+        }
         let mut names = Vec::new();
-        for (index, bucket) in self.detail.resource.s3_bucket_details.iter().enumerate() {
+        for (index, bucket) in buckets.iter().enumerate() {
             let member = format!("detail.resource.s3BucketDetails[{index}].name");
             let name = ids::bucket(&member, needed(&member, &bucket.name)?)?;
             if !names.contains(&name) {
@@ -303,7 +318,8 @@ impl Finding {
         Some(printable(address))
     }
 
-    /// The account that the call came from, if it came from another one.
+    /// The account that the call came from, if it came from another one. `None` also where what the
+    /// finding says is no account's id.
     pub fn remote_account(&self) -> Option<&str> {
         let call = self
             .detail
@@ -317,7 +333,8 @@ impl Finding {
             .as_ref()?
             .account_id
             .as_deref()?;
-        Some(account).filter(|account| *account != self.account_id)
+        let other = account != self.account_id && ids::account("accountId", account).is_ok();
+        other.then_some(account)
     }
 
     /// True if the instance is the one that was attacked, not the one that attacks.
@@ -342,26 +359,47 @@ impl Finding {
     }
 }
 
-/// Text from outside, made safe to show to a person: control characters and the marks that
-/// reverse the direction of writing become visible escapes, and what is very long is cut.
+/// Text from outside, made safe to show to a person: control characters, the marks that reverse the
+/// direction of writing and other characters that do not show become visible escapes, and what is
+/// very long is cut.
 pub(crate) fn printable(text: &str) -> String {
+    /// Bytes. A character that does not show takes up to ten as an escape.
     const LONGEST: usize = 2_000;
     let mut shown = String::new();
-    for character in text.chars().take(LONGEST) {
-        let reorders = matches!(
-            character,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-        );
-        if character.is_control() || reorders {
+    for character in text.chars() {
+        if shown.len() >= LONGEST {
+            shown.push('…');
+            break;
+        }
+        if character.is_control() || is_invisible(character) {
             shown.extend(character.escape_unicode());
         } else {
             shown.push(character);
         }
     }
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
     shown
+}
+
+/// The characters of Unicode's general category Cf (format) and the separators of lines and
+/// paragraphs, <https://www.unicode.org/reports/tr44/#General_Category_Values>: they change how the
+/// text around them reads, and do not show themselves.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 fn needed<'a>(member: &str, value: &'a Option<String>) -> Result<&'a str> {

@@ -8,12 +8,17 @@ mod step;
 pub use self::step::{Outcome, StepReport};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::catalogue::Category;
 use crate::error::Error;
-use crate::finding::Finding;
+use crate::finding::{Finding, printable};
 use crate::plan::Phase;
+
+/// What an event of CloudWatch Logs may have in every Region and in every tool that reads them,
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>, with
+/// room for the newline.
+const LINE_LIMIT: usize = 255 * 1024;
 
 /// The worst of what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -169,7 +174,7 @@ impl Report {
     ) -> Self {
         let detail = event.get("detail").unwrap_or(event);
         let text = |member: &str| {
-            crate::finding::printable(
+            printable(
                 detail
                     .get(member)
                     .and_then(Value::as_str)
@@ -258,8 +263,50 @@ impl Report {
         self.dry_run
     }
 
-    /// The report as one line of JSON.
+    /// The report as one line of JSON, which fits into an event of CloudWatch Logs.
     pub fn to_line(&self) -> String {
+        self.within(LINE_LIMIT)
+    }
+
+    /// The report as one line of JSON of at most `limit` bytes, which is at least 32 KB. What does not
+    /// fit is left out, the values that were found and wanted first, and the line says so.
+    pub(crate) fn within(&self, limit: usize) -> String {
+        let mut line = self.json();
+        if line.len() <= limit {
+            return line;
+        }
+        let mut short = self.clone();
+        for text in [&mut short.title, &mut short.reason] {
+            *text = printable(text);
+        }
+        for step in &mut short.steps {
+            step.from = json!("left out");
+            step.to = json!("left out");
+            step.detail = printable(&step.detail);
+        }
+        let mut most = self.steps.len().max(self.residual_risks.len());
+        most = most.max(self.next_steps.len());
+        loop {
+            short.steps.truncate(most);
+            short.residual_risks.truncate(most);
+            short.next_steps = self.next_steps.iter().take(most).cloned().collect();
+            short.next_steps.push(format!(
+                "this report is cut, since all of it would have {} bytes: it has {} of {} steps, without \
+                 their values, which are recorded with the incident",
+                line.len(),
+                short.steps.len(),
+                self.steps.len(),
+            ));
+            let cut = short.json();
+            if cut.len() <= limit || most == 0 {
+                line = cut;
+                break line;
+            }
+            most /= 2;
+        }
+    }
+
+    fn json(&self) -> String {
         serde_json::to_string(self)
             .unwrap_or_else(|error| format!("{{\"unreportable\":\"{error}\"}}"))
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::contain::{Contained, Incoming, contain, rehearse, target_state};
 use crate::error::{Error, Result};
-use crate::finding::Finding;
+use crate::finding::{Finding, printable};
 use crate::guidance;
 use crate::notify;
 use crate::playbook::Playbook;
@@ -146,6 +146,14 @@ impl<P: Playbook> Responder<P> {
         }
         log(&report);
         transient.map_or(Ok(report), Err)
+    }
+
+    /// Answers what is no JSON that can be read, for this reason.
+    pub(crate) fn unreadable(&self, problem: &str) -> Report {
+        let error = Error::malformed("event", format!("cannot be read: {}", printable(problem)));
+        let report = self.malformed(&Value::Null, &error);
+        log(&report);
+        report
     }
 
     fn assess(&self, event: &Value) -> Result<(Finding, Decision)> {
