@@ -27,6 +27,8 @@ pub mod settings;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod hostile;
 
 pub use config::Config;
 pub use error::{Error, Result};

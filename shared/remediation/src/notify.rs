@@ -107,11 +107,7 @@ fn body(report: &Report) -> String {
         "  ",
         &format!("account {account}, region {region}"),
     );
-    line(
-        &mut text,
-        "  ",
-        &format!("finding {}", report.finding_id()),
-    );
+    line(&mut text, "  ", &format!("finding {}", report.finding_id()));
     line(&mut text, "  ", report.reason());
 
     let with = |outcomes: &[Outcome]| {
@@ -177,7 +173,10 @@ fn section<T>(text: &mut String, title: &str, entries: &[T], write: impl Fn(&mut
         write(text, entry);
     }
     if let more @ 1.. = entries.len().saturating_sub(ENTRIES) {
-        let _ = writeln!(text, "  - and {more} more: see the report in the function's log");
+        let _ = writeln!(
+            text,
+            "  - and {more} more: see the report in the function's log"
+        );
     }
 }
 

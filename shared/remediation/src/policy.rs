@@ -98,7 +98,10 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
             // The only name that is held against no grammar. A key of the table has 2,048 bytes.
             other => {
                 let name = other.to_string();
-                name.chars().flat_map(char::escape_default).take(512).collect()
+                name.chars()
+                    .flat_map(char::escape_default)
+                    .take(512)
+                    .collect()
             }
         }],
         Category::Ec2 => vec![format!("{}/{}", finding.region, finding.instance_id()?)],

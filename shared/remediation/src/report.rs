@@ -268,15 +268,26 @@ impl Report {
         self.within(LINE_LIMIT)
     }
 
+    /// Each step as a line of JSON, with the values that were found and wanted, where
+    /// [`Report::to_line`] has no room for them.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        let fits = self.json().len() <= LINE_LIMIT;
+        let steps = self.steps.iter().filter(|_| !fits);
+        steps
+            .map(|step| json!({ "finding_id": self.finding_id, "step": step }).to_string())
+            .collect()
+    }
+
     /// The report as one line of JSON of at most `limit` bytes, which is at least 32 KB. What does not
     /// fit is left out, the values that were found and wanted first, and the line says so.
     pub(crate) fn within(&self, limit: usize) -> String {
-        let mut line = self.json();
+        let line = self.json();
         if line.len() <= limit {
             return line;
         }
         let mut short = self.clone();
-        for text in [&mut short.title, &mut short.reason] {
+        let texts = short.residual_risks.iter_mut().chain(&mut short.next_steps);
+        for text in texts.chain([&mut short.title, &mut short.reason]) {
             *text = printable(text);
         }
         for step in &mut short.steps {
@@ -284,23 +295,23 @@ impl Report {
             step.to = json!("left out");
             step.detail = printable(&step.detail);
         }
+        let next_steps = std::mem::take(&mut short.next_steps);
         let mut most = self.steps.len().max(self.residual_risks.len());
-        most = most.max(self.next_steps.len());
+        most = most.max(next_steps.len());
         loop {
             short.steps.truncate(most);
             short.residual_risks.truncate(most);
-            short.next_steps = self.next_steps.iter().take(most).cloned().collect();
+            short.next_steps = next_steps.iter().take(most).cloned().collect();
             short.next_steps.push(format!(
                 "this report is cut, since all of it would have {} bytes: it has {} of {} steps, without \
-                 their values, which are recorded with the incident",
+                 their values. In the function's log each step follows in a line of its own",
                 line.len(),
                 short.steps.len(),
                 self.steps.len(),
             ));
             let cut = short.json();
             if cut.len() <= limit || most == 0 {
-                line = cut;
-                break line;
+                return cut;
             }
             most /= 2;
         }

@@ -280,9 +280,10 @@ fn is_news(told: Option<&str>, report: &Report) -> bool {
 
 /// Writes the report as one line of its own: it is the record, and a metric filter reads it.
 fn log(report: &Report) {
-    let line = report.to_line();
-    if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-        tracing::error!(%error, line, "the report could not be written to standard output");
+    for line in std::iter::once(report.to_line()).chain(report.left_out()) {
+        if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+            tracing::error!(%error, line, "the report could not be written to standard output");
+        }
     }
 }
 

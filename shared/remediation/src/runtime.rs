@@ -107,7 +107,7 @@ mod tests {
             (r#"{"a":"#.repeat(100_000), "recursion limit"),
             (within(&nested(500)), "recursion limit"),
             (within("1e999"), "number out of range"),
-            (within(r#""\ud800""#), "surrogate"),
+            (within(r#""\ud800""#), "hex escape"),
             (within("01"), "invalid number"),
             (within("NaN"), "expected value"),
             (String::new(), "EOF"),
@@ -119,7 +119,15 @@ mod tests {
 
     #[test]
     fn any_other_json_is_the_event() {
-        for payload in ["{}", "[]", "null", "5", "true", r#""x""#, r#"{"detail":{}}"#] {
+        for payload in [
+            "{}",
+            "[]",
+            "null",
+            "5",
+            "true",
+            r#""x""#,
+            r#"{"detail":{}}"#,
+        ] {
             assert_eq!(read(payload), Ok(serde_json::from_str(payload).unwrap()));
         }
         let deep = "[".repeat(127) + &"]".repeat(127);

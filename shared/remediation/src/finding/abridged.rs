@@ -32,6 +32,8 @@ const READ_AGAIN: &[&str] = &[
     "detail.service.action.awsApiCallAction.remoteIpDetails.ipAddressV4",
     "detail.service.action.awsApiCallAction.remoteIpDetails.ipAddressV6",
     "detail.service.action.networkConnectionAction.connectionDirection",
+    "detail.service.action.networkConnectionAction.remoteIpDetails.ipAddressV4",
+    "detail.service.action.networkConnectionAction.remoteIpDetails.ipAddressV6",
     "detail.service.additionalInfo.sample",
     "detail.service.archived",
     "detail.service.eventFirstSeen",

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ids, printable};
 use super::wire::AccessKeyDetails;
+use super::{ids, printable};
 use crate::error::Result;
 
 /// The name that GuardDuty gives to an unauthenticated caller,

@@ -10,6 +10,7 @@ mod adversity;
 mod contain;
 mod cut;
 mod ec2_rules;
+mod hostile;
 mod isolation;
 mod other_rules;
 mod protect;

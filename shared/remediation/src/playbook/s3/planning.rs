@@ -225,16 +225,18 @@ fn caller(
         Ok(Principal::Anonymous) if !blocked && finding.api() != Some("PreflightRequest") => {
             let address = finding.remote_address().unwrap_or_default();
             // An IPv4 address that is written as one of IPv6 would match nobody.
-            Some(match address.parse().map(|found: IpAddr| found.to_canonical()) {
-                Ok(address) if is_private(address) => Err(format!(
-                    "the caller came from {address}, through a VPC endpoint: deny that endpoint \
+            Some(
+                match address.parse().map(|found: IpAddr| found.to_canonical()) {
+                    Ok(address) if is_private(address) => Err(format!(
+                        "the caller came from {address}, through a VPC endpoint: deny that endpoint \
                      (aws:SourceVpce), since private addresses are the same everywhere"
-                )),
-                Ok(address) => Ok(Caller::Address(address)),
-                Err(_) => Err(format!(
-                    "the finding gives no address that could be denied ('{address}')"
-                )),
-            })
+                    )),
+                    Ok(address) => Ok(Caller::Address(address)),
+                    Err(_) => Err(format!(
+                        "the finding gives no address that could be denied ('{address}')"
+                    )),
+                },
+            )
         }
         // While the policy is public, RestrictPublicBuckets shuts all other accounts out. And who is
         // let in by nothing but a public grant is shut out with it.
