@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 
-use super::seeds::seeds;
+use super::seeds::{own, seeds};
 
 /// Texts that mean something to whoever reads them carelessly: to IAM, JSON, a formatter, a
 /// terminal, a person, a parser of ids, addresses or times.
@@ -80,7 +80,7 @@ pub(crate) const TEXTS: &[&str] = &[
 
 /// The members from which ids, targets and words for people are made. More often than by chance they
 /// are what is changed.
-const MATTERS: &[&str] = &[
+pub(super) const MATTERS: &[&str] = &[
     "/source",
     "/detail-type",
     "/detail/accountId",
@@ -177,9 +177,10 @@ fn mutation() -> impl Strategy<Value = Mutation> {
     ]
 }
 
-/// An event that was changed in none to five places.
+/// An event that was changed in none to five places. Every second one is the repository's own, however
+/// many others there are.
 pub(crate) fn event() -> impl Strategy<Value = Value> {
-    event_of(seeds().to_vec())
+    prop_oneof![event_of(own()), event_of(seeds().to_vec())]
 }
 
 /// [`event`], from one of these.

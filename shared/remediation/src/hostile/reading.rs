@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::mutation::{self, pointers, set};
+use super::mutation::{self, MATTERS, TEXTS, pointers, set};
 use super::seeds::{own, seeds};
 use super::{block_on, event, hold, shows_as_it_is};
 use crate::catalogue::{self, Category};
@@ -155,45 +155,74 @@ fn the_seeds_are_findings_that_go_to_every_function() {
     }
 }
 
+/// Whatever goes into a call or a policy document is of AWS's grammar for it.
+fn assert_ids_are_of_their_grammar(finding: &Finding) {
+    let of = |text: &str, also: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || also.as_bytes().contains(&byte))
+    };
+    assert!(of(&finding.id, "-_") && finding.id.len() <= 300);
+    assert!(of(&finding.region, "-") && finding.account_id.len() == 12);
+    assert!(of(finding.partition(), "-"));
+    for bucket in finding.buckets().unwrap_or_default() {
+        assert!(of(&bucket, ".-_") && bucket.len() <= 255, "{bucket:?}");
+    }
+    assert!(
+        finding
+            .instance_id()
+            .is_ok_and(|id| of(&id, "-") && id.starts_with("i-"))
+            || finding.instance_id().is_err()
+    );
+    assert!(finding.access_key_id().is_none_or(|key| of(&key, "")));
+    assert!(finding.foreign_principal_id().is_none_or(|id| of(id, "")));
+    let account = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
+    assert!(
+        finding.remote_account().is_none_or(account),
+        "{:?}",
+        finding.remote_account()
+    );
+    if let Ok(principal) = finding.principal() {
+        assert!(
+            principal
+                .entity_name()
+                .is_none_or(|name| of(name, "_+=,.@-") && name.len() <= 64)
+        );
+        assert!(shows_as_it_is(&principal.to_string()), "{principal}");
+    }
+}
+
 #[test]
 fn an_id_is_of_its_grammar_whatever_the_finding_says() {
     hold(8, event(), |event| {
-        let Ok(finding) = Finding::parse(&event) else {
-            return;
-        };
-        let of = |text: &str, also: &str| {
-            text.bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || also.as_bytes().contains(&byte))
-        };
-        assert!(of(&finding.id, "-_") && finding.id.len() <= 300);
-        assert!(of(&finding.region, "-") && finding.account_id.len() == 12);
-        assert!(of(finding.partition(), "-"));
-        for bucket in finding.buckets().unwrap_or_default() {
-            assert!(of(&bucket, ".-_") && bucket.len() <= 255, "{bucket:?}");
-        }
-        assert!(
-            finding
-                .instance_id()
-                .is_ok_and(|id| of(&id, "-") && id.starts_with("i-"))
-                || finding.instance_id().is_err()
-        );
-        assert!(finding.access_key_id().is_none_or(|key| of(&key, "")));
-        assert!(finding.foreign_principal_id().is_none_or(|id| of(id, "")));
-        let account = |id: &str| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit());
-        assert!(
-            finding.remote_account().is_none_or(account),
-            "{:?}",
-            finding.remote_account()
-        );
-        if let Ok(principal) = finding.principal() {
-            assert!(
-                principal
-                    .entity_name()
-                    .is_none_or(|name| of(name, "_+=,.@-") && name.len() <= 64)
-            );
-            assert!(shows_as_it_is(&principal.to_string()), "{principal}");
+        if let Ok(finding) = Finding::parse(&event) {
+            assert_ids_are_of_their_grammar(&finding);
         }
     });
+}
+
+#[test]
+fn no_text_gets_past_the_grammars_before_behind_or_in_place_of_what_was_there() {
+    for seed in own() {
+        for pointer in MATTERS {
+            for text in TEXTS {
+                let there = seed
+                    .pointer(pointer)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                for text in [
+                    (*text).to_owned(),
+                    format!("{there}{text}"),
+                    format!("{text}{there}"),
+                ] {
+                    let mut event = seed.clone();
+                    set(&mut event, pointer, text.into());
+                    if let Ok(finding) = Finding::parse(&event) {
+                        assert_ids_are_of_their_grammar(&finding);
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Events of some 256 KB, which is what EventBridge takes: each has its weight in another place.
