@@ -148,7 +148,11 @@ fn what_others_wrote_into_a_policy_stays_to_the_letter() {
         assert_eq!(read, merged);
         let after = statements(Some(&merged));
         assert_eq!(after[..before.len()], before, "{merged}");
-        assert_eq!(after[before.len()..], [ours.clone()], "{merged}");
+        assert_eq!(
+            after[before.len()..],
+            *std::slice::from_ref(&ours),
+            "{merged}"
+        );
         assert!(holds(Some(&merged), &ours) && !holds(Some(&policy), &ours));
         for member in ["Version", "Id"] {
             assert_eq!(merged[member], policy[member]);
