@@ -1,5 +1,6 @@
 //! A GuardDuty finding, typed: read from the event, checked once, and trusted from then on.
 
+mod abridged;
 mod actor;
 mod forms;
 mod ids;
@@ -14,6 +15,7 @@ mod when;
 mod wire;
 
 use crate::error::{Error, Result};
+pub(crate) use abridged::abridged;
 pub use forms::split;
 pub use kind::{FindingType, Severity};
 pub use origin::{ApiCall, Remote};

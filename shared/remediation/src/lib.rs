@@ -29,6 +29,8 @@ pub mod settings;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod hostile;
 
 pub use config::Config;
 pub use error::{Error, Result};

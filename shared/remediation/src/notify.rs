@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use aws_sdk_sns::Client;
 
 use crate::error::{CallContext, Result};
-use crate::finding::Severity;
+use crate::finding::{Severity, printable};
 use crate::hand_over::Outline;
-use crate::investigate::{Answer, Question};
+use crate::investigate::Question;
 use crate::report::{Outcome, Report, Status, StepReport};
 
 /// The IAM permissions that publishing needs.
@@ -18,6 +18,8 @@ pub const PERMISSIONS: &[&str] = &["sns:Publish"];
 const SUBJECT_LIMIT: usize = 100;
 /// SNS allows a message of at most 256 KiB; a notice that long is no longer read.
 const BODY_LIMIT: usize = 64 * 1024;
+/// How many entries a section lists. The report in the log has them all.
+const ENTRIES: usize = 50;
 
 /// What a person is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,28 +88,29 @@ fn summary(status: Status) -> &'static str {
 }
 
 /// Writing to a `String` cannot fail, so the results are let go.
+///
+/// Names, tags and messages come from outside, whatever they passed through on their way here. Each
+/// is written on one line of its own and made printable, so that none can look like another part
+/// of the notice.
 fn body(report: &Report) -> String {
     let mut text = String::new();
     let severity = Severity::label(report.severity());
     let _ = writeln!(text, "{}\n", summary(report.status()));
     let _ = writeln!(text, "WHAT HAPPENED");
     if !report.title().is_empty() {
-        let _ = writeln!(text, "  {}", report.title());
+        line(&mut text, "  ", report.title());
     }
-    let _ = writeln!(
-        text,
-        "  {} (severity {} {severity})",
-        report.finding_type(),
-        report.severity()
+    let kind = report.finding_type();
+    let kind = format!("{kind} (severity {} {severity})", report.severity());
+    line(&mut text, "  ", &kind);
+    let (account, region) = (report.account_id(), report.region());
+    line(
+        &mut text,
+        "  ",
+        &format!("account {account}, region {region}"),
     );
-    let _ = writeln!(
-        text,
-        "  account {}, region {}",
-        report.account_id(),
-        report.region()
-    );
-    let _ = writeln!(text, "  finding {}", report.finding_id());
-    let _ = writeln!(text, "  {}", report.reason());
+    line(&mut text, "  ", &format!("finding {}", report.finding_id()));
+    line(&mut text, "  ", report.reason());
 
     let sequence = report.sequence().map(Outline::lines).unwrap_or_default();
     lines(&mut text, "THE SEQUENCE", &sequence);
@@ -118,14 +121,14 @@ fn body(report: &Report) -> String {
             .filter(|step| outcomes.contains(&step.outcome()))
             .collect::<Vec<_>>()
     };
-    section(
+    steps(
         &mut text,
         "WOULD BE DONE (set DRY_RUN to false to enforce)",
         &with(&[Outcome::Planned]),
     );
-    section(&mut text, "WHAT WAS DONE", &with(&[Outcome::Applied]));
-    section(&mut text, "WAS ALREADY SO", &with(&[Outcome::Already]));
-    section(
+    steps(&mut text, "WHAT WAS DONE", &with(&[Outcome::Applied]));
+    steps(&mut text, "WAS ALREADY SO", &with(&[Outcome::Already]));
+    steps(
         &mut text,
         "WHAT WAS NOT DONE",
         &with(&[Outcome::Failed, Outcome::Withheld, Outcome::Skipped]),
@@ -136,58 +139,67 @@ fn body(report: &Report) -> String {
         .investigation()
         .iter()
         .partition(|answer| answer.question() == Question::AskTheOwner);
-    let known: Vec<_> = known.into_iter().map(answered).collect();
-    lines(&mut text, "WHAT IS KNOWN", &known);
-    for question in to_send {
-        let _ = writeln!(text, "\nASK THE OWNER\n  {}", question.answer());
+    section(&mut text, "WHAT IS KNOWN", &known, |text, answer| {
+        let open = if answer.is_known() { "" } else { "NOT KNOWN: " };
+        let (question, said) = (answer.question(), answer.answer());
+        line(text, "  - ", &format!("{question}: {open}{said}"));
+        line(text, "      ", &format!("({})", answer.source()));
+    });
+    section(&mut text, "ASK THE OWNER", &to_send, |text, question| {
+        line(text, "  ", question.answer());
+    });
+    if text.len() > BODY_LIMIT {
+        let mut end = BODY_LIMIT;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str("…\n\nThis notice is too long: see the report in the function's log\n");
     }
-    let mut end = BODY_LIMIT.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.truncate(end);
     text
 }
 
-fn section(text: &mut String, title: &str, steps: &[&StepReport]) {
-    let described: Vec<_> = steps
-        .iter()
-        .map(|step| {
-            let outcome = match step.outcome() {
-                Outcome::Failed => "FAILED: ",
-                Outcome::Withheld => "withheld: ",
-                Outcome::Skipped => "skipped: ",
-                _ => "",
-            };
-            format!(
-                "{} on {}\n      {outcome}{}",
-                step.action(),
-                step.target(),
-                step.detail()
-            )
-        })
-        .collect();
-    lines(text, title, &described);
-}
-
-fn answered(answer: &Answer) -> String {
-    let open = if answer.is_known() { "" } else { "NOT KNOWN: " };
-    format!(
-        "{}: {open}{}\n      ({})",
-        answer.question(),
-        answer.answer(),
-        answer.source()
-    )
+fn steps(text: &mut String, title: &str, steps: &[&StepReport]) {
+    section(text, title, steps, |text, step| {
+        let outcome = match step.outcome() {
+            Outcome::Failed => "FAILED: ",
+            Outcome::Withheld => "withheld: ",
+            Outcome::Skipped => "skipped: ",
+            _ => "",
+        };
+        line(
+            text,
+            "  - ",
+            &format!("{} on {}", step.action(), step.target()),
+        );
+        line(text, "      ", &format!("{outcome}{}", step.detail()));
+    });
 }
 
 fn lines(text: &mut String, title: &str, entries: &[String]) {
+    section(text, title, entries, |text, entry| {
+        line(text, "  - ", entry);
+    });
+}
+
+fn section<T>(text: &mut String, title: &str, entries: &[T], write: impl Fn(&mut String, &T)) {
     if entries.is_empty() {
         return;
     }
     let _ = writeln!(text, "\n{title}");
-    for entry in entries {
-        let _ = writeln!(text, "  - {entry}");
+    for entry in entries.iter().take(ENTRIES) {
+        write(text, entry);
     }
+    if let more @ 1.. = entries.len().saturating_sub(ENTRIES) {
+        let _ = writeln!(
+            text,
+            "  - and {more} more: see the report in the function's log"
+        );
+    }
+}
+
+fn line(text: &mut String, indent: &str, told: &str) {
+    let _ = writeln!(text, "{indent}{}", printable(told));
 }
 
 #[cfg(test)]

@@ -95,7 +95,14 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
                     session.map_or_else(String::new, |session| session.name)
                 )
             }
-            other => crate::finding::printable(&other.to_string()),
+            // The only name that is held against no grammar. A key of the table has 2,048 bytes.
+            other => {
+                let name = other.to_string();
+                name.chars()
+                    .flat_map(char::escape_default)
+                    .take(512)
+                    .collect()
+            }
         }],
         Category::Ec2 => vec![format!("{}/{}", finding.region, finding.instance_id()?)],
         Category::Triage => vec![],

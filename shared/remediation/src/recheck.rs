@@ -8,12 +8,17 @@ use aws_sdk_sqs::Client;
 use serde_json::{Value, json};
 
 use crate::error::{CallContext, Result};
+use crate::finding::abridged;
 
 /// The IAM permissions that sending needs.
 pub const PERMISSIONS: &[&str] = &["sqs:SendMessage"];
 
 /// Seconds until the first look and from there to the second: 10 and 60 after the containment.
 const DELAYS: [i32; 2] = [10, 50];
+
+/// A message has at most 256 KB in every Region and setting,
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>.
+const EVENT_LIMIT: usize = 255 * 1024;
 
 /// The queue that holds containments back.
 #[derive(Clone, Debug)]
@@ -37,6 +42,7 @@ impl Recheck {
         let Some(delay) = DELAYS.get(done) else {
             return Ok(());
         };
+        let event = abridged(event, EVENT_LIMIT);
         let message = json!({ "recheck": done + 1, "event": event });
         self.client
             .send_message()

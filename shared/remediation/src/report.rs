@@ -8,14 +8,19 @@ mod step;
 pub use self::step::{Outcome, StepReport};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::catalogue::Category;
 use crate::error::Error;
-use crate::finding::Finding;
+use crate::finding::{Finding, printable};
 use crate::hand_over::Outline;
 use crate::investigate::Answer;
 use crate::plan::Phase;
+
+/// What an event of CloudWatch Logs may have in every Region and in every tool that reads them,
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>, with
+/// room for the newline.
+const LINE_LIMIT: usize = 255 * 1024;
 
 /// The worst of what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -179,7 +184,7 @@ impl Report {
     ) -> Self {
         let detail = event.get("detail").unwrap_or(event);
         let text = |member: &str| {
-            crate::finding::printable(
+            printable(
                 detail
                     .get(member)
                     .and_then(Value::as_str)
@@ -278,8 +283,61 @@ impl Report {
         self.dry_run
     }
 
-    /// The report as one line of JSON.
+    /// The report as one line of JSON, which fits into an event of CloudWatch Logs.
     pub fn to_line(&self) -> String {
+        self.within(LINE_LIMIT)
+    }
+
+    /// Each step as a line of JSON, with the values that were found and wanted, where
+    /// [`Report::to_line`] has no room for them.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        let fits = self.json().len() <= LINE_LIMIT;
+        let steps = self.steps.iter().filter(|_| !fits);
+        steps
+            .map(|step| json!({ "finding_id": self.finding_id, "step": step }).to_string())
+            .collect()
+    }
+
+    /// The report as one line of JSON of at most `limit` bytes, which is at least 32 KB. What does not
+    /// fit is left out, the values that were found and wanted first, and the line says so.
+    pub(crate) fn within(&self, limit: usize) -> String {
+        let line = self.json();
+        if line.len() <= limit {
+            return line;
+        }
+        let mut short = self.clone();
+        let texts = short.residual_risks.iter_mut().chain(&mut short.next_steps);
+        for text in texts.chain([&mut short.title, &mut short.reason]) {
+            *text = printable(text);
+        }
+        for step in &mut short.steps {
+            step.from = json!("left out");
+            step.to = json!("left out");
+            step.detail = printable(&step.detail);
+        }
+        let next_steps = std::mem::take(&mut short.next_steps);
+        let mut most = self.steps.len().max(self.residual_risks.len());
+        most = most.max(next_steps.len());
+        loop {
+            short.steps.truncate(most);
+            short.residual_risks.truncate(most);
+            short.next_steps = next_steps.iter().take(most).cloned().collect();
+            short.next_steps.push(format!(
+                "this report is cut, since all of it would have {} bytes: it has {} of {} steps, without \
+                 their values. In the function's log each step follows in a line of its own",
+                line.len(),
+                short.steps.len(),
+                self.steps.len(),
+            ));
+            let cut = short.json();
+            if cut.len() <= limit || most == 0 {
+                return cut;
+            }
+            most /= 2;
+        }
+    }
+
+    fn json(&self) -> String {
         serde_json::to_string(self)
             .unwrap_or_else(|error| format!("{{\"unreportable\":\"{error}\"}}"))
     }

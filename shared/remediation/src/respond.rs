@@ -12,7 +12,7 @@ use crate::catalogue::Category;
 use crate::config::Config;
 use crate::contain::{Contained, Incoming, contain, rehearse, target_state, tell};
 use crate::error::{Error, Result};
-use crate::finding::Finding;
+use crate::finding::{Finding, printable};
 use crate::guidance;
 use crate::hand_over::{self, HandOver};
 use crate::notify;
@@ -167,6 +167,14 @@ impl<P: Playbook> Responder<P> {
         transient.map_or(Ok(report), Err)
     }
 
+    /// Answers what is no JSON that can be read, for this reason.
+    pub(crate) fn unreadable(&self, problem: &str) -> Report {
+        let error = Error::malformed("event", format!("cannot be read: {}", printable(problem)));
+        let report = self.malformed(&Value::Null, &error);
+        log(&report);
+        report
+    }
+
     fn assess(&self, event: &Value) -> Result<(Finding, Decision)> {
         let finding = Finding::parse(event)?;
         let decision = decide(P::CATEGORY, &finding, &self.config.policy)?;
@@ -317,9 +325,10 @@ fn is_news(told: Option<&str>, report: &Report) -> bool {
 
 /// Writes the report as one line of its own: it is the record, and a metric filter reads it.
 fn log(report: &Report) {
-    let line = report.to_line();
-    if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-        tracing::error!(%error, line, "the report could not be written to standard output");
+    for line in std::iter::once(report.to_line()).chain(report.left_out()) {
+        if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+            tracing::error!(%error, line, "the report could not be written to standard output");
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::error::Error;
@@ -13,8 +14,8 @@ use crate::respond::{Invocation, Responder};
 
 /// Answers events until the environment is shut down.
 ///
-/// The event is taken as any JSON: what is not a finding is an answer, not a runtime error that
-/// Lambda would retry in vain.
+/// The event is taken as anything at all: what is not a finding, nests too deep or has a number that
+/// is none is an answer, not a runtime error that Lambda would retry in vain.
 ///
 /// # Errors
 /// If the runtime API cannot be reached.
@@ -24,8 +25,12 @@ use crate::respond::{Invocation, Responder};
 )]
 pub async fn run<P: Playbook>(responder: Responder<P>) -> Result<(), lambda_runtime::Error> {
     let responder = &responder;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-        let (event, context) = event.into_parts();
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Payload>| {
+        let (Payload(event), context) = event.into_parts();
+        let event = match event {
+            Ok(event) => event,
+            Err(problem) => return Ok(responder.unreadable(&problem)),
+        };
         let (event, look) = match recheck::received(&event) {
             Some((event, look)) => (event, Some(look)),
             None => (event, None),
@@ -40,6 +45,21 @@ pub async fn run<P: Playbook>(responder: Responder<P>) -> Result<(), lambda_runt
         Box::pin(responder.respond(event, &invocation)).await
     }))
     .await
+}
+
+/// What the function is invoked with, or why it cannot be read.
+///
+/// The runtime answers what its own reader refuses with an error, of which Lambda makes three
+/// attempts; so nothing is refused here. It asks for no more than this one value, and what is left
+/// unread behind an error does not disturb it.
+struct Payload(Result<Value, String>);
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(
+            Value::deserialize(deserializer).map_err(|error| error.to_string()),
+        ))
+    }
 }
 
 /// The deadline is in milliseconds of the Unix epoch.
@@ -62,5 +82,55 @@ impl From<Error> for Diagnostic {
             .to_owned(),
             error_message: error.to_string(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads as the runtime does.
+    fn read(payload: &str) -> Result<Value, String> {
+        let mut reader = serde_json::Deserializer::from_slice(payload.as_bytes());
+        let Payload(event) =
+            serde_path_to_error::deserialize(&mut reader).expect("nothing is refused");
+        event
+    }
+
+    #[test]
+    fn what_the_runtime_would_refuse_is_an_event_with_a_reason() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        let within = |inner: &str| format!(r#"{{"detail": {{"id": {inner}, "type": "x"}}}}"#);
+        for (payload, named) in [
+            (nested(128), "recursion limit"),
+            (nested(100_000), "recursion limit"),
+            (r#"{"a":"#.repeat(100_000), "recursion limit"),
+            (within(&nested(500)), "recursion limit"),
+            (within("1e999"), "number out of range"),
+            (within(r#""\ud800""#), "hex escape"),
+            (within("01"), "invalid number"),
+            (within("NaN"), "expected value"),
+            (String::new(), "EOF"),
+        ] {
+            let problem = read(&payload).expect_err("it cannot be read");
+            assert!(problem.contains(named), "{problem}");
+        }
+    }
+
+    #[test]
+    fn any_other_json_is_the_event() {
+        for payload in [
+            "{}",
+            "[]",
+            "null",
+            "5",
+            "true",
+            r#""x""#,
+            r#"{"detail":{}}"#,
+        ] {
+            assert_eq!(read(payload), Ok(serde_json::from_str(payload).unwrap()));
+        }
+        let deep = "[".repeat(127) + &"]".repeat(127);
+        assert!(read(&deep).is_ok());
     }
 }

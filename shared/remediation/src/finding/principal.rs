@@ -137,6 +137,7 @@ impl Principal {
     }
 }
 
+/// The names that are not held against a grammar are made printable here.
 impl std::fmt::Display for Principal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -158,11 +159,15 @@ impl std::fmt::Display for Principal {
                 role,
                 session: None,
             } => write!(f, "role {role}"),
-            Self::FederatedUser { name } => write!(f, "federated user {name}"),
+            Self::FederatedUser { name } => write!(f, "federated user {}", printable(name)),
             Self::Root => f.write_str("the root user"),
             Self::Anonymous => f.write_str("an anonymous caller"),
-            Self::OtherAccount { name } => write!(f, "a principal of another account ({name})"),
-            Self::Other { user_type, name } => write!(f, "{user_type} {name}"),
+            Self::OtherAccount { name } => {
+                write!(f, "a principal of another account ({})", printable(name))
+            }
+            Self::Other { user_type, name } => {
+                write!(f, "{} {}", printable(user_type), printable(name))
+            }
         }
     }
 }

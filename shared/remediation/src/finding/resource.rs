@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Finding, ids, needed, printable};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A bucket as the finding describes it, for people; [`Finding::buckets`] has the names for calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +36,23 @@ impl Finding {
     /// The names of the buckets, each once.
     ///
     /// # Errors
-    /// [`Error::Malformed`](crate::Error::Malformed) if one has no name or not a bucket's.
+    /// [`Error::Malformed`] if one has no name or not a bucket's, or if there
+    /// are more than one invocation has the time to contain.
     pub fn buckets(&self) -> Result<Vec<String>> {
+        const MOST: usize = 100;
+        let buckets = &self.detail.resource.s3_bucket_details;
+        if buckets.len() > MOST {
+            return Err(Error::malformed(
+                self.path("resource.s3BucketDetails"),
+                format!(
+                    "names {} buckets, and at most {MOST} are contained for one finding: block their \
+                     public access by hand",
+                    buckets.len(),
+                ),
+            ));
+        }
         let mut names = Vec::new();
-        for (index, bucket) in self.detail.resource.s3_bucket_details.iter().enumerate() {
+        for (index, bucket) in buckets.iter().enumerate() {
             let member = self.path(&format!("resource.s3BucketDetails[{index}].name"));
             let name = ids::bucket(&member, needed(&member, &bucket.name)?)?;
             if !names.contains(&name) {

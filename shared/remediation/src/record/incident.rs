@@ -11,14 +11,19 @@ use serde_json::Value;
 use super::{Record, get, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
-use crate::finding::Finding;
+use crate::finding::{Finding, abridged};
 use crate::policy;
 use crate::report::{Report, Status};
 use crate::settings::Settings;
 
-/// DynamoDB takes items of at most 400 KB; an event has at most 256 KB, the report and the actions
-/// must fit beside it.
-const EVIDENCE_LIMIT: usize = 64 * 1024;
+/// DynamoDB takes items of at most 400 KB,
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>. What an
+/// event, a report and each of the two pieces of evidence may take leaves 112 KB for the actions,
+/// which are kept in full: they are what is put back.
+const PART_LIMIT: usize = 64 * 1024;
+const EVENT_LIMIT: usize = 96 * 1024;
+/// An expression has at most 4 KB and 300 operators (ibid.): the actions of one update.
+const ACTIONS: usize = 50;
 /// Attributes of recorded actions: this and the action's key.
 const ACTION: &str = "action:";
 
@@ -106,6 +111,7 @@ fn joined(category: &str, part: &str) -> String {
 impl Record {
     /// Writes down what is about to be done, before it is. An action that was written down before
     /// keeps the value that it found first: what a retry finds is the work of the attempt before.
+    /// Many actions take several writes, so some may be written down when the table fails.
     ///
     /// # Errors
     /// If the table cannot be written.
@@ -137,24 +143,31 @@ impl Record {
             .expression_attribute_values(":kind", text("incident"))
             .expression_attribute_values(":received", text(intent.received_at.to_string()))
             .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":event", text(event.to_string()))
+            .expression_attribute_values(":event", text(abridged(event, EVENT_LIMIT).to_string()))
             .expression_attribute_values(":evidence", text(cut(&intent.evidence)))
             .expression_attribute_values(":settings", text(json(&intent.settings)))
             .expression_attribute_values(":type", text(finding.finding_type.as_str()))
             .expression_attribute_values(":account", text(&finding.account_id))
             .expression_attribute_values(":region", text(&finding.region))
             .expression_attribute_values(":status", text("containing"));
-        for (index, (key, action)) in intent.actions.iter().enumerate() {
-            expression.push(format!("#a{index} = if_not_exists(#a{index}, :a{index})"));
-            call = call
-                .expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"))
-                .expression_attribute_values(format!(":a{index}"), text(action.to_string()));
+        let mut parts = intent.actions.chunks(ACTIONS);
+        loop {
+            for (index, (key, action)) in parts.next().unwrap_or_default().iter().enumerate() {
+                expression.push(format!("#a{index} = if_not_exists(#a{index}, :a{index})"));
+                call = call
+                    .expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"))
+                    .expression_attribute_values(format!(":a{index}"), text(action.to_string()));
+            }
+            call.update_expression(format!("SET {}", expression.join(", ")))
+                .send()
+                .await
+                .during("dynamodb:UpdateItem", &self.table)?;
+            if parts.len() == 0 {
+                return Ok(());
+            }
+            expression.clear();
+            call = self.item(&finding.id, category.as_str());
         }
-        let call = call.update_expression(format!("SET {}", expression.join(", ")));
-        call.send()
-            .await
-            .during("dynamodb:UpdateItem", &self.table)
-            .map(drop)
     }
 
     /// Writes down what came of it.
@@ -195,12 +208,12 @@ impl Record {
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":kind", text("incident"))
             .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":event", text(event.to_string()))
+            .expression_attribute_values(":event", text(abridged(event, EVENT_LIMIT).to_string()))
             .expression_attribute_values(":type", text(finding.finding_type.as_str()))
             .expression_attribute_values(":account", text(&finding.account_id))
             .expression_attribute_values(":region", text(&finding.region))
             .expression_attribute_values(":status", text(status.as_str()))
-            .expression_attribute_values(":report", text(report.to_line()))
+            .expression_attribute_values(":report", text(report.within(PART_LIMIT)))
             .expression_attribute_values(":collected", text(cut(collected)))
             .expression_attribute_values(":version", text(env!("CARGO_PKG_VERSION")))
             .return_values(ReturnValue::AllOld)
@@ -399,7 +412,7 @@ fn json(settings: &Settings) -> String {
 /// JSON text, or what can be said of it where it is too long for the table.
 fn cut(value: &Value) -> String {
     let text = value.to_string();
-    if text.len() <= EVIDENCE_LIMIT {
+    if text.len() <= PART_LIMIT {
         return text;
     }
     serde_json::json!({ "omitted": format!("{} bytes; see the function's log", text.len()) })

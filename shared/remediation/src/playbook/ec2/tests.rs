@@ -10,6 +10,7 @@ mod adversity;
 mod contain;
 mod cut;
 mod ec2_rules;
+mod hostile;
 mod investigation;
 mod isolation;
 mod other_rules;

@@ -1,6 +1,7 @@
 mod fallback;
 mod faults;
 mod federated;
+mod hostile;
 mod investigation;
 mod keys;
 mod role;

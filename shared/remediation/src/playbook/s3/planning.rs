@@ -224,16 +224,19 @@ fn caller(
     match finding.principal() {
         Ok(Principal::Anonymous) if !blocked && finding.api() != Some("PreflightRequest") => {
             let address = finding.remote_address().unwrap_or_default();
-            Some(match address.parse() {
-                Ok(address) if is_private(address) => Err(format!(
-                    "the caller came from {address}, through a VPC endpoint: deny that endpoint \
+            // An IPv4 address that is written as one of IPv6 would match nobody.
+            Some(
+                match address.parse().map(|found: IpAddr| found.to_canonical()) {
+                    Ok(address) if is_private(address) => Err(format!(
+                        "the caller came from {address}, through a VPC endpoint: deny that endpoint \
                      (aws:SourceVpce), since private addresses are the same everywhere"
-                )),
-                Ok(address) => Ok(Caller::Address(address)),
-                Err(_) => Err(format!(
-                    "the finding gives no address that could be denied ('{address}')"
-                )),
-            })
+                    )),
+                    Ok(address) => Ok(Caller::Address(address)),
+                    Err(_) => Err(format!(
+                        "the finding gives no address that could be denied ('{address}')"
+                    )),
+                },
+            )
         }
         // While the policy is public, RestrictPublicBuckets shuts all other accounts out. And who is
         // let in by nothing but a public grant is shut out with it.
@@ -245,9 +248,7 @@ fn caller(
             None
         }
         Ok(Principal::OtherAccount { .. }) => {
-            let account = finding.remote_account().filter(|account| {
-                account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
-            });
+            let account = finding.remote_account();
             let caller = finding
                 .foreign_principal_id()
                 .map(|id| Caller::Principal(id.to_owned()))

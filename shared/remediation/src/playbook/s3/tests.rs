@@ -2,6 +2,7 @@ mod account;
 mod cases;
 mod deny;
 mod exemption;
+mod hostile;
 mod investigation;
 mod region;
 mod world;

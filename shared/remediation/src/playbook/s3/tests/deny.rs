@@ -5,7 +5,7 @@ use crate::execute::Execution;
 use crate::fixtures::run_with;
 use crate::settings::S3Settings;
 
-fn on() -> Settings {
+pub(super) fn on() -> Settings {
     Settings {
         s3: S3Settings {
             policy_deny: true,

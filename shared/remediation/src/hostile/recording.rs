@@ -1,0 +1,312 @@
+//! What must hold of every item that is written into the table.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput};
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use serde_json::{Value, json};
+
+use super::rendering::assert_fit_to_send;
+use super::{block_on, event, hold, mutation};
+use crate::catalogue::Category;
+use crate::config::Config;
+use crate::finding::Finding;
+use crate::fixtures::fake::{Fake, act};
+use crate::fixtures::{self, now};
+use crate::policy::{self, Policy, ResponseMode};
+use crate::record::{Intent, Lease, Record};
+use crate::report::{Report, Status};
+use crate::respond::{Invocation, Responder};
+use crate::settings::Settings;
+
+type Item = HashMap<String, AttributeValue>;
+type Items = Arc<Mutex<HashMap<(String, String), Item>>>;
+
+/// The limits of <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
+const ITEM: usize = 400 * 1024;
+const EXPRESSION: usize = 4 * 1024;
+const OPERATORS: usize = 300;
+
+/// A table that does what an expression says, and takes nothing that DynamoDB would not take.
+fn table() -> (Items, Record) {
+    let items = Items::default();
+    let kept = Arc::clone(&items);
+    let update = mock!(Client::update_item).then_compute_response(move |request| {
+        let mut items = kept.lock().unwrap();
+        let (pk, sk) = (key(request, "pk", 2_048), key(request, "sk", 1_024));
+        let item = items.entry((pk.clone(), sk.clone())).or_default();
+        let before = item.clone();
+        item.insert("pk".to_owned(), AttributeValue::S(pk));
+        item.insert("sk".to_owned(), AttributeValue::S(sk));
+        update(item, request);
+        let size: usize = item
+            .iter()
+            .map(|(name, value)| name.len() + size(value))
+            .sum();
+        assert!(size <= ITEM, "an item of {size} bytes");
+        let output = UpdateItemOutput::builder()
+            .set_attributes(Some(before))
+            .build();
+        aws_smithy_mocks::MockResponse::Output(output)
+    });
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&update], |config| {
+        config.retry_config(RetryConfig::disabled())
+    });
+    (items, Record::new(client, "incidents".to_owned()))
+}
+
+fn key(request: &UpdateItemInput, name: &str, most: usize) -> String {
+    let key = request.key().expect("a key")[name]
+        .as_s()
+        .expect("a text")
+        .clone();
+    assert!(
+        (1..=most).contains(&key.len()),
+        "{name} of {} bytes",
+        key.len()
+    );
+    key
+}
+
+fn size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
+        other => panic!("no type of ours: {other:?}"),
+    }
+}
+
+/// Carries out `SET a = :a, b = if_not_exists(b, :b) REMOVE c, d`.
+fn update(item: &mut Item, request: &UpdateItemInput) {
+    let expression = request.update_expression().expect("an expression");
+    assert!(expression.len() <= EXPRESSION, "{} bytes", expression.len());
+    let operators = expression.matches("if_not_exists").count() + expression.matches(" = ").count();
+    assert!(operators <= OPERATORS, "{operators} operators");
+    let names = request.expression_attribute_names();
+    let named = |name: &str| match name.strip_prefix('#') {
+        Some(_) => names.expect("names")[name].clone(),
+        None => name.to_owned(),
+    };
+    let values = request.expression_attribute_values().expect("values");
+    let (set, removed) = expression
+        .split_once(" REMOVE ")
+        .unwrap_or((expression, ""));
+    let set = set.strip_prefix("SET ").expect("SET");
+    for clause in set.replace(", :", " :").split(", ") {
+        let (name, value) = clause.split_once(" = ").expect("a clause");
+        let name = named(name);
+        assert!(
+            (1..=64 * 1024).contains(&name.len()),
+            "a name of {} bytes",
+            name.len()
+        );
+        match value.strip_prefix("if_not_exists(") {
+            Some(value) => {
+                let (first, value) = value.trim_end_matches(')').split_once(' ').expect("two");
+                assert_eq!(named(first), name);
+                item.entry(name).or_insert_with(|| values[value].clone());
+            }
+            None => {
+                item.insert(name, values[value].clone());
+            }
+        }
+    }
+    for name in removed.split(", ").filter(|name| !name.is_empty()) {
+        item.remove(&named(name));
+    }
+}
+
+/// The incidents in the table, their texts by name.
+fn incidents(items: &Items) -> Vec<HashMap<String, String>> {
+    let items = items.lock().unwrap();
+    let incidents = items
+        .iter()
+        .filter(|((pk, _), _)| pk.starts_with("INCIDENT#"));
+    incidents
+        .map(|(_, item)| {
+            let texts = item.iter();
+            let texts =
+                texts.filter_map(|(name, value)| Some((name.clone(), value.as_s().ok()?.clone())));
+            texts.collect()
+        })
+        .collect()
+}
+
+fn config() -> Config {
+    Config {
+        settings: Settings::default(),
+        incident_table: None,
+        recheck_queue_url: None,
+        policy: Policy {
+            dry_run: false,
+            mode: ResponseMode::Contain,
+            minimum_severity: Some(0.0),
+            own_account: None,
+            responder_roles: Vec::new(),
+            never_contain: Vec::new(),
+        },
+        topic_arn: None,
+        problems: Vec::new(),
+    }
+}
+
+#[test]
+fn whatever_a_finding_says_what_comes_of_it_is_recorded() {
+    let sns = mock_client!(
+        aws_sdk_sns,
+        RuleMode::MatchAny,
+        [] as [&aws_smithy_mocks::Rule; 0]
+    );
+    let seen = Mutex::new(BTreeSet::new());
+    hold(1, event(), |event| {
+        let (items, record) = table();
+        let playbook = Fake::new([act("exposed")]);
+        let responder = Responder::new(playbook, config(), sns.clone()).recording(record);
+        let invocation = Invocation {
+            id: "request".to_owned(),
+            now: now(),
+            time_left: Duration::from_secs(60),
+            look: None,
+        };
+        let report = block_on(responder.respond(event.clone(), &invocation)).expect("an answer");
+        assert_fit_to_send(&report);
+        assert!(
+            !report.next_steps().join("").contains("was not recorded"),
+            "{}",
+            report.to_line()
+        );
+        seen.lock().unwrap().insert(report.status().as_str());
+        for incident in incidents(&items) {
+            for json in ["event", "report", "collected"] {
+                let text = &incident[json];
+                assert!(
+                    serde_json::from_str::<Value>(text).is_ok(),
+                    "{json}: {text}"
+                );
+            }
+            assert_eq!(incident["status"], report.status().as_str());
+        }
+    });
+    let seen = seen.into_inner().unwrap();
+    for status in ["contained", "failed", "ignored"] {
+        assert!(seen.contains(status), "no case was {status}: {seen:?}");
+    }
+}
+
+#[test]
+fn targets_of_every_function_can_be_claimed() {
+    hold(2, event(), |event| {
+        let Ok(finding) = Finding::parse(&event) else {
+            return;
+        };
+        let (_, record) = table();
+        for category in [Category::S3, Category::Iam, Category::Ec2, Category::Triage] {
+            for target in policy::targets(category, &finding).unwrap_or_default() {
+                let lease = Lease {
+                    owner: "request",
+                    now: now(),
+                    lasts: Duration::from_secs(60),
+                    until: tokio::time::Instant::now() + Duration::from_secs(60),
+                };
+                block_on(record.claim(category, &finding, &target, &lease)).expect("a claim");
+            }
+        }
+    });
+}
+
+/// As many values as one incident has at the very most, each with what it takes.
+fn intent(actions: usize, found: &str) -> Intent {
+    let found = json!({ "from": found });
+    Intent {
+        received_at: now(),
+        evidence: Value::Array(vec![json!("\u{1f4a3}".repeat(100)); 500]),
+        settings: Settings::default(),
+        actions: (0..actions)
+            .map(|index| (format!("ec2:Act eni-{index}"), found.clone()))
+            .collect(),
+    }
+}
+
+#[test]
+fn every_value_that_was_found_is_written_down_in_full_beside_an_event_of_256_kilobytes() {
+    let event = fixtures::event(json!({
+        "description": "\u{1f4a3}".repeat(64 * 1024),
+        "resource": { "instanceDetails": { "instanceId": "i-0abc1234def567890" } },
+    }));
+    let finding = Finding::parse(&event).expect("a finding");
+    let large = "x".repeat(20 * 1024);
+    for (actions, found) in [
+        (1, large.as_str()),
+        (5, &large),
+        (120, "x"),
+        (600, "sg-0123456789abcdef0"),
+    ] {
+        let (items, record) = table();
+        let intent = intent(actions, found);
+        let told = vec!["\u{1f4a3}".repeat(500); 500];
+        let mut report =
+            Report::concluded(Category::Ec2, &finding, "why".to_owned(), false, Vec::new());
+        report.residual_risks = told;
+        block_on(async {
+            let write = || record.intend(Category::Ec2, &finding, &event, &intent, now());
+            write().await.expect("written");
+            let collected = record.conclude(&finding, &event, &report, &intent.evidence, now());
+            collected.await.expect("written");
+            // A retry finds what the attempt before left.
+            let other = Intent {
+                actions: intent
+                    .actions
+                    .iter()
+                    .map(|(key, _)| (key.clone(), json!("other")))
+                    .collect(),
+                ..self::intent(0, "")
+            };
+            let again = record.intend(Category::Ec2, &finding, &event, &other, now());
+            again.await.expect("written");
+        });
+        let [incident] = &incidents(&items)[..] else {
+            panic!("one incident");
+        };
+        for (key, action) in &intent.actions {
+            assert_eq!(incident[&format!("action:{key}")], action.to_string());
+        }
+        let kept: Value = serde_json::from_str(&incident["event"]).expect("JSON");
+        let again = Finding::parse(&kept).expect("a finding, for its release");
+        assert_eq!(again.instance_id().unwrap(), "i-0abc1234def567890");
+        for (part, mark) in [
+            ("event", "abridged"),
+            ("evidence", "omitted"),
+            ("collected", "omitted"),
+            ("report", "this report is cut"),
+        ] {
+            assert!(incident[part].contains(mark), "{part}: {}", incident[part]);
+        }
+        assert_eq!(report.status(), Status::Notified);
+    }
+}
+
+#[test]
+fn the_names_of_the_table_are_no_place_for_text_from_outside() {
+    hold(1, mutation::text(), |text| {
+        let (items, record) = table();
+        let finding = fixtures::finding(json!({ "title": text, "arn": text }));
+        let report = Report::notified(Category::Triage, &finding, text, false);
+        let event = json!({});
+        block_on(record.conclude(&finding, &event, &report, &Value::Null, now())).expect("written");
+        let items = items.lock().unwrap();
+        let names: BTreeSet<_> = items
+            .values()
+            .flat_map(HashMap::keys)
+            .map(String::as_str)
+            .collect();
+        let plain = |name: &&str| {
+            name.bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        };
+        assert!(names.iter().all(plain), "{names:?}");
+    });
+}
