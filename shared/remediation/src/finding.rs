@@ -17,7 +17,7 @@ pub use forms::split;
 pub use kind::{FindingType, Severity};
 pub use origin::{ApiCall, Remote};
 pub use principal::{Principal, RoleSession};
-pub(crate) use printable::printable;
+pub use printable::printable;
 pub use resource::{Bucket, Interface};
 
 /// One finding of Amazon GuardDuty,

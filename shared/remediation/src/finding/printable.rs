@@ -3,7 +3,7 @@
 /// Text from outside, made safe to show to a person: control characters, the marks that reverse the
 /// direction of writing and those that cannot be seen become visible escapes, and what is very long
 /// is cut.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     const LONGEST: usize = 2_000;
     let mut shown = String::new();
     for character in text.chars().take(LONGEST) {
