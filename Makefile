@@ -19,7 +19,7 @@ unexport CARGO_TARGET_DIR
 # functions and the demo.
 PROGRAMS := cargo build --workspace --bins --target $(HOST)
 
-.PHONY: help setup build test check demo clean
+.PHONY: help setup build test check explain demo clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -44,6 +44,11 @@ build: $(SAM_TOOLS)/installed ## Build the functions for deployment (optimised, 
 test: setup ## Run every test, also those on local AWS
 	$(PROGRAMS)
 	cargo test --workspace --no-fail-fast
+
+# Such a folder has files that are no findings, so that the exit status may be 1.
+explain: ## Sum up what would be done about the findings in the folder FINDINGS_CORPUS, if it is set
+	$(if $(FINDINGS_CORPUS),$(PROGRAMS))
+	$(if $(FINDINGS_CORPUS),target/$(HOST)/debug/gdr explain --output json "$(FINDINGS_CORPUS)" >/dev/null || test $$? -eq 1)
 
 check: $(SAM_TOOLS)/installed ## Check format, lints and templates
 	cargo fmt --check

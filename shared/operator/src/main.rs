@@ -1,5 +1,7 @@
-//! `gdr`, the operator's command line: looks at incidents and releases what was contained.
+//! `gdr`, the operator's command line: looks at incidents, releases what was contained, and explains
+//! what would be done about a finding.
 
+mod explain;
 mod incidents;
 mod output;
 mod release;
@@ -10,12 +12,24 @@ use aws_config::{BehaviorVersion, Region};
 use clap::{Parser, Subcommand, ValueEnum};
 use remediation::record::Record;
 
-/// Looks at what guardduty-responder did, and releases it.
+/// Looks at what guardduty-responder did or would do, and releases it.
 ///
 /// Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (drift, or not confirmed).
 #[derive(Debug, Parser)]
 #[command(name = "gdr", version)]
 struct Arguments {
+    #[command(flatten)]
+    access: Access,
+    /// How to print.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    output: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the record is, and with which credentials it is read.
+#[derive(Debug, clap::Args)]
+struct Access {
     /// The table of incidents (the stack's output IncidentTable).
     #[arg(long, global = true, env = "INCIDENT_TABLE")]
     table: Option<String>,
@@ -25,23 +39,32 @@ struct Arguments {
     /// The Region of the responder's stack.
     #[arg(long, global = true)]
     region: Option<String>,
-    /// How to print.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
-    output: Format,
-    #[command(subcommand)]
-    command: Command,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For people.
     Table,
-    /// For programs: one JSON document.
+    /// For programs: one JSON document; of `explain`, one on each line.
     Json,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Say what would be done about findings in files, without any access to AWS.
+    ///
+    /// Reads events, exported findings and answers of GetFindings: a JSON value on each line, values
+    /// over several lines, lists; plain or gzip. From folders it takes *.json, *.jsonl, *.ndjson, *.gz
+    /// and files without an ending, and leaves out what is hidden. What cannot be read is an error with
+    /// file and line, the rest goes on, and the exit status is 1.
+    Explain(explain::Options),
+    #[command(flatten)]
+    Recorded(Recorded),
+}
+
+/// What works on the record, with access to AWS.
+#[derive(Debug, Subcommand)]
+enum Recorded {
     /// List the incidents, the newest first.
     Incidents {
         /// Only those with this status: contained, partial, failed, notified, dry_run, released.
@@ -66,9 +89,8 @@ type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 /// The exit status for what was refused.
 const REFUSED: u8 = 3;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
             output::complain(&error.to_string());
@@ -77,25 +99,31 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Outcome {
+fn run(arguments: Arguments) -> Outcome {
+    match arguments.command {
+        Command::Explain(options) => explain::run(&options, arguments.output),
+        Command::Recorded(command) => on_record(arguments.access, command, arguments.output),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn on_record(access: Access, command: Recorded, output: Format) -> Outcome {
     let mut sdk = aws_config::defaults(BehaviorVersion::latest());
-    if let Some(profile) = &arguments.profile {
+    if let Some(profile) = access.profile {
         sdk = sdk.profile_name(profile);
     }
-    if let Some(region) = arguments.region.clone() {
+    if let Some(region) = access.region {
         sdk = sdk.region(Region::new(region));
     }
     let sdk = sdk.load().await;
-    let table = arguments.table.ok_or(
+    let table = access.table.ok_or(
         "which table? Give --table or set INCIDENT_TABLE to the output IncidentTable of the \
          responder's stack",
     )?;
     let record = Record::new(aws_sdk_dynamodb::Client::new(&sdk), table);
-    match arguments.command {
-        Command::Incidents { status } => {
-            incidents::list(&record, status.as_deref(), arguments.output).await
-        }
-        Command::Incident { id } => incidents::show(&record, &id, arguments.output).await,
-        Command::Release(options) => release::run(&sdk, &record, &options, arguments.output).await,
+    match command {
+        Recorded::Incidents { status } => incidents::list(&record, status.as_deref(), output).await,
+        Recorded::Incident { id } => incidents::show(&record, &id, output).await,
+        Recorded::Release(options) => release::run(&sdk, &record, &options, output).await,
     }
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::print_stdout, reason = "the one place that prints")]
 
+use std::io::{self, Write as _};
+
 use serde::Serialize;
 
 /// Prints a value as JSON.
@@ -13,6 +15,18 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), serde_json::Error> {
 /// Prints a line.
 pub(crate) fn line(text: &str) {
     println!("{text}");
+}
+
+/// Prints text that is made already, at once.
+pub(crate) fn bytes(text: &[u8]) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(text)?;
+    output.flush()
+}
+
+/// Tells something beside what was asked for. Fails where nobody listens any more.
+pub(crate) fn note(text: &str) -> io::Result<()> {
+    writeln!(io::stderr().lock(), "gdr: {text}")
 }
 
 /// Tells what went wrong.

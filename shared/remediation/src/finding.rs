@@ -20,7 +20,7 @@ pub use forms::split;
 pub use kind::{FindingType, Severity};
 pub use origin::{ApiCall, Remote};
 pub use principal::{Principal, RoleSession};
-pub(crate) use printable::printable;
+pub use printable::printable;
 pub use resource::{Bucket, Interface};
 pub(crate) use sequence::instance;
 pub use sequence::{Actor, Endpoint, Indicator, Resource, Sequence, Signal};

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_smithy_mocks::MockResponse;
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ use crate::finding::Finding;
 use crate::investigate::{Answer, Inquiry, Investigation, Question};
 use crate::plan::Action;
 use crate::playbook::Playbook;
+use crate::playbook::triage::Triage;
 use crate::report::{Report, Status};
 use crate::settings::Settings;
 
@@ -518,4 +520,12 @@ impl Wire {
         let status = status.try_into().expect("a status");
         HttpResponse::new(status, aws_sdk_s3::primitives::SdkBody::from(body))
     }
+}
+
+/// The playbook of the triage function, with clients that reach nothing.
+pub(crate) fn triage() -> Triage {
+    let sdk = SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .build();
+    Triage::new(&sdk)
 }

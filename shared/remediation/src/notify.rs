@@ -208,6 +208,7 @@ mod tests {
     use crate::catalogue::Category;
     use crate::error::Error;
     use crate::fixtures::finding;
+    use crate::investigate::Answer;
     use serde_json::json;
 
     #[test]

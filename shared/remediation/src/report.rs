@@ -317,10 +317,14 @@ impl Report {
         }
         let next_steps = std::mem::take(&mut short.next_steps);
         let mut most = self.steps.len().max(self.residual_risks.len());
-        most = most.max(next_steps.len());
+        most = most.max(next_steps.len()).max(self.investigation.len());
         loop {
             short.steps.truncate(most);
             short.residual_risks.truncate(most);
+            short.investigation.truncate(most);
+            if most == 0 {
+                short.sequence = None;
+            }
             short.next_steps = next_steps.iter().take(most).cloned().collect();
             short.next_steps.push(format!(
                 "this report is cut, since all of it would have {} bytes: it has {} of {} steps, without \

@@ -3,7 +3,7 @@
 /// Text from outside, made safe to show to a person: control characters, the marks that reverse the
 /// direction of writing and other characters that do not show become visible escapes, and what is
 /// very long is cut.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     /// Bytes. A character that does not show takes up to ten as an escape.
     const LONGEST: usize = 2_000;
     if text.len() <= LONGEST && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {

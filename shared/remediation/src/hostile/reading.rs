@@ -12,7 +12,6 @@ use crate::error::Error;
 use crate::finding::{Finding, abridged};
 use crate::fixtures;
 use crate::guidance;
-use crate::playbook::triage::Triage;
 use crate::policy::{Decision, Policy, ResponseMode, decide, targets};
 use crate::report::Status;
 use crate::respond::{Invocation, Responder};
@@ -330,11 +329,12 @@ fn whatever_json_a_function_is_invoked_with_it_answers_and_calls_nobody() {
         settings: Settings::default(),
         incident_table: None,
         recheck_queue_url: None,
+        hand_over: None,
         policy: policy(ResponseMode::Contain, &[]),
         topic_arn: Some("arn:aws:sns:us-east-1:111122223333:notices".to_owned()),
         problems: Vec::new(),
     };
-    let responder = Responder::new(Triage, config, silent());
+    let responder = Responder::new(fixtures::triage(), config, silent());
     let invocation = Invocation {
         id: "request".to_owned(),
         now: fixtures::now(),

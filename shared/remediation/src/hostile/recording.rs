@@ -141,6 +141,7 @@ fn config() -> Config {
         settings: Settings::default(),
         incident_table: None,
         recheck_queue_url: None,
+        hand_over: None,
         policy: Policy {
             dry_run: false,
             mode: ResponseMode::Contain,

@@ -166,7 +166,7 @@ impl Record {
                 return Ok(());
             }
             expression.clear();
-            call = self.item(&finding.id, category.as_str());
+            call = self.item(finding, category);
         }
     }
 

@@ -13,8 +13,7 @@ use serde_json::json;
 use super::*;
 use crate::error::{CallError, CallFailure};
 use crate::fixtures::fake::{Act, Fake, act};
-use crate::fixtures::{Protocol, Wire, event, now};
-use crate::playbook::triage::Triage;
+use crate::fixtures::{Protocol, Wire, event, now, triage};
 use crate::policy::{Policy, ResponseMode};
 use crate::report::Outcome;
 
@@ -329,10 +328,7 @@ async fn a_finding_of_any_other_kind_is_told_with_advice_by_triage() {
         ("Brand:New/Kind", "Whatever"),
     ] {
         let (_, notices, sns) = topic();
-        let sdk = SdkConfig::builder()
-            .behavior_version(aws_config::BehaviorVersion::latest())
-            .build();
-        let responder = Responder::new(Triage::new(&sdk), enforcing(), sns);
+        let responder = Responder::new(triage(), enforcing(), sns);
         let resource = json!({ "resourceType": resource_type });
         let event = event(json!({ "type": kind, "resource": resource }));
         let report = answer(&responder, event).await.unwrap();

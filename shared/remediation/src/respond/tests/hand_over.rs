@@ -55,7 +55,7 @@ fn body(notices: &Notices) -> String {
 async fn each_part_of_a_sequence_is_handed_to_its_function_and_listed() {
     let (_, notices, sns) = topic();
     let (_, sent, hand_over) = functions();
-    let responder = Responder::new(Triage, enforcing(), sns).handing_over(hand_over);
+    let responder = Responder::new(triage(), enforcing(), sns).handing_over(hand_over);
     let report = answer(&responder, attack(json!({}))).await.unwrap();
     assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
     assert!(
@@ -101,7 +101,7 @@ async fn a_dry_run_and_a_sample_say_what_they_would_hand_over_and_do_not() {
     sample["detail"]["service"]["additionalInfo"] = json!({ "sample": true });
     for (config, event) in [(dry_run(), attack(json!({}))), (enforcing(), sample)] {
         let (_, notices, sns) = topic();
-        let responder = Responder::new(Triage, config, sns).handing_over(nowhere());
+        let responder = Responder::new(triage(), config, sns).handing_over(nowhere());
         let report = answer(&responder, event).await.unwrap();
         assert_eq!(report.status(), Status::Notified);
         assert!(report.dry_run());
@@ -119,7 +119,7 @@ async fn a_dry_run_and_a_sample_say_what_they_would_hand_over_and_do_not() {
 #[tokio::test(start_paused = true)]
 async fn without_the_setting_the_parts_are_listed_and_stay_with_the_person() {
     let (_, notices, sns) = topic();
-    let responder = Responder::new(Triage, enforcing(), sns);
+    let responder = Responder::new(triage(), enforcing(), sns);
     let report = answer(&responder, attack(json!({}))).await.unwrap();
     assert!(report.reason().contains("HAND_OVER_SEQUENCES is off"));
     let body = body(&notices);
@@ -132,7 +132,7 @@ async fn a_part_that_may_be_handed_over_later_fails_the_invocation_and_the_rest_
     let (_, notices, sns) = topic();
     let (wire, sent, hand_over) = functions();
     wire.fail_once("lambda:InvokeFunction", 429, "TooManyRequestsException");
-    let responder = Responder::new(Triage, enforcing(), sns).handing_over(hand_over);
+    let responder = Responder::new(triage(), enforcing(), sns).handing_over(hand_over);
     let error = answer(&responder, attack(json!({}))).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
     assert_eq!(sent.lock().unwrap().len(), 2);
@@ -152,7 +152,7 @@ async fn a_part_that_may_not_be_handed_over_is_told_with_the_permission() {
     let (_, _, sns) = topic();
     let (wire, _, hand_over) = functions();
     wire.fail("lambda:InvokeFunction", 403, "AccessDeniedException");
-    let responder = Responder::new(Triage, enforcing(), sns).handing_over(hand_over);
+    let responder = Responder::new(triage(), enforcing(), sns).handing_over(hand_over);
     let report = answer(&responder, attack(json!({}))).await.unwrap();
     assert_eq!(report.status(), Status::Notified);
     assert!(report.reason().contains("3 could NOT be handed over"));
@@ -180,7 +180,7 @@ async fn a_sequence_that_is_not_carried_or_cannot_be_read_is_told_all_the_same()
         ),
     ] {
         let (_, notices, sns) = topic();
-        let responder = Responder::new(Triage, enforcing(), sns).handing_over(nowhere());
+        let responder = Responder::new(triage(), enforcing(), sns).handing_over(nowhere());
         let report = answer(&responder, event).await.unwrap();
         assert_eq!(report.status(), Status::Notified);
         assert!(report.reason().contains(why), "{}", report.reason());
@@ -193,14 +193,14 @@ async fn a_sequence_that_is_not_carried_or_cannot_be_read_is_told_all_the_same()
 async fn nothing_that_was_handed_over_or_is_archived_is_handed_over() {
     let (_, _, sns) = topic();
     let (_, sent, hand_over) = functions();
-    let responder = Responder::new(Triage, enforcing(), sns).handing_over(hand_over);
+    let responder = Responder::new(triage(), enforcing(), sns).handing_over(hand_over);
     answer(&responder, attack(json!({}))).await.unwrap();
     let mut archived = attack(json!({}));
     archived["detail"]["service"]["archived"] = json!(true);
     let parts = sent.lock().unwrap().clone();
     let parts = parts.into_iter().map(|(_, _, event)| event);
     for event in parts.chain([archived]) {
-        let responder = Responder::new(Triage, enforcing(), silent()).handing_over(nowhere());
+        let responder = Responder::new(triage(), enforcing(), silent()).handing_over(nowhere());
         let report = answer(&responder, event).await.unwrap();
         assert_eq!(report.status(), Status::Ignored, "{}", report.to_line());
     }
@@ -210,7 +210,7 @@ async fn nothing_that_was_handed_over_or_is_archived_is_handed_over() {
 async fn a_function_that_a_part_is_handed_to_contains_it_and_hands_nothing_on() {
     let (_, _, sns) = topic();
     let (_, sent, hand_over) = functions();
-    let triage = Responder::new(Triage, enforcing(), sns).handing_over(hand_over);
+    let triage = Responder::new(triage(), enforcing(), sns).handing_over(hand_over);
     answer(&triage, attack(json!({}))).await.unwrap();
     let (.., part) = sent
         .lock()
@@ -245,7 +245,7 @@ async fn a_long_sequence_makes_a_notice_that_still_says_what_to_do() {
             .collect::<Vec<_>>()
     };
     let (_, notices, sns) = topic();
-    let responder = Responder::new(Triage, enforcing(), sns);
+    let responder = Responder::new(triage(), enforcing(), sns);
     let event = attack(json!({
         "description": name,
         "actors": many("id"), "resources": many("uid"), "endpoints": many("ip"),

@@ -1,0 +1,117 @@
+//! `gdr explain`: what the responder would do about findings from files, without any access to AWS.
+
+mod answer;
+mod cut;
+mod pool;
+mod row;
+mod source;
+mod table;
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use remediation::policy::{Policy, ResponseMode};
+
+use crate::output;
+use crate::{Format, Outcome};
+use answer::{Answer, Counts};
+use source::Blocks;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Files, folders, or - for standard input.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The severity from which on findings are contained (the stack's MinimumSeverity), 0 to 10.
+    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = severity)]
+    minimum_severity: f64,
+}
+
+/// Explains findings, in the order of the input.
+pub(crate) fn run(options: &Options, format: Format) -> Outcome {
+    match explain(options, format) {
+        Ok(counts) => {
+            output::note(&counts.to_string())?;
+            Ok(if counts.errors == 0 {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+        // Whoever reads has seen enough: `gdr explain … | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(error) => Err(format!("cannot write the output: {error}").into()),
+    }
+}
+
+fn explain(options: &Options, format: Format) -> io::Result<Counts> {
+    let policy = policy(options.minimum_severity);
+    let progress = progress(&options.paths);
+    let blocks = Blocks::new(options.paths.clone(), progress.clone());
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let answers = pool::ordered(
+        blocks,
+        move |block| Answer::new(&block, &policy, format),
+        workers,
+    );
+    // Where rows and bar share a terminal, the bar is out of the way while rows are written.
+    let shared = io::stdout().is_terminal();
+    let mut counts = Counts::default();
+    if format == Format::Table {
+        output::bytes(table::headings().as_bytes())?;
+    }
+    for answer in answers {
+        counts += &answer.counts;
+        if shared || !answer.complaints.is_empty() {
+            progress.suspend(|| print(&answer))?;
+        } else {
+            print(&answer)?;
+        }
+    }
+    progress.finish_and_clear();
+    Ok(counts)
+}
+
+fn print(answer: &Answer) -> io::Result<()> {
+    output::bytes(&answer.rows)?;
+    answer.complaints.iter().try_for_each(|it| output::note(it))
+}
+
+/// The settings that the stack has by default, as far as decisions depend on them.
+fn policy(minimum_severity: f64) -> Policy {
+    Policy {
+        dry_run: false,
+        mode: ResponseMode::Contain,
+        minimum_severity: Some(minimum_severity),
+        own_account: None,
+        responder_roles: vec![],
+        never_contain: vec![],
+    }
+}
+
+/// A bar on standard error that counts the bytes read, if that is a terminal.
+fn progress(paths: &[PathBuf]) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (length, template) = match source::size(paths) {
+        Some(size) => (
+            Some(size),
+            "{bar:40} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+        ),
+        None => (None, "{spinner} {bytes}  {bytes_per_sec}"),
+    };
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr()).with_style(style)
+}
+
+fn severity(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (0.0..=10.0).contains(number))
+        .ok_or_else(|| "a number from 0 to 10 is needed".to_owned())
+}

@@ -1,0 +1,156 @@
+//! What is printed for a block: rows as JSON or in columns, and how many of each kind.
+
+use std::fmt;
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+use remediation::finding::{self, Finding, printable};
+use remediation::policy::Policy;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::cut::{Block, newlines, not_json};
+use super::row::{Failure, Row, Verdict};
+use super::table;
+use crate::Format;
+
+/// The answer for a block.
+pub(super) struct Answer {
+    /// For standard output.
+    pub(super) rows: Vec<u8>,
+    /// For standard error, where errors are not rows.
+    pub(super) complaints: Vec<String>,
+    pub(super) counts: Counts,
+    file: Arc<str>,
+    format: Format,
+}
+
+/// How many findings were answered how.
+#[derive(Default)]
+pub(super) struct Counts {
+    contain: u64,
+    notify: u64,
+    ignore: u64,
+    pub(super) errors: u64,
+}
+
+impl Answer {
+    /// Explains the findings of a block.
+    pub(super) fn new(block: &Block, policy: &Policy, format: Format) -> Self {
+        let mut answer = Self {
+            rows: Vec::new(),
+            complaints: Vec::new(),
+            counts: Counts::default(),
+            file: Arc::clone(&block.file),
+            format,
+        };
+        for piece in &block.pieces {
+            match &piece.content {
+                Ok(range) => answer.piece(piece.line, &block.text[range.clone()], policy),
+                Err(problem) => answer.fail(piece.line, problem.clone()),
+            }
+        }
+        answer
+    }
+
+    /// Explains what is in a piece of text: a finding, as a rule.
+    fn piece(&mut self, line: u64, text: &[u8], policy: &Policy) {
+        if let Err(error) = str::from_utf8(text) {
+            let valid = error.valid_up_to();
+            let problem = format!(
+                "not JSON: invalid UTF-8 at byte {} of the value, save the file as UTF-8",
+                valid + 1
+            );
+            return self.fail(line + newlines(&text[..valid]), problem);
+        }
+        if let Ok(finding) = Finding::read_slice(text) {
+            return self.finding(line, Ok(finding), policy, "");
+        }
+        for value in serde_json::Deserializer::from_slice(text).into_iter::<Value>() {
+            let findings = match value {
+                Ok(value) => finding::split(value),
+                Err(error) => {
+                    let line = line + (error.line() as u64).saturating_sub(1);
+                    return self.fail(line, not_json(&error));
+                }
+            };
+            let several = findings.len() > 1;
+            for (index, finding) in findings.iter().enumerate() {
+                let which = if several {
+                    format!("finding {} of the list: ", index + 1)
+                } else {
+                    String::new()
+                };
+                self.finding(line, Finding::read(finding), policy, &which);
+            }
+        }
+    }
+
+    fn finding(
+        &mut self,
+        line: u64,
+        finding: remediation::Result<Finding>,
+        policy: &Policy,
+        which: &str,
+    ) {
+        match finding.and_then(|finding| Row::new(&self.file, &finding, policy)) {
+            Ok(row) => self.row(&row),
+            Err(error) => self.fail(line, format!("{which}{error}")),
+        }
+    }
+
+    fn row(&mut self, row: &Row) {
+        match row.decision {
+            Verdict::Contain => self.counts.contain += 1,
+            Verdict::Notify => self.counts.notify += 1,
+            Verdict::Ignore => self.counts.ignore += 1,
+        }
+        match self.format {
+            Format::Json => self.json(row),
+            Format::Table => self.rows.extend(table::line(row).into_bytes()),
+        }
+    }
+
+    fn fail(&mut self, line: u64, error: String) {
+        self.counts.errors += 1;
+        let file = Arc::clone(&self.file);
+        match self.format {
+            Format::Json => self.json(&Failure { file, line, error }),
+            Format::Table => self
+                .complaints
+                .push(printable(&format!("{file}:{line}: {error}"))),
+        }
+    }
+
+    fn json(&mut self, line: &impl Serialize) {
+        // Nothing in a row cannot be written as JSON, and a vector takes whatever is written.
+        serde_json::to_writer(&mut self.rows, line).expect("a row is JSON");
+        self.rows.push(b'\n');
+    }
+}
+
+impl AddAssign<&Counts> for Counts {
+    fn add_assign(&mut self, more: &Counts) {
+        self.contain += more.contain;
+        self.notify += more.notify;
+        self.ignore += more.ignore;
+        self.errors += more.errors;
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            contain,
+            notify,
+            ignore,
+            errors,
+        } = self;
+        let findings = contain + notify + ignore;
+        write!(
+            f,
+            "findings: {findings} (contain {contain}, notify {notify}, ignore {ignore}), \
+             errors: {errors}"
+        )
+    }
+}

@@ -1,0 +1,369 @@
+use std::io::{self, Cursor, Write as _};
+use std::sync::Mutex;
+
+use super::*;
+
+/// The pieces of a stream: the line, and the value or what is wrong.
+fn cut(reader: impl Read) -> Vec<(u64, Result<String, String>)> {
+    let mut pieces = Vec::new();
+    for block in Cutter::new("f".into(), reader) {
+        for piece in &block.pieces {
+            let content = piece.content.clone();
+            pieces.push((
+                piece.line,
+                content.map(|range| String::from_utf8_lossy(&block.text[range]).into_owned()),
+            ));
+        }
+    }
+    pieces
+}
+
+/// A stream that gives one byte at a time, as a slow pipe does.
+struct Trickle(Cursor<Vec<u8>>);
+
+impl Read for Trickle {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(&mut buffer[..1])
+    }
+}
+
+/// Cuts `text` given at once and in single bytes, which must be the same.
+#[track_caller]
+fn pieces(text: &str) -> Vec<(u64, Result<String, String>)> {
+    let at_once = cut(text.as_bytes());
+    let trickled = cut(Trickle(Cursor::new(text.as_bytes().to_vec())));
+    assert_eq!(at_once, trickled, "{text}");
+    at_once
+}
+
+#[track_caller]
+fn expect_values(text: &str, expected: &[(u64, &str)]) {
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(line, value)| (*line, Ok((*value).to_owned())))
+        .collect();
+    assert_eq!(pieces(text), expected, "{text}");
+}
+
+/// Expects values where `Ok`, and where `Err` an error that contains the text.
+#[track_caller]
+fn expect(text: &str, expected: &[(u64, Result<&str, &str>)]) {
+    let found = pieces(text);
+    let same = |(found, expected): (&(u64, Result<String, String>), &(u64, Result<&str, &str>))| {
+        found.0 == expected.0
+            && match (&found.1, expected.1) {
+                (Ok(found), Ok(expected)) => found == expected,
+                (Err(found), Err(expected)) => found.contains(expected),
+                _ => false,
+            }
+    };
+    assert!(
+        found.len() == expected.len() && found.iter().zip(expected).all(same),
+        "{text}\nfound {found:#?}\nexpected {expected:#?}"
+    );
+}
+
+#[test]
+fn a_value_on_each_line() {
+    expect_values(
+        "{\"a\":1}\n\n{\"b\":2}\r\n{\"c\":3}",
+        &[(1, "{\"a\":1}"), (3, "{\"b\":2}"), (4, "{\"c\":3}")],
+    );
+    expect_values("", &[]);
+    expect_values("\n \r\n", &[]);
+}
+
+#[test]
+fn values_over_several_lines_mixed_with_others() {
+    expect_values(
+        "{\n  \"a\": {}\n}\n{\"b\": 1}\n{\"c\": 1}\n{\n\"d\": \"}\\\"{\"\n}{\"e\":1} {\"f\":1}\n",
+        &[
+            (1, "{\n  \"a\": {}\n}"),
+            (4, "{\"b\": 1}"),
+            (5, "{\"c\": 1}"),
+            (6, "{\n\"d\": \"}\\\"{\"\n}"),
+            (8, "{\"e\":1}"),
+            (8, "{\"f\":1}"),
+        ],
+    );
+}
+
+#[test]
+fn commas_at_the_beginning_of_lines() {
+    expect_values(
+        "{ \"a\": {}\n, \"b\": 1\n}\n",
+        &[(1, "{ \"a\": {}\n, \"b\": 1\n}")],
+    );
+}
+
+#[test]
+fn lists_and_answers_of_get_findings() {
+    expect_values(
+        "[{\"a\":1}, {\"b\":2}]\n[\n]\n",
+        &[(1, "{\"a\":1}"), (1, "{\"b\":2}")],
+    );
+    expect_values(
+        "[\n  {\n    \"a\": 1\n  },\n  {\"b\": 2}\n]\n{\"c\":3}\n",
+        &[
+            (2, "{\n    \"a\": 1\n  }"),
+            (5, "{\"b\": 2}"),
+            (7, "{\"c\":3}"),
+        ],
+    );
+    expect_values(
+        "{\n \"Findings\" : [\n  {\"a\":1},\n  {\"b\":2}\n ],\n \"NextToken\": \"x\"\n}\n{\"c\":3}",
+        &[(3, "{\"a\":1}"), (4, "{\"b\":2}"), (8, "{\"c\":3}")],
+    );
+    expect_values("{\"Findings\": 7}", &[(1, "{\"Findings\": 7}")]);
+    expect_values("{\"FindingsX\": []}", &[(1, "{\"FindingsX\": []}")]);
+}
+
+#[test]
+fn what_is_no_object_is_a_value_too() {
+    expect_values("12\nnull \"x\"", &[(1, "12"), (2, "null"), (2, "\"x\"")]);
+}
+
+#[test]
+fn a_byte_order_mark_is_passed_over_and_utf_16_named() {
+    expect_values("\u{feff}{\"a\":1}\n", &[(1, "{\"a\":1}")]);
+    let found = cut(&b"\xff\xfe{\0}\0\n\0{\0}\0"[..]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].1.as_ref().is_err_and(|it| it.contains("UTF-16")));
+}
+
+#[test]
+fn a_line_that_is_not_json_costs_only_itself() {
+    expect(
+        "{\"a\":1}\nnonsense\nmore\n{\"b\":2}\n",
+        &[
+            (1, Ok("{\"a\":1}")),
+            (2, Err("expected ident")),
+            (3, Err("expected value")),
+            (4, Ok("{\"b\":2}")),
+        ],
+    );
+}
+
+#[test]
+fn a_line_that_ends_too_early_does_not_take_the_next_one_along() {
+    for cut_off in ["{\"a\":1,", "{\"a\": \"x", "{\"a\": tru", "{"] {
+        let text = format!("{{\"z\":1}}\n{cut_off}\n{{\"b\":2}}\n{{\"c\":3}}\n");
+        let found = pieces(&text);
+        let values: Vec<_> = found
+            .iter()
+            .filter_map(|(_, it)| it.as_deref().ok())
+            .collect();
+        assert_eq!(
+            values,
+            ["{\"z\":1}", "{\"b\":2}", "{\"c\":3}"],
+            "{found:#?}"
+        );
+        assert_eq!(found.len(), 4, "{found:#?}");
+    }
+}
+
+#[test]
+fn lines_behind_lines_are_told_by_their_ends() {
+    // Whoever reads the second finds out that it is not complete; it costs the third nothing.
+    expect_values(
+        "{\"z\":1}\n{\"a\": {\"x\": 1}\n{\"b\":2}\n",
+        &[
+            (1, "{\"z\":1}"),
+            (2, "{\"a\": {\"x\": 1}"),
+            (3, "{\"b\":2}"),
+        ],
+    );
+}
+
+#[test]
+fn a_broken_value_over_several_lines_is_skipped_as_one() {
+    expect(
+        "{\n  \"a\": nonsense,\n  \"b\": [\n  ]\n}\n{\"c\":3}\n",
+        &[(2, Err("up to line 5 is skipped")), (6, Ok("{\"c\":3}"))],
+    );
+}
+
+#[test]
+fn a_list_goes_on_behind_a_broken_value() {
+    expect(
+        "[\n{\"a\":1},\n{\"b\":oops},\n{\"c\":3}\n]\n{\"d\":4}\n",
+        &[
+            (2, Ok("{\"a\":1}")),
+            (3, Err("not JSON")),
+            (4, Ok("{\"c\":3}")),
+            (6, Ok("{\"d\":4}")),
+        ],
+    );
+    expect(
+        "[\n  {\"a\":1},\n  {\n    \"b\":oops\n  }\n]\n{\"d\":4}\n",
+        &[
+            (2, Ok("{\"a\":1}")),
+            (4, Err("up to line 5 is skipped")),
+            (7, Ok("{\"d\":4}")),
+        ],
+    );
+    expect(
+        "[\n{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n",
+        &[
+            (2, Ok("{\"a\":1}")),
+            (3, Err("expected `,` or `]`")),
+            (3, Ok("{\"b\":2}")),
+            (4, Ok("{\"c\":3}")),
+        ],
+    );
+}
+
+#[test]
+fn what_is_cut_off_at_the_end_is_an_error_where_it_begins() {
+    expect(
+        "{\"a\":1}\n{\n\"b\": [\n",
+        &[(1, Ok("{\"a\":1}")), (2, Err("the file ends in line 3"))],
+    );
+    expect(
+        "\n[\n{\"a\":1},\n",
+        &[
+            (3, Ok("{\"a\":1}")),
+            (
+                2,
+                Err("list that begins here is not complete: the file ends in line 4"),
+            ),
+        ],
+    );
+    expect(
+        "{\"Findings\": [{\"a\":1}]",
+        &[(1, Ok("{\"a\":1}")), (1, Err("not complete"))],
+    );
+}
+
+#[test]
+fn what_is_too_long_is_named_and_not_kept() {
+    /// A stream of `length` bytes made on the way.
+    struct Long {
+        left: usize,
+    }
+    impl Read for Long {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = buffer.len().min(self.left);
+            buffer[..count].fill(b'x');
+            self.left -= count;
+            Ok(count)
+        }
+    }
+    for behind_a_line in ["", "{\"a\":1}\n"] {
+        let stream = Cursor::new(format!("{behind_a_line}{{\"b\":\""))
+            .chain(Long { left: 5 * LONGEST })
+            .chain(Cursor::new("\"}\n{\"c\":3}\n"));
+        let mut cutter = Cutter::new("f".into(), stream);
+        let blocks: Vec<_> = cutter.by_ref().collect();
+        assert!(
+            cutter.window.len() <= 3 * LONGEST,
+            "{}",
+            cutter.window.len()
+        );
+        let pieces: Vec<_> = blocks.iter().flat_map(|block| &block.pieces).collect();
+        let line = 1 + newlines(behind_a_line.as_bytes());
+        let [.., long, last] = &pieces[..] else {
+            panic!("{pieces:?}")
+        };
+        assert_eq!((long.line, last.line), (line, line + 1));
+        assert_eq!(long.content, Err("longer than 8 MiB".to_owned()));
+        assert!(last.content.is_ok());
+    }
+}
+
+#[test]
+fn a_value_as_long_as_is_allowed_is_kept() {
+    let value = format!("{{\"a\":\"{}\"}}", "x".repeat(LONGEST - 8));
+    assert_eq!(value.len(), LONGEST);
+    expect_long(&value, true);
+    expect_long(&value.replace("x\"", "xx\""), false);
+}
+
+fn expect_long(value: &str, kept: bool) {
+    for text in [
+        format!("{value}\n{{}}\n"),
+        format!("{{}}\n{value}\n{{}}\n"),
+        format!("[{value}\n,{{}}]"),
+    ] {
+        let found = cut(text.as_bytes());
+        assert!(found.iter().any(|(_, it)| it.as_deref() == Ok("{}")));
+        assert_eq!(found.iter().all(|(_, it)| it.is_ok()), kept);
+    }
+}
+
+#[test]
+fn lists_longer_than_any_value_may_be_are_cut_on_the_way() {
+    for (head, tail) in [("[", "]"), ("{\"Findings\":[", "],\"NextToken\":\"\"}")] {
+        let value = format!("{{\"a\":\"{}\"}}", "x".repeat(1000));
+        let count = 2 * LONGEST / value.len();
+        let list = vec![value.as_str(); count].join(",\n");
+        let text = format!("{head}{list}{tail}\n");
+        let mut cutter = Cutter::new("f".into(), text.as_bytes());
+        let mut lines = Vec::new();
+        for block in cutter.by_ref() {
+            assert!(block.text.len() <= CHUNK + value.len());
+            lines.extend(block.pieces.iter().map(|piece| piece.line));
+        }
+        assert!(cutter.window.len() <= 4 * CHUNK, "{}", cutter.window.len());
+        assert_eq!(lines, (1..=count as u64).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_stream_that_fails_says_so_after_what_it_gave() {
+    struct Fails;
+    impl Read for Fails {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the disk is on fire"))
+        }
+    }
+    let found = cut(Cursor::new("{\"a\":1}\n{\"b\":").chain(Fails));
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[0], (1, Ok("{\"a\":1}".to_owned())));
+    let problem = found[1].1.as_ref().expect_err("an error");
+    assert!(
+        found[1].0 == 2 && problem.contains("the disk is on fire"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_there_is_is_not_held_back_while_more_is_awaited() {
+    /// Gives its parts one at a time and notes when a part is asked for.
+    struct Parts<'a> {
+        parts: Vec<&'static str>,
+        asked: &'a Mutex<usize>,
+    }
+    impl Read for Parts<'_> {
+        fn read(&mut self, mut buffer: &mut [u8]) -> io::Result<usize> {
+            *self.asked.lock().expect("no panic elsewhere") += 1;
+            match self.parts.pop() {
+                Some(part) => buffer.write(part.as_bytes()),
+                None => Ok(0),
+            }
+        }
+    }
+    let asked = Mutex::new(0);
+    let parts = vec!["{\"b\":2}\n", "{\"a\":1}\n"];
+    let mut cutter = Cutter::new(
+        "f".into(),
+        Parts {
+            parts,
+            asked: &asked,
+        },
+    );
+    let first = cutter.next().expect("a block");
+    assert_eq!(first.text, b"{\"a\":1}");
+    assert_eq!(*asked.lock().expect("no panic elsewhere"), 1);
+}
+
+#[test]
+fn the_work_is_in_proportion_to_the_length() {
+    // Each of these would be read again from every line on, if a value that never ends were tried
+    // again one line further down.
+    for line in ["[\n", "{\"a\":[\n", "{\"a\":\n", "\"\n", "[[{\n"] {
+        let text = line.repeat((LONGEST + CHUNK) / line.len());
+        let blocks = Cutter::new("f".into(), text.as_bytes()).count();
+        assert!(blocks < text.len(), "{line}");
+    }
+}

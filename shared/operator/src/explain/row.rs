@@ -1,0 +1,179 @@
+//! What a line of the output says of a finding.
+
+use std::sync::Arc;
+
+use remediation::catalogue::{self, Category};
+use remediation::finding::{Finding, Principal};
+use remediation::policy::{self, Decision, Policy};
+use serde::Serialize;
+
+/// What would be done about a finding, all functions together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Verdict {
+    Ignore,
+    Notify,
+    Contain,
+}
+
+impl Verdict {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Notify => "notify",
+            Self::Contain => "contain",
+        }
+    }
+}
+
+/// The answer for one finding. The names of the members are the output's.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    pub(super) file: Arc<str>,
+    pub(super) finding_id: String,
+    pub(super) finding_type: String,
+    /// The functions that receive it.
+    pub(super) functions: Vec<Category>,
+    /// The most that one of them does.
+    pub(super) decision: Verdict,
+    pub(super) reason: String,
+    pub(super) sample: bool,
+    /// ARNs and ids of what would be contained, or looked at by a person.
+    pub(super) targets: Vec<String>,
+}
+
+/// Something that is not a finding, or not a usable one.
+#[derive(Debug, Serialize)]
+pub(super) struct Failure {
+    pub(super) file: Arc<str>,
+    /// From 1; 0 for the file as a whole.
+    pub(super) line: u64,
+    pub(super) error: String,
+}
+
+impl Row {
+    /// What the functions would do about `finding` under `policy`.
+    ///
+    /// # Errors
+    /// Where none of them could do anything: the finding lacks what names the target.
+    pub(super) fn new(
+        file: &Arc<str>,
+        finding: &Finding,
+        policy: &Policy,
+    ) -> remediation::Result<Self> {
+        let functions = catalogue::routes(finding);
+        let mut answers = Vec::new();
+        let mut failures = Vec::new();
+        for function in &functions {
+            match policy::decide(*function, finding, policy) {
+                Ok(Decision::Ignore(why)) => answers.push((*function, Verdict::Ignore, why)),
+                Ok(Decision::Notify(why)) => answers.push((*function, Verdict::Notify, why)),
+                Ok(Decision::Contain(what)) => answers.push((*function, Verdict::Contain, what)),
+                Err(error) => failures.push((*function, error)),
+            }
+        }
+        let Some(decision) = answers.iter().map(|(_, verdict, _)| *verdict).max() else {
+            // A finding is always for some function, so that there is a failure to tell.
+            return Err(failures.swap_remove(0).1);
+        };
+        let mut targets = Vec::new();
+        for (function, verdict, _) in &answers {
+            if *verdict == decision && decision != Verdict::Ignore {
+                targets.extend(named(*function, finding));
+            }
+        }
+        targets.sort_unstable();
+        targets.dedup();
+        let sample = finding.is_sample();
+        let mut reason = reason(&answers, &failures);
+        if sample {
+            reason.push_str("; it is a sample: a dry run, whatever the settings say");
+        }
+        Ok(Self {
+            file: Arc::clone(file),
+            finding_id: finding.id.clone(),
+            finding_type: finding.finding_type.to_string(),
+            functions,
+            decision,
+            reason,
+            sample,
+            targets,
+        })
+    }
+}
+
+/// One reason where the functions agree, else one for each.
+fn reason(
+    answers: &[(Category, Verdict, String)],
+    failures: &[(Category, remediation::Error)],
+) -> String {
+    let (_, verdict, why) = &answers[0];
+    let agree =
+        |(_, other, reason): &(Category, Verdict, String)| other == verdict && reason == why;
+    if failures.is_empty() && answers.iter().all(agree) {
+        return why.clone();
+    }
+    let answers = answers
+        .iter()
+        .map(|(function, verdict, why)| format!("{function}: {}, {why}", verdict.as_str()));
+    let failures = failures
+        .iter()
+        .map(|(function, error)| format!("{function}: fail, {error}"));
+    answers.chain(failures).collect::<Vec<_>>().join("; ")
+}
+
+/// What of a function's kind the finding names, as ARNs and ids that are held against AWS's
+/// grammars. What it names unreadably is left out: where that matters, the decision has failed.
+fn named(function: Category, finding: &Finding) -> Vec<String> {
+    match function {
+        Category::S3 if catalogue::concerns_account_block(finding) => {
+            vec![finding.account_id.clone()]
+        }
+        Category::S3 => {
+            let arn = |name| format!("arn:{}:s3:::{name}", finding.partition());
+            finding
+                .buckets()
+                .unwrap_or_default()
+                .into_iter()
+                .map(arn)
+                .collect()
+        }
+        Category::Iam => principal(finding),
+        Category::Ec2 => finding.instance_id().into_iter().collect(),
+        Category::Triage => [Category::S3, Category::Iam, Category::Ec2]
+            .into_iter()
+            .flat_map(|function| named(function, finding))
+            .collect(),
+    }
+}
+
+/// The principal. The ARNs of users and roles are without a path, which findings do not tell.
+fn principal(finding: &Finding) -> Vec<String> {
+    let (partition, account) = (finding.partition(), &finding.account_id);
+    let iam = |resource: String| format!("arn:{partition}:iam::{account}:{resource}");
+    match finding.principal() {
+        Ok(Principal::User {
+            name,
+            long_term_key,
+            ..
+        }) => long_term_key
+            .into_iter()
+            .chain([iam(format!("user/{name}"))])
+            .collect(),
+        Ok(Principal::RoleSession { role, session }) => vec![match session {
+            Some(session) => {
+                format!(
+                    "arn:{partition}:sts::{account}:assumed-role/{role}/{}",
+                    session.name
+                )
+            }
+            None => iam(format!("role/{role}")),
+        }],
+        Ok(Principal::Root) => vec![iam("root".to_owned())],
+        Ok(Principal::FederatedUser { .. }) => finding.access_key_id().into_iter().collect(),
+        _ => vec![],
+    }
+}
+
+#[cfg(test)]
+mod tests;
