@@ -113,7 +113,16 @@ fn body(report: &Report) -> String {
     line(&mut text, "  ", report.reason());
 
     let sequence = report.sequence().map(Outline::lines).unwrap_or_default();
-    lines(&mut text, "THE SEQUENCE", &sequence);
+    if !sequence.is_empty() {
+        let _ = writeln!(text, "\nTHE SEQUENCE");
+    }
+    // Bounded already, and it says itself how many there are more.
+    for told in &sequence {
+        for (index, told) in told.split('\n').enumerate() {
+            let indent = if index == 0 { "  - " } else { "      " };
+            line(&mut text, indent, told.trim_start());
+        }
+    }
 
     let with = |outcomes: &[Outcome]| {
         let steps = report.steps().iter();
