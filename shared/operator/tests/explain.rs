@@ -218,7 +218,7 @@ fn an_error_names_file_line_and_member_and_the_rest_goes_on() -> Result {
         .collect();
     let expected = [
         ("./lines.jsonl", 2, "`severity`: missing"),
-        ("./lines.jsonl", 4, "not JSON"),
+        ("./lines.jsonl", 3, "not complete"),
         ("./list.json", second, "`resource`: missing"),
         ("./not-utf-8.json", 2, "invalid UTF-8 at byte 9 "),
     ];

@@ -242,14 +242,16 @@ impl<R: Read> Cutter<R> {
             Err(error) if error.is_eof() => {
                 let last = self.line + newlines(rest.trim_ascii_end());
                 let line = self.line;
-                self.block.fail(
-                    line,
-                    format!("the JSON value is not complete: the file ends in line {last}"),
-                );
-                self.abandon();
-                Step::Went
+                let problem =
+                    format!("the JSON value is not complete: the file ends in line {last}");
+                // It may be a line that ends too early, and then the next ones are whole.
+                self.skip_from(line, problem, false)
             }
-            Err(error) => self.fail(error.line().saturating_sub(1), not_json(&error)),
+            // Column 0 is the newline before the line.
+            Err(error) => {
+                let line = error.line() - usize::from(error.column() == 0);
+                self.fail(line.saturating_sub(1), not_json(&error))
+            }
             // The rest of a number may be yet to come.
             Ok(_) if length == rest.len() && !self.ended && !closes(rest) => Step::NeedsMore,
             Ok(_) => {
@@ -452,7 +454,10 @@ impl<R: Read> Iterator for Cutter<R> {
 pub(super) fn not_json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let problem = text.rsplit_once(" at line ").map_or(&*text, |(it, _)| it);
-    format!("not JSON: {problem}, at column {}", error.column())
+    match error.column() {
+        0 => format!("not JSON: {problem}, at the end of the line"),
+        column => format!("not JSON: {problem}, at column {column}"),
+    }
 }
 
 fn too_long() -> String {

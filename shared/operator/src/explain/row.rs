@@ -170,8 +170,8 @@ fn principal(finding: &Finding) -> Vec<String> {
             None => iam(format!("role/{role}")),
         }],
         Ok(Principal::Root) => vec![iam("root".to_owned())],
-        Ok(Principal::FederatedUser { .. }) => finding.access_key_id().into_iter().collect(),
-        _ => vec![],
+        Ok(Principal::Anonymous) | Err(_) => vec![],
+        Ok(_) => finding.access_key_id().into_iter().collect(),
     }
 }
 
