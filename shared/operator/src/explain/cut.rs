@@ -244,8 +244,13 @@ impl<R: Read> Cutter<R> {
                 let line = self.line;
                 let problem =
                     format!("the JSON value is not complete: the file ends in line {last}");
-                // It may be a line that ends too early, and then the next ones are whole.
-                self.skip_from(line, problem, false)
+                if self.lines {
+                    // It may be a line that ends too early, and then the next ones are whole.
+                    return self.skip_from(line, problem, false);
+                }
+                self.block.fail(line, problem);
+                self.abandon();
+                Step::Went
             }
             // Column 0 is the newline before the line.
             Err(error) => {
