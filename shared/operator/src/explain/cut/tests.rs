@@ -3,6 +3,9 @@ use std::sync::Mutex;
 
 use super::*;
 
+type Found = (u64, Result<String, String>);
+type Expected<'a> = (u64, Result<&'a str, &'a str>);
+
 /// The pieces of a stream: the line, and the value or what is wrong.
 fn cut(reader: impl Read) -> Vec<(u64, Result<String, String>)> {
     let mut pieces = Vec::new();
@@ -49,9 +52,9 @@ fn expect_values(text: &str, expected: &[(u64, &str)]) {
 #[track_caller]
 fn expect(text: &str, expected: &[(u64, Result<&str, &str>)]) {
     let found = pieces(text);
-    let same = |(found, expected): (&(u64, Result<String, String>), &(u64, Result<&str, &str>))| {
-        found.0 == expected.0
-            && match (&found.1, expected.1) {
+    let same = |((line, found), (expected_line, expected)): (&Found, &Expected)| {
+        line == expected_line
+            && match (found, expected) {
                 (Ok(found), Ok(expected)) => found == expected,
                 (Err(found), Err(expected)) => found.contains(expected),
                 _ => false,
