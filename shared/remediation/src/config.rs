@@ -16,6 +16,8 @@ pub struct Config {
     pub incident_table: Option<String>,
     /// The queue that brings a containment back to be looked at again.
     pub recheck_queue_url: Option<String>,
+    /// The parameter with the policies. `None`: nothing is permitted.
+    pub policy_parameter: Option<String>,
     /// Settings that could not be understood, and what was assumed in their place. For the log.
     pub problems: Vec<String>,
 }
@@ -97,6 +99,7 @@ impl Config {
             },
             settings,
             incident_table: lookup("INCIDENT_TABLE").filter(|name| !name.is_empty()),
+            policy_parameter: lookup("POLICY_PARAMETER").filter(|name| !name.is_empty()),
             recheck_queue_url: lookup("RECHECK_QUEUE_URL").filter(|url| !url.is_empty()),
             topic_arn,
             problems,

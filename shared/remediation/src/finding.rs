@@ -229,6 +229,27 @@ impl Finding {
         self.detail.resource.instance_details.is_some()
     }
 
+    /// The tags that the instance had when GuardDuty made the finding, as keys and values. `None`: the
+    /// finding does not say.
+    pub fn instance_tags(&self) -> Option<Vec<(&str, &str)>> {
+        let details = self.detail.resource.instance_details.as_ref()?;
+        let tags = details.tags.as_array()?.iter();
+        Some(
+            tags.filter_map(|tag| {
+                Some((
+                    tag["key"].as_str()?,
+                    tag["value"].as_str().unwrap_or_default(),
+                ))
+            })
+            .collect(),
+        )
+    }
+
+    /// `ACTOR` or `TARGET`, where GuardDuty says it.
+    pub fn resource_role(&self) -> Option<&str> {
+        self.detail.service.resource_role.as_deref()
+    }
+
     /// The id of the instance.
     ///
     /// # Errors

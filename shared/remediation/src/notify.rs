@@ -141,7 +141,6 @@ fn section(text: &mut String, title: &str, steps: &[&StepReport]) {
         .map(|step| {
             let outcome = match step.outcome() {
                 Outcome::Failed => "FAILED: ",
-                Outcome::Withheld => "withheld: ",
                 Outcome::Skipped => "skipped: ",
                 _ => "",
             };

@@ -9,10 +9,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::config::Config;
-use crate::contain::{Contained, Incoming, contain, rehearse, target_state};
+use crate::contain::{Contained, Incoming, contain, notified, rehearse, target_state};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::guidance;
+use crate::guard::{DEFAULT, Gate, Guard, Guards, PolicyParameter, TagHistory};
 use crate::notify;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
@@ -28,6 +28,7 @@ const RESERVE: Duration = Duration::from_secs(10);
 pub struct Responder<P> {
     playbook: P,
     config: Config,
+    guards: Guards,
     sns: aws_sdk_sns::Client,
     record: Option<Record>,
     recheck: Option<Recheck>,
@@ -61,20 +62,35 @@ impl<P: Playbook> Responder<P> {
             .recheck_queue_url
             .clone()
             .map(|url| Recheck::new(aws_sdk_sqs::Client::new(sdk), url));
+        let policies = match &config.policy_parameter {
+            Some(name) => PolicyParameter::new(aws_sdk_ssm::Client::new(sdk), name.clone()),
+            None => {
+                PolicyParameter::fixed(Guard::unusable("POLICY_PARAMETER is not set".to_owned()))
+            }
+        };
         let sns = aws_sdk_sns::Client::new(sdk);
         Self {
             record,
             recheck,
+            guards: Guards {
+                policies,
+                tags: Some(TagHistory::new(sdk)),
+            },
             ..Self::new(playbook, config, sns)
         }
     }
 
-    /// A responder with these settings and this client for notices, without a record.
+    /// A responder with these settings, the default policies and this client for notices, without a
+    /// record.
     pub fn new(mut playbook: P, config: Config, sns: aws_sdk_sns::Client) -> Self {
         playbook.configure(&config.settings);
         Self {
             playbook,
             config,
+            guards: Guards {
+                policies: PolicyParameter::fixed(Guard::new(DEFAULT)),
+                tags: None,
+            },
             sns,
             record: None,
             recheck: None,
@@ -88,6 +104,12 @@ impl<P: Playbook> Responder<P> {
             record: Some(record),
             ..self
         }
+    }
+
+    /// The same, asking these.
+    #[must_use]
+    pub fn guarded(self, guards: Guards) -> Self {
+        Self { guards, ..self }
     }
 
     /// The same, having containments looked at again through `recheck`.
@@ -157,22 +179,30 @@ impl<P: Playbook> Responder<P> {
     async fn act(&self, incoming: &Incoming<'_>, decision: Decision) -> Contained {
         let finding = incoming.finding;
         let dry_run = self.config.policy.is_dry_run(finding);
+        let (playbook, config, guards) = (&self.playbook, &self.config, &self.guards);
         let report = match decision {
-            Decision::Contain(what) if dry_run => {
-                return rehearse(&self.playbook, &self.config, incoming, what).await;
-            }
-            Decision::Contain(what) => {
-                let record = self.record.as_ref();
-                return contain(&self.playbook, &self.config, record, incoming, what).await;
-            }
             Decision::Ignore(why) => Report::ignored(P::CATEGORY, finding, why, dry_run),
-            Decision::Notify(why) => {
-                let mut report = Report::notified(P::CATEGORY, finding, why, dry_run);
-                report.next_steps = guidance::next_steps(P::CATEGORY, finding);
-                report
-            }
+            Decision::Notify(why) => notified::<P>(finding, why, dry_run),
+            Decision::Contain(what) => match self.forbidden(incoming, dry_run) {
+                Some(why) => notified::<P>(finding, why, dry_run),
+                None if dry_run => {
+                    return rehearse(playbook, config, guards, incoming, what).await;
+                }
+                None => {
+                    let record = self.record.as_ref();
+                    return contain(playbook, config, guards, record, incoming, what).await;
+                }
+            },
         };
         Contained::just(report, None)
+    }
+
+    /// Why nothing is permitted, whatever the target is. Then it need not be observed.
+    fn forbidden(&self, incoming: &Incoming<'_>, dry_run: bool) -> Option<String> {
+        let Incoming { finding, now, .. } = *incoming;
+        let guard = self.guards.policies.fresh(now)?;
+        let gate = Gate::new::<P>(&guard, finding, &self.config.policy, dry_run, now);
+        gate.forbids_outright().map(|why| why.to_string())
     }
 
     /// Records the report, notifies people if it is news, and has the containment looked at again.

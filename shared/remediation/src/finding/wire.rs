@@ -71,6 +71,9 @@ pub(super) struct S3BucketDetail {
 pub(super) struct InstanceDetails {
     #[serde(default)]
     pub(super) instance_id: Option<String>,
+    /// Only informs, so whatever is there is taken.
+    #[serde(default)]
+    pub(super) tags: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -30,6 +30,7 @@ use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::guard::Resource;
 use crate::plan::Plan;
 use crate::settings::Settings;
 
@@ -121,6 +122,16 @@ impl Playbook for S3 {
         now: Timestamp,
     ) -> Plan<S3Action> {
         planning::plan(finding, state, &settings.s3, now)
+    }
+
+    fn resource(finding: &Finding, state: &State, action: &S3Action) -> Resource {
+        match action {
+            S3Action::BlockAccount(_) => Resource::account(finding),
+            S3Action::BlockBucket(BlockBucket { bucket, .. })
+            | S3Action::DenyInPolicy(DenyInPolicy { bucket, .. }) => {
+                planning::resource(finding, state, bucket)
+            }
+        }
     }
 
     async fn apply(&self, action: &S3Action) -> Result<()> {

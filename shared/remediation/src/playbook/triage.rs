@@ -8,6 +8,7 @@ use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::guard::Resource;
 use crate::plan::{Action, Phase, Plan, Undo};
 use crate::settings::Settings;
 
@@ -31,6 +32,10 @@ impl Playbook for Triage {
 
     fn plan(_finding: &Finding, (): &(), _settings: &Settings, _now: Timestamp) -> Plan<Nothing> {
         Plan::default()
+    }
+
+    fn resource(_finding: &Finding, (): &(), action: &Nothing) -> Resource {
+        match *action {}
     }
 
     async fn apply(&self, action: &Nothing) -> Result<()> {
