@@ -1,7 +1,9 @@
-//! `gdr`, the operator's command line: looks at incidents and releases what was contained.
+//! `gdr`, the operator's command line: looks at incidents, releases what was contained, and keeps the
+//! policies.
 
 mod incidents;
 mod output;
+mod policy;
 mod release;
 
 use std::process::ExitCode;
@@ -58,6 +60,9 @@ enum Command {
     /// Shows what it would restore and asks. Refuses where the world is no longer as the responder
     /// left it. An access key stays inactive unless it is named.
     Release(release::Options),
+    /// Check, explain or store the policies that say what the responder may do.
+    #[command(subcommand)]
+    Policy(policy::Command),
 }
 
 /// What a command came to.
@@ -78,6 +83,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Outcome {
+    if let Command::Policy(command) = &arguments.command
+        && let Some(done) = policy::run_here(command, arguments.output)
+    {
+        return done;
+    }
     let mut sdk = aws_config::defaults(BehaviorVersion::latest());
     if let Some(profile) = &arguments.profile {
         sdk = sdk.profile_name(profile);
@@ -86,6 +96,9 @@ async fn run(arguments: Arguments) -> Outcome {
         sdk = sdk.region(Region::new(region));
     }
     let sdk = sdk.load().await;
+    if let Command::Policy(policy::Command::Push(options)) = &arguments.command {
+        return policy::push(&sdk, options).await;
+    }
     let table = arguments.table.ok_or(
         "which table? Give --table or set INCIDENT_TABLE to the output IncidentTable of the \
          responder's stack",
@@ -97,5 +110,6 @@ async fn run(arguments: Arguments) -> Outcome {
         }
         Command::Incident { id } => incidents::show(&record, &id, arguments.output).await,
         Command::Release(options) => release::run(&sdk, &record, &options, arguments.output).await,
+        Command::Policy(_) => Ok(ExitCode::SUCCESS),
     }
 }
