@@ -8,13 +8,24 @@ use integration_tests::scenario::{InfectedInstance, all_work, none_works};
 use integration_tests::{LocalAws, Result, Scenario, unique};
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
+use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Action, Step, Undo};
 use remediation::playbook::Playbook;
 use remediation::playbook::ec2::{Change, Ec2};
+use remediation::policy::{Policy, ResponseMode};
 use remediation::report::Outcome;
 use remediation::settings::Settings;
 use serde_json::json;
 use tokio::time::Instant;
+
+static ENFORCING: Policy = Policy {
+    dry_run: false,
+    mode: ResponseMode::Contain,
+    minimum_severity: Some(0.0),
+    own_account: None,
+    responder_roles: Vec::new(),
+    never_contain: Vec::new(),
+};
 
 /// Everything at the emulator of EC2, which knows instance profiles and roles too.
 fn sdk(aws: &LocalAws) -> SdkConfig {
@@ -31,10 +42,11 @@ async fn planned(playbook: &Ec2, finding: &Finding) -> Result<Vec<Step<Change>>>
 async fn contain(playbook: &Ec2, finding: &Finding) -> Result<Execution> {
     let state = playbook.observe(finding).await?;
     let now = "2026-03-04T05:06:07Z".parse()?;
-    let settings = Settings::default();
-    let plan = Ec2::plan(finding, &state, &settings, now);
+    let (settings, guard) = (Settings::default(), Guard::new(DEFAULT));
+    let gate = Gate::new::<Ec2>(&guard, finding, &ENFORCING, false, now);
+    let plan = gate.plan::<Ec2>(&state, &settings);
     let until = Instant::now() + Duration::from_secs(60);
-    Ok(execute(playbook, finding, plan, &settings, now, until).await)
+    Ok(execute(playbook, &gate, plan, &settings, until).await)
 }
 
 fn finding_of(victim: &InfectedInstance) -> Result<Finding> {

@@ -9,12 +9,23 @@ use integration_tests::{LocalAws, Result, Scenario};
 use jiff::Timestamp;
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
+use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Action as _, Step, Undo};
 use remediation::playbook::Playbook as _;
 use remediation::playbook::iam::{Change, Iam};
+use remediation::policy::{Policy, ResponseMode};
 use remediation::report::Outcome;
 use remediation::settings::Settings;
 use tokio::time::Instant;
+
+static ENFORCING: Policy = Policy {
+    dry_run: false,
+    mode: ResponseMode::Contain,
+    minimum_severity: Some(0.0),
+    own_account: None,
+    responder_roles: Vec::new(),
+    never_contain: Vec::new(),
+};
 
 /// Contains, and answers what was done with the actions that did it.
 async fn contain(
@@ -25,9 +36,10 @@ async fn contain(
     let mut iam = Iam::new(&aws.root());
     iam.configure(settings);
     let finding = Finding::parse(&event.0)?;
-    let now = Timestamp::now();
     let state = iam.observe(&finding).await?;
-    let plan = Iam::plan(&finding, &state, settings, now);
+    let guard = Guard::new(DEFAULT);
+    let gate = Gate::new::<Iam>(&guard, &finding, &ENFORCING, false, Timestamp::now());
+    let plan = gate.plan::<Iam>(&state, settings);
     let actions = plan
         .steps
         .iter()
@@ -37,7 +49,7 @@ async fn contain(
         })
         .collect();
     let until = Instant::now() + Duration::from_secs(60);
-    let done = execute(&iam, &finding, plan, settings, now, until).await;
+    let done = execute(&iam, &gate, plan, settings, until).await;
     Ok((done, actions))
 }
 

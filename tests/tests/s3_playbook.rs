@@ -14,14 +14,25 @@ use integration_tests::{LocalAws, Result, Scenario, unique};
 use jiff::Timestamp;
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
+use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Plan, Step};
 use remediation::playbook::Playbook;
 use remediation::playbook::s3::{S3, S3Action};
+use remediation::policy::{Policy, ResponseMode};
 use remediation::report::Outcome;
 use remediation::settings::{S3Settings, Settings};
 use serde_json::{Value, json};
 
 const PARTNER: &str = "999988887777";
+
+static ENFORCING: Policy = Policy {
+    dry_run: false,
+    mode: ResponseMode::Contain,
+    minimum_severity: Some(0.0),
+    own_account: None,
+    responder_roles: Vec::new(),
+    never_contain: Vec::new(),
+};
 
 #[tokio::test]
 async fn buckets_are_contained_and_released_on_local_aws() -> Result {
@@ -75,15 +86,11 @@ fn settings(account_block: bool, policy_deny: bool) -> Settings {
     }
 }
 
-async fn plan(
-    playbook: &S3,
-    event: &Event,
-    settings: &Settings,
-) -> Result<(Finding, Plan<S3Action>)> {
+/// What would be done now.
+async fn plan(playbook: &S3, event: &Event, settings: &Settings) -> Result<Plan<S3Action>> {
     let finding = Finding::parse(&event.0)?;
     let state = playbook.observe(&finding).await?;
-    let plan = S3::plan(&finding, &state, settings, Timestamp::now());
-    Ok((finding, plan))
+    Ok(S3::plan(&finding, &state, settings, Timestamp::now()))
 }
 
 /// Contains, and gives what a release would need.
@@ -92,14 +99,18 @@ async fn contain(
     event: &Event,
     settings: &Settings,
 ) -> Result<(Execution, Vec<S3Action>)> {
-    let (finding, plan) = plan(playbook, event, settings).await?;
+    let finding = Finding::parse(&event.0)?;
+    let state = playbook.observe(&finding).await?;
+    let guard = Guard::new(DEFAULT);
+    let gate = Gate::new::<S3>(&guard, &finding, &ENFORCING, false, Timestamp::now());
+    let plan = gate.plan::<S3>(&state, settings);
     let actions = plan.steps.iter().filter_map(|step| match step {
         Step::Do(action) => Some(action.clone()),
         _ => None,
     });
     let actions = actions.collect();
     let until = tokio::time::Instant::now() + Duration::from_secs(60);
-    let done = execute(playbook, &finding, plan, settings, Timestamp::now(), until).await;
+    let done = execute(playbook, &gate, plan, settings, until).await;
     Ok((done, actions))
 }
 
@@ -119,7 +130,7 @@ async fn an_exposed_bucket_is_shut_and_opened_again(aws: &LocalAws) -> Result {
     assert!(none_works(&bucket.attack().await?));
     assert!(all_work(&bucket.bystanders().await?));
 
-    let (_, again) = plan(&playbook, &bucket.finding()?, &settings(false, false)).await?;
+    let again = plan(&playbook, &bucket.finding()?, &settings(false, false)).await?;
     assert!(again.is_empty(), "{again:?}");
 
     for action in &actions {
@@ -259,7 +270,7 @@ async fn one_principal_of_a_partner_is_shut_out(aws: &LocalAws) -> Result {
     assert!(!reads(&attacker, &name).await?);
     assert!(reads(&colleague, &name).await?);
     assert!(reads(&owner, &name).await?);
-    let (_, again) = plan(&playbook, &event, &settings(false, true)).await?;
+    let again = plan(&playbook, &event, &settings(false, true)).await?;
     assert!(again.is_empty(), "{again:?}");
 
     for action in &actions {

@@ -8,6 +8,7 @@ use integration_tests::known_types::{self, event};
 use integration_tests::{LocalAws, checkout};
 use remediation::catalogue::{Category, routes};
 use remediation::finding::Finding;
+use remediation::guard;
 use remediation::notify;
 use remediation::plan::Action;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
@@ -290,12 +291,16 @@ fn each_role_allows_what_its_function_declares_and_nothing_else() {
         "sqs:GetQueueAttributes",
         "sqs:ReceiveMessage",
     ]);
+    let guarded = |mut declared: BTreeSet<&'static str>| {
+        declared.extend(guard::PERMISSIONS);
+        declared
+    };
     let mut triage = declared::<Triage>();
     triage.extend(hand_over::PERMISSIONS);
     for (name, declared) in [
-        ("S3", declared::<S3>()),
-        ("Iam", credentials),
-        ("Ec2", declared::<Ec2>()),
+        ("S3", guarded(declared::<S3>())),
+        ("Iam", guarded(credentials)),
+        ("Ec2", guarded(declared::<Ec2>())),
         ("Triage", triage),
     ] {
         let logical_id = format!("{name}ResponderRole");
@@ -382,6 +387,48 @@ fn granted<'a>(policies: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
 }
 
 #[test]
+fn the_stack_is_deployed_with_the_default_policies_and_tells_when_they_cannot_be_used() {
+    let template = template();
+    let resources = &template["Resources"];
+    let parameter = &resources["PolicyParameter"]["Properties"];
+    assert_eq!(parameter["Value"], guard::DEFAULT);
+    guard::Policies::parse(guard::DEFAULT).expect("the default policies are valid");
+    let settings = &template["Globals"]["Function"]["Environment"]["Variables"];
+    assert_eq!(
+        settings["POLICY_PARAMETER"],
+        json!({ "Ref": "PolicyParameter" })
+    );
+    for name in ["S3", "Iam", "Ec2"] {
+        let metric = &resources[format!("{name}PolicyUnusableMetric")]["Properties"];
+        let pattern = format!("{{ $.fields.message = \"{}*\" }}", guard::UNUSABLE);
+        assert_eq!(metric["FilterPattern"], pattern);
+    }
+}
+
+#[test]
+fn a_role_reads_the_parameter_of_the_policies_and_no_other() {
+    let template = template();
+    for name in ["S3", "Iam", "Ec2"] {
+        let role = &template["Resources"][format!("{name}ResponderRole")]["Properties"];
+        let policies = role["Policies"].as_array().expect("policies").iter();
+        let statements = policies.flat_map(|policy| {
+            let statements = &policy["PolicyDocument"]["Statement"];
+            statements.as_array().expect("statements")
+        });
+        let reading: Vec<_> = statements
+            .filter(|statement| statement["Action"] == "ssm:GetParameter")
+            .map(|statement| statement["Resource"]["Sub"].as_str().expect("an ARN"))
+            .collect();
+        assert_eq!(reading.len(), 1, "{name}");
+        assert!(
+            reading[0].ends_with(":parameter${PolicyParameter}"),
+            "{name}: {}",
+            reading[0]
+        );
+    }
+}
+
+#[test]
 fn the_parameters_outputs_and_settings_are_those_of_the_contract() {
     let template = template();
     let default = |name: &str| &template["Parameters"][name]["Default"];
@@ -407,6 +454,7 @@ fn the_parameters_outputs_and_settings_are_those_of_the_contract() {
         "TriageResponderFunction",
         "IncidentTable",
         "NotificationTopic",
+        "PolicyParameter",
     ] {
         assert!(template["Outputs"][name].is_object(), "{name}");
     }

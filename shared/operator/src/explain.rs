@@ -13,11 +13,12 @@ use std::process::ExitCode;
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
 use remediation::policy::{Policy, ResponseMode};
 
-use crate::output;
-use crate::{Format, Outcome};
+use crate::{Format, Outcome, output, policy};
 use answer::{Answer, Counts};
+use row::Rules;
 use source::Blocks;
 
 #[derive(Debug, clap::Args)]
@@ -28,11 +29,24 @@ pub(crate) struct Options {
     /// The severity from which on findings are contained (the stack's MinimumSeverity), 0 to 10.
     #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = severity)]
     minimum_severity: f64,
+    /// Files of Cedar policies, as they are pushed; the default policies where none is given. Of them
+    /// count here those that forbid without looking at what would be done to what; `gdr policy explain`
+    /// asks all of them about each step.
+    #[arg(long = "policy", value_name = "FILE")]
+    policies: Vec<PathBuf>,
 }
 
 /// Explains findings, in the order of the input.
 pub(crate) fn run(options: &Options, format: Format) -> Outcome {
-    match explain(options, format) {
+    let Some(guard) = policy::guard(&options.policies)? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let rules = Rules {
+        settings: settings(options.minimum_severity),
+        guard,
+        now: Timestamp::now(),
+    };
+    match explain(options, rules, format) {
         Ok(counts) => {
             output::note(&counts.to_string())?;
             Ok(if counts.errors == 0 {
@@ -47,14 +61,13 @@ pub(crate) fn run(options: &Options, format: Format) -> Outcome {
     }
 }
 
-fn explain(options: &Options, format: Format) -> io::Result<Counts> {
-    let policy = policy(options.minimum_severity);
+fn explain(options: &Options, rules: Rules, format: Format) -> io::Result<Counts> {
     let progress = progress(&options.paths);
     let blocks = Blocks::new(options.paths.clone(), progress.clone());
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let answers = pool::ordered(
         blocks,
-        move |block| Answer::new(&block, &policy, format),
+        move |block| Answer::new(&block, &rules, format),
         workers,
     );
     // Where rows and bar share a terminal, the bar is out of the way while rows are written.
@@ -81,7 +94,7 @@ fn print(answer: &Answer) -> io::Result<()> {
 }
 
 /// The settings that the stack has by default, as far as decisions depend on them.
-fn policy(minimum_severity: f64) -> Policy {
+fn settings(minimum_severity: f64) -> Policy {
     Policy {
         dry_run: false,
         mode: ResponseMode::Contain,

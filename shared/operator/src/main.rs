@@ -1,14 +1,15 @@
-//! `gdr`, the operator's command line: looks at incidents, releases what was contained, and explains
-//! what would be done about a finding.
+//! `gdr`, the operator's command line: looks at incidents, releases what was contained, explains what
+//! would be done about a finding, and keeps the policies.
 
 mod explain;
 mod incidents;
 mod output;
+mod policy;
 mod release;
 
 use std::process::ExitCode;
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use clap::{Parser, Subcommand, ValueEnum};
 use remediation::record::Record;
 
@@ -41,6 +42,20 @@ struct Access {
     region: Option<String>,
 }
 
+impl Access {
+    /// The configuration to call AWS with.
+    async fn sdk(&self) -> SdkConfig {
+        let mut sdk = aws_config::defaults(BehaviorVersion::latest());
+        if let Some(profile) = &self.profile {
+            sdk = sdk.profile_name(profile);
+        }
+        if let Some(region) = &self.region {
+            sdk = sdk.region(Region::new(region.clone()));
+        }
+        sdk.load().await
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For people.
@@ -58,6 +73,9 @@ enum Command {
     /// and files without an ending, and leaves out what is hidden. What cannot be read is an error with
     /// file and line, the rest goes on, and the exit status is 1.
     Explain(explain::Options),
+    /// Check, explain or store the policies that say what the responder may do.
+    #[command(subcommand)]
+    Policy(policy::Command),
     #[command(flatten)]
     Recorded(Recorded),
 }
@@ -102,20 +120,14 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
         Command::Explain(options) => explain::run(&options, arguments.output),
+        Command::Policy(command) => policy::run(command, &arguments.access, arguments.output),
         Command::Recorded(command) => on_record(arguments.access, command, arguments.output),
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn on_record(access: Access, command: Recorded, output: Format) -> Outcome {
-    let mut sdk = aws_config::defaults(BehaviorVersion::latest());
-    if let Some(profile) = access.profile {
-        sdk = sdk.profile_name(profile);
-    }
-    if let Some(region) = access.region {
-        sdk = sdk.region(Region::new(region));
-    }
-    let sdk = sdk.load().await;
+    let sdk = access.sdk().await;
     let table = access.table.ok_or(
         "which table? Give --table or set INCIDENT_TABLE to the output IncidentTable of the \
          responder's stack",

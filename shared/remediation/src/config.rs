@@ -19,6 +19,8 @@ pub struct Config {
     pub recheck_queue_url: Option<String>,
     /// The functions that triage hands the parts of an attack sequence to. `None`: it does not.
     pub hand_over: Option<Functions>,
+    /// The parameter with the policies. `None`: nothing is permitted.
+    pub policy_parameter: Option<String>,
     /// Settings that could not be understood, and what was assumed in their place. For the log.
     pub problems: Vec<String>,
 }
@@ -101,6 +103,7 @@ impl Config {
             },
             settings,
             incident_table: lookup("INCIDENT_TABLE").filter(|name| !name.is_empty()),
+            policy_parameter: lookup("POLICY_PARAMETER").filter(|name| !name.is_empty()),
             recheck_queue_url: lookup("RECHECK_QUEUE_URL").filter(|url| !url.is_empty()),
             hand_over,
             topic_arn,

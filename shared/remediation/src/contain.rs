@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::{join, try_join_all};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::execute::{Execution, execute, within};
 use crate::finding::Finding;
+use crate::guard::{Gate, Guard, Guards, UNUSABLE};
 use crate::guidance;
 use crate::investigate::{self, Inquiry, Investigation};
 use crate::plan::{Action, Phase, Plan, Step, StepKey};
@@ -77,6 +78,7 @@ impl Contained {
 pub(crate) async fn rehearse<P: Playbook>(
     playbook: &P,
     config: &Config,
+    guards: &Guards,
     incoming: &Incoming<'_>,
     what: String,
 ) -> Contained {
@@ -86,15 +88,26 @@ pub(crate) async fn rehearse<P: Playbook>(
         until,
         ..
     } = *incoming;
-    let state = match within(until, "observing", Box::pin(playbook.observe(finding))).await {
+    let observing = within(until, "observing", Box::pin(playbook.observe(finding)));
+    let (state, guard) = guards.policies.during(now, until, observing).await;
+    alarm_if_unusable(&guard);
+    let mut gate = Gate::new::<P>(&guard, finding, &config.policy, true, now);
+    if let Some(why) = gate.forbids_outright() {
+        let report = notified(playbook, incoming, why.to_string(), true).await;
+        return Contained::just(report, None);
+    }
+    let state = match state {
         Ok(state) => state,
         Err(error) => return unobserved::<P>(finding, &error, true),
     };
-    let plan = P::plan(finding, &state, &config.settings, now);
+    let tags = guards.tags.as_ref();
+    let plan = gate.plan_by_old_tags::<P>(&state, &config.settings, tags, until);
+    let plan = plan.await.into_plan();
     let transient = plan.steps.iter().find_map(|step| match step {
         Step::Unknown { error, .. } if error.is_transient() => Some(error.clone()),
         _ => None,
     });
+    let transient = transient.or_else(|| guard.transient().cloned());
     let steps = plan.steps.iter().map(StepReport::unexecuted).collect();
     let mut report = Report::concluded(P::CATEGORY, finding, what, true, steps);
     report.residual_risks = plan.residual_risks;
@@ -119,6 +132,7 @@ pub(crate) fn tell(report: &mut Report, investigation: Investigation) {
 pub(crate) async fn contain<P: Playbook>(
     playbook: &P,
     config: &Config,
+    guards: &Guards,
     record: Option<&Record>,
     incoming: &Incoming<'_>,
     what: String,
@@ -131,10 +145,26 @@ pub(crate) async fn contain<P: Playbook>(
         look,
         ..
     } = *incoming;
-    let (claims, state) = futures::join!(
-        claim::<P>(record, incoming),
-        within(until, "observing", Box::pin(playbook.observe(finding))),
-    );
+    let ((claims, state), guard) = guards
+        .policies
+        .during(
+            now,
+            until,
+            join(
+                claim::<P>(record, incoming),
+                within(until, "observing", Box::pin(playbook.observe(finding))),
+            ),
+        )
+        .await;
+    alarm_if_unusable(&guard);
+    let mut gate = Gate::new::<P>(&guard, finding, &config.policy, false, now);
+    if let Some(why) = gate.forbids_outright() {
+        let report = notified(playbook, incoming, why.to_string(), false).await;
+        return Contained {
+            claims: claims.unwrap_or_default(),
+            ..Contained::just(report, None)
+        };
+    }
     let mut unrecorded = None;
     let claims = match claims {
         Ok(claims) => claims,
@@ -170,7 +200,9 @@ pub(crate) async fn contain<P: Playbook>(
             };
         }
     };
-    let mut plan = P::plan(finding, &state, &config.settings, now);
+    let tags = guards.tags.as_ref();
+    let plan = gate.plan_by_old_tags::<P>(&state, &config.settings, tags, until);
+    let mut plan = plan.await;
     let undone = look.is_some() && !plan.is_empty();
     if let (Some(record), None, false) = (record, &unrecorded, plan.is_empty()) {
         let intent = Intent {
@@ -192,17 +224,11 @@ pub(crate) async fn contain<P: Playbook>(
         for (key, action) in intended(&plan) {
             tracing::warn!(key, %action, "about to act; keep this to undo it");
         }
-        hold_snapshots_back(&mut plan, error);
+        // Without the record nothing says whether this incident has its snapshots already, and they cost.
+        let until_then = format!("waits until the incident can be recorded: {error}");
+        plan.hold_back(Phase::Preserve, &until_then);
     }
-    let done = Box::pin(execute(
-        playbook,
-        finding,
-        plan,
-        &config.settings,
-        now,
-        until,
-    ))
-    .await;
+    let done = Box::pin(execute(playbook, &gate, plan, &config.settings, until)).await;
     let Execution {
         steps,
         transient,
@@ -247,7 +273,7 @@ pub(crate) async fn contain<P: Playbook>(
     }
     Contained {
         report,
-        transient,
+        transient: transient.or_else(|| guard.transient().cloned()),
         collected,
         claims,
     }
@@ -259,6 +285,29 @@ fn what_is_left(category: Category, finding: &Finding, status: Status) -> Vec<St
         Status::Contained | Status::AlreadyContained => guidance::questions(category, finding),
         _ => guidance::next_steps(category, finding),
     }
+}
+
+/// The stack has an alarm on this line.
+fn alarm_if_unusable(guard: &Guard) {
+    if let Some(problem) = guard.problem() {
+        tracing::error!(problem, "{UNUSABLE}: everything is withheld");
+    }
+}
+
+/// The report for a finding that is left to a person, for this reason.
+pub(crate) async fn notified<P: Playbook>(
+    playbook: &P,
+    incoming: &Incoming<'_>,
+    why: String,
+    dry_run: bool,
+) -> Report {
+    let finding = incoming.finding;
+    let mut report = Report::notified(P::CATEGORY, finding, why, dry_run);
+    tell(&mut report, incoming.investigate(playbook, None).await);
+    report
+        .next_steps
+        .extend(guidance::next_steps(P::CATEGORY, finding));
+    report
 }
 
 fn unobserved<P: Playbook>(finding: &Finding, error: &Error, dry_run: bool) -> Contained {
@@ -310,22 +359,6 @@ fn intended<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
             _ => None,
         })
         .collect()
-}
-
-/// Without the record nothing says whether this incident has its snapshots already, and they cost.
-fn hold_snapshots_back<A: Action>(plan: &mut Plan<A>, error: &Error) {
-    for step in &mut plan.steps {
-        if let Step::Do(action) = step
-            && action.phase() == Phase::Preserve
-        {
-            plan.held_back.insert(StepKey::of(action));
-            *step = Step::Skipped {
-                action: action.name(),
-                target: action.target(),
-                reason: format!("waits until the incident can be recorded: {error}"),
-            };
-        }
-    }
 }
 
 /// What the record is to say of the targets. `None`: they are as they were.

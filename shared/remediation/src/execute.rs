@@ -5,12 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::future::join_all;
-use jiff::Timestamp;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{CallError, CallFailure, Error, Result};
-use crate::finding::Finding;
-use crate::plan::{Action, Phase, Plan, Step, StepKey};
+use crate::guard::{Authorized, Gate};
+use crate::plan::{Action, Phase, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::report::StepReport;
 use crate::settings::Settings;
@@ -40,13 +39,13 @@ pub struct ReadBack {
 impl ReadBack {
     async fn take<P: Playbook>(
         playbook: &P,
-        finding: &Finding,
+        gate: &Gate<'_>,
         settings: &Settings,
-        now: Timestamp,
         until: Instant,
-    ) -> Result<(Self, Plan<P::Action>)> {
-        let state = within(until, "reading back", playbook.observe(finding)).await?;
-        let plan = P::plan(finding, &state, settings, now);
+    ) -> Result<(Self, Authorized<P::Action>)> {
+        let observing = playbook.observe(gate.finding());
+        let state = within(until, "reading back", observing).await?;
+        let plan = gate.plan::<P>(&state, settings);
         let in_effect = plan
             .steps
             .iter()
@@ -86,20 +85,21 @@ pub struct Execution {
     pub next_steps: Vec<String>,
 }
 
-/// Executes `plan` and reads back. Never rolls anything back: half contained beats re-opened.
+/// Executes `plan`, which `gate` made, and reads back; what comes up then passes the gate too. Never
+/// rolls anything back: half contained beats re-opened.
 pub async fn execute<P: Playbook>(
     playbook: &P,
-    finding: &Finding,
-    plan: Plan<P::Action>,
+    gate: &Gate<'_>,
+    plan: Authorized<P::Action>,
     settings: &Settings,
-    now: Timestamp,
     until: Instant,
 ) -> Execution {
+    let plan = plan.into_plan();
     let mut steps = Vec::new();
     let mut transient = None;
     let mut attempted: HashMap<StepKey, Result<()>> = HashMap::new();
     let (mut residual_risks, mut next_steps) = (plan.residual_risks, plan.next_steps);
-    let held_back = plan.held_back;
+    let mut held_back = plan.held_back;
     let mut pending: Vec<P::Action> = Vec::new();
     let mut reported = HashSet::new();
     for step in plan.steps {
@@ -107,6 +107,10 @@ pub async fn execute<P: Playbook>(
             Step::Do(action) => pending.push(action),
             other => {
                 reported.insert(other.key());
+                // It stays withheld, also if acting changes what the policies look at.
+                if let Step::Withheld(..) = &other {
+                    held_back.insert(other.key());
+                }
                 if let Step::Unknown { error, .. } = &other
                     && error.is_transient()
                 {
@@ -126,12 +130,9 @@ pub async fn execute<P: Playbook>(
         }
         attempted.extend(apply_all(playbook, &pending, until).await);
         executed.append(&mut pending);
-        match settled(
-            playbook, finding, settings, now, until, &executed, &attempted,
-        )
-        .await
-        {
+        match settled(playbook, gate, settings, until, &executed, &attempted).await {
             Ok((back, after)) => {
+                let after = after.into_plan();
                 residual_risks = after.residual_risks;
                 for step in after.next_steps {
                     if !next_steps.contains(&step) {
@@ -145,9 +146,14 @@ pub async fn execute<P: Playbook>(
                         Step::Do(action) if !attempted.contains_key(&StepKey::of(&action)) => {
                             pending.push(action);
                         }
-                        Step::Skipped { .. } | Step::Unknown { .. }
+                        Step::Withheld(ref action, _)
+                            if attempted.contains_key(&StepKey::of(action)) => {}
+                        Step::Skipped { .. } | Step::Unknown { .. } | Step::Withheld(..)
                             if !reported.contains(&step.key()) =>
                         {
+                            if let Step::Withheld(..) = &step {
+                                held_back.insert(step.key());
+                            }
                             came_up.push(step);
                         }
                         _ => {}
@@ -235,14 +241,13 @@ async fn apply_all<P: Playbook>(
 /// Reads back until every accepted step shows, or the pauses are used up.
 async fn settled<P: Playbook>(
     playbook: &P,
-    finding: &Finding,
+    gate: &Gate<'_>,
     settings: &Settings,
-    now: Timestamp,
     until: Instant,
     pending: &[P::Action],
     attempted: &HashMap<StepKey, Result<()>>,
-) -> Result<(ReadBack, Plan<P::Action>)> {
-    let mut latest = ReadBack::take(playbook, finding, settings, now, until).await;
+) -> Result<(ReadBack, Authorized<P::Action>)> {
+    let mut latest = ReadBack::take(playbook, gate, settings, until).await;
     for pause in READ_BACK_PAUSES {
         let again = match &latest {
             Ok((read_back, _)) => pending.iter().any(|action| {
@@ -255,7 +260,7 @@ async fn settled<P: Playbook>(
             break;
         }
         sleep(pause).await;
-        latest = ReadBack::take(playbook, finding, settings, now, until).await;
+        latest = ReadBack::take(playbook, gate, settings, until).await;
     }
     latest
 }

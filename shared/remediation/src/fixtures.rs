@@ -4,7 +4,7 @@
 pub(crate) mod fake;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -17,10 +17,12 @@ use tokio::time::Instant;
 use crate::error::Error;
 use crate::execute::{Execution, execute};
 use crate::finding::Finding;
+use crate::guard::{Gate, Guard};
 use crate::investigate::{Answer, Inquiry, Investigation, Question};
 use crate::plan::Action;
 use crate::playbook::Playbook;
 use crate::playbook::triage::Triage;
+use crate::policy::{Policy, ResponseMode};
 use crate::report::{Report, Status};
 use crate::settings::Settings;
 
@@ -187,10 +189,38 @@ pub(crate) async fn run_at<P: Playbook>(
         .observe(finding)
         .await
         .expect("the world can be read");
-    let settings = Settings::default();
-    let plan = P::plan(finding, &state, &settings, now);
+    carry_out(playbook, finding, &state, &Settings::default(), now).await
+}
+
+/// Plans and executes, under policies that permit everything.
+pub(crate) async fn carry_out<P: Playbook>(
+    playbook: &P,
+    finding: &Finding,
+    state: &P::State,
+    settings: &Settings,
+    now: Timestamp,
+) -> Execution {
+    let gate = gate::<P>(finding, now);
+    let plan = gate.plan::<P>(state, settings);
     let until = Instant::now() + Duration::from_secs(60);
-    execute(playbook, finding, plan, &settings, now, until).await
+    execute(playbook, &gate, plan, settings, until).await
+}
+
+/// Settings under which everything is contained.
+pub(crate) static ENFORCING: Policy = Policy {
+    dry_run: false,
+    mode: ResponseMode::Contain,
+    minimum_severity: Some(0.0),
+    own_account: None,
+    responder_roles: Vec::new(),
+    never_contain: Vec::new(),
+};
+
+/// What lets every step pass that the rails do.
+pub(crate) fn gate<P: Playbook>(finding: &Finding, now: Timestamp) -> Gate<'_> {
+    static OPEN: LazyLock<Guard> =
+        LazyLock::new(|| Guard::new("permit (principal, action, resource);"));
+    Gate::new::<P>(&OPEN, finding, &ENFORCING, false, now)
 }
 
 /// [`run`] with settings.
@@ -203,9 +233,7 @@ pub(crate) async fn run_with<P: Playbook>(
         .observe(finding)
         .await
         .expect("the world can be read");
-    let plan = P::plan(finding, &state, settings, now());
-    let until = Instant::now() + Duration::from_secs(60);
-    execute(playbook, finding, plan, settings, now(), until).await
+    carry_out(playbook, finding, &state, settings, now()).await
 }
 
 /// [`run`] in a world that perhaps cannot be read, with what the function would answer.
@@ -221,9 +249,7 @@ pub(crate) async fn answer<P: Playbook>(
         }
         Ok(state) => {
             let settings = Settings::default();
-            let plan = P::plan(finding, &state, &settings, now());
-            let until = Instant::now() + Duration::from_secs(60);
-            let done = execute(playbook, finding, plan, &settings, now(), until).await;
+            let done = carry_out(playbook, finding, &state, &settings, now()).await;
             let mut report = Report::concluded(category, finding, because, false, done.steps);
             report.residual_risks = done.residual_risks;
             report.next_steps = done.next_steps;

@@ -1,8 +1,8 @@
 //! Containment of what Amazon GuardDuty finds.
 //!
 //! [`respond`] is the flow: an event becomes a [`finding`], a [`policy`] decides about it, a
-//! [`playbook`] observes the target and makes a [`plan`], [`execute`] carries it out and reads
-//! back what came of it, and the [`report`] of that is logged and sent by [`notify`].
+//! [`playbook`] observes the target and makes a [`plan`], a [`guard`] withholds what policies do not
+//! permit, [`execute`] carries the rest out and reads back what came of it, and the [`report`] of that is logged and sent by [`notify`].
 //! A dry run stops before [`execute`].
 
 pub mod aws;
@@ -12,6 +12,7 @@ mod contain;
 pub mod error;
 pub mod execute;
 pub mod finding;
+pub mod guard;
 pub mod guidance;
 pub mod hand_over;
 pub mod investigate;

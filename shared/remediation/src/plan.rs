@@ -84,6 +84,8 @@ pub enum Step<A> {
         /// Why, and what a person should do instead.
         reason: String,
     },
+    /// Forbidden by policy.
+    Withheld(A, Withheld),
     /// Could not be planned, since the resource could not be read.
     Unknown {
         /// The action that would have been planned.
@@ -95,11 +97,28 @@ pub enum Step<A> {
     },
 }
 
+/// Why a step may not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// The ids of the policies that decided.
+    pub by: Vec<String>,
+    /// For people, in the policies' own words.
+    pub reason: String,
+}
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "withheld by {}: {}", self.by.join(", "), self.reason)
+    }
+}
+
 impl<A: Action> Step<A> {
     /// What identifies a step across two plans for the same finding.
     pub fn key(&self) -> StepKey {
         match self {
-            Self::Do(action) | Self::Already(action, _) => StepKey::of(action),
+            Self::Do(action) | Self::Already(action, _) | Self::Withheld(action, _) => {
+                StepKey::of(action)
+            }
             Self::Skipped { action, target, .. } | Self::Unknown { action, target, .. } => {
                 StepKey {
                     action,

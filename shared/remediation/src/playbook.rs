@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::guard::Resource;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::{Action, Plan};
 use crate::settings::Settings;
@@ -53,6 +54,9 @@ pub trait Playbook {
         settings: &Settings,
         now: Timestamp,
     ) -> Plan<Self::Action>;
+
+    /// What `action` would contain, for the policies. Pure.
+    fn resource(finding: &Finding, state: &Self::State, action: &Self::Action) -> Resource;
 
     /// The described world before any change, for the incident record. Pure.
     fn evidence(_state: &Self::State) -> Value {

@@ -23,7 +23,7 @@ pub struct Policy {
     pub dry_run: bool,
     /// The flag of this function's category.
     pub mode: ResponseMode,
-    /// Findings below it are notified only. `None`: it could not be read, so all are.
+    /// The default policies contain from it on. `None`: it could not be read, so all are.
     pub minimum_severity: Option<f64>,
     /// The account that the stack runs in, where the environment says.
     pub own_account: Option<String>,
@@ -111,7 +111,8 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
     Ok(targets)
 }
 
-/// Decides about the part of `finding` that concerns `category`.
+/// Decides about the part of `finding` that concerns `category`, before the policies have their say about
+/// each step ([`crate::guard`]).
 ///
 /// # Errors
 /// [`crate::Error::Malformed`] if the finding is one to contain and lacks what names the target.
@@ -143,20 +144,10 @@ pub fn decide(category: Category, finding: &Finding, policy: &Policy) -> Result<
             "the {category} response is set to notify only (RESPONSE_MODE)"
         )));
     }
-    match policy.minimum_severity {
-        None => {
-            return Ok(Decision::Notify(
-                "MINIMUM_SEVERITY cannot be read, so nothing is contained".to_owned(),
-            ));
-        }
-        Some(minimum) if finding.severity.value() < minimum => {
-            return Ok(Decision::Notify(format!(
-                "severity {} is below {minimum}, from which on findings are contained \
-                 (MINIMUM_SEVERITY)",
-                finding.severity.value(),
-            )));
-        }
-        Some(_) => {}
+    if policy.minimum_severity.is_none() {
+        return Ok(Decision::Notify(
+            "MINIMUM_SEVERITY cannot be read, so nothing is contained".to_owned(),
+        ));
     }
     if let Some(own) = &policy.own_account
         && *own != finding.account_id
@@ -227,19 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn below_the_minimum_severity_it_is_notified() {
-        for (minimum, contained) in [(Some(8.0), true), (Some(8.1), false), (None, false)] {
-            let policy = Policy {
-                minimum_severity: minimum,
-                ..policy()
-            };
-            let decision = decide(Category::Iam, &user_finding("mallory"), &policy).unwrap();
-            assert_eq!(
-                matches!(decision, Decision::Contain(_)),
-                contained,
-                "{decision:?}"
-            );
-        }
+    fn a_minimum_severity_that_cannot_be_read_notifies() {
+        let policy = Policy {
+            minimum_severity: None,
+            ..policy()
+        };
+        let decision = decide(Category::Iam, &user_finding("mallory"), &policy).unwrap();
+        assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
     }
 
     #[test]

@@ -189,7 +189,7 @@ async fn look<P: Playbook>(
             let key = step.key();
             let found = match step {
                 Step::Already(..) => Found::InEffect,
-                Step::Do(action) => Found::Other(action.from()),
+                Step::Do(action) | Step::Withheld(action, _) => Found::Other(action.from()),
                 Step::Skipped { reason, .. } => Found::Unclear(reason),
                 Step::Unknown { error, .. } => Found::Unclear(error.to_string()),
             };

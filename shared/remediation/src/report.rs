@@ -349,7 +349,7 @@ impl Report {
 
 /// A containment is `contained` only if every step of it is in effect; one step that was skipped,
 /// withheld or failed beside one in effect makes it `partial`. What only protects, preserves or marks
-/// counts when it fails, not when it was skipped; and it does not make up for a containment of which
+/// counts when it fails, not when it was skipped or withheld; and it does not make up for a containment of which
 /// nothing is in effect.
 fn worst(steps: &[StepReport]) -> Status {
     let count = |outcome: Outcome| steps.iter().filter(|step| step.outcome == outcome).count();
@@ -360,7 +360,7 @@ fn worst(steps: &[StepReport]) -> Status {
             .count()
     };
     let failed = count(Outcome::Failed);
-    let open = failed + containing(&[Outcome::Skipped]) + count(Outcome::Withheld);
+    let open = failed + containing(&[Outcome::Skipped, Outcome::Withheld]);
     let contained = containing(&[Outcome::Applied, Outcome::Already]);
     if contained == 0 && containing(&[Outcome::Failed]) > 0 {
         return Status::Failed;

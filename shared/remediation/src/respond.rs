@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use crate::catalogue::Category;
 use crate::config::Config;
-use crate::contain::{Contained, Incoming, contain, rehearse, target_state, tell};
+use crate::contain::{Contained, Incoming, contain, notified, rehearse, target_state};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, printable};
+use crate::guard::{DEFAULT, Gate, Guard, Guards, PolicyParameter, TagHistory};
 use crate::guidance;
 use crate::hand_over::{self, HandOver};
 use crate::notify;
@@ -30,6 +31,7 @@ const RESERVE: Duration = Duration::from_secs(10);
 pub struct Responder<P> {
     playbook: P,
     config: Config,
+    guards: Guards,
     sns: aws_sdk_sns::Client,
     record: Option<Record>,
     recheck: Option<Recheck>,
@@ -69,21 +71,36 @@ impl<P: Playbook> Responder<P> {
         let hand_over = functions
             .filter(|_| P::CATEGORY == Category::Triage)
             .map(|functions| HandOver::new(aws_sdk_lambda::Client::new(sdk), functions));
+        let policies = match &config.policy_parameter {
+            Some(name) => PolicyParameter::new(aws_sdk_ssm::Client::new(sdk), name.clone()),
+            None => {
+                PolicyParameter::fixed(Guard::unusable("POLICY_PARAMETER is not set".to_owned()))
+            }
+        };
         let sns = aws_sdk_sns::Client::new(sdk);
         Self {
             record,
             recheck,
             hand_over,
+            guards: Guards {
+                policies,
+                tags: Some(TagHistory::new(sdk)),
+            },
             ..Self::new(playbook, config, sns)
         }
     }
 
-    /// A responder with these settings and this client for notices, without a record.
+    /// A responder with these settings, the default policies and this client for notices, without a
+    /// record.
     pub fn new(mut playbook: P, config: Config, sns: aws_sdk_sns::Client) -> Self {
         playbook.configure(&config.settings);
         Self {
             playbook,
             config,
+            guards: Guards {
+                policies: PolicyParameter::fixed(Guard::new(DEFAULT)),
+                tags: None,
+            },
             sns,
             record: None,
             recheck: None,
@@ -98,6 +115,12 @@ impl<P: Playbook> Responder<P> {
             record: Some(record),
             ..self
         }
+    }
+
+    /// The same, asking these.
+    #[must_use]
+    pub fn guarded(self, guards: Guards) -> Self {
+        Self { guards, ..self }
     }
 
     /// The same, having containments looked at again through `recheck`.
@@ -184,31 +207,25 @@ impl<P: Playbook> Responder<P> {
     async fn act(&self, incoming: &Incoming<'_>, decision: Decision) -> Contained {
         let finding = incoming.finding;
         let dry_run = self.config.policy.is_dry_run(finding);
+        let (playbook, config, guards) = (&self.playbook, &self.config, &self.guards);
         let report = match decision {
-            Decision::Contain(what) if dry_run => {
-                return rehearse(&self.playbook, &self.config, incoming, what).await;
-            }
-            Decision::Contain(what) => {
-                let record = self.record.as_ref();
-                return contain(&self.playbook, &self.config, record, incoming, what).await;
-            }
             Decision::Ignore(why) => Report::ignored(P::CATEGORY, finding, why, dry_run),
             Decision::Notify(why)
                 if P::CATEGORY == Category::Triage && finding.is_attack_sequence() =>
             {
                 return self.unfold(incoming, why).await;
             }
-            Decision::Notify(why) => {
-                let mut report = Report::notified(P::CATEGORY, finding, why, dry_run);
-                tell(
-                    &mut report,
-                    incoming.investigate(&self.playbook, None).await,
-                );
-                report
-                    .next_steps
-                    .extend(guidance::next_steps(P::CATEGORY, finding));
-                report
-            }
+            Decision::Notify(why) => notified(playbook, incoming, why, dry_run).await,
+            Decision::Contain(what) => match self.forbidden(incoming, dry_run) {
+                Some(why) => notified(playbook, incoming, why, dry_run).await,
+                None if dry_run => {
+                    return rehearse(playbook, config, guards, incoming, what).await;
+                }
+                None => {
+                    let record = self.record.as_ref();
+                    return contain(playbook, config, guards, record, incoming, what).await;
+                }
+            },
         };
         Contained::just(report, None)
     }
@@ -226,6 +243,14 @@ impl<P: Playbook> Responder<P> {
             .next_steps
             .extend(guidance::next_steps(P::CATEGORY, finding));
         Contained::just(report, unfolded.transient)
+    }
+
+    /// Why nothing is permitted, whatever the target is. Then it need not be observed.
+    fn forbidden(&self, incoming: &Incoming<'_>, dry_run: bool) -> Option<String> {
+        let Incoming { finding, now, .. } = *incoming;
+        let guard = self.guards.policies.fresh(now)?;
+        let gate = Gate::new::<P>(&guard, finding, &self.config.policy, dry_run, now);
+        gate.forbids_outright().map(|why| why.to_string())
     }
 
     /// Records the report, notifies people if it is news, and has the containment looked at again.

@@ -21,6 +21,24 @@ fn a_finding_below_the_minimum_severity_is_only_notified() -> Result {
 }
 
 #[test]
+fn without_policies_that_can_be_read_nothing_is_contained() -> Result {
+    on_aws(async |world| {
+        let bucket = PublicBucket::create(world.aws).await?;
+        let function = world
+            .enforcing
+            .variant("S3", None, &[("POLICY_PARAMETER", "/none")])
+            .await?;
+        let report = world
+            .enforcing
+            .invoke(&function, &bucket.finding()?.0)
+            .await?;
+        expect_status(&report, "notified");
+        assert_eq!(report["steps"][0]["outcome"], "withheld", "{report}");
+        expect_working_attack(&bucket).await
+    })
+}
+
+#[test]
 fn a_category_can_be_set_to_notify_or_off() -> Result {
     on_aws(async |world| {
         let bucket = PublicBucket::create(world.aws).await?;

@@ -5,12 +5,11 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 
 use remediation::finding::{self, Finding, printable};
-use remediation::policy::Policy;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::cut::{Block, newlines, not_json};
-use super::row::{Failure, Row, Verdict};
+use super::row::{Failure, Row, Rules, Verdict};
 use super::table;
 use crate::Format;
 
@@ -36,7 +35,7 @@ pub(super) struct Counts {
 
 impl Answer {
     /// Explains the findings of a block.
-    pub(super) fn new(block: &Block, policy: &Policy, format: Format) -> Self {
+    pub(super) fn new(block: &Block, rules: &Rules, format: Format) -> Self {
         let mut answer = Self {
             rows: Vec::new(),
             complaints: Vec::new(),
@@ -46,7 +45,7 @@ impl Answer {
         };
         for piece in &block.pieces {
             match &piece.content {
-                Ok(range) => answer.piece(piece.line, &block.text[range.clone()], policy),
+                Ok(range) => answer.piece(piece.line, &block.text[range.clone()], rules),
                 Err(problem) => answer.fail(piece.line, problem.clone()),
             }
         }
@@ -54,7 +53,7 @@ impl Answer {
     }
 
     /// Explains what is in a piece of text: a finding, as a rule.
-    fn piece(&mut self, line: u64, text: &[u8], policy: &Policy) {
+    fn piece(&mut self, line: u64, text: &[u8], rules: &Rules) {
         if let Err(error) = str::from_utf8(text) {
             let valid = error.valid_up_to();
             let problem = format!(
@@ -64,7 +63,7 @@ impl Answer {
             return self.fail(line + newlines(&text[..valid]), problem);
         }
         if let Ok(finding) = Finding::read_slice(text) {
-            return self.finding(line, Ok(finding), policy, "");
+            return self.finding(line, Ok(finding), rules, "");
         }
         for value in serde_json::Deserializer::from_slice(text).into_iter::<Value>() {
             let findings = match value {
@@ -81,7 +80,7 @@ impl Answer {
                 } else {
                     String::new()
                 };
-                self.finding(line, Finding::read(finding), policy, &which);
+                self.finding(line, Finding::read(finding), rules, &which);
             }
         }
     }
@@ -90,10 +89,10 @@ impl Answer {
         &mut self,
         line: u64,
         finding: remediation::Result<Finding>,
-        policy: &Policy,
+        rules: &Rules,
         which: &str,
     ) {
-        match finding.and_then(|finding| Row::new(&self.file, &finding, policy)) {
+        match finding.and_then(|finding| Row::new(&self.file, &finding, rules)) {
             Ok(row) => self.row(&row),
             Err(error) => self.fail(line, format!("{which}{error}")),
         }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use remediation::catalogue::{self, Category};
 use remediation::finding::{Finding, Principal};
+use remediation::guard::Guard;
 use remediation::policy::{self, Decision, Policy};
 use serde::Serialize;
 
@@ -23,6 +25,27 @@ impl Verdict {
             Self::Notify => "notify",
             Self::Contain => "contain",
         }
+    }
+}
+
+/// What decides.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    pub(super) settings: Policy,
+    pub(super) guard: Guard,
+    pub(super) now: Timestamp,
+}
+
+impl Rules {
+    fn decide(&self, function: Category, finding: &Finding) -> remediation::Result<Decision> {
+        let decision = policy::decide(function, finding, &self.settings)?;
+        let forbidden = match decision {
+            Decision::Contain(_) => self
+                .guard
+                .forbids(function, finding, &self.settings, self.now),
+            _ => None,
+        };
+        Ok(forbidden.map_or(decision, |why| Decision::Notify(why.to_string())))
     }
 }
 
@@ -52,20 +75,20 @@ pub(super) struct Failure {
 }
 
 impl Row {
-    /// What the functions would do about `finding` under `policy`.
+    /// What the functions would do about `finding` by these rules.
     ///
     /// # Errors
     /// Where none of them could do anything: the finding lacks what names the target.
     pub(super) fn new(
         file: &Arc<str>,
         finding: &Finding,
-        policy: &Policy,
+        rules: &Rules,
     ) -> remediation::Result<Self> {
         let functions = catalogue::routes(finding);
         let mut answers = Vec::new();
         let mut failures = Vec::new();
         for function in &functions {
-            match policy::decide(*function, finding, policy) {
+            match rules.decide(*function, finding) {
                 Ok(Decision::Ignore(why)) => answers.push((*function, Verdict::Ignore, why)),
                 Ok(Decision::Notify(why)) => answers.push((*function, Verdict::Notify, why)),
                 Ok(Decision::Contain(what)) => answers.push((*function, Verdict::Contain, what)),

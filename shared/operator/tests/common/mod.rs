@@ -64,13 +64,7 @@ pub(crate) fn record(aws: &LocalAws, table: &str) -> Record {
     Record::new(aws_sdk_dynamodb::Client::new(&aws.root()), table.to_owned())
 }
 
-pub(crate) async fn respond_in<P: Playbook>(
-    playbook: P,
-    aws: &LocalAws,
-    finding: &Finding,
-    table: &str,
-    request: &str,
-) -> Result<Report> {
+pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -> Responder<P> {
     let config = Config {
         policy: Policy {
             dry_run: false,
@@ -83,14 +77,31 @@ pub(crate) async fn respond_in<P: Playbook>(
         settings: Settings::default(),
         topic_arn: None,
         incident_table: None,
+        policy_parameter: None,
         recheck_queue_url: None,
         hand_over: None,
         problems: vec![],
     };
     let root = aws.root();
     let record = record(aws, table);
-    let responder =
-        Responder::new(playbook, config, aws_sdk_sns::Client::new(&root)).recording(record);
+    Responder::new(playbook, config, aws_sdk_sns::Client::new(&root)).recording(record)
+}
+
+pub(crate) async fn respond_in<P: Playbook>(
+    playbook: P,
+    aws: &LocalAws,
+    finding: &Finding,
+    table: &str,
+    request: &str,
+) -> Result<Report> {
+    answer(&responder(playbook, aws, table), finding, request).await
+}
+
+pub(crate) async fn answer<P: Playbook>(
+    responder: &Responder<P>,
+    finding: &Finding,
+    request: &str,
+) -> Result<Report> {
     let invocation = Invocation {
         id: request.to_owned(),
         now: Timestamp::now(),

@@ -1,6 +1,8 @@
 use super::*;
+use crate::finding::Finding;
 use crate::fixtures::fake::{Act, Fake, act};
-use crate::fixtures::{finding, now, run};
+use crate::fixtures::{ENFORCING, finding, gate, now, run};
+use crate::guard::Guard;
 use crate::plan::Phase;
 use crate::report::Outcome;
 use serde_json::json;
@@ -17,22 +19,10 @@ async fn done(fake: &Fake) -> Execution {
 async fn done_within(fake: &Fake, seconds: u64) -> Execution {
     let finding = some_finding();
     let state = fake.observe(&finding).await.unwrap();
-    let plan = Fake::plan(
-        &finding,
-        &state,
-        &crate::settings::Settings::default(),
-        now(),
-    );
+    let (settings, gate) = (Settings::default(), gate::<Fake>(&finding, now()));
+    let plan = gate.plan::<Fake>(&state, &settings);
     let until = Instant::now() + Duration::from_secs(seconds);
-    execute(
-        fake,
-        &finding,
-        plan,
-        &crate::settings::Settings::default(),
-        now(),
-        until,
-    )
-    .await
+    execute(fake, &gate, plan, &settings, until).await
 }
 
 fn outcomes(execution: &Execution) -> Vec<(&str, Outcome)> {
@@ -287,26 +277,78 @@ async fn a_plan_with_nothing_to_do_is_not_read_back() {
 #[tokio::test(start_paused = true)]
 async fn a_target_that_could_not_be_read_is_a_failure_and_asks_for_a_retry_if_one_may_help() {
     for (kind, transient) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
-        let fake = Fake::new([]);
-        let plan = Plan {
-            steps: vec![Step::Unknown {
-                action: "fake:Act",
-                target: "unread".to_owned(),
-                error: error(kind),
-            }],
-            ..Plan::default()
-        };
-        let until = Instant::now() + Duration::from_secs(9);
-        let done = execute(
-            &fake,
-            &some_finding(),
-            plan,
-            &crate::settings::Settings::default(),
-            now(),
-            until,
-        )
-        .await;
+        let fake = Fake::new([Act {
+            unread: Some(error(kind)),
+            ..act("unread")
+        }]);
+        let done = done(&fake).await;
         assert_eq!(outcomes(&done), [("unread", Outcome::Failed)]);
         assert_eq!(done.transient.is_some(), transient, "{kind:?}");
     }
+}
+
+/// What executing comes to if a policy forbids more.
+async fn done_under(forbid: &str, fake: &Fake) -> Execution {
+    let (finding, settings) = (some_finding(), Settings::default());
+    let guard = Guard::new(&format!(
+        "permit (principal, action, resource); @id(\"test\") {forbid}"
+    ));
+    assert_eq!(guard.problem(), None);
+    let gate = Gate::new::<Fake>(&guard, &finding, &ENFORCING, false, now());
+    let state = fake.observe(&finding).await.unwrap();
+    let plan = gate.plan::<Fake>(&state, &settings);
+    let until = Instant::now() + Duration::from_secs(60);
+    execute(fake, &gate, plan, &settings, until).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_policy_forbids_is_not_done_and_the_rest_is() {
+    let fake = Fake::new([act("forbidden"), act("another")]);
+    let forbid = "@reason(\"so it is\") forbid (principal, action, resource)
+                  when { resource.name == \"forbidden\" };";
+    let done = done_under(forbid, &fake).await;
+    assert_eq!(fake.applied(), ["another"]);
+    assert_eq!(
+        outcomes(&done),
+        [
+            ("forbidden", Outcome::Withheld),
+            ("another", Outcome::Applied)
+        ]
+    );
+    assert_eq!(done.steps[0].detail(), "withheld by test: so it is");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_up_while_executing_must_be_permitted_too() {
+    let late = |target| Act {
+        after: Some("first"),
+        ..act(target)
+    };
+    let fake = Fake::new([act("first"), late("forbidden"), late("late")]);
+    let forbid = "forbid (principal, action, resource) when { resource.name == \"forbidden\" };";
+    let done = done_under(forbid, &fake).await;
+    assert_eq!(fake.applied(), ["first", "late"]);
+    let mut outcomes = outcomes(&done);
+    outcomes.sort_unstable_by_key(|(target, _)| *target);
+    assert_eq!(
+        outcomes,
+        [
+            ("first", Outcome::Applied),
+            ("forbidden", Outcome::Withheld),
+            ("late", Outcome::Applied),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_withheld_stays_withheld_when_acting_changes_what_the_policy_looked_at() {
+    let fake = Fake::new([act("first"), act("second")]);
+    let forbid = "forbid (principal, action, resource) when {
+                  resource.name == \"second\" && (resource is Bucket && resource has public && resource.public) };";
+    let done = done_under(forbid, &fake).await;
+    assert_eq!(fake.applied(), ["first"]);
+    assert_eq!(
+        outcomes(&done),
+        [("second", Outcome::Withheld), ("first", Outcome::Applied)]
+    );
 }

@@ -1,5 +1,7 @@
 //! The resources that a finding names.
 
+use serde_json::Value;
+
 use jiff::Timestamp;
 
 use super::{Finding, ids, needed, printable};
@@ -83,16 +85,18 @@ impl Finding {
         let described = buckets
             .iter()
             .find(|described| described.name.as_deref() == Some(bucket))?;
-        let tags = described.tags.as_array()?.iter();
-        Some(
-            tags.filter_map(|tag| {
-                Some((
-                    tag["key"].as_str()?,
-                    tag["value"].as_str().unwrap_or_default(),
-                ))
-            })
-            .collect(),
-        )
+        tags(&described.tags)
+    }
+
+    /// The tags that the instance had when GuardDuty made the finding, as keys and values. `None`: the
+    /// finding does not say.
+    pub fn instance_tags(&self) -> Option<Vec<(&str, &str)>> {
+        tags(&self.detail.resource.instance_details.as_ref()?.tags)
+    }
+
+    /// `ACTOR` or `TARGET`, where GuardDuty says it.
+    pub fn resource_role(&self) -> Option<&str> {
+        self.detail.service.resource_role.as_deref()
     }
 
     /// True if the finding has the section that describes an instance.
@@ -136,6 +140,14 @@ impl Finding {
             })
             .collect()
     }
+}
+
+fn tags(tags: &Value) -> Option<Vec<(&str, &str)>> {
+    let pairs = tags.as_array()?.iter().filter_map(|tag| {
+        let value = tag["value"].as_str().unwrap_or_default();
+        Some((tag["key"].as_str()?, value))
+    });
+    Some(pairs.collect())
 }
 
 #[cfg(test)]

@@ -106,6 +106,9 @@ pub(super) struct PublicAccess {
 pub(super) struct InstanceDetails {
     #[serde(default)]
     pub(super) instance_id: Option<String>,
+    /// Only informs, so whatever is there is taken.
+    #[serde(default)]
+    pub(super) tags: Value,
     #[serde(default, deserialize_with = "section")]
     pub(super) iam_instance_profile: InstanceProfile,
     #[serde(default, deserialize_with = "list")]

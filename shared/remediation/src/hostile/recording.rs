@@ -142,6 +142,7 @@ fn config() -> Config {
         incident_table: None,
         recheck_queue_url: None,
         hand_over: None,
+        policy_parameter: None,
         policy: Policy {
             dry_run: false,
             mode: ResponseMode::Contain,

@@ -37,6 +37,7 @@ use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
 use crate::finding::Finding;
+use crate::guard::Resource;
 use crate::investigate::{Answer, Inquiry, Investigation, Question, reason};
 use crate::plan::{Action, Phase, Plan};
 use crate::settings::Settings;
@@ -138,6 +139,10 @@ impl Playbook for Ec2 {
 
     fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
         plan::plan(finding, state, &settings.ec2, now)
+    }
+
+    fn resource(finding: &Finding, state: &State, _action: &Change) -> Resource {
+        state.resource(finding)
     }
 
     fn evidence(state: &State) -> Value {

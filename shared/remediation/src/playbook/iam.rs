@@ -28,6 +28,7 @@ use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::{Finding, RoleSession};
+use crate::guard::Resource;
 use crate::investigate::issuer::Issuer;
 use crate::investigate::principal::{self, Principals};
 use crate::investigate::{Inquiry, Investigation};
@@ -72,6 +73,19 @@ pub struct State {
     found: Found,
     /// The keys that the principal made since the first event, where the settings ask for them.
     created_keys: Option<Result<Vec<CreatedKey>>>,
+}
+
+impl State {
+    /// The ARN of a user, if that one was read.
+    fn arn_of(&self, user: &str) -> Option<&str> {
+        let found = match &self.found {
+            Found::User(found) => found,
+            Found::Federated(FederatedState { user, .. }) => user.as_ref()?,
+            _ => return None,
+        };
+        let arn = found.arn.as_str();
+        (arn.rsplit('/').next() == Some(user)).then_some(arn)
+    }
 }
 
 #[derive(Debug)]
@@ -168,6 +182,22 @@ impl Playbook for Iam {
 
     fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
         plan::plan(finding, state, &settings.iam, now)
+    }
+
+    fn resource(finding: &Finding, state: &State, action: &Change) -> Resource {
+        match action {
+            Change::RevokeUserSessions { user, arn, .. } => {
+                Resource::user(finding, user, Some(arn))
+            }
+            // Of a user whose key the principal made, only the name is known.
+            Change::DeactivateAccessKey { user, .. } => {
+                Resource::user(finding, user, state.arn_of(user))
+            }
+            Change::DenyRoleSession { role, arn, .. }
+            | Change::RevokeRoleSessions { role, arn, .. } => {
+                Resource::role(finding, role, Some(arn))
+            }
+        }
     }
 
     async fn apply(&self, action: &Change) -> Result<()> {

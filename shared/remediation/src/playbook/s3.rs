@@ -31,6 +31,7 @@ use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::guard::Resource;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::Plan;
 use crate::settings::Settings;
@@ -124,6 +125,16 @@ impl Playbook for S3 {
         now: Timestamp,
     ) -> Plan<S3Action> {
         planning::plan(finding, state, &settings.s3, now)
+    }
+
+    fn resource(finding: &Finding, state: &State, action: &S3Action) -> Resource {
+        match action {
+            S3Action::BlockAccount(_) => Resource::account(finding),
+            S3Action::BlockBucket(BlockBucket { bucket, .. })
+            | S3Action::DenyInPolicy(DenyInPolicy { bucket, .. }) => {
+                planning::resource(finding, state, bucket)
+            }
+        }
     }
 
     async fn apply(&self, action: &S3Action) -> Result<()> {

@@ -9,6 +9,7 @@ use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::guard::Resource;
 use crate::investigate::principal::{self, Principals};
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::{Action, Phase, Plan, Undo};
@@ -48,6 +49,10 @@ impl Playbook for Triage {
 
     fn plan(_finding: &Finding, (): &(), _settings: &Settings, _now: Timestamp) -> Plan<Nothing> {
         Plan::default()
+    }
+
+    fn resource(_finding: &Finding, (): &(), action: &Nothing) -> Resource {
+        match *action {}
     }
 
     async fn apply(&self, action: &Nothing) -> Result<()> {

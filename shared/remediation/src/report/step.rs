@@ -60,6 +60,9 @@ impl StepReport {
             Step::Already(action, detail) => {
                 return Self::new(action, Outcome::Already, detail.clone());
             }
+            Step::Withheld(action, why) => {
+                return Self::new(action, Outcome::Withheld, why.to_string());
+            }
             Step::Skipped {
                 action,
                 target,

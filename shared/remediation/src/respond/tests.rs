@@ -46,6 +46,7 @@ fn enforcing() -> Config {
     Config {
         settings: crate::settings::Settings::default(),
         incident_table: None,
+        policy_parameter: None,
         recheck_queue_url: None,
         hand_over: None,
         policy: Policy {
@@ -430,4 +431,83 @@ async fn a_step_that_fails_transiently_fails_the_invocation_after_the_notice() {
         subject.starts_with("[PARTLY CONTAINED, ACT NOW]"),
         "{subject}"
     );
+}
+
+fn under(policies: &str) -> Guards {
+    Guards {
+        policies: PolicyParameter::fixed(Guard::new(policies)),
+        tags: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_usable_policy_everything_is_withheld_and_a_person_is_told() {
+    for config in [enforcing(), dry_run()] {
+        let (_, notices, sns) = topic();
+        let fake = Fake::new([act("exposed"), act("another")]);
+        let responder = Responder::new(fake, config, sns).guarded(under("permit everything"));
+        let report = answer(&responder, made_public()).await.unwrap();
+        assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
+        assert!(responder.playbook.applied().is_empty());
+        let steps = report.steps();
+        assert_eq!(steps.len(), 2);
+        for step in steps {
+            assert_eq!(step.outcome(), Outcome::Withheld);
+            assert!(step.detail().contains("no-policy"), "{}", step.detail());
+        }
+        assert!(report.reason().contains("not valid"), "{}", report.reason());
+        assert_eq!(notices.lock().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_that_could_not_be_read_for_now_ask_for_a_retry_after_a_person_was_told() {
+    for (kind, retried) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
+        for config in [enforcing(), dry_run()] {
+            let (_, notices, sns) = topic();
+            let guards = Guards {
+                policies: PolicyParameter::fixed(Guard::unread(error(kind))),
+                tags: None,
+            };
+            let responder = Responder::new(Fake::new([act("exposed")]), config, sns);
+            let answer = answer(&responder.guarded(guards), made_public()).await;
+            assert_eq!(answer.is_err(), retried, "{kind:?}");
+            assert_eq!(notices.lock().unwrap().len(), 1);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_containment_of_which_a_part_is_withheld_is_partial() {
+    let one = "permit (principal, action, resource) when { resource.name == \"exposed\" };";
+    for (config, status) in [(enforcing(), Status::Partial), (dry_run(), Status::DryRun)] {
+        let (_, notices, sns) = topic();
+        let fake = Fake::new([act("exposed"), act("another")]);
+        let responder = Responder::new(fake, config, sns).guarded(under(one));
+        let report = answer(&responder, made_public()).await.unwrap();
+        assert_eq!(report.status(), status, "{}", report.to_line());
+        let notices = notices.lock().unwrap();
+        let withheld = "withheld by not-permitted: no policy permits it";
+        assert!(notices[0].1.contains(withheld), "{}", notices[0].1);
+        if status == Status::Partial {
+            assert!(report.reason().contains(withheld), "{}", report.reason());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_target_could_make_permitted_is_not_even_observed() {
+    let (_, notices, sns) = topic();
+    let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
+    let mut mild = made_public();
+    mild["detail"]["severity"] = json!(3.9);
+    let report = answer(&responder, mild).await.unwrap();
+    assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
+    assert!(
+        report.reason().contains("MINIMUM_SEVERITY"),
+        "{}",
+        report.reason()
+    );
+    assert!(responder.playbook.calls().is_empty());
+    assert_eq!(notices.lock().unwrap().len(), 1);
 }

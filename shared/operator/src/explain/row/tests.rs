@@ -1,3 +1,4 @@
+use remediation::guard::DEFAULT;
 use remediation::policy::ResponseMode;
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ fn event(kind: &str, resource: Value, service: Value) -> Value {
 }
 
 fn try_row(event: &Value) -> remediation::Result<Row> {
-    let policy = Policy {
+    let settings = Policy {
         dry_run: false,
         mode: ResponseMode::Contain,
         minimum_severity: Some(4.0),
@@ -27,7 +28,12 @@ fn try_row(event: &Value) -> remediation::Result<Row> {
         never_contain: vec![],
     };
     let finding = Finding::read(event).expect("a finding");
-    Row::new(&"f.json".into(), &finding, &policy)
+    let rules = Rules {
+        settings,
+        guard: Guard::new(DEFAULT),
+        now: "2026-03-04T05:06:07Z".parse().expect("a time"),
+    };
+    Row::new(&"f.json".into(), &finding, &rules)
 }
 
 fn row(kind: &str, resource: Value) -> Row {

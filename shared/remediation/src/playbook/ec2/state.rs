@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use super::isolation_group::IsolationGroup;
 use crate::error::Result;
+use crate::finding::Finding;
+use crate::guard::Resource;
 
 /// What was read of an instance. What only protects or informs keeps its own error, so that it cannot
 /// keep the interfaces from being isolated.
@@ -57,6 +59,40 @@ impl State {
         let group = self.groups.get(&interface.vpc)?;
         let isolated = group.is_empty() && interface.groups.iter().eq([&group.id]);
         isolated.then_some(group)
+    }
+
+    /// The instance as policies see it, whatever of it a step changes: who exempts an instance means
+    /// its interfaces, its volumes and its credentials too.
+    pub(super) fn resource(&self, finding: &Finding) -> Resource {
+        let Some(instance) = &self.instance else {
+            return Resource::instance(finding, "");
+        };
+        let public = |found: &Interface| !found.public_addresses.is_empty();
+        let tags = instance.tags.iter();
+        let tags = tags.map(|(key, value)| (key.as_str(), value.as_str()));
+        let mut resource = Resource::instance(finding, &instance.id)
+            .flag("internetFacing", self.interfaces.iter().any(public))
+            .tags(tags, finding.instance_tags().as_deref());
+        for (name, value) in [
+            ("cluster", &instance.cluster),
+            ("operator", &instance.operator),
+        ] {
+            if let Some(value) = value {
+                resource = resource.text(name, value);
+            }
+        }
+        resource = match &self.scaling {
+            Ok(Some(found)) => resource.text("autoScalingGroup", &found.group),
+            Ok(None) => resource,
+            Err(_) => resource.unread("autoScalingGroup"),
+        };
+        match &self.role {
+            Ok(Some(role)) => {
+                resource.with_role(Resource::role(finding, &role.name, Some(&role.arn)))
+            }
+            Ok(None) => resource,
+            Err(_) => resource.unread("role"),
+        }
     }
 
     /// The interfaces whose groups can be changed.

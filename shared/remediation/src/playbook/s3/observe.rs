@@ -1,5 +1,6 @@
 //! Reads the buckets of a finding, all at once, each guarded by the account that must own it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_s3control::types::NetworkOrigin;
@@ -50,6 +51,8 @@ pub struct Bucket {
     pub(super) policy_is_public: Result<bool>,
     pub(super) policy: Result<Option<BucketPolicy>>,
     pub(super) acl: Result<Acl>,
+    /// None where they could not be read.
+    pub(super) tags: BTreeMap<String, String>,
     /// Whether a tag says that it is public on purpose.
     pub(super) tagged: Result<bool>,
     /// Whether it serves a static website.
@@ -136,7 +139,7 @@ async fn bucket_state(playbook: &S3, bucket: &str, finding: &Finding) -> BucketS
 async fn read(clients: &Clients, bucket: &str, finding: &Finding) -> BucketState {
     let owner = &finding.account_id;
     let until = Instant::now() + PATIENCE;
-    let (block, policy_is_public, policy, acl, tagged, website, access_points) = futures::join!(
+    let (block, policy_is_public, policy, acl, tags, website, access_points) = futures::join!(
         block_public_access(clients, bucket, owner),
         within(
             until,
@@ -145,7 +148,7 @@ async fn read(clients: &Clients, bucket: &str, finding: &Finding) -> BucketState
         ),
         within(until, "s3:GetBucketPolicy", policy(clients, bucket, owner)),
         within(until, "s3:GetBucketAcl", acl(clients, bucket, owner)),
-        within(until, "s3:GetBucketTagging", tagged(clients, bucket, owner)),
+        within(until, "s3:GetBucketTagging", tags(clients, bucket, owner)),
         within(
             until,
             "s3:GetBucketWebsite",
@@ -162,6 +165,10 @@ async fn read(clients: &Clients, bucket: &str, finding: &Finding) -> BucketState
         Err(error) if error.has_code("NoSuchBucket") => return BucketState::Gone,
         Err(error) => return BucketState::Unreadable(error),
     };
+    let tagged = tags.as_ref().map_err(Clone::clone).map(|tags| {
+        let tags = tags.iter();
+        exemption::marks(tags.map(|(key, value)| (key.as_str(), value.as_str())))
+    });
     let marked = matches!(tagged, Ok(true)) || matches!(website, Ok(true));
     let history = if marked && block != BlockPublicAccess::ALL {
         Some(exemption::history(&clients.trail, bucket, finding.first_seen()).await)
@@ -174,6 +181,7 @@ async fn read(clients: &Clients, bucket: &str, finding: &Finding) -> BucketState
         policy_is_public,
         policy,
         acl,
+        tags: tags.unwrap_or_default(),
         tagged,
         website,
         history,
@@ -277,7 +285,7 @@ async fn acl(clients: &Clients, bucket: &str, owner: &str) -> Result<Acl> {
     })
 }
 
-async fn tagged(clients: &Clients, bucket: &str, owner: &str) -> Result<bool> {
+async fn tags(clients: &Clients, bucket: &str, owner: &str) -> Result<BTreeMap<String, String>> {
     let call = clients.s3.get_bucket_tagging().bucket(bucket);
     let answer = call
         .expected_bucket_owner(owner)
@@ -286,9 +294,8 @@ async fn tagged(clients: &Clients, bucket: &str, owner: &str) -> Result<bool> {
         .during("s3:GetBucketTagging", bucket);
     let answer = unless_absent(answer, "NoSuchTagSet")?;
     let tags = answer.map(|answer| answer.tag_set).unwrap_or_default();
-    Ok(exemption::marks(
-        tags.iter().map(|tag| (tag.key(), tag.value())),
-    ))
+    let tags = tags.into_iter();
+    Ok(tags.map(|tag| (tag.key, tag.value)).collect())
 }
 
 async fn website(clients: &Clients, bucket: &str, owner: &str) -> Result<bool> {

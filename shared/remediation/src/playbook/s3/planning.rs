@@ -16,6 +16,7 @@ use super::remaining::remaining_access;
 use crate::catalogue;
 use crate::error::Result;
 use crate::finding::{Finding, Principal};
+use crate::guard::Resource;
 use crate::plan::{Plan, Step};
 use crate::settings::S3Settings;
 
@@ -54,6 +55,24 @@ pub(super) fn plan(
         }
     }
     plan
+}
+
+/// The bucket as policies see it.
+pub(super) fn resource(finding: &Finding, state: &State, of: &BucketRef) -> Resource {
+    let resource = Resource::bucket(finding, &of.region, &of.name);
+    let found = state.buckets.iter().find(|(name, _)| *name == of.name);
+    let Some((_, BucketState::Live(bucket))) = found else {
+        return resource.unread("public");
+    };
+    let effective = bucket.block.and(state.account.clone().unwrap_or_default());
+    let resource = match Exposure::of(effective, bucket) {
+        Exposure::Public => resource.flag("public", true),
+        Exposure::NotPublic => resource.flag("public", false),
+        Exposure::Unknown => resource.unread("public"),
+    };
+    let tags = bucket.tags.iter();
+    let tags = tags.map(|(key, value)| (key.as_str(), value.as_str()));
+    resource.tags(tags, finding.bucket_tags(&of.name).as_deref())
 }
 
 fn skipped(action: &'static str, target: &str, reason: String) -> Step<S3Action> {

@@ -1,13 +1,8 @@
 //! Refusals, races, answers that lag behind, and a world that changes meanwhile.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use super::world::{ID, names};
 use super::*;
-use crate::execute::execute;
-use crate::fixtures::each_call_fails_in_turn;
+use crate::fixtures::{carry_out, each_call_fails_in_turn};
 
 #[tokio::test(start_paused = true)]
 async fn an_interface_is_not_put_into_a_group_that_cannot_be_stripped() {
@@ -169,11 +164,10 @@ async fn reading_back_waits_for_answers_that_lag_behind() {
 #[tokio::test(start_paused = true)]
 async fn an_interface_that_is_deleted_meanwhile_is_no_failure() {
     let world = World::new(account([("eni-1", "vpc-a"), ("eni-gone", "vpc-a")]));
-    let plan = planned(&world).await;
+    let state = world.playbook.observe(&infected()).await.unwrap();
     world.now().interfaces.remove("eni-gone");
-    let until = Instant::now() + Duration::from_secs(60);
     let settings = Settings::default();
-    let done = execute(&world.playbook, &infected(), plan, &settings, now(), until).await;
+    let done = carry_out(&world.playbook, &infected(), &state, &settings, now()).await;
     assert_eq!(
         outcome(&done, ISOLATE, "eni-gone"),
         Some(Outcome::Skipped),

@@ -1,0 +1,322 @@
+//! `gdr policy`: checks policies, says what they would do about a finding, and stores them.
+
+use std::io::BufRead as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::types::{ParameterTier, ParameterType};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use remediation::error::CallContext as _;
+use remediation::finding::Finding;
+use remediation::guard::{
+    self, DEFAULT, Explanation, Guard, Policies, Problem, SIZE_LIMIT, Verdict,
+};
+use remediation::policy::{Decision, Policy, ResponseMode};
+use serde_json::{Value, json};
+
+use crate::{Access, Format, Outcome, REFUSED, output};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check policies against the schema. Makes no call.
+    Check {
+        /// Files of Cedar policies, which together are what is stored.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Say which steps the policies would permit for a finding. Makes no call.
+    ///
+    /// Nothing is observed, so that of the resource only what the finding tells is known; an attribute
+    /// that the functions would read (a path, a group, a role) is absent here.
+    Explain(Explain),
+    /// Check policies and store them where the functions read them, within a minute.
+    Push(Push),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// A finding, as EventBridge or GuardDuty writes it.
+    #[arg(long)]
+    finding: PathBuf,
+    /// Files of policies; the default policies where none is given.
+    #[arg(long = "policy")]
+    policies: Vec<PathBuf>,
+    /// The setting MINIMUM_SEVERITY.
+    #[arg(long, default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY)]
+    minimum_severity: f64,
+    /// The setting NEVER_CONTAIN: a name or ARN. It can be given more than once.
+    #[arg(long)]
+    never_contain: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Push {
+    /// Files of policies, which together are stored.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The parameter (the stack's output PolicyParameter).
+    #[arg(long, env = "POLICY_PARAMETER")]
+    parameter: String,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(crate) fn run(command: Command, access: &Access, format: Format) -> Outcome {
+    match command {
+        Command::Check { files } => check(&files, format),
+        Command::Explain(options) => explain(&options, format),
+        Command::Push(options) => push(access, &options),
+    }
+}
+
+fn check(files: &[PathBuf], format: Format) -> Outcome {
+    let checked = checked(files)?;
+    let found = |problems: &[(String, Problem)]| -> Vec<Value> {
+        let problems = problems.iter();
+        problems
+            .map(|(file, problem)| {
+                json!({
+                    "file": file,
+                    "line": problem.at.map(|(line, _)| line),
+                    "column": problem.at.map(|(_, column)| column),
+                    "message": problem.message,
+                })
+            })
+            .collect()
+    };
+    if format == Format::Json {
+        output::json(&json!({
+            "valid": checked.text.is_some(),
+            "errors": found(&checked.errors),
+            "warnings": found(&checked.warnings),
+        }))?;
+    } else {
+        checked.complain();
+        if checked.text.is_some() {
+            output::line("valid");
+        }
+    }
+    Ok(match checked.text {
+        Some(_) => ExitCode::SUCCESS,
+        None => ExitCode::FAILURE,
+    })
+}
+
+/// Files that were checked, each by itself and all together.
+struct Checked {
+    /// All of them, if they are valid.
+    text: Option<String>,
+    errors: Vec<(String, Problem)>,
+    warnings: Vec<(String, Problem)>,
+}
+
+impl Checked {
+    fn complain(&self) {
+        let place = |file: &str, at: Option<(usize, usize)>| match at {
+            Some((line, column)) => format!("{file}:{line}:{column}"),
+            None => file.to_owned(),
+        };
+        for (file, Problem { at, message }) in &self.errors {
+            output::complain(&format!("{}: {message}", place(file, *at)));
+        }
+        for (file, Problem { at, message }) in &self.warnings {
+            output::complain(&format!("{}: warning: {message}", place(file, *at)));
+        }
+    }
+}
+
+fn checked(files: &[PathBuf]) -> Result<Checked, Box<dyn std::error::Error>> {
+    let mut checked = Checked {
+        text: None,
+        errors: Vec::new(),
+        warnings: Vec::new(),
+    };
+    let mut texts = Vec::new();
+    for file in files {
+        let text = read(file)?;
+        let named = |problem| (file.display().to_string(), problem);
+        match Policies::parse(&text) {
+            Ok(policies) => checked
+                .warnings
+                .extend(policies.warnings.into_iter().map(named)),
+            Err(problems) => checked.errors.extend(problems.into_iter().map(named)),
+        }
+        texts.push(text);
+    }
+    let text = texts.join("\n");
+    let all = || "all files together".to_owned();
+    if checked.errors.is_empty()
+        && let Err(problems) = Policies::parse(&text)
+    {
+        checked
+            .errors
+            .extend(problems.into_iter().map(|problem| (all(), problem)));
+    }
+    if text.len() > SIZE_LIMIT {
+        let message = format!(
+            "{} bytes are more than the {SIZE_LIMIT} that the parameter holds",
+            text.len()
+        );
+        checked.errors.push((all(), Problem { at: None, message }));
+    }
+    checked.text = checked.errors.is_empty().then_some(text);
+    Ok(checked)
+}
+
+fn read(file: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
+}
+
+/// The policies of `files`, or the default ones if there are none. `None`: they are not valid, which was
+/// told.
+pub(crate) fn guard(files: &[PathBuf]) -> Result<Option<Guard>, Box<dyn std::error::Error>> {
+    if files.is_empty() {
+        return Ok(Some(Guard::new(DEFAULT)));
+    }
+    let checked = checked(files)?;
+    checked.complain();
+    Ok(checked.text.as_deref().map(Guard::new))
+}
+
+fn explain(options: &Explain, format: Format) -> Outcome {
+    let Some(guard) = guard(&options.policies)? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let event: Value = serde_json::from_str(&read(&options.finding)?)
+        .map_err(|error| format!("{}: {error}", options.finding.display()))?;
+    let finding = Finding::read(&event)?;
+    let settings = Policy {
+        dry_run: false,
+        mode: ResponseMode::Contain,
+        minimum_severity: Some(options.minimum_severity),
+        own_account: None,
+        responder_roles: Vec::new(),
+        never_contain: options.never_contain.clone(),
+    };
+    let explained = guard::explain(&guard, &finding, &settings, Timestamp::now())?;
+    if format == Format::Json {
+        output::json(&explained.iter().map(as_json).collect::<Vec<_>>())?;
+    } else {
+        for explanation in &explained {
+            show(explanation);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn words(decision: &Decision) -> (&'static str, &str) {
+    match decision {
+        Decision::Ignore(why) => ("ignore", why),
+        Decision::Notify(why) => ("notify", why),
+        Decision::Contain(why) => ("contain", why),
+    }
+}
+
+/// `permitted` or `withheld`, by what, and why.
+fn answer(verdict: &Verdict) -> (&'static str, &[String], &str) {
+    match verdict {
+        Verdict::Permitted(by) => ("permitted", by, ""),
+        Verdict::Withheld(why) => ("withheld", &why.by, &why.reason),
+    }
+}
+
+fn as_json(explanation: &Explanation) -> Value {
+    let (decision, why) = words(&explanation.decision);
+    let steps: Vec<_> = explanation
+        .steps
+        .iter()
+        .map(|step| {
+            let (verdict, by, reason) = answer(&step.verdict);
+            json!({
+                "action": step.action, "phase": step.phase, "resource": step.resource.1,
+                "verdict": verdict, "by": by, "reason": reason,
+            })
+        })
+        .collect();
+    json!({
+        "category": explanation.category, "decision": decision, "reason": why, "steps": steps,
+    })
+}
+
+fn show(explanation: &Explanation) {
+    let (decision, why) = words(&explanation.decision);
+    output::line(&format!("{}: {decision}: {why}", explanation.category));
+    let rows: Vec<_> = explanation
+        .steps
+        .iter()
+        .map(|step| {
+            let (kind, arn) = &step.resource;
+            let (verdict, by, reason) = answer(&step.verdict);
+            [
+                verdict.to_owned(),
+                by.join(", "),
+                step.action.to_owned(),
+                format!("{} {arn}", kind.as_str()),
+                reason.to_owned(),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        output::table(["VERDICT", "BY", "ACTION", "RESOURCE", "WHY"], &rows);
+        output::line("Not observed: only what the finding tells of the resource is known.");
+    }
+    output::line("");
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn push(access: &Access, options: &Push) -> Outcome {
+    let checked = checked(&options.files)?;
+    checked.complain();
+    let Some(text) = checked.text else {
+        output::complain("nothing was stored");
+        return Ok(ExitCode::FAILURE);
+    };
+    let (client, name) = (Client::new(&access.sdk().await), &options.parameter);
+    let stored = client.get_parameter().name(name).send().await;
+    let stored = stored
+        .during("ssm:GetParameter", name)?
+        .parameter
+        .and_then(|parameter| parameter.value);
+    if stored.as_deref() == Some(text.as_str()) {
+        output::line(&format!("{name} has these policies already"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !options.yes && !confirmed(name, &stored.unwrap_or_default(), &text) {
+        output::complain("nothing was stored");
+        return Ok(ExitCode::from(REFUSED));
+    }
+    client
+        .put_parameter()
+        .name(name)
+        .value(text)
+        .r#type(ParameterType::String)
+        .tier(ParameterTier::IntelligentTiering)
+        .overwrite(true)
+        .send()
+        .await
+        .during("ssm:PutParameter", name)?;
+    output::line(&format!(
+        "stored in {name}; the functions use it within a minute"
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn confirmed(name: &str, old: &str, new: &str) -> bool {
+    let only = |these: &str, those: &str, mark: &str| {
+        let those: Vec<_> = those.lines().collect();
+        for line in these.lines().filter(|line| !those.contains(line)) {
+            output::line(&format!("{mark} {line}"));
+        }
+    };
+    only(old, new, "-");
+    only(new, old, "+");
+    output::ask(&format!(
+        "This decides what the responder may do ({name}). Store it? [y/N] "
+    ));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}

@@ -1,0 +1,319 @@
+//! The layer between a plan and its execution: policies say which of its steps may run.
+//!
+//! Two layers of [Cedar](https://docs.cedarpolicy.com) policies. The built-in rails only forbid, and no
+//! policy of the user's lifts them, since in Cedar a `forbid` that holds outweighs every `permit`. The
+//! user's policies come from a parameter ([`PolicyParameter`]). Where they are missing or do not fit the
+//! schema, or one of them cannot be evaluated, every step they would decide about is withheld: never a
+//! guess.
+//!
+//! [`execute`](crate::execute) takes nothing but an [`Authorized`] plan, and only a [`Gate`] makes one,
+//! also of what is planned anew when reading back.
+
+mod explain;
+mod parameter;
+mod policies;
+mod request;
+mod resource;
+mod tags;
+
+use std::collections::BTreeSet;
+use std::ops::Deref;
+
+use jiff::Timestamp;
+
+pub use self::explain::{Explained, Explanation, explain};
+pub use self::parameter::{PolicyParameter, SIZE_LIMIT};
+pub use self::policies::{Policies, Problem};
+use self::request::Situation;
+pub use self::resource::{Kind, Resource};
+pub use self::tags::TagHistory;
+use crate::catalogue::Category;
+use crate::error::Error;
+use crate::finding::Finding;
+use crate::plan::{Action, Phase, Plan, Step, StepKey, Withheld};
+use crate::playbook::Playbook;
+use crate::policy::Policy;
+use crate::settings::Settings;
+
+/// The IAM permissions that reading the policies and the history of tags needs.
+pub const PERMISSIONS: &[&str] = &["cloudtrail:LookupEvents", "ssm:GetParameter"];
+
+/// The policies that the stack is deployed with.
+pub const DEFAULT: &str = include_str!("../../../infra/policies/default.cedar");
+
+/// How the line in the log begins that says that the user's policies cannot be used or read. The stack has
+/// an alarm on it.
+pub const UNUSABLE: &str = "policy unusable";
+
+/// What a step is withheld by, if there are no usable policies of the user's.
+const NO_POLICY: &str = "no-policy";
+
+/// What a step is withheld by, if nothing forbids it and nothing permits it either.
+const NOT_PERMITTED: &str = "not-permitted";
+
+/// What a function asks before it acts.
+#[derive(Debug)]
+pub struct Guards {
+    /// The policies.
+    pub policies: PolicyParameter,
+    /// What tells how old tags are. `None`: nothing does.
+    pub tags: Option<TagHistory>,
+}
+
+/// The policies in force, or why there are none.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    policies: Result<Policies, String>,
+    /// Why they could not be read, if a retry may not meet it.
+    transient: Option<Error>,
+}
+
+/// What the policies say of one step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may run, by the policies of these ids.
+    Permitted(Vec<String>),
+    /// It may not.
+    Withheld(Withheld),
+}
+
+impl Guard {
+    /// The policies of `text`. If it is not what [`Policies::parse`] takes, all is withheld.
+    pub fn new(text: &str) -> Self {
+        Self {
+            policies: Policies::parse(text).map_err(|problems| {
+                let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                format!("it is not valid: {}", problems.join("; "))
+            }),
+            transient: None,
+        }
+    }
+
+    /// No policies, for this reason: all is withheld.
+    pub fn unusable(why: String) -> Self {
+        Self {
+            policies: Err(why),
+            transient: None,
+        }
+    }
+
+    /// No policies, since they could not be read.
+    pub fn unread(error: Error) -> Self {
+        Self {
+            policies: Err(error.to_string()),
+            transient: Some(error).filter(Error::is_transient),
+        }
+    }
+
+    /// Why there are no policies, if there are none.
+    pub fn problem(&self) -> Option<&str> {
+        self.policies.as_ref().err().map(String::as_str)
+    }
+
+    /// Why the policies could not be read, if a retry may not meet it.
+    pub fn transient(&self) -> Option<&Error> {
+        self.transient.as_ref()
+    }
+
+    /// What forbids every step that a function might plan about `finding`, whatever its target is.
+    pub fn forbids(
+        &self,
+        category: Category,
+        finding: &Finding,
+        settings: &Policy,
+        now: Timestamp,
+    ) -> Option<Withheld> {
+        let situation = Situation {
+            finding,
+            settings,
+            category,
+            dry_run: settings.is_dry_run(finding),
+            now,
+        };
+        self.forbids_outright(&situation)
+    }
+
+    fn forbids_outright(&self, situation: &Situation<'_>) -> Option<Withheld> {
+        let policies = self.policies.as_ref().ok()?;
+        let (request, entities) = situation.any_request()?.ok()?;
+        policies.forbid_outright(&request, &entities)
+    }
+
+    fn judge(&self, situation: &Situation<'_>, step: &StepKey, resource: &Resource) -> Verdict {
+        let policies = match &self.policies {
+            Ok(policies) => policies,
+            Err(why) => {
+                return Verdict::Withheld(Withheld {
+                    by: vec![NO_POLICY.to_owned()],
+                    reason: format!("the policy cannot be used, so nothing is permitted: {why}"),
+                });
+            }
+        };
+        match situation.request(step, resource) {
+            Ok((request, entities)) => policies.judge(&request, &entities),
+            Err(problem) => Verdict::Withheld(Withheld {
+                by: vec![NOT_PERMITTED.to_owned()],
+                reason: format!("the policies could not be asked: {problem}"),
+            }),
+        }
+    }
+}
+
+/// The policies, and what they decide about: one finding at one function.
+#[derive(Clone, Debug)]
+pub struct Gate<'a> {
+    guard: &'a Guard,
+    situation: Situation<'a>,
+    /// Tags that people set do not count.
+    distrusts_tags: bool,
+}
+
+impl<'a> Gate<'a> {
+    /// A gate for what a playbook may do about `finding` at `now`, under these settings.
+    pub fn new<P: Playbook>(
+        guard: &'a Guard,
+        finding: &'a Finding,
+        settings: &'a Policy,
+        dry_run: bool,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            guard,
+            situation: Situation {
+                finding,
+                settings,
+                category: P::CATEGORY,
+                dry_run,
+                now,
+            },
+            distrusts_tags: false,
+        }
+    }
+
+    /// From now on tags that people set do not count.
+    fn distrust_tags(&mut self) {
+        self.distrusts_tags = true;
+    }
+
+    /// What is decided about.
+    pub fn finding(&self) -> &'a Finding {
+        self.situation.finding
+    }
+
+    /// Plans, and withholds what the policies do not permit.
+    pub fn plan<P: Playbook>(
+        &self,
+        state: &P::State,
+        settings: &Settings,
+    ) -> Authorized<P::Action> {
+        let Situation { finding, now, .. } = self.situation;
+        let mut plan = P::plan(finding, state, settings, now);
+        let mut doubted = Vec::new();
+        let mut rests_on_tags_of = BTreeSet::new();
+        let steps = std::mem::take(&mut plan.steps);
+        plan.steps = steps
+            .into_iter()
+            .map(|step| match step {
+                Step::Do(action) => {
+                    let resource = P::resource(finding, state, &action);
+                    let tagless = resource.without_set_tags();
+                    let resource = match &tagless {
+                        Some(tagless) if self.distrusts_tags => tagless,
+                        _ => &resource,
+                    };
+                    let key = StepKey::of(&action);
+                    match self.judge(&key, resource) {
+                        Verdict::Permitted(_) => {
+                            doubted.extend(self.doubted(&key, resource));
+                            Step::Do(action)
+                        }
+                        Verdict::Withheld(why) => {
+                            let without = tagless.as_ref().map(|tagless| self.judge(&key, tagless));
+                            if matches!(without, Some(Verdict::Permitted(_))) {
+                                let of = (resource.name.clone(), resource.region.clone());
+                                rests_on_tags_of.insert(of);
+                            }
+                            Step::Withheld(action, why)
+                        }
+                    }
+                }
+                other => other,
+            })
+            .collect();
+        for told in doubted {
+            if !plan.next_steps.contains(&told) {
+                plan.next_steps.push(told);
+            }
+        }
+        Authorized {
+            plan,
+            rests_on_tags_of,
+        }
+    }
+
+    /// What forbids every step about this finding, whatever its target is. Then it need not be observed.
+    pub fn forbids_outright(&self) -> Option<Withheld> {
+        self.guard.forbids_outright(&self.situation)
+    }
+
+    /// What the policies say of a step of this name on `resource`.
+    pub(crate) fn judge(&self, step: &StepKey, resource: &Resource) -> Verdict {
+        self.guard.judge(&self.situation, step, resource)
+    }
+
+    /// That a tag would withhold a step and does not count, so that whoever set it learns why.
+    fn doubted(&self, step: &StepKey, resource: &Resource) -> Option<String> {
+        let claimed = resource.with_doubtful_tags()?;
+        let Verdict::Withheld(Withheld { by, .. }) = self.judge(step, &claimed) else {
+            return None;
+        };
+        Some(format!(
+            "by its tags {} would be left alone ({}), but they are not known to be older than the \
+             activity, so they did not count: find out who set them",
+            resource.name(),
+            by.join(", "),
+        ))
+    }
+}
+
+/// A plan of which each step that is to be done is permitted. Only a [`Gate`] makes one.
+#[derive(Debug)]
+pub struct Authorized<A> {
+    plan: Plan<A>,
+    /// Names and Regions of what would be changed but for its tags.
+    rests_on_tags_of: BTreeSet<(String, String)>,
+}
+
+impl<A> Deref for Authorized<A> {
+    type Target = Plan<A>;
+
+    fn deref(&self) -> &Plan<A> {
+        &self.plan
+    }
+}
+
+impl<A: Action> Authorized<A> {
+    /// Lets the steps of a phase wait for another time, for this reason.
+    pub(crate) fn hold_back(&mut self, phase: Phase, reason: &str) {
+        for step in &mut self.plan.steps {
+            if let Step::Do(action) = step
+                && action.phase() == phase
+            {
+                self.plan.held_back.insert(StepKey::of(action));
+                *step = Step::Skipped {
+                    action: action.name(),
+                    target: action.target(),
+                    reason: reason.to_owned(),
+                };
+            }
+        }
+    }
+
+    /// The plan, to be taken apart.
+    pub(crate) fn into_plan(self) -> Plan<A> {
+        self.plan
+    }
+}
+
+#[cfg(test)]
+mod tests;

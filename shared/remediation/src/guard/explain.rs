@@ -1,0 +1,138 @@
+//! What the policies say of a finding before anything was observed: for the command line.
+
+use jiff::Timestamp;
+
+use super::policies::schema;
+use super::request::Situation;
+use super::{Guard, Kind, Resource, Verdict};
+use crate::catalogue::{self, Category};
+use crate::error::{Error, Result};
+use crate::finding::{Finding, Principal};
+use crate::plan::{Action, Phase, StepKey};
+use crate::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
+use crate::policy::{Decision, Policy, decide};
+
+/// What one function would do about a finding.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    /// The function.
+    pub category: Category,
+    /// What is decided before the policies are asked.
+    pub decision: Decision,
+    /// The steps that it might plan, if it is to contain.
+    pub steps: Vec<Explained>,
+}
+
+/// A step that might be planned, and what the policies say of it.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// The action's name.
+    pub action: &'static str,
+    /// The phase it belongs to.
+    pub phase: Phase,
+    /// The kind of resource and its ARN.
+    pub resource: (Kind, String),
+    /// What the policies say.
+    pub verdict: Verdict,
+}
+
+/// Asks the policies about every step that the functions might plan for `finding`.
+///
+/// Nothing is observed: of the resource is known what the finding tells, its tags are taken to stand
+/// still, and what else would be read (a path, a group, a role) is absent.
+///
+/// # Errors
+/// [`Error::Malformed`] if the finding lacks what names the target.
+pub fn explain(
+    guard: &Guard,
+    finding: &Finding,
+    settings: &Policy,
+    now: Timestamp,
+) -> Result<Vec<Explanation>> {
+    let mut explanations = Vec::new();
+    for category in catalogue::routes(finding) {
+        let decision = decide(category, finding, settings)?;
+        let mut steps = Vec::new();
+        if let Decision::Contain(_) = decision {
+            let situation = Situation {
+                finding,
+                settings,
+                category,
+                dry_run: false,
+                now,
+            };
+            for resource in resources(category, finding)? {
+                let possible = match category {
+                    Category::S3 => actions::<<S3 as Playbook>::Action>(&resource)?,
+                    Category::Iam => actions::<<Iam as Playbook>::Action>(&resource)?,
+                    Category::Ec2 => actions::<<Ec2 as Playbook>::Action>(&resource)?,
+                    Category::Triage => Vec::new(),
+                };
+                steps.extend(possible.into_iter().map(|(action, phase)| {
+                    let target = resource.arn.clone();
+                    let step = StepKey { action, target };
+                    Explained {
+                        action,
+                        phase,
+                        resource: (resource.kind, resource.arn.clone()),
+                        verdict: guard.judge(&situation, &step, &resource),
+                    }
+                }));
+            }
+        }
+        explanations.push(Explanation {
+            category,
+            decision,
+            steps,
+        });
+    }
+    Ok(explanations)
+}
+
+/// The actions of a playbook that the schema has for a kind of resource.
+fn actions<A: Action>(resource: &Resource) -> Result<Vec<(&'static str, Phase)>> {
+    let schema = schema().map_err(Error::Refused)?;
+    let applies = |name: &str| {
+        let mut known = schema
+            .actions()
+            .filter(|known| known.id().unescaped() == name);
+        known.any(|action| {
+            let mut kinds = schema.resources_for_action(action).into_iter().flatten();
+            kinds.any(|kind| kind.basename() == resource.kind.as_str())
+        })
+    };
+    let names = A::PERMISSIONS.iter().map(|(name, _)| *name);
+    Ok(names
+        .filter(|name| applies(name))
+        .map(|name| (name, A::phase_of(name)))
+        .collect())
+}
+
+/// What the finding tells of its targets.
+fn resources(category: Category, finding: &Finding) -> Result<Vec<Resource>> {
+    Ok(match category {
+        Category::S3 if catalogue::concerns_account_block(finding) => {
+            vec![Resource::account(finding)]
+        }
+        Category::S3 => finding
+            .buckets()?
+            .iter()
+            .map(|bucket| {
+                let tags = finding.bucket_tags(bucket).unwrap_or_default();
+                let resource = Resource::bucket(finding, &finding.region, bucket);
+                resource.tags(tags.iter().copied(), Some(&tags))
+            })
+            .collect(),
+        Category::Iam => match finding.principal()? {
+            Principal::User { name, .. } => vec![Resource::user(finding, &name, None)],
+            Principal::RoleSession { role, .. } => vec![Resource::role(finding, &role, None)],
+            _ => Vec::new(),
+        },
+        Category::Ec2 => {
+            let tags = finding.instance_tags().unwrap_or_default();
+            let resource = Resource::instance(finding, &finding.instance_id()?);
+            vec![resource.tags(tags.iter().copied(), Some(&tags))]
+        }
+        Category::Triage => Vec::new(),
+    })
+}

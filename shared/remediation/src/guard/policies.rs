@@ -1,0 +1,291 @@
+//! Reading policies, checking them against the schema, and asking them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::LazyLock;
+
+use cedar_policy::{
+    ActionConstraint, AuthorizationError, Authorizer, Decision, Effect, Entities, PolicyId,
+    PolicySet, Request, ResourceConstraint, Schema, ValidationMode, Validator,
+};
+use miette::Diagnostic;
+use serde_json::Value;
+
+use super::{NOT_PERMITTED, Verdict};
+use crate::plan::Withheld;
+
+const SCHEMA: &str = include_str!("schema.cedarschema");
+const RAILS: &str = include_str!("rails.cedar");
+/// What the ids of the built-in rails begin with.
+const RAIL: &str = "rail:";
+
+struct BuiltIn {
+    schema: Schema,
+    validator: Validator,
+}
+
+static BUILT_IN: LazyLock<Result<BuiltIn, String>> = LazyLock::new(|| {
+    let (schema, _) = Schema::from_cedarschema_str(SCHEMA)
+        .map_err(|error| format!("the built-in schema: {error}"))?;
+    Ok(BuiltIn {
+        validator: Validator::new(schema.clone()),
+        schema,
+    })
+});
+
+fn built_in() -> Result<&'static BuiltIn, String> {
+    BUILT_IN.as_ref().map_err(Clone::clone)
+}
+
+/// What policies can speak of.
+pub(super) fn schema() -> Result<&'static Schema, String> {
+    Ok(&built_in()?.schema)
+}
+
+/// Something about a text that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, counted from 1: line and column. `None`: it is not about one place.
+    pub at: Option<(usize, usize)>,
+    /// What is wrong, and what would help, on one line.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some((line, column)) => write!(f, "{line}:{column}: {}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl Problem {
+    fn plain(message: String) -> Self {
+        Self { at: None, message }
+    }
+
+    fn of(text: &str, problem: &dyn Diagnostic) -> Self {
+        let label = problem.labels().and_then(|mut labels| labels.next());
+        let mut message = problem.to_string();
+        let found = label.as_ref().and_then(|label| label.label());
+        for more in [
+            found.map(ToOwned::to_owned),
+            problem.help().map(|help| help.to_string()),
+        ] {
+            if let Some(more) = more.filter(|more| !more.is_empty()) {
+                message = format!("{message} ({more})");
+            }
+        }
+        Self {
+            at: label.map(|label| place(text, label.offset())),
+            message: message.split_whitespace().collect::<Vec<_>>().join(" "),
+        }
+    }
+}
+
+/// The line and the column of a byte, counted from 1; columns count characters.
+fn place(text: &str, offset: usize) -> (usize, usize) {
+    let before: String = text
+        .char_indices()
+        .take_while(|(index, _)| *index < offset)
+        .map(|(_, character)| character)
+        .collect();
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (line, before[start..].chars().count() + 1)
+}
+
+/// The user's policies together with the built-in rails, checked.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    set: PolicySet,
+    /// Those that forbid and look at neither the action nor the resource.
+    outright: PolicySet,
+    reasons: HashMap<PolicyId, String>,
+    /// What is worth a look: a policy that can never apply.
+    pub warnings: Vec<Problem>,
+}
+
+impl Policies {
+    /// Reads the user's policies.
+    ///
+    /// A policy is called by its annotation `@id`, or `policy0`, `policy1` … by its place.
+    ///
+    /// # Errors
+    /// If the text is not Cedar, does not fit the schema, has templates, or has two policies of one id or
+    /// one of a built-in rail's.
+    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
+        let built_in = built_in().map_err(|why| vec![Problem::plain(why)])?;
+        let (user, warnings) = read(text, &built_in.validator)?;
+        let (rails, _) = read(RAILS, &built_in.validator)?;
+        if user.num_of_policies() == 0 {
+            let none = "there is no policy, so that nothing would be permitted";
+            return Err(vec![Problem::plain(none.to_owned())]);
+        }
+        let mut policies = Self {
+            set: PolicySet::new(),
+            outright: PolicySet::new(),
+            reasons: HashMap::new(),
+            warnings,
+        };
+        for policy in user.policies() {
+            if policy
+                .annotation("id")
+                .is_some_and(|id| id.starts_with(RAIL))
+            {
+                return Err(vec![Problem::plain(format!(
+                    "an @id must not begin with '{RAIL}': these are the built-in rails'"
+                ))]);
+            }
+            policies.add(policy)?;
+        }
+        for rail in rails.policies() {
+            policies.add(rail)?;
+        }
+        Ok(policies)
+    }
+
+    fn add(&mut self, policy: &cedar_policy::Policy) -> Result<(), Vec<Problem>> {
+        let id = policy.annotation("id").filter(|id| !id.is_empty());
+        let policy = match id {
+            Some(id) => policy.new_id(PolicyId::new(id)),
+            None => policy.clone(),
+        };
+        if let Some(reason) = policy.annotation("reason") {
+            self.reasons.insert(policy.id().clone(), reason.to_owned());
+        }
+        let id = policy.id().clone();
+        let twice = |_| vec![Problem::plain(format!("two policies have the @id '{id}'"))];
+        if is_outright(&policy) {
+            self.outright.add(policy.clone()).map_err(twice)?;
+        }
+        self.set.add(policy).map_err(twice)
+    }
+
+    /// What forbids without looking at what would be done to what.
+    pub(super) fn forbid_outright(
+        &self,
+        request: &Request,
+        entities: &Entities,
+    ) -> Option<Withheld> {
+        let response = Authorizer::new().is_authorized(request, &self.outright, entities);
+        let mut deciding: Vec<_> = response.diagnostics().reason().collect();
+        deciding.sort_unstable();
+        (!deciding.is_empty()).then(|| Withheld {
+            by: deciding.iter().map(ToString::to_string).collect(),
+            reason: self.why(&deciding),
+        })
+    }
+
+    /// What the policies say. A policy that could not be evaluated might have forbidden, so that nothing
+    /// is permitted beside it.
+    pub(super) fn judge(&self, request: &Request, entities: &Entities) -> Verdict {
+        let response = Authorizer::new().is_authorized(request, &self.set, entities);
+        let mut deciding: Vec<_> = response.diagnostics().reason().collect();
+        deciding.sort_unstable();
+        let ids: Vec<_> = deciding.iter().map(ToString::to_string).collect();
+        let errors: Vec<_> = response.diagnostics().errors().collect();
+        match response.decision() {
+            Decision::Allow if errors.is_empty() => Verdict::Permitted(ids),
+            Decision::Deny if !ids.is_empty() => Verdict::Withheld(Withheld {
+                reason: self.why(&deciding),
+                by: ids,
+            }),
+            Decision::Deny if errors.is_empty() => Verdict::Withheld(Withheld {
+                by: vec![NOT_PERMITTED.to_owned()],
+                reason: "no policy permits it".to_owned(),
+            }),
+            _ => Verdict::Withheld(Withheld {
+                by: errors.iter().map(|error| policy_of(error)).collect(),
+                reason: format!(
+                    "a policy that may forbid it could not be evaluated: {}",
+                    errors[0]
+                ),
+            }),
+        }
+    }
+
+    fn why(&self, deciding: &[&PolicyId]) -> String {
+        let reasons: Vec<_> = deciding
+            .iter()
+            .filter_map(|id| self.reasons.get(*id))
+            .map(String::as_str)
+            .collect();
+        if reasons.is_empty() {
+            "policy forbids it".to_owned()
+        } else {
+            reasons.join("; ")
+        }
+    }
+
+    /// Every policy's id and whether it permits or forbids, the built-in rails' first.
+    #[cfg(test)]
+    pub(super) fn effects(&self) -> Vec<(String, Effect)> {
+        let policies = self.set.policies();
+        policies
+            .map(|policy| (policy.id().to_string(), policy.effect()))
+            .collect()
+    }
+}
+
+/// True for a policy that forbids by the context and the playbook alone.
+fn is_outright(policy: &cedar_policy::Policy) -> bool {
+    let unscoped = policy.effect() == Effect::Forbid
+        && policy.action_constraint() == ActionConstraint::Any
+        && policy.resource_constraint() == ResourceConstraint::Any;
+    unscoped
+        && policy
+            .to_json()
+            .is_ok_and(|policy| !looks_closer(&policy["conditions"]))
+}
+
+/// True if an expression, in Cedar's JSON format, has the action, the resource or the step's target in
+/// it, <https://docs.cedarpolicy.com/policies/json-format.html>.
+fn looks_closer(expression: &Value) -> bool {
+    match expression {
+        Value::Array(items) => items.iter().any(looks_closer),
+        Value::Object(members) => members.iter().any(|(key, value)| match key.as_str() {
+            "Var" => value == "action" || value == "resource",
+            "attr" => value == "target",
+            _ => looks_closer(value),
+        }),
+        _ => false,
+    }
+}
+
+fn policy_of(error: &AuthorizationError) -> String {
+    let AuthorizationError::PolicyEvaluationError(error) = error;
+    error.policy_id().to_string()
+}
+
+/// Parses and checks. The warnings are of policies that can never apply and the like.
+fn read(text: &str, validator: &Validator) -> Result<(PolicySet, Vec<Problem>), Vec<Problem>> {
+    let set: PolicySet = text.parse().map_err(|errors: cedar_policy::ParseErrors| {
+        let errors = errors.iter();
+        errors
+            .map(|error| Problem::of(text, error))
+            .collect::<Vec<_>>()
+    })?;
+    if set.num_of_templates() > 0 {
+        return Err(vec![Problem::plain(
+            "a policy with ?principal or ?resource is a template, and nothing would fill it in"
+                .to_owned(),
+        )]);
+    }
+    let checked = validator.validate(&set, ValidationMode::Strict);
+    let problem = |found: &dyn Diagnostic| Problem::of(text, found);
+    if checked.validation_passed() {
+        let warnings = checked.validation_warnings();
+        Ok((set, warnings.map(|warning| problem(warning)).collect()))
+    } else {
+        // One mistake is told of once for each kind of resource.
+        let mut errors: Vec<_> = checked
+            .validation_errors()
+            .map(|error| problem(error))
+            .collect();
+        errors.sort_by(|a, b| (a.at, &a.message).cmp(&(b.at, &b.message)));
+        errors.dedup_by(|a, b| a.at.is_some() && a.at == b.at);
+        Err(errors)
+    }
+}

@@ -1,0 +1,149 @@
+//! Whether tags are older than the activity.
+//!
+//! GuardDuty reads the tags of a resource when it makes the finding, some minutes after the activity
+//! began. So CloudTrail is asked, but only where a step would be withheld for the sake of a tag: the
+//! answer holds up nothing else.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_cloudtrail::Client;
+use aws_sdk_cloudtrail::config::Region;
+use aws_sdk_cloudtrail::primitives::DateTime;
+use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Authorized, Gate};
+use crate::error::{CallContext, Error, Result};
+use crate::execute::within;
+use crate::finding::{Finding, printable};
+use crate::playbook::Playbook;
+use crate::settings::Settings;
+
+/// How long CloudTrail is waited for, which allows an account two look-ups a second,
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Each has up to 50 events.
+const PAGES: usize = 3;
+
+/// The calls that tag a bucket or an instance, or make one with tags.
+const TAGGING: &[&str] = &[
+    "CreateBucket",
+    "CreateTags",
+    "PutBucketTagging",
+    "RunInstances",
+    "TagResource",
+    "TagResources",
+];
+
+/// CloudTrail's event history, asked for the calls that tag.
+#[derive(Clone, Debug)]
+pub struct TagHistory {
+    client: Client,
+}
+
+impl TagHistory {
+    /// A history that is read with these settings, in the Region of each resource.
+    pub fn new(sdk: &SdkConfig) -> Self {
+        Self::with_client(Client::new(sdk))
+    }
+
+    /// A history that is read through this client.
+    pub fn with_client(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Who tagged the resource of this name since the activity began; `None`: nobody that CloudTrail
+    /// shows. It shows most calls after some minutes.
+    async fn tagged(&self, finding: &Finding, name: &str, region: &str) -> Result<Option<String>> {
+        let began = finding.first_seen().ok_or_else(|| {
+            Error::Refused("the finding does not say when the activity began".to_owned())
+        })?;
+        let named = LookupAttribute::builder()
+            .attribute_key(LookupAttributeKey::ResourceName)
+            .attribute_value(name)
+            .build();
+        // Only a builder without its required members fails, and this one has them.
+        let named = named.map_err(|error| Error::Refused(error.to_string()))?;
+        let there = self.client.config().to_builder();
+        let there = there.region(Region::new(region.to_owned())).build();
+        let mut next = None;
+        for _ in 0..PAGES {
+            let answer = Client::from_conf(there.clone())
+                .lookup_events()
+                .lookup_attributes(named.clone())
+                .start_time(DateTime::from_secs(began.as_second()))
+                .set_next_token(next)
+                .send()
+                .await
+                .during("cloudtrail:LookupEvents", name)?;
+            if let Some(call) = answer.events().iter().find_map(tagging) {
+                return Ok(Some(call));
+            }
+            next = answer.next_token;
+            if next.is_none() {
+                return Ok(None);
+            }
+        }
+        Err(Error::Refused(format!(
+            "CloudTrail has more calls about {name} since the activity began than were read"
+        )))
+    }
+}
+
+/// Who made the call, and which, if it tags and succeeded.
+fn tagging(event: &Event) -> Option<String> {
+    let name = event.event_name().filter(|name| TAGGING.contains(name))?;
+    let detail: Value = event
+        .cloud_trail_event()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    // What was refused has changed nothing.
+    if detail["errorCode"].is_string() {
+        return None;
+    }
+    let by = printable(event.username().unwrap_or("someone"));
+    Some(format!("{by} called {name} after the activity began"))
+}
+
+impl Gate<'_> {
+    /// [`Gate::plan`], where a step is withheld for the sake of a tag only if CloudTrail shows nobody who
+    /// has tagged the resource since the activity began.
+    ///
+    /// If CloudTrail cannot tell, the tags count: the finding shows them, the policy is a person's word,
+    /// and a person is told.
+    pub async fn plan_by_old_tags<P: Playbook>(
+        &mut self,
+        state: &P::State,
+        settings: &Settings,
+        history: Option<&TagHistory>,
+        until: Instant,
+    ) -> Authorized<P::Action> {
+        let mut plan = self.plan::<P>(state, settings);
+        let until = until.min(Instant::now() + PATIENCE);
+        for (name, region) in plan.rests_on_tags_of.clone() {
+            let asked = async {
+                match history {
+                    Some(history) => history.tagged(self.finding(), &name, &region).await,
+                    None => Err(Error::Refused("CloudTrail is not asked here".to_owned())),
+                }
+            };
+            match within(until, "cloudtrail:LookupEvents", asked).await {
+                Ok(None) => {}
+                Ok(Some(who)) => {
+                    self.distrust_tags();
+                    plan = self.plan::<P>(state, settings);
+                    let told = format!("the tags of {name} did not count: {who}");
+                    plan.plan.next_steps.push(told);
+                    break;
+                }
+                Err(error) => plan.plan.next_steps.push(format!(
+                    "find out whether the tags of {name} are older than the activity, since steps were \
+                     withheld for their sake: {error}"
+                )),
+            }
+        }
+        plan
+    }
+}
