@@ -16,9 +16,10 @@ use crate::finding::Finding;
 use crate::guidance;
 use crate::plan::{Action, Phase, Plan, Step, StepKey};
 use crate::playbook::Playbook;
-use crate::policy;
+use crate::policy::{self, Decision};
 use crate::record::{Claim, Intent, Lease, Record, TargetState};
 use crate::report::{Report, Status, StepReport};
+use crate::verify::{Verdict, Verifier};
 
 /// One event at one function.
 pub(crate) struct Incoming<'a> {
@@ -99,6 +100,7 @@ pub(crate) async fn contain<P: Playbook>(
     playbook: &P,
     config: &Config,
     record: Option<&Record>,
+    verifier: Option<&Verifier>,
     incoming: &Incoming<'_>,
     what: String,
 ) -> Contained {
@@ -110,9 +112,14 @@ pub(crate) async fn contain<P: Playbook>(
         look,
         ..
     } = *incoming;
-    let (claims, state) = futures::join!(
+    let (claims, state, verified) = futures::join!(
         claim::<P>(record, incoming),
         within(until, "observing", Box::pin(playbook.observe(finding))),
+        within(
+            until,
+            "verifying",
+            verified::<P>(verifier, config, incoming)
+        ),
     );
     let mut unrecorded = None;
     let claims = match claims {
@@ -123,6 +130,25 @@ pub(crate) async fn contain<P: Playbook>(
             Vec::new()
         }
     };
+    let verified = match verified {
+        Ok(Verdict::Genuine(current)) => Some(current),
+        Ok(Verdict::Unasked) => None,
+        Ok(Verdict::Withheld(why)) => {
+            let mut report = Report::notified(P::CATEGORY, finding, why, false);
+            report.next_steps = guidance::next_steps(P::CATEGORY, finding);
+            return Contained {
+                claims,
+                ..Contained::just(report, None)
+            };
+        }
+        Err(error) => {
+            return Contained {
+                claims,
+                ..unobserved::<P>(finding, &error, false)
+            };
+        }
+    };
+    let finding = verified.as_deref().unwrap_or(finding);
     let released = claims.iter().filter_map(|claim| claim.released_at).max();
     if let Some(released) = released
         && finding.last_seen().is_none_or(|seen| seen <= released)
@@ -232,10 +258,38 @@ fn what_is_left(category: Category, finding: &Finding, status: Status) -> Vec<St
     }
 }
 
-fn unobserved<P: Playbook>(finding: &Finding, error: &Error, dry_run: bool) -> Contained {
+pub(crate) fn unobserved<P: Playbook>(
+    finding: &Finding,
+    error: &Error,
+    dry_run: bool,
+) -> Contained {
     let mut report = Report::unobserved(P::CATEGORY, finding, error, dry_run);
     report.next_steps = guidance::next_steps(P::CATEGORY, finding);
     Contained::just(report, Some(error.clone()).filter(Error::is_transient))
+}
+
+/// What GuardDuty has of the finding, if that is to be asked and is one to contain.
+async fn verified<P: Playbook>(
+    verifier: Option<&Verifier>,
+    config: &Config,
+    incoming: &Incoming<'_>,
+) -> Result<Verdict> {
+    let Some(verifier) = verifier else {
+        return Ok(Verdict::Unasked);
+    };
+    let verdict = verifier.verify(incoming.event, incoming.finding).await?;
+    let Verdict::Genuine(current) = verdict else {
+        return Ok(verdict);
+    };
+    // The event's severity may have been another, or its sign of a sample missing.
+    let policy = &config.policy;
+    Ok(match policy::decide(P::CATEGORY, &current, policy)? {
+        Decision::Contain(_) if policy.is_dry_run(&current) => {
+            Verdict::Withheld("GuardDuty has it as a sample".to_owned())
+        }
+        Decision::Contain(_) => Verdict::Genuine(current),
+        Decision::Notify(why) | Decision::Ignore(why) => Verdict::Withheld(why),
+    })
 }
 
 async fn claim<P: Playbook>(

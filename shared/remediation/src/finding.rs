@@ -3,6 +3,7 @@
 mod ids;
 mod kind;
 mod principal;
+mod same;
 mod wire;
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;

@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::contain::{Contained, Incoming, contain, rehearse, target_state};
+use crate::contain::{Contained, Incoming, contain, rehearse, target_state, unobserved};
 use crate::error::{Error, Result};
+use crate::execute::within;
 use crate::finding::Finding;
 use crate::guidance;
 use crate::notify;
@@ -19,6 +21,7 @@ use crate::policy::{Decision, decide};
 use crate::recheck::Recheck;
 use crate::record::Record;
 use crate::report::{Report, Status};
+use crate::verify::Verifier;
 
 /// What is kept of an invocation's time for the record and the notice, after containment.
 const RESERVE: Duration = Duration::from_secs(10);
@@ -29,6 +32,8 @@ pub struct Responder<P> {
     playbook: P,
     config: Config,
     sns: aws_sdk_sns::Client,
+    accounts: Option<Accounts<P>>,
+    verifier: Option<Verifier>,
     record: Option<Record>,
     recheck: Option<Recheck>,
 }
@@ -47,8 +52,12 @@ pub struct Invocation {
 }
 
 impl<P: Playbook> Responder<P> {
-    /// A responder that calls with `sdk`, with the settings of the environment.
-    pub fn from_env(playbook: P, sdk: &SdkConfig) -> Self {
+    /// A responder whose playbooks `build` makes, with the settings of the environment. The record,
+    /// the notices and the rest of the function's own are called with `sdk`.
+    pub fn from_env(build: fn(&SdkConfig) -> P, sdk: &SdkConfig) -> Self
+    where
+        P: 'static,
+    {
         let config = Config::from_env();
         for problem in &config.problems {
             tracing::error!(problem, "setting");
@@ -62,10 +71,15 @@ impl<P: Playbook> Responder<P> {
             .clone()
             .map(|url| Recheck::new(aws_sdk_sqs::Client::new(sdk), url));
         let sns = aws_sdk_sns::Client::new(sdk);
+        let sts = aws_sdk_sts::Client::new(sdk);
+        let accounts = Accounts::new(build, sdk, sts, config.hub.clone(), &config.settings);
+        let verifier = config.verify_findings.then(|| Verifier::new(sdk));
         Self {
+            accounts: Some(accounts),
+            verifier,
             record,
             recheck,
-            ..Self::new(playbook, config, sns)
+            ..Self::new(build(sdk), config, sns)
         }
     }
 
@@ -76,6 +90,8 @@ impl<P: Playbook> Responder<P> {
             playbook,
             config,
             sns,
+            accounts: None,
+            verifier: None,
             record: None,
             recheck: None,
         }
@@ -86,6 +102,24 @@ impl<P: Playbook> Responder<P> {
     pub fn recording(self, record: Record) -> Self {
         Self {
             record: Some(record),
+            ..self
+        }
+    }
+
+    /// The same, acting in `accounts`.
+    #[must_use]
+    pub fn across(self, accounts: Accounts<P>) -> Self {
+        Self {
+            accounts: Some(accounts),
+            ..self
+        }
+    }
+
+    /// The same, enforcing only what `verifier` finds to be so.
+    #[must_use]
+    pub fn verifying(self, verifier: Verifier) -> Self {
+        Self {
+            verifier: Some(verifier),
             ..self
         }
     }
@@ -157,22 +191,41 @@ impl<P: Playbook> Responder<P> {
     async fn act(&self, incoming: &Incoming<'_>, decision: Decision) -> Contained {
         let finding = incoming.finding;
         let dry_run = self.config.policy.is_dry_run(finding);
-        let report = match decision {
-            Decision::Contain(what) if dry_run => {
-                return rehearse(&self.playbook, &self.config, incoming, what).await;
+        let what = match decision {
+            Decision::Contain(what) => what,
+            Decision::Ignore(why) => {
+                let report = Report::ignored(P::CATEGORY, finding, why, dry_run);
+                return Contained::just(report, None);
             }
-            Decision::Contain(what) => {
-                let record = self.record.as_ref();
-                return contain(&self.playbook, &self.config, record, incoming, what).await;
-            }
-            Decision::Ignore(why) => Report::ignored(P::CATEGORY, finding, why, dry_run),
             Decision::Notify(why) => {
                 let mut report = Report::notified(P::CATEGORY, finding, why, dry_run);
                 report.next_steps = guidance::next_steps(P::CATEGORY, finding);
-                report
+                return Contained::just(report, None);
             }
         };
-        Contained::just(report, None)
+        let elsewhere = match &self.accounts {
+            None => None,
+            Some(accounts) => {
+                let time_left = incoming.until.saturating_duration_since(incoming.started);
+                let playbook = accounts.playbook(finding, incoming.now, time_left);
+                match within(incoming.until, "sts:AssumeRole", playbook).await {
+                    Ok(elsewhere) => elsewhere,
+                    Err(error) => return unobserved::<P>(finding, &error, dry_run),
+                }
+            }
+        };
+        let (playbook, remark) = match &elsewhere {
+            Some(elsewhere) => (&*elsewhere.playbook, elsewhere.remark.clone()),
+            None => (&self.playbook, None),
+        };
+        let mut done = if dry_run {
+            rehearse(playbook, &self.config, incoming, what).await
+        } else {
+            let (record, verifier) = (self.record.as_ref(), self.verifier.as_ref());
+            contain(playbook, &self.config, record, verifier, incoming, what).await
+        };
+        done.report.next_steps.extend(remark);
+        done
     }
 
     /// Records the report, notifies people if it is news, and has the containment looked at again.

@@ -68,11 +68,13 @@ pub struct Ec2Settings {
     pub never_contain: Vec<String>,
 }
 
-/// True if `never_contain` has the user or role of this name, by its name or its ARN.
-pub fn protects(never_contain: &[String], name: &str) -> bool {
-    never_contain
-        .iter()
-        .any(|entry| entry.rsplit('/').next() == Some(name))
+/// True if `never_contain` has the user or role of this name in `account`: by its name, which is
+/// for every account, or by its ARN, which is for the account that it has.
+pub fn protects(never_contain: &[String], account: &str, name: &str) -> bool {
+    never_contain.iter().any(|entry| {
+        let elsewhere = entry.starts_with("arn:") && entry.split(':').nth(4) != Some(account);
+        !elsewhere && entry.rsplit('/').next() == Some(name)
+    })
 }
 
 /// What becomes of a member of an Auto Scaling group, which would otherwise be terminated when it

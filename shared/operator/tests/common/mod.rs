@@ -81,6 +81,8 @@ pub(crate) async fn respond_in<P: Playbook>(
             never_contain: vec![],
         },
         settings: Settings::default(),
+        hub: None,
+        verify_findings: false,
         topic_arn: None,
         incident_table: None,
         recheck_queue_url: None,

@@ -1,3 +1,5 @@
+mod hub;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
@@ -43,6 +45,8 @@ fn silent() -> Client {
 fn enforcing() -> Config {
     Config {
         settings: crate::settings::Settings::default(),
+        hub: None,
+        verify_findings: false,
         incident_table: None,
         recheck_queue_url: None,
         policy: Policy {
