@@ -1,16 +1,19 @@
 //! What the template promises, held against the code: the rules deliver each finding to exactly the
 //! functions that expect it, and each role allows exactly what its function's code declares.
 
+mod common;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::{LocalAws, checkout};
 use remediation::catalogue::{Category, routes};
 use remediation::finding::Finding;
 use remediation::notify;
-use remediation::plan::Action;
-use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
+use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
 use remediation::{recheck, record};
 use serde_json::{Value, json};
+
+use common::{declared, granted, yaml};
 
 const FUNCTIONS: [(&str, Category); 4] = [
     ("S3", Category::S3),
@@ -19,27 +22,8 @@ const FUNCTIONS: [(&str, Category); 4] = [
     ("Triage", Category::Triage),
 ];
 
-/// The template, with `!Ref X` as `{"Ref": "X"}` and so on.
 fn template() -> Value {
-    let text = std::fs::read_to_string(checkout().join("template.yaml")).expect("template.yaml");
-    plain(serde_yaml_ng::from_str(&text).expect("template.yaml is YAML"))
-}
-
-fn plain(value: serde_yaml_ng::Value) -> Value {
-    use serde_yaml_ng::Value as Yaml;
-    match value {
-        Yaml::Tagged(tagged) => {
-            let name = tagged.tag.to_string().trim_start_matches('!').to_owned();
-            json!({ name: plain(tagged.value) })
-        }
-        Yaml::Sequence(items) => items.into_iter().map(plain).collect(),
-        Yaml::Mapping(entries) => entries
-            .into_iter()
-            .map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), plain(value)))
-            .collect::<serde_json::Map<_, _>>()
-            .into(),
-        other => serde_json::to_value(other).expect("a scalar"),
-    }
+    yaml("template.yaml")
 }
 
 fn functions(template: &Value) -> BTreeMap<&'static str, &Value> {
@@ -242,13 +226,6 @@ fn what_cannot_be_delivered_or_handled_within_an_hour_is_kept_for_a_person() {
     assert_eq!(allowed, rules);
 }
 
-fn declared<P: Playbook>() -> BTreeSet<&'static str> {
-    let writes = P::Action::PERMISSIONS
-        .iter()
-        .flat_map(|(_, permissions)| permissions.iter());
-    P::READS.iter().chain(writes).copied().collect()
-}
-
 #[test]
 fn each_role_allows_what_its_function_declares_and_nothing_else() {
     let template = template();
@@ -277,37 +254,13 @@ fn each_role_allows_what_its_function_declares_and_nothing_else() {
     ] {
         let role = &template["Resources"][format!("{name}ResponderRole")]["Properties"];
         assert!(role["ManagedPolicyArns"].is_null(), "{name}");
-        let granted = granted(role);
+        let granted = granted(&role["Policies"]);
         let expected: BTreeSet<_> = report
             .union(&declared)
             .map(|&action| action.to_owned())
             .collect();
         assert_eq!(granted, expected, "{name}");
     }
-}
-
-fn granted(role: &Value) -> BTreeSet<String> {
-    let mut granted = BTreeSet::new();
-    for policy in role["Policies"].as_array().expect("policies") {
-        for statement in policy["PolicyDocument"]["Statement"]
-            .as_array()
-            .expect("statements")
-        {
-            if statement["Effect"] == "Deny" {
-                continue;
-            }
-            let actions = match &statement["Action"] {
-                Value::Array(actions) => actions.clone(),
-                action => vec![action.clone()],
-            };
-            for action in actions {
-                let action = action.as_str().expect("an action").to_owned();
-                assert!(!action.contains('*'), "{action}");
-                granted.insert(action);
-            }
-        }
-    }
-    granted
 }
 
 #[test]
