@@ -180,6 +180,7 @@ fn settings(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>
         user_session_keys: on("IAM_USER_SESSION_KEYS"),
         created_keys: on("IAM_CREATED_KEYS"),
         role_wide: on("IAM_ROLE_WIDE"),
+        mark_contained: on("IAM_MARK_CONTAINED"),
         never_contain: Vec::new(),
     };
     let mut ec2 = Ec2Settings {

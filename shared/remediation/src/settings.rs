@@ -40,6 +40,9 @@ pub struct IamSettings {
     pub created_keys: bool,
     /// `IAM_ROLE_WIDE`: revoke all sessions of the role, not only the one that the finding names.
     pub role_wide: bool,
+    /// `IAM_MARK_CONTAINED`: tag the user or role that is contained, so that a service control policy
+    /// can keep others from undoing it.
+    pub mark_contained: bool,
     /// `NEVER_CONTAIN` and `RESPONDER_ROLES`: names or ARNs of users and roles that are left alone
     /// also when it only comes out while observing that they are concerned.
     pub never_contain: Vec<String>,

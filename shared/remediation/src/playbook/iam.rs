@@ -12,6 +12,7 @@ mod deny_all;
 mod entity;
 mod investigate;
 mod issuer;
+mod mark;
 mod observe;
 mod plan;
 pub mod policy_document;
@@ -100,6 +101,8 @@ struct UserState {
     deny_all: DenyAll,
     /// Whether the user has a console password.
     console: Result<bool>,
+    /// Whether the user has our tag.
+    marked: bool,
 }
 
 #[derive(Debug)]
@@ -129,6 +132,8 @@ struct RoleState {
     /// Our policy about all sessions.
     revocation: Result<Deny>,
     deny_all: DenyAll,
+    /// Whether the role has our tag.
+    marked: bool,
 }
 
 #[derive(Debug)]

@@ -10,6 +10,7 @@ use super::deny_all::DenyAll;
 use super::entity::Entity;
 use super::investigate::deeds_in_iam;
 use super::issuer::{Issuer, issuer};
+use super::mark;
 use super::trail::Trail;
 use super::trust::Trust;
 use super::{
@@ -81,6 +82,7 @@ async fn user(client: &Client, name: &str) -> Result<UserState> {
         .user
         .ok_or_else(|| unanswered("iam:GetUser", name))?;
     Ok(UserState {
+        marked: mark::is_among(&user.tags),
         arn: user.arn,
         user_id: user.user_id,
         keys,
@@ -151,6 +153,7 @@ async fn role(client: &Client, name: &str, session: Option<&RoleSession>) -> Res
         .role
         .ok_or_else(|| unanswered("iam:GetRole", name))?;
     Ok(RoleState {
+        marked: mark::is_among(&role.tags),
         arn: role.arn,
         role_id: role.role_id,
         path: role.path,

@@ -7,6 +7,7 @@ use aws_sdk_iam::types::StatusType;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::change::{Change, DEACTIVATE, DENY_SESSION, REVOKE};
+use super::mark;
 use super::policy_document::Deny;
 use super::{CreatedKey, Found, State};
 use crate::error::Result;
@@ -63,6 +64,9 @@ pub(super) fn plan(
     };
     if let Some(created) = &state.created_keys {
         add_created_keys(&mut plan, finding, &principal, created, settings);
+    }
+    if settings.mark_contained {
+        mark::plan(&mut plan, &state.found);
     }
     plan
 }

@@ -26,13 +26,15 @@ pub(super) const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(super) const SECOND: &str = "AKIASECOND0000000000";
 
 /// What is called on release only.
-const RELEASING: [&str; 6] = [
+const RELEASING: [&str; 8] = [
     "iam:DeleteRolePermissionsBoundary",
     "iam:DeleteRolePolicy",
     "iam:DeleteUserPermissionsBoundary",
     "iam:DeleteUserPolicy",
     "iam:DetachRolePolicy",
     "iam:DetachUserPolicy",
+    "iam:UntagRole",
+    "iam:UntagUser",
 ];
 
 #[derive(Clone, Default)]
@@ -46,6 +48,7 @@ pub(super) struct Entity {
     pub(super) keys: Vec<(&'static str, StatusType, i64)>,
     pub(super) console: bool,
     pub(super) trust: Value,
+    pub(super) tags: BTreeMap<String, String>,
 }
 
 #[derive(Default)]
