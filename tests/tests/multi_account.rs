@@ -121,8 +121,8 @@ fn only_a_hub_s_functions_may_assume_roles_and_each_only_those_of_its_category()
         assert_eq!(reach["Condition"], "IsHub");
         let policy = &reach["Properties"];
         assert_eq!(
-            policy["RoleName"],
-            json!({ "Ref": format!("{name}ResponderRole") })
+            policy["Roles"],
+            json!([{ "Ref": format!("{name}ResponderRole") }])
         );
         let [statement] = policy["PolicyDocument"]["Statement"]
             .as_array()
@@ -185,5 +185,66 @@ fn every_function_knows_where_it_may_act() {
             json!({ "Ref": parameter }),
             "{variable}"
         );
+    }
+}
+
+/// Each SCP spares whom it must, and what it spares by name nobody else can take the name of.
+#[test]
+fn what_is_contained_is_changed_by_the_responder_and_who_releases_only() {
+    let keep = yaml("infra/scp-keep-contained.yaml");
+    let content = &keep["Resources"]["KeepContained"]["Properties"]["Content"];
+    let statements = content["Statement"].as_array().expect("statements");
+    let [contained, mark] = statements.as_slice() else {
+        panic!("{content}")
+    };
+    for statement in statements {
+        assert_eq!(statement["Effect"], "Deny");
+        let spared = statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"].to_string();
+        assert!(spared.contains("Releasers"), "{spared}");
+        for role in ["${StackName}-IamResponderRole-*", "role/gdr-member-iam"] {
+            assert!(spared.contains(role), "{spared}");
+        }
+    }
+    let tagged = json!({ "aws:ResourceTag/gdr:contained": "true" });
+    assert_eq!(contained["Condition"]["StringEquals"], tagged);
+    let undoing = contained["Action"].to_string();
+    for action in [
+        "iam:DeleteUserPolicy",
+        "iam:PutUserPolicy",
+        "iam:DetachUserPolicy",
+        "iam:DeleteUserPermissionsBoundary",
+        "iam:UpdateAccessKey",
+        "iam:CreateAccessKey",
+        "iam:DeleteRolePolicy",
+        "iam:PutRolePolicy",
+        "iam:DetachRolePolicy",
+        "iam:DeleteRolePermissionsBoundary",
+        "iam:UpdateAssumeRolePolicy",
+    ] {
+        assert!(undoing.contains(action), "{action}");
+    }
+    assert_eq!(
+        mark["Action"],
+        json!([
+            "iam:TagRole",
+            "iam:TagUser",
+            "iam:UntagRole",
+            "iam:UntagUser"
+        ])
+    );
+    let protect = yaml("infra/scp-protect-responder.yaml");
+    let content = &protect["Resources"]["ProtectResponder"]["Properties"]["Content"];
+    let statements = content["Statement"].as_array().expect("statements");
+    let roles = statements
+        .iter()
+        .find(|statement| statement["Sid"] == "Roles");
+    let roles = roles.expect("a statement about roles").to_string();
+    for part in [
+        "iam:CreateRole",
+        "iam:UpdateAssumeRolePolicy",
+        "role/gdr-member-*",
+        "ResponderRole-*",
+    ] {
+        assert!(roles.contains(part), "{part}: {roles}");
     }
 }

@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use integration_tests::{LocalAws, checkout};
+use integration_tests::LocalAws;
 use remediation::catalogue::{Category, routes};
 use remediation::finding::Finding;
 use remediation::notify;
