@@ -1,10 +1,26 @@
 //! How AWS is called: the settings that all clients share.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+
+/// How many requests were sent. An execution environment answers one event at a time.
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
+
+/// How many requests this process has sent to AWS through the settings of [`load`], with those that were
+/// sent again.
+pub(crate) fn requests() -> u64 {
+    REQUESTS.load(Ordering::Relaxed)
+}
 
 /// Loads the settings from the function's environment.
 ///
@@ -12,7 +28,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 /// attempts). Time-outs: the SDK sets none on reading an answer, and one connection that hangs
 /// would use up the whole invocation.
 pub async fn load() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
+    let sdk = aws_config::defaults(BehaviorVersion::latest())
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(6)
@@ -28,5 +44,29 @@ pub async fn load() -> SdkConfig {
                 .build(),
         )
         .load()
-        .await
+        .await;
+    match sdk.http_client() {
+        Some(client) => sdk.to_builder().http_client(Counting(client)).build(),
+        None => sdk,
+    }
+}
+
+#[derive(Debug)]
+struct Counting<T>(T);
+
+impl HttpClient for Counting<SharedHttpClient> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Counting(self.0.http_connector(settings, components)))
+    }
+}
+
+impl HttpConnector for Counting<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        REQUESTS.fetch_add(1, Ordering::Relaxed);
+        self.0.call(request)
+    }
 }

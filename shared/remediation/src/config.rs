@@ -27,6 +27,8 @@ pub struct Config {
     pub hand_over: Option<Functions>,
     /// The parameter with the policies. `None`: nothing is permitted.
     pub policy_parameter: Option<String>,
+    /// Where metrics go in CloudWatch. `None`: the log has none.
+    pub metrics_namespace: Option<String>,
     /// Settings that could not be understood, and what was assumed in their place. For the log.
     pub problems: Vec<String>,
 }
@@ -150,6 +152,7 @@ impl Config {
             verify_findings,
             incident_table: lookup("INCIDENT_TABLE").filter(|name| !name.is_empty()),
             policy_parameter: lookup("POLICY_PARAMETER").filter(|name| !name.is_empty()),
+            metrics_namespace: lookup("METRICS_NAMESPACE").filter(|name| !name.is_empty()),
             recheck_queue_url: lookup("RECHECK_QUEUE_URL").filter(|url| !url.is_empty()),
             hand_over,
             topic_arn,

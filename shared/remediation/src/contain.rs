@@ -62,6 +62,10 @@ pub(crate) struct Contained {
     pub(crate) transient: Option<Error>,
     pub(crate) collected: Value,
     pub(crate) claims: Vec<Claim>,
+    /// When it was known what to do.
+    pub(crate) decided: Option<Timestamp>,
+    /// When something contains the target, as read back.
+    pub(crate) contained: Option<Timestamp>,
 }
 
 impl Contained {
@@ -71,6 +75,8 @@ impl Contained {
             transient,
             collected: Value::Null,
             claims: Vec::new(),
+            decided: None,
+            contained: None,
         }
     }
 }
@@ -118,6 +124,7 @@ pub(crate) async fn rehearse<P: Playbook>(
     };
     let plan = gate.plan_by_old_tags::<P>(&state, &config.settings, tags, until);
     let plan = plan.await.into_plan();
+    let decided = Some(incoming.clock());
     let transient = plan.steps.iter().find_map(|step| match step {
         Step::Unknown { error, .. } if error.is_transient() => Some(error.clone()),
         _ => None,
@@ -134,7 +141,10 @@ pub(crate) async fn rehearse<P: Playbook>(
     report
         .next_steps
         .extend(what_is_left(P::CATEGORY, finding, report.status()));
-    Contained::just(report, transient)
+    Contained {
+        decided,
+        ..Contained::just(report, transient)
+    }
 }
 
 /// Adds what was found out, which changes neither the status nor the steps.
@@ -244,6 +254,7 @@ pub(crate) async fn contain<P: Playbook>(
     };
     let plan = gate.plan_by_old_tags::<P>(&state, &config.settings, tags, until);
     let mut plan = plan.await;
+    let decided = Some(incoming.clock());
     let undone = look.is_some() && !plan.is_empty();
     if let (Some(record), None, false) = (record, &unrecorded, plan.is_empty()) {
         let intent = Intent {
@@ -277,6 +288,8 @@ pub(crate) async fn contain<P: Playbook>(
         next_steps,
     } = done;
     let mut report = Report::concluded(P::CATEGORY, finding, what, false, steps);
+    let contained = matches!(report.status(), Status::Contained | Status::Partial);
+    let contained = contained.then(|| incoming.clock());
     report.residual_risks = residual_risks;
     report.next_steps = next_steps;
     // Nobody is told of a look that finds nothing undone, nor what the invocation that was waited
@@ -317,6 +330,8 @@ pub(crate) async fn contain<P: Playbook>(
         transient: transient.or_else(|| guard.transient().cloned()),
         collected,
         claims,
+        decided,
+        contained,
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::accounts::{Accounts, Elsewhere};
+use crate::aws;
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::contain::{
@@ -20,6 +21,7 @@ use crate::finding::{Finding, printable};
 use crate::guard::{DEFAULT, Gate, Guard, Guards, PolicyParameter, TagHistory};
 use crate::guidance;
 use crate::hand_over::{self, HandOver};
+use crate::metrics::{self, Measured};
 use crate::notify;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
@@ -187,11 +189,11 @@ impl<P: Playbook> Responder<P> {
             Ok(assessed) => assessed,
             Err(error) => {
                 let report = self.malformed(&event, &error);
-                log(&report);
+                self.log(&report, None, &Measured::default(), invocation.now);
                 return Ok(report);
             }
         };
-        let started = Instant::now();
+        let (started, requests) = (Instant::now(), aws::requests());
         let incoming = Incoming {
             event: &event,
             finding: &finding,
@@ -206,6 +208,8 @@ impl<P: Playbook> Responder<P> {
             mut transient,
             collected,
             claims,
+            decided,
+            contained,
         } = Box::pin(self.act(&incoming, decision)).await;
         if report.status() != Status::Ignored {
             for error in self.tell(&incoming, &mut report, &collected).await {
@@ -222,15 +226,20 @@ impl<P: Playbook> Responder<P> {
                 }
             }
         }
-        log(&report);
+        let measured = Measured {
+            decided: decided.or_else(|| Some(incoming.now)),
+            contained,
+            requests: aws::requests().saturating_sub(requests),
+        };
+        self.log(&report, Some(&finding), &measured, incoming.clock());
         transient.map_or(Ok(report), Err)
     }
 
     /// Answers what is no JSON that can be read, for this reason.
-    pub(crate) fn unreadable(&self, problem: &str) -> Report {
+    pub(crate) fn unreadable(&self, problem: &str, now: Timestamp) -> Report {
         let error = Error::malformed("event", format!("cannot be read: {}", printable(problem)));
         let report = self.malformed(&Value::Null, &error);
-        log(&report);
+        self.log(&report, None, &Measured::default(), now);
         report
     }
 
@@ -421,6 +430,25 @@ impl<P: Playbook> Responder<P> {
         Report::malformed(P::CATEGORY, event, error, self.config.policy.dry_run)
     }
 
+    /// Writes the report, which is the record of last resort, with its metrics.
+    fn log(
+        &self,
+        report: &Report,
+        finding: Option<&Finding>,
+        measured: &Measured,
+        now: Timestamp,
+    ) {
+        let line = match &self.config.metrics_namespace {
+            Some(namespace) => metrics::line(report, finding, measured, namespace, now),
+            None => report.to_line(),
+        };
+        for line in std::iter::once(line).chain(report.left_out()) {
+            if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+                tracing::error!(%error, line, "the report could not be written to standard output");
+            }
+        }
+    }
+
     async fn notify(&self, report: &Report) -> Result<()> {
         let Some(topic) = self.config.topic_arn.as_deref() else {
             return Err(Error::Refused(
@@ -441,15 +469,6 @@ fn is_news(told: Option<&str>, report: &Report) -> bool {
     let still = report.status() == Status::AlreadyContained
         && told.is_some_and(|told| contained.contains(&told));
     report.undone() || !(again || still)
-}
-
-/// Writes the report as one line of its own: it is the record, and a metric filter reads it.
-fn log(report: &Report) {
-    for line in std::iter::once(report.to_line()).chain(report.left_out()) {
-        if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-            tracing::error!(%error, line, "the report could not be written to standard output");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub async fn run<P: Playbook>(responder: Responder<P>) -> Result<(), lambda_runt
         let (Payload(event), context) = event.into_parts();
         let event = match event {
             Ok(event) => event,
-            Err(problem) => return Ok(responder.unreadable(&problem)),
+            Err(problem) => return Ok(responder.unreadable(&problem, Timestamp::now())),
         };
         let (event, look) = match recheck::received(&event) {
             Some((event, look)) => (event, Some(look)),

@@ -19,11 +19,12 @@ use crate::error::{Error, Result};
 const DETAIL_TYPE: &str = "GuardDuty Finding";
 const SOURCE: &str = "aws.guardduty";
 
-/// The account and the Region of the detector, as the envelope has them.
+/// The account and the Region of the detector, and the time of the event, as the envelope has them.
 #[derive(Debug, Default)]
 pub(super) struct Detector {
     pub(super) account: Option<String>,
     pub(super) region: Option<String>,
+    pub(super) time: Option<Timestamp>,
 }
 
 impl Finding {
@@ -104,6 +105,9 @@ impl Finding {
         let detector = Detector {
             account: envelope.account,
             region: envelope.region,
+            time: envelope
+                .time
+                .and_then(|time| Timestamp::from_millisecond(time.timestamp_millis()).ok()),
         };
         object(&envelope.detail, "detail")?;
         Self::from_detail(&envelope.detail, "detail.", Some(detector))

@@ -27,6 +27,11 @@ impl Finding {
         self.detail.updated_at
     }
 
+    /// When GuardDuty sent the event, where there is one.
+    pub fn event_time(&self) -> Option<Timestamp> {
+        self.detector.time
+    }
+
     /// How often the activity was seen.
     pub fn count(&self) -> Option<u64> {
         self.detail.service.count

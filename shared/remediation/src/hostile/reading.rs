@@ -331,6 +331,7 @@ fn whatever_json_a_function_is_invoked_with_it_answers_and_calls_nobody() {
         recheck_queue_url: None,
         hand_over: None,
         policy_parameter: None,
+        metrics_namespace: None,
         hub: None,
         verify_findings: false,
         policy: policy(ResponseMode::Contain, &[]),

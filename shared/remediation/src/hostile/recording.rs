@@ -143,6 +143,7 @@ fn config() -> Config {
         recheck_queue_url: None,
         hand_over: None,
         policy_parameter: None,
+        metrics_namespace: None,
         hub: None,
         verify_findings: false,
         policy: Policy {

@@ -1,0 +1,135 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::catalogue::Category;
+use crate::fixtures::event;
+
+const NOW: &str = "2026-03-04T05:10:00Z";
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+fn measured() -> Measured {
+    Measured {
+        decided: Some(at("2026-03-04T05:06:08Z")),
+        contained: Some(at("2026-03-04T05:06:09.5Z")),
+        requests: 12,
+    }
+}
+
+fn finding() -> Finding {
+    let event = event(json!({
+        "createdAt": "2026-03-04T05:04:07Z",
+        "service": { "eventLastSeen": "2026-03-04T05:00:07Z" },
+    }));
+    Finding::parse(&event).expect("a finding")
+}
+
+fn line_of(report: &Report) -> Value {
+    let line = line(report, Some(&finding()), &measured(), "gdr", at(NOW));
+    assert!(!line.contains('\n'));
+    serde_json::from_str(&line).expect("JSON")
+}
+
+fn notified() -> Report {
+    Report::notified(Category::S3, &finding(), "a reason".to_owned(), false)
+}
+
+/// What CloudWatch demands of a line, by the format's schema.
+fn holds_to_the_format(line: &Value) {
+    let aws = &line["_aws"];
+    assert!(aws["Timestamp"].is_i64(), "{aws}");
+    let directives = aws["CloudWatchMetrics"].as_array().expect("directives");
+    assert!(!directives.is_empty());
+    for directive in directives {
+        assert!(directive["Namespace"].as_str().is_some_and(|n| !n.is_empty()));
+        for set in directive["Dimensions"].as_array().expect("sets") {
+            for dimension in set.as_array().expect("a set") {
+                let dimension = dimension.as_str().expect("a name");
+                let value = line[dimension].as_str().expect("a member with a text");
+                assert!((1..=1024).contains(&value.len()), "{dimension}");
+            }
+        }
+        let metrics = directive["Metrics"].as_array().expect("metrics");
+        assert!((1..=100).contains(&metrics.len()));
+        let mut names = BTreeSet::new();
+        for metric in metrics {
+            let name = metric["Name"].as_str().expect("a name");
+            assert!(names.insert(name), "{name} twice");
+            assert!(line[name].is_number(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_line_is_the_report_with_metrics_that_cloudwatch_takes() {
+    let report = notified();
+    let mut line = line_of(&report);
+    holds_to_the_format(&line);
+    assert_eq!(line["Findings"], 1);
+    assert_eq!(line["Requests"], 12);
+    let members = line.as_object_mut().expect("an object");
+    members.retain(|name, _| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+    members.remove("_aws");
+    let report: Value = serde_json::to_value(&report).expect("JSON");
+    assert_eq!(line, report);
+}
+
+#[test]
+fn times_are_from_the_activity_the_finding_and_the_event_to_decision_and_containment() {
+    let line = line_of(&notified());
+    for (name, seconds) in [
+        ("LastSeenToDecided", 361.0),
+        ("CreatedToDecided", 121.0),
+        ("EventToDecided", 1.0),
+        ("LastSeenToContained", 362.5),
+        ("CreatedToContained", 122.5),
+        ("EventToContained", 2.5),
+    ] {
+        assert_eq!(line[name], seconds, "{name}");
+    }
+}
+
+#[test]
+fn what_was_not_contained_has_no_time_to_containment_and_a_clock_that_is_ahead_no_negative_one() {
+    let measured = Measured {
+        decided: Some(at("2026-03-04T05:00:00Z")),
+        contained: None,
+        requests: 0,
+    };
+    let line = line(&notified(), Some(&finding()), &measured, "gdr", at(NOW));
+    let line: Value = serde_json::from_str(&line).expect("JSON");
+    holds_to_the_format(&line);
+    assert_eq!(line["EventToDecided"], 0.0);
+    assert_eq!(line["EventToContained"], Value::Null);
+    assert_eq!(line["Requests"], Value::Null);
+}
+
+#[test]
+fn alarms_see_what_is_open_and_what_was_undone() {
+    for (status, open) in [("failed", 1), ("notified", 0)] {
+        let mut report = if open == 1 {
+            let error = crate::Error::Refused("as the test asked".to_owned());
+            Report::unobserved(Category::S3, &finding(), &error, false)
+        } else {
+            notified()
+        };
+        report.undone = open == 1;
+        let line = line_of(&report);
+        assert_eq!(line["status"], status);
+        assert_eq!(line["NotContained"], open);
+        assert_eq!(line["ContainmentUndone"], open);
+    }
+}
+
+#[test]
+fn what_is_no_finding_is_counted_too() {
+    let error = crate::Error::malformed("detail.id", "missing");
+    let report = Report::malformed(Category::Iam, &json!({}), &error, true);
+    let line = line(&report, None, &Measured::default(), "gdr", at(NOW));
+    let line: Value = serde_json::from_str(&line).expect("JSON");
+    holds_to_the_format(&line);
+    assert_eq!(line["NotContained"], 1);
+    assert_eq!(line["category"], "iam");
+}
