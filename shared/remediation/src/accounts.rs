@@ -61,7 +61,7 @@ pub fn member_role(category: Category) -> String {
 pub struct Elsewhere<P> {
     /// Calls in the finding's account and Region.
     pub playbook: Arc<P>,
-    /// What it calls with there.
+    /// The credentials that it has there.
     pub sdk: SdkConfig,
     /// What a person must know to find it in CloudTrail, where it is not under the finding's name.
     pub remark: Option<String>,

@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::types::Filter;
 use futures::future::try_join_all;
-use integration_tests::scenario::InfectedInstance;
+use integration_tests::scenario::{InfectedInstance, StolenKey};
 use integration_tests::{Result, Scenario};
 
 use crate::notice::{notices_until_quiet, subscribe};
@@ -49,5 +49,25 @@ fn ten_deliveries_at_once_isolate_the_instance_once() -> Result {
         assert_eq!(snapshots.snapshots().len(), 1, "one for the one volume");
         assert_eq!(notices_until_quiet(world, &inbox, finding.id()).await?, 1);
         Ok(())
+    })
+}
+
+/// IAM is global: GuardDuty finds the same credential in every Region in which it is used.
+#[test]
+fn a_credential_that_is_found_in_two_regions_at_once_is_contained_once() -> Result {
+    on_aws(async |world| {
+        let key = StolenKey::create(world.aws).await?;
+        let (here, there) = (key.finding()?, key.finding()?.with("/region", "eu-west-1"));
+        assert_ne!(here.id(), there.id());
+        let function = world.enforcing.function("Iam")?;
+        let reports = try_join_all([
+            world.enforcing.invoke(function, &here.0),
+            world.enforcing.invoke(function, &there.0),
+        ])
+        .await?;
+        let mut statuses: Vec<_> = reports.iter().map(|report| &report["status"]).collect();
+        statuses.sort_unstable_by_key(|status| status.to_string());
+        assert_eq!(statuses, ["already_contained", "contained"], "{reports:#?}");
+        expect_stopped_attack(&key).await
     })
 }

@@ -126,7 +126,13 @@ async fn a_member_s_finding_is_answered_with_the_member_s_role_in_the_finding_s_
     let (accounts, built) = accounts(&sts, hub());
     let finding = of(MEMBER, "eu-central-1", "0123abcd");
     let there = accounts.playbook(&finding, now(), LEFT).await.unwrap();
-    assert!(there.expect("a playbook").remark.is_none());
+    let there = there.expect("a playbook");
+    assert!(there.remark.is_none());
+    assert_eq!(
+        calls_with(&there.sdk).await.1,
+        "ASIA1",
+        "whatever else is asked there"
+    );
     assert_eq!(
         *sts.asked.lock().unwrap(),
         [[

@@ -405,7 +405,11 @@ fn what_would_be_asked_of_the_policies_can_be_explained_without_observing() {
     let actions: Vec<_> = user[0].steps.iter().map(|step| step.action).collect();
     assert_eq!(
         actions,
-        ["iam:RevokeUserSessions", "iam:DeactivateAccessKey"]
+        [
+            "iam:RevokeUserSessions",
+            "iam:DeactivateAccessKey",
+            "iam:MarkContained"
+        ]
     );
     assert_eq!(user[0].steps[0].phase, Phase::Contain);
 }

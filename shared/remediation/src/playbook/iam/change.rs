@@ -113,11 +113,14 @@ impl Action for Change {
             Self::DeactivateAccessKey { key, .. } => key.clone(),
         }
     }
-    fn phase(&self) -> Phase {
-        match self {
-            Self::MarkContained { .. } => Phase::Annotate,
+    fn phase_of(name: &str) -> Phase {
+        match name {
+            MARK => Phase::Annotate,
             _ => Phase::Contain,
         }
+    }
+    fn phase(&self) -> Phase {
+        Self::phase_of(self.name())
     }
     /// The deny first: whoever holds the key can make sessions until it is deactivated, and the deny
     /// already ends those that there are while that call is on its way. The two

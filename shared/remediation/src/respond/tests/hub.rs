@@ -1,6 +1,6 @@
 //! Findings of member accounts, and findings that nobody but the event knows of.
 
-use aws_config::Region;
+use aws_config::{BehaviorVersion, Region};
 
 use super::*;
 use crate::accounts::tests::{hub, sts};
@@ -17,6 +17,7 @@ fn in_a_hub() -> Config {
 /// A responder of a hub, whose playbook in a member account contains `exposed`.
 fn responder(config: Config, sts: &crate::accounts::tests::Sts, sns: Client) -> Responder<Fake> {
     let sdk = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .build();
     let build = |_: &SdkConfig| Fake::new([act("exposed")]);
@@ -73,16 +74,22 @@ async fn a_member_without_the_role_is_told_with_the_role_and_retried_if_that_may
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_role_is_assumed_for_what_is_not_contained() {
+async fn what_is_notified_only_is_looked_at_with_the_member_s_role_and_what_is_ignored_not_at_all()
+{
     let (sts, (_, _, sns)) = (sts(), topic());
     let mut config = in_a_hub();
     config.policy.mode = ResponseMode::Notify;
     let responder = responder(config, &sts, sns);
-    let report = answer(&responder, made_public(json!({}))).await.unwrap();
-    assert_eq!(report.status(), Status::Notified);
     let report = answer(&responder, event(user_detail("x"))).await.unwrap();
     assert_eq!(report.status(), Status::Ignored);
     assert!(sts.wire.calls().is_empty());
+    let report = answer(&responder, made_public(json!({}))).await.unwrap();
+    assert_eq!(report.status(), Status::Notified);
+    assert_eq!(sts.asked.lock().unwrap().len(), 1);
+    assert!(
+        responder.playbook.calls().is_empty(),
+        "the hub's account was not asked about the member's resource"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,7 +112,7 @@ async fn an_event_that_guardduty_does_not_confirm_changes_nothing_and_a_person_i
         (vec![], "GuardDuty has no finding"),
         (vec![other], "accessKeyDetails"),
         (vec![archived], "archived"),
-        (vec![mild], "severity 2"),
+        (vec![mild], "minimum-severity"),
         (vec![sample], "sample"),
     ] {
         let (_, notices, sns) = topic();
