@@ -431,13 +431,7 @@ impl<P: Playbook> Responder<P> {
     }
 
     /// Writes the report, which is the record of last resort, with its metrics.
-    fn log(
-        &self,
-        report: &Report,
-        finding: Option<&Finding>,
-        measured: &Measured,
-        now: Timestamp,
-    ) {
+    fn log(&self, report: &Report, finding: Option<&Finding>, measured: &Measured, now: Timestamp) {
         let line = match &self.config.metrics_namespace {
             Some(namespace) => metrics::line(report, finding, measured, namespace, now),
             None => report.to_line(),

@@ -10,6 +10,7 @@
 //! A finding of Security Hub (ASFF) is none of them, and is refused as what it is.
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 

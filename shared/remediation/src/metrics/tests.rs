@@ -43,7 +43,11 @@ fn holds_to_the_format(line: &Value) {
     let directives = aws["CloudWatchMetrics"].as_array().expect("directives");
     assert!(!directives.is_empty());
     for directive in directives {
-        assert!(directive["Namespace"].as_str().is_some_and(|n| !n.is_empty()));
+        assert!(
+            directive["Namespace"]
+                .as_str()
+                .is_some_and(|n| !n.is_empty())
+        );
         for set in directive["Dimensions"].as_array().expect("sets") {
             for dimension in set.as_array().expect("a set") {
                 let dimension = dimension.as_str().expect("a name");

@@ -50,6 +50,7 @@ fn enforcing() -> Config {
         verify_findings: false,
         incident_table: None,
         policy_parameter: None,
+        metrics_namespace: None,
         recheck_queue_url: None,
         hand_over: None,
         policy: Policy {
