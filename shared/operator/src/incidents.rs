@@ -22,7 +22,7 @@ pub(crate) async fn list(record: &Record, status: Option<&str>, format: Format) 
         .map(|incident| {
             [
                 incident.received_at.clone(),
-                status(incident),
+                shown_status(incident),
                 incident.scope(),
                 incident.account_id.clone(),
                 incident.finding_type.clone(),
@@ -82,7 +82,7 @@ pub(crate) fn describe(incident: &Incident) {
         incident.id,
         incident.scope()
     ));
-    output::line(&format!("status     {}", status(incident)));
+    output::line(&format!("status     {}", shown_status(incident)));
     if let Some(released) = &incident.released {
         output::line(&format!("released   {released}"));
     }
@@ -149,7 +149,7 @@ pub(crate) fn describe(incident: &Incident) {
 }
 
 /// The status, and that it is a drill's.
-fn status(incident: &Incident) -> String {
+fn shown_status(incident: &Incident) -> String {
     let drill = if incident.drill { " (drill)" } else { "" };
     format!("{}{drill}", incident.status)
 }

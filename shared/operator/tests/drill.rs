@@ -98,7 +98,7 @@ fn a_drill_of_a_file_and_of_a_type_come_back_and_leave_the_bucket_as_it_is() -> 
     on_aws(async |aws| {
         let bucket = PublicBucket::create(aws).await?;
         let bus = Bus::create(aws).await?;
-        let real = bucket.finding()?;
+        let real = bucket.read_by_anyone()?;
         let file = file(&real)?;
         let kind = "Policy:S3/BucketAnonymousAccessGranted";
         for what in [vec![file.as_str()], vec![kind, "--target", &bucket.name]] {
@@ -106,10 +106,9 @@ fn a_drill_of_a_file_and_of_a_type_come_back_and_leave_the_bucket_as_it_is() -> 
             arguments.extend(what.into_iter().map(ToOwned::to_owned));
             let drilling = tokio::spawn(in_background(aws, arguments));
             let event = Finding(bus.next(aws).await?);
-            assert_eq!(event.finding_type(), kind);
             assert_ne!(event.id(), real.id(), "a drill is a finding of its own");
 
-            // This function enforces, and so does the next one that is asked about the real finding.
+            // It enforces, as it does below, where it gets the real finding.
             let function = responder(S3::new(&sdk(aws, &aws.endpoint)), aws, &TABLE);
             let report = answer(&function, &event, &unique("request")).await?;
             expect(&report, Status::DryRun);
