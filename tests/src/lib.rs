@@ -17,8 +17,20 @@ pub use local_aws::LocalAws;
 pub use scenario::{Observation, Scenario};
 pub use stack::Stack;
 
+use remediation::policy::{Policy, ResponseMode};
+
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 pub type Result<T = ()> = std::result::Result<T, Error>;
+
+/// The settings of a function that contains whatever it may.
+pub static ENFORCING: Policy = Policy {
+    dry_run: false,
+    mode: ResponseMode::Contain,
+    minimum_severity: Some(0.0),
+    own_account: None,
+    responder_roles: Vec::new(),
+    never_contain: Vec::new(),
+};
 
 /// The checkout's root: the tools and the template are found from here, wherever cargo runs us.
 #[must_use]

@@ -5,27 +5,17 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use integration_tests::scenario::{InfectedInstance, all_work, none_works};
-use integration_tests::{LocalAws, Result, Scenario, unique};
+use integration_tests::{ENFORCING, LocalAws, Result, Scenario, unique};
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
 use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Action, Step, Undo};
 use remediation::playbook::Playbook;
 use remediation::playbook::ec2::{Change, Ec2};
-use remediation::policy::{Policy, ResponseMode};
 use remediation::report::Outcome;
 use remediation::settings::Settings;
 use serde_json::json;
 use tokio::time::Instant;
-
-static ENFORCING: Policy = Policy {
-    dry_run: false,
-    mode: ResponseMode::Contain,
-    minimum_severity: Some(0.0),
-    own_account: None,
-    responder_roles: Vec::new(),
-    never_contain: Vec::new(),
-};
 
 /// Everything at the emulator of EC2, which knows instance profiles and roles too.
 fn sdk(aws: &LocalAws) -> SdkConfig {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use integration_tests::finding::Finding as Event;
 use integration_tests::scenario::{StolenKey, StolenRoleSession, all_work, none_works};
-use integration_tests::{LocalAws, Result, Scenario};
+use integration_tests::{ENFORCING, LocalAws, Result, Scenario};
 use jiff::Timestamp;
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
@@ -13,19 +13,9 @@ use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Action as _, Step, Undo};
 use remediation::playbook::Playbook as _;
 use remediation::playbook::iam::{Change, Iam};
-use remediation::policy::{Policy, ResponseMode};
 use remediation::report::Outcome;
 use remediation::settings::Settings;
 use tokio::time::Instant;
-
-static ENFORCING: Policy = Policy {
-    dry_run: false,
-    mode: ResponseMode::Contain,
-    minimum_severity: Some(0.0),
-    own_account: None,
-    responder_roles: Vec::new(),
-    never_contain: Vec::new(),
-};
 
 /// Contains, and answers what was done with the actions that did it.
 async fn contain(

@@ -10,7 +10,7 @@ use aws_sdk_s3control::config::endpoint::{Endpoint, EndpointFuture, Params, Reso
 use aws_sdk_s3control::types::PublicAccessBlockConfiguration;
 use integration_tests::finding::Finding as Event;
 use integration_tests::scenario::{PublicBucket, all_work, none_works};
-use integration_tests::{LocalAws, Result, Scenario, unique};
+use integration_tests::{ENFORCING, LocalAws, Result, Scenario, unique};
 use jiff::Timestamp;
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
@@ -18,21 +18,11 @@ use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Plan, Step};
 use remediation::playbook::Playbook;
 use remediation::playbook::s3::{S3, S3Action};
-use remediation::policy::{Policy, ResponseMode};
 use remediation::report::Outcome;
 use remediation::settings::{S3Settings, Settings};
 use serde_json::{Value, json};
 
 const PARTNER: &str = "999988887777";
-
-static ENFORCING: Policy = Policy {
-    dry_run: false,
-    mode: ResponseMode::Contain,
-    minimum_severity: Some(0.0),
-    own_account: None,
-    responder_roles: Vec::new(),
-    never_contain: Vec::new(),
-};
 
 #[tokio::test]
 async fn buckets_are_contained_and_released_on_local_aws() -> Result {

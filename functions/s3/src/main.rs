@@ -6,6 +6,5 @@ use remediation::{Responder, aws, playbook::s3::S3, runtime};
 async fn main() -> Result<(), lambda_runtime::Error> {
     lambda_runtime::tracing::init_default_subscriber();
     let sdk = aws::load().await;
-    let playbook = S3::new(&sdk);
-    runtime::run(Responder::from_env(playbook, &sdk)).await
+    runtime::run(Responder::from_env(S3::new, &sdk)).await
 }

@@ -3,7 +3,7 @@
 use std::io::BufRead as _;
 use std::process::ExitCode;
 
-use aws_config::SdkConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
 use clap::Args;
 use jiff::Timestamp;
 use remediation::catalogue::Category;
@@ -30,6 +30,10 @@ pub(crate) struct Options {
     /// Activate this access key again. It can be given more than once.
     #[arg(long = "reactivate-key", value_name = "KEYID")]
     reactivate: Vec<String>,
+    /// The profile of the AWS configuration for the account of what was contained, where that is not the
+    /// account of the table (a hub's incident of a member account).
+    #[arg(long, value_name = "PROFILE")]
+    member_profile: Option<String>,
     /// Who releases, for the record; the caller's ARN where it is not given.
     #[arg(long)]
     by: Option<String>,
@@ -41,10 +45,13 @@ pub(crate) async fn run(
     options: &Options,
     format: Format,
 ) -> Outcome {
-    let by = match &options.by {
-        Some(by) => by.clone(),
-        None => caller(sdk).await?,
+    let member = match &options.member_profile {
+        Some(profile) => Some(signed_in(sdk, profile).await),
+        None => None,
     };
+    let sdk = member.as_ref().unwrap_or(sdk);
+    let caller = caller(sdk).await?;
+    let by = options.by.clone().unwrap_or_else(|| caller.arn.clone());
     let mut found = incidents::find(record, &options.incident).await?;
     found.retain(|incident| {
         options
@@ -73,6 +80,15 @@ pub(crate) async fn run(
     }
     let mut worst = ExitCode::SUCCESS;
     for incident in open {
+        // A user or role of the same name in another account must not be given back anything.
+        if caller.account != incident.account_id {
+            output::complain(&format!(
+                "nothing was released: the incident is about account {}, and these credentials are of \
+                 account {}: give --member-profile",
+                incident.account_id, caller.account,
+            ));
+            return Ok(ExitCode::from(REFUSED));
+        }
         let code = match incident.known_category()? {
             Category::S3 => one(&S3::new(sdk), record, incident, options, &by, format).await?,
             Category::Iam => one(&Iam::new(sdk), record, incident, options, &by, format).await?,
@@ -185,15 +201,30 @@ fn confirmed() -> bool {
     read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-async fn caller(sdk: &SdkConfig) -> Result<String, Box<dyn std::error::Error>> {
+async fn signed_in(sdk: &SdkConfig, profile: &str) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .profile_name(profile)
+        .region(sdk.region().cloned())
+        .load()
+        .await
+}
+
+/// Whose credentials these are.
+struct Caller {
+    arn: String,
+    account: String,
+}
+
+async fn caller(sdk: &SdkConfig) -> Result<Caller, Box<dyn std::error::Error>> {
     let identity = aws_sdk_sts::Client::new(sdk)
         .get_caller_identity()
         .send()
         .await;
-    let identity = identity.map_err(|_| {
-        "who are you? AWS does not say (GetCallerIdentity failed): check the credentials, or give --by"
-    })?;
-    Ok(identity
-        .arn
-        .unwrap_or_else(|| "an unknown caller".to_owned()))
+    let identity = identity.map_err(
+        |_| "who are you? AWS does not say (GetCallerIdentity failed): check the credentials",
+    )?;
+    match (identity.arn, identity.account) {
+        (Some(arn), Some(account)) => Ok(Caller { arn, account }),
+        _ => Err("who are you? AWS answered GetCallerIdentity without an account".into()),
+    }
 }

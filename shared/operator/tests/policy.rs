@@ -131,6 +131,7 @@ fn which_steps_would_run_is_explained_with_the_policy_that_decides() {
         [
             (json!("iam:RevokeUserSessions"), json!("sessions")),
             (json!("iam:DeactivateAccessKey"), json!("not-permitted")),
+            (json!("iam:MarkContained"), json!("not-permitted")),
         ]
     );
 

@@ -218,6 +218,29 @@ fn of_ten_deliveries_at_once_one_acts_and_the_others_find_it_done() -> Result {
 }
 
 #[test]
+fn a_credential_that_is_found_in_two_regions_at_once_is_contained_once() -> Result {
+    on_aws(async |aws| {
+        let theft = StolenKey::create(aws).await?;
+        let findings = [
+            theft.finding()?,
+            theft.finding()?.with("/region", "eu-west-1"),
+        ];
+        let reports = findings
+            .iter()
+            .map(|finding| respond(iam(aws), aws, finding));
+        let reports = futures::future::try_join_all(reports).await?;
+        let mut statuses: Vec<_> = reports
+            .iter()
+            .map(|report| report.status().as_str())
+            .collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, ["already_contained", "contained"]);
+        assert!(none_works(&theft.attack().await?));
+        Ok(())
+    })
+}
+
+#[test]
 fn without_the_table_the_threat_is_contained_all_the_same_and_the_report_says_so() -> Result {
     on_aws(async |aws| {
         let theft = StolenKey::create(aws).await?;

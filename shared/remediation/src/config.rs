@@ -1,5 +1,7 @@
 //! The settings of a function, read from its environment once, at start.
 
+use crate::accounts::{Hub, member_role};
+use crate::catalogue::Category;
 use crate::hand_over::Functions;
 use crate::policy::{Policy, ResponseMode};
 use crate::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings};
@@ -11,6 +13,10 @@ pub struct Config {
     pub policy: Policy,
     /// How far the playbooks may go.
     pub settings: Settings,
+    /// The stack contains in member accounts too. `None`: in its own account only.
+    pub hub: Option<Hub>,
+    /// Fetch a finding from GuardDuty before anything is changed on account of it.
+    pub verify_findings: bool,
     /// Where notices go. `None`: nowhere, which is logged as an error.
     pub topic_arn: Option<String>,
     /// The table of incidents. `None`: nothing is recorded but the log.
@@ -83,9 +89,47 @@ impl Config {
                 .filter(|entry| !entry.is_empty())
                 .collect::<Vec<_>>()
         };
+        let own_account = lookup("OWN_ACCOUNT_ID").filter(|id| !id.is_empty());
+        let external_id = lookup("EXTERNAL_ID").filter(|id| !id.is_empty());
+        let hub = match lookup("MODE").as_deref() {
+            None | Some("" | "local") => None,
+            Some("hub") => Some(Hub {
+                account: own_account.clone(),
+                external_id,
+            }),
+            Some(other) => {
+                problems.push(format!(
+                    "MODE is '{other}', neither 'local' nor 'hub': only the own account is contained"
+                ));
+                None
+            }
+        };
+        if hub.as_ref().is_some_and(|hub| hub.external_id.is_none()) {
+            problems.push(
+                "EXTERNAL_ID is not set, and the members' roles ask for it: nothing is contained in \
+                 member accounts"
+                    .to_owned(),
+            );
+        }
+        let verify_findings = match lookup("VERIFY_FINDINGS").as_deref() {
+            None | Some("" | "auto") => hub.is_some(),
+            Some("true") => true,
+            Some("false") => false,
+            Some(other) => {
+                problems.push(format!(
+                    "VERIFY_FINDINGS is '{other}', none of 'auto', 'true', 'false': findings are verified"
+                ));
+                true
+            }
+        };
+        let responder_roles = responder_roles(
+            list("RESPONDER_ROLES"),
+            own_account.as_deref(),
+            hub.is_some(),
+        );
         let mut settings = settings(&lookup, &mut problems);
         settings.iam.never_contain = list("NEVER_CONTAIN");
-        settings.iam.never_contain.extend(list("RESPONDER_ROLES"));
+        settings.iam.never_contain.extend(responder_roles.clone());
         settings.ec2.never_contain = settings.iam.never_contain.clone();
         let hand_over = hand_over(&lookup, &mut problems);
         let topic_arn = lookup("NOTIFICATION_TOPIC_ARN").filter(|arn| !arn.is_empty());
@@ -97,11 +141,13 @@ impl Config {
                 dry_run,
                 mode,
                 minimum_severity,
-                own_account: lookup("OWN_ACCOUNT_ID").filter(|id| !id.is_empty()),
-                responder_roles: list("RESPONDER_ROLES"),
+                own_account: own_account.filter(|_| hub.is_none()),
+                responder_roles,
                 never_contain: list("NEVER_CONTAIN"),
             },
             settings,
+            hub,
+            verify_findings,
             incident_table: lookup("INCIDENT_TABLE").filter(|name| !name.is_empty()),
             policy_parameter: lookup("POLICY_PARAMETER").filter(|name| !name.is_empty()),
             recheck_queue_url: lookup("RECHECK_QUEUE_URL").filter(|url| !url.is_empty()),
@@ -110,6 +156,17 @@ impl Config {
             problems,
         }
     }
+}
+
+/// The responder's roles: those of the functions in their own account, those of the members in any.
+/// A role of another account that merely has the name of a function's must not be spared.
+fn responder_roles(functions: Vec<String>, own_account: Option<&str>, hub: bool) -> Vec<String> {
+    let own = functions.into_iter().map(|name| match own_account {
+        Some(account) => format!("arn:aws:iam::{account}:role/{name}"),
+        None => name,
+    });
+    let members = [Category::S3, Category::Iam, Category::Ec2].map(member_role);
+    own.chain(members.into_iter().filter(|_| hub)).collect()
 }
 
 /// A setting that is off unless it is exactly `true`.
@@ -164,6 +221,7 @@ fn settings(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>
         user_session_keys: on("IAM_USER_SESSION_KEYS"),
         created_keys: on("IAM_CREATED_KEYS"),
         role_wide: on("IAM_ROLE_WIDE"),
+        mark_contained: on("IAM_MARK_CONTAINED"),
         never_contain: Vec::new(),
     };
     let mut ec2 = Ec2Settings {
@@ -229,6 +287,64 @@ mod tests {
         assert!(
             with(&[topic, ("MINIMUM_SEVERITY", "9,5")]).problems[0].contains("MINIMUM_SEVERITY")
         );
+    }
+
+    #[test]
+    fn only_the_word_hub_reaches_into_other_accounts() {
+        let own = ("OWN_ACCOUNT_ID", "111122223333");
+        for word in ["local", "", "Hub", "yes"] {
+            let config = with(&[own, ("MODE", word), ("EXTERNAL_ID", "secret")]);
+            assert!(config.hub.is_none(), "{word}");
+            assert_eq!(config.policy.own_account.as_deref(), Some("111122223333"));
+            assert!(!config.verify_findings);
+        }
+        let config = with(&[own, ("MODE", "hub"), ("EXTERNAL_ID", "secret")]);
+        let hub = config.hub.expect("a hub");
+        assert_eq!(hub.account.as_deref(), Some("111122223333"));
+        assert_eq!(hub.external_id.as_deref(), Some("secret"));
+        assert_eq!(config.policy.own_account, None);
+        let without = with(&[own, ("MODE", "hub")]);
+        assert!(
+            without
+                .problems
+                .iter()
+                .any(|problem| problem.contains("EXTERNAL_ID"))
+        );
+    }
+
+    #[test]
+    fn findings_are_verified_in_a_hub_unless_the_setting_says_otherwise() {
+        for (mode, word, verified) in [
+            ("local", "auto", false),
+            ("local", "true", true),
+            ("local", "no", true),
+            ("hub", "auto", true),
+            ("hub", "", true),
+            ("hub", "false", false),
+        ] {
+            let config = with(&[("MODE", mode), ("VERIFY_FINDINGS", word)]);
+            assert_eq!(config.verify_findings, verified, "{mode} {word}");
+        }
+    }
+
+    #[test]
+    fn the_responder_s_roles_are_spared_in_their_own_accounts_only() {
+        let config = with(&[
+            ("OWN_ACCOUNT_ID", "111122223333"),
+            ("MODE", "hub"),
+            ("RESPONDER_ROLES", "gdr-IamResponderRole-ABC"),
+        ]);
+        let spared = |account: &str, name: &str| {
+            let by_policy =
+                crate::settings::protects(&config.policy.responder_roles, account, name);
+            let by_playbook =
+                crate::settings::protects(&config.settings.iam.never_contain, account, name);
+            assert_eq!(by_policy, by_playbook);
+            by_policy
+        };
+        assert!(spared("111122223333", "gdr-IamResponderRole-ABC"));
+        assert!(!spared("444455556666", "gdr-IamResponderRole-ABC"));
+        assert!(spared("444455556666", "gdr-member-iam"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use futures::future::{join, try_join_all};
+use futures::future::{join3, try_join_all};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -13,14 +13,15 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::execute::{Execution, execute, within};
 use crate::finding::Finding;
-use crate::guard::{Gate, Guard, Guards, UNUSABLE};
+use crate::guard::{Gate, Guard, PolicyParameter, TagHistory, UNUSABLE};
 use crate::guidance;
 use crate::investigate::{self, Inquiry, Investigation};
 use crate::plan::{Action, Phase, Plan, Step, StepKey};
 use crate::playbook::Playbook;
-use crate::policy;
+use crate::policy::{self, Decision};
 use crate::record::{Claim, Intent, Lease, Record, TargetState};
 use crate::report::{Report, Status, StepReport};
+use crate::verify::{Verdict, Verifier};
 
 /// One event at one function.
 pub(crate) struct Incoming<'a> {
@@ -74,11 +75,19 @@ impl Contained {
     }
 }
 
+/// With what a function answers one finding.
+pub(crate) struct Means<'a, P> {
+    pub(crate) playbook: &'a P,
+    pub(crate) config: &'a Config,
+    pub(crate) policies: &'a PolicyParameter,
+    pub(crate) tags: Option<&'a TagHistory>,
+    pub(crate) record: Option<&'a Record>,
+    pub(crate) verifier: Option<&'a Verifier>,
+}
+
 /// Plans and changes nothing.
 pub(crate) async fn rehearse<P: Playbook>(
-    playbook: &P,
-    config: &Config,
-    guards: &Guards,
+    means: &Means<'_, P>,
     incoming: &Incoming<'_>,
     what: String,
 ) -> Contained {
@@ -88,19 +97,25 @@ pub(crate) async fn rehearse<P: Playbook>(
         until,
         ..
     } = *incoming;
+    let Means {
+        playbook,
+        config,
+        policies,
+        tags,
+        ..
+    } = *means;
     let observing = within(until, "observing", Box::pin(playbook.observe(finding)));
-    let (state, guard) = guards.policies.during(now, until, observing).await;
+    let (state, guard) = policies.during(now, until, observing).await;
     alarm_if_unusable(&guard);
     let mut gate = Gate::new::<P>(&guard, finding, &config.policy, true, now);
     if let Some(why) = gate.forbids_outright() {
-        let report = notified(playbook, incoming, why.to_string(), true).await;
+        let report = notified(Some(playbook), incoming, why.to_string(), true).await;
         return Contained::just(report, None);
     }
     let state = match state {
         Ok(state) => state,
         Err(error) => return unobserved::<P>(finding, &error, true),
     };
-    let tags = guards.tags.as_ref();
     let plan = gate.plan_by_old_tags::<P>(&state, &config.settings, tags, until);
     let plan = plan.await.into_plan();
     let transient = plan.steps.iter().find_map(|step| match step {
@@ -130,13 +145,18 @@ pub(crate) fn tell(report: &mut Report, investigation: Investigation) {
 
 /// Contains. The playbook's futures are boxed: together they are larger than a thread's stack likes.
 pub(crate) async fn contain<P: Playbook>(
-    playbook: &P,
-    config: &Config,
-    guards: &Guards,
-    record: Option<&Record>,
+    means: &Means<'_, P>,
     incoming: &Incoming<'_>,
     what: String,
 ) -> Contained {
+    let Means {
+        playbook,
+        config,
+        policies,
+        tags,
+        record,
+        verifier,
+    } = *means;
     let Incoming {
         event,
         finding,
@@ -145,26 +165,22 @@ pub(crate) async fn contain<P: Playbook>(
         look,
         ..
     } = *incoming;
-    let ((claims, state), guard) = guards
-        .policies
+    let ((claims, state, verified), guard) = policies
         .during(
             now,
             until,
-            join(
+            join3(
                 claim::<P>(record, incoming),
                 within(until, "observing", Box::pin(playbook.observe(finding))),
+                within(
+                    until,
+                    "verifying",
+                    verified::<P>(verifier, config, incoming),
+                ),
             ),
         )
         .await;
     alarm_if_unusable(&guard);
-    let mut gate = Gate::new::<P>(&guard, finding, &config.policy, false, now);
-    if let Some(why) = gate.forbids_outright() {
-        let report = notified(playbook, incoming, why.to_string(), false).await;
-        return Contained {
-            claims: claims.unwrap_or_default(),
-            ..Contained::just(report, None)
-        };
-    }
     let mut unrecorded = None;
     let claims = match claims {
         Ok(claims) => claims,
@@ -174,6 +190,32 @@ pub(crate) async fn contain<P: Playbook>(
             Vec::new()
         }
     };
+    let verified = match verified {
+        Ok(Verdict::Genuine(current)) => Some(current),
+        Ok(Verdict::Unasked) => None,
+        Ok(Verdict::Withheld(why)) => {
+            let report = notified(Some(playbook), incoming, why, false).await;
+            return Contained {
+                claims,
+                ..Contained::just(report, None)
+            };
+        }
+        Err(error) => {
+            return Contained {
+                claims,
+                ..unobserved::<P>(finding, &error, false)
+            };
+        }
+    };
+    let finding = verified.as_deref().unwrap_or(finding);
+    let mut gate = Gate::new::<P>(&guard, finding, &config.policy, false, now);
+    if let Some(why) = gate.forbids_outright() {
+        let report = notified(Some(playbook), incoming, why.to_string(), false).await;
+        return Contained {
+            claims,
+            ..Contained::just(report, None)
+        };
+    }
     let released = claims.iter().filter_map(|claim| claim.released_at).max();
     if let Some(released) = released
         && finding.last_seen().is_none_or(|seen| seen <= released)
@@ -200,7 +242,6 @@ pub(crate) async fn contain<P: Playbook>(
             };
         }
     };
-    let tags = guards.tags.as_ref();
     let plan = gate.plan_by_old_tags::<P>(&state, &config.settings, tags, until);
     let mut plan = plan.await;
     let undone = look.is_some() && !plan.is_empty();
@@ -294,29 +335,62 @@ fn alarm_if_unusable(guard: &Guard) {
     }
 }
 
-/// The report for a finding that is left to a person, for this reason.
+/// The report for a finding that is left to a person, for this reason. `None`: nothing can look at the
+/// finding's account.
 pub(crate) async fn notified<P: Playbook>(
-    playbook: &P,
+    playbook: Option<&P>,
     incoming: &Incoming<'_>,
     why: String,
     dry_run: bool,
 ) -> Report {
     let finding = incoming.finding;
     let mut report = Report::notified(P::CATEGORY, finding, why, dry_run);
-    tell(&mut report, incoming.investigate(playbook, None).await);
+    let investigation = match playbook {
+        Some(playbook) => incoming.investigate(playbook, None).await,
+        None => investigate::from_finding(finding),
+    };
+    tell(&mut report, investigation);
     report
         .next_steps
         .extend(guidance::next_steps(P::CATEGORY, finding));
     report
 }
 
-fn unobserved<P: Playbook>(finding: &Finding, error: &Error, dry_run: bool) -> Contained {
+pub(crate) fn unobserved<P: Playbook>(
+    finding: &Finding,
+    error: &Error,
+    dry_run: bool,
+) -> Contained {
     let mut report = Report::unobserved(P::CATEGORY, finding, error, dry_run);
     tell(&mut report, investigate::from_finding(finding));
     report
         .next_steps
         .extend(guidance::next_steps(P::CATEGORY, finding));
     Contained::just(report, Some(error.clone()).filter(Error::is_transient))
+}
+
+/// What GuardDuty has of the finding, if that is to be asked and is one to contain.
+async fn verified<P: Playbook>(
+    verifier: Option<&Verifier>,
+    config: &Config,
+    incoming: &Incoming<'_>,
+) -> Result<Verdict> {
+    let Some(verifier) = verifier else {
+        return Ok(Verdict::Unasked);
+    };
+    let verdict = verifier.verify(incoming.event, incoming.finding).await?;
+    let Verdict::Genuine(current) = verdict else {
+        return Ok(verdict);
+    };
+    // The event's severity may have been another, or its sign of a sample missing.
+    let policy = &config.policy;
+    Ok(match policy::decide(P::CATEGORY, &current, policy)? {
+        Decision::Contain(_) if policy.is_dry_run(&current) => {
+            Verdict::Withheld("GuardDuty has it as a sample".to_owned())
+        }
+        Decision::Contain(_) => Verdict::Genuine(current),
+        Decision::Notify(why) | Decision::Ignore(why) => Verdict::Withheld(why),
+    })
 }
 
 async fn claim<P: Playbook>(

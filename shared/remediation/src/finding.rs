@@ -10,6 +10,7 @@ mod origin;
 mod principal;
 mod printable;
 mod resource;
+mod same;
 mod sample;
 mod sequence;
 mod when;

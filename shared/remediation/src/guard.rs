@@ -35,8 +35,8 @@ use crate::playbook::Playbook;
 use crate::policy::Policy;
 use crate::settings::Settings;
 
-/// The IAM permissions that reading the policies and the history of tags needs.
-pub const PERMISSIONS: &[&str] = &["cloudtrail:LookupEvents", "ssm:GetParameter"];
+/// The IAM permissions that reading the policies needs.
+pub const PERMISSIONS: &[&str] = &["ssm:GetParameter"];
 
 /// The policies that the stack is deployed with.
 pub const DEFAULT: &str = include_str!("../../../infra/policies/default.cedar");
@@ -240,6 +240,9 @@ impl<'a> Gate<'a> {
                 other => other,
             })
             .collect();
+        if let Some(why) = uncontained(&plan.steps) {
+            withhold_marks(&mut plan, &why);
+        }
         for told in doubted {
             if !plan.next_steps.contains(&told) {
                 plan.next_steps.push(told);
@@ -274,6 +277,36 @@ impl<'a> Gate<'a> {
             by.join(", "),
         ))
     }
+}
+
+/// Why nothing would be contained, if all that contains is withheld.
+fn uncontained<A: Action>(steps: &[Step<A>]) -> Option<Withheld> {
+    let mut why = None;
+    for step in steps {
+        match step {
+            Step::Do(action) | Step::Already(action, _) if action.phase() == Phase::Contain => {
+                return None;
+            }
+            Step::Withheld(action, withheld) if action.phase() == Phase::Contain => {
+                why.get_or_insert(withheld);
+            }
+            _ => {}
+        }
+    }
+    why.cloned()
+}
+
+/// A mark says that something is contained.
+fn withhold_marks<A: Action>(plan: &mut Plan<A>, why: &Withheld) {
+    let steps = std::mem::take(&mut plan.steps).into_iter();
+    plan.steps = steps
+        .map(|step| match step {
+            Step::Do(action) if action.phase() == Phase::Annotate => {
+                Step::Withheld(action, why.clone())
+            }
+            other => other,
+        })
+        .collect();
 }
 
 /// A plan of which each step that is to be done is permitted. Only a [`Gate`] makes one.

@@ -5,6 +5,7 @@
 //! permit, [`execute`] carries the rest out and reads back what came of it, and the [`report`] of that is logged and sent by [`notify`].
 //! A dry run stops before [`execute`].
 
+pub mod accounts;
 pub mod aws;
 pub mod catalogue;
 pub mod config;
@@ -27,6 +28,7 @@ pub mod report;
 pub mod respond;
 pub mod runtime;
 pub mod settings;
+pub mod verify;
 
 #[cfg(test)]
 mod fixtures;

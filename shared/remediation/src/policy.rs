@@ -25,9 +25,10 @@ pub struct Policy {
     pub mode: ResponseMode,
     /// The default policies contain from it on. `None`: it could not be read, so all are.
     pub minimum_severity: Option<f64>,
-    /// The account that the stack runs in, where the environment says.
+    /// The account outside of which nothing is contained. `None`: a hub, which contains in every
+    /// account that lets it, or the environment does not say.
     pub own_account: Option<String>,
-    /// Names of the responder's own roles. They are never contained.
+    /// Names or ARNs of the responder's own roles. They are never contained.
     pub responder_roles: Vec<String>,
     /// Names or ARNs of users and roles that are never contained: the deployment role, the
     /// break-glass accounts.
@@ -55,17 +56,17 @@ impl Policy {
         self.dry_run || finding.is_sample() || finding.is_drill()
     }
 
-    fn protects(&self, principal: &Principal) -> Option<String> {
+    fn protects(&self, account: &str, principal: &Principal) -> Option<String> {
         let name = principal.entity_name()?;
         if matches!(principal, Principal::RoleSession { .. })
-            && protects(&self.responder_roles, name)
+            && protects(&self.responder_roles, account, name)
         {
             return Some(format!(
                 "{principal} is the responder's own role, which is never contained: if it did not \
                  act for a finding, someone else has its credentials"
             ));
         }
-        protects(&self.never_contain, name)
+        protects(&self.never_contain, account, name)
             .then(|| format!("{principal} is on the list of principals that are never contained"))
     }
 }
@@ -171,7 +172,7 @@ pub fn decide(category: Category, finding: &Finding, policy: &Policy) -> Result<
         }
         Category::Iam => {
             let principal = finding.principal()?;
-            if let Some(why) = policy.protects(&principal) {
+            if let Some(why) = policy.protects(&finding.account_id, &principal) {
                 return Ok(Decision::Notify(why));
             }
             format!("{kind} by {principal}")
@@ -185,7 +186,7 @@ pub fn decide(category: Category, finding: &Finding, policy: &Policy) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{finding, user_finding};
+    use crate::fixtures::{finding, user_detail, user_finding};
     use serde_json::json;
 
     fn policy() -> Policy {
@@ -267,6 +268,65 @@ mod tests {
         };
         let decision = decide(Category::Iam, &user_finding("mallory"), &policy).unwrap();
         assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
+    }
+
+    #[test]
+    fn a_hub_contains_in_every_account() {
+        let policy = Policy {
+            own_account: None,
+            ..policy()
+        };
+        for account in ["111122223333", "444455556666"] {
+            let mut detail = user_detail("mallory");
+            detail["accountId"] = json!(account);
+            let decision = decide(Category::Iam, &finding(detail), &policy).unwrap();
+            assert!(matches!(decision, Decision::Contain(_)), "{decision:?}");
+        }
+    }
+
+    #[test]
+    fn an_arn_protects_in_its_account_and_a_name_in_every_account() {
+        let policy = Policy {
+            own_account: None,
+            never_contain: vec![
+                "arn:aws:iam::111122223333:user/ops/break-glass".to_owned(),
+                "deployer".to_owned(),
+            ],
+            ..policy()
+        };
+        for (account, name, contained) in [
+            ("111122223333", "break-glass", false),
+            ("444455556666", "break-glass", true),
+            ("444455556666", "deployer", false),
+        ] {
+            let mut detail = user_detail(name);
+            detail["accountId"] = json!(account);
+            let decision = decide(Category::Iam, &finding(detail), &policy).unwrap();
+            let contains = matches!(decision, Decision::Contain(_));
+            assert_eq!(contains, contained, "{account} {decision:?}");
+        }
+    }
+
+    #[test]
+    fn a_credential_is_one_target_in_all_regions_and_an_instance_is_not() {
+        let in_region = |mut detail: serde_json::Value, region: &str| {
+            detail["region"] = json!(region);
+            finding(detail)
+        };
+        let of = |category, detail: &serde_json::Value, region| {
+            targets(category, &in_region(detail.clone(), region)).unwrap()
+        };
+        let user = user_detail("mallory");
+        let instance =
+            json!({ "resource": { "instanceDetails": { "instanceId": "i-0abc1234def567890" } } });
+        for (category, detail, one) in [
+            (Category::Iam, user, true),
+            (Category::Ec2, instance, false),
+        ] {
+            let [here, there] =
+                ["us-east-1", "eu-west-1"].map(|region| of(category, &detail, region));
+            assert_eq!(here == there, one, "{here:?} {there:?}");
+        }
     }
 
     #[test]

@@ -8,10 +8,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::accounts::{Accounts, Elsewhere};
 use crate::catalogue::Category;
 use crate::config::Config;
-use crate::contain::{Contained, Incoming, contain, notified, rehearse, target_state};
+use crate::contain::{
+    Contained, Incoming, Means, contain, notified, rehearse, target_state, unobserved,
+};
 use crate::error::{Error, Result};
+use crate::execute::within;
 use crate::finding::{Finding, printable};
 use crate::guard::{DEFAULT, Gate, Guard, Guards, PolicyParameter, TagHistory};
 use crate::guidance;
@@ -22,6 +26,7 @@ use crate::policy::{Decision, decide};
 use crate::recheck::Recheck;
 use crate::record::Record;
 use crate::report::{Report, Status};
+use crate::verify::Verifier;
 
 /// What is kept of an invocation's time for the record and the notice, after containment.
 const RESERVE: Duration = Duration::from_secs(10);
@@ -33,6 +38,8 @@ pub struct Responder<P> {
     config: Config,
     guards: Guards,
     sns: aws_sdk_sns::Client,
+    accounts: Option<Accounts<P>>,
+    verifier: Option<Verifier>,
     record: Option<Record>,
     recheck: Option<Recheck>,
     hand_over: Option<HandOver>,
@@ -52,8 +59,12 @@ pub struct Invocation {
 }
 
 impl<P: Playbook> Responder<P> {
-    /// A responder that calls with `sdk`, with the settings of the environment.
-    pub fn from_env(playbook: P, sdk: &SdkConfig) -> Self {
+    /// A responder whose playbooks `build` makes, with the settings of the environment. The record,
+    /// the notices and the rest of the function's own are called with `sdk`.
+    pub fn from_env(build: fn(&SdkConfig) -> P, sdk: &SdkConfig) -> Self
+    where
+        P: 'static,
+    {
         let config = Config::from_env();
         for problem in &config.problems {
             tracing::error!(problem, "setting");
@@ -78,7 +89,12 @@ impl<P: Playbook> Responder<P> {
             }
         };
         let sns = aws_sdk_sns::Client::new(sdk);
+        let sts = aws_sdk_sts::Client::new(sdk);
+        let accounts = Accounts::new(build, sdk, sts, config.hub.clone(), &config.settings);
+        let verifier = config.verify_findings.then(|| Verifier::new(sdk));
         Self {
+            accounts: Some(accounts),
+            verifier,
             record,
             recheck,
             hand_over,
@@ -86,7 +102,7 @@ impl<P: Playbook> Responder<P> {
                 policies,
                 tags: Some(TagHistory::new(sdk)),
             },
-            ..Self::new(playbook, config, sns)
+            ..Self::new(build(sdk), config, sns)
         }
     }
 
@@ -102,6 +118,8 @@ impl<P: Playbook> Responder<P> {
                 tags: None,
             },
             sns,
+            accounts: None,
+            verifier: None,
             record: None,
             recheck: None,
             hand_over: None,
@@ -121,6 +139,24 @@ impl<P: Playbook> Responder<P> {
     #[must_use]
     pub fn guarded(self, guards: Guards) -> Self {
         Self { guards, ..self }
+    }
+
+    /// The same, acting in `accounts`.
+    #[must_use]
+    pub fn across(self, accounts: Accounts<P>) -> Self {
+        Self {
+            accounts: Some(accounts),
+            ..self
+        }
+    }
+
+    /// The same, enforcing only what `verifier` finds to be so.
+    #[must_use]
+    pub fn verifying(self, verifier: Verifier) -> Self {
+        Self {
+            verifier: Some(verifier),
+            ..self
+        }
     }
 
     /// The same, having containments looked at again through `recheck`.
@@ -208,27 +244,86 @@ impl<P: Playbook> Responder<P> {
     async fn act(&self, incoming: &Incoming<'_>, decision: Decision) -> Contained {
         let finding = incoming.finding;
         let dry_run = self.config.policy.is_dry_run(finding);
-        let (playbook, config, guards) = (&self.playbook, &self.config, &self.guards);
-        let report = match decision {
-            Decision::Ignore(why) => Report::ignored(P::CATEGORY, finding, why, dry_run),
+        let what = match decision {
+            Decision::Contain(what) => what,
+            Decision::Ignore(why) => {
+                let report = Report::ignored(P::CATEGORY, finding, why, dry_run);
+                return Contained::just(report, None);
+            }
             Decision::Notify(why)
                 if P::CATEGORY == Category::Triage && finding.is_attack_sequence() =>
             {
                 return self.unfold(incoming, why).await;
             }
-            Decision::Notify(why) => notified(playbook, incoming, why, dry_run).await,
-            Decision::Contain(what) => match self.forbidden(incoming, dry_run) {
-                Some(why) => notified(playbook, incoming, why, dry_run).await,
-                None if dry_run => {
-                    return rehearse(playbook, config, guards, incoming, what).await;
-                }
-                None => {
-                    let record = self.record.as_ref();
-                    return contain(playbook, config, guards, record, incoming, what).await;
-                }
-            },
+            Decision::Notify(why) => return self.leave(incoming, why, dry_run).await,
         };
+        if let Some(why) = self.forbidden(incoming, dry_run) {
+            return self.leave(incoming, why, dry_run).await;
+        }
+        let elsewhere = match self.elsewhere(incoming).await {
+            Ok(elsewhere) => elsewhere,
+            Err(error) => return unobserved::<P>(finding, &error, dry_run),
+        };
+        let there = elsewhere.as_ref();
+        let tags = there.map(|there| TagHistory::new(&there.sdk));
+        let means = Means {
+            playbook: there.map_or(&self.playbook, |there| &*there.playbook),
+            config: &self.config,
+            policies: &self.guards.policies,
+            tags: tags.as_ref().or(self.guards.tags.as_ref()),
+            record: self.record.as_ref(),
+            verifier: self.verifier.as_ref(),
+        };
+        let mut done = if dry_run {
+            rehearse(&means, incoming, what).await
+        } else {
+            contain(&means, incoming, what).await
+        };
+        let remark = elsewhere.and_then(|elsewhere| elsewhere.remark);
+        done.report.next_steps.extend(remark);
+        done
+    }
+
+    /// Leaves the finding to a person, for this reason, and tells what can be found out.
+    async fn leave(&self, incoming: &Incoming<'_>, why: String, dry_run: bool) -> Contained {
+        let mut unreached = None;
+        let elsewhere = if self.is_foreign(incoming.finding) {
+            None
+        } else {
+            self.elsewhere(incoming).await.unwrap_or_else(|error| {
+                unreached = Some(format!("look yourself, nothing was asked there: {error}"));
+                None
+            })
+        };
+        let playbook = match &elsewhere {
+            Some(there) => Some(&*there.playbook),
+            None if unreached.is_some() || self.is_foreign(incoming.finding) => None,
+            None => Some(&self.playbook),
+        };
+        let mut report = notified(playbook, incoming, why, dry_run).await;
+        report.next_steps.extend(unreached);
         Contained::just(report, None)
+    }
+
+    /// True for a finding of an account in which the function has no role: asking in its own account
+    /// instead would answer about others of the same names.
+    fn is_foreign(&self, finding: &Finding) -> bool {
+        let own = match &self.config.hub {
+            Some(hub) if P::CATEGORY == Category::Triage => hub.account.as_ref(),
+            Some(_) => None,
+            None => self.config.policy.own_account.as_ref(),
+        };
+        own.is_some_and(|own| *own != finding.account_id)
+    }
+
+    /// What acts in the finding's account and Region, if the function's own playbook does not.
+    async fn elsewhere(&self, incoming: &Incoming<'_>) -> Result<Option<Elsewhere<P>>> {
+        let Some(accounts) = &self.accounts else {
+            return Ok(None);
+        };
+        let time_left = incoming.until.saturating_duration_since(incoming.started);
+        let playbook = accounts.playbook(incoming.finding, incoming.now, time_left);
+        within(incoming.until, "sts:AssumeRole", playbook).await
     }
 
     /// Tells of an attack sequence, and hands its parts over.

@@ -40,6 +40,9 @@ pub struct IamSettings {
     pub created_keys: bool,
     /// `IAM_ROLE_WIDE`: revoke all sessions of the role, not only the one that the finding names.
     pub role_wide: bool,
+    /// `IAM_MARK_CONTAINED`: tag the user or role that is contained, so that a service control policy
+    /// can keep others from undoing it.
+    pub mark_contained: bool,
     /// `NEVER_CONTAIN` and `RESPONDER_ROLES`: names or ARNs of users and roles that are left alone
     /// also when it only comes out while observing that they are concerned.
     pub never_contain: Vec<String>,
@@ -68,11 +71,13 @@ pub struct Ec2Settings {
     pub never_contain: Vec<String>,
 }
 
-/// True if `never_contain` has the user or role of this name, by its name or its ARN.
-pub fn protects(never_contain: &[String], name: &str) -> bool {
-    never_contain
-        .iter()
-        .any(|entry| entry.rsplit('/').next() == Some(name))
+/// True if `never_contain` has the user or role of this name in `account`: by its name, which is
+/// for every account, or by its ARN, which is for the account that it has.
+pub fn protects(never_contain: &[String], account: &str, name: &str) -> bool {
+    never_contain.iter().any(|entry| {
+        let elsewhere = entry.starts_with("arn:") && entry.split(':').nth(4) != Some(account);
+        !elsewhere && entry.rsplit('/').next() == Some(name)
+    })
 }
 
 /// What becomes of a member of an Auto Scaling group, which would otherwise be terminated when it

@@ -75,6 +75,8 @@ pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -
             never_contain: vec![],
         },
         settings: Settings::default(),
+        hub: None,
+        verify_findings: false,
         topic_arn: None,
         incident_table: None,
         policy_parameter: None,

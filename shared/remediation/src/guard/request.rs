@@ -164,7 +164,7 @@ impl Situation<'_> {
     /// The lists that a user or role is on.
     fn protected(&self, resource: &Resource) -> Asked<Vec<EntityUid>> {
         let mut lists = Vec::new();
-        let named = |names: &[String]| protects(names, &resource.name);
+        let named = |names: &[String]| protects(names, &resource.account, &resource.name);
         if resource.kind == Kind::Role && named(&self.settings.responder_roles) {
             lists.push(uid("Protected", "responder")?);
         }

@@ -44,6 +44,9 @@ pub struct TagHistory {
 }
 
 impl TagHistory {
+    /// The IAM permissions that asking needs, in the account of the resource.
+    pub const PERMISSIONS: &[&str] = &["cloudtrail:LookupEvents"];
+
     /// A history that is read with these settings, in the Region of each resource.
     pub fn new(sdk: &SdkConfig) -> Self {
         Self::with_client(Client::new(sdk))

@@ -331,6 +331,8 @@ fn whatever_json_a_function_is_invoked_with_it_answers_and_calls_nobody() {
         recheck_queue_url: None,
         hand_over: None,
         policy_parameter: None,
+        hub: None,
+        verify_findings: false,
         policy: policy(ResponseMode::Contain, &[]),
         topic_arn: Some("arn:aws:sns:us-east-1:111122223333:notices".to_owned()),
         problems: Vec::new(),

@@ -143,6 +143,8 @@ fn config() -> Config {
         recheck_queue_url: None,
         hand_over: None,
         policy_parameter: None,
+        hub: None,
+        verify_findings: false,
         policy: Policy {
             dry_run: false,
             mode: ResponseMode::Contain,

@@ -10,6 +10,7 @@ mod apply;
 mod change;
 mod deny_all;
 mod entity;
+mod mark;
 mod observe;
 mod plan;
 pub mod policy_document;
@@ -111,6 +112,8 @@ struct UserState {
     deny_all: DenyAll,
     /// Whether the user has a console password.
     console: Result<bool>,
+    /// Whether the user has our tag.
+    marked: bool,
 }
 
 #[derive(Debug)]
@@ -140,6 +143,8 @@ struct RoleState {
     /// Our policy about all sessions.
     revocation: Result<Deny>,
     deny_all: DenyAll,
+    /// Whether the role has our tag.
+    marked: bool,
 }
 
 #[derive(Debug)]
@@ -197,6 +202,7 @@ impl Playbook for Iam {
             | Change::RevokeRoleSessions { role, arn, .. } => {
                 Resource::role(finding, role, Some(arn))
             }
+            Change::MarkContained { arn } => mark::resource(finding, arn),
         }
     }
 

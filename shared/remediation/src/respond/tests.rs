@@ -1,5 +1,6 @@
 mod drill;
 mod hand_over;
+mod hub;
 mod investigation;
 
 use std::collections::BTreeSet;
@@ -46,6 +47,8 @@ fn silent() -> Client {
 fn enforcing() -> Config {
     Config {
         settings: crate::settings::Settings::default(),
+        hub: None,
+        verify_findings: false,
         incident_table: None,
         policy_parameter: None,
         recheck_queue_url: None,
@@ -509,6 +512,7 @@ async fn what_no_target_could_make_permitted_is_not_even_observed() {
         "{}",
         report.reason()
     );
-    assert!(responder.playbook.calls().is_empty());
+    let calls = responder.playbook.calls().into_iter();
+    assert!(calls.map(|(what, ..)| what).eq(["investigate"]));
     assert_eq!(notices.lock().unwrap().len(), 1);
 }

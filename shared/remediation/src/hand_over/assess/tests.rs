@@ -333,15 +333,6 @@ fn one_sequence_cannot_have_everything_contained() {
 }
 
 #[test]
-fn below_the_minimum_severity_nothing_is_to_be_contained() {
-    let mut event = attack(json!({}));
-    event["detail"]["severity"] = json!(3);
-    let assessment = assess_event(&event);
-    assert!(assessment.targets.is_empty());
-    assert!(assessment.resources[0].notes[0].contains("MINIMUM_SEVERITY"));
-}
-
-#[test]
 fn where_the_own_account_is_not_known_it_is_that_of_the_finding() {
     let event = attack(json!({}));
     let finding = Finding::parse(&event).unwrap();

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use super::change::Change;
 use super::deny_all::{DenyAll, deny_all_arn, is_deny_all};
 use super::entity::Entity;
+use super::mark;
 use super::policy_document::Deny;
 use super::{Iam, ROLE_POLICY, USER_POLICY, session_policy};
 use crate::error::{CallContext, Error, Result};
@@ -47,6 +48,9 @@ impl Iam {
             Change::RevokeRoleSessions { role, arn, .. } => {
                 self.deny(Entity::Role(role), arn, ROLE_POLICY, &document, true)
                     .await
+            }
+            Change::MarkContained { arn } => {
+                patiently(async || mark::set(&self.client, arn).await).await
             }
         }
     }
@@ -140,6 +144,7 @@ impl Iam {
                 self.release(entity, arn, ROLE_POLICY, &wanted, from, deny_all)
                     .await
             }
+            Change::MarkContained { arn } => mark::take_off(&self.client, arn).await,
         }
     }
 

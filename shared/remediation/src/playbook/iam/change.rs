@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::deny_all::DenyAll;
+use super::mark;
 use super::policy_document::{Deny, deny_session, deny_sessions_before};
 use crate::finding::RoleSession;
 use crate::plan::{Action, Phase, Undo};
@@ -12,6 +13,7 @@ use crate::plan::{Action, Phase, Undo};
 pub(super) const REVOKE: &str = "iam:RevokeUserSessions";
 pub(super) const DEACTIVATE: &str = "iam:DeactivateAccessKey";
 pub(super) const DENY_SESSION: &str = "iam:DenyRoleSession";
+pub(super) const MARK: &str = "iam:MarkContained";
 pub(super) const REVOKE_ROLE: &str = "iam:RevokeRoleSessions";
 
 /// A change to a user or a role.
@@ -70,6 +72,11 @@ pub enum Change {
         /// Sessions issued before it are cut off.
         cut_off: Timestamp,
     },
+    /// Tags the contained user or role.
+    MarkContained {
+        /// Its ARN.
+        arn: String,
+    },
 }
 
 impl Action for Change {
@@ -85,6 +92,7 @@ impl Action for Change {
         (DEACTIVATE, &["iam:UpdateAccessKey"]),
         (DENY_SESSION, DENY_ROLE),
         (REVOKE_ROLE, DENY_ROLE),
+        (MARK, &["iam:TagUser", "iam:TagRole"]),
     ];
 
     fn name(&self) -> &'static str {
@@ -93,26 +101,32 @@ impl Action for Change {
             Self::DeactivateAccessKey { .. } => DEACTIVATE,
             Self::DenyRoleSession { .. } => DENY_SESSION,
             Self::RevokeRoleSessions { .. } => REVOKE_ROLE,
+            Self::MarkContained { .. } => MARK,
         }
     }
     fn target(&self) -> String {
         match self {
-            Self::RevokeUserSessions { arn, .. } | Self::RevokeRoleSessions { arn, .. } => {
-                arn.clone()
-            }
+            Self::RevokeUserSessions { arn, .. }
+            | Self::RevokeRoleSessions { arn, .. }
+            | Self::MarkContained { arn } => arn.clone(),
             Self::DenyRoleSession { arn, session, .. } => session_target(arn, session),
             Self::DeactivateAccessKey { key, .. } => key.clone(),
         }
     }
     fn phase(&self) -> Phase {
-        Phase::Contain
+        match self {
+            Self::MarkContained { .. } => Phase::Annotate,
+            _ => Phase::Contain,
+        }
     }
     /// The deny first: whoever holds the key can make sessions until it is deactivated, and the deny
     /// already ends those that there are while that call is on its way. The two
     /// denies of a role one after the other, since IAM refuses two changes to one entity at once.
     fn order(&self) -> u8 {
         match self {
-            Self::RevokeUserSessions { .. } | Self::DenyRoleSession { .. } => 0,
+            Self::RevokeUserSessions { .. }
+            | Self::DenyRoleSession { .. }
+            | Self::MarkContained { .. } => 0,
             Self::DeactivateAccessKey { .. } | Self::RevokeRoleSessions { .. } => 1,
         }
     }
@@ -122,6 +136,7 @@ impl Action for Change {
             | Self::DenyRoleSession { from, deny_all, .. }
             | Self::RevokeRoleSessions { from, deny_all, .. } => deny_all.beside(from),
             Self::DeactivateAccessKey { from, .. } => json!({ "Status": from }),
+            Self::MarkContained { .. } => json!({ mark::KEY: null }),
         }
     }
     fn to(&self) -> Value {
@@ -131,13 +146,15 @@ impl Action for Change {
             }
             Self::DenyRoleSession { session, .. } => deny_session(session),
             Self::DeactivateAccessKey { .. } => json!({ "Status": "Inactive" }),
+            Self::MarkContained { .. } => json!({ mark::KEY: mark::VALUE }),
         }
     }
     fn undo(&self) -> Undo {
         match self {
             Self::RevokeUserSessions { .. }
             | Self::DenyRoleSession { .. }
-            | Self::RevokeRoleSessions { .. } => Undo::Restore,
+            | Self::RevokeRoleSessions { .. }
+            | Self::MarkContained { .. } => Undo::Restore,
             Self::DeactivateAccessKey { from, .. } if from == "Active" => Undo::OnlyIfNamed,
             Self::DeactivateAccessKey { .. } => Undo::Nothing("the key was not active before"),
         }

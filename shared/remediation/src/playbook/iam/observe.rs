@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::deny_all::DenyAll;
 use super::entity::Entity;
+use super::mark;
 use super::trust::Trust;
 use super::{
     AccessKey, CreatedKey, FederatedState, Found, ROLE_POLICY, RoleState, State, USER_POLICY,
@@ -82,6 +83,7 @@ async fn user(client: &Client, name: &str) -> Result<UserState> {
         .user
         .ok_or_else(|| unanswered("iam:GetUser", name))?;
     Ok(UserState {
+        marked: mark::is_among(&user.tags),
         arn: user.arn,
         user_id: user.user_id,
         keys,
@@ -152,6 +154,7 @@ async fn role(client: &Client, name: &str, session: Option<&RoleSession>) -> Res
         .role
         .ok_or_else(|| unanswered("iam:GetRole", name))?;
     Ok(RoleState {
+        marked: mark::is_among(&role.tags),
         arn: role.arn,
         role_id: role.role_id,
         path: role.path,

@@ -7,6 +7,7 @@ use aws_sdk_iam::types::StatusType;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::change::{Change, DEACTIVATE, DENY_SESSION, REVOKE};
+use super::mark;
 use super::policy_document::Deny;
 use super::{CreatedKey, Found, State};
 use crate::error::Result;
@@ -62,7 +63,10 @@ pub(super) fn plan(
         _ => not_contained(finding, DEACTIVATE, unsupported(&principal)),
     };
     if let Some(created) = &state.created_keys {
-        add_created_keys(&mut plan, &principal, created, settings);
+        add_created_keys(&mut plan, finding, &principal, created, settings);
+    }
+    if settings.mark_contained {
+        mark::plan(&mut plan, &state.found);
     }
     plan
 }
@@ -80,6 +84,7 @@ fn gone(finding: &Finding, principal: &Principal) -> String {
 /// The keys that the principal made are the attacker's way back.
 fn add_created_keys(
     plan: &mut Plan<Change>,
+    finding: &Finding,
     principal: &Principal,
     created: &Result<Vec<CreatedKey>>,
     settings: &IamSettings,
@@ -106,7 +111,7 @@ fn add_created_keys(
             continue;
         }
         plan.steps.push(match status {
-            _ if is_protected(settings, user) => Step::Skipped {
+            _ if is_protected(settings, finding, user) => Step::Skipped {
                 action: DEACTIVATE,
                 target: id.clone(),
                 reason: format!(
@@ -182,8 +187,8 @@ impl CutOff {
 }
 
 /// True for the name of a user or role that is never contained.
-fn is_protected(settings: &IamSettings, name: &str) -> bool {
-    protects(&settings.never_contain, name)
+fn is_protected(settings: &IamSettings, finding: &Finding, name: &str) -> bool {
+    protects(&settings.never_contain, &finding.account_id, name)
 }
 
 fn not_contained(finding: &Finding, action: &'static str, reason: String) -> Plan<Change> {

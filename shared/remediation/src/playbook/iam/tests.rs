@@ -4,6 +4,7 @@ mod federated;
 mod hostile;
 mod investigation;
 mod keys;
+mod mark;
 mod role;
 mod sessions;
 mod world;
@@ -373,7 +374,9 @@ async fn the_calls_are_those_that_the_playbook_declares_permissions_for() {
             for operation in full {
                 world.wire.fail(operation, 409, "LimitExceeded");
             }
-            run_with(&world.iam, &finding, &wide()).await;
+            let mut all = wide();
+            all.iam.mark_contained = true;
+            run_with(&world.iam, &finding, &all).await;
             investigate(&world.iam, &finding).await;
             called.extend(world.wire.calls());
         }

@@ -103,7 +103,11 @@ impl Planner<'_> {
             ));
             return;
         }
-        if protects(&self.settings.never_contain, &role.name) {
+        if protects(
+            &self.settings.never_contain,
+            &self.finding.account_id,
+            &role.name,
+        ) {
             self.push(skipped(
                 name::DENY,
                 arn,

@@ -254,7 +254,7 @@ pub(super) fn plan_federated(
             user.user_id,
         ));
     }
-    if is_protected(settings, name) {
+    if is_protected(settings, finding, name) {
         return skipped(format!(
             "{name} issued the federated session {session}, and is on the list of principals that are \
              never contained: revoke its sessions by hand"

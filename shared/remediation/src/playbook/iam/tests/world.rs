@@ -30,13 +30,15 @@ pub(super) const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(super) const SECOND: &str = "AKIASECOND0000000000";
 
 /// What is called on release only.
-const RELEASING: [&str; 6] = [
+const RELEASING: [&str; 8] = [
     "iam:DeleteRolePermissionsBoundary",
     "iam:DeleteRolePolicy",
     "iam:DeleteUserPermissionsBoundary",
     "iam:DeleteUserPolicy",
     "iam:DetachRolePolicy",
     "iam:DetachUserPolicy",
+    "iam:UntagRole",
+    "iam:UntagUser",
 ];
 
 #[derive(Clone, Default)]
@@ -52,6 +54,7 @@ pub(super) struct Entity {
     pub(super) trust: Value,
     /// The groups of a user.
     pub(super) groups: Vec<&'static str>,
+    pub(super) tags: BTreeMap<String, String>,
 }
 
 #[derive(Default)]

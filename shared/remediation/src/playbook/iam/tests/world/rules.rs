@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use aws_sdk_iam::operation::*;
 use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{
-    AccessKeyMetadata, AttachedPermissionsBoundary, AttachedPolicy, LoginProfile, Role, User,
+    AccessKeyMetadata, AttachedPermissionsBoundary, AttachedPolicy, LoginProfile, Role, Tag, User,
 };
 use aws_smithy_mocks::{Rule, mock};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -29,6 +29,14 @@ pub(super) fn attached(entity: &Entity) -> Vec<AttachedPolicy> {
         .attached
         .iter()
         .map(|arn| AttachedPolicy::builder().policy_arn(arn).build());
+    built.collect()
+}
+
+fn tags(entity: &Entity) -> Vec<Tag> {
+    let built = entity.tags.iter().map(|(key, value)| {
+        let tag = Tag::builder().key(key).value(value).build();
+        tag.unwrap()
+    });
     built.collect()
 }
 
@@ -70,6 +78,34 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
         rule!(
             account,
             wire,
+            tag_user,
+            TagUserInput,
+            "iam:TagUser",
+            |account, request| {
+                let entity = account.user(request.user_name())?;
+                for tag in request.tags() {
+                    entity.tags.insert(tag.key.clone(), tag.value.clone());
+                }
+                Ok(tag_user::TagUserOutput::builder().build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            untag_user,
+            UntagUserInput,
+            "iam:UntagUser",
+            |account, request| {
+                let entity = account.user(request.user_name())?;
+                for key in request.tag_keys() {
+                    entity.tags.remove(key);
+                }
+                Ok(untag_user::UntagUserOutput::builder().build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
             get_user,
             GetUserInput,
             "iam:GetUser",
@@ -86,6 +122,7 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                 ));
                 let built = built.create_date(DateTime::from_secs(0));
                 let user = built
+                    .set_tags(Some(tags(entity)))
                     .set_permissions_boundary(boundary(entity))
                     .build()
                     .unwrap();
@@ -273,6 +310,34 @@ pub(super) fn role_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
         rule!(
             account,
             wire,
+            tag_role,
+            TagRoleInput,
+            "iam:TagRole",
+            |account, request| {
+                let entity = account.role(request.role_name())?;
+                for tag in request.tags() {
+                    entity.tags.insert(tag.key.clone(), tag.value.clone());
+                }
+                Ok(tag_role::TagRoleOutput::builder().build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            untag_role,
+            UntagRoleInput,
+            "iam:UntagRole",
+            |account, request| {
+                let entity = account.role(request.role_name())?;
+                for key in request.tag_keys() {
+                    entity.tags.remove(key);
+                }
+                Ok(untag_role::UntagRoleOutput::builder().build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
             get_role,
             GetRoleInput,
             "iam:GetRole",
@@ -290,6 +355,7 @@ pub(super) fn role_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                 let built = built.create_date(DateTime::from_secs(0));
                 let built = built.assume_role_policy_document(encoded(&entity.trust.to_string()));
                 let role = built
+                    .set_tags(Some(tags(entity)))
                     .set_permissions_boundary(boundary(entity))
                     .build()
                     .unwrap();

@@ -1,0 +1,101 @@
+//! The tag on a contained principal.
+//!
+//! IAM has no condition on the name of an inline policy, but on the tags of the user or role that a
+//! call is about. So with the tag a service control policy, `infra/scp-keep-contained.yaml`, keeps
+//! whoever else may change users and roles from taking our deny off again, and from making new
+//! credentials of the same principal:
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_iam-tags.html>.
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::types::Tag;
+
+use super::Found;
+use super::change::{Change, DEACTIVATE};
+use super::entity::Entity;
+use crate::error::{CallContext, Error, Result};
+use crate::finding::Finding;
+use crate::guard::Resource;
+use crate::plan::{Action as _, Plan, Step};
+
+pub(super) const KEY: &str = "gdr:contained";
+pub(super) const VALUE: &str = "true";
+
+pub(super) fn is_among(tags: &Option<Vec<Tag>>) -> bool {
+    let mut tags = tags.iter().flatten();
+    tags.any(|tag| tag.key() == KEY && tag.value() == VALUE)
+}
+
+/// Plans the tag for a principal to whom `plan` denies something.
+pub(super) fn plan(plan: &mut Plan<Change>, found: &Found) {
+    let (arn, marked) = match found {
+        Found::User(user) => (&user.arn, user.marked),
+        Found::Role(role) => (&role.arn, role.marked),
+        Found::Federated(federated) => match &federated.user {
+            Some(user) => (&user.arn, user.marked),
+            None => return,
+        },
+        Found::Gone | Found::NotRead => return,
+    };
+    let denied = plan.steps.iter().any(|step| match step {
+        Step::Do(action) | Step::Already(action, _) => action.name() != DEACTIVATE,
+        Step::Skipped { .. } | Step::Withheld(..) | Step::Unknown { .. } => false,
+    });
+    if !denied {
+        return;
+    }
+    let action = Change::MarkContained { arn: arn.clone() };
+    plan.steps.push(if marked {
+        Step::Already(action, "the tag is there".to_owned())
+    } else {
+        Step::Do(action)
+    });
+}
+
+/// The user or role that is marked, for the policies.
+pub(super) fn resource(finding: &Finding, arn: &str) -> Resource {
+    match entity(arn) {
+        Ok(Entity::Role(name)) => Resource::role(finding, name, Some(arn)),
+        Ok(Entity::User(name)) => Resource::user(finding, name, Some(arn)),
+        // No policy permits what is not of the schema's kinds, and nothing else is planned.
+        Err(_) => Resource::account(finding),
+    }
+}
+
+/// The user or role of an ARN, which has its name last.
+fn entity(arn: &str) -> Result<Entity<'_>> {
+    let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
+    let name = resource.rsplit('/').next().unwrap_or_default();
+    match resource.split('/').next() {
+        Some("user") => Ok(Entity::User(name)),
+        Some("role") => Ok(Entity::Role(name)),
+        _ => Err(Error::Refused(format!("{arn} is not a user or role"))),
+    }
+}
+
+pub(super) async fn set(client: &Client, arn: &str) -> Result<()> {
+    let tag = Tag::builder().key(KEY).value(VALUE).build();
+    let tag = tag.map_err(|error| Error::Refused(error.to_string()))?;
+    match entity(arn)? {
+        Entity::User(name) => {
+            let call = client.tag_user().user_name(name).tags(tag);
+            call.send().await.during("iam:TagUser", name).map(drop)
+        }
+        Entity::Role(name) => {
+            let call = client.tag_role().role_name(name).tags(tag);
+            call.send().await.during("iam:TagRole", name).map(drop)
+        }
+    }
+}
+
+pub(super) async fn take_off(client: &Client, arn: &str) -> Result<()> {
+    match entity(arn)? {
+        Entity::User(name) => {
+            let call = client.untag_user().user_name(name).tag_keys(KEY);
+            call.send().await.during("iam:UntagUser", name).map(drop)
+        }
+        Entity::Role(name) => {
+            let call = client.untag_role().role_name(name).tag_keys(KEY);
+            call.send().await.during("iam:UntagRole", name).map(drop)
+        }
+    }
+}

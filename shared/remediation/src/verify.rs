@@ -1,0 +1,173 @@
+//! Asking GuardDuty for a finding before anything is changed on account of it.
+//!
+//! Whoever may invoke a function can write an event. What it enforces is therefore the finding that
+//! GuardDuty has under that id, not the one that the event describes. The questions are asked while
+//! the target is being read, so that a containment does not wait for them.
+//!
+//! What GuardDuty does not answer is not enforced: a responder that contains on a word that it could
+//! not check would do so whenever an attacker keeps GuardDuty busy. The failure is retried instead.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_config::SdkConfig;
+use aws_sdk_guardduty::Client;
+use aws_sdk_guardduty::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_guardduty::config::{ConfigBag, Intercept, Region, RuntimeComponents};
+use aws_sdk_guardduty::error::BoxError;
+use serde_json::Value;
+
+use crate::error::{CallContext, Error, Result};
+use crate::finding::Finding;
+
+/// The IAM permissions that verifying needs.
+pub const PERMISSIONS: &[&str] = &["guardduty:GetFindings", "guardduty:ListDetectors"];
+
+/// GuardDuty, as the function's own account sees it.
+#[derive(Debug)]
+pub struct Verifier {
+    client: Client,
+    /// The account's one detector in a Region.
+    detectors: Mutex<HashMap<String, String>>,
+}
+
+/// What GuardDuty says of an event.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The finding as GuardDuty has it.
+    Genuine(Box<Finding>),
+    /// GuardDuty has no such finding, or has it otherwise.
+    Withheld(String),
+    /// GuardDuty was not asked.
+    Unasked,
+}
+
+impl Verifier {
+    /// A verifier that asks with these settings.
+    pub fn new(sdk: &SdkConfig) -> Self {
+        Self::with_client(Client::new(sdk))
+    }
+
+    /// A verifier that asks through this client.
+    pub fn with_client(client: Client) -> Self {
+        Self {
+            client,
+            detectors: Mutex::default(),
+        }
+    }
+
+    /// Fetches the finding that `event` is about, and compares.
+    ///
+    /// # Errors
+    /// If GuardDuty refused to answer, could not be reached, or answered with what is not a finding.
+    pub async fn verify(&self, event: &Value, finding: &Finding) -> Result<Verdict> {
+        let region = detector_region(event, finding);
+        let client = self.client_in(region);
+        let Some(detector) = self.detector(&client, region).await? else {
+            return Ok(Verdict::Withheld(format!(
+                "GuardDuty is not on in {region} in the responder's account, so the finding cannot be \
+                 verified (VERIFY_FINDINGS)"
+            )));
+        };
+        let body = Body::default();
+        client
+            .get_findings()
+            .detector_id(&detector)
+            .finding_ids(&finding.id)
+            .customize()
+            .interceptor(body.clone())
+            .send()
+            .await
+            .during("guardduty:GetFindings", &finding.id)?;
+        let answer: Value = serde_json::from_slice(&body.take())
+            .map_err(|error| Error::Refused(format!("guardduty:GetFindings: {error}")))?;
+        let Some(current) = answer["findings"].get(0) else {
+            return Ok(Verdict::Withheld(format!(
+                "GuardDuty has no finding {} in {region}: somebody invoked the function with an event \
+                 that GuardDuty did not send, or the finding is older than 90 days",
+                finding.id,
+            )));
+        };
+        let current = Finding::parse(current)?;
+        Ok(match finding.contradicts(&current) {
+            Some(member) => Verdict::Withheld(format!(
+                "the event's `{member}` is not what GuardDuty has for finding {}: somebody invoked the \
+                 function with an altered event",
+                finding.id,
+            )),
+            None if current.is_archived() => Verdict::Withheld(
+                "the finding has been archived in GuardDuty since the event".to_owned(),
+            ),
+            None => Verdict::Genuine(Box::new(current)),
+        })
+    }
+
+    fn client_in(&self, region: &str) -> Client {
+        let region = Region::new(region.to_owned());
+        Client::from_conf(self.client.config().to_builder().region(region).build())
+    }
+
+    /// Not the one that the event names: that may be the member's.
+    async fn detector(&self, client: &Client, region: &str) -> Result<Option<String>> {
+        let known = || {
+            self.detectors
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(detector) = known().get(region) {
+            return Ok(Some(detector.clone()));
+        }
+        let answer = client.list_detectors().send().await;
+        let answer = answer.during("guardduty:ListDetectors", region)?;
+        let detector = answer.detector_ids.unwrap_or_default().into_iter().next();
+        if let Some(detector) = &detector {
+            known().insert(region.to_owned(), detector.clone());
+        }
+        Ok(detector)
+    }
+}
+
+/// The Region of the detector that made the finding. For activity that is recorded in one Region for
+/// all, the finding's own may be another.
+fn detector_region<'a>(event: &'a Value, finding: &'a Finding) -> &'a str {
+    let envelope = event.get("detail").and(event["region"].as_str());
+    // It becomes part of a host's name.
+    let region = envelope.filter(|region| {
+        (1..=32).contains(&region.len())
+            && region
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    });
+    region.unwrap_or(&finding.region)
+}
+
+/// Keeps the body of an answer: the finding as GuardDuty writes it is the finding as an event has it,
+/// and is read by the same parser.
+#[derive(Clone, Debug, Default)]
+struct Body(Arc<Mutex<Vec<u8>>>);
+
+impl Body {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Intercept for Body {
+    fn name(&self) -> &'static str {
+        "Body"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        let bytes = context.response().body().bytes().unwrap_or_default();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bytes.to_vec();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,254 @@
+//! What the templates say about other accounts, held against the code and against each other.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{declared, granted, yaml};
+use remediation::catalogue::Category;
+use remediation::guard::TagHistory;
+use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
+use remediation::{accounts, verify};
+use serde_json::{Value, json};
+
+const CATEGORIES: [(&str, Category); 3] = [
+    ("S3", Category::S3),
+    ("Iam", Category::Iam),
+    ("Ec2", Category::Ec2),
+];
+
+fn member_role(template: &Value, name: &str) -> Value {
+    template["Resources"][format!("{name}MemberRole")]["Properties"].clone()
+}
+
+fn owned(actions: impl IntoIterator<Item = &'static str>) -> BTreeSet<String> {
+    actions.into_iter().map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn each_member_role_allows_what_its_category_declares_and_nothing_else() {
+    let members = yaml("infra/member-roles.yaml");
+    for (name, declared) in [
+        ("S3", declared::<S3>()),
+        ("Iam", declared::<Iam>()),
+        ("Ec2", declared::<Ec2>()),
+    ] {
+        let role = member_role(&members, name);
+        assert!(role["ManagedPolicyArns"].is_null(), "{name}");
+        let policies = role["Policies"].as_array().expect("policies");
+        let tags = TagHistory::PERMISSIONS.iter().copied();
+        let declared = owned(declared.into_iter().chain(tags));
+        assert_eq!(granted(policies), declared, "{name}");
+    }
+}
+
+/// What its policies are limited to, too, but for the names of the responder's own roles.
+#[test]
+fn a_member_role_is_limited_as_the_function_s_own_role_is() {
+    let (stack, members) = (yaml("template.yaml"), yaml("infra/member-roles.yaml"));
+    for (name, _) in CATEGORIES {
+        let own = &stack["Resources"][format!("{name}ResponderRole")]["Properties"]["Policies"];
+        let own = own.as_array().expect("policies").iter();
+        // The reports stay with the hub.
+        let mut own: Vec<_> = own
+            .filter(|policy| policy["PolicyName"] != "report")
+            .cloned()
+            .collect();
+        let mut member = member_role(&members, name)["Policies"].clone();
+        let denied = |statements: &mut Value| {
+            let statements = statements.as_array_mut().expect("statements").iter_mut();
+            let mut denials = statements.filter(|statement| statement["Effect"] == "Deny");
+            denials.next().map(|statement| statement["Resource"].take())
+        };
+        for (own, member) in own.iter_mut().zip(member.as_array_mut().expect("policies")) {
+            let own_roles = denied(&mut own["PolicyDocument"]["Statement"]);
+            let member_roles = denied(&mut member["PolicyDocument"]["Statement"]);
+            let members =
+                json!({ "Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/gdr-member-*" });
+            assert_eq!(member_roles, own_roles.map(|_| members), "{name}");
+        }
+        assert_eq!(json!(own), member, "{name}");
+    }
+}
+
+#[test]
+fn a_member_role_trusts_only_its_function_of_the_organization_with_the_external_id() {
+    let members = yaml("infra/member-roles.yaml");
+    for (name, category) in CATEGORIES {
+        let role = member_role(&members, name);
+        assert_eq!(role["RoleName"], accounts::member_role(category));
+        let function = json!({ "aws:PrincipalArn": { "Ref": format!("{name}ResponderRoleArn") } });
+        let mut trusted = BTreeSet::new();
+        for statement in role["AssumeRolePolicyDocument"]["Statement"]
+            .as_array()
+            .expect("statements")
+        {
+            let action = statement["Action"].as_str().expect("an action");
+            trusted.insert(action.to_owned());
+            assert_eq!(
+                statement["Principal"],
+                json!({ "AWS": { "Ref": "HubAccountId" } })
+            );
+            let condition = &statement["Condition"];
+            assert_eq!(condition["ArnEquals"], function, "{name} {action}");
+            let equal = &condition["StringEquals"];
+            assert_eq!(
+                equal["aws:PrincipalOrgID"],
+                json!({ "Ref": "OrganizationId" })
+            );
+            assert_eq!(condition["StringLike"]["sts:SourceIdentity"], "gdr-?*");
+            if action == "sts:AssumeRole" {
+                assert_eq!(equal["sts:ExternalId"], json!({ "Ref": "ExternalId" }));
+                assert_eq!(condition["StringLike"]["sts:RoleSessionName"], "gdr-?*");
+            }
+        }
+        assert_eq!(
+            trusted,
+            owned(accounts::PERMISSIONS.iter().copied()),
+            "{name}"
+        );
+    }
+    let parameters = members["Parameters"].as_object().expect("parameters");
+    let given: Vec<_> = parameters
+        .iter()
+        .filter(|(_, parameter)| !parameter["Default"].is_null())
+        .collect();
+    assert!(given.is_empty(), "nobody is trusted by default: {given:?}");
+}
+
+#[test]
+fn only_a_hub_s_functions_may_assume_roles_and_each_only_those_of_its_category() {
+    let stack = yaml("template.yaml");
+    let resources = stack["Resources"].as_object().expect("resources");
+    for (name, category) in CATEGORIES {
+        let reach = &resources[&format!("{name}ReachesMembers")];
+        assert_eq!(reach["Condition"], "IsHub");
+        let policy = &reach["Properties"];
+        assert_eq!(
+            policy["Roles"],
+            json!([{ "Ref": format!("{name}ResponderRole") }])
+        );
+        let [statement] = policy["PolicyDocument"]["Statement"]
+            .as_array()
+            .expect("one")
+            .as_slice()
+        else {
+            panic!("{name}: {policy}")
+        };
+        assert_eq!(
+            granted([policy]),
+            owned(accounts::PERMISSIONS.iter().copied())
+        );
+        let role = accounts::member_role(category);
+        let resource = format!("arn:${{AWS::Partition}}:iam::*:role/{role}");
+        assert_eq!(statement["Resource"], json!({ "Sub": resource }));
+    }
+    let assuming = resources.iter().filter(|(_, resource)| {
+        resource["Type"] != "AWS::IAM::Role" && resource.to_string().contains("sts:AssumeRole")
+    });
+    assert_eq!(assuming.count(), CATEGORIES.len());
+    assert_eq!(stack["Parameters"]["Mode"]["Default"], "local");
+}
+
+#[test]
+fn the_functions_that_contain_may_ask_guardduty_where_findings_are_verified() {
+    let stack = yaml("template.yaml");
+    let policy = &stack["Resources"]["VerifyFindingsPolicy"];
+    assert_eq!(policy["Condition"], "VerifiesFindings");
+    let policy = &policy["Properties"];
+    let roles: Vec<_> = CATEGORIES
+        .iter()
+        .map(|(name, _)| json!({ "Ref": format!("{name}ResponderRole") }))
+        .collect();
+    assert_eq!(policy["Roles"], json!(roles));
+    assert_eq!(
+        granted([policy]),
+        owned(verify::PERMISSIONS.iter().copied())
+    );
+    // A hub does unless it is told not to, any other stack only if it is told to.
+    let auto = json!({ "Equals": [{ "Ref": "VerifyFindings" }, "auto"] });
+    let set = json!({ "Equals": [{ "Ref": "VerifyFindings" }, "true"] });
+    assert_eq!(
+        stack["Conditions"]["VerifiesFindings"],
+        json!({ "Or": [set, { "And": [{ "Condition": "IsHub" }, auto] }] })
+    );
+    assert_eq!(stack["Parameters"]["VerifyFindings"]["Default"], "auto");
+}
+
+#[test]
+fn every_function_knows_where_it_may_act() {
+    let settings = &yaml("template.yaml")["Globals"]["Function"]["Environment"]["Variables"];
+    for (variable, parameter) in [
+        ("MODE", "Mode"),
+        ("EXTERNAL_ID", "ExternalId"),
+        ("VERIFY_FINDINGS", "VerifyFindings"),
+        ("OWN_ACCOUNT_ID", "AWS::AccountId"),
+    ] {
+        assert_eq!(
+            settings[variable],
+            json!({ "Ref": parameter }),
+            "{variable}"
+        );
+    }
+}
+
+/// Each SCP spares whom it must, and what it spares by name nobody else can take the name of.
+#[test]
+fn what_is_contained_is_changed_by_the_responder_and_who_releases_only() {
+    let keep = yaml("infra/scp-keep-contained.yaml");
+    let content = &keep["Resources"]["KeepContained"]["Properties"]["Content"];
+    let statements = content["Statement"].as_array().expect("statements");
+    let [contained, mark] = statements.as_slice() else {
+        panic!("{content}")
+    };
+    for statement in statements {
+        assert_eq!(statement["Effect"], "Deny");
+        let spared = statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"].to_string();
+        assert!(spared.contains("Releasers"), "{spared}");
+        for role in ["${StackName}-IamResponderRole-*", "role/gdr-member-iam"] {
+            assert!(spared.contains(role), "{spared}");
+        }
+    }
+    let tagged = json!({ "aws:ResourceTag/gdr:contained": "true" });
+    assert_eq!(contained["Condition"]["StringEquals"], tagged);
+    let undoing = contained["Action"].to_string();
+    for action in [
+        "iam:DeleteUserPolicy",
+        "iam:PutUserPolicy",
+        "iam:DetachUserPolicy",
+        "iam:DeleteUserPermissionsBoundary",
+        "iam:UpdateAccessKey",
+        "iam:CreateAccessKey",
+        "iam:DeleteRolePolicy",
+        "iam:PutRolePolicy",
+        "iam:DetachRolePolicy",
+        "iam:DeleteRolePermissionsBoundary",
+        "iam:UpdateAssumeRolePolicy",
+    ] {
+        assert!(undoing.contains(action), "{action}");
+    }
+    assert_eq!(
+        mark["Action"],
+        json!([
+            "iam:TagRole",
+            "iam:TagUser",
+            "iam:UntagRole",
+            "iam:UntagUser"
+        ])
+    );
+    let protect = yaml("infra/scp-protect-responder.yaml");
+    let content = &protect["Resources"]["ProtectResponder"]["Properties"]["Content"];
+    let statements = content["Statement"].as_array().expect("statements");
+    let roles = statements
+        .iter()
+        .find(|statement| statement["Sid"] == "Roles");
+    let roles = roles.expect("a statement about roles").to_string();
+    for part in [
+        "iam:CreateRole",
+        "iam:UpdateAssumeRolePolicy",
+        "role/gdr-member-*",
+        "ResponderRole-*",
+    ] {
+        assert!(roles.contains(part), "{part}: {roles}");
+    }
+}
