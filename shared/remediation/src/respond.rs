@@ -207,7 +207,8 @@ impl<P: Playbook> Responder<P> {
             collected,
             claims,
         } = Box::pin(self.act(&incoming, decision)).await;
-        if report.status() != Status::Ignored {
+        // Whoever sent a drill waits for the record of it.
+        if report.status() != Status::Ignored || finding.is_drill() {
             for error in self.tell(&incoming, &mut report, &collected).await {
                 if error.is_transient() {
                     transient.get_or_insert(error);
@@ -372,7 +373,7 @@ impl<P: Playbook> Responder<P> {
             ));
             failures.push(error);
         }
-        let mut news = true;
+        let mut news = report.status() != Status::Ignored;
         let mut recorded = false;
         if let Some(record) = &self.record {
             match record
@@ -381,7 +382,7 @@ impl<P: Playbook> Responder<P> {
             {
                 Ok(before) => {
                     recorded = true;
-                    news = is_news(before.notified.as_deref(), report);
+                    news &= is_news(before.notified.as_deref(), report);
                 }
                 Err(error) => {
                     tracing::error!(%error, "not recorded: the line of the report is the record");
