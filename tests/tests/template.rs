@@ -9,7 +9,7 @@ use futures::{StreamExt as _, stream};
 use integration_tests::LocalAws;
 use integration_tests::known_types::{self, event};
 use remediation::catalogue::{Category, routes};
-use remediation::finding::Finding;
+use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding};
 use remediation::guard::{self, TagHistory};
 use remediation::notify;
 use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
@@ -141,9 +141,21 @@ async fn each_kind_of_finding_is_delivered_once_to_exactly_the_functions_it_is_f
     let events: Vec<_> = known.map(|case| case.event).chain(unforeseen()).collect();
     assert!(events.len() > 400, "{} events", events.len());
     let mut outcomes = stream::iter(&events)
-        .map(async |event| (event, delivered(bus, template, event).await))
-        .buffer_unordered(8);
-    while let Some((event, delivered)) = outcomes.next().await {
+        .map(async |event| {
+            let mut drill = event.clone();
+            drill["source"] = json!(DRILL_SOURCE);
+            let both = futures::join!(
+                delivered(bus, template, event),
+                delivered(bus, template, &drill),
+            );
+            (event, both)
+        })
+        .buffer_unordered(4);
+    while let Some((event, (delivered, of_drill))) = outcomes.next().await {
+        assert_eq!(
+            of_drill, delivered,
+            "a drill goes where its finding goes: {event}"
+        );
         let expected: Vec<_> = match Finding::parse(event) {
             Ok(finding) => routes(&finding).iter().map(ToString::to_string).collect(),
             // Whoever receives it must say so.
@@ -185,20 +197,37 @@ async fn a_finding_without_a_type_is_delivered_to_triage_which_says_that_it_has_
 }
 
 #[test]
-fn no_rule_takes_an_event_that_is_not_a_finding_of_guardduty() {
+fn no_rule_takes_an_event_that_is_neither_a_finding_of_guardduty_nor_a_drill() {
     for (name, function) in functions(&template()) {
         for rule in rules(function) {
             assert_eq!(
                 rule["Pattern"]["source"],
-                json!(["aws.guardduty"]),
+                json!(["aws.guardduty", DRILL_SOURCE]),
                 "{name}"
             );
             assert_eq!(
                 rule["Pattern"]["detail-type"],
-                json!(["GuardDuty Finding"]),
+                json!([DETAIL_TYPE]),
                 "{name}"
             );
         }
+    }
+}
+
+#[test]
+fn only_the_record_of_a_drill_goes_away_and_a_drill_raises_no_alarm_that_something_is_not_contained()
+ {
+    let template = template();
+    let resources = &template["Resources"];
+    let table = &resources["IncidentTable"]["Properties"];
+    let expiry = json!({ "AttributeName": record::DRILL_EXPIRES, "Enabled": true });
+    assert_eq!(table["TimeToLiveSpecification"], expiry);
+    for (name, _) in FUNCTIONS {
+        let metric = &resources[format!("{name}NotContainedMetric")]["Properties"];
+        assert_eq!(
+            metric["FilterPattern"],
+            "{ (($.status = \"failed\") || ($.status = \"partial\")) && ($.drill NOT EXISTS) }"
+        );
     }
 }
 

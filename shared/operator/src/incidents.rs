@@ -22,7 +22,7 @@ pub(crate) async fn list(record: &Record, status: Option<&str>, format: Format) 
         .map(|incident| {
             [
                 incident.received_at.clone(),
-                incident.status.clone(),
+                shown_status(incident),
                 incident.scope(),
                 incident.account_id.clone(),
                 incident.finding_type.clone(),
@@ -74,7 +74,7 @@ pub(crate) async fn find(
     }
 }
 
-fn describe(incident: &Incident) {
+pub(crate) fn describe(incident: &Incident) {
     let report = &incident.report;
     let text = |member: &str| report[member].as_str().unwrap_or_default().to_owned();
     output::line(&format!(
@@ -82,7 +82,7 @@ fn describe(incident: &Incident) {
         incident.id,
         incident.scope()
     ));
-    output::line(&format!("status     {}", incident.status));
+    output::line(&format!("status     {}", shown_status(incident)));
     if let Some(released) = &incident.released {
         output::line(&format!("released   {released}"));
     }
@@ -146,6 +146,12 @@ fn describe(incident: &Incident) {
         output::line(&format!("  - {question}: {open}{text} ({source})"));
     }
     output::line("");
+}
+
+/// The status, and that it is a drill's.
+fn shown_status(incident: &Incident) -> String {
+    let drill = if incident.drill { " (drill)" } else { "" };
+    format!("{}{drill}", incident.status)
 }
 
 fn cell(value: &Value) -> String {

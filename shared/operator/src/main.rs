@@ -1,6 +1,7 @@
 //! `gdr`, the operator's command line: looks at incidents, releases what was contained, explains what
-//! would be done about a finding, and keeps the policies.
+//! would be done about a finding, has the deployed functions show it in a drill, and keeps the policies.
 
+mod drill;
 mod explain;
 mod incidents;
 mod output;
@@ -94,6 +95,12 @@ enum Recorded {
         /// The finding's id, or the beginning of it.
         id: String,
     },
+    /// Send a finding to the deployed functions, which answer and change nothing, and print their reports.
+    ///
+    /// It goes over the bus and the rules that GuardDuty's findings go, from a source of its own. Each
+    /// function that the finding is for must report in time; else the exit status is 1. A drill is a dry
+    /// run whatever the settings say, is marked as one in the notice, and its record is kept for a week.
+    Drill(drill::Options),
     /// Undo a containment from what was recorded.
     ///
     /// Shows what it would restore and asks. Refuses where the world is no longer as the responder
@@ -136,6 +143,7 @@ async fn on_record(access: Access, command: Recorded, output: Format) -> Outcome
     match command {
         Recorded::Incidents { status } => incidents::list(&record, status.as_deref(), output).await,
         Recorded::Incident { id } => incidents::show(&record, &id, output).await,
+        Recorded::Drill(options) => drill::run(&sdk, &record, &options, output).await,
         Recorded::Release(options) => release::run(&sdk, &record, &options, output).await,
     }
 }

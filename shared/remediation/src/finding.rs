@@ -2,6 +2,7 @@
 
 mod abridged;
 mod actor;
+mod drill;
 mod forms;
 mod ids;
 mod kind;
@@ -17,7 +18,8 @@ mod wire;
 
 use crate::error::{Error, Result};
 pub(crate) use abridged::abridged;
-pub use forms::split;
+pub use drill::DRILL_SOURCE;
+pub use forms::{DETAIL_TYPE, detail_of, split};
 pub use kind::{FindingType, Severity};
 pub use origin::{ApiCall, Remote};
 pub use principal::{Principal, RoleSession};
@@ -44,6 +46,7 @@ pub struct Finding {
     detail: wire::Detail,
     /// What the paths of the detail's members begin with: `detail.`, or nothing for a bare one.
     root: &'static str,
+    drill: bool,
 }
 
 impl Finding {
@@ -61,6 +64,7 @@ impl Finding {
             detector: detector.unwrap_or_default(),
             detail,
             root,
+            drill: false,
         })
     }
 

@@ -32,9 +32,13 @@ pub struct Notice {
 
 /// Renders the notice for a report.
 pub fn render(report: &Report) -> Notice {
+    let headline = if report.drill() {
+        format!("[DRILL] {}:", report.status().as_str())
+    } else {
+        format!("[{}]", headline(report.status()))
+    };
     let mut subject = format!(
-        "[{}] {} {} in {}",
-        headline(report.status()),
+        "{headline} {} {} in {}",
         report.category(),
         report.finding_type(),
         report.account_id(),
@@ -62,6 +66,9 @@ pub async fn publish(client: &Client, topic_arn: &str, notice: &Notice) -> Resul
         .during("sns:Publish", topic_arn)?;
     Ok(())
 }
+
+const DRILL: &str = "This is a drill, not a finding of GuardDuty. Nothing was changed: this is how such a finding \
+                     would be answered.";
 
 fn headline(status: Status) -> &'static str {
     match status {
@@ -95,7 +102,12 @@ fn summary(status: Status) -> &'static str {
 fn body(report: &Report) -> String {
     let mut text = String::new();
     let severity = Severity::label(report.severity());
-    let _ = writeln!(text, "{}\n", summary(report.status()));
+    let summary = if report.drill() {
+        DRILL
+    } else {
+        summary(report.status())
+    };
+    let _ = writeln!(text, "{summary}\n");
     let _ = writeln!(text, "WHAT HAPPENED");
     if !report.title().is_empty() {
         line(&mut text, "  ", report.title());
@@ -130,11 +142,12 @@ fn body(report: &Report) -> String {
             .filter(|step| outcomes.contains(&step.outcome()))
             .collect::<Vec<_>>()
     };
-    steps(
-        &mut text,
-        "WOULD BE DONE (set DRY_RUN to false to enforce)",
-        &with(&[Outcome::Planned]),
-    );
+    let planned = if report.drill() {
+        "WOULD BE DONE (a drill never does it)"
+    } else {
+        "WOULD BE DONE (set DRY_RUN to false to enforce)"
+    };
+    steps(&mut text, planned, &with(&[Outcome::Planned]));
     steps(&mut text, "WHAT WAS DONE", &with(&[Outcome::Applied]));
     steps(&mut text, "WAS ALREADY SO", &with(&[Outcome::Already]));
     steps(
@@ -235,6 +248,20 @@ mod tests {
             subject.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
             "{subject:?}"
         );
+    }
+
+    #[test]
+    fn a_drill_alarms_nobody_whatever_came_of_it() {
+        let finding = finding(json!({ "type": "Backdoor:EC2/Spambot" })).drilled();
+        let error = Error::Refused("no interface could be read".to_owned());
+        let report = Report::unobserved(Category::Ec2, &finding, &error, true);
+        let Notice { subject, body } = render(&report);
+        assert_eq!(
+            subject,
+            "[DRILL] failed: ec2 Backdoor:EC2/Spambot in 111122223333"
+        );
+        assert!(body.contains("no interface could be read"), "{body}");
+        assert!(!body.contains("still live"), "{body}");
     }
 
     #[test]

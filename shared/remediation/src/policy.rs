@@ -50,9 +50,10 @@ impl Policy {
     /// The `MINIMUM_SEVERITY` where none is set.
     pub const DEFAULT_MINIMUM_SEVERITY: f64 = 4.0;
 
-    /// True if nothing may be changed on behalf of this finding.
+    /// True if nothing may be changed on behalf of this finding: samples and drills are dry runs
+    /// whatever the settings say.
     pub fn is_dry_run(&self, finding: &Finding) -> bool {
-        self.dry_run || finding.is_sample()
+        self.dry_run || finding.is_sample() || finding.is_drill()
     }
 
     fn protects(&self, account: &str, principal: &Principal) -> Option<String> {
@@ -236,6 +237,13 @@ mod tests {
         };
         assert!(matches!(with(ResponseMode::Notify), Decision::Notify(_)));
         assert!(matches!(with(ResponseMode::Off), Decision::Ignore(_)));
+    }
+
+    #[test]
+    fn a_drill_is_a_dry_run_and_a_finding_is_what_the_settings_say() {
+        let enforcing = policy();
+        assert!(!enforcing.is_dry_run(&user_finding("mallory")));
+        assert!(enforcing.is_dry_run(&user_finding("mallory").drilled()));
     }
 
     #[test]

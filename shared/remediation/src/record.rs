@@ -6,7 +6,8 @@
 //!
 //! One item per finding and category (`INCIDENT#<finding id>` / `<category>`; for a part of an attack
 //! sequence `<category>#<target>`): what came in, what was decided, the actions with the values they
-//! found, the report. One item per target
+//! found, the report. A drill's item is `DRILL#<finding id>` and goes away by itself: whoever sends one
+//! chooses the id, and must not get at the incident of a real finding. One item per target
 //! (`TARGET#<category>#<account>#<target>` / `state`): who is at work on it, and whether a person
 //! released it.
 
@@ -21,6 +22,10 @@ pub use self::target::{Claim, Lease, TargetState};
 
 /// The IAM permissions that a function's use of the table needs.
 pub const PERMISSIONS: &[&str] = &["dynamodb:UpdateItem"];
+
+/// When the record of a drill goes away, in seconds of the Unix epoch; no other item has it,
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>.
+pub const DRILL_EXPIRES: &str = "expires_at";
 
 /// The table.
 #[derive(Clone, Debug)]

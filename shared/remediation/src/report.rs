@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::catalogue::Category;
 use crate::error::Error;
-use crate::finding::{Finding, printable};
+use crate::finding::{DRILL_SOURCE, Finding, printable};
 use crate::hand_over::Outline;
 use crate::investigate::Answer;
 use crate::plan::Phase;
@@ -70,6 +70,9 @@ pub struct Report {
     status: Status,
     reason: String,
     dry_run: bool,
+    /// A person sent the finding to see what would be done.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    drill: bool,
     /// Looking again after a containment, it was found undone by someone, and done again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) undone: bool,
@@ -105,6 +108,7 @@ impl Report {
             status,
             reason,
             dry_run,
+            drill: finding.is_drill(),
             undone: false,
             steps: Vec::new(),
             sequence: None,
@@ -182,6 +186,9 @@ impl Report {
         error: &Error,
         dry_run: bool,
     ) -> Self {
+        let drill = event
+            .get("source")
+            .is_some_and(|source| source == DRILL_SOURCE);
         let detail = event.get("detail").unwrap_or(event);
         let text = |member: &str| {
             printable(
@@ -204,7 +211,8 @@ impl Report {
             title: text("title"),
             status: Status::Failed,
             reason: error.to_string(),
-            dry_run,
+            dry_run: dry_run || drill,
+            drill,
             undone: false,
             steps: Vec::new(),
             sequence: None,
@@ -277,6 +285,10 @@ impl Report {
     /// True if a containment was found undone by someone.
     pub fn undone(&self) -> bool {
         self.undone
+    }
+    /// True if it is about a drill, which is a dry run whatever the settings say.
+    pub fn drill(&self) -> bool {
+        self.drill
     }
     /// True if nothing may be changed.
     pub fn dry_run(&self) -> bool {

@@ -211,7 +211,8 @@ impl<P: Playbook> Responder<P> {
             decided,
             contained,
         } = Box::pin(self.act(&incoming, decision)).await;
-        if report.status() != Status::Ignored {
+        // Whoever sent a drill waits for the record of it.
+        if report.status() != Status::Ignored || finding.is_drill() {
             for error in self.tell(&incoming, &mut report, &collected).await {
                 if error.is_transient() {
                     transient.get_or_insert(error);
@@ -381,7 +382,7 @@ impl<P: Playbook> Responder<P> {
             ));
             failures.push(error);
         }
-        let mut news = true;
+        let mut news = report.status() != Status::Ignored;
         let mut recorded = false;
         if let Some(record) = &self.record {
             match record
@@ -390,7 +391,7 @@ impl<P: Playbook> Responder<P> {
             {
                 Ok(before) => {
                     recorded = true;
-                    news = is_news(before.notified.as_deref(), report);
+                    news &= is_news(before.notified.as_deref(), report);
                 }
                 Err(error) => {
                     tracing::error!(%error, "not recorded: the line of the report is the record");
@@ -433,8 +434,9 @@ impl<P: Playbook> Responder<P> {
     /// Writes the report, which is the record of last resort, with its metrics.
     fn log(&self, report: &Report, finding: Option<&Finding>, measured: &Measured, now: Timestamp) {
         let line = match &self.config.metrics_namespace {
-            Some(namespace) => metrics::line(report, finding, measured, namespace, now),
-            None => report.to_line(),
+            // What is only drilled counts nowhere.
+            Some(namespace) if !report.drill() => metrics::line(report, finding, measured, namespace, now),
+            _ => report.to_line(),
         };
         for line in std::iter::once(line).chain(report.left_out()) {
             if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {

@@ -4,6 +4,7 @@
 mod bad_input;
 mod concurrency;
 mod containment;
+mod drill;
 mod dry_run;
 mod notice;
 mod permissions;

@@ -2,7 +2,7 @@
 //!
 //! | form | where it comes from | read by |
 //! |---|---|---|
-//! | EventBridge event, the finding in `detail` | the rules of the stack | [`Finding::parse`] |
+//! | EventBridge event, the finding in `detail`, of GuardDuty's or of a [drill](DRILL_SOURCE) | the rules of the stack | [`Finding::parse`] |
 //! | the bare `detail` | the export to S3 | [`Finding::parse`] |
 //! | the members in capitals (`Id`, `AccountId`) | the API `GetFindings`, as the AWS CLI and most SDKs show it | [`Finding::read`] |
 //! | either inside an event that lacks members | test events | [`Finding::read`] |
@@ -14,10 +14,11 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{Finding, printable, wire};
+use super::{DRILL_SOURCE, Finding, printable, wire};
 use crate::error::{Error, Result};
 
-const DETAIL_TYPE: &str = "GuardDuty Finding";
+/// The `detail-type` of a finding's event.
+pub const DETAIL_TYPE: &str = "GuardDuty Finding";
 const SOURCE: &str = "aws.guardduty";
 
 /// The account and the Region of the detector, and the time of the event, as the envelope has them.
@@ -92,9 +93,11 @@ impl Finding {
         // A rule hands over other kinds of GuardDuty events too if someone widens its pattern, and
         // a person can invoke the function with anything.
         let envelope: EventBridgeEvent<Value> = typed(event, "")?;
+        let drill = envelope.source == DRILL_SOURCE;
+        let source = if drill { DRILL_SOURCE } else { SOURCE };
         for (member, found, expected) in [
             ("detail-type", &envelope.detail_type, DETAIL_TYPE),
-            ("source", &envelope.source, SOURCE),
+            ("source", &envelope.source, source),
         ] {
             if found != expected {
                 return Err(Error::malformed(
@@ -111,7 +114,10 @@ impl Finding {
                 .and_then(|time| Timestamp::from_millisecond(time.timestamp_millis()).ok()),
         };
         object(&envelope.detail, "detail")?;
-        Self::from_detail(&envelope.detail, "detail.", Some(detector))
+        Ok(Self {
+            drill,
+            ..Self::from_detail(&envelope.detail, "detail.", Some(detector))?
+        })
     }
 
     /// `root` is what the paths of the detail's members begin with.
@@ -119,6 +125,21 @@ impl Finding {
         let detail = typed(detail, root)?;
         Self::checked(detail, root, detector)
     }
+}
+
+/// The finding in a document of one of the [forms](self), without its envelope and by the wire's names,
+/// as the `detail` of an event has it.
+///
+/// # Errors
+/// As for [`Finding::read`].
+pub fn detail_of(document: &Value) -> Result<Value> {
+    Finding::read(document)?;
+    let members = object(document, "document")?;
+    let detail = match members.get("detail") {
+        Some(detail) => object(detail, "detail")?,
+        None => members,
+    };
+    Ok(wire_names(detail).unwrap_or_else(|| Value::Object(detail.clone())))
 }
 
 /// The findings in a document: each of a list, each of the answer of `GetFindings`

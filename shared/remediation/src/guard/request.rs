@@ -109,6 +109,7 @@ impl Situation<'_> {
                 "sample",
                 RestrictedExpression::new_bool(finding.is_sample()),
             ),
+            ("drill", RestrictedExpression::new_bool(finding.is_drill())),
             ("account", text(&finding.account_id)),
             ("region", text(&finding.region)),
             ("victim", RestrictedExpression::new_bool(victim)),

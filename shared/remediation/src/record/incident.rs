@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Record, get, text};
+use super::{DRILL_EXPIRES, Record, get, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, abridged};
@@ -32,6 +32,9 @@ const ACTION: &str = "action:";
 pub struct Incident {
     /// The finding's id.
     pub id: String,
+    /// It was a drill.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub drill: bool,
     /// The function that dealt with it.
     pub category: String,
     /// What was contained, where the finding is an attack sequence that was handed over in parts.
@@ -87,9 +90,15 @@ pub struct Recorded {
     pub notified: Option<String>,
 }
 
-/// `INCIDENT#<finding id>`.
-fn key(id: &str) -> String {
-    format!("INCIDENT#{id}")
+/// What the keys of incidents begin with, and those of drills.
+const INCIDENT: &str = "INCIDENT#";
+const DRILL: &str = "DRILL#";
+/// How long the record of a drill is kept.
+const DRILL_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// `INCIDENT#<finding id>`, or `DRILL#<finding id>`.
+fn key(id: &str, drill: bool) -> String {
+    format!("{}{id}", if drill { DRILL } else { INCIDENT })
 }
 
 /// The function; for a part of an attack sequence also what is contained, since one function may get
@@ -183,7 +192,7 @@ impl Record {
         now: Timestamp,
     ) -> Result<Recorded> {
         // A delivery that found nothing to do says nothing new of what was done.
-        let again = report.status() == Status::AlreadyContained;
+        let again = report.status() == Status::AlreadyContained && !finding.is_drill();
         let (status, first) = if again {
             (
                 Status::Contained,
@@ -195,13 +204,19 @@ impl Record {
         } else {
             (report.status(), [":report", ":collected"])
         };
-        let before = self
-            .item(finding, report.category())
+        let mut call = self.item(finding, report.category());
+        let mut expiry = String::new();
+        if finding.is_drill() {
+            let until = now.saturating_add(DRILL_LASTS).unwrap_or(now).as_second();
+            expiry = format!(", {DRILL_EXPIRES} = :until");
+            call = call.expression_attribute_values(":until", AttributeValue::N(until.to_string()));
+        }
+        let before = call
             .update_expression(format!(
                 "SET kind = :kind, received_at = if_not_exists(received_at, :now), updated_at = :now, \
                  concluded_at = if_not_exists(concluded_at, :now), \
                  event = if_not_exists(event, :event), finding_type = :type, account_id = :account, \
-                 #region = :region, #status = :status, report = {}, collected = {}, version = :version",
+                 #region = :region, #status = :status, report = {}, collected = {}, version = :version{expiry}",
                 first[0], first[1],
             ))
             .expression_attribute_names("#region", "region")
@@ -254,7 +269,7 @@ impl Record {
     pub async fn close(&self, incident: &Incident, by: &str, now: Timestamp) -> Result<()> {
         let actions = serde_json::to_string(&incident.actions).unwrap_or_default();
         let mut call = self
-            .update(&incident.id, &incident.sort_key())
+            .update(key(&incident.id, incident.drill), &incident.sort_key())
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":status", text("released"))
             .expression_attribute_values(":released", text(format!("by {by} at {now}")))
@@ -282,12 +297,24 @@ impl Record {
     /// # Errors
     /// If the table cannot be read.
     pub async fn incidents_of(&self, id: &str) -> Result<Vec<Incident>> {
+        self.under(key(id, false)).await
+    }
+
+    /// What the functions recorded of the drill with this id.
+    ///
+    /// # Errors
+    /// If the table cannot be read.
+    pub async fn drill(&self, id: &str) -> Result<Vec<Incident>> {
+        self.under(key(id, true)).await
+    }
+
+    async fn under(&self, key: String) -> Result<Vec<Incident>> {
         let mut pages = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(key(id)))
+            .expression_attribute_values(":pk", text(key))
             .consistent_read(true)
             .into_paginator()
             .send();
@@ -304,7 +331,7 @@ impl Record {
         Ok(incidents)
     }
 
-    /// Every incident, the newest first.
+    /// Every incident, and every drill that is still kept, the newest first.
     ///
     /// # Errors
     /// If the table cannot be read.
@@ -332,12 +359,15 @@ impl Record {
     }
 
     fn item(&self, finding: &Finding, category: Category) -> UpdateItemFluentBuilder {
-        self.update(&finding.id, &sort_key(category, finding))
+        self.update(
+            key(&finding.id, finding.is_drill()),
+            &sort_key(category, finding),
+        )
     }
 
-    fn update(&self, id: &str, sort_key: &str) -> UpdateItemFluentBuilder {
+    fn update(&self, key: String, sort_key: &str) -> UpdateItemFluentBuilder {
         let call = self.client.update_item().table_name(&self.table);
-        call.key("pk", text(key(id))).key("sk", text(sort_key))
+        call.key("pk", text(key)).key("sk", text(sort_key))
     }
 }
 
@@ -352,12 +382,18 @@ impl Incident {
             .keys()
             .filter_map(|name| Some((name.strip_prefix(ACTION)?.to_owned(), json(name))))
             .collect();
+        let key = field("pk");
+        let (drill, id) = match key.strip_prefix(DRILL) {
+            Some(id) => (true, id),
+            None => (false, key.strip_prefix(INCIDENT).unwrap_or(&key)),
+        };
         let (category, part) = match field("sk").split_once('#') {
             Some((category, part)) => (category.to_owned(), Some(part.to_owned())),
             None => (field("sk"), None),
         };
         Self {
-            id: field("pk").trim_start_matches("INCIDENT#").to_owned(),
+            id: id.to_owned(),
+            drill,
             category,
             part,
             finding_type: field("finding_type"),

@@ -1,3 +1,4 @@
+mod drill;
 mod hand_over;
 mod hub;
 mod investigation;

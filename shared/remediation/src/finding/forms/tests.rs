@@ -377,3 +377,31 @@ fn members_of_the_api_get_their_names_on_the_wire() {
     twice["Id"] = json!("y");
     assert_eq!(wire_names(twice.as_object().unwrap()), Some(on_wire));
 }
+
+#[test]
+fn the_detail_of_every_form_is_the_same_and_reads_as_the_finding_that_it_is() {
+    let of_event = event(json!({
+        "resource": { "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234" } },
+    }));
+    let bare = of_event["detail"].clone();
+    let of_api = json!({
+        "Id": bare["id"], "Type": bare["type"], "AccountId": bare["accountId"],
+        "Region": bare["region"], "Severity": bare["severity"], "Title": bare["title"],
+        "Resource": { "ResourceType": "Instance", "InstanceDetails": { "InstanceId": "i-0abc1234" } },
+    });
+    for document in [of_event, bare, of_api.clone(), json!({ "detail": of_api })] {
+        let detail = detail_of(&document).unwrap();
+        assert_eq!(detail["type"], "Backdoor:EC2/Spambot");
+        assert_eq!(
+            detail["resource"]["instanceDetails"]["instanceId"],
+            "i-0abc1234"
+        );
+        assert!(
+            Finding::parse(&json!({
+                "source": "aws.guardduty", "detail-type": DETAIL_TYPE, "detail": detail,
+            }))
+            .is_ok()
+        );
+    }
+    assert!(detail_of(&json!({ "detail": { "id": "x" } })).is_err());
+}

@@ -12,7 +12,7 @@ fn the_rails_only_forbid() {
     let policies = Policies::parse(ALL).expect("valid");
     let rails = policies.effects().into_iter();
     let rails: Vec<_> = rails.filter(|(id, _)| id.starts_with("rail:")).collect();
-    assert_eq!(rails.len(), 6, "{rails:?}");
+    assert_eq!(rails.len(), 7, "{rails:?}");
     assert!(rails.iter().all(|(_, effect)| *effect == Effect::Forbid));
 }
 
@@ -57,18 +57,25 @@ fn each_rail_forbids_what_it_says_and_no_more() {
 }
 
 #[test]
-fn a_sample_may_be_planned_but_not_enforced() {
-    let finding = instance_finding(json!({ "service": { "additionalInfo": { "sample": true } } }));
-    let instance = Resource::instance(&finding, "i-0abc1234");
+fn a_sample_and_a_drill_may_be_planned_but_not_enforced() {
+    let sample = instance_finding(json!({ "service": { "additionalInfo": { "sample": true } } }));
+    let drill = instance_finding(json!({})).drilled();
     let (guard, settings) = (Guard::new(ALL), settings());
     let step = StepKey {
         action: "ec2:IsolateInterface",
         target: "eni-1".to_owned(),
     };
-    for (dry_run, permitted) in [(true, true), (false, false)] {
-        let gate = Gate::new::<Ec2>(&guard, &finding, &settings, dry_run, now());
-        let verdict = gate.judge(&step, &instance);
-        assert_eq!(matches!(verdict, Verdict::Permitted(_)), permitted);
+    for (finding, rail) in [(sample, "rail:samples"), (drill, "rail:drills")] {
+        let instance = Resource::instance(&finding, "i-0abc1234");
+        let verdict = |dry_run| {
+            let gate = Gate::new::<Ec2>(&guard, &finding, &settings, dry_run, now());
+            gate.judge(&step, &instance)
+        };
+        assert!(matches!(verdict(true), Verdict::Permitted(_)));
+        let Verdict::Withheld(why) = verdict(false) else {
+            panic!("{rail} permits");
+        };
+        assert_eq!(why.by, [rail]);
     }
 }
 
@@ -110,6 +117,7 @@ struct Case {
     kind: &'static str,
     resource_role: Option<&'static str>,
     sample: bool,
+    drill: bool,
     severity: f64,
     dry_run: bool,
     subject: &'static str,
@@ -147,16 +155,17 @@ fn cases() -> impl Strategy<Value = Case> {
     let pieces = prop::collection::vec(prop::sample::select(PIECES), 0..3);
     (
         (pieces, kind, role, any::<bool>(), 0.0..10.0_f64),
-        (any::<bool>(), subject, path, name),
+        (any::<bool>(), any::<bool>(), subject, path, name),
     )
         .prop_map(|(first, second)| {
             let (pieces, kind, resource_role, sample, severity) = first;
-            let (dry_run, subject, path, name) = second;
+            let (drill, dry_run, subject, path, name) = second;
             Case {
                 pieces,
                 kind,
                 resource_role,
                 sample,
+                drill,
                 severity,
                 dry_run,
                 subject,
@@ -177,7 +186,7 @@ fn is_railed(case: &Case, finding: &Finding) -> bool {
     let own = case.name.starts_with("gdr-");
     let listed = case.name == "break-glass";
     let exfiltration = case.kind.contains("IAMUser");
-    (case.sample && !case.dry_run)
+    ((case.sample || case.drill) && !case.dry_run)
         || (ec2 && !exfiltration && finding.instance_is_victim())
         || match case.subject {
             "user" => listed,
@@ -198,6 +207,7 @@ proptest! {
         let finding = instance_finding(json!({
             "type": case.kind, "severity": case.severity, "service": service,
         }));
+        let finding = if case.drill { finding.drilled() } else { finding };
         let arn = |kind: &str| {
             case.path.map(|path| format!("arn:aws:iam::111122223333:{kind}{path}{}", case.name))
         };

@@ -1,0 +1,181 @@
+//! `gdr drill`: a finding goes the way that a real one goes, and the reports come back.
+
+mod event;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use clap::Args;
+use jiff::Timestamp;
+use remediation::catalogue::{self, Category};
+use remediation::error::CallContext as _;
+use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE};
+use remediation::record::{Incident, Record};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use crate::{Format, Outcome, incidents, output};
+
+/// How often the table is asked.
+const PAUSE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// A file with one finding, in any form in which GuardDuty gives them; or a finding type, of which one
+    /// is made.
+    #[arg(value_name = "FILE|TYPE")]
+    what: String,
+    /// What the finding that is made is about: a bucket, a user (or user/access key id), or an instance.
+    /// Without it, one that does not exist.
+    #[arg(long)]
+    target: Option<String>,
+    /// The event bus that the stack's rules are on.
+    #[arg(long, default_value = "default")]
+    bus: String,
+    /// How many seconds to wait for the reports.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    wait: u64,
+}
+
+pub(crate) async fn run(
+    sdk: &SdkConfig,
+    record: &Record,
+    options: &Options,
+    format: Format,
+) -> Outcome {
+    let id = event::fresh_id();
+    let detail = made(sdk, options, &id, Timestamp::now()).await?;
+    let finding = event::as_delivered(&detail)?;
+    let expected = catalogue::routes(&finding);
+    // What cannot be waited for is not sent.
+    record.drill(&id).await?;
+    send(&Client::new(sdk), &options.bus, &detail).await?;
+    output::note(&format!(
+        "sent drill {id} ({}) to bus {}; waiting for {}",
+        finding.finding_type,
+        options.bus,
+        listed(&expected),
+    ))?;
+    let reported = reported(record, &id, &expected, options, format).await?;
+    if format == Format::Json {
+        output::json(&reported.values().collect::<Vec<_>>())?;
+    }
+    let silent = expected
+        .into_iter()
+        .filter(|function| !reported.contains_key(function.as_str()));
+    let mut code = ExitCode::SUCCESS;
+    for function in silent {
+        output::complain(&unanswered(function, options));
+        code = ExitCode::FAILURE;
+    }
+    Ok(code)
+}
+
+/// The detail of the finding that is sent.
+async fn made(
+    sdk: &SdkConfig,
+    options: &Options,
+    id: &str,
+    now: Timestamp,
+) -> Result<Value, Box<dyn std::error::Error>> {
+    let (what, target) = (&options.what, options.target.as_deref());
+    if Path::new(what).is_file() {
+        if target.is_some() {
+            return Err("--target is for a finding type; a file names its own target".into());
+        }
+        let text = std::fs::read_to_string(what).map_err(|error| format!("{what}: {error}"))?;
+        return event::from_file(&text, id, now).map_err(|error| format!("{what}: {error}").into());
+    }
+    let kind = event::finding_type(what)?;
+    let region = sdk
+        .region()
+        .ok_or("which Region? Give --region, or set AWS_REGION")?;
+    let caller = aws_sdk_sts::Client::new(sdk).get_caller_identity();
+    let caller = caller.send().await.during("sts:GetCallerIdentity", "")?;
+    let place = event::Place {
+        account: caller
+            .account()
+            .ok_or("sts:GetCallerIdentity names no account")?,
+        region: region.as_ref(),
+    };
+    Ok(event::of_type(&kind, target, &place, id, now)?)
+}
+
+/// Puts the finding on the bus. EventBridge takes or refuses each entry by itself,
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>.
+async fn send(
+    client: &Client,
+    bus: &str,
+    detail: &Value,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let entry = PutEventsRequestEntry::builder()
+        .event_bus_name(bus)
+        .source(DRILL_SOURCE)
+        .detail_type(DETAIL_TYPE)
+        .detail(detail.to_string());
+    let answer = client.put_events().entries(entry.build()).send().await;
+    let answer = answer.during("events:PutEvents", bus)?;
+    let refused = answer.entries().iter().find_map(|entry| {
+        let code = entry.error_code()?;
+        Some((code, entry.error_message().unwrap_or_default()))
+    });
+    match refused {
+        Some((code, message)) => {
+            Err(format!("events:PutEvents on {bus}: {code}: {message}").into())
+        }
+        None if answer.failed_entry_count() > 0 => {
+            Err(format!("events:PutEvents on {bus}: the entry failed, without a reason").into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// What the functions recorded, by function; in a table also printed, each as it comes.
+async fn reported(
+    record: &Record,
+    id: &str,
+    expected: &[Category],
+    options: &Options,
+    format: Format,
+) -> Result<BTreeMap<String, Incident>, remediation::Error> {
+    let until = Instant::now() + Duration::from_secs(options.wait);
+    let mut reported = BTreeMap::new();
+    loop {
+        for incident in record.drill(id).await? {
+            let new = !reported.contains_key(&incident.category);
+            if new && incident.concluded_at.is_some() {
+                if format == Format::Table {
+                    incidents::describe(&incident);
+                }
+                reported.insert(incident.category.clone(), incident);
+            }
+        }
+        let all = expected
+            .iter()
+            .all(|function| reported.contains_key(function.as_str()));
+        if all || Instant::now() >= until {
+            return Ok(reported);
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+fn listed(functions: &[Category]) -> String {
+    let names: Vec<_> = functions.iter().map(|function| function.as_str()).collect();
+    names.join(" and ")
+}
+
+fn unanswered(function: Category, options: &Options) -> String {
+    format!(
+        "the {function} function did not report within {} seconds. Look whether its rules on bus {} are \
+         enabled and take the source {DRILL_SOURCE} (aws events list-rules), whether the event is in \
+         EventDeadLetterQueue or OnFailureQueue, what the function's log says, and whether --table is the \
+         table of the same stack",
+        options.wait, options.bus,
+    )
+}

@@ -1,0 +1,64 @@
+//! A drill goes over the real bus and the deployed rules to functions that enforce.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use integration_tests::scenario::PublicBucket;
+use integration_tests::{Result, Scenario, unique};
+use serde_json::Value;
+
+use crate::world::{World, expect_outcomes, expect_status, expect_working_attack, on_aws};
+
+#[test]
+fn a_drill_of_a_public_bucket_comes_back_and_leaves_it_public_although_the_stack_enforces() -> Result
+{
+    on_aws(async |world| {
+        let bucket = PublicBucket::create(world.aws).await?;
+        expect_working_attack(&bucket).await?;
+        let finding = bucket.finding()?;
+        let file = std::env::temp_dir().join(unique("drill.json"));
+        std::fs::write(&file, finding.0.to_string())?;
+        let file = file.display().to_string();
+        for what in [
+            &[file.as_str()][..],
+            &[finding.finding_type(), "--target", &bucket.name],
+        ] {
+            let output = drill(world, what)?;
+            assert!(output.status.success(), "{output:?}");
+            let incidents: Value = serde_json::from_slice(&output.stdout)?;
+            let mut incidents_of_s3 = incidents
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|incident| incident["category"] == "s3");
+            let report = &incidents_of_s3.next().ok_or("no report of s3")?["report"];
+            assert_eq!(report["drill"], true, "{incidents:#}");
+            assert_ne!(report["finding_id"], finding.id());
+            expect_status(report, "dry_run");
+            expect_outcomes(report, "planned");
+            expect_working_attack(&bucket).await?;
+            assert_eq!(bucket.public_access_block().await?, [false; 4]);
+        }
+        Ok(())
+    })
+}
+
+fn drill(world: &World, what: &[&str]) -> Result<Output> {
+    let table = world.enforcing.output("IncidentTable")?;
+    let output = Command::new(gdr()?)
+        .args(["--table", table, "--output", "json", "drill"])
+        .args(what)
+        .envs(world.aws.environment())
+        .output()?;
+    Ok(output)
+}
+
+/// Where cargo puts the programs of the workspace, beside the folder of this test.
+fn gdr() -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let built = test.ancestors().nth(2).ok_or("no folder")?.join("gdr");
+    if built.is_file() {
+        return Ok(built);
+    }
+    Err(format!("{} is not there: cargo build -p operator", built.display()).into())
+}
