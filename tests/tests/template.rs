@@ -11,6 +11,7 @@ use integration_tests::known_types::{self, event};
 use remediation::catalogue::{Category, routes};
 use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding};
 use remediation::guard::{self, TagHistory};
+use remediation::metrics;
 use remediation::notify;
 use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
 use remediation::{accounts, hand_over, recheck, record, verify};
@@ -215,19 +216,29 @@ fn no_rule_takes_an_event_that_is_neither_a_finding_of_guardduty_nor_a_drill() {
 }
 
 #[test]
-fn only_the_record_of_a_drill_goes_away_and_a_drill_raises_no_alarm_that_something_is_not_contained()
- {
+fn only_the_record_of_a_drill_goes_away() {
     let template = template();
-    let resources = &template["Resources"];
-    let table = &resources["IncidentTable"]["Properties"];
+    let table = &template["Resources"]["IncidentTable"]["Properties"];
     let expiry = json!({ "AttributeName": record::DRILL_EXPIRES, "Enabled": true });
     assert_eq!(table["TimeToLiveSpecification"], expiry);
-    for (name, _) in FUNCTIONS {
-        let metric = &resources[format!("{name}NotContainedMetric")]["Properties"];
-        assert_eq!(
-            metric["FilterPattern"],
-            "{ (($.status = \"failed\") || ($.status = \"partial\")) && ($.drill NOT EXISTS) }"
-        );
+}
+
+#[test]
+fn the_alarms_look_at_the_metrics_that_the_functions_write() {
+    let template = template();
+    let namespace = json!({ "Ref": "AWS::StackName" });
+    let variables = &template["Globals"]["Function"]["Environment"]["Variables"];
+    assert_eq!(variables["METRICS_NAMESPACE"], namespace);
+    for (alarm, metric) in [
+        ("NotContainedAlarm", metrics::NOT_CONTAINED),
+        ("UndoneAlarm", metrics::CONTAINMENT_UNDONE),
+    ] {
+        let alarm = &template["Resources"][alarm]["Properties"];
+        assert_eq!(alarm["Namespace"], namespace);
+        assert_eq!(alarm["MetricName"], metric);
+        assert_eq!(alarm["Dimensions"], Value::Null);
+        let told = json!([{ "Ref": "NotificationTopic" }]);
+        assert_eq!(alarm["AlarmActions"], told);
     }
 }
 

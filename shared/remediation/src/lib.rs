@@ -17,7 +17,7 @@ pub mod guard;
 pub mod guidance;
 pub mod hand_over;
 pub mod investigate;
-mod metrics;
+pub mod metrics;
 pub mod notify;
 pub mod plan;
 pub mod playbook;

@@ -20,6 +20,12 @@ pub(crate) struct Measured {
     pub(crate) requests: u64,
 }
 
+/// The metric of findings that were not contained, or only in part.
+pub const NOT_CONTAINED: &str = "NotContained";
+
+/// The metric of containments that someone undid.
+pub const CONTAINMENT_UNDONE: &str = "ContainmentUndone";
+
 /// The outcomes of steps, and what their counts are called.
 const STEPS: [(Outcome, &str); 6] = [
     (Outcome::Planned, "StepsPlanned"),
@@ -60,7 +66,7 @@ impl Directive {
     }
 }
 
-/// The line of `report` with its metrics in `namespace`.
+/// The line of `report` with its metrics in `namespace`. What is only drilled counts nowhere.
 pub(crate) fn line(
     report: &Report,
     finding: Option<&Finding>,
@@ -69,6 +75,9 @@ pub(crate) fn line(
     now: Timestamp,
 ) -> String {
     let line = report.to_line();
+    if report.drill() {
+        return line;
+    }
     let Ok(Value::Object(mut members)) = serde_json::from_str(&line) else {
         return line;
     };
@@ -113,8 +122,8 @@ fn findings(report: &Report) -> Directive {
 fn alarms(report: &Report) -> Directive {
     let mut directive = Directive::new(json!([[]]), "Count");
     let open = matches!(report.status(), Status::Failed | Status::Partial);
-    directive.add("NotContained", u8::from(open));
-    directive.add("ContainmentUndone", u8::from(report.undone()));
+    directive.add(NOT_CONTAINED, u8::from(open));
+    directive.add(CONTAINMENT_UNDONE, u8::from(report.undone()));
     directive
 }
 

@@ -434,9 +434,8 @@ impl<P: Playbook> Responder<P> {
     /// Writes the report, which is the record of last resort, with its metrics.
     fn log(&self, report: &Report, finding: Option<&Finding>, measured: &Measured, now: Timestamp) {
         let line = match &self.config.metrics_namespace {
-            // What is only drilled counts nowhere.
-            Some(namespace) if !report.drill() => metrics::line(report, finding, measured, namespace, now),
-            _ => report.to_line(),
+            Some(namespace) => metrics::line(report, finding, measured, namespace, now),
+            None => report.to_line(),
         };
         for line in std::iter::once(line).chain(report.left_out()) {
             if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {

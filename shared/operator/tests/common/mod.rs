@@ -79,6 +79,7 @@ pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -
         verify_findings: false,
         topic_arn: None,
         incident_table: None,
+        metrics_namespace: None,
         policy_parameter: None,
         recheck_queue_url: None,
         hand_over: None,

@@ -128,6 +128,14 @@ fn alarms_see_what_is_open_and_what_was_undone() {
 }
 
 #[test]
+fn a_drill_counts_nowhere() {
+    let drill = finding().drilled();
+    let report = Report::notified(Category::S3, &drill, "a reason".to_owned(), true);
+    let line = line(&report, Some(&drill), &measured(), "gdr", at(NOW));
+    assert_eq!(line, report.to_line());
+}
+
+#[test]
 fn what_is_no_finding_is_counted_too() {
     let error = crate::Error::malformed("detail.id", "missing");
     let report = Report::malformed(Category::Iam, &json!({}), &error, true);
