@@ -1,6 +1,7 @@
 //! `gdr`, the operator's command line: looks at incidents, releases what was contained, explains what
 //! would be done about a finding, and keeps the policies.
 
+mod breaker;
 mod explain;
 mod incidents;
 mod output;
@@ -99,6 +100,9 @@ enum Recorded {
     /// Shows what it would restore and asks. Refuses where the world is no longer as the responder
     /// left it. An access key stays inactive unless it is named.
     Release(release::Options),
+    /// Show how much was contained lately, or let the responder contain again.
+    #[command(subcommand)]
+    Breaker(breaker::Command),
 }
 
 /// What a command came to.
@@ -136,6 +140,7 @@ async fn on_record(access: Access, command: Recorded, output: Format) -> Outcome
     match command {
         Recorded::Incidents { status } => incidents::list(&record, status.as_deref(), output).await,
         Recorded::Incident { id } => incidents::show(&record, &id, output).await,
+        Recorded::Breaker(command) => breaker::run(&record, &command, output).await,
         Recorded::Release(options) => release::run(&sdk, &record, &options, output).await,
     }
 }

@@ -10,6 +10,7 @@ pub use self::step::{Outcome, StepReport};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::breaker::Overload;
 use crate::catalogue::Category;
 use crate::error::Error;
 use crate::finding::{Finding, printable};
@@ -77,6 +78,9 @@ pub struct Report {
     /// The parts of an attack sequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sequence: Option<Outline>,
+    /// The window of the breaker that this finding was the first to find without room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) breaker: Option<Overload>,
     /// What stays dangerous.
     pub(crate) residual_risks: Vec<String>,
     /// What a person should do next.
@@ -108,6 +112,7 @@ impl Report {
             undone: false,
             steps: Vec::new(),
             sequence: None,
+            breaker: None,
             residual_risks: Vec::new(),
             next_steps: Vec::new(),
             investigation: Vec::new(),
@@ -208,6 +213,7 @@ impl Report {
             undone: false,
             steps: Vec::new(),
             sequence: None,
+            breaker: None,
             residual_risks: vec!["nothing was contained".to_owned()],
             next_steps: vec![
                 "look at the event in GuardDuty; if it is a real finding, report the member named \
@@ -233,6 +239,10 @@ impl Report {
     /// The parts of the attack sequence, if the finding is one and lists them.
     pub fn sequence(&self) -> Option<&Outline> {
         self.sequence.as_ref()
+    }
+    /// What the breaker counted, if this finding was the first that it withheld.
+    pub fn breaker(&self) -> Option<&Overload> {
+        self.breaker.as_ref()
     }
     /// What stays dangerous.
     pub fn residual_risks(&self) -> &[String] {
@@ -324,6 +334,7 @@ impl Report {
             short.investigation.truncate(most);
             if most == 0 {
                 short.sequence = None;
+                short.breaker = None;
             }
             short.next_steps = next_steps.iter().take(most).cloned().collect();
             short.next_steps.push(format!(

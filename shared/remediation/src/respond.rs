@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::accounts::{Accounts, Elsewhere};
+use crate::breaker::Page;
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::contain::{
@@ -24,7 +25,7 @@ use crate::notify;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
 use crate::recheck::Recheck;
-use crate::record::Record;
+use crate::record::{Record, TargetState};
 use crate::report::{Report, Status};
 use crate::verify::Verifier;
 
@@ -73,6 +74,11 @@ impl<P: Playbook> Responder<P> {
             .incident_table
             .clone()
             .map(|table| Record::new(aws_sdk_dynamodb::Client::new(sdk), table));
+        if record.is_none() && P::CATEGORY != Category::Triage {
+            tracing::warn!(
+                "INCIDENT_TABLE is not set: the breaker is off, nothing limits containments"
+            );
+        }
         let recheck = config
             .recheck_queue_url
             .clone()
@@ -206,9 +212,11 @@ impl<P: Playbook> Responder<P> {
             mut transient,
             collected,
             claims,
+            refused,
         } = Box::pin(self.act(&incoming, decision)).await;
         if report.status() != Status::Ignored {
-            for error in self.tell(&incoming, &mut report, &collected).await {
+            let told = self.tell(&incoming, &mut report, &collected, refused);
+            for error in told.await {
                 if error.is_transient() {
                     transient.get_or_insert(error);
                 }
@@ -216,7 +224,8 @@ impl<P: Playbook> Responder<P> {
         }
         if let Some(record) = &self.record {
             for claim in &claims {
-                let state = target_state(report.status());
+                let withheld = refused.map(|_| TargetState::Withheld);
+                let state = target_state(report.status()).or(withheld);
                 if let Err(error) = record.give_back(claim, state, incoming.clock()).await {
                     tracing::error!(%error, "the claim on a target was not given back and ends by its time");
                 }
@@ -355,6 +364,7 @@ impl<P: Playbook> Responder<P> {
         incoming: &Incoming<'_>,
         report: &mut Report,
         collected: &Value,
+        refused: Option<Page>,
     ) -> Vec<Error> {
         let Incoming {
             event,
@@ -392,6 +402,11 @@ impl<P: Playbook> Responder<P> {
                 }
             }
         }
+        let news = match refused {
+            Some(Page::Due) => true,
+            Some(Page::Done) => false,
+            Some(Page::AsUsual) | None => news,
+        };
         if !news {
             return failures;
         }

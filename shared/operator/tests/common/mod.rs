@@ -14,6 +14,7 @@ use integration_tests::finding::Finding;
 use integration_tests::{LocalAws, Result, unique};
 use jiff::{SignedDuration, Timestamp};
 use remediation::Responder;
+use remediation::breaker::Limits;
 use remediation::config::Config;
 use remediation::playbook::{Playbook, iam::Iam};
 use remediation::policy::{Policy, ResponseMode};
@@ -82,6 +83,11 @@ pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -
         policy_parameter: None,
         recheck_queue_url: None,
         hand_over: None,
+        limits: Limits {
+            containments: Limits::MOST,
+            share_percent: 100,
+            ..Limits::default()
+        },
         problems: vec![],
     };
     let root = aws.root();

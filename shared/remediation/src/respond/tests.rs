@@ -52,6 +52,7 @@ fn enforcing() -> Config {
         policy_parameter: None,
         recheck_queue_url: None,
         hand_over: None,
+        limits: crate::breaker::Limits::default(),
         policy: Policy {
             dry_run: false,
             mode: ResponseMode::Contain,
