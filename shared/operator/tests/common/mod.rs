@@ -30,7 +30,7 @@ static AWS: LazyLock<LocalAws> = LazyLock::new(|| LocalAws::start().expect("loca
 pub(crate) static TABLE: LazyLock<String> =
     LazyLock::new(|| RUNTIME.block_on(table()).expect("a table"));
 
-async fn table() -> Result<String> {
+pub(crate) async fn table() -> Result<String> {
     let name = unique("incidents");
     let client = aws_sdk_dynamodb::Client::new(&AWS.root());
     let mut call = client
@@ -65,8 +65,9 @@ pub(crate) fn record(aws: &LocalAws, table: &str) -> Record {
     Record::new(aws_sdk_dynamodb::Client::new(&aws.root()), table.to_owned())
 }
 
-pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -> Responder<P> {
-    let config = Config {
+/// Settings under which everything is contained.
+pub(crate) fn config() -> Config {
+    Config {
         policy: Policy {
             dry_run: false,
             mode: ResponseMode::Contain,
@@ -89,10 +90,13 @@ pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -
             ..Limits::default()
         },
         problems: vec![],
-    };
+    }
+}
+
+pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -> Responder<P> {
     let root = aws.root();
     let record = record(aws, table);
-    Responder::new(playbook, config, aws_sdk_sns::Client::new(&root)).recording(record)
+    Responder::new(playbook, config(), aws_sdk_sns::Client::new(&root)).recording(record)
 }
 
 pub(crate) async fn respond_in<P: Playbook>(

@@ -33,27 +33,31 @@ fn names(needs: &Needs) -> Vec<(Option<Crowd>, Vec<&str>)> {
 
 #[test]
 fn each_bucket_that_is_to_be_contained_takes_a_place_and_no_other() {
-    let finding = of_buckets(&["a", "b", "c"]);
-    let state = [(act("a"), false), (act("b"), true), (act("c"), false)];
+    let finding = of_buckets(&["bucket-a", "bucket-b", "bucket-c"]);
+    let state = [
+        (act("bucket-a"), false),
+        (act("bucket-b"), true),
+        (act("bucket-c"), false),
+    ];
     let needs = needs_of(&finding, &state);
-    assert_eq!(names(&needs), [(None, vec!["a", "c"])]);
+    assert_eq!(names(&needs), [(None, vec!["bucket-a", "bucket-c"])]);
 }
 
 #[test]
 fn what_is_contained_already_or_only_preserved_takes_no_place() {
-    let finding = of_buckets(&["a"]);
+    let finding = of_buckets(&["bucket-a"]);
     let preserved = Act {
         phase: Phase::Preserve,
-        ..act("a")
+        ..act("bucket-a")
     };
     let marked = Act {
         phase: Phase::Annotate,
-        ..act("a")
+        ..act("bucket-a")
     };
     for state in [
         vec![],
-        vec![(act("a"), true)],
-        vec![(act("a"), true), (preserved, false), (marked, false)],
+        vec![(act("bucket-a"), true)],
+        vec![(act("bucket-a"), true), (preserved, false), (marked, false)],
     ] {
         assert_eq!(needs_of(&finding, &state).windows, []);
     }
@@ -61,13 +65,13 @@ fn what_is_contained_already_or_only_preserved_takes_no_place() {
 
 #[test]
 fn several_steps_on_one_target_take_one_place() {
-    let finding = of_buckets(&["a"]);
+    let finding = of_buckets(&["bucket-a"]);
     let protects = Act {
         phase: Phase::Protect,
         ..act("first")
     };
     let needs = needs_of(&finding, &[(protects, false), (act("second"), false)]);
-    assert_eq!(names(&needs), [(None, vec!["a"])]);
+    assert_eq!(names(&needs), [(None, vec!["bucket-a"])]);
 }
 
 fn crowd(name: &str) -> Crowd {
@@ -91,8 +95,8 @@ fn a_share_of_a_crowd_is_rounded_down_and_one_member_always_is_contained() {
 
 #[test]
 fn the_window_with_the_fewest_places_is_asked_first() {
-    let finding = of_buckets(&["a"]);
-    let mut act = act("a");
+    let finding = of_buckets(&["bucket-a"]);
+    let mut act = act("bucket-a");
     act.crowds = vec![("large", Ok(1_000)), ("small", Ok(4))];
     let needs = needs_of(&finding, &[(act, false)]);
     let windows: Vec<_> = needs
@@ -112,8 +116,8 @@ fn the_window_with_the_fewest_places_is_asked_first() {
 
 #[test]
 fn a_crowd_whose_size_is_not_known_is_not_counted_and_is_told() {
-    let finding = of_buckets(&["a"]);
-    let mut act = act("a");
+    let finding = of_buckets(&["bucket-a"]);
+    let mut act = act("bucket-a");
     let denied = CallError {
         operation: "autoscaling:DescribeAutoScalingGroups",
         target: "web".to_owned(),
@@ -123,7 +127,7 @@ fn a_crowd_whose_size_is_not_known_is_not_counted_and_is_told() {
     };
     act.crowds = vec![("web", Err(denied.into()))];
     let needs = needs_of(&finding, &[(act, false)]);
-    assert_eq!(names(&needs), [(None, vec!["a"])]);
+    assert_eq!(names(&needs), [(None, vec!["bucket-a"])]);
     let remarks: Vec<_> = needs.remarks().collect();
     assert_eq!(remarks.len(), 1);
     for part in [

@@ -1,6 +1,7 @@
 mod hand_over;
 mod hub;
 mod investigation;
+mod limits;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
