@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use crate::catalogue::Category;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::plan::{Phase, Plan, Step, Withheld};
+use crate::plan::{Action as _, Phase, Plan, Step, Withheld};
 use crate::playbook::Playbook;
 use crate::policy;
 use crate::record::{Full, Opened, Places, Record, Taken, Terms, Window};
@@ -159,7 +159,6 @@ pub(crate) fn needs<P: Playbook>(
     state: &P::State,
     plan: &Plan<P::Action>,
 ) -> Needs {
-    use crate::plan::Action as _;
     let targets = policy::targets(P::CATEGORY, finding).unwrap_or_default();
     let mut names = BTreeSet::new();
     let mut crowds: BTreeMap<Crowd, (usize, BTreeSet<String>)> = BTreeMap::new();
@@ -328,7 +327,11 @@ pub(crate) async fn ask(
             }
             Ok(Taken::Full(full)) => {
                 let overload = Overload::new(limits, *places, window, &full);
-                refused(record, overload, names.len(), full.opened, limits, asker).await
+                if names.len() > *places {
+                    too_many(names.len(), &overload)
+                } else {
+                    refused(record, overload, full.opened, limits, asker).await
+                }
             }
             Err(error) => unasked(error),
         };
@@ -349,7 +352,6 @@ async fn give_back(record: &Record, held: &[Places]) {
 async fn refused(
     record: &Record,
     overload: Overload,
-    wanted: usize,
     opened: Option<Opened>,
     limits: &Limits,
     asker: &Asker<'_>,
@@ -376,10 +378,7 @@ async fn refused(
             Page::Due
         }
     };
-    let mut reason = overload.reason();
-    if wanted > overload.places {
-        reason = format!("{reason}; this finding alone would be {wanted}");
-    }
+    let reason = overload.reason();
     if page == Page::Done {
         tracing::warn!(reason, "withheld by the breaker");
     } else {
@@ -392,6 +391,23 @@ async fn refused(
         },
         page,
         overload: Some(overload).filter(|_| page != Page::Done),
+        transient: None,
+    }
+}
+
+/// There will never be room, so that this is told of each such finding.
+fn too_many(wanted: usize, overload: &Overload) -> Refusal {
+    Refusal {
+        withheld: Withheld {
+            by: vec![BREAKER.to_owned()],
+            reason: format!(
+                "this finding alone would be {wanted} containments, and the breaker for {} lets {} \
+                 through in {} minutes: contain them by hand, or set a higher limit",
+                overload.window, overload.places, overload.minutes,
+            ),
+        },
+        page: Page::AsUsual,
+        overload: None,
         transient: None,
     }
 }

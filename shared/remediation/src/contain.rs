@@ -307,7 +307,8 @@ pub(crate) async fn contain<P: Playbook>(
     let mut report = Report::concluded(P::CATEGORY, finding, what, false, steps);
     report.residual_risks = residual_risks;
     report.next_steps = next_steps;
-    report.next_steps.extend(needs.remarks());
+    let remarks = needs.remarks().filter(|_| record.is_some());
+    report.next_steps.extend(remarks);
     let done_again = undone && refusal.is_none();
     let mut transient = transient.or_else(|| guard.transient().cloned());
     let mut refused = None;

@@ -9,6 +9,8 @@
 //! Places whose time is over are taken off in the same write that takes one of them, on the condition
 //! that the map is still the one that was looked at.
 
+mod shown;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
@@ -20,6 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
+pub use self::shown::Shown;
 use super::{Record, get, number, text};
 use crate::breaker::Crowd;
 use crate::catalogue::Category;
@@ -128,28 +131,6 @@ pub struct Opened {
     pub at: Timestamp,
     /// Until then nobody else is told.
     pub until: Timestamp,
-}
-
-/// A window, for a person.
-#[derive(Clone, Debug, Serialize)]
-pub struct Shown {
-    /// What is counted.
-    #[serde(skip)]
-    pub window: Window,
-    /// How many places there were when one was last taken.
-    pub places: usize,
-    /// Who has a place, and until when.
-    pub taken: BTreeMap<String, Timestamp>,
-    /// Since when nothing more is contained.
-    pub opened: Option<Opened>,
-}
-
-impl Shown {
-    /// What of the account is counted.
-    pub fn what(&self) -> String {
-        let crowd = self.window.crowd.as_ref();
-        crowd.map_or_else(|| "all".to_owned(), ToString::to_string)
-    }
 }
 
 impl Record {
@@ -327,7 +308,10 @@ impl Record {
         let until = now.saturating_add(lasts).unwrap_or(now);
         let done = self
             .window(window)
-            .update_expression("SET opened_by = :by, opened_at = :at, open_until = :until")
+            .update_expression(
+                "SET kind = :kind, opened_by = :by, opened_at = :at, open_until = :until",
+            )
+            .expression_attribute_values(":kind", text("window"))
             .condition_expression("attribute_not_exists(open_until) OR open_until <= :now")
             .expression_attribute_values(":by", text(by))
             .expression_attribute_values(":at", text(now.to_string()))
@@ -345,55 +329,6 @@ impl Record {
             Ok(Err(item)) => Ok(opened(&item, now.as_millisecond()).unwrap_or(own)),
             Err(error) => Err(error).during("dynamodb:UpdateItem", &self.table),
         }
-    }
-
-    /// The windows in which a place is taken or of which people were told at `now`. For people: a
-    /// function does not need it.
-    ///
-    /// # Errors
-    /// If the table cannot be read.
-    pub async fn windows(&self, now: Timestamp) -> Result<Vec<Shown>> {
-        let mut pages = self
-            .client
-            .scan()
-            .table_name(&self.table)
-            .filter_expression("kind = :kind")
-            .expression_attribute_values(":kind", text("window"))
-            .consistent_read(true)
-            .into_paginator()
-            .send();
-        let now = now.as_millisecond();
-        let mut windows = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.during("dynamodb:Scan", &self.table)?;
-            let items = page.items.unwrap_or_default();
-            windows.extend(items.iter().filter_map(|item| {
-                let places = item.get("places").and_then(int).unwrap_or_default();
-                Some(Shown {
-                    window: Window::from_key(get(item, "pk")?)?,
-                    places: usize::try_from(places).unwrap_or_default(),
-                    taken: times(&taken(item), now),
-                    opened: opened(item, now),
-                })
-            }));
-        }
-        windows.retain(|shown| !shown.taken.is_empty() || shown.opened.is_some());
-        windows.sort_by(|a, b| a.window.cmp(&b.window));
-        Ok(windows)
-    }
-
-    /// Frees every place of a window, and lets people be told again.
-    ///
-    /// # Errors
-    /// If the table cannot be written.
-    pub async fn reset(&self, window: &Window) -> Result<()> {
-        self.window(window)
-            .update_expression("SET taken = :none REMOVE opened_by, opened_at, open_until")
-            .expression_attribute_values(":none", AttributeValue::M(HashMap::new()))
-            .send()
-            .await
-            .during("dynamodb:UpdateItem", &self.table)
-            .map(drop)
     }
 
     /// A refused write brings the item as it was then.

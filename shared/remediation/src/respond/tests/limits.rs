@@ -148,6 +148,26 @@ async fn what_another_invocation_pages_about_is_recorded_and_not_told() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_finding_that_alone_is_more_than_the_limit_is_told_by_itself() {
+    let (_, notices, sns) = topic();
+    let (_, record) = table(|_, _| Some(full(&[], Some("another"))));
+    let three = event(json!({
+        "type": "Policy:S3/BucketAnonymousAccessGranted",
+        "resource": { "s3BucketDetails": [{ "name": "one" }, { "name": "two" }, { "name": "three" }] },
+    }));
+    let playbook = Fake::new(["one", "two", "three"].map(act));
+    let responder = Responder::new(playbook, two_at_most(), sns).recording(record);
+    let report = answer(&responder, three).await.unwrap();
+    assert!(responder.playbook.applied().is_empty());
+    assert!(
+        report.reason().contains("alone would be 3"),
+        "{}",
+        report.to_line()
+    );
+    assert_eq!(notices.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_page_that_was_not_published_is_tried_again_by_the_same_invocation() {
     let (wire, notices, sns) = topic();
     let opened = Arc::new(Mutex::new(None));
