@@ -189,7 +189,7 @@ fn what_is_beyond_the_limit_is_withheld_and_one_person_is_told_once() -> Result 
         }
         for (index, bucket) in buckets.iter().enumerate() {
             let finding = bucket.finding()?;
-            let report = answer(&responder, &finding, &unique("request")).await?;
+            let report = Box::pin(answer(&responder, &finding, &unique("request"))).await?;
             let incident = format!("INCIDENT#{}", finding.id());
             let notified = text(aws, &table, [&incident, "s3"], "notified").await?;
             let target = format!("TARGET#s3#{}#{}", aws.account_id, bucket.name);
@@ -200,7 +200,7 @@ fn what_is_beyond_the_limit_is_withheld_and_one_person_is_told_once() -> Result 
                 assert_eq!(notified.as_deref(), Some("contained"));
                 assert_eq!(state.as_deref(), Some("contained"));
                 // Found contained, it needs no place.
-                let again = answer(&responder, &finding, &unique("request")).await?;
+                let again = Box::pin(answer(&responder, &finding, &unique("request"))).await?;
                 expect(&again, Status::AlreadyContained);
                 continue;
             }
@@ -222,7 +222,8 @@ fn what_is_beyond_the_limit_is_withheld_and_one_person_is_told_once() -> Result 
         for shown in record(aws, &table).windows(Timestamp::now()).await? {
             record(aws, &table).reset(&shown.window).await?;
         }
-        let withheld = answer(&responder, &buckets[3].finding()?, &unique("request")).await?;
+        let finding = buckets[3].finding()?;
+        let withheld = Box::pin(answer(&responder, &finding, &unique("request"))).await?;
         expect(&withheld, Status::Contained);
         Ok(())
     })

@@ -320,7 +320,7 @@ pub(crate) async fn ask(
             lasts: limits.window,
             until: asker.until,
         };
-        let refusal = match record.take(window, names, &terms).await {
+        let refusal = match Box::pin(record.take(window, names, &terms)).await {
             Ok(Taken::Places(places)) => {
                 held.push(places);
                 continue;
@@ -330,7 +330,7 @@ pub(crate) async fn ask(
                 if names.len() > *places {
                     too_many(names.len(), &overload)
                 } else {
-                    refused(record, overload, full.opened, limits, asker).await
+                    Box::pin(refused(record, overload, full.opened, limits, asker)).await
                 }
             }
             Err(error) => unasked(error),

@@ -277,7 +277,7 @@ pub(crate) async fn contain<P: Playbook>(
         );
         (intended.map(Some), begun.map(drop))
     };
-    let (refusal, (intended, begun)) = futures::join!(asked, Box::pin(intending));
+    let (refusal, (intended, begun)) = futures::join!(Box::pin(asked), Box::pin(intending));
     if let Some(refusal) = &refusal {
         plan.withhold(&refusal.withheld);
         if let (Some(record), Ok(Some(intended))) = (record, &intended)
