@@ -272,8 +272,8 @@ pub(crate) async fn contain<P: Playbook>(
         };
         let targets = claims.iter().map(|claim| record.begin(claim, finding, at));
         let (intended, begun) = futures::join!(
-            record.intend(P::CATEGORY, finding, event, &intent, at),
-            try_join_all(targets),
+            Box::pin(record.intend(P::CATEGORY, finding, event, &intent, at)),
+            Box::pin(try_join_all(targets)),
         );
         (intended.map(Some), begun.map(drop))
     };
@@ -281,7 +281,7 @@ pub(crate) async fn contain<P: Playbook>(
     if let Some(refusal) = &refusal {
         plan.withhold(&refusal.withheld);
         if let (Some(record), Ok(Some(intended))) = (record, &intended)
-            && let Err(error) = record.withdraw(P::CATEGORY, finding, intended).await
+            && let Err(error) = Box::pin(record.withdraw(P::CATEGORY, finding, intended)).await
         {
             tracing::error!(%error, "the record says that something was intended, and nothing was done");
         }
@@ -337,7 +337,7 @@ pub(crate) async fn contain<P: Playbook>(
             "collecting evidence",
             Box::pin(playbook.collect(finding))
         ),
-        investigated,
+        Box::pin(investigated),
     );
     let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
     tell(&mut report, investigation);

@@ -361,7 +361,7 @@ impl Report {
 /// A containment is `contained` only if every step of it is in effect; one step that was skipped,
 /// withheld or failed beside one in effect makes it `partial`. What only protects, preserves or marks
 /// counts when it fails, not when it was skipped or withheld; and it does not make up for a containment of which
-/// nothing is in effect.
+/// nothing is in effect. Where the containment is withheld and nothing was done, a person decides.
 fn worst(steps: &[StepReport]) -> Status {
     let count = |outcome: Outcome| steps.iter().filter(|step| step.outcome == outcome).count();
     let containing = |outcomes: &[Outcome]| {
@@ -377,6 +377,10 @@ fn worst(steps: &[StepReport]) -> Status {
         return Status::Failed;
     }
     let applied = count(Outcome::Applied);
+    let untouched = contained + applied + failed + count(Outcome::Planned) == 0;
+    if untouched && containing(&[Outcome::Withheld]) > 0 {
+        return Status::Notified;
+    }
     let in_effect = applied + count(Outcome::Already);
     match (in_effect, open, failed) {
         (0, _, 1..) => Status::Failed,
@@ -433,8 +437,10 @@ mod tests {
 
     #[test]
     fn what_protects_neither_makes_up_for_a_containment_nor_spoils_one_by_being_skipped() {
-        use Outcome::{Applied, Failed, Skipped};
+        use Outcome::{Already, Applied, Failed, Skipped, Withheld};
         for (protect, contain, status) in [
+            (Already, Withheld, Status::Notified),
+            (Applied, Withheld, Status::Partial),
             (Applied, Failed, Status::Failed),
             (Skipped, Applied, Status::Contained),
             (Failed, Applied, Status::Partial),

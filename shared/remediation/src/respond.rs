@@ -216,7 +216,7 @@ impl<P: Playbook> Responder<P> {
         } = Box::pin(self.act(&incoming, decision)).await;
         if report.status() != Status::Ignored {
             let told = self.tell(&incoming, &mut report, &collected, refused);
-            for error in told.await {
+            for error in Box::pin(told).await {
                 if error.is_transient() {
                     transient.get_or_insert(error);
                 }

@@ -45,11 +45,11 @@ pub(super) async fn observe(
         if !of_user && !(settings.created_keys && principal.is_own()) {
             return None;
         }
-        Some(users(client).await)
+        Some(Box::pin(users(client)).await)
     };
     let (found, created_keys, users) = futures::join!(
-        found(client, trail, finding, &principal),
-        created_keys,
+        Box::pin(found(client, trail, finding, &principal)),
+        Box::pin(created_keys),
         users
     );
     Ok(State {
