@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, stream};
 use integration_tests::LocalAws;
 use integration_tests::known_types::{self, event};
+use remediation::breaker::{self, Limits};
 use remediation::catalogue::{Category, routes};
 use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding};
 use remediation::guard::{self, TagHistory};
@@ -400,6 +401,41 @@ fn the_stack_is_deployed_with_the_default_policies_and_tells_when_they_cannot_be
         let pattern = format!("{{ $.fields.message = \"{}*\" }}", guard::UNUSABLE);
         assert_eq!(metric["FilterPattern"], pattern);
     }
+}
+
+#[test]
+fn a_person_is_told_when_the_breaker_opens_and_its_limits_are_parameters() {
+    let template = template();
+    let resources = &template["Resources"];
+    for name in ["S3", "Iam", "Ec2"] {
+        let metric = &resources[format!("{name}BreakerOpenMetric")]["Properties"];
+        let pattern = format!("{{ $.fields.message = \"{}*\" }}", breaker::OPEN);
+        assert_eq!(metric["FilterPattern"], pattern);
+    }
+    let default = Limits::default();
+    let settings = &template["Globals"]["Function"]["Environment"]["Variables"];
+    for (setting, name, value) in [
+        (
+            "MAX_CONTAINMENTS",
+            "MaxContainments",
+            json!(default.containments),
+        ),
+        (
+            "LIMIT_WINDOW_MINUTES",
+            "LimitWindowMinutes",
+            json!(default.window.as_mins()),
+        ),
+        (
+            "MAX_SHARE_PERCENT",
+            "MaxSharePercent",
+            json!(default.share_percent),
+        ),
+    ] {
+        assert_eq!(settings[setting], json!({ "Ref": name }));
+        assert_eq!(template["Parameters"][name]["Default"], value, "{name}");
+    }
+    let most = &template["Parameters"]["MaxContainments"]["MaxValue"];
+    assert_eq!(*most, json!(Limits::MOST));
 }
 
 #[test]

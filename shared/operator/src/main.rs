@@ -1,6 +1,7 @@
 //! `gdr`, the operator's command line: looks at incidents, releases what was contained, explains what
 //! would be done about a finding, has the deployed functions show it in a drill, and keeps the policies.
 
+mod breaker;
 mod drill;
 mod explain;
 mod incidents;
@@ -106,6 +107,9 @@ enum Recorded {
     /// Shows what it would restore and asks. Refuses where the world is no longer as the responder
     /// left it. An access key stays inactive unless it is named.
     Release(release::Options),
+    /// Show how much was contained lately, or let the responder contain again.
+    #[command(subcommand)]
+    Breaker(breaker::Command),
 }
 
 /// What a command came to.
@@ -144,6 +148,7 @@ async fn on_record(access: Access, command: Recorded, output: Format) -> Outcome
         Recorded::Incidents { status } => incidents::list(&record, status.as_deref(), output).await,
         Recorded::Incident { id } => incidents::show(&record, &id, output).await,
         Recorded::Drill(options) => drill::run(&sdk, &record, &options, output).await,
+        Recorded::Breaker(command) => breaker::run(&record, &command, output).await,
         Recorded::Release(options) => release::run(&sdk, &record, &options, output).await,
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the one place that prints")]
 
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, Write as _};
 
 use serde::Serialize;
 
@@ -34,9 +34,12 @@ pub(crate) fn complain(text: &str) {
     eprintln!("gdr: {text}");
 }
 
-/// Asks a question.
-pub(crate) fn ask(question: &str) {
+/// Asks a question; true if the answer is yes.
+pub(crate) fn confirmed(question: &str) -> bool {
     eprint!("{question}");
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// Prints rows under headings, each column as wide as its widest cell.

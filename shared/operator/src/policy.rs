@@ -1,6 +1,5 @@
 //! `gdr policy`: checks policies, says what they would do about a finding, and stores them.
 
-use std::io::BufRead as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -313,10 +312,7 @@ fn confirmed(name: &str, old: &str, new: &str) -> bool {
     };
     only(old, new, "-");
     only(new, old, "+");
-    output::ask(&format!(
+    output::confirmed(&format!(
         "This decides what the responder may do ({name}). Store it? [y/N] "
-    ));
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    ))
 }

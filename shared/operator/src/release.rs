@@ -1,6 +1,5 @@
 //! `gdr release`: what a containment found is put back, by a person, with that person's credentials.
 
-use std::io::BufRead as _;
 use std::process::ExitCode;
 
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -13,6 +12,8 @@ use remediation::release::{self, Allowance, ReleaseStep, Verdict};
 use serde_json::json;
 
 use crate::{Format, Outcome, REFUSED, incidents, output};
+
+const QUESTION: &str = "This gives back what the containment took away. Release? [y/N] ";
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -136,7 +137,7 @@ async fn one<P: Playbook>(
     let changes = steps
         .iter()
         .filter(|step| matches!(step.verdict, Verdict::Restore | Verdict::Drifted(_)));
-    if changes.count() > 0 && !options.yes && !confirmed() {
+    if changes.count() > 0 && !options.yes && !output::confirmed(QUESTION) {
         output::complain("nothing was released");
         return Ok(ExitCode::from(REFUSED));
     }
@@ -192,13 +193,6 @@ fn show<A>(incident: &Incident, steps: &[ReleaseStep<A>]) {
         })
         .collect();
     output::table(["ACTION", "TARGET", "FROM", "TO", "WHAT"], &rows);
-}
-
-fn confirmed() -> bool {
-    output::ask("This gives back what the containment took away. Release? [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 async fn signed_in(sdk: &SdkConfig, profile: &str) -> SdkConfig {

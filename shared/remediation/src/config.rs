@@ -1,6 +1,9 @@
 //! The settings of a function, read from its environment once, at start.
 
+use jiff::SignedDuration;
+
 use crate::accounts::{Hub, member_role};
+use crate::breaker::Limits;
 use crate::catalogue::Category;
 use crate::hand_over::Functions;
 use crate::policy::{Policy, ResponseMode};
@@ -13,6 +16,8 @@ pub struct Config {
     pub policy: Policy,
     /// How far the playbooks may go.
     pub settings: Settings,
+    /// How much may be contained before a person has looked.
+    pub limits: Limits,
     /// The stack contains in member accounts too. `None`: in its own account only.
     pub hub: Option<Hub>,
     /// Fetch a finding from GuardDuty before anything is changed on account of it.
@@ -133,6 +138,7 @@ impl Config {
         settings.iam.never_contain = list("NEVER_CONTAIN");
         settings.iam.never_contain.extend(responder_roles.clone());
         settings.ec2.never_contain = settings.iam.never_contain.clone();
+        let limits = limits(&lookup, &mut problems);
         let hand_over = hand_over(&lookup, &mut problems);
         let topic_arn = lookup("NOTIFICATION_TOPIC_ARN").filter(|arn| !arn.is_empty());
         if topic_arn.is_none() {
@@ -148,6 +154,7 @@ impl Config {
                 never_contain: list("NEVER_CONTAIN"),
             },
             settings,
+            limits,
             hub,
             verify_findings,
             incident_table: lookup("INCIDENT_TABLE").filter(|name| !name.is_empty()),
@@ -212,6 +219,28 @@ fn hand_over(
         iam: iam?,
         ec2: ec2?,
     })
+}
+
+fn limits(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Limits {
+    let mut number = |name: &str, most: usize, default: usize| {
+        let Some(text) = lookup(name).filter(|text| !text.is_empty()) else {
+            return default;
+        };
+        let number = text.parse().ok().filter(|n| (1..=most).contains(n));
+        number.unwrap_or_else(|| {
+            problems.push(format!(
+                "{name} is '{text}', not a number from 1 to {most}: {default} is taken"
+            ));
+            default
+        })
+    };
+    let default = Limits::default();
+    let minutes = number("LIMIT_WINDOW_MINUTES", 1_440, 60);
+    Limits {
+        containments: number("MAX_CONTAINMENTS", Limits::MOST, default.containments),
+        window: SignedDuration::from_mins(i64::try_from(minutes).unwrap_or(60)),
+        share_percent: number("MAX_SHARE_PERCENT", 100, default.share_percent),
+    }
 }
 
 fn settings(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Settings {
@@ -372,6 +401,33 @@ mod tests {
                 None,
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_limit_that_cannot_be_read_is_the_default() {
+        let config = with(&[
+            ("MAX_CONTAINMENTS", "3"),
+            ("LIMIT_WINDOW_MINUTES", "5"),
+            ("MAX_SHARE_PERCENT", "10"),
+        ]);
+        let limits = Limits {
+            containments: 3,
+            window: SignedDuration::from_mins(5),
+            share_percent: 10,
+        };
+        assert_eq!(config.limits, limits);
+        assert_eq!(with(&[]).limits, Limits::default());
+        for name in [
+            "MAX_CONTAINMENTS",
+            "LIMIT_WINDOW_MINUTES",
+            "MAX_SHARE_PERCENT",
+        ] {
+            for text in ["0", "-1", "many", "100000", "2.5"] {
+                let config = with(&[(name, text)]);
+                assert_eq!(config.limits, Limits::default(), "{name} {text}");
+                assert!(config.problems[0].contains(name), "{:?}", config.problems);
+            }
         }
     }
 

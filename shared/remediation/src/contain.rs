@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::breaker::{self, Asker, Page};
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -66,6 +67,8 @@ pub(crate) struct Contained {
     pub(crate) decided: Option<Timestamp>,
     /// When something contains the target, as read back.
     pub(crate) contained: Option<Timestamp>,
+    /// Set if the breaker let nothing through: whether people are told.
+    pub(crate) refused: Option<Page>,
 }
 
 impl Contained {
@@ -77,6 +80,7 @@ impl Contained {
             claims: Vec::new(),
             decided: None,
             contained: None,
+            refused: None,
         }
     }
 }
@@ -256,24 +260,48 @@ pub(crate) async fn contain<P: Playbook>(
     let mut plan = plan.await;
     let decided = Some(incoming.clock());
     let undone = look.is_some() && !plan.is_empty();
-    if let (Some(record), None, false) = (record, &unrecorded, plan.is_empty()) {
+    let needs = breaker::needs::<P>(&config.limits, finding, &state, &plan);
+    let at = incoming.clock();
+    let asker = Asker {
+        invocation: incoming.invocation,
+        now: at,
+        until,
+    };
+    let asked = async {
+        let record = record?;
+        breaker::ask(record, &config.limits, &needs, &asker).await
+    };
+    let intending = async {
+        let (Some(record), None, false) = (record, &unrecorded, plan.is_empty()) else {
+            return (Ok(None), Ok(()));
+        };
         let intent = Intent {
             received_at: now,
             evidence: P::evidence(&state),
             settings: config.settings.clone(),
-            actions: intended(&plan),
+            actions: actions_of(&plan),
         };
-        let at = incoming.clock();
         let targets = claims.iter().map(|claim| record.begin(claim, finding, at));
-        let (written, begun) = futures::join!(
-            record.intend(P::CATEGORY, finding, event, &intent, at),
-            try_join_all(targets),
+        let (intended, begun) = futures::join!(
+            Box::pin(record.intend(P::CATEGORY, finding, event, &intent, at)),
+            Box::pin(try_join_all(targets)),
         );
-        unrecorded = written.and(begun.map(drop)).err();
+        (intended.map(Some), begun.map(drop))
+    };
+    let (refusal, (intended, begun)) = futures::join!(Box::pin(asked), Box::pin(intending));
+    if let Some(refusal) = &refusal {
+        plan.withhold(&refusal.withheld);
+        if let (Some(record), Ok(Some(intended))) = (record, &intended)
+            && let Err(error) = Box::pin(record.withdraw(P::CATEGORY, finding, intended)).await
+        {
+            tracing::error!(%error, "the record says that something was intended, and nothing was done");
+        }
     }
-    if let Some(error) = unrecorded.as_ref().filter(|_| record.is_some()) {
+    let unrecorded = unrecorded.or(intended.map(drop).and(begun).err());
+    let unrecorded = unrecorded.filter(|_| record.is_some() && refusal.is_none());
+    if let Some(error) = &unrecorded {
         tracing::error!(%error, "not recorded: containing without the record");
-        for (key, action) in intended(&plan) {
+        for (key, action) in actions_of(&plan) {
             tracing::warn!(key, %action, "about to act; keep this to undo it");
         }
         // Without the record nothing says whether this incident has its snapshots already, and they cost.
@@ -292,12 +320,25 @@ pub(crate) async fn contain<P: Playbook>(
     let contained = contained.then(|| incoming.clock());
     report.residual_risks = residual_risks;
     report.next_steps = next_steps;
+    let remarks = needs.remarks().filter(|_| record.is_some());
+    report.next_steps.extend(remarks);
+    let done_again = undone && refusal.is_none();
+    let mut transient = transient.or_else(|| guard.transient().cloned());
+    let mut refused = None;
+    if let Some(refusal) = refusal {
+        report.breaker = refusal.overload;
+        transient = transient.or(refusal.transient);
+        // That someone undid a containment is news by itself.
+        refused = Some(if undone { Page::AsUsual } else { refusal.page });
+    }
     // Nobody is told of a look that finds nothing undone, nor what the invocation that was waited
-    // for tells; and others may be waiting for the claims.
+    // for tells, nor what the breaker withholds once it is open; and others may be waiting for the
+    // claims.
     let unchanged = report.status() == Status::AlreadyContained;
     let repeats = unchanged && claims.iter().any(|claim| claim.waited);
+    let untold = refused == Some(Page::Done);
     let investigated = async {
-        if repeats || (look.is_some() && !undone) {
+        if repeats || untold || (look.is_some() && !undone) {
             investigate::from_finding(finding)
         } else {
             incoming.investigate(playbook, Some(&state)).await
@@ -309,14 +350,14 @@ pub(crate) async fn contain<P: Playbook>(
             "collecting evidence",
             Box::pin(playbook.collect(finding))
         ),
-        investigated,
+        Box::pin(investigated),
     );
     let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
     tell(&mut report, investigation);
     report
         .next_steps
         .extend(what_is_left(P::CATEGORY, finding, report.status()));
-    if undone {
+    if done_again {
         report.undone = true;
         report.next_steps.insert(
             0,
@@ -327,11 +368,12 @@ pub(crate) async fn contain<P: Playbook>(
     }
     Contained {
         report,
-        transient: transient.or_else(|| guard.transient().cloned()),
+        transient,
         collected,
         claims,
         decided,
         contained,
+        refused,
     }
 }
 
@@ -437,7 +479,7 @@ async fn claim<P: Playbook>(
     Ok(claims)
 }
 
-fn intended<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
+fn actions_of<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
     plan.steps
         .iter()
         .filter_map(|step| match step {

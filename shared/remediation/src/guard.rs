@@ -342,6 +342,17 @@ impl<A: Action> Authorized<A> {
         }
     }
 
+    /// Withholds all that is to be done, for this reason.
+    pub(crate) fn withhold(&mut self, why: &Withheld) {
+        let steps = std::mem::take(&mut self.plan.steps).into_iter();
+        self.plan.steps = steps
+            .map(|step| match step {
+                Step::Do(action) => Step::Withheld(action, why.clone()),
+                other => other,
+            })
+            .collect();
+    }
+
     /// The plan, to be taken apart.
     pub(crate) fn into_plan(self) -> Plan<A> {
         self.plan

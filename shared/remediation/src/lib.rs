@@ -7,6 +7,7 @@
 
 pub mod accounts;
 pub mod aws;
+pub mod breaker;
 pub mod catalogue;
 pub mod config;
 mod contain;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use aws_sdk_sns::Client;
 
+use crate::breaker::Overload;
 use crate::error::{CallContext, Result};
 use crate::finding::{Severity, printable};
 use crate::hand_over::Outline;
@@ -32,10 +33,10 @@ pub struct Notice {
 
 /// Renders the notice for a report.
 pub fn render(report: &Report) -> Notice {
-    let headline = if report.drill() {
-        format!("[DRILL] {}:", report.status().as_str())
-    } else {
-        format!("[{}]", headline(report.status()))
+    let headline = match report.breaker() {
+        _ if report.drill() => format!("[DRILL] {}:", report.status().as_str()),
+        Some(_) => "[BREAKER OPEN]".to_owned(),
+        None => format!("[{}]", headline(report.status())),
     };
     let mut subject = format!(
         "{headline} {} {} in {}",
@@ -102,6 +103,9 @@ fn summary(status: Status) -> &'static str {
 fn body(report: &Report) -> String {
     let mut text = String::new();
     let severity = Severity::label(report.severity());
+    if let Some(overload) = report.breaker() {
+        breaker(&mut text, overload);
+    }
     let summary = if report.drill() {
         DRILL
     } else {
@@ -179,6 +183,24 @@ fn body(report: &Report) -> String {
         text.push_str("…\n\nThis notice is too long: see the report in the function's log\n");
     }
     text
+}
+
+/// The notice of a finding that found no room in a window is the only one about it.
+fn breaker(text: &mut String, overload: &Overload) {
+    line(text, "", &overload.reason());
+    let _ = writeln!(
+        text,
+        "\nUntil then nothing more is contained there. Further findings are recorded and not told one by \
+         one:\n  gdr incidents --status notified\nLook whether this is an attack or an error. To contain \
+         more at once:\n  {}\nWhat was withheld is contained when its finding comes again, as GuardDuty \
+         updates it.",
+        overload.reset(),
+    );
+    let contained: Vec<_> = overload.contained().collect();
+    section(text, "CONTAINED LATELY", &contained, |text, name| {
+        line(text, "  - ", name);
+    });
+    let _ = writeln!(text, "\nTHE FIRST FINDING THAT WAS WITHHELD");
 }
 
 fn steps(text: &mut String, title: &str, steps: &[&StepReport]) {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::breaker::Member;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
@@ -57,6 +58,12 @@ pub trait Playbook {
 
     /// What `action` would contain, for the policies. Pure.
     fn resource(finding: &Finding, state: &Self::State, action: &Self::Action) -> Resource;
+
+    /// What the one that `action` would contain is a member of, of which no more than a share is contained
+    /// at a time. Pure.
+    fn crowds(_finding: &Finding, _state: &Self::State, _action: &Self::Action) -> Vec<Member> {
+        Vec::new()
+    }
 
     /// The described world before any change, for the incident record. Pure.
     fn evidence(_state: &Self::State) -> Value {

@@ -1,24 +1,27 @@
 //! The record: incidents and containment targets, in DynamoDB.
 //!
-//! It serves audit, release, one notice per change, and mutual exclusion. It is not what makes a
-//! containment correct: without the table everything but snapshots goes on, and what would have
-//! been recorded goes to the log.
+//! It serves audit, release, one notice per change, mutual exclusion, and the limits. It is not what
+//! makes a containment correct: what cannot be recorded goes to the log, and everything but snapshots
+//! goes on. Only the breaker must be asked; see there.
 //!
 //! One item per finding and category (`INCIDENT#<finding id>` / `<category>`; for a part of an attack
 //! sequence `<category>#<target>`): what came in, what was decided, the actions with the values they
 //! found, the report. A drill's item is `DRILL#<finding id>` and goes away by itself: whoever sends one
 //! chooses the id, and must not get at the incident of a real finding. One item per target
 //! (`TARGET#<category>#<account>#<target>` / `state`): who is at work on it, and whether a person
-//! released it.
+//! released it. One item per window of the [breaker](crate::breaker) (`BREAKER#<category>#<account>` /
+//! `window`): how many containments there were lately.
 
 mod incident;
 mod target;
+mod window;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-pub use self::incident::{Incident, Intent, Recorded};
+pub use self::incident::{Incident, Intended, Intent, Recorded};
 pub use self::target::{Claim, Lease, TargetState};
+pub use self::window::{Full, Opened, Places, Shown, Taken, Terms, Window};
 
 /// The IAM permissions that a function's use of the table needs.
 pub const PERMISSIONS: &[&str] = &["dynamodb:UpdateItem"];
@@ -43,6 +46,10 @@ impl Record {
 
 fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
+}
+
+fn number(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
 }
 
 /// A text attribute of an item.

@@ -10,6 +10,7 @@ pub use self::step::{Outcome, StepReport};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::breaker::Overload;
 use crate::catalogue::Category;
 use crate::error::Error;
 use crate::finding::{DRILL_SOURCE, Finding, printable};
@@ -80,6 +81,9 @@ pub struct Report {
     /// The parts of an attack sequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sequence: Option<Outline>,
+    /// The window of the breaker that this finding was the first to find without room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) breaker: Option<Overload>,
     /// What stays dangerous.
     pub(crate) residual_risks: Vec<String>,
     /// What a person should do next.
@@ -112,6 +116,7 @@ impl Report {
             undone: false,
             steps: Vec::new(),
             sequence: None,
+            breaker: None,
             residual_risks: Vec::new(),
             next_steps: Vec::new(),
             investigation: Vec::new(),
@@ -216,6 +221,7 @@ impl Report {
             undone: false,
             steps: Vec::new(),
             sequence: None,
+            breaker: None,
             residual_risks: vec!["nothing was contained".to_owned()],
             next_steps: vec![
                 "look at the event in GuardDuty; if it is a real finding, report the member named \
@@ -241,6 +247,10 @@ impl Report {
     /// The parts of the attack sequence, if the finding is one and lists them.
     pub fn sequence(&self) -> Option<&Outline> {
         self.sequence.as_ref()
+    }
+    /// What the breaker counted, if this finding was the first that it withheld.
+    pub fn breaker(&self) -> Option<&Overload> {
+        self.breaker.as_ref()
     }
     /// What stays dangerous.
     pub fn residual_risks(&self) -> &[String] {
@@ -336,6 +346,7 @@ impl Report {
             short.investigation.truncate(most);
             if most == 0 {
                 short.sequence = None;
+                short.breaker = None;
             }
             short.next_steps = next_steps.iter().take(most).cloned().collect();
             short.next_steps.push(format!(
@@ -362,7 +373,7 @@ impl Report {
 /// A containment is `contained` only if every step of it is in effect; one step that was skipped,
 /// withheld or failed beside one in effect makes it `partial`. What only protects, preserves or marks
 /// counts when it fails, not when it was skipped or withheld; and it does not make up for a containment of which
-/// nothing is in effect.
+/// nothing is in effect. Where the containment is withheld and nothing was done, a person decides.
 fn worst(steps: &[StepReport]) -> Status {
     let count = |outcome: Outcome| steps.iter().filter(|step| step.outcome == outcome).count();
     let containing = |outcomes: &[Outcome]| {
@@ -378,6 +389,10 @@ fn worst(steps: &[StepReport]) -> Status {
         return Status::Failed;
     }
     let applied = count(Outcome::Applied);
+    let untouched = contained + applied + failed + count(Outcome::Planned) == 0;
+    if untouched && containing(&[Outcome::Withheld]) > 0 {
+        return Status::Notified;
+    }
     let in_effect = applied + count(Outcome::Already);
     match (in_effect, open, failed) {
         (0, _, 1..) => Status::Failed,
@@ -434,8 +449,10 @@ mod tests {
 
     #[test]
     fn what_protects_neither_makes_up_for_a_containment_nor_spoils_one_by_being_skipped() {
-        use Outcome::{Applied, Failed, Skipped};
+        use Outcome::{Already, Applied, Failed, Skipped, Withheld};
         for (protect, contain, status) in [
+            (Already, Withheld, Status::Notified),
+            (Applied, Withheld, Status::Partial),
             (Applied, Failed, Status::Failed),
             (Skipped, Applied, Status::Contained),
             (Failed, Applied, Status::Partial),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::accounts::{Accounts, Elsewhere};
 use crate::aws;
+use crate::breaker::Page;
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::contain::{
@@ -26,7 +27,7 @@ use crate::notify;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
 use crate::recheck::Recheck;
-use crate::record::Record;
+use crate::record::{Record, TargetState};
 use crate::report::{Report, Status};
 use crate::verify::Verifier;
 
@@ -75,6 +76,11 @@ impl<P: Playbook> Responder<P> {
             .incident_table
             .clone()
             .map(|table| Record::new(aws_sdk_dynamodb::Client::new(sdk), table));
+        if record.is_none() && P::CATEGORY != Category::Triage {
+            tracing::warn!(
+                "INCIDENT_TABLE is not set: the breaker is off, nothing limits containments"
+            );
+        }
         let recheck = config
             .recheck_queue_url
             .clone()
@@ -210,10 +216,12 @@ impl<P: Playbook> Responder<P> {
             claims,
             decided,
             contained,
+            refused,
         } = Box::pin(self.act(&incoming, decision)).await;
         // Whoever sent a drill waits for the record of it.
         if report.status() != Status::Ignored || finding.is_drill() {
-            for error in self.tell(&incoming, &mut report, &collected).await {
+            let told = self.tell(&incoming, &mut report, &collected, refused);
+            for error in Box::pin(told).await {
                 if error.is_transient() {
                     transient.get_or_insert(error);
                 }
@@ -221,7 +229,8 @@ impl<P: Playbook> Responder<P> {
         }
         if let Some(record) = &self.record {
             for claim in &claims {
-                let state = target_state(report.status());
+                let withheld = refused.map(|_| TargetState::Withheld);
+                let state = target_state(report.status()).or(withheld);
                 if let Err(error) = record.give_back(claim, state, incoming.clock()).await {
                     tracing::error!(%error, "the claim on a target was not given back and ends by its time");
                 }
@@ -365,6 +374,7 @@ impl<P: Playbook> Responder<P> {
         incoming: &Incoming<'_>,
         report: &mut Report,
         collected: &Value,
+        refused: Option<Page>,
     ) -> Vec<Error> {
         let Incoming {
             event,
@@ -402,6 +412,11 @@ impl<P: Playbook> Responder<P> {
                 }
             }
         }
+        let news = match refused {
+            Some(Page::Due) => true,
+            Some(Page::Done) => false,
+            Some(Page::AsUsual) | None => news,
+        };
         if !news {
             return failures;
         }

@@ -35,7 +35,13 @@ impl World {
             enforcing: Stack::deploy(
                 &AWS,
                 "gdr",
-                &[("DryRun", "false"), ("HandOverSequences", "true")],
+                &[
+                    ("DryRun", "false"),
+                    ("HandOverSequences", "true"),
+                    // All the tests together are more than a breaker lets through.
+                    ("MaxContainments", "500"),
+                    ("MaxSharePercent", "100"),
+                ],
             )
             .await?,
             dry: Stack::deploy(&AWS, "gdr-dry", &[]).await?,

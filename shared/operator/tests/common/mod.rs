@@ -14,6 +14,7 @@ use integration_tests::finding::Finding;
 use integration_tests::{LocalAws, Result, unique};
 use jiff::{SignedDuration, Timestamp};
 use remediation::Responder;
+use remediation::breaker::Limits;
 use remediation::config::Config;
 use remediation::playbook::{Playbook, iam::Iam};
 use remediation::policy::{Policy, ResponseMode};
@@ -29,7 +30,7 @@ static AWS: LazyLock<LocalAws> = LazyLock::new(|| LocalAws::start().expect("loca
 pub(crate) static TABLE: LazyLock<String> =
     LazyLock::new(|| RUNTIME.block_on(table()).expect("a table"));
 
-async fn table() -> Result<String> {
+pub(crate) async fn table() -> Result<String> {
     let name = unique("incidents");
     let client = aws_sdk_dynamodb::Client::new(&AWS.root());
     let mut call = client
@@ -64,8 +65,9 @@ pub(crate) fn record(aws: &LocalAws, table: &str) -> Record {
     Record::new(aws_sdk_dynamodb::Client::new(&aws.root()), table.to_owned())
 }
 
-pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -> Responder<P> {
-    let config = Config {
+/// Settings under which everything is contained.
+pub(crate) fn config() -> Config {
+    Config {
         policy: Policy {
             dry_run: false,
             mode: ResponseMode::Contain,
@@ -83,11 +85,19 @@ pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -
         policy_parameter: None,
         recheck_queue_url: None,
         hand_over: None,
+        limits: Limits {
+            containments: Limits::MOST,
+            share_percent: 100,
+            ..Limits::default()
+        },
         problems: vec![],
-    };
+    }
+}
+
+pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -> Responder<P> {
     let root = aws.root();
     let record = record(aws, table);
-    Responder::new(playbook, config, aws_sdk_sns::Client::new(&root)).recording(record)
+    Responder::new(playbook, config(), aws_sdk_sns::Client::new(&root)).recording(record)
 }
 
 pub(crate) async fn respond_in<P: Playbook>(

@@ -330,6 +330,7 @@ fn whatever_json_a_function_is_invoked_with_it_answers_and_calls_nobody() {
         incident_table: None,
         recheck_queue_url: None,
         hand_over: None,
+        limits: crate::breaker::Limits::default(),
         policy_parameter: None,
         metrics_namespace: None,
         hub: None,

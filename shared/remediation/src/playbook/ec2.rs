@@ -33,6 +33,7 @@ pub use self::change::{Attribute, Change};
 pub use self::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
 pub use self::state::{Address, Instance, Interface, State, Target, Timeouts};
 use super::Playbook;
+use crate::breaker::Member;
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
@@ -111,6 +112,7 @@ impl Clients {
 impl Playbook for Ec2 {
     const CATEGORY: Category = Category::Ec2;
     const READS: &'static [&'static str] = &[
+        "autoscaling:DescribeAutoScalingGroups",
         "autoscaling:DescribeAutoScalingInstances",
         "ec2:DescribeInstanceAttribute",
         "ec2:DescribeInstanceTypes",
@@ -143,6 +145,10 @@ impl Playbook for Ec2 {
 
     fn resource(finding: &Finding, state: &State, _action: &Change) -> Resource {
         state.resource(finding)
+    }
+
+    fn crowds(finding: &Finding, state: &State, _action: &Change) -> Vec<Member> {
+        state.crowds(finding)
     }
 
     fn evidence(state: &State) -> Value {

@@ -26,6 +26,7 @@ pub use self::deny_all::DenyAll;
 use self::policy_document::Deny;
 use self::trust::Trust;
 use super::Playbook;
+use crate::breaker::{Crowd, Member};
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::{Finding, RoleSession};
@@ -74,6 +75,8 @@ pub struct State {
     found: Found,
     /// The keys that the principal made since the first event, where the settings ask for them.
     created_keys: Option<Result<Vec<CreatedKey>>>,
+    /// How many users the account has, where the principal may be one.
+    users: Option<Result<usize>>,
 }
 
 impl State {
@@ -158,6 +161,7 @@ impl Playbook for Iam {
     const CATEGORY: Category = Category::Iam;
     const READS: &'static [&'static str] = &[
         "cloudtrail:LookupEvents",
+        "iam:GetAccountSummary",
         "iam:GetLoginProfile",
         "iam:GetRole",
         "iam:GetRolePolicy",
@@ -204,6 +208,21 @@ impl Playbook for Iam {
             }
             Change::MarkContained { arn } => mark::resource(finding, arn),
         }
+    }
+
+    fn crowds(_finding: &Finding, state: &State, action: &Change) -> Vec<Member> {
+        let (Change::RevokeUserSessions { user, .. } | Change::DeactivateAccessKey { user, .. }) =
+            action
+        else {
+            return Vec::new();
+        };
+        let size = state.users.clone().into_iter();
+        size.map(|size| Member {
+            name: user.clone(),
+            crowd: Crowd::Users,
+            size,
+        })
+        .collect()
     }
 
     async fn apply(&self, action: &Change) -> Result<()> {

@@ -83,6 +83,15 @@ pub struct Intent {
     pub actions: Vec<(String, Value)>,
 }
 
+/// What was written down now and was not before.
+#[derive(Debug)]
+pub struct Intended {
+    /// The keys of the actions.
+    actions: Vec<String>,
+    /// Nothing was intended before.
+    first: bool,
+}
+
 /// What concluding an incident says about what was there before.
 #[derive(Debug)]
 pub struct Recorded {
@@ -131,7 +140,7 @@ impl Record {
         event: &Value,
         intent: &Intent,
         now: Timestamp,
-    ) -> Result<()> {
+    ) -> Result<Intended> {
         let mut expression = vec![
             "kind = :kind".to_owned(),
             "received_at = if_not_exists(received_at, :received)".to_owned(),
@@ -160,22 +169,69 @@ impl Record {
             .expression_attribute_values(":region", text(&finding.region))
             .expression_attribute_values(":status", text("containing"));
         let mut parts = intent.actions.chunks(ACTIONS);
+        let (mut written, mut first) = (Vec::new(), None);
         loop {
-            for (index, (key, action)) in parts.next().unwrap_or_default().iter().enumerate() {
+            let part = parts.next().unwrap_or_default();
+            for (index, (key, action)) in part.iter().enumerate() {
                 expression.push(format!("#a{index} = if_not_exists(#a{index}, :a{index})"));
                 call = call
                     .expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"))
                     .expression_attribute_values(format!(":a{index}"), text(action.to_string()));
             }
-            call.update_expression(format!("SET {}", expression.join(", ")))
+            let before = call
+                .update_expression(format!("SET {}", expression.join(", ")))
+                .return_values(ReturnValue::AllOld)
                 .send()
                 .await
                 .during("dynamodb:UpdateItem", &self.table)?;
+            let before = before.attributes.unwrap_or_default();
+            first.get_or_insert(!before.contains_key("intended_at"));
+            let new = part.iter().map(|(key, _)| key);
+            let new = new.filter(|key| !before.contains_key(&format!("{ACTION}{key}")));
+            written.extend(new.cloned());
             if parts.len() == 0 {
-                return Ok(());
+                return Ok(Intended {
+                    actions: written,
+                    first: first.unwrap_or_default(),
+                });
             }
             expression.clear();
             call = self.item(finding, category);
+        }
+    }
+
+    /// Takes back what [`Record::intend`] wrote down, since nothing of it was begun: what is found when
+    /// it is done one day is what counts.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub async fn withdraw(
+        &self,
+        category: Category,
+        finding: &Finding,
+        intended: &Intended,
+    ) -> Result<()> {
+        let mut removed: Vec<_> = if intended.first {
+            ["intended_at", "evidence"].map(ToOwned::to_owned).into()
+        } else {
+            Vec::new()
+        };
+        let mut parts = intended.actions.chunks(ACTIONS);
+        loop {
+            let mut call = self.item(finding, category);
+            for (index, key) in parts.next().unwrap_or_default().iter().enumerate() {
+                call =
+                    call.expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"));
+                removed.push(format!("#a{index}"));
+            }
+            if removed.is_empty() {
+                return Ok(());
+            }
+            call.update_expression(format!("REMOVE {}", removed.join(", ")))
+                .send()
+                .await
+                .during("dynamodb:UpdateItem", &self.table)?;
+            removed.clear();
         }
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::{Record, get, text};
+use super::{Record, get, number, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
@@ -27,6 +27,8 @@ pub enum TargetState {
     Partial,
     /// Not in effect.
     Failed,
+    /// Not in effect: the breaker let nothing through.
+    Withheld,
     /// Released by a person.
     Released,
 }
@@ -39,6 +41,7 @@ impl TargetState {
             Self::Contained => "contained",
             Self::Partial => "partial",
             Self::Failed => "failed",
+            Self::Withheld => "withheld",
             Self::Released => "released",
         }
     }
@@ -245,8 +248,4 @@ impl Record {
             done => done.map(drop),
         }
     }
-}
-
-fn number(value: i64) -> aws_sdk_dynamodb::types::AttributeValue {
-    aws_sdk_dynamodb::types::AttributeValue::N(value.to_string())
 }

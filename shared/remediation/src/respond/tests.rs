@@ -2,6 +2,7 @@ mod drill;
 mod hand_over;
 mod hub;
 mod investigation;
+mod limits;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -54,6 +55,7 @@ fn enforcing() -> Config {
         metrics_namespace: None,
         recheck_queue_url: None,
         hand_over: None,
+        limits: crate::breaker::Limits::default(),
         policy: Policy {
             dry_run: false,
             mode: ResponseMode::Contain,

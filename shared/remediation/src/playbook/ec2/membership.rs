@@ -42,7 +42,26 @@ pub(super) async fn scaling(
     Ok(found.into_iter().next().map(|member| Membership {
         group: member.auto_scaling_group_name.unwrap_or_default(),
         lifecycle: member.lifecycle_state.unwrap_or_default(),
+        size: Err(Error::Refused("the group was not asked for".to_owned())),
     }))
+}
+
+/// How many instances a group has. One that was taken out and is not replaced yet counts too: the
+/// capacity that is wanted stays the same.
+pub(super) async fn size(client: &aws_sdk_autoscaling::Client, group: &str) -> Result<usize> {
+    let answer = client
+        .describe_auto_scaling_groups()
+        .auto_scaling_group_names(group)
+        .send()
+        .await
+        .during("autoscaling:DescribeAutoScalingGroups", group)?;
+    let found = answer.auto_scaling_groups.unwrap_or_default();
+    let found = found.first().ok_or_else(|| {
+        let operation = "autoscaling:DescribeAutoScalingGroups";
+        Error::Refused(format!("{operation} answered without the group {group}"))
+    })?;
+    let wanted = usize::try_from(found.desired_capacity().unwrap_or_default());
+    Ok(found.instances().len().max(wanted.unwrap_or_default()))
 }
 
 /// Takes the instance out of its group without lowering the desired capacity, so that the group

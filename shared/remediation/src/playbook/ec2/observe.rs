@@ -11,7 +11,9 @@ use tokio::time::Instant;
 
 use super::isolation_group::{self, IsolationGroup};
 use super::preserve::tag_value;
-use super::state::{Address, Hardware, Instance, Interface, Protection, State, Timeouts, Volume};
+use super::state::{
+    Address, Hardware, Instance, Interface, Membership, Protection, State, Timeouts, Volume,
+};
 use super::{Clients, attributes, membership, role};
 use crate::error::{CallContext, Result};
 use crate::execute::within;
@@ -36,11 +38,16 @@ pub(super) async fn observe(clients: &Clients, finding: &Finding, id: &str) -> R
             Box::pin(isolation_group::find(ec2, None)),
         )?;
         let until = Instant::now() + PATIENCE;
-        let (role, hardware, routes) = futures::join!(
+        let (role, alike, hardware, routes) = futures::join!(
             within(
                 until,
                 "iam:GetInstanceProfile",
                 Box::pin(role::read(&clients.iam, id, instance.as_ref()))
+            ),
+            within(
+                until,
+                "ec2:DescribeInstances",
+                Box::pin(alike(ec2, instance.as_ref()))
             ),
             within(
                 until,
@@ -53,7 +60,7 @@ pub(super) async fn observe(clients: &Clients, finding: &Finding, id: &str) -> R
                 Box::pin(routes(ec2, &interfaces))
             ),
         );
-        Ok::<_, crate::Error>((instance, interfaces, groups, role, hardware, routes))
+        Ok::<_, crate::Error>((instance, interfaces, groups, role, alike, hardware, routes))
     });
     let (core, termination, stop, shutdown, scaling, targets, balancers, snapshots, volume_tags) = futures::join!(
         core,
@@ -72,11 +79,7 @@ pub(super) async fn observe(clients: &Clients, finding: &Finding, id: &str) -> R
             "ec2:DescribeInstanceAttribute",
             Box::pin(attributes::shutdown(ec2, id))
         ),
-        within(
-            until,
-            "autoscaling:DescribeAutoScalingInstances",
-            Box::pin(membership::scaling(&clients.autoscaling, id)),
-        ),
+        Box::pin(scaling(&clients.autoscaling, id)),
         within(
             until,
             "elasticloadbalancing:DescribeTargetHealth",
@@ -94,7 +97,7 @@ pub(super) async fn observe(clients: &Clients, finding: &Finding, id: &str) -> R
         ),
         within(until, "ec2:DescribeVolumes", Box::pin(volume_tags(ec2, id))),
     );
-    let (instance, interfaces, groups, role, hardware, routes) = core?;
+    let (instance, interfaces, groups, role, alike, hardware, routes) = core?;
     let (conversion, isolation): (Vec<_>, Vec<_>) =
         groups.into_iter().partition(|found| found.conversion);
     let by_vpc = |group: isolation_group::Found| (group.group.vpc.clone(), group.group);
@@ -114,11 +117,55 @@ pub(super) async fn observe(clients: &Clients, finding: &Finding, id: &str) -> R
         targets,
         balancers,
         role,
+        alike,
         hardware,
         snapshots,
         volume_tags,
         routes,
     })
+}
+
+/// The instance's Auto Scaling group, and how large that is.
+async fn scaling(client: &aws_sdk_autoscaling::Client, id: &str) -> Result<Option<Membership>> {
+    let until = Instant::now() + PATIENCE;
+    let operation = "autoscaling:DescribeAutoScalingInstances";
+    let mut found = within(until, operation, membership::scaling(client, id)).await?;
+    if let Some(found) = &mut found {
+        let until = Instant::now() + PATIENCE;
+        let operation = "autoscaling:DescribeAutoScalingGroups";
+        found.size = within(until, operation, membership::size(client, &found.group)).await;
+    }
+    Ok(found)
+}
+
+/// How many instances have the same instance profile, and with it the same role.
+async fn alike(client: &Client, instance: Option<&Instance>) -> Result<usize> {
+    let Some(profile) = instance.and_then(|found| found.profile.as_deref()) else {
+        return Ok(0);
+    };
+    let filter = |name: &str, values: &[&str]| {
+        let values = values.iter().map(ToString::to_string).collect();
+        Filter::builder()
+            .name(name)
+            .set_values(Some(values))
+            .build()
+    };
+    let mut pages = client
+        .describe_instances()
+        .filters(filter("iam-instance-profile.arn", &[profile]))
+        .filters(filter("instance-state-name", &["pending", "running"]))
+        .include_managed_resources(true)
+        .into_paginator()
+        .send();
+    let mut count = 0;
+    while let Some(page) = pages.next().await {
+        let page = page.during("ec2:DescribeInstances", profile)?;
+        let reservations = page.reservations().iter();
+        count += reservations
+            .map(|reservation| reservation.instances().len())
+            .sum::<usize>();
+    }
+    Ok(count)
 }
 
 async fn instance(client: &Client, id: &str) -> Result<Option<Instance>> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::isolation_group::IsolationGroup;
+use crate::breaker::{Crowd, Member};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::guard::Resource;
@@ -32,6 +33,9 @@ pub struct State {
     /// The role of the instance profile. `None`: it has no profile, or the profile no role.
     #[serde(serialize_with = "readable")]
     pub(super) role: Result<Option<Role>>,
+    /// How many instances there are with its instance profile.
+    #[serde(serialize_with = "readable")]
+    pub(super) alike: Result<usize>,
     #[serde(serialize_with = "readable")]
     pub(super) hardware: Result<Hardware>,
     /// The volumes of which this finding has a snapshot already.
@@ -93,6 +97,40 @@ impl State {
             Ok(None) => resource,
             Err(_) => resource.unread("role"),
         }
+    }
+
+    /// What the instance is a member of: its Auto Scaling group, and the instances with its role.
+    pub(super) fn crowds(&self, finding: &Finding) -> Vec<Member> {
+        let Some(instance) = &self.instance else {
+            return Vec::new();
+        };
+        let region = finding.region.clone();
+        let mut members = Vec::new();
+        let mut member = |crowd, size: &Result<usize>| {
+            members.push(Member {
+                name: instance.id.clone(),
+                crowd,
+                size: size.clone(),
+            });
+        };
+        if let Ok(Some(found)) = &self.scaling {
+            let name = found.group.clone();
+            let region = region.clone();
+            member(Crowd::AutoScalingGroup { region, name }, &found.size);
+        }
+        match &self.role {
+            Ok(Some(role)) => {
+                let name = role.name.clone();
+                member(Crowd::Role { region, name }, &self.alike);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                let profile = instance.profile.as_deref().unwrap_or_default();
+                let name = format!("of the instance profile {profile}");
+                member(Crowd::Role { region, name }, &Err(error.clone()));
+            }
+        }
+        members
     }
 
     /// The interfaces whose groups can be changed.
@@ -200,6 +238,9 @@ pub(super) struct Membership {
     pub(super) group: String,
     /// `InService`, `Standby`, `Terminating:Wait`, …
     pub(super) lifecycle: String,
+    /// How many instances the group has, or is to have.
+    #[serde(serialize_with = "readable")]
+    pub(super) size: Result<usize>,
 }
 
 /// A registration in a target group.

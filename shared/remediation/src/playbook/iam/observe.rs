@@ -3,6 +3,7 @@
 use aws_sdk_iam::Client;
 use aws_sdk_iam::error::ProvideErrorMetadata as _;
 use aws_sdk_iam::primitives::DateTime;
+use aws_sdk_iam::types::SummaryKeyType;
 use futures::future::join_all;
 use jiff::Timestamp;
 
@@ -35,12 +36,37 @@ pub(super) async fn observe(
         }
         Some(created_keys(client, trail, finding).await)
     };
-    let (found, created_keys) =
-        futures::join!(found(client, trail, finding, &principal), created_keys);
+    let users = async {
+        let of_user = matches!(
+            principal,
+            Principal::User { .. } | Principal::FederatedUser { .. }
+        );
+        // Whoever else made keys made them of users.
+        if !of_user && !(settings.created_keys && principal.is_own()) {
+            return None;
+        }
+        Some(Box::pin(users(client)).await)
+    };
+    let (found, created_keys, users) = futures::join!(
+        Box::pin(found(client, trail, finding, &principal)),
+        Box::pin(created_keys),
+        users
+    );
     Ok(State {
         found: found?,
         created_keys,
+        users,
     })
+}
+
+/// How many users the account has.
+async fn users(client: &Client) -> Result<usize> {
+    let operation = "iam:GetAccountSummary";
+    let answer = client.get_account_summary().send().await;
+    let summary = answer.during(operation, "the account")?.summary_map;
+    let users = summary.and_then(|summary| summary.get(&SummaryKeyType::Users).copied());
+    let users = users.and_then(|users| usize::try_from(users).ok());
+    users.ok_or_else(|| unanswered(operation, "the account"))
 }
 
 async fn found(

@@ -87,12 +87,13 @@ async fn a_stolen_key_is_deactivated_after_the_sessions_it_made_are_denied() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_write_comes_after_one_round_trip_of_five_reads() {
+async fn the_first_write_comes_after_one_round_trip_of_six_reads() {
     let world = world(mallory());
     run(&world.iam, &stolen_key()).await;
     let calls = world.wire.calls();
-    let reads: BTreeSet<_> = calls[..5].iter().copied().collect();
+    let reads: BTreeSet<_> = calls[..6].iter().copied().collect();
     let wanted = [
+        "iam:GetAccountSummary",
         "iam:GetLoginProfile",
         "iam:GetUser",
         "iam:GetUserPolicy",
@@ -100,7 +101,7 @@ async fn the_first_write_comes_after_one_round_trip_of_five_reads() {
         "iam:ListAttachedUserPolicies",
     ];
     assert_eq!(reads, BTreeSet::from(wanted));
-    assert_eq!(calls[5], "iam:PutUserPolicy", "{calls:?}");
+    assert_eq!(calls[6], "iam:PutUserPolicy", "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -148,6 +148,28 @@ fn scaling(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             account,
             wire,
             autoscaling,
+            describe_auto_scaling_groups,
+            DescribeAutoScalingGroupsOutput,
+            "autoscaling:DescribeAutoScalingGroups",
+            |a, request, out| {
+                let group = a.scaling.as_ref().map(|(group, _)| {
+                    assert_eq!(request.auto_scaling_group_names(), [group.as_str()]);
+                    let member = autoscaling::types::Instance::builder().instance_id(ID);
+                    autoscaling::types::AutoScalingGroup::builder()
+                        .auto_scaling_group_name(group)
+                        .desired_capacity(6)
+                        .instances(member.build())
+                        .build()
+                });
+                Ok(out
+                    .set_auto_scaling_groups(Some(group.into_iter().collect()))
+                    .build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            autoscaling,
             detach_instances,
             DetachInstancesOutput,
             "autoscaling:DetachInstances",

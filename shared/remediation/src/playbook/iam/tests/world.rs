@@ -199,6 +199,8 @@ impl fixtures::World for World {
     }
     fn need_not_tell(&self, operation: &str, always: bool) -> bool {
         let informs = [
+            // For the breaker, which tells it.
+            "iam:GetAccountSummary",
             // Not for a federated session; else the risks tell it, see `keys`.
             "iam:GetLoginProfile",
             "iam:ListAttachedRolePolicies",

@@ -12,6 +12,13 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             DescribeInstancesOutput,
             "ec2:DescribeInstances",
             |a, request, out| {
+                if let [profile, _] = request.filters() {
+                    let arn = "arn:aws:iam::111122223333:instance-profile/apps/web-profile";
+                    assert_eq!(profile.values(), [arn]);
+                    let alike = (0..a.alike).map(|_| t::Instance::builder().build());
+                    let alike = t::Reservation::builder().set_instances(Some(alike.collect()));
+                    return Ok(out.reservations(alike.build()).build());
+                }
                 assert_eq!(request.instance_ids(), [ID]);
                 if a.missing {
                     return Err("InvalidInstanceID.NotFound");

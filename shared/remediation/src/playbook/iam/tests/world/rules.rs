@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use aws_sdk_iam::operation::*;
 use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{
-    AccessKeyMetadata, AttachedPermissionsBoundary, AttachedPolicy, LoginProfile, Role, Tag, User,
+    AccessKeyMetadata, AttachedPermissionsBoundary, AttachedPolicy, LoginProfile, Role,
+    SummaryKeyType, Tag, User,
 };
 use aws_smithy_mocks::{Rule, mock};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -75,6 +76,19 @@ macro_rules! rule {
 #[expect(clippy::disallowed_methods, reason = "release is tested too")]
 pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
     vec![
+        rule!(
+            account,
+            wire,
+            get_account_summary,
+            GetAccountSummaryInput,
+            "iam:GetAccountSummary",
+            |account, _request| {
+                let users = i32::try_from(account.users.len()).unwrap();
+                Ok(get_account_summary::GetAccountSummaryOutput::builder()
+                    .summary_map(SummaryKeyType::Users, users)
+                    .build())
+            }
+        ),
         rule!(
             account,
             wire,

@@ -1,0 +1,433 @@
+//! The breaker: how much of an account the responder contains before a person has looked.
+//!
+//! A wrong threat list, a noisy detector or an attacker who causes findings on purpose must not make the
+//! responder the outage. So in any time as long as the window a function contains at most so many targets
+//! of an account, and of what belongs together (an Auto Scaling group, the instances of a role, the users
+//! of an account) at most a share. What is beyond is withheld; one person is told once, and findings are
+//! recorded until places are free again by time or by `gdr breaker reset`.
+//!
+//! What is contained already takes no place, and a target that has one needs no second. The windows are
+//! asked one after the other, the one with the fewest places first, so that of a storm no more invocations
+//! ask the next one than it may matter to; that is done while the intent is being recorded. If a later
+//! one has no room, the places in those before are given back.
+//!
+//! Where the table cannot be asked, nothing is contained: then nothing would hold a storm, and the calls
+//! that fail in a storm are the table's. A failure that may pass makes the invocation an error, which
+//! Lambda retries; of any other the notice says what to do. Without a table there is no breaker.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::catalogue::Category;
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::plan::{Action as _, Phase, Plan, Step, Withheld};
+use crate::playbook::Playbook;
+use crate::policy;
+use crate::record::{Full, Opened, Places, Record, Taken, Terms, Window};
+
+/// What a step is withheld by.
+pub const BREAKER: &str = "breaker";
+
+/// How the line in the log begins that says that a window has no room. The stack has an alarm on it.
+pub const OPEN: &str = "breaker open";
+
+/// How much is contained at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Targets of one function in one account in any time as long as [`Limits::window`].
+    pub containments: usize,
+    /// How long a containment counts.
+    pub window: SignedDuration,
+    /// Per cent of the members of a [`Crowd`] that may be contained in that time. One always may.
+    pub share_percent: usize,
+}
+
+impl Limits {
+    /// The most that [`Limits::containments`] may be: a window is one item of the table, which has
+    /// 400 KB at most, and a target's name up to 512 bytes.
+    pub const MOST: usize = 500;
+
+    /// How many members of a crowd of this size may be contained.
+    fn share_of(&self, size: usize) -> usize {
+        (size.saturating_mul(self.share_percent) / 100).max(1)
+    }
+
+    fn minutes(&self) -> i64 {
+        self.window.as_mins()
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            containments: 20,
+            window: SignedDuration::from_hours(1),
+            share_percent: 50,
+        }
+    }
+}
+
+/// What belongs together, so that no more than a share of it is contained at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Crowd {
+    /// The instances of an Auto Scaling group.
+    AutoScalingGroup {
+        /// The Region in which the group has its name.
+        region: String,
+        /// The group's name.
+        name: String,
+    },
+    /// The instances of a Region with one role.
+    Role {
+        /// The Region of the instances.
+        region: String,
+        /// The role's name.
+        name: String,
+    },
+    /// The users of the account.
+    Users,
+}
+
+impl Crowd {
+    /// The crowd in the key of its window.
+    pub(crate) fn key(&self) -> String {
+        match self {
+            Self::AutoScalingGroup { region, name } => format!("group#{region}/{name}"),
+            Self::Role { region, name } => format!("role#{region}/{name}"),
+            Self::Users => "users".to_owned(),
+        }
+    }
+
+    /// What [`Crowd::key`] made.
+    pub(crate) fn from_key(key: &str) -> Option<Self> {
+        let (kind, of) = key.split_once('#').unwrap_or((key, ""));
+        let parts = of.split_once('/');
+        let parts = parts.map(|(region, name)| (region.to_owned(), name.to_owned()));
+        match (kind, parts) {
+            ("users", _) => Some(Self::Users),
+            ("group", Some((region, name))) => Some(Self::AutoScalingGroup { region, name }),
+            ("role", Some((region, name))) => Some(Self::Role { region, name }),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Crowd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AutoScalingGroup { region, name } => {
+                write!(f, "the Auto Scaling group {name} ({region})")
+            }
+            Self::Role { region, name } => {
+                write!(f, "the instances of the role {name} ({region})")
+            }
+            Self::Users => write!(f, "the users"),
+        }
+    }
+}
+
+/// A member of a crowd that a step would contain.
+#[derive(Debug)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// What it is a member of.
+    pub crowd: Crowd,
+    /// How many members there are.
+    pub size: Result<usize>,
+}
+
+/// The places that a plan needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// Each window with its number of places and the names to be in it, the one with the fewest places
+    /// first. Empty: nothing is to be contained.
+    windows: Vec<(usize, Window, BTreeSet<String>)>,
+    /// Of which crowds the size is not known, so that no share of them is held, and why.
+    unsized_crowds: BTreeMap<Crowd, String>,
+}
+
+/// What `plan` needs. Pure.
+pub(crate) fn needs<P: Playbook>(
+    limits: &Limits,
+    finding: &Finding,
+    state: &P::State,
+    plan: &Plan<P::Action>,
+) -> Needs {
+    let targets = policy::targets(P::CATEGORY, finding).unwrap_or_default();
+    let mut names = BTreeSet::new();
+    let mut crowds: BTreeMap<Crowd, (usize, BTreeSet<String>)> = BTreeMap::new();
+    let mut unsized_crowds = BTreeMap::new();
+    let containing = plan.steps.iter().filter_map(|step| match step {
+        Step::Do(action) if matches!(action.phase(), Phase::Protect | Phase::Contain) => {
+            Some(action)
+        }
+        _ => None,
+    });
+    for action in containing {
+        names.insert(match targets.as_slice() {
+            [target] => target.clone(),
+            _ => P::resource(finding, state, action).name().to_owned(),
+        });
+        for member in P::crowds(finding, state, action) {
+            match member.size {
+                Ok(size) => {
+                    let entry = crowds.entry(member.crowd);
+                    let (_, names) = entry.or_insert_with(|| (size, BTreeSet::new()));
+                    names.insert(member.name);
+                }
+                Err(error) => {
+                    unsized_crowds.insert(member.crowd, error.to_string());
+                }
+            }
+        }
+    }
+    let window = |crowd| Window {
+        category: P::CATEGORY,
+        account_id: finding.account_id.clone(),
+        crowd,
+    };
+    let mut windows: Vec<_> = crowds
+        .into_iter()
+        .map(|(crowd, (size, names))| (limits.share_of(size), window(Some(crowd)), names))
+        .collect();
+    if !names.is_empty() {
+        windows.push((limits.containments, window(None), names));
+    }
+    windows.sort();
+    Needs {
+        windows,
+        unsized_crowds,
+    }
+}
+
+impl Needs {
+    /// What a person should know of limits that were not held.
+    pub(crate) fn remarks(&self) -> impl Iterator<Item = String> {
+        self.unsized_crowds.iter().map(|(crowd, why)| {
+            format!(
+                "look how many of {crowd} are contained: the limit of a share was not held, since \
+                 their number is not known: {why}"
+            )
+        })
+    }
+}
+
+/// Who asks, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    pub(crate) invocation: &'a str,
+    pub(crate) now: Timestamp,
+    pub(crate) until: Instant,
+}
+
+/// Why a plan is withheld.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) withheld: Withheld,
+    pub(crate) page: Page,
+    /// The window without room, for the one who tells of it.
+    pub(crate) overload: Option<Overload>,
+    /// The table could not be asked, which a retry may not meet.
+    pub(crate) transient: Option<Error>,
+}
+
+/// Whether people are told of a finding that was withheld.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Page {
+    /// They are, since this invocation is the first to be refused.
+    Due,
+    /// As of any other finding: they are, unless they were told of its status.
+    AsUsual,
+    /// They were told by another invocation.
+    Done,
+}
+
+/// A window without room, for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct Overload {
+    category: Category,
+    account_id: String,
+    window: Window,
+    places: usize,
+    minutes: i64,
+    /// Who has a place, and until when.
+    contained: BTreeMap<String, Timestamp>,
+}
+
+impl Overload {
+    fn new(limits: &Limits, places: usize, window: &Window, full: &Full) -> Self {
+        Self {
+            category: window.category,
+            account_id: window.account_id.clone(),
+            window: window.clone(),
+            places,
+            minutes: limits.minutes(),
+            contained: full.taken.clone(),
+        }
+    }
+
+    /// What is counted: `ec2 in account 111122223333`.
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// Which targets were contained.
+    pub fn contained(&self) -> impl Iterator<Item = &str> {
+        self.contained.keys().map(String::as_str)
+    }
+
+    /// How a person lets it contain again.
+    pub fn reset(&self) -> String {
+        format!(
+            "gdr breaker reset --category {} --account {}",
+            self.category, self.account_id
+        )
+    }
+
+    /// Why nothing more is contained, in one sentence.
+    pub fn reason(&self) -> String {
+        let first = self.contained.values().min();
+        let first = first.map(|time| format!("; the next place is free at {time}"));
+        format!(
+            "the breaker for {} is open: of at most {} in {} minutes {} are contained{}",
+            self.window,
+            self.places,
+            self.minutes,
+            self.contained.len(),
+            first.unwrap_or_default(),
+        )
+    }
+}
+
+/// Takes the places that a plan needs, or says why it may not be executed.
+pub(crate) async fn ask(
+    record: &Record,
+    limits: &Limits,
+    needs: &Needs,
+    asker: &Asker<'_>,
+) -> Option<Refusal> {
+    let mut held = Vec::new();
+    for (places, window, names) in &needs.windows {
+        let terms = Terms {
+            places: *places,
+            now: asker.now,
+            lasts: limits.window,
+            until: asker.until,
+        };
+        let refusal = match Box::pin(record.take(window, names, &terms)).await {
+            Ok(Taken::Places(places)) => {
+                held.push(places);
+                continue;
+            }
+            Ok(Taken::Full(full)) => {
+                let overload = Overload::new(limits, *places, window, &full);
+                if names.len() > *places {
+                    too_many(names.len(), &overload)
+                } else {
+                    Box::pin(refused(record, overload, full.opened, limits, asker)).await
+                }
+            }
+            Err(error) => unasked(error),
+        };
+        give_back(record, &held).await;
+        return Some(refusal);
+    }
+    None
+}
+
+async fn give_back(record: &Record, held: &[Places]) {
+    for places in held {
+        if let Err(error) = record.give_places_back(places).await {
+            tracing::error!(%error, "places in a window were not given back and end by their time");
+        }
+    }
+}
+
+async fn refused(
+    record: &Record,
+    overload: Overload,
+    opened: Option<Opened>,
+    limits: &Limits,
+    asker: &Asker<'_>,
+) -> Refusal {
+    let Asker {
+        invocation, now, ..
+    } = *asker;
+    let window = &overload.window;
+    let known = opened.is_some();
+    let opened = match opened {
+        Some(opened) => Ok(opened),
+        None => {
+            let marked = record.mark_opened(window, invocation, now, limits.window);
+            marked.await
+        }
+    };
+    let page = match opened {
+        Ok(opened) if opened.by != invocation => Page::Done,
+        // A retry, whose attempt before may not have come to telling.
+        Ok(_) if known => Page::AsUsual,
+        Ok(_) => Page::Due,
+        Err(error) => {
+            tracing::error!(%error, "people may be told again that the breaker is open");
+            Page::Due
+        }
+    };
+    let reason = overload.reason();
+    if page == Page::Done {
+        tracing::warn!(reason, "withheld by the breaker");
+    } else {
+        tracing::error!("{OPEN}: {reason}");
+    }
+    Refusal {
+        withheld: Withheld {
+            by: vec![BREAKER.to_owned()],
+            reason: format!("{reason}; to contain more, {}", overload.reset()),
+        },
+        page,
+        overload: Some(overload).filter(|_| page != Page::Done),
+        transient: None,
+    }
+}
+
+/// There will never be room, so that this is told of each such finding.
+fn too_many(wanted: usize, overload: &Overload) -> Refusal {
+    Refusal {
+        withheld: Withheld {
+            by: vec![BREAKER.to_owned()],
+            reason: format!(
+                "this finding alone would be {wanted} containments, and the breaker for {} lets {} \
+                 through in {} minutes: contain them by hand, or set a higher limit",
+                overload.window, overload.places, overload.minutes,
+            ),
+        },
+        page: Page::AsUsual,
+        overload: None,
+        transient: None,
+    }
+}
+
+fn unasked(error: Error) -> Refusal {
+    tracing::error!(%error, "the breaker could not be asked: nothing is contained");
+    Refusal {
+        withheld: Withheld {
+            by: vec![BREAKER.to_owned()],
+            reason: format!(
+                "how much was contained lately could not be read or written, so nothing more is: \
+                 {error}; contain it by hand, and repair the table of incidents or the function's \
+                 access to it"
+            ),
+        },
+        page: Page::AsUsual,
+        overload: None,
+        transient: Some(error).filter(Error::is_transient),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,400 @@
+//! A sliding window of containments: how many places there are in it, and who has one until when.
+//!
+//! One item per window (`BREAKER#<category>#<account>`, for a crowd `…#<crowd>` / `window`). Its map
+//! `taken` has an entry for each place that is taken: the target's name, and the epoch milliseconds at
+//! which the place is free again. Whoever takes a place asks DynamoDB to write it only if there is
+//! room, in one call, so that of any number of invocations at once no more get one than there are
+//! places: DynamoDB evaluates a condition and writes as one step,
+//! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithItems.html#WorkingWithItems.ConditionalUpdate>.
+//! Places whose time is over are taken off in the same write that takes one of them, on the condition
+//! that the map is still the one that was looked at.
+
+mod shown;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Serialize, Serializer};
+use tokio::time::Instant;
+
+pub use self::shown::Shown;
+use super::{Record, get, number, text};
+use crate::breaker::Crowd;
+use crate::catalogue::Category;
+use crate::error::{CallContext, CallError, CallFailure, Result};
+
+type Item = HashMap<String, AttributeValue>;
+
+/// What containments are counted of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Window {
+    /// The function that contains.
+    pub category: Category,
+    /// The account of what is contained.
+    pub account_id: String,
+    /// What of the account. `None`: all that the function contains there.
+    pub crowd: Option<Crowd>,
+}
+
+impl Window {
+    fn key(&self) -> String {
+        let crowd = self.crowd.as_ref().map(Crowd::key);
+        let crowd = crowd.map(|crowd| format!("#{crowd}")).unwrap_or_default();
+        format!("BREAKER#{}#{}{crowd}", self.category, self.account_id)
+    }
+
+    fn from_key(key: &str) -> Option<Self> {
+        let mut parts = key.strip_prefix("BREAKER#")?.splitn(3, '#');
+        let (category, account_id, crowd) = (parts.next()?, parts.next()?, parts.next());
+        Some(Self {
+            category: Category::from_word(category)?,
+            account_id: account_id.to_owned(),
+            crowd: match crowd {
+                Some(crowd) => Some(Crowd::from_key(crowd)?),
+                None => None,
+            },
+        })
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.crowd {
+            Some(crowd) => write!(
+                f,
+                "{} in {crowd} of account {}",
+                self.category, self.account_id
+            ),
+            None => write!(f, "{} in account {}", self.category, self.account_id),
+        }
+    }
+}
+
+impl Serialize for Window {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+/// On which terms places are taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// How many there are.
+    pub places: usize,
+    /// The time of day.
+    pub now: Timestamp,
+    /// How long one is taken.
+    pub lasts: SignedDuration,
+    /// How long others may be in the way before it is an error.
+    pub until: Instant,
+}
+
+/// What asking for places came to.
+#[derive(Debug)]
+pub enum Taken {
+    /// They are taken.
+    Places(Places),
+    /// There is not enough room. None was taken.
+    Full(Full),
+}
+
+/// Places that were taken, to be given back.
+#[derive(Debug)]
+pub struct Places {
+    window: Window,
+    /// When they are free again.
+    until: i64,
+    /// Until when each was taken before, if it was.
+    before: BTreeMap<String, Option<i64>>,
+}
+
+/// A window without room.
+#[derive(Clone, Debug)]
+pub struct Full {
+    /// Who has a place, and until when.
+    pub taken: BTreeMap<String, Timestamp>,
+    /// Who found it so first.
+    pub opened: Option<Opened>,
+}
+
+/// That people were told of a window without room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Opened {
+    /// The invocation that tells them.
+    pub by: String,
+    /// When it found the window without room.
+    pub at: Timestamp,
+    /// Until then nobody else is told.
+    pub until: Timestamp,
+}
+
+impl Record {
+    /// Takes a place in `window` for each of `names`, or none. Who has one keeps it, for longer.
+    ///
+    /// # Errors
+    /// If the table cannot be written, or others were in the way until `terms.until`.
+    pub async fn take(
+        &self,
+        window: &Window,
+        names: &BTreeSet<String>,
+        terms: &Terms,
+    ) -> Result<Taken> {
+        let now = terms.now.as_millisecond();
+        let until = now.saturating_add(millis(terms.lasts));
+        let places = |before: &BTreeMap<String, i64>| {
+            // A call that is repeated since its answer was lost finds its own place.
+            let before = |name: &String| before.get(name).copied().filter(|then| *then != until);
+            Taken::Places(Places {
+                window: window.clone(),
+                until,
+                before: names
+                    .iter()
+                    .map(|name| (name.clone(), before(name)))
+                    .collect(),
+            })
+        };
+        let mut call = self.add(window, names, terms, until);
+        loop {
+            let item = match refusable(call.send().await) {
+                Ok(Ok(before)) => return Ok(places(&taken(&before))),
+                Ok(Err(item)) => item,
+                Err(error) => return Err(error).during("dynamodb:UpdateItem", &self.table),
+            };
+            let all = taken(&item);
+            let live: BTreeMap<_, _> = all.iter().filter(|(_, until)| **until > now).collect();
+            let new = names.iter().filter(|name| !live.contains_key(name)).count();
+            if new > 0 && live.len() + new > terms.places {
+                return Ok(Taken::Full(Full {
+                    taken: times(&all, now),
+                    opened: opened(&item, now),
+                }));
+            }
+            if Instant::now() >= terms.until {
+                return Err(CallError {
+                    operation: "dynamodb:UpdateItem",
+                    target: self.table.clone(),
+                    code: "Contended".to_owned(),
+                    message: format!("others were writing the window of {window} all the time"),
+                    kind: CallFailure::Transient,
+                }
+                .into());
+            }
+            let room = all.len() == live.len() && all.len() + names.len() <= terms.places;
+            call = if room && item.contains_key("taken") {
+                self.add(window, names, terms, until)
+            } else {
+                let kept = live.into_iter().map(|(name, then)| (name.clone(), *then));
+                let wanted = kept.chain(names.iter().map(|name| (name.clone(), until)));
+                self.replace(window, item.get("taken"), wanted.collect(), terms.places)
+            };
+        }
+    }
+
+    /// Takes places if there is room, whatever else is in the map.
+    fn add(
+        &self,
+        window: &Window,
+        names: &BTreeSet<String>,
+        terms: &Terms,
+        until: i64,
+    ) -> UpdateItemFluentBuilder {
+        let most = terms.places.checked_sub(names.len());
+        let mut call = self
+            .window(window)
+            .expression_attribute_values(":until", number(until))
+            .expression_attribute_values(
+                ":room",
+                number(most.map_or(-1, |most| i64::try_from(most).unwrap_or(i64::MAX))),
+            )
+            .expression_attribute_values(":places", count(terms.places))
+            .expression_attribute_values(":kind", text("window"));
+        let mut set = vec!["kind = :kind".to_owned(), "places = :places".to_owned()];
+        for (index, name) in names.iter().enumerate() {
+            call = call.expression_attribute_names(format!("#p{index}"), name);
+            set.push(format!("taken.#p{index} = :until"));
+        }
+        let room = "size(taken) <= :room";
+        let condition = if names.len() == 1 {
+            let now = terms.now.as_millisecond();
+            call = call.expression_attribute_values(":now", number(now));
+            format!("taken.#p0 > :now OR {room}")
+        } else {
+            room.to_owned()
+        };
+        call.update_expression(format!("SET {}", set.join(", ")))
+            .condition_expression(condition)
+            .return_values(ReturnValue::AllOld)
+    }
+
+    /// Puts another map in the place of the one that was looked at.
+    fn replace(
+        &self,
+        window: &Window,
+        seen: Option<&AttributeValue>,
+        wanted: BTreeMap<String, i64>,
+        places: usize,
+    ) -> UpdateItemFluentBuilder {
+        let wanted = wanted
+            .into_iter()
+            .map(|(name, until)| (name, number(until)));
+        let call = self
+            .window(window)
+            .update_expression("SET kind = :kind, places = :places, taken = :wanted")
+            .expression_attribute_values(":kind", text("window"))
+            .expression_attribute_values(":places", count(places))
+            .expression_attribute_values(":wanted", AttributeValue::M(wanted.collect()))
+            .return_values(ReturnValue::AllOld);
+        match seen {
+            Some(seen) => call
+                .condition_expression("taken = :seen")
+                .expression_attribute_values(":seen", seen.clone()),
+            None => call.condition_expression("attribute_not_exists(taken)"),
+        }
+    }
+
+    /// Gives places back, so that others have them. Who had one before has it as long as before.
+    ///
+    /// # Errors
+    /// If the table cannot be written. The places are then free when their time is over.
+    pub async fn give_places_back(&self, places: &Places) -> Result<()> {
+        let mut call = self
+            .window(&places.window)
+            .expression_attribute_values(":until", number(places.until));
+        let (mut conditions, mut set, mut remove) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (name, before)) in places.before.iter().enumerate() {
+            call = call.expression_attribute_names(format!("#p{index}"), name);
+            conditions.push(format!("taken.#p{index} = :until"));
+            match before {
+                Some(before) => {
+                    call = call.expression_attribute_values(format!(":b{index}"), number(*before));
+                    set.push(format!("taken.#p{index} = :b{index}"));
+                }
+                None => remove.push(format!("taken.#p{index}")),
+            }
+        }
+        let clauses = [("SET", set), ("REMOVE", remove)].into_iter();
+        let clauses = clauses.filter(|(_, what)| !what.is_empty());
+        let clauses: Vec<_> = clauses
+            .map(|(verb, what)| format!("{verb} {}", what.join(", ")))
+            .collect();
+        let done = call
+            .update_expression(clauses.join(" "))
+            .condition_expression(conditions.join(" AND "))
+            .send()
+            .await;
+        // The window was reset, or the places are someone else's by now.
+        match refusable(done) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error).during("dynamodb:UpdateItem", &self.table),
+        }
+    }
+
+    /// Writes down that `by` tells people of a window without room, if nobody does so yet. Says who does.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub async fn mark_opened(
+        &self,
+        window: &Window,
+        by: &str,
+        now: Timestamp,
+        lasts: SignedDuration,
+    ) -> Result<Opened> {
+        let until = now.saturating_add(lasts).unwrap_or(now);
+        let done = self
+            .window(window)
+            .update_expression(
+                "SET kind = :kind, opened_by = :by, opened_at = :at, open_until = :until",
+            )
+            .expression_attribute_values(":kind", text("window"))
+            .condition_expression("attribute_not_exists(open_until) OR open_until <= :now")
+            .expression_attribute_values(":by", text(by))
+            .expression_attribute_values(":at", text(now.to_string()))
+            .expression_attribute_values(":until", number(until.as_millisecond()))
+            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .send()
+            .await;
+        let own = Opened {
+            by: by.to_owned(),
+            at: now,
+            until,
+        };
+        match refusable(done) {
+            Ok(Ok(_)) => Ok(own),
+            Ok(Err(item)) => Ok(opened(&item, now.as_millisecond()).unwrap_or(own)),
+            Err(error) => Err(error).during("dynamodb:UpdateItem", &self.table),
+        }
+    }
+
+    /// A refused write brings the item as it was then.
+    fn window(&self, window: &Window) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", text(window.key()))
+            .key("sk", text("window"))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+}
+
+/// The item before the write, or, where the condition did not hold, the item as it is.
+fn refusable<R>(
+    done: std::result::Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
+) -> std::result::Result<std::result::Result<Item, Item>, SdkError<UpdateItemError, R>> {
+    match done {
+        Ok(done) => Ok(Ok(done.attributes.unwrap_or_default())),
+        Err(SdkError::ServiceError(service)) => match service.err() {
+            UpdateItemError::ConditionalCheckFailedException(refused) => {
+                Ok(Err(refused.item().cloned().unwrap_or_default()))
+            }
+            _ => Err(SdkError::ServiceError(service)),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// Each place that is in the map, and the epoch milliseconds until which it is taken.
+fn taken(item: &Item) -> BTreeMap<String, i64> {
+    let map = item.get("taken").and_then(|taken| taken.as_m().ok());
+    let places = map.into_iter().flatten();
+    places
+        .filter_map(|(name, until)| Some((name.clone(), int(until)?)))
+        .collect()
+}
+
+/// The places that are taken at `now`.
+fn times(taken: &BTreeMap<String, i64>, now: i64) -> BTreeMap<String, Timestamp> {
+    let live = taken.iter().filter(|(_, until)| **until > now);
+    live.filter_map(|(name, until)| Some((name.clone(), Timestamp::from_millisecond(*until).ok()?)))
+        .collect()
+}
+
+fn opened(item: &Item, now: i64) -> Option<Opened> {
+    let until = item.get("open_until").and_then(int)?;
+    (until > now).then_some(())?;
+    Some(Opened {
+        by: get(item, "opened_by")?.to_owned(),
+        at: get(item, "opened_at")?.parse().ok()?,
+        until: Timestamp::from_millisecond(until).ok()?,
+    })
+}
+
+fn int(value: &AttributeValue) -> Option<i64> {
+    value.as_n().ok()?.parse().ok()
+}
+
+fn count(places: usize) -> AttributeValue {
+    AttributeValue::N(places.to_string())
+}
+
+fn millis(duration: SignedDuration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
