@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::approve::{self, Waiting};
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -251,6 +252,7 @@ pub(crate) async fn contain<P: Playbook>(
             evidence: P::evidence(&state),
             settings: config.settings.clone(),
             actions: intended(&plan),
+            approved: None,
         };
         let at = incoming.clock();
         let targets = claims.iter().map(|claim| record.begin(claim, finding, at));
@@ -275,10 +277,17 @@ pub(crate) async fn contain<P: Playbook>(
         transient,
         residual_risks,
         next_steps,
+        awaiting,
     } = done;
-    let mut report = Report::concluded(P::CATEGORY, finding, what, false, steps);
+    let mut report = Report::concluded(P::CATEGORY, finding, what.clone(), false, steps);
     report.residual_risks = residual_risks;
     report.next_steps = next_steps;
+    let waiting = Waiting {
+        actions: &awaiting,
+        evidence: P::evidence(&state),
+        what,
+    };
+    let unheld = approve::hold(means, incoming, finding, waiting, &mut report).await;
     // Nobody is told of a look that finds nothing undone, nor what the invocation that was waited
     // for tells; and others may be waiting for the claims.
     let unchanged = report.status() == Status::AlreadyContained;
@@ -314,7 +323,7 @@ pub(crate) async fn contain<P: Playbook>(
     }
     Contained {
         report,
-        transient: transient.or_else(|| guard.transient().cloned()),
+        transient: transient.or(unheld).or_else(|| guard.transient().cloned()),
         collected,
         claims,
     }
@@ -422,7 +431,7 @@ async fn claim<P: Playbook>(
     Ok(claims)
 }
 
-fn intended<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
+pub(crate) fn intended<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
     plan.steps
         .iter()
         .filter_map(|step| match step {

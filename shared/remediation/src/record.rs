@@ -6,16 +6,18 @@
 //!
 //! One item per finding and category (`INCIDENT#<finding id>` / `<category>`; for a part of an attack
 //! sequence `<category>#<target>`): what came in, what was decided, the actions with the values they
-//! found, the report. One item per target
+//! found, the report, a plan that waits for a person. One item per target
 //! (`TARGET#<category>#<account>#<target>` / `state`): who is at work on it, and whether a person
 //! released it.
 
+mod awaiting;
 mod incident;
 mod target;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
+pub use self::awaiting::{Approved, Awaiting, Held};
 pub use self::incident::{Incident, Intent, Recorded};
 pub use self::target::{Claim, Lease, TargetState};
 
@@ -38,6 +40,10 @@ impl Record {
 
 fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
+}
+
+fn number(value: i64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
 }
 
 /// A text attribute of an item.

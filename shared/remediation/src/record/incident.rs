@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Record, get, text};
+use super::{Approved, Record, get, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, abridged};
 use crate::policy;
-use crate::report::{Report, Status};
+use crate::report::{Approval, Report, Status};
 use crate::settings::Settings;
 
 /// DynamoDB takes items of at most 400 KB,
@@ -21,7 +21,7 @@ use crate::settings::Settings;
 /// event, a report and each of the two pieces of evidence may take leaves 112 KB for the actions,
 /// which are kept in full: they are what is put back.
 const PART_LIMIT: usize = 64 * 1024;
-const EVENT_LIMIT: usize = 96 * 1024;
+pub(super) const EVENT_LIMIT: usize = 96 * 1024;
 /// An expression has at most 4 KB and 300 operators (ibid.): the actions of one update.
 const ACTIONS: usize = 50;
 /// Attributes of recorded actions: this and the action's key.
@@ -55,6 +55,15 @@ pub struct Incident {
     pub status: String,
     /// Who released it, and when.
     pub released: Option<String>,
+    /// The plan that waits for a person. Null: there is none. See [`Incident::awaiting`].
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub awaiting: Value,
+    /// Who approved a plan, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
+    /// Who rejected the plan, when, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
     /// The last report.
     pub report: Value,
     /// The event.
@@ -78,6 +87,8 @@ pub struct Intent {
     pub settings: Settings,
     /// The actions, by their key.
     pub actions: Vec<(String, Value)>,
+    /// The plan that it carries out, where a person approved one.
+    pub approved: Option<Approved>,
 }
 
 /// What concluding an incident says about what was there before.
@@ -85,6 +96,16 @@ pub struct Intent {
 pub struct Recorded {
     /// The status that people were last told, if any.
     pub notified: Option<String>,
+    /// The gist of the plan that they were told awaits approval, and until when.
+    pub plan: Option<(String, Timestamp)>,
+}
+
+impl Recorded {
+    /// True if people know of this plan, and were told that it can still be approved at `now`.
+    pub(crate) fn told_of(&self, approval: &Approval, now: Timestamp) -> bool {
+        let told = self.plan.as_ref();
+        told.is_some_and(|(gist, until)| *gist == approval.gist() && now < *until)
+    }
 }
 
 /// `INCIDENT#<finding id>`.
@@ -113,8 +134,10 @@ impl Record {
     /// keeps the value that it found first: what a retry finds is the work of the attempt before.
     /// Many actions take several writes, so some may be written down when the table fails.
     ///
+    /// A plan that waited for a person waits no longer.
+    ///
     /// # Errors
-    /// If the table cannot be written.
+    /// If the table cannot be written, or the plan that a person approved is no longer the one that waits.
     pub async fn intend(
         &self,
         category: Category,
@@ -150,6 +173,14 @@ impl Record {
             .expression_attribute_values(":account", text(&finding.account_id))
             .expression_attribute_values(":region", text(&finding.region))
             .expression_attribute_values(":status", text("containing"));
+        if let Some(Approved { planned_at, by }) = &intent.approved {
+            expression.push("approved = :approved".to_owned());
+            call = call
+                .condition_expression("planned_at = :planned")
+                .expression_attribute_values(":approved", text(format!("by {by} at {now}")))
+                .expression_attribute_values(":planned", text(planned_at.to_string()));
+        }
+        let mut removed = " REMOVE awaiting, planned_at";
         let mut parts = intent.actions.chunks(ACTIONS);
         loop {
             for (index, (key, action)) in parts.next().unwrap_or_default().iter().enumerate() {
@@ -158,14 +189,25 @@ impl Record {
                     .expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"))
                     .expression_attribute_values(format!(":a{index}"), text(action.to_string()));
             }
-            call.update_expression(format!("SET {}", expression.join(", ")))
+            let done = call
+                .update_expression(format!("SET {}{removed}", expression.join(", ")))
                 .send()
                 .await
-                .during("dynamodb:UpdateItem", &self.table)?;
+                .during("dynamodb:UpdateItem", &self.table);
+            match done {
+                Err(error) if error.has_code("ConditionalCheckFailedException") => {
+                    return Err(Error::Refused(
+                        "the plan was replaced, approved or rejected meanwhile: look at it again"
+                            .to_owned(),
+                    ));
+                }
+                done => drop(done?),
+            }
             if parts.len() == 0 {
                 return Ok(());
             }
             expression.clear();
+            removed = "";
             call = self.item(finding, category);
         }
     }
@@ -195,13 +237,18 @@ impl Record {
         } else {
             (report.status(), [":report", ":collected"])
         };
+        // What is contained waits for nobody.
+        let removed = match report.status() {
+            Status::Contained | Status::AlreadyContained => " REMOVE awaiting, planned_at",
+            _ => "",
+        };
         let before = self
             .item(finding, report.category())
             .update_expression(format!(
                 "SET kind = :kind, received_at = if_not_exists(received_at, :now), updated_at = :now, \
                  concluded_at = if_not_exists(concluded_at, :now), \
                  event = if_not_exists(event, :event), finding_type = :type, account_id = :account, \
-                 #region = :region, #status = :status, report = {}, collected = {}, version = :version",
+                 #region = :region, #status = :status, report = {}, collected = {}, version = :version{removed}",
                 first[0], first[1],
             ))
             .expression_attribute_names("#region", "region")
@@ -223,23 +270,31 @@ impl Record {
         let before = before.attributes.unwrap_or_default();
         Ok(Recorded {
             notified: get(&before, "notified").map(ToOwned::to_owned),
+            plan: get(&before, "notified_plan").and_then(|plan| {
+                let until = get(&before, "notified_until")?.parse().ok()?;
+                Some((plan.to_owned(), until))
+            }),
         })
     }
 
-    /// Writes down that people were told of this status.
+    /// Writes down that people were told of this status, and of the plan that waits for them.
     ///
     /// # Errors
     /// If the table cannot be written; they may then be told again.
-    pub async fn mark_notified(
-        &self,
-        finding: &Finding,
-        category: Category,
-        status: Status,
-    ) -> Result<()> {
+    pub async fn mark_notified(&self, finding: &Finding, report: &Report) -> Result<()> {
         let call = self
-            .item(finding, category)
-            .update_expression("SET notified = :status")
-            .expression_attribute_values(":status", text(status.as_str()));
+            .item(finding, report.category())
+            .expression_attribute_values(":status", text(report.status().as_str()));
+        let call = match report.approval() {
+            Some(approval) => call
+                .update_expression(
+                    "SET notified = :status, notified_plan = :plan, notified_until = :until",
+                )
+                .expression_attribute_values(":plan", text(approval.gist()))
+                .expression_attribute_values(":until", text(approval.expires_at.to_string())),
+            None => call
+                .update_expression("SET notified = :status REMOVE notified_plan, notified_until"),
+        };
         call.send()
             .await
             .during("dynamodb:UpdateItem", &self.table)
@@ -260,7 +315,19 @@ impl Record {
             .expression_attribute_values(":released", text(format!("by {by} at {now}")))
             .expression_attribute_values(":actions", text(actions))
             .expression_attribute_values(":now", text(now.to_string()));
-        let kept_once = ["notified", "evidence", "intended_at", "concluded_at"];
+        let kept_once = [
+            "notified",
+            "notified_plan",
+            "notified_until",
+            "evidence",
+            "intended_at",
+            "concluded_at",
+            "awaiting",
+            "planned_at",
+            "approved",
+            "rejected",
+            "rejected_at",
+        ];
         let mut removed: Vec<_> = kept_once.map(ToOwned::to_owned).into();
         for (index, key) in incident.actions.keys().enumerate() {
             call = call.expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"));
@@ -331,11 +398,11 @@ impl Record {
         Ok(incidents)
     }
 
-    fn item(&self, finding: &Finding, category: Category) -> UpdateItemFluentBuilder {
+    pub(super) fn item(&self, finding: &Finding, category: Category) -> UpdateItemFluentBuilder {
         self.update(&finding.id, &sort_key(category, finding))
     }
 
-    fn update(&self, id: &str, sort_key: &str) -> UpdateItemFluentBuilder {
+    pub(super) fn update(&self, id: &str, sort_key: &str) -> UpdateItemFluentBuilder {
         let call = self.client.update_item().table_name(&self.table);
         call.key("pk", text(key(id))).key("sk", text(sort_key))
     }
@@ -369,6 +436,9 @@ impl Incident {
             updated_at: field("updated_at"),
             status: field("status"),
             released: get(item, "released").map(ToOwned::to_owned),
+            awaiting: json("awaiting"),
+            approved: get(item, "approved").map(ToOwned::to_owned),
+            rejected: get(item, "rejected").map(ToOwned::to_owned),
             report: json("report"),
             event: json("event"),
             evidence: serde_json::json!({ "before": json("evidence"), "after": json("collected") }),
@@ -384,7 +454,7 @@ impl Incident {
         format!("{}{part}", self.category)
     }
 
-    fn sort_key(&self) -> String {
+    pub(super) fn sort_key(&self) -> String {
         match &self.part {
             Some(part) => joined(&self.category, part),
             None => self.category.clone(),
@@ -410,7 +480,7 @@ fn json(settings: &Settings) -> String {
 }
 
 /// JSON text, or what can be said of it where it is too long for the table.
-fn cut(value: &Value) -> String {
+pub(super) fn cut(value: &Value) -> String {
     let text = value.to_string();
     if text.len() <= PART_LIMIT {
         return text;

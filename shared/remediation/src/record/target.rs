@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::{Record, get, text};
+use super::{Record, get, number, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
@@ -245,8 +245,4 @@ impl Record {
             done => done.map(drop),
         }
     }
-}
-
-fn number(value: i64) -> aws_sdk_dynamodb::types::AttributeValue {
-    aws_sdk_dynamodb::types::AttributeValue::N(value.to_string())
 }

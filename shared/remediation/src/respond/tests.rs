@@ -1,3 +1,4 @@
+mod approval;
 mod hand_over;
 mod hub;
 mod investigation;
@@ -48,6 +49,7 @@ fn enforcing() -> Config {
         settings: crate::settings::Settings::default(),
         hub: None,
         verify_findings: false,
+        approval_lasts: Config::APPROVAL_LASTS,
         incident_table: None,
         policy_parameter: None,
         recheck_queue_url: None,
@@ -56,6 +58,7 @@ fn enforcing() -> Config {
             dry_run: false,
             mode: ResponseMode::Contain,
             minimum_severity: Some(4.0),
+            approval_not_needed_from: None,
             own_account: Some("111122223333".to_owned()),
             responder_roles: Vec::new(),
             never_contain: Vec::new(),
