@@ -64,8 +64,8 @@ pub(crate) fn record(aws: &LocalAws, table: &str) -> Record {
     Record::new(aws_sdk_dynamodb::Client::new(&aws.root()), table.to_owned())
 }
 
-pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -> Responder<P> {
-    let config = Config {
+pub(crate) fn config() -> Config {
+    Config {
         policy: Policy {
             dry_run: false,
             mode: ResponseMode::Contain,
@@ -85,7 +85,19 @@ pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -
         recheck_queue_url: None,
         hand_over: None,
         problems: vec![],
-    };
+    }
+}
+
+pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -> Responder<P> {
+    responder_with(config(), playbook, aws, table)
+}
+
+pub(crate) fn responder_with<P: Playbook>(
+    config: Config,
+    playbook: P,
+    aws: &LocalAws,
+    table: &str,
+) -> Responder<P> {
     let root = aws.root();
     let record = record(aws, table);
     Responder::new(playbook, config, aws_sdk_sns::Client::new(&root)).recording(record)
