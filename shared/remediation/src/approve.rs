@@ -22,7 +22,7 @@ use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::policy;
 use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record};
-use crate::report::{Approval, Proposed, Report, Status};
+use crate::report::{Approval, Outcome, Proposed, Report};
 
 /// How long a person waits for an invocation that is at work on the target.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -308,12 +308,11 @@ async fn carry_out<P: Playbook>(
     Ok(report)
 }
 
-/// True for a report of which everything that was approved is in effect.
+/// True for a report of which everything that was approved is in effect. What was to be left to a person
+/// anyway, for which it may be partial, does not count.
 pub fn succeeded(report: &Report) -> bool {
-    matches!(
-        report.status(),
-        Status::Contained | Status::AlreadyContained
-    )
+    let mut steps = report.steps().iter();
+    !steps.any(|step| step.outcome() == Outcome::Failed)
 }
 
 fn held<'a>(awaiting: &'a Awaiting, key: &StepKey) -> Option<&'a Held> {
