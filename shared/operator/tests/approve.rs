@@ -157,10 +157,6 @@ fn a_user_whom_someone_changed_meanwhile_is_left_as_is() -> Result {
         ] {
             assert!(told.contains(named), "{told}");
         }
-        assert!(
-            !told.contains("iam:RevokeUserSessions on") || !told.contains("applied"),
-            "{told}"
-        );
         assert_eq!(theft.state().await?, before, "nothing was changed");
         Ok(())
     })
@@ -174,7 +170,8 @@ fn an_instance_in_other_groups_than_planned_is_left_there_until_it_is_planned_an
         let forensics = infection.leave_open_group("forensics").await?;
         let finding = infection.finding()?;
         let playbook = || Ec2::new(&sdk(aws, &aws.ec2_endpoint));
-        plan(approving(), playbook(), aws, &finding).await?;
+        let planned = plan(approving(), playbook(), aws, &finding).await?;
+        expect(&planned, Status::Notified);
         let (interface, _) = infection.groups().await?.swap_remove(0);
         let change = aws.ec2().modify_network_interface_attribute();
         let change = change.network_interface_id(&interface).groups(&forensics);

@@ -403,6 +403,8 @@ fn worst(steps: &[StepReport]) -> Status {
         (_, _, 1..) => Status::Partial,
         _ if count(Outcome::Planned) > 0 => Status::DryRun,
         (0, _, 0) => Status::Notified,
+        // That something else was found as it should be contains nothing.
+        (_, 1.., 0) if applied + contained == 0 => Status::Notified,
         (_, 1.., 0) => Status::Partial,
         _ if applied > 0 => Status::Contained,
         _ => Status::AlreadyContained,
@@ -453,13 +455,15 @@ mod tests {
 
     #[test]
     fn what_protects_neither_makes_up_for_a_containment_nor_spoils_one_by_being_skipped() {
-        use Outcome::{Applied, Failed, Skipped};
+        use Outcome::{Already, Applied, Failed, Skipped, Withheld};
         for (protect, contain, status) in [
             (Applied, Failed, Status::Failed),
             (Skipped, Applied, Status::Contained),
             (Failed, Applied, Status::Partial),
             (Applied, Skipped, Status::Partial),
             (Skipped, Skipped, Status::Notified),
+            (Already, Withheld, Status::Notified),
+            (Applied, Withheld, Status::Partial),
         ] {
             let step = |phase, outcome| StepReport {
                 phase,
