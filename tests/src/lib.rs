@@ -27,6 +27,7 @@ pub static ENFORCING: Policy = Policy {
     dry_run: false,
     mode: ResponseMode::Contain,
     minimum_severity: Some(0.0),
+    approval_not_needed_from: None,
     own_account: None,
     responder_roles: Vec::new(),
     never_contain: Vec::new(),

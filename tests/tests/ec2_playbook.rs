@@ -29,7 +29,7 @@ async fn planned(playbook: &Ec2, finding: &Finding) -> Result<Vec<Step<Change>>>
     Ok(Ec2::plan(finding, &state, &Settings::default(), now).steps)
 }
 
-async fn contain(playbook: &Ec2, finding: &Finding) -> Result<Execution> {
+async fn contain(playbook: &Ec2, finding: &Finding) -> Result<Execution<Change>> {
     let state = playbook.observe(finding).await?;
     let now = "2026-03-04T05:06:07Z".parse()?;
     let (settings, guard) = (Settings::default(), Guard::new(DEFAULT));

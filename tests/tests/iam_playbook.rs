@@ -22,7 +22,7 @@ async fn contain(
     aws: &LocalAws,
     event: &Event,
     settings: &Settings,
-) -> Result<(Execution, Vec<Change>)> {
+) -> Result<(Execution<Change>, Vec<Change>)> {
     let mut iam = Iam::new(&aws.root());
     iam.configure(settings);
     let finding = Finding::parse(&event.0)?;
@@ -43,7 +43,7 @@ async fn contain(
     Ok((done, actions))
 }
 
-fn all(done: &Execution, outcome: Outcome) {
+fn all(done: &Execution<Change>, outcome: Outcome) {
     assert!(!done.steps.is_empty());
     for step in &done.steps {
         assert_eq!(step.outcome(), outcome, "{step:?}");

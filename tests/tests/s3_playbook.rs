@@ -88,7 +88,7 @@ async fn contain(
     playbook: &S3,
     event: &Event,
     settings: &Settings,
-) -> Result<(Execution, Vec<S3Action>)> {
+) -> Result<(Execution<S3Action>, Vec<S3Action>)> {
     let finding = Finding::parse(&event.0)?;
     let state = playbook.observe(&finding).await?;
     let guard = Guard::new(DEFAULT);
@@ -104,7 +104,7 @@ async fn contain(
     Ok((done, actions))
 }
 
-fn outcomes(done: &Execution) -> Vec<(&str, Outcome)> {
+fn outcomes(done: &Execution<S3Action>) -> Vec<(&str, Outcome)> {
     let steps = done.steps.iter();
     steps.map(|step| (step.action(), step.outcome())).collect()
 }

@@ -471,6 +471,8 @@ fn the_parameters_outputs_and_settings_are_those_of_the_contract() {
         ("IamResponse", json!("contain")),
         ("Ec2Response", json!("contain")),
         ("MinimumSeverity", json!(4)),
+        ("ApprovalNotNeededFrom", json!("")),
+        ("ApprovalMinutes", json!(240)),
         ("NotificationEmail", json!("")),
         ("Architecture", json!("arm64")),
     ] {
@@ -493,6 +495,8 @@ fn the_parameters_outputs_and_settings_are_those_of_the_contract() {
     }
     let settings = &template["Globals"]["Function"]["Environment"]["Variables"];
     for name in [
+        "APPROVAL_MINUTES",
+        "APPROVAL_NOT_NEEDED_FROM",
         "DRY_RUN",
         "INCIDENT_TABLE",
         "MINIMUM_SEVERITY",
@@ -502,6 +506,10 @@ fn the_parameters_outputs_and_settings_are_those_of_the_contract() {
     }
     for name in ["S3", "Iam", "Ec2"] {
         let function = &template["Resources"][format!("{name}ResponderFunction")]["Properties"];
+        assert_eq!(
+            template["Parameters"][format!("{name}Response")]["AllowedValues"],
+            json!(["contain", "approve", "notify", "off"])
+        );
         assert_eq!(
             function["Environment"]["Variables"]["RESPONSE_MODE"],
             json!({ "Ref": format!("{name}Response") })

@@ -99,6 +99,7 @@ fn settings(minimum_severity: f64) -> Policy {
         dry_run: false,
         mode: ResponseMode::Contain,
         minimum_severity: Some(minimum_severity),
+        approval_not_needed_from: None,
         own_account: None,
         responder_roles: vec![],
         never_contain: vec![],

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use remediation::record::{Incident, Record};
 use serde_json::Value;
 
-use crate::output;
-use crate::{Format, Outcome};
+use crate::{Format, Outcome, approve, output};
 
 pub(crate) async fn list(record: &Record, status: Option<&str>, format: Format) -> Outcome {
     let mut incidents = record.incidents().await?;
@@ -22,7 +22,11 @@ pub(crate) async fn list(record: &Record, status: Option<&str>, format: Format) 
         .map(|incident| {
             [
                 incident.received_at.clone(),
-                shown_status(incident),
+                if awaits(incident) {
+                    format!("{}, awaits approval", shown_status(incident))
+                } else {
+                    shown_status(incident)
+                },
                 incident.scope(),
                 incident.account_id.clone(),
                 incident.finding_type.clone(),
@@ -37,6 +41,12 @@ pub(crate) async fn list(record: &Record, status: Option<&str>, format: Format) 
         &rows,
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// True while a person may approve what the incident has planned.
+fn awaits(incident: &Incident) -> bool {
+    let awaiting = incident.awaiting().ok().flatten();
+    awaiting.is_some_and(|awaiting| Timestamp::now() < awaiting.expires_at)
 }
 
 pub(crate) async fn show(record: &Record, id: &str, format: Format) -> Outcome {
@@ -86,6 +96,12 @@ pub(crate) fn describe(incident: &Incident) {
     if let Some(released) = &incident.released {
         output::line(&format!("released   {released}"));
     }
+    if let Some(approved) = &incident.approved {
+        output::line(&format!("approved   {approved}"));
+    }
+    if let Some(rejected) = &incident.rejected {
+        output::line(&format!("rejected   {rejected}"));
+    }
     output::line(&format!(
         "finding    {} (severity {})",
         incident.finding_type, report["severity"]
@@ -118,6 +134,22 @@ pub(crate) fn describe(incident: &Incident) {
             ["OUTCOME", "ACTION", "TARGET", "FROM", "TO", "DETAIL"],
             &rows,
         );
+    }
+    match incident.awaiting() {
+        Ok(Some(awaiting)) => {
+            let until = awaiting.expires_at;
+            output::line(&if awaits(incident) {
+                format!(
+                    "\nawaits approval until {until} (gdr approve {}):",
+                    incident.id
+                )
+            } else {
+                format!("\ncould be approved until {until}:")
+            });
+            approve::steps(awaiting.steps.iter().map(|step| &step.proposed));
+        }
+        Ok(None) => {}
+        Err(error) => output::line(&format!("\n{error}")),
     }
     for (title, member) in [("still at risk", "residual_risks"), ("to do", "next_steps")] {
         let entries = report[member].as_array().cloned().unwrap_or_default();

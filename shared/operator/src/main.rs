@@ -1,6 +1,8 @@
-//! `gdr`, the operator's command line: looks at incidents, releases what was contained, explains what
-//! would be done about a finding, has the deployed functions show it in a drill, and keeps the policies.
+//! `gdr`, the operator's command line: looks at incidents, approves what waits for a person, releases what
+//! was contained, explains what would be done about a finding, has the deployed functions show it in a
+//! drill, and keeps the policies and the breaker.
 
+mod approve;
 mod breaker;
 mod drill;
 mod explain;
@@ -15,9 +17,9 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use clap::{Parser, Subcommand, ValueEnum};
 use remediation::record::Record;
 
-/// Looks at what guardduty-responder did or would do, and releases it.
+/// Looks at what guardduty-responder did or would do, approves it, and releases it.
 ///
-/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (drift, or not confirmed).
+/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (drift, expired, or not confirmed).
 #[derive(Debug, Parser)]
 #[command(name = "gdr", version)]
 struct Arguments {
@@ -102,6 +104,13 @@ enum Recorded {
     /// function that the finding is for must report in time; else the exit status is 1. A drill is a dry
     /// run whatever the settings say, is marked as one in the notice, and its record is kept for a week.
     Drill(drill::Options),
+    /// Run a containment that awaits approval.
+    ///
+    /// Shows what it would do and asks. Observes again, and refuses where the world is no longer as it was
+    /// planned for, or the policies no longer permit it.
+    Approve(approve::Approve),
+    /// Let be what awaits approval. It is planned anew only for newer activity.
+    Reject(approve::Reject),
     /// Undo a containment from what was recorded.
     ///
     /// Shows what it would restore and asks. Refuses where the world is no longer as the responder
@@ -149,6 +158,8 @@ async fn on_record(access: Access, command: Recorded, output: Format) -> Outcome
         Recorded::Incident { id } => incidents::show(&record, &id, output).await,
         Recorded::Drill(options) => drill::run(&sdk, &record, &options, output).await,
         Recorded::Breaker(command) => breaker::run(&record, &command, output).await,
+        Recorded::Approve(options) => approve::run(&sdk, &record, &options, output).await,
+        Recorded::Reject(options) => approve::reject(&sdk, &record, &options, output).await,
         Recorded::Release(options) => release::run(&sdk, &record, &options, output).await,
     }
 }

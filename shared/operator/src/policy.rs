@@ -191,6 +191,7 @@ fn explain(options: &Explain, format: Format) -> Outcome {
         dry_run: false,
         mode: ResponseMode::Contain,
         minimum_severity: Some(options.minimum_severity),
+        approval_not_needed_from: None,
         own_account: None,
         responder_roles: Vec::new(),
         never_contain: options.never_contain.clone(),
@@ -214,10 +215,11 @@ fn words(decision: &Decision) -> (&'static str, &str) {
     }
 }
 
-/// `permitted` or `withheld`, by what, and why.
+/// `permitted`, `withheld` or `awaits approval`, by what, and why.
 fn answer(verdict: &Verdict) -> (&'static str, &[String], &str) {
     match verdict {
         Verdict::Permitted(by) => ("permitted", by, ""),
+        Verdict::Withheld(why) if why.awaits_approval => ("awaits approval", &why.by, &why.reason),
         Verdict::Withheld(why) => ("withheld", &why.by, &why.reason),
     }
 }

@@ -195,7 +195,7 @@ fn show<A>(incident: &Incident, steps: &[ReleaseStep<A>]) {
     output::table(["ACTION", "TARGET", "FROM", "TO", "WHAT"], &rows);
 }
 
-async fn signed_in(sdk: &SdkConfig, profile: &str) -> SdkConfig {
+pub(crate) async fn signed_in(sdk: &SdkConfig, profile: &str) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .profile_name(profile)
         .region(sdk.region().cloned())
@@ -204,12 +204,12 @@ async fn signed_in(sdk: &SdkConfig, profile: &str) -> SdkConfig {
 }
 
 /// Whose credentials these are.
-struct Caller {
-    arn: String,
-    account: String,
+pub(crate) struct Caller {
+    pub(crate) arn: String,
+    pub(crate) account: String,
 }
 
-async fn caller(sdk: &SdkConfig) -> Result<Caller, Box<dyn std::error::Error>> {
+pub(crate) async fn caller(sdk: &SdkConfig) -> Result<Caller, Box<dyn std::error::Error>> {
     let identity = aws_sdk_sts::Client::new(sdk)
         .get_caller_identity()
         .send()

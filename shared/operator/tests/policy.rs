@@ -34,7 +34,7 @@ fn what_is_shipped_is_valid() {
     let checked = gdr(&[
         "check",
         DEFAULT,
-        "infra/policies/examples/production-needs-a-person.cedar",
+        "infra/policies/examples/production-needs-approval.cedar",
         "infra/policies/examples/exemption-with-an-end.cedar",
     ]);
     assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));

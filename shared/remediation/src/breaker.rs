@@ -387,6 +387,7 @@ async fn refused(
     Refusal {
         withheld: Withheld {
             by: vec![BREAKER.to_owned()],
+            awaits_approval: false,
             reason: format!("{reason}; to contain more, {}", overload.reset()),
         },
         page,
@@ -400,6 +401,7 @@ fn too_many(wanted: usize, overload: &Overload) -> Refusal {
     Refusal {
         withheld: Withheld {
             by: vec![BREAKER.to_owned()],
+            awaits_approval: false,
             reason: format!(
                 "this finding alone would be {wanted} containments, and the breaker for {} lets {} \
                  through in {} minutes: contain them by hand, or set a higher limit",
@@ -417,6 +419,7 @@ fn unasked(error: Error) -> Refusal {
     Refusal {
         withheld: Withheld {
             by: vec![BREAKER.to_owned()],
+            awaits_approval: false,
             reason: format!(
                 "how much was contained lately could not be read or written, so nothing more is: \
                  {error}; contain it by hand, and repair the table of incidents or the function's \

@@ -22,6 +22,8 @@ pub struct Config {
     pub hub: Option<Hub>,
     /// Fetch a finding from GuardDuty before anything is changed on account of it.
     pub verify_findings: bool,
+    /// How long a person may approve a plan that waits for it.
+    pub approval_lasts: SignedDuration,
     /// Where notices go. `None`: nowhere, which is logged as an error.
     pub topic_arn: Option<String>,
     /// The table of incidents. `None`: nothing is recorded but the log.
@@ -39,6 +41,10 @@ pub struct Config {
 }
 
 impl Config {
+    /// The `APPROVAL_MINUTES` where none are set: what a world that did not drift is like is known anew
+    /// when a person approves, but whether the threat still is one becomes less sure.
+    pub const APPROVAL_LASTS: SignedDuration = SignedDuration::from_hours(4);
+
     /// Reads the environment. Never fails: whatever cannot be understood becomes the careful
     /// choice, and a line in [`Config::problems`].
     #[expect(
@@ -63,11 +69,13 @@ impl Config {
         };
         let mode = match lookup("RESPONSE_MODE").as_deref() {
             None | Some("contain") => ResponseMode::Contain,
+            Some("approve") => ResponseMode::Approve,
             Some("notify") => ResponseMode::Notify,
             Some("off") => ResponseMode::Off,
             Some(other) => {
                 problems.push(format!(
-                    "RESPONSE_MODE is '{other}', none of 'contain', 'notify', 'off': only notifying"
+                    "RESPONSE_MODE is '{other}', none of 'contain', 'approve', 'notify', 'off': only \
+                     notifying"
                 ));
                 ResponseMode::Notify
             }
@@ -75,11 +83,7 @@ impl Config {
         let minimum_severity = match lookup("MINIMUM_SEVERITY") {
             None => Some(Policy::DEFAULT_MINIMUM_SEVERITY),
             Some(text) => {
-                let number = text
-                    .trim()
-                    .parse()
-                    .ok()
-                    .filter(|n| (0.0..=10.0).contains(n));
+                let number = severity(&text);
                 if number.is_none() {
                     problems.push(format!(
                         "MINIMUM_SEVERITY is '{text}', not a number from 0 to 10: only notifying"
@@ -88,6 +92,19 @@ impl Config {
                 number
             }
         };
+        let approval_not_needed_from = lookup("APPROVAL_NOT_NEEDED_FROM")
+            .filter(|text| !text.is_empty())
+            .and_then(|text| {
+                let number = severity(&text);
+                if number.is_none() {
+                    problems.push(format!(
+                        "APPROVAL_NOT_NEEDED_FROM is '{text}', not a number from 0 to 10: approval is \
+                         always needed"
+                    ));
+                }
+                number
+            });
+        let approval_lasts = approval_lasts(&lookup, &mut problems);
         let list = |name: &str| {
             lookup(name)
                 .unwrap_or_default()
@@ -149,6 +166,7 @@ impl Config {
                 dry_run,
                 mode,
                 minimum_severity,
+                approval_not_needed_from,
                 own_account: own_account.filter(|_| hub.is_none()),
                 responder_roles,
                 never_contain: list("NEVER_CONTAIN"),
@@ -157,6 +175,7 @@ impl Config {
             limits,
             hub,
             verify_findings,
+            approval_lasts,
             incident_table: lookup("INCIDENT_TABLE").filter(|name| !name.is_empty()),
             policy_parameter: lookup("POLICY_PARAMETER").filter(|name| !name.is_empty()),
             metrics_namespace: lookup("METRICS_NAMESPACE").filter(|name| !name.is_empty()),
@@ -164,6 +183,31 @@ impl Config {
             hand_over,
             topic_arn,
             problems,
+        }
+    }
+}
+
+fn severity(text: &str) -> Option<f64> {
+    let number = text.trim().parse().ok();
+    number.filter(|number| (0.0..=10.0).contains(number))
+}
+
+/// At most a week: a plan is worth what is known of the threat.
+fn approval_lasts(
+    lookup: &impl Fn(&str) -> Option<String>,
+    problems: &mut Vec<String>,
+) -> SignedDuration {
+    let Some(text) = lookup("APPROVAL_MINUTES").filter(|text| !text.is_empty()) else {
+        return Config::APPROVAL_LASTS;
+    };
+    match text.trim().parse() {
+        Ok(minutes @ 1..=10_080) => SignedDuration::from_mins(minutes),
+        _ => {
+            let minutes = Config::APPROVAL_LASTS.as_mins();
+            problems.push(format!(
+                "APPROVAL_MINUTES is '{text}', not a number from 1 to 10080: {minutes} is taken"
+            ));
+            Config::APPROVAL_LASTS
         }
     }
 }
@@ -389,6 +433,10 @@ mod tests {
             with(&[("RESPONSE_MODE", "off")]).policy.mode,
             ResponseMode::Off
         );
+        assert_eq!(
+            with(&[("RESPONSE_MODE", "approve")]).policy.mode,
+            ResponseMode::Approve
+        );
         assert_eq!(with(&[]).policy.mode, ResponseMode::Contain);
         assert_eq!(with(&[]).policy.minimum_severity, Some(4.0));
         assert_eq!(
@@ -428,6 +476,28 @@ mod tests {
                 assert_eq!(config.limits, Limits::default(), "{name} {text}");
                 assert!(config.problems[0].contains(name), "{:?}", config.problems);
             }
+        }
+    }
+
+    #[test]
+    fn an_approval_that_cannot_be_understood_is_always_needed_and_lasts_as_by_default() {
+        let from = |text| with(&[("APPROVAL_NOT_NEEDED_FROM", text)]);
+        assert_eq!(from("8.5").policy.approval_not_needed_from, Some(8.5));
+        assert_eq!(from("").policy.approval_not_needed_from, None);
+        assert_eq!(with(&[]).policy.approval_not_needed_from, None);
+        for text in ["high", "11", "-1", "NaN"] {
+            let config = from(text);
+            assert_eq!(config.policy.approval_not_needed_from, None, "{text}");
+            let told = config.problems.join("; ");
+            assert!(told.contains("APPROVAL_NOT_NEEDED_FROM"), "{told}");
+        }
+        let minutes = |text| with(&[("APPROVAL_MINUTES", text)]);
+        assert_eq!(minutes("30").approval_lasts, SignedDuration::from_mins(30));
+        assert_eq!(minutes("").approval_lasts, Config::APPROVAL_LASTS);
+        for text in ["0", "-5", "10081", "1.5", "soon"] {
+            let config = minutes(text);
+            assert_eq!(config.approval_lasts, Config::APPROVAL_LASTS, "{text}");
+            assert!(config.problems.join("; ").contains("APPROVAL_MINUTES"));
         }
     }
 

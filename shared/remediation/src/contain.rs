@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::approve::{self, Waiting};
 use crate::breaker::{self, Asker, Page};
 use crate::catalogue::Category;
 use crate::config::Config;
@@ -280,6 +281,7 @@ pub(crate) async fn contain<P: Playbook>(
             evidence: P::evidence(&state),
             settings: config.settings.clone(),
             actions: actions_of(&plan),
+            approved: None,
         };
         let targets = claims.iter().map(|claim| record.begin(claim, finding, at));
         let (intended, begun) = futures::join!(
@@ -314,15 +316,23 @@ pub(crate) async fn contain<P: Playbook>(
         transient,
         residual_risks,
         next_steps,
+        awaiting,
     } = done;
-    let mut report = Report::concluded(P::CATEGORY, finding, what, false, steps);
+    let mut report = Report::concluded(P::CATEGORY, finding, what.clone(), false, steps);
     let contained = matches!(report.status(), Status::Contained | Status::Partial);
     let contained = contained.then(|| incoming.clock());
     report.residual_risks = residual_risks;
     report.next_steps = next_steps;
+    let waiting = Waiting {
+        actions: &awaiting,
+        evidence: P::evidence(&state),
+        what,
+    };
+    let unheld = approve::hold(means, incoming, finding, waiting, &mut report).await;
     let remarks = needs.remarks().filter(|_| record.is_some());
     report.next_steps.extend(remarks);
     let done_again = undone && refusal.is_none();
+    let transient = transient.or(unheld);
     let mut transient = transient.or_else(|| guard.transient().cloned());
     let mut refused = None;
     if let Some(refusal) = refusal {
@@ -479,7 +489,7 @@ async fn claim<P: Playbook>(
     Ok(claims)
 }
 
-fn actions_of<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
+pub(crate) fn actions_of<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
     plan.steps
         .iter()
         .filter_map(|step| match step {

@@ -74,7 +74,7 @@ impl ReadBack {
 
 /// What executing a plan came to.
 #[derive(Debug)]
-pub struct Execution {
+pub struct Execution<A> {
     /// Every step of the plan, and any that came up while it was executed.
     pub steps: Vec<StepReport>,
     /// The first failure that a retry may not meet.
@@ -83,6 +83,8 @@ pub struct Execution {
     pub residual_risks: Vec<String>,
     /// See [`Execution::residual_risks`].
     pub next_steps: Vec<String>,
+    /// What a person may approve, as it is planned in the world that was read last.
+    pub awaiting: Vec<A>,
 }
 
 /// Executes `plan`, which `gate` made, and reads back; what comes up then passes the gate too. Never
@@ -93,7 +95,7 @@ pub async fn execute<P: Playbook>(
     plan: Authorized<P::Action>,
     settings: &Settings,
     until: Instant,
-) -> Execution {
+) -> Execution<P::Action> {
     let plan = plan.into_plan();
     let mut steps = Vec::new();
     let mut transient = None;
@@ -102,14 +104,18 @@ pub async fn execute<P: Playbook>(
     let mut held_back = plan.held_back;
     let mut pending: Vec<P::Action> = Vec::new();
     let mut reported = HashSet::new();
+    let mut awaiting = Vec::new();
     for step in plan.steps {
         match step {
             Step::Do(action) => pending.push(action),
             other => {
                 reported.insert(other.key());
                 // It stays withheld, also if acting changes what the policies look at.
-                if let Step::Withheld(..) = &other {
+                if let Step::Withheld(action, why) = &other {
                     held_back.insert(other.key());
+                    if why.awaits_approval {
+                        awaiting.push(action.clone());
+                    }
                 }
                 if let Step::Unknown { error, .. } = &other
                     && error.is_transient()
@@ -120,6 +126,8 @@ pub async fn execute<P: Playbook>(
             }
         }
     }
+
+    let awaited: HashSet<_> = awaiting.iter().map(StepKey::of).collect();
 
     let mut executed: Vec<P::Action> = Vec::new();
     let mut read_back = None;
@@ -139,6 +147,17 @@ pub async fn execute<P: Playbook>(
                         next_steps.push(step);
                     }
                 }
+                let waits = |step: &Step<P::Action>| match step {
+                    Step::Withheld(action, why) if why.awaits_approval => {
+                        let acted = attempted.contains_key(&StepKey::of(action));
+                        (!acted).then(|| action.clone())
+                    }
+                    Step::Do(action) if awaited.contains(&StepKey::of(action)) => {
+                        Some(action.clone())
+                    }
+                    _ => None,
+                };
+                awaiting = after.steps.iter().filter_map(waits).collect();
                 came_up.clear();
                 for step in after.steps {
                     match step {
@@ -202,6 +221,7 @@ pub async fn execute<P: Playbook>(
         transient,
         residual_risks,
         next_steps,
+        awaiting,
     }
 }
 

@@ -175,7 +175,7 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// Observes, plans and executes, as the flow does.
-pub(crate) async fn run<P: Playbook>(playbook: &P, finding: &Finding) -> Execution {
+pub(crate) async fn run<P: Playbook>(playbook: &P, finding: &Finding) -> Execution<P::Action> {
     run_at(playbook, finding, now()).await
 }
 
@@ -184,7 +184,7 @@ pub(crate) async fn run_at<P: Playbook>(
     playbook: &P,
     finding: &Finding,
     now: Timestamp,
-) -> Execution {
+) -> Execution<P::Action> {
     let state = playbook
         .observe(finding)
         .await
@@ -199,7 +199,7 @@ pub(crate) async fn carry_out<P: Playbook>(
     state: &P::State,
     settings: &Settings,
     now: Timestamp,
-) -> Execution {
+) -> Execution<P::Action> {
     let gate = gate::<P>(finding, now);
     let plan = gate.plan::<P>(state, settings);
     let until = Instant::now() + Duration::from_secs(60);
@@ -211,6 +211,7 @@ pub(crate) static ENFORCING: Policy = Policy {
     dry_run: false,
     mode: ResponseMode::Contain,
     minimum_severity: Some(0.0),
+    approval_not_needed_from: None,
     own_account: None,
     responder_roles: Vec::new(),
     never_contain: Vec::new(),
@@ -228,7 +229,7 @@ pub(crate) async fn run_with<P: Playbook>(
     playbook: &P,
     finding: &Finding,
     settings: &Settings,
-) -> Execution {
+) -> Execution<P::Action> {
     let state = playbook
         .observe(finding)
         .await

@@ -16,7 +16,7 @@ mod request;
 mod resource;
 mod tags;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Deref;
 
 use jiff::Timestamp;
@@ -135,25 +135,57 @@ impl Guard {
 
     fn forbids_outright(&self, situation: &Situation<'_>) -> Option<Withheld> {
         let policies = self.policies.as_ref().ok()?;
-        let (request, entities) = situation.any_request()?.ok()?;
-        policies.forbid_outright(&request, &entities)
+        let forbid = |approved| {
+            let (request, entities) = situation.any_request(approved)?.ok()?;
+            policies.forbid_outright(&request, &entities)
+        };
+        // What a person could approve has to be observed, to be planned.
+        forbid(false).and_then(|_| forbid(true))
     }
 
-    fn judge(&self, situation: &Situation<'_>, step: &StepKey, resource: &Resource) -> Verdict {
+    /// What the policies say of a step that nobody has approved, or somebody has.
+    fn judge(
+        &self,
+        situation: &Situation<'_>,
+        step: &StepKey,
+        resource: &Resource,
+        approved: bool,
+    ) -> Verdict {
+        match self.ask(situation, step, resource, approved) {
+            Verdict::Withheld(why) if !approved => Verdict::Withheld(Withheld {
+                awaits_approval: matches!(
+                    self.ask(situation, step, resource, true),
+                    Verdict::Permitted(_)
+                ),
+                ..why
+            }),
+            verdict => verdict,
+        }
+    }
+
+    fn ask(
+        &self,
+        situation: &Situation<'_>,
+        step: &StepKey,
+        resource: &Resource,
+        approved: bool,
+    ) -> Verdict {
         let policies = match &self.policies {
             Ok(policies) => policies,
             Err(why) => {
                 return Verdict::Withheld(Withheld {
                     by: vec![NO_POLICY.to_owned()],
                     reason: format!("the policy cannot be used, so nothing is permitted: {why}"),
+                    awaits_approval: false,
                 });
             }
         };
-        match situation.request(step, resource) {
+        match situation.request(step, resource, approved) {
             Ok((request, entities)) => policies.judge(&request, &entities),
             Err(problem) => Verdict::Withheld(Withheld {
                 by: vec![NOT_PERMITTED.to_owned()],
                 reason: format!("the policies could not be asked: {problem}"),
+                awaits_approval: false,
             }),
         }
     }
@@ -164,6 +196,8 @@ impl Guard {
 pub struct Gate<'a> {
     guard: &'a Guard,
     situation: Situation<'a>,
+    /// What a person approved.
+    approved: HashSet<StepKey>,
     /// Tags that people set do not count.
     distrusts_tags: bool,
 }
@@ -186,8 +220,15 @@ impl<'a> Gate<'a> {
                 dry_run,
                 now,
             },
+            approved: HashSet::new(),
             distrusts_tags: false,
         }
+    }
+
+    /// The same, for a person who approved these steps and no others.
+    #[must_use]
+    pub(crate) fn approving(self, approved: HashSet<StepKey>) -> Self {
+        Self { approved, ..self }
     }
 
     /// From now on tags that people set do not count.
@@ -261,7 +302,8 @@ impl<'a> Gate<'a> {
 
     /// What the policies say of a step of this name on `resource`.
     pub(crate) fn judge(&self, step: &StepKey, resource: &Resource) -> Verdict {
-        self.guard.judge(&self.situation, step, resource)
+        let approved = self.approved.contains(step);
+        self.guard.judge(&self.situation, step, resource, approved)
     }
 
     /// That a tag would withhold a step and does not count, so that whoever set it learns why.

@@ -8,7 +8,7 @@
 pub(crate) mod grammar;
 pub(crate) mod mutation;
 mod reading;
-mod recording;
+pub(crate) mod recording;
 pub(crate) mod rendering;
 mod seeds;
 

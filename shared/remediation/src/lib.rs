@@ -6,6 +6,7 @@
 //! A dry run stops before [`execute`].
 
 pub mod accounts;
+pub mod approve;
 pub mod aws;
 pub mod breaker;
 pub mod catalogue;

@@ -9,7 +9,7 @@ use crate::error::{CallContext, Result};
 use crate::finding::{Severity, printable};
 use crate::hand_over::Outline;
 use crate::investigate::Question;
-use crate::report::{Outcome, Report, Status, StepReport};
+use crate::report::{Approval, Outcome, Report, Status, StepReport};
 
 /// The IAM permissions that publishing needs.
 pub const PERMISSIONS: &[&str] = &["sns:Publish"];
@@ -36,7 +36,7 @@ pub fn render(report: &Report) -> Notice {
     let headline = match report.breaker() {
         _ if report.drill() => format!("[DRILL] {}:", report.status().as_str()),
         Some(_) => "[BREAKER OPEN]".to_owned(),
-        None => format!("[{}]", headline(report.status())),
+        None => format!("[{}]", headline(report)),
     };
     let mut subject = format!(
         "{headline} {} {} in {}",
@@ -71,8 +71,9 @@ pub async fn publish(client: &Client, topic_arn: &str, notice: &Notice) -> Resul
 const DRILL: &str = "This is a drill, not a finding of GuardDuty. Nothing was changed: this is how such a finding \
                      would be answered.";
 
-fn headline(status: Status) -> &'static str {
-    match status {
+fn headline(report: &Report) -> &'static str {
+    match report.status() {
+        Status::Notified if report.approval().is_some() => "APPROVE OR REJECT",
         Status::Ignored => "IGNORED",
         Status::Notified => "LOOK AT THIS",
         Status::DryRun => "DRY RUN, NOTHING CHANGED",
@@ -140,10 +141,18 @@ fn body(report: &Report) -> String {
         }
     }
 
+    if let Some(approval) = report.approval() {
+        awaits(&mut text, approval, report.finding_id());
+    }
+    let waits = |step: &StepReport| {
+        let mut proposed = report.approval().into_iter().flat_map(|it| &it.steps);
+        step.outcome() == Outcome::Withheld
+            && proposed.any(|it| it.action == step.action() && it.target == step.target())
+    };
     let with = |outcomes: &[Outcome]| {
         let steps = report.steps().iter();
         steps
-            .filter(|step| outcomes.contains(&step.outcome()))
+            .filter(|step| outcomes.contains(&step.outcome()) && !waits(step))
             .collect::<Vec<_>>()
     };
     let planned = if report.drill() {
@@ -201,6 +210,24 @@ fn breaker(text: &mut String, overload: &Overload) {
         line(text, "  - ", name);
     });
     let _ = writeln!(text, "\nTHE FIRST FINDING THAT WAS WITHHELD");
+}
+
+/// The commands are whole, so that they can be copied: a finding's id has no character that a shell would
+/// read.
+fn awaits(text: &mut String, approval: &Approval, id: &str) {
+    let title = format!("AWAITS APPROVAL (until {})", approval.expires_at);
+    section(text, &title, &approval.steps, |text, step| {
+        line(text, "  - ", &format!("{} on {}", step.action, step.target));
+        line(text, "      ", &format!("from {}", step.from));
+        line(text, "      ", &format!("to {}", step.to));
+    });
+    line(
+        text,
+        "  to run exactly that: ",
+        &format!("gdr approve {id}"),
+    );
+    let reject = format!("gdr reject {id} --reason \"why\"");
+    line(text, "  to let it be: ", &reject);
 }
 
 fn steps(text: &mut String, title: &str, steps: &[&StepReport]) {

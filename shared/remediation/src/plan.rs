@@ -104,11 +104,19 @@ pub struct Withheld {
     pub by: Vec<String>,
     /// For people, in the policies' own words.
     pub reason: String,
+    /// It may run when a person approves it.
+    pub awaits_approval: bool,
 }
 
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "withheld by {}: {}", self.by.join(", "), self.reason)
+        let until = if self.awaits_approval {
+            " until a person approves it"
+        } else {
+            ""
+        };
+        let by = self.by.join(", ");
+        write!(f, "withheld by {by}{until}: {}", self.reason)
     }
 }
 

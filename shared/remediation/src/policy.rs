@@ -1,15 +1,20 @@
 //! What the responder may do about a finding: a pure decision.
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalogue::{self, Category, Disposition};
 use crate::error::Result;
 use crate::finding::{Finding, Principal};
 use crate::settings::protects;
 
 /// The policy flag of a category.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ResponseMode {
     /// Contain what the catalogue says is one to contain.
     Contain,
+    /// Plan it, and contain when a person approves the plan.
+    Approve,
     /// Notify only.
     Notify,
     /// Log only.
@@ -17,7 +22,7 @@ pub enum ResponseMode {
 }
 
 /// The settings that a decision depends on.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Policy {
     /// Plan everything, change nothing.
     pub dry_run: bool,
@@ -25,6 +30,9 @@ pub struct Policy {
     pub mode: ResponseMode,
     /// The default policies contain from it on. `None`: it could not be read, so all are.
     pub minimum_severity: Option<f64>,
+    /// In mode [`ResponseMode::Approve`] the default policies contain from this severity on without
+    /// waiting. `None`: they always wait.
+    pub approval_not_needed_from: Option<f64>,
     /// The account outside of which nothing is contained. `None`: a hub, which contains in every
     /// account that lets it, or the environment does not say.
     pub own_account: Option<String>,
@@ -194,6 +202,7 @@ mod tests {
             dry_run: false,
             mode: ResponseMode::Contain,
             minimum_severity: Some(4.0),
+            approval_not_needed_from: None,
             own_account: Some("111122223333".to_owned()),
             responder_roles: vec!["gdr-IamResponderRole-ABC".to_owned()],
             never_contain: vec!["arn:aws:iam::111122223333:user/ops/break-glass".to_owned()],
@@ -236,6 +245,7 @@ mod tests {
             decide(Category::Iam, &user_finding("mallory"), &policy).unwrap()
         };
         assert!(matches!(with(ResponseMode::Notify), Decision::Notify(_)));
+        assert!(matches!(with(ResponseMode::Approve), Decision::Contain(_)));
         assert!(matches!(with(ResponseMode::Off), Decision::Ignore(_)));
     }
 

@@ -6,12 +6,14 @@
 //!
 //! One item per finding and category (`INCIDENT#<finding id>` / `<category>`; for a part of an attack
 //! sequence `<category>#<target>`): what came in, what was decided, the actions with the values they
-//! found, the report. A drill's item is `DRILL#<finding id>` and goes away by itself: whoever sends one
-//! chooses the id, and must not get at the incident of a real finding. One item per target
+//! found, the report, a plan that waits for a person. A drill's item is `DRILL#<finding id>` and goes away
+//! by itself: whoever sends one chooses the id, and must not get at the incident of a real finding. One
+//! item per target
 //! (`TARGET#<category>#<account>#<target>` / `state`): who is at work on it, and whether a person
 //! released it. One item per window of the [breaker](crate::breaker) (`BREAKER#<category>#<account>` /
 //! `window`): how many containments there were lately.
 
+mod awaiting;
 mod incident;
 mod target;
 mod window;
@@ -19,6 +21,7 @@ mod window;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
+pub use self::awaiting::{Approved, Awaiting, Held};
 pub use self::incident::{Incident, Intended, Intent, Recorded};
 pub use self::target::{Claim, Lease, TargetState};
 pub use self::window::{Full, Opened, Places, Shown, Taken, Terms, Window};

@@ -3,8 +3,10 @@
 //! The status is computed here and nowhere else, and an outcome of `applied` or `already` takes a
 //! [`crate::execute::ReadBack`] or an observation, so that a report better than what was read cannot be built.
 
+mod approval;
 mod step;
 
+pub use self::approval::{Approval, Proposed};
 pub use self::step::{Outcome, StepReport};
 
 use serde::Serialize;
@@ -78,6 +80,12 @@ pub struct Report {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) undone: bool,
     steps: Vec<StepReport>,
+    /// What waits for a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) approval: Option<Approval>,
+    /// The ARN of the person who approved what was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) approved_by: Option<String>,
     /// The parts of an attack sequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sequence: Option<Outline>,
@@ -115,6 +123,8 @@ impl Report {
             drill: finding.is_drill(),
             undone: false,
             steps: Vec::new(),
+            approval: None,
+            approved_by: None,
             sequence: None,
             breaker: None,
             residual_risks: Vec::new(),
@@ -220,6 +230,8 @@ impl Report {
             drill,
             undone: false,
             steps: Vec::new(),
+            approval: None,
+            approved_by: None,
             sequence: None,
             breaker: None,
             residual_risks: vec!["nothing was contained".to_owned()],
@@ -243,6 +255,14 @@ impl Report {
     /// The steps with their outcomes.
     pub fn steps(&self) -> &[StepReport] {
         &self.steps
+    }
+    /// What waits for a person to approve it, if anything does.
+    pub fn approval(&self) -> Option<&Approval> {
+        self.approval.as_ref()
+    }
+    /// The ARN of the person who approved what was done, if it took one.
+    pub fn approved_by(&self) -> Option<&str> {
+        self.approved_by.as_deref()
     }
     /// The parts of the attack sequence, if the finding is one and lists them.
     pub fn sequence(&self) -> Option<&Outline> {
@@ -337,11 +357,22 @@ impl Report {
             step.to = json!("left out");
             step.detail = printable(&step.detail);
         }
+        let proposed = short
+            .approval
+            .iter_mut()
+            .flat_map(|approval| &mut approval.steps);
+        for step in proposed {
+            step.from = json!("left out");
+            step.to = json!("left out");
+        }
         let next_steps = std::mem::take(&mut short.next_steps);
         let mut most = self.steps.len().max(self.residual_risks.len());
         most = most.max(next_steps.len()).max(self.investigation.len());
         loop {
             short.steps.truncate(most);
+            if let Some(approval) = &mut short.approval {
+                approval.steps.truncate(most);
+            }
             short.residual_risks.truncate(most);
             short.investigation.truncate(most);
             if most == 0 {
@@ -399,6 +430,8 @@ fn worst(steps: &[StepReport]) -> Status {
         (_, _, 1..) => Status::Partial,
         _ if count(Outcome::Planned) > 0 => Status::DryRun,
         (0, _, 0) => Status::Notified,
+        // That something else was found as it should be contains nothing.
+        (_, 1.., 0) if applied + contained == 0 => Status::Notified,
         (_, 1.., 0) => Status::Partial,
         _ if applied > 0 => Status::Contained,
         _ => Status::AlreadyContained,
@@ -458,6 +491,8 @@ mod tests {
             (Failed, Applied, Status::Partial),
             (Applied, Skipped, Status::Partial),
             (Skipped, Skipped, Status::Notified),
+            (Already, Withheld, Status::Notified),
+            (Applied, Withheld, Status::Partial),
         ] {
             let step = |phase, outcome| StepReport {
                 phase,

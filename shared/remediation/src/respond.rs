@@ -27,7 +27,7 @@ use crate::notify;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
 use crate::recheck::Recheck;
-use crate::record::{Record, TargetState};
+use crate::record::{Record, Recorded, TargetState};
 use crate::report::{Report, Status};
 use crate::verify::Verifier;
 
@@ -401,7 +401,7 @@ impl<P: Playbook> Responder<P> {
             {
                 Ok(before) => {
                     recorded = true;
-                    news &= is_news(before.notified.as_deref(), report);
+                    news &= is_news(&before, report, incoming.clock());
                 }
                 Err(error) => {
                     tracing::error!(%error, "not recorded: the line of the report is the record");
@@ -429,8 +429,7 @@ impl<P: Playbook> Responder<P> {
             }
             Ok(()) => {
                 if let Some(record) = self.record.as_ref().filter(|_| recorded) {
-                    let status = report.status();
-                    if let Err(error) = record.mark_notified(finding, P::CATEGORY, status).await {
+                    if let Err(error) = record.mark_notified(finding, report).await {
                         tracing::error!(%error, "people may be notified again");
                     }
                 }
@@ -469,8 +468,11 @@ impl<P: Playbook> Responder<P> {
     }
 }
 
-/// People are told once of each status, not once of each delivery.
-fn is_news(told: Option<&str>, report: &Report) -> bool {
+/// People are told once of each status, not once of each delivery; and of a plan that they can approve,
+/// unless it is the one that they know and can approve still.
+fn is_news(before: &Recorded, report: &Report, now: Timestamp) -> bool {
+    let told = before.notified.as_deref();
+    let unknown = |approval| !before.told_of(approval, now);
     let contained = [
         Status::Contained.as_str(),
         Status::AlreadyContained.as_str(),
@@ -478,7 +480,7 @@ fn is_news(told: Option<&str>, report: &Report) -> bool {
     let again = told == Some(report.status().as_str());
     let still = report.status() == Status::AlreadyContained
         && told.is_some_and(|told| contained.contains(&told));
-    report.undone() || !(again || still)
+    report.undone() || report.approval().is_some_and(unknown) || !(again || still)
 }
 
 #[cfg(test)]

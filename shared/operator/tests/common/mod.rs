@@ -72,6 +72,7 @@ pub(crate) fn config() -> Config {
             dry_run: false,
             mode: ResponseMode::Contain,
             minimum_severity: Some(4.0),
+            approval_not_needed_from: None,
             own_account: None,
             responder_roles: vec![],
             never_contain: vec![],
@@ -79,6 +80,7 @@ pub(crate) fn config() -> Config {
         settings: Settings::default(),
         hub: None,
         verify_findings: false,
+        approval_lasts: Config::APPROVAL_LASTS,
         topic_arn: None,
         incident_table: None,
         metrics_namespace: None,
@@ -95,9 +97,18 @@ pub(crate) fn config() -> Config {
 }
 
 pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -> Responder<P> {
+    responder_with(config(), playbook, aws, table)
+}
+
+pub(crate) fn responder_with<P: Playbook>(
+    config: Config,
+    playbook: P,
+    aws: &LocalAws,
+    table: &str,
+) -> Responder<P> {
     let root = aws.root();
     let record = record(aws, table);
-    Responder::new(playbook, config(), aws_sdk_sns::Client::new(&root)).recording(record)
+    Responder::new(playbook, config, aws_sdk_sns::Client::new(&root)).recording(record)
 }
 
 pub(crate) async fn respond_in<P: Playbook>(

@@ -11,12 +11,12 @@ fn some_finding() -> Finding {
     finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }))
 }
 
-async fn done(fake: &Fake) -> Execution {
+async fn done(fake: &Fake) -> Execution<Act> {
     run(fake, &some_finding()).await
 }
 
 /// [`done`], with the deadline `seconds` from now.
-async fn done_within(fake: &Fake, seconds: u64) -> Execution {
+async fn done_within(fake: &Fake, seconds: u64) -> Execution<Act> {
     let finding = some_finding();
     let state = fake.observe(&finding).await.unwrap();
     let (settings, gate) = (Settings::default(), gate::<Fake>(&finding, now()));
@@ -25,7 +25,7 @@ async fn done_within(fake: &Fake, seconds: u64) -> Execution {
     execute(fake, &gate, plan, &settings, until).await
 }
 
-fn outcomes(execution: &Execution) -> Vec<(&str, Outcome)> {
+fn outcomes(execution: &Execution<Act>) -> Vec<(&str, Outcome)> {
     let steps = execution.steps.iter();
     steps.map(|step| (step.target(), step.outcome())).collect()
 }
@@ -288,7 +288,7 @@ async fn a_target_that_could_not_be_read_is_a_failure_and_asks_for_a_retry_if_on
 }
 
 /// What executing comes to if a policy forbids more.
-async fn done_under(forbid: &str, fake: &Fake) -> Execution {
+async fn done_under(forbid: &str, fake: &Fake) -> Execution<Act> {
     let (finding, settings) = (some_finding(), Settings::default());
     let guard = Guard::new(&format!(
         "permit (principal, action, resource); @id(\"test\") {forbid}"

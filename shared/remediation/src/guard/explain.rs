@@ -75,7 +75,7 @@ pub fn explain(
                         action,
                         phase,
                         resource: (resource.kind, resource.arn.clone()),
-                        verdict: guard.judge(&situation, &step, &resource),
+                        verdict: guard.judge(&situation, &step, &resource, false),
                     }
                 }));
             }

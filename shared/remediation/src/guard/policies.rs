@@ -175,6 +175,7 @@ impl Policies {
         (!deciding.is_empty()).then(|| Withheld {
             by: deciding.iter().map(ToString::to_string).collect(),
             reason: self.why(&deciding),
+            awaits_approval: false,
         })
     }
 
@@ -191,10 +192,12 @@ impl Policies {
             Decision::Deny if !ids.is_empty() => Verdict::Withheld(Withheld {
                 reason: self.why(&deciding),
                 by: ids,
+                awaits_approval: false,
             }),
             Decision::Deny if errors.is_empty() => Verdict::Withheld(Withheld {
                 by: vec![NOT_PERMITTED.to_owned()],
                 reason: "no policy permits it".to_owned(),
+                awaits_approval: false,
             }),
             _ => Verdict::Withheld(Withheld {
                 by: errors.iter().map(|error| policy_of(error)).collect(),
@@ -202,6 +205,7 @@ impl Policies {
                     "a policy that may forbid it could not be evaluated: {}",
                     errors[0]
                 ),
+                awaits_approval: false,
             }),
         }
     }

@@ -34,13 +34,14 @@ impl Situation<'_> {
         &self,
         step: &StepKey,
         resource: &Resource,
+        approved: bool,
     ) -> Asked<(Request, Entities)> {
         let schema = schema()?;
         let request = Request::new(
             uid("Playbook", self.category.as_str())?,
             uid("Action", step.action)?,
             resource_uid(resource)?,
-            self.context(step)?,
+            self.context(step, approved)?,
             Some(schema),
         );
         let mut entities = vec![self.entity(resource)?];
@@ -56,7 +57,7 @@ impl Situation<'_> {
 
     /// A request for policies that look at neither the action nor the resource. `None`: the playbook has
     /// no actions.
-    pub(super) fn any_request(&self) -> Option<Asked<(Request, Entities)>> {
+    pub(super) fn any_request(&self, approved: bool) -> Option<Asked<(Request, Entities)>> {
         let finding = self.finding;
         let (action, resource) = match self.category {
             Category::S3 => (
@@ -68,13 +69,14 @@ impl Situation<'_> {
             Category::Triage => return None,
         };
         let target = String::new();
-        Some(self.request(&StepKey { action, target }, &resource))
+        Some(self.request(&StepKey { action, target }, &resource, approved))
     }
 
-    fn context(&self, step: &StepKey) -> Asked<Context> {
+    fn context(&self, step: &StepKey, approved: bool) -> Asked<Context> {
         let time = Offset::UTC.to_datetime(self.now);
         let mode = match self.settings.mode {
             ResponseMode::Contain => "contain",
+            ResponseMode::Approve => "approve",
             ResponseMode::Notify => "notify",
             ResponseMode::Off => "off",
         };
@@ -82,6 +84,7 @@ impl Situation<'_> {
             ("finding", self.finding()?),
             ("target", text(&step.target)),
             ("mode", text(mode)),
+            ("approved", RestrictedExpression::new_bool(approved)),
             ("dryRun", RestrictedExpression::new_bool(self.dry_run)),
             ("now", datetime(self.now)),
             ("hour", RestrictedExpression::new_long(time.hour().into())),
@@ -92,6 +95,9 @@ impl Situation<'_> {
         ];
         if let Some(minimum) = self.settings.minimum_severity {
             members.push(("minimumSeverity", decimal(minimum)));
+        }
+        if let Some(from) = self.settings.approval_not_needed_from {
+            members.push(("approvalNotNeededFrom", decimal(from)));
         }
         Context::from_pairs(named(members)).map_err(|error| error.to_string())
     }

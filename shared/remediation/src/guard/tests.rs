@@ -23,6 +23,7 @@ fn settings() -> Policy {
         dry_run: false,
         mode: ResponseMode::Contain,
         minimum_severity: Some(4.0),
+        approval_not_needed_from: None,
         own_account: None,
         responder_roles: vec!["gdr-IamResponderRole-ABC".to_owned()],
         never_contain: vec!["arn:aws:iam::111122223333:role/break-glass".to_owned()],
@@ -151,6 +152,77 @@ fn the_simple_parameters_work_through_the_default_policies() {
     };
     assert_eq!(by(&notify, 8.0), ["response-mode"]);
     assert_eq!(by(&notify, 1.0), ["minimum-severity", "response-mode"]);
+}
+
+/// What the default policies say of deactivating a key in mode `approve`.
+fn asked(severity: f64, approved: bool, not_needed_from: Option<f64>) -> Verdict {
+    let settings = Policy {
+        mode: ResponseMode::Approve,
+        approval_not_needed_from: not_needed_from,
+        ..settings()
+    };
+    let mut detail = crate::fixtures::user_detail("mallory");
+    detail["severity"] = json!(severity);
+    let finding = finding(detail);
+    let step = StepKey {
+        action: "iam:DeactivateAccessKey",
+        target: "AKIA".to_owned(),
+    };
+    let guard = Guard::new(DEFAULT);
+    let gate = Gate::new::<Iam>(&guard, &finding, &settings, false, now());
+    let gate = gate.approving(approved.then(|| step.clone()).into_iter().collect());
+    gate.judge(&step, &Resource::user(&finding, "mallory", None))
+}
+
+#[test]
+fn in_mode_approve_a_step_waits_for_a_person_unless_it_is_severe_enough() {
+    let Verdict::Withheld(why) = asked(8.0, false, None) else {
+        panic!("permitted without approval");
+    };
+    assert!(why.awaits_approval, "{why:?}");
+    assert_eq!(why.by, ["approval"]);
+    assert!(matches!(asked(8.0, true, None), Verdict::Permitted(_)));
+    assert!(matches!(
+        asked(8.0, false, Some(8.0)),
+        Verdict::Permitted(_)
+    ));
+    assert!(matches!(asked(7.9, false, Some(8.0)), Verdict::Withheld(_)));
+    // What no approval would permit does not wait for one.
+    for approved in [false, true] {
+        let Verdict::Withheld(why) = asked(3.9, approved, None) else {
+            panic!("permitted below the minimum severity");
+        };
+        assert!(!why.awaits_approval, "{why:?}");
+    }
+}
+
+#[test]
+fn an_approval_is_for_the_steps_that_it_names_and_lifts_no_rail() {
+    let finding = user_finding("mallory");
+    let guard = Guard::new(&format!(
+        "{ALL} forbid (principal, action, resource) unless {{ context.approved }};"
+    ));
+    let settings = settings();
+    let step = |target: &str| StepKey {
+        action: "iam:DenyRoleSession",
+        target: target.to_owned(),
+    };
+    let gate = Gate::new::<Iam>(&guard, &finding, &settings, false, now());
+    let gate = gate.approving([step("a")].into());
+    let role = Resource::role(&finding, "web", None);
+    assert!(matches!(
+        gate.judge(&step("a"), &role),
+        Verdict::Permitted(_)
+    ));
+    assert!(matches!(
+        gate.judge(&step("b"), &role),
+        Verdict::Withheld(why) if why.awaits_approval
+    ));
+    let own = Resource::role(&finding, "gdr-IamResponderRole-ABC", None);
+    assert!(matches!(
+        gate.judge(&step("a"), &own),
+        Verdict::Withheld(why) if why.by == ["rail:own-roles"]
+    ));
 }
 
 #[test]
@@ -299,6 +371,14 @@ fn what_is_forbidden_whatever_the_target_is_needs_no_observation() {
         let text = format!("{ALL} {looks_closer}");
         assert_eq!(outright(&text, &severe), None, "{looks_closer}");
     }
+    // A person could approve it.
+    let asks = "forbid (principal, action, resource) unless { context.approved };";
+    assert_eq!(outright(&format!("{ALL} {asks}"), &severe), None);
+    let mild_and_asks = format!("{DEFAULT} @id(\"ask\") {asks}");
+    assert_eq!(
+        outright(&mild_and_asks, &mild),
+        Some(vec!["minimum-severity".to_owned()])
+    );
     let by_playbook = format!(
         "{ALL} @id(\"x\") forbid (principal == Playbook::\"iam\", action, resource)
          when {{ context.finding.purpose == \"UnauthorizedAccess\" }};"

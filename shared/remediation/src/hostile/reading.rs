@@ -24,6 +24,7 @@ fn policy(mode: ResponseMode, never_contain: &[&str]) -> Policy {
         dry_run: false,
         mode,
         minimum_severity: Some(0.0),
+        approval_not_needed_from: None,
         own_account: None,
         responder_roles: vec!["responder".to_owned()],
         never_contain: never_contain
@@ -335,6 +336,7 @@ fn whatever_json_a_function_is_invoked_with_it_answers_and_calls_nobody() {
         metrics_namespace: None,
         hub: None,
         verify_findings: false,
+        approval_lasts: Config::APPROVAL_LASTS,
         policy: policy(ResponseMode::Contain, &[]),
         topic_arn: Some("arn:aws:sns:us-east-1:111122223333:notices".to_owned()),
         problems: Vec::new(),

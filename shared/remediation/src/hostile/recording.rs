@@ -24,8 +24,8 @@ use crate::report::{Report, Status};
 use crate::respond::{Invocation, Responder};
 use crate::settings::Settings;
 
-type Item = HashMap<String, AttributeValue>;
-type Items = Arc<Mutex<HashMap<(String, String), Item>>>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
+pub(crate) type Items = Arc<Mutex<HashMap<(String, String), Item>>>;
 
 /// The limits of <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
 const ITEM: usize = 400 * 1024;
@@ -33,7 +33,7 @@ const EXPRESSION: usize = 4 * 1024;
 const OPERATORS: usize = 300;
 
 /// A table that does what an expression says, and takes nothing that DynamoDB would not take.
-fn table() -> (Items, Record) {
+pub(crate) fn table() -> (Items, Record) {
     let items = Items::default();
     let kept = Arc::clone(&items);
     let update = mock!(Client::update_item).then_compute_response(move |request| {
@@ -125,7 +125,7 @@ fn update(item: &mut Item, request: &UpdateItemInput) {
 }
 
 /// The incidents in the table, their texts by name.
-fn incidents(items: &Items) -> Vec<HashMap<String, String>> {
+pub(crate) fn incidents(items: &Items) -> Vec<HashMap<String, String>> {
     let items = items.lock().unwrap();
     let incidents = items
         .iter()
@@ -151,10 +151,12 @@ fn config() -> Config {
         metrics_namespace: None,
         hub: None,
         verify_findings: false,
+        approval_lasts: Config::APPROVAL_LASTS,
         policy: Policy {
             dry_run: false,
             mode: ResponseMode::Contain,
             minimum_severity: Some(0.0),
+            approval_not_needed_from: None,
             own_account: None,
             responder_roles: Vec::new(),
             never_contain: Vec::new(),
@@ -238,6 +240,7 @@ fn intent(actions: usize, found: &str) -> Intent {
         actions: (0..actions)
             .map(|index| (format!("ec2:Act eni-{index}"), found.clone()))
             .collect(),
+        approved: None,
     }
 }
 

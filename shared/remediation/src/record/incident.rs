@@ -8,12 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{DRILL_EXPIRES, Record, get, text};
+use super::{Approved, DRILL_EXPIRES, Record, get, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, abridged};
 use crate::policy;
-use crate::report::{Report, Status};
+use crate::report::{Approval, Report, Status};
 use crate::settings::Settings;
 
 /// DynamoDB takes items of at most 400 KB,
@@ -21,7 +21,7 @@ use crate::settings::Settings;
 /// event, a report and each of the two pieces of evidence may take leaves 112 KB for the actions,
 /// which are kept in full: they are what is put back.
 const PART_LIMIT: usize = 64 * 1024;
-const EVENT_LIMIT: usize = 96 * 1024;
+pub(super) const EVENT_LIMIT: usize = 96 * 1024;
 /// An expression has at most 4 KB and 300 operators (ibid.): the actions of one update.
 const ACTIONS: usize = 50;
 /// Attributes of recorded actions: this and the action's key.
@@ -58,6 +58,15 @@ pub struct Incident {
     pub status: String,
     /// Who released it, and when.
     pub released: Option<String>,
+    /// The plan that waits for a person. Null: there is none. See [`Incident::awaiting`].
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub awaiting: Value,
+    /// Who approved a plan, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
+    /// Who rejected the plan, when, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<String>,
     /// The last report.
     pub report: Value,
     /// The event.
@@ -81,6 +90,8 @@ pub struct Intent {
     pub settings: Settings,
     /// The actions, by their key.
     pub actions: Vec<(String, Value)>,
+    /// The plan that it carries out, where a person approved one.
+    pub approved: Option<Approved>,
 }
 
 /// What was written down now and was not before.
@@ -97,6 +108,16 @@ pub struct Intended {
 pub struct Recorded {
     /// The status that people were last told, if any.
     pub notified: Option<String>,
+    /// The gist of the plan that they were told awaits approval, and until when.
+    pub plan: Option<(String, Timestamp)>,
+}
+
+impl Recorded {
+    /// True if people know of this plan, and were told that it can still be approved at `now`.
+    pub(crate) fn told_of(&self, approval: &Approval, now: Timestamp) -> bool {
+        let told = self.plan.as_ref();
+        told.is_some_and(|(gist, until)| *gist == approval.gist() && now < *until)
+    }
 }
 
 /// What the keys of incidents begin with, and those of drills.
@@ -106,7 +127,7 @@ const DRILL: &str = "DRILL#";
 const DRILL_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// `INCIDENT#<finding id>`, or `DRILL#<finding id>`.
-fn key(id: &str, drill: bool) -> String {
+pub(super) fn key(id: &str, drill: bool) -> String {
     format!("{}{id}", if drill { DRILL } else { INCIDENT })
 }
 
@@ -131,8 +152,10 @@ impl Record {
     /// keeps the value that it found first: what a retry finds is the work of the attempt before.
     /// Many actions take several writes, so some may be written down when the table fails.
     ///
+    /// A plan that waited for a person waits no longer.
+    ///
     /// # Errors
-    /// If the table cannot be written.
+    /// If the table cannot be written, or the plan that a person approved is no longer the one that waits.
     pub async fn intend(
         &self,
         category: Category,
@@ -168,6 +191,14 @@ impl Record {
             .expression_attribute_values(":account", text(&finding.account_id))
             .expression_attribute_values(":region", text(&finding.region))
             .expression_attribute_values(":status", text("containing"));
+        if let Some(Approved { planned_at, by }) = &intent.approved {
+            expression.push("approved = :approved".to_owned());
+            call = call
+                .condition_expression("planned_at = :planned")
+                .expression_attribute_values(":approved", text(format!("by {by} at {now}")))
+                .expression_attribute_values(":planned", text(planned_at.to_string()));
+        }
+        let mut removed = " REMOVE awaiting, planned_at";
         let mut parts = intent.actions.chunks(ACTIONS);
         let (mut written, mut first) = (Vec::new(), None);
         loop {
@@ -178,13 +209,21 @@ impl Record {
                     .expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"))
                     .expression_attribute_values(format!(":a{index}"), text(action.to_string()));
             }
-            let before = call
-                .update_expression(format!("SET {}", expression.join(", ")))
+            let done = call
+                .update_expression(format!("SET {}{removed}", expression.join(", ")))
                 .return_values(ReturnValue::AllOld)
                 .send()
                 .await
-                .during("dynamodb:UpdateItem", &self.table)?;
-            let before = before.attributes.unwrap_or_default();
+                .during("dynamodb:UpdateItem", &self.table);
+            let before = match done {
+                Err(error) if error.has_code("ConditionalCheckFailedException") => {
+                    return Err(Error::Refused(
+                        "the plan was replaced, approved or rejected meanwhile: look at it again"
+                            .to_owned(),
+                    ));
+                }
+                done => done?.attributes.unwrap_or_default(),
+            };
             first.get_or_insert(!before.contains_key("intended_at"));
             let new = part.iter().map(|(key, _)| key);
             let new = new.filter(|key| !before.contains_key(&format!("{ACTION}{key}")));
@@ -196,6 +235,7 @@ impl Record {
                 });
             }
             expression.clear();
+            removed = "";
             call = self.item(finding, category);
         }
     }
@@ -260,6 +300,11 @@ impl Record {
         } else {
             (report.status(), [":report", ":collected"])
         };
+        // What is contained waits for nobody.
+        let removed = match report.status() {
+            Status::Contained | Status::AlreadyContained => " REMOVE awaiting, planned_at",
+            _ => "",
+        };
         let mut call = self.item(finding, report.category());
         let mut expiry = String::new();
         if finding.is_drill() {
@@ -272,7 +317,7 @@ impl Record {
                 "SET kind = :kind, received_at = if_not_exists(received_at, :now), updated_at = :now, \
                  concluded_at = if_not_exists(concluded_at, :now), \
                  event = if_not_exists(event, :event), finding_type = :type, account_id = :account, \
-                 #region = :region, #status = :status, report = {}, collected = {}, version = :version{expiry}",
+                 #region = :region, #status = :status, report = {}, collected = {}, version = :version{expiry}{removed}",
                 first[0], first[1],
             ))
             .expression_attribute_names("#region", "region")
@@ -294,23 +339,31 @@ impl Record {
         let before = before.attributes.unwrap_or_default();
         Ok(Recorded {
             notified: get(&before, "notified").map(ToOwned::to_owned),
+            plan: get(&before, "notified_plan").and_then(|plan| {
+                let until = get(&before, "notified_until")?.parse().ok()?;
+                Some((plan.to_owned(), until))
+            }),
         })
     }
 
-    /// Writes down that people were told of this status.
+    /// Writes down that people were told of this status, and of the plan that waits for them.
     ///
     /// # Errors
     /// If the table cannot be written; they may then be told again.
-    pub async fn mark_notified(
-        &self,
-        finding: &Finding,
-        category: Category,
-        status: Status,
-    ) -> Result<()> {
+    pub async fn mark_notified(&self, finding: &Finding, report: &Report) -> Result<()> {
         let call = self
-            .item(finding, category)
-            .update_expression("SET notified = :status")
-            .expression_attribute_values(":status", text(status.as_str()));
+            .item(finding, report.category())
+            .expression_attribute_values(":status", text(report.status().as_str()));
+        let call = match report.approval() {
+            Some(approval) => call
+                .update_expression(
+                    "SET notified = :status, notified_plan = :plan, notified_until = :until",
+                )
+                .expression_attribute_values(":plan", text(approval.gist()))
+                .expression_attribute_values(":until", text(approval.expires_at.to_string())),
+            None => call
+                .update_expression("SET notified = :status REMOVE notified_plan, notified_until"),
+        };
         call.send()
             .await
             .during("dynamodb:UpdateItem", &self.table)
@@ -331,7 +384,19 @@ impl Record {
             .expression_attribute_values(":released", text(format!("by {by} at {now}")))
             .expression_attribute_values(":actions", text(actions))
             .expression_attribute_values(":now", text(now.to_string()));
-        let kept_once = ["notified", "evidence", "intended_at", "concluded_at"];
+        let kept_once = [
+            "notified",
+            "notified_plan",
+            "notified_until",
+            "evidence",
+            "intended_at",
+            "concluded_at",
+            "awaiting",
+            "planned_at",
+            "approved",
+            "rejected",
+            "rejected_at",
+        ];
         let mut removed: Vec<_> = kept_once.map(ToOwned::to_owned).into();
         for (index, key) in incident.actions.keys().enumerate() {
             call = call.expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"));
@@ -414,14 +479,14 @@ impl Record {
         Ok(incidents)
     }
 
-    fn item(&self, finding: &Finding, category: Category) -> UpdateItemFluentBuilder {
+    pub(super) fn item(&self, finding: &Finding, category: Category) -> UpdateItemFluentBuilder {
         self.update(
             key(&finding.id, finding.is_drill()),
             &sort_key(category, finding),
         )
     }
 
-    fn update(&self, key: String, sort_key: &str) -> UpdateItemFluentBuilder {
+    pub(super) fn update(&self, key: String, sort_key: &str) -> UpdateItemFluentBuilder {
         let call = self.client.update_item().table_name(&self.table);
         call.key("pk", text(key)).key("sk", text(sort_key))
     }
@@ -461,6 +526,9 @@ impl Incident {
             updated_at: field("updated_at"),
             status: field("status"),
             released: get(item, "released").map(ToOwned::to_owned),
+            awaiting: json("awaiting"),
+            approved: get(item, "approved").map(ToOwned::to_owned),
+            rejected: get(item, "rejected").map(ToOwned::to_owned),
             report: json("report"),
             event: json("event"),
             evidence: serde_json::json!({ "before": json("evidence"), "after": json("collected") }),
@@ -476,7 +544,7 @@ impl Incident {
         format!("{}{part}", self.category)
     }
 
-    fn sort_key(&self) -> String {
+    pub(super) fn sort_key(&self) -> String {
         match &self.part {
             Some(part) => joined(&self.category, part),
             None => self.category.clone(),
@@ -502,7 +570,7 @@ fn json(settings: &Settings) -> String {
 }
 
 /// JSON text, or what can be said of it where it is too long for the table.
-fn cut(value: &Value) -> String {
+pub(super) fn cut(value: &Value) -> String {
     let text = value.to_string();
     if text.len() <= PART_LIMIT {
         return text;

@@ -1,3 +1,4 @@
+mod approval;
 mod drill;
 mod hand_over;
 mod hub;
@@ -50,6 +51,7 @@ fn enforcing() -> Config {
         settings: crate::settings::Settings::default(),
         hub: None,
         verify_findings: false,
+        approval_lasts: Config::APPROVAL_LASTS,
         incident_table: None,
         policy_parameter: None,
         metrics_namespace: None,
@@ -60,6 +62,7 @@ fn enforcing() -> Config {
             dry_run: false,
             mode: ResponseMode::Contain,
             minimum_severity: Some(4.0),
+            approval_not_needed_from: None,
             own_account: Some("111122223333".to_owned()),
             responder_roles: Vec::new(),
             never_contain: Vec::new(),

@@ -23,6 +23,7 @@ fn try_row(event: &Value) -> remediation::Result<Row> {
         dry_run: false,
         mode: ResponseMode::Contain,
         minimum_severity: Some(4.0),
+        approval_not_needed_from: None,
         own_account: None,
         responder_roles: vec![],
         never_contain: vec![],

@@ -40,14 +40,14 @@ fn every_example_has_its_test_and_is_valid_without_a_warning() {
         "exemption-with-an-end",
         "never-isolate-by-tag",
         "only-high-severity-overnight",
-        "production-needs-a-person",
+        "production-needs-approval",
     ];
     assert!(names.iter().map(String::as_str).eq(tested), "{names:?}");
 }
 
 #[test]
-fn production_is_left_to_a_person_but_for_its_evidence() {
-    let text = example("production-needs-a-person");
+fn production_needs_approval_but_for_its_evidence() {
+    let text = example("production-needs-approval");
     let finding = instance_finding(json!({}));
     let tagged = |value| {
         let tags = [("environment", value)];
@@ -62,6 +62,20 @@ fn production_is_left_to_a_person_but_for_its_evidence() {
     ] {
         let found = withheld_by::<Ec2>(&text, &settings(), &finding, action, &tagged(value));
         assert_eq!(found, by, "{value} {action}");
+    }
+    for (approved, permitted) in [(false, false), (true, true)] {
+        let guard = Guard::new(&text);
+        let step = StepKey {
+            action: "ec2:IsolateInterface",
+            target: "eni-1".to_owned(),
+        };
+        let settings = settings();
+        let gate = Gate::new::<Ec2>(&guard, &finding, &settings, false, now());
+        let gate = gate.approving(approved.then(|| step.clone()).into_iter().collect());
+        match gate.judge(&step, &tagged("production")) {
+            Verdict::Permitted(_) => assert!(permitted),
+            Verdict::Withheld(why) => assert!(!permitted && why.awaits_approval, "{why:?}"),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ fn policy() -> Policy {
         dry_run: false,
         mode: ResponseMode::Contain,
         minimum_severity: Some(4.0),
+        approval_not_needed_from: None,
         own_account: Some("111122223333".to_owned()),
         responder_roles: vec!["gdr-IamResponderRole-ABC".to_owned()],
         never_contain: vec!["break-glass".to_owned()],

@@ -37,13 +37,13 @@ const ISOLATE: &str = "ec2:IsolateInterface";
 const MADE: &str = "sg-gdr-isolation-vpc-a";
 
 /// The outcome of the step of this action on this target.
-fn outcome(done: &Execution, action: &str, target: &str) -> Option<Outcome> {
+fn outcome(done: &Execution<Change>, action: &str, target: &str) -> Option<Outcome> {
     let mut steps = done.steps.iter();
     let step = steps.find(|step| step.action() == action && step.target() == target);
     step.map(|step| step.outcome())
 }
 
-fn detail<'a>(done: &'a Execution, action: &str) -> &'a str {
+fn detail<'a>(done: &'a Execution<Change>, action: &str) -> &'a str {
     let mut steps = done.steps.iter();
     let step = steps.find(|step| step.action() == action);
     step.map_or("no such step", |step| step.detail())

@@ -22,11 +22,11 @@ fn marked() -> Bucket {
     }
 }
 
-async fn respond(world: &World, who: Value) -> Execution {
+async fn respond(world: &World, who: Value) -> Execution<S3Action> {
     run_with(&world.playbook, &data_access(who), &on()).await
 }
 
-fn step<'a>(done: &'a Execution, action: &str) -> Option<&'a crate::report::StepReport> {
+fn step<'a>(done: &'a Execution<S3Action>, action: &str) -> Option<&'a crate::report::StepReport> {
     done.steps.iter().find(|step| step.action() == action)
 }
 

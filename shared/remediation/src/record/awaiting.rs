@@ -1,0 +1,147 @@
+//! Plans that wait for a person: stored with the incident, approved or rejected once.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::incident::{EVENT_LIMIT, cut, key};
+use super::{Incident, Record, number, text};
+use crate::catalogue::Category;
+use crate::error::{CallContext, Error, Result};
+use crate::finding::{Finding, abridged};
+use crate::policy::Policy;
+use crate::report::Proposed;
+use crate::settings::Settings;
+
+/// A plan that waits for a person, with all that making it again needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Awaiting {
+    /// The time that it was planned for.
+    pub planned_at: Timestamp,
+    /// From then on it can no longer be approved.
+    pub expires_at: Timestamp,
+    /// What is contained, and why.
+    pub what: String,
+    /// What the function might do: the policies are asked with it again.
+    pub policy: Policy,
+    /// The settings that it was planned with.
+    pub settings: Settings,
+    /// The steps.
+    pub steps: Vec<Held>,
+}
+
+/// A step that waits for a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Held {
+    /// What a person is shown.
+    #[serde(flatten)]
+    pub proposed: Proposed,
+    /// The action in full.
+    pub recorded: Value,
+}
+
+/// Which plan a person approved.
+#[derive(Debug)]
+pub struct Approved {
+    /// When it was planned, which tells it from one that replaced it.
+    pub planned_at: Timestamp,
+    /// The person's ARN.
+    pub by: String,
+}
+
+impl Record {
+    /// Stores a plan in place of one that the incident may have. `false`: it is not stored, since a person
+    /// rejected the incident and there was no activity since.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub async fn hold(
+        &self,
+        category: Category,
+        finding: &Finding,
+        event: &Value,
+        awaiting: &Awaiting,
+        evidence: &Value,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let plan = serde_json::to_string(awaiting)
+            .map_err(|error| Error::Refused(format!("the plan cannot be written: {error}")))?;
+        let seen = finding.last_seen().map_or(0, Timestamp::as_millisecond);
+        let done = self
+            .item(finding, category)
+            .update_expression(
+                "SET kind = :kind, received_at = if_not_exists(received_at, :now), updated_at = :now, \
+                 event = :event, evidence = if_not_exists(evidence, :evidence), finding_type = :type, \
+                 account_id = :account, #region = :region, awaiting = :plan, planned_at = :planned \
+                 REMOVE rejected, rejected_at",
+            )
+            .condition_expression("attribute_not_exists(rejected_at) OR rejected_at < :seen")
+            .expression_attribute_names("#region", "region")
+            .expression_attribute_values(":kind", text("incident"))
+            .expression_attribute_values(":now", text(now.to_string()))
+            .expression_attribute_values(":event", text(abridged(event, EVENT_LIMIT).to_string()))
+            .expression_attribute_values(":evidence", text(cut(evidence)))
+            .expression_attribute_values(":type", text(finding.finding_type.as_str()))
+            .expression_attribute_values(":account", text(&finding.account_id))
+            .expression_attribute_values(":region", text(&finding.region))
+            .expression_attribute_values(":plan", text(plan))
+            .expression_attribute_values(":planned", text(awaiting.planned_at.to_string()))
+            .expression_attribute_values(":seen", number(seen))
+            .send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table);
+        match done {
+            Err(error) if error.has_code("ConditionalCheckFailedException") => Ok(false),
+            done => done.map(|_| true),
+        }
+    }
+
+    /// Writes down that a person rejected the plan that the incident has.
+    ///
+    /// # Errors
+    /// If it has none (any more), or the table cannot be written.
+    pub async fn reject(
+        &self,
+        incident: &Incident,
+        by: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        let done = self
+            .update(key(&incident.id, incident.drill), &incident.sort_key())
+            .update_expression(
+                "SET rejected = :rejected, rejected_at = :ms, updated_at = :now REMOVE awaiting, planned_at",
+            )
+            .condition_expression("attribute_exists(awaiting)")
+            .expression_attribute_values(":rejected", text(format!("by {by} at {now}: {reason}")))
+            .expression_attribute_values(":ms", number(now.as_millisecond()))
+            .expression_attribute_values(":now", text(now.to_string()))
+            .send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table);
+        match done {
+            Err(error) if error.has_code("ConditionalCheckFailedException") => Err(Error::Refused(
+                "nothing awaits approval any more: somebody was faster".to_owned(),
+            )),
+            done => done.map(drop),
+        }
+    }
+}
+
+impl Incident {
+    /// The plan that waits for a person, whether or not its time is over.
+    ///
+    /// # Errors
+    /// If another version wrote it, and this one cannot read it.
+    pub fn awaiting(&self) -> Result<Option<Awaiting>> {
+        if self.awaiting.is_null() {
+            return Ok(None);
+        }
+        let read = serde_json::from_value(self.awaiting.clone());
+        read.map(Some).map_err(|error| {
+            Error::Refused(format!(
+                "this version of gdr cannot read the plan that awaits approval: {error}"
+            ))
+        })
+    }
+}
