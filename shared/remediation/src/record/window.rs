@@ -14,6 +14,7 @@ mod shown;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
+use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
@@ -160,10 +161,9 @@ impl Record {
         };
         let mut call = self.add(window, names, terms, until);
         loop {
-            let item = match refusable(call.send().await) {
-                Ok(Ok(before)) => return Ok(places(&taken(&before))),
-                Ok(Err(item)) => item,
-                Err(error) => return Err(error).during("dynamodb:UpdateItem", &self.table),
+            let item = match refusable(call.send().await, &self.table)? {
+                Ok(before) => return Ok(places(&taken(&before))),
+                Err(item) => item,
             };
             let all = taken(&item);
             let live: BTreeMap<_, _> = all.iter().filter(|(_, until)| **until > now).collect();
@@ -288,10 +288,7 @@ impl Record {
             .send()
             .await;
         // The window was reset, or the places are someone else's by now.
-        match refusable(done) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error).during("dynamodb:UpdateItem", &self.table),
-        }
+        refusable(done, &self.table).map(drop)
     }
 
     /// Writes down that `by` tells people of a window without room, if nobody does so yet. Says who does.
@@ -324,11 +321,10 @@ impl Record {
             at: now,
             until,
         };
-        match refusable(done) {
-            Ok(Ok(_)) => Ok(own),
-            Ok(Err(item)) => Ok(opened(&item, now.as_millisecond()).unwrap_or(own)),
-            Err(error) => Err(error).during("dynamodb:UpdateItem", &self.table),
-        }
+        Ok(match refusable(done, &self.table)? {
+            Ok(_) => own,
+            Err(item) => opened(&item, now.as_millisecond()).unwrap_or(own),
+        })
     }
 
     /// A refused write brings the item as it was then.
@@ -343,19 +339,17 @@ impl Record {
 }
 
 /// The item before the write, or, where the condition did not hold, the item as it is.
-fn refusable<R>(
-    done: std::result::Result<UpdateItemOutput, SdkError<UpdateItemError, R>>,
-) -> std::result::Result<std::result::Result<Item, Item>, SdkError<UpdateItemError, R>> {
-    match done {
-        Ok(done) => Ok(Ok(done.attributes.unwrap_or_default())),
-        Err(SdkError::ServiceError(service)) => match service.err() {
-            UpdateItemError::ConditionalCheckFailedException(refused) => {
-                Ok(Err(refused.item().cloned().unwrap_or_default()))
-            }
-            _ => Err(SdkError::ServiceError(service)),
-        },
-        Err(error) => Err(error),
+fn refusable(
+    done: std::result::Result<UpdateItemOutput, SdkError<UpdateItemError, HttpResponse>>,
+    table: &str,
+) -> Result<std::result::Result<Item, Item>> {
+    if let Err(SdkError::ServiceError(service)) = &done
+        && let UpdateItemError::ConditionalCheckFailedException(refused) = service.err()
+    {
+        return Ok(Err(refused.item().cloned().unwrap_or_default()));
     }
+    let done = done.during("dynamodb:UpdateItem", table)?;
+    Ok(Ok(done.attributes.unwrap_or_default()))
 }
 
 /// Each place that is in the map, and the epoch milliseconds until which it is taken.

@@ -42,10 +42,11 @@ pub(super) async fn observe(
             Principal::User { .. } | Principal::FederatedUser { .. }
         );
         // Whoever else made keys made them of users.
-        if !of_user && !(settings.created_keys && principal.is_own()) {
-            return None;
+        if of_user || (settings.created_keys && principal.is_own()) {
+            Some(Box::pin(users(client)).await)
+        } else {
+            None
         }
-        Some(Box::pin(users(client)).await)
     };
     let (found, created_keys, users) = futures::join!(
         Box::pin(found(client, trail, finding, &principal)),
