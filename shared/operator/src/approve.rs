@@ -1,7 +1,6 @@
 //! `gdr approve` and `gdr reject`: a containment that waits for a person is run or let be, with that
 //! person's credentials.
 
-use std::io::BufRead as _;
 use std::process::ExitCode;
 
 use aws_config::SdkConfig;
@@ -174,7 +173,7 @@ async fn one<P: Playbook>(
     if format == Format::Table {
         show(incident, &awaiting);
     }
-    if !yes && !confirmed() {
+    if !yes && !output::confirmed("This takes away what is listed. Approve? [y/N] ") {
         return refused("nothing was done; it still awaits approval");
     }
     // The person may have taken a while.
@@ -250,11 +249,4 @@ fn tell(report: &Report, format: Format) -> Result<(), Box<dyn std::error::Error
         }
     }
     Ok(())
-}
-
-fn confirmed() -> bool {
-    output::ask("This takes away what is listed. Approve? [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }

@@ -237,7 +237,7 @@ impl<P: Playbook> Responder<P> {
             }
         }
         let measured = Measured {
-            decided: decided.or_else(|| Some(incoming.now)),
+            decided: decided.or(Some(incoming.now)),
             contained,
             requests: aws::requests().saturating_sub(requests),
         };
@@ -428,10 +428,10 @@ impl<P: Playbook> Responder<P> {
                 failures.push(error);
             }
             Ok(()) => {
-                if let Some(record) = self.record.as_ref().filter(|_| recorded) {
-                    if let Err(error) = record.mark_notified(finding, report).await {
-                        tracing::error!(%error, "people may be notified again");
-                    }
+                if let Some(record) = self.record.as_ref().filter(|_| recorded)
+                    && let Err(error) = record.mark_notified(finding, report).await
+                {
+                    tracing::error!(%error, "people may be notified again");
                 }
             }
         }

@@ -157,6 +157,7 @@ pub(super) fn as_delivered(detail: &Value) -> Result<Finding> {
         dry_run: true,
         mode: ResponseMode::Contain,
         minimum_severity: Some(0.0),
+        approval_not_needed_from: None,
         own_account: None,
         responder_roles: Vec::new(),
         never_contain: Vec::new(),
