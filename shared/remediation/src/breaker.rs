@@ -11,9 +11,12 @@
 //! ask the next one than it may matter to; that is done while the intent is being recorded. If a later
 //! one has no room, the places in those before are given back.
 //!
-//! Where the table cannot be asked, nothing is contained: then nothing would hold a storm, and the calls
-//! that fail in a storm are the table's. A failure that may pass makes the invocation an error, which
-//! Lambda retries; of any other the notice says what to do. Without a table there is no breaker.
+//! Where the table cannot be asked, each execution environment lets one finding through in the time of a
+//! window, and says so: a failure of the table must stop no containment, nor let a storm through. What is
+//! beyond is withheld; a failure that may pass makes the invocation an error, which Lambda retries, and of
+//! any other the notice says what to do. Without a table there is no breaker.
+
+mod alone;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -22,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::time::Instant;
 
+pub(crate) use self::alone::Alone;
 use crate::catalogue::Category;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -222,8 +226,21 @@ impl Needs {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker<'a> {
     pub(crate) invocation: &'a str,
+    pub(crate) finding_id: &'a str,
+    pub(crate) alone: &'a Alone,
     pub(crate) now: Timestamp,
     pub(crate) until: Instant,
+}
+
+/// Whether a plan may be executed.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// It has its places, or needs none.
+    Room,
+    /// It may, without places, since the table could not be asked. What a person should know of that.
+    Alone(String),
+    /// It may not.
+    Refused(Refusal),
 }
 
 /// Why a plan is withheld.
@@ -311,7 +328,7 @@ pub(crate) async fn ask(
     limits: &Limits,
     needs: &Needs,
     asker: &Asker<'_>,
-) -> Option<Refusal> {
+) -> Answer {
     let mut held = Vec::new();
     for (places, window, names) in &needs.windows {
         let terms = Terms {
@@ -333,12 +350,17 @@ pub(crate) async fn ask(
                     Box::pin(refused(record, overload, full.opened, limits, asker)).await
                 }
             }
-            Err(error) => unasked(error),
+            Err(error) => {
+                if asker.alone.lets(asker.finding_id, asker.now, limits.window) {
+                    return Answer::Alone(alone(&error));
+                }
+                unasked(error)
+            }
         };
         give_back(record, &held).await;
-        return Some(refusal);
+        return Answer::Refused(refusal);
     }
-    None
+    Answer::Room
 }
 
 async fn give_back(record: &Record, held: &[Places]) {
@@ -414,8 +436,16 @@ fn too_many(wanted: usize, overload: &Overload) -> Refusal {
     }
 }
 
+fn alone(error: &Error) -> String {
+    tracing::error!(%error, "the breaker could not be asked: this finding is contained, the next is not");
+    format!(
+        "look how much was contained lately: the breaker could not be asked, so this finding was let \
+         through alone, and further ones are withheld: {error}"
+    )
+}
+
 fn unasked(error: Error) -> Refusal {
-    tracing::error!(%error, "the breaker could not be asked: nothing is contained");
+    tracing::error!(%error, "the breaker could not be asked: nothing more is contained");
     Refusal {
         withheld: Withheld {
             by: vec![BREAKER.to_owned()],

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::approve::{self, Waiting};
-use crate::breaker::{self, Asker, Page};
+use crate::breaker::{self, Alone, Asker, Page};
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -94,6 +94,7 @@ pub(crate) struct Means<'a, P> {
     pub(crate) tags: Option<&'a TagHistory>,
     pub(crate) record: Option<&'a Record>,
     pub(crate) verifier: Option<&'a Verifier>,
+    pub(crate) alone: &'a Alone,
 }
 
 /// Plans and changes nothing.
@@ -171,6 +172,7 @@ pub(crate) async fn contain<P: Playbook>(
         tags,
         record,
         verifier,
+        alone,
     } = *means;
     let Incoming {
         event,
@@ -265,12 +267,16 @@ pub(crate) async fn contain<P: Playbook>(
     let at = incoming.clock();
     let asker = Asker {
         invocation: incoming.invocation,
+        finding_id: &finding.id,
+        alone,
         now: at,
         until,
     };
     let asked = async {
-        let record = record?;
-        breaker::ask(record, &config.limits, &needs, &asker).await
+        match record {
+            Some(record) => breaker::ask(record, &config.limits, &needs, &asker).await,
+            None => breaker::Answer::Room,
+        }
     };
     let intending = async {
         let (Some(record), None, false) = (record, &unrecorded, plan.is_empty()) else {
@@ -290,7 +296,12 @@ pub(crate) async fn contain<P: Playbook>(
         );
         (intended.map(Some), begun.map(drop))
     };
-    let (refusal, (intended, begun)) = futures::join!(Box::pin(asked), Box::pin(intending));
+    let (answer, (intended, begun)) = futures::join!(Box::pin(asked), Box::pin(intending));
+    let (refusal, let_through_alone) = match answer {
+        breaker::Answer::Room => (None, None),
+        breaker::Answer::Alone(remark) => (None, Some(remark)),
+        breaker::Answer::Refused(refusal) => (Some(refusal), None),
+    };
     if let Some(refusal) = &refusal {
         plan.withhold(&refusal.withheld);
         if let (Some(record), Ok(Some(intended))) = (record, &intended)
@@ -330,7 +341,7 @@ pub(crate) async fn contain<P: Playbook>(
     };
     let unheld = approve::hold(means, incoming, finding, waiting, &mut report).await;
     let remarks = needs.remarks().filter(|_| record.is_some());
-    report.next_steps.extend(remarks);
+    report.next_steps.extend(remarks.chain(let_through_alone));
     let done_again = undone && refusal.is_none();
     let transient = transient.or(unheld);
     let mut transient = transient.or_else(|| guard.transient().cloned());

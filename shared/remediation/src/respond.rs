@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::accounts::{Accounts, Elsewhere};
 use crate::aws;
-use crate::breaker::Page;
+use crate::breaker::{Alone, Page};
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::contain::{
@@ -46,6 +46,7 @@ pub struct Responder<P> {
     record: Option<Record>,
     recheck: Option<Recheck>,
     hand_over: Option<HandOver>,
+    alone: Alone,
 }
 
 /// One invocation of a function.
@@ -131,6 +132,7 @@ impl<P: Playbook> Responder<P> {
             record: None,
             recheck: None,
             hand_over: None,
+            alone: Alone::default(),
         }
     }
 
@@ -291,6 +293,7 @@ impl<P: Playbook> Responder<P> {
             tags: tags.as_ref().or(self.guards.tags.as_ref()),
             record: self.record.as_ref(),
             verifier: self.verifier.as_ref(),
+            alone: &self.alone,
         };
         let mut done = if dry_run {
             rehearse(&means, incoming, what).await

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
 use aws_smithy_mocks::MockResponse;
+use jiff::SignedDuration;
 
 use super::*;
 
@@ -207,21 +208,36 @@ async fn what_was_intended_and_is_withheld_is_not_kept_as_what_was_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_windows_cannot_be_asked_nothing_is_contained_and_a_retry_is_asked_for_if_it_may_help()
- {
+async fn where_the_windows_cannot_be_asked_one_finding_is_contained_and_it_is_said_why_no_other_is()
+{
     for (status, code, retried) in [
         (400, "AccessDeniedException", false),
         (400, "ResourceNotFoundException", false),
         (500, "InternalServerError", true),
         (400, "ThrottlingException", true),
     ] {
-        let (_, notices, sns) = topic();
-        let (writes, record) = table(move |_, _| Some(failing(status, code)));
-        let responder = Responder::new(Fake::new([act("exposed")]), two_at_most(), sns);
-        let responder = responder.recording(record);
-        let answer = answer(&responder, made_public()).await;
-        assert_eq!(answer.is_err(), retried, "{code}");
-        assert!(responder.playbook.applied().is_empty(), "{code}");
+        let failing = || table(move |_, _| Some(failing(status, code)));
+        let responder = |record, sns| {
+            let fake = Fake::new([act("exposed")]);
+            Responder::new(fake, two_at_most(), sns).recording(record)
+        };
+        let ((_, record), (_, _, sns)) = (failing(), topic());
+        let first = responder(record, sns);
+        let report = answer(&first, made_public()).await.unwrap();
+        assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+        assert_eq!(first.playbook.applied(), ["exposed"], "{code}");
+        let told = report.next_steps().join("; ");
+        for part in ["let through alone", code] {
+            assert!(told.contains(part), "{told}");
+        }
+
+        let ((writes, record), (_, notices, sns)) = (failing(), topic());
+        let later = responder(record, sns);
+        let window = later.config.limits.window;
+        assert!(later.alone.lets("another finding", now(), window));
+        let report = answer(&later, made_public()).await;
+        assert_eq!(report.is_err(), retried, "{code}");
+        assert!(later.playbook.applied().is_empty(), "{code}");
         assert_eq!(target_states(&writes).last().unwrap(), "withheld", "{code}");
         let notices = notices.lock().unwrap();
         let [(subject, body)] = notices.as_slice() else {
@@ -235,6 +251,26 @@ async fn where_the_windows_cannot_be_asked_nothing_is_contained_and_a_retry_is_a
         ] {
             assert!(body.contains(part), "no {part} in:\n{body}");
         }
+    }
+}
+
+#[test]
+fn alone_an_environment_lets_one_finding_through_until_the_window_has_passed() {
+    let (alone, hour) = (
+        crate::breaker::Alone::default(),
+        SignedDuration::from_hours(1),
+    );
+    let minutes = |minutes| now() + SignedDuration::from_mins(minutes);
+    for (finding, minute, through) in [
+        ("a", 0, true),
+        ("b", 1, false),
+        ("a", 2, true),
+        ("b", 59, false),
+        ("b", 60, true),
+        ("a", 61, false),
+    ] {
+        let lets = alone.lets(finding, minutes(minute), hour);
+        assert_eq!(lets, through, "{finding} at {minute}");
     }
 }
 
