@@ -240,7 +240,7 @@ pub(crate) enum Answer {
     /// It may, without places, since the table could not be asked. What a person should know of that.
     Alone(String),
     /// It may not.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
 }
 
 /// Why a plan is withheld.
@@ -358,7 +358,7 @@ pub(crate) async fn ask(
             }
         };
         give_back(record, &held).await;
-        return Answer::Refused(refusal);
+        return Answer::Refused(Box::new(refusal));
     }
     Answer::Room
 }
