@@ -1,29 +1,30 @@
 //! From a decision to contain to what came of it: claim and observe, plan, write down, execute,
 //! collect.
 
-use std::time::Duration;
+mod begin;
+mod ready;
 
-use futures::future::{join3, try_join_all};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use self::begin::{Begun, begin};
+use self::ready::prepare;
 use crate::approve::{self, Waiting};
-use crate::breaker::{self, Alone, Asker, Page};
+use crate::breaker::{Alone, Page};
 use crate::catalogue::Category;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::execute::{Execution, execute, within};
 use crate::finding::Finding;
 use crate::guard::{Gate, Guard, PolicyParameter, TagHistory, UNUSABLE};
 use crate::guidance;
 use crate::investigate::{self, Inquiry, Investigation};
-use crate::plan::{Action, Phase, Plan, Step, StepKey};
+use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
-use crate::policy::{self, Decision};
-use crate::record::{Claim, Intent, Lease, Record, TargetState};
+use crate::record::{Claim, Record, TargetState};
 use crate::report::{Report, Status, StepReport};
-use crate::verify::{Verdict, Verifier};
+use crate::verify::Verifier;
 
 /// One event at one function.
 pub(crate) struct Incoming<'a> {
@@ -168,159 +169,23 @@ pub(crate) async fn contain<P: Playbook>(
     let Means {
         playbook,
         config,
-        policies,
         tags,
-        record,
-        verifier,
-        alone,
+        ..
     } = *means;
     let Incoming {
-        event,
-        finding,
-        now,
-        until,
-        look,
-        ..
+        now, until, look, ..
     } = *incoming;
-    let ((claims, state, verified), guard) = policies
-        .during(
-            now,
-            until,
-            join3(
-                claim::<P>(record, incoming),
-                within(until, "observing", Box::pin(playbook.observe(finding))),
-                within(
-                    until,
-                    "verifying",
-                    verified::<P>(verifier, config, incoming),
-                ),
-            ),
-        )
-        .await;
-    alarm_if_unusable(&guard);
-    let mut unrecorded = None;
-    let claims = match claims {
-        Ok(claims) => claims,
-        Err(error @ Error::Busy { .. }) => return unobserved::<P>(finding, &error, false),
-        Err(error) => {
-            unrecorded = Some(error);
-            Vec::new()
-        }
+    let ready = match prepare(means, incoming).await {
+        Ok(ready) => ready,
+        Err(answered) => return *answered,
     };
-    let verified = match verified {
-        Ok(Verdict::Genuine(current)) => Some(current),
-        Ok(Verdict::Unasked) => None,
-        Ok(Verdict::Withheld(why)) => {
-            let report = notified(Some(playbook), incoming, why, false).await;
-            return Contained {
-                claims,
-                ..Contained::just(report, None)
-            };
-        }
-        Err(error) => {
-            return Contained {
-                claims,
-                ..unobserved::<P>(finding, &error, false)
-            };
-        }
-    };
-    let finding = verified.as_deref().unwrap_or(finding);
-    let mut gate = Gate::new::<P>(&guard, finding, &config.policy, false, now);
-    if let Some(why) = gate.forbids_outright() {
-        let report = notified(Some(playbook), incoming, why.to_string(), false).await;
-        return Contained {
-            claims,
-            ..Contained::just(report, None)
-        };
-    }
-    let released = claims.iter().filter_map(|claim| claim.released_at).max();
-    if let Some(released) = released
-        && finding.last_seen().is_none_or(|seen| seen <= released)
-    {
-        let why = format!("a person released it at {released}, and there is no newer activity");
-        let report = Report::ignored(P::CATEGORY, finding, why, false);
-        return Contained {
-            claims,
-            ..Contained::just(report, None)
-        };
-    }
-    // What was read while another invocation was at work is not what there is now.
-    let state = if claims.iter().any(|claim| claim.waited) {
-        within(until, "observing", Box::pin(playbook.observe(finding))).await
-    } else {
-        state
-    };
-    let state = match state {
-        Ok(state) => state,
-        Err(error) => {
-            return Contained {
-                claims,
-                ..unobserved::<P>(finding, &error, false)
-            };
-        }
-    };
-    let plan = gate.plan_by_old_tags::<P>(&state, &config.settings, tags, until);
+    let (finding, state) = (ready.finding(incoming), &ready.state);
+    let mut gate = Gate::new::<P>(&ready.guard, finding, &config.policy, false, now);
+    let plan = gate.plan_by_old_tags::<P>(state, &config.settings, tags, until);
     let mut plan = plan.await;
     let decided = Some(incoming.clock());
     let undone = look.is_some() && !plan.is_empty();
-    let needs = breaker::needs::<P>(&config.limits, finding, &state, &plan);
-    let at = incoming.clock();
-    let asker = Asker {
-        invocation: incoming.invocation,
-        finding_id: &finding.id,
-        alone,
-        now: at,
-        until,
-    };
-    let asked = async {
-        match record {
-            Some(record) => breaker::ask(record, &config.limits, &needs, &asker).await,
-            None => breaker::Answer::Room,
-        }
-    };
-    let intending = async {
-        let (Some(record), None, false) = (record, &unrecorded, plan.is_empty()) else {
-            return (Ok(None), Ok(()));
-        };
-        let intent = Intent {
-            received_at: now,
-            evidence: P::evidence(&state),
-            settings: config.settings.clone(),
-            actions: actions_of(&plan),
-            approved: None,
-        };
-        let targets = claims.iter().map(|claim| record.begin(claim, finding, at));
-        let (intended, begun) = futures::join!(
-            Box::pin(record.intend(P::CATEGORY, finding, event, &intent, at)),
-            Box::pin(try_join_all(targets)),
-        );
-        (intended.map(Some), begun.map(drop))
-    };
-    let (answer, (intended, begun)) = futures::join!(Box::pin(asked), Box::pin(intending));
-    let (refusal, let_through_alone) = match answer {
-        breaker::Answer::Room => (None, None),
-        breaker::Answer::Alone(remark) => (None, Some(remark)),
-        breaker::Answer::Refused(refusal) => (Some(refusal), None),
-    };
-    if let Some(refusal) = &refusal {
-        plan.withhold(&refusal.withheld);
-        if let (Some(record), Ok(Some(intended))) = (record, &intended)
-            && let Err(error) = Box::pin(record.withdraw(P::CATEGORY, finding, intended)).await
-        {
-            tracing::error!(%error, "the record says that something was intended, and nothing was done");
-        }
-    }
-    let unrecorded = unrecorded.or(intended.map(drop).and(begun).err());
-    let unrecorded = unrecorded.filter(|_| record.is_some() && refusal.is_none());
-    if let Some(error) = &unrecorded {
-        tracing::error!(%error, "not recorded: containing without the record");
-        for (key, action) in actions_of(&plan) {
-            tracing::warn!(key, %action, "about to act; keep this to undo it");
-        }
-        // Without the record nothing says whether this incident has its snapshots already, and they cost.
-        let until_then = format!("waits until the incident can be recorded: {error}");
-        plan.hold_back(Phase::Preserve, &until_then);
-    }
+    let Begun { refusal, remarks } = Box::pin(begin(means, incoming, &ready, &mut plan)).await;
     let done = Box::pin(execute(playbook, &gate, plan, &config.settings, until)).await;
     let Execution {
         steps,
@@ -336,15 +201,14 @@ pub(crate) async fn contain<P: Playbook>(
     report.next_steps = next_steps;
     let waiting = Waiting {
         actions: &awaiting,
-        evidence: P::evidence(&state),
+        evidence: P::evidence(state),
         what,
     };
     let unheld = approve::hold(means, incoming, finding, waiting, &mut report).await;
-    let remarks = needs.remarks().filter(|_| record.is_some());
-    report.next_steps.extend(remarks.chain(let_through_alone));
+    report.next_steps.extend(remarks);
     let done_again = undone && refusal.is_none();
     let transient = transient.or(unheld);
-    let mut transient = transient.or_else(|| guard.transient().cloned());
+    let mut transient = transient.or_else(|| ready.guard.transient().cloned());
     let mut refused = None;
     if let Some(refusal) = refusal {
         report.breaker = refusal.overload;
@@ -356,13 +220,13 @@ pub(crate) async fn contain<P: Playbook>(
     // for tells, nor what the breaker withholds once it is open; and others may be waiting for the
     // claims.
     let unchanged = report.status() == Status::AlreadyContained;
-    let repeats = unchanged && claims.iter().any(|claim| claim.waited);
+    let repeats = unchanged && ready.waited();
     let untold = refused == Some(Page::Done);
     let investigated = async {
         if repeats || untold || (look.is_some() && !undone) {
             investigate::from_finding(finding)
         } else {
-            incoming.investigate(playbook, Some(&state)).await
+            incoming.investigate(playbook, Some(state)).await
         }
     };
     let (collected, investigation) = futures::join!(
@@ -391,7 +255,7 @@ pub(crate) async fn contain<P: Playbook>(
         report,
         transient,
         collected,
-        claims,
+        claims: ready.claims,
         decided,
         contained,
         refused,
@@ -445,59 +309,6 @@ pub(crate) fn unobserved<P: Playbook>(
         .next_steps
         .extend(guidance::next_steps(P::CATEGORY, finding));
     Contained::just(report, Some(error.clone()).filter(Error::is_transient))
-}
-
-/// What GuardDuty has of the finding, if that is to be asked and is one to contain.
-async fn verified<P: Playbook>(
-    verifier: Option<&Verifier>,
-    config: &Config,
-    incoming: &Incoming<'_>,
-) -> Result<Verdict> {
-    let Some(verifier) = verifier else {
-        return Ok(Verdict::Unasked);
-    };
-    let verdict = verifier.verify(incoming.event, incoming.finding).await?;
-    let Verdict::Genuine(current) = verdict else {
-        return Ok(verdict);
-    };
-    // The event's severity may have been another, or its sign of a sample missing.
-    let policy = &config.policy;
-    Ok(match policy::decide(P::CATEGORY, &current, policy)? {
-        Decision::Contain(_) if policy.is_dry_run(&current) => {
-            Verdict::Withheld("GuardDuty has it as a sample".to_owned())
-        }
-        Decision::Contain(_) => Verdict::Genuine(current),
-        Decision::Notify(why) | Decision::Ignore(why) => Verdict::Withheld(why),
-    })
-}
-
-async fn claim<P: Playbook>(
-    record: Option<&Record>,
-    incoming: &Incoming<'_>,
-) -> Result<Vec<Claim>> {
-    let Some(record) = record else {
-        return Ok(Vec::new());
-    };
-    let Incoming {
-        finding,
-        invocation,
-        now,
-        until,
-        ..
-    } = *incoming;
-    // No longer than the invocation itself can take.
-    let lasts = until.saturating_duration_since(Instant::now()) + Duration::from_secs(10);
-    let lease = Lease {
-        owner: invocation,
-        now,
-        lasts,
-        until,
-    };
-    let mut claims = Vec::new();
-    for target in policy::targets(P::CATEGORY, finding)? {
-        claims.push(record.claim(P::CATEGORY, finding, &target, &lease).await?);
-    }
-    Ok(claims)
 }
 
 pub(crate) fn actions_of<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {

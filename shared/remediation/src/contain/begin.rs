@@ -1,0 +1,108 @@
+//! Writing down what is about to be done, and asking the breaker whether it may be.
+
+use futures::future::try_join_all;
+
+use super::ready::Ready;
+use super::{Incoming, Means, actions_of};
+use crate::breaker::{self, Asker, Refusal};
+use crate::guard::Authorized;
+use crate::plan::Phase;
+use crate::playbook::Playbook;
+use crate::record::Intent;
+
+/// What came of beginning.
+pub(super) struct Begun {
+    /// The breaker's, after which nothing of the plan is to be done.
+    pub(super) refusal: Option<Box<Refusal>>,
+    /// What a person should know of limits that were not held.
+    pub(super) remarks: Vec<String>,
+}
+
+/// Begins a plan. What the breaker refuses is withheld; without the record, what must not be done twice
+/// waits.
+pub(super) async fn begin<P: Playbook>(
+    means: &Means<'_, P>,
+    incoming: &Incoming<'_>,
+    ready: &Ready<P::State>,
+    plan: &mut Authorized<P::Action>,
+) -> Begun {
+    let Means {
+        config,
+        record,
+        alone,
+        ..
+    } = *means;
+    let Incoming {
+        event, now, until, ..
+    } = *incoming;
+    let Ready {
+        claims,
+        state,
+        unrecorded,
+        ..
+    } = ready;
+    let finding = ready.finding(incoming);
+    let needs = breaker::needs::<P>(&config.limits, finding, state, plan);
+    let at = incoming.clock();
+    let asker = Asker {
+        invocation: incoming.invocation,
+        finding_id: &finding.id,
+        alone,
+        now: at,
+        until,
+    };
+    let asked = async {
+        match record {
+            Some(record) => breaker::ask(record, &config.limits, &needs, &asker).await,
+            None => breaker::Answer::Room,
+        }
+    };
+    let intending = async {
+        let (Some(record), None, false) = (record, unrecorded, plan.is_empty()) else {
+            return (Ok(None), Ok(()));
+        };
+        let intent = Intent {
+            received_at: now,
+            evidence: P::evidence(state),
+            settings: config.settings.clone(),
+            actions: actions_of(plan),
+            approved: None,
+        };
+        let targets = claims.iter().map(|claim| record.begin(claim, finding, at));
+        let (intended, begun) = futures::join!(
+            Box::pin(record.intend(P::CATEGORY, finding, event, &intent, at)),
+            Box::pin(try_join_all(targets)),
+        );
+        (intended.map(Some), begun.map(drop))
+    };
+    let (answer, (intended, begun)) = futures::join!(Box::pin(asked), Box::pin(intending));
+    let (refusal, let_through_alone) = match answer {
+        breaker::Answer::Room => (None, None),
+        breaker::Answer::Alone(remark) => (None, Some(remark)),
+        breaker::Answer::Refused(refusal) => (Some(refusal), None),
+    };
+    if let Some(refusal) = &refusal {
+        plan.withhold(&refusal.withheld);
+        if let (Some(record), Ok(Some(intended))) = (record, &intended)
+            && let Err(error) = Box::pin(record.withdraw(P::CATEGORY, finding, intended)).await
+        {
+            tracing::error!(%error, "the record says that something was intended, and nothing was done");
+        }
+    }
+    let unrecorded = unrecorded.clone().or(intended.map(drop).and(begun).err());
+    let unrecorded = unrecorded.filter(|_| record.is_some() && refusal.is_none());
+    if let Some(error) = &unrecorded {
+        tracing::error!(%error, "not recorded: containing without the record");
+        for (key, action) in actions_of(plan) {
+            tracing::warn!(key, %action, "about to act; keep this to undo it");
+        }
+        // Without the record nothing says whether this incident has its snapshots already, and they cost.
+        let until_then = format!("waits until the incident can be recorded: {error}");
+        plan.hold_back(Phase::Preserve, &until_then);
+    }
+    let remarks = needs.remarks().filter(|_| record.is_some());
+    Begun {
+        refusal,
+        remarks: remarks.chain(let_through_alone).collect(),
+    }
+}
