@@ -1,5 +1,6 @@
 //! The documents are held against the code.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use integration_tests::checkout;
@@ -63,4 +64,141 @@ fn every_parameter_of_the_template_is_in_the_readme() {
             "the README does not say what {name} is"
         );
     }
+}
+
+/// The documents, by their path from the checkout.
+fn documents() -> Vec<String> {
+    let mut found = vec!["README.md".to_owned(), "ARCHITECTURE.md".to_owned()];
+    for folder in ["docs", "docs/playbooks"] {
+        for entry in std::fs::read_dir(checkout().join(folder)).expect("a folder") {
+            let name = entry.expect("an entry").file_name();
+            let name = name.into_string().expect("a name");
+            if name.ends_with(".md") {
+                found.push(format!("{folder}/{name}"));
+            }
+        }
+    }
+    found
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(checkout().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The blocks of code in a language.
+fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    document
+        .split(&fence)
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect()
+}
+
+/// Headings as a page of Markdown names them.
+fn anchors(document: &str) -> BTreeSet<String> {
+    let mut fenced = false;
+    let mut found = BTreeSet::new();
+    for line in document.lines() {
+        fenced ^= line.starts_with("```");
+        if let Some(title) = line.strip_prefix('#').filter(|_| !fenced) {
+            let title = title.trim_start_matches('#').trim().to_lowercase();
+            let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+            found.insert(
+                title
+                    .chars()
+                    .filter(kept)
+                    .collect::<String>()
+                    .replace(' ', "-"),
+            );
+        }
+    }
+    found
+}
+
+#[test]
+fn every_link_within_the_documents_leads_somewhere() {
+    let mut links = 0;
+    for path in documents() {
+        let document = read(&path);
+        for link in document.split("](").skip(1) {
+            let link = link.split(')').next().unwrap_or_default();
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let folder = Path::new(&path).parent().unwrap_or(Path::new(""));
+            let target = if file.is_empty() {
+                Path::new(&path).to_owned()
+            } else {
+                folder.join(file)
+            };
+            let full = checkout().join(&target);
+            assert!(full.exists(), "{path}: {link} leads nowhere");
+            if !anchor.is_empty() {
+                let text = std::fs::read_to_string(&full).expect("a document");
+                assert!(
+                    anchors(&text).contains(anchor),
+                    "{path}: {link} has no such heading"
+                );
+            }
+            links += 1;
+        }
+    }
+    assert!(links > 20, "{links} links");
+}
+
+#[test]
+fn every_policy_in_the_documents_is_valid_without_a_warning() {
+    let mut policies = 0;
+    for path in documents() {
+        for block in blocks(&read(&path), "cedar") {
+            let text = format!("{}\n{block}", remediation::guard::DEFAULT);
+            match remediation::guard::Policies::parse(&text) {
+                Ok(parsed) => assert_eq!(parsed.warnings, [], "{path}: {block}"),
+                Err(problems) => panic!("{path}: {problems:?} in {block}"),
+            }
+            policies += 1;
+        }
+    }
+    assert!(policies > 8, "{policies} policies");
+}
+
+/// What the schema knows is what the playbooks can do: a test of the library holds that.
+#[test]
+fn each_step_is_on_the_page_of_its_playbook_and_no_other_is() {
+    let schema = read("shared/remediation/src/guard/schema.cedarschema");
+    let services = [
+        "s3:",
+        "iam:",
+        "ec2:",
+        "autoscaling:",
+        "elasticloadbalancing:",
+    ];
+    let steps = |text: &str, quote: char| -> BTreeSet<String> {
+        let quoted = text.split(quote).skip(1).step_by(2);
+        quoted
+            .filter(|name| {
+                services.iter().any(|service| {
+                    name.strip_prefix(service)
+                        .is_some_and(|rest| rest.starts_with(|c: char| c.is_uppercase()))
+                })
+            })
+            .map(ToOwned::to_owned)
+            .collect()
+    };
+    let known: BTreeSet<String> = schema
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| steps(line, '"'))
+        .collect();
+    let mut told = BTreeSet::new();
+    for page in ["s3", "iam", "ec2"] {
+        // The tables; elsewhere a page may speak of calls and condition keys.
+        let page = read(&format!("docs/playbooks/{page}.md"));
+        let rows = page.lines().filter(|line| line.starts_with('|'));
+        told.extend(rows.flat_map(|row| steps(row, '`')));
+    }
+    assert!(known.len() > 20, "{known:?}");
+    assert_eq!(told, known);
 }
