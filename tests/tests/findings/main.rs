@@ -1,5 +1,5 @@
 //! What is done about each finding type that AWS has named: held in a file, so that a change of the
-//! catalogue shows every answer that it changes, and in the README, for people.
+//! catalogue shows every answer that it changes, and in docs/findings.md, for people.
 //!
 //! Where a change is meant, `UPDATE_EXPECT=1 cargo test -p integration-tests --test findings` writes
 //! both anew.
@@ -63,15 +63,16 @@ fn the_answer_about_each_finding_type_is_the_one_that_was_decided() {
 }
 
 #[test]
-fn the_readme_has_the_answer_about_each_finding_type() {
+fn the_document_has_the_answer_about_each_finding_type() {
     const START: &str =
         "<!-- The tables down to the end mark are generated: tests/tests/findings -->\n";
     const END: &str = "<!-- end of the generated tables -->\n";
-    let readme = std::fs::read_to_string(checkout().join("README.md")).expect("README.md");
-    let (before, rest) = readme.split_once(START).expect("the mark of the start");
+    let document =
+        std::fs::read_to_string(checkout().join("docs/findings.md")).expect("docs/findings.md");
+    let (before, rest) = document.split_once(START).expect("the mark of the start");
     let (_, after) = rest.split_once(END).expect("the mark of the end");
     let text = format!("{before}{START}{}{END}{after}", table::render());
-    expect_file!["../../../README.md"].assert_eq(&text);
+    expect_file!["../../../docs/findings.md"].assert_eq(&text);
 }
 
 #[test]

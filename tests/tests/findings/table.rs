@@ -1,4 +1,4 @@
-//! The tables of the README: one for each kind of resource, one row for all types that have the same
+//! The tables of docs/findings.md: one for each kind of resource, one row for all types that have the same
 //! answer and the same advice.
 
 use std::fmt::Write as _;
