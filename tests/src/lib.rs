@@ -4,6 +4,7 @@
 //! real `sam deploy` and delivers findings as EventBridge would, each [`scenario`] brings victims, an
 //! attacker and bystanders, and [`trail`] tells which calls a function sent.
 
+pub mod cloudwatch;
 pub mod console;
 pub mod finding;
 pub mod http;

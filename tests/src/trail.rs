@@ -25,8 +25,13 @@ pub async fn mutating_calls(aws: &LocalAws, function: &str) -> Result<Vec<Call>>
         ]
         .iter()
         .any(|prefix| action.starts_with(prefix));
-        // The notice, the record and the reminder are the responder's own.
-        let own = ["sns:Publish", "dynamodb:UpdateItem", "sqs:SendMessage"];
+        // The notices, the record and the reminder are the responder's own.
+        let own = [
+            "dynamodb:UpdateItem",
+            "events:PutEvents",
+            "sns:Publish",
+            "sqs:SendMessage",
+        ];
         !read && !own.contains(&call.as_str())
     });
     Ok(calls)

@@ -8,14 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, stream};
 use integration_tests::LocalAws;
 use integration_tests::known_types::{self, event};
-use remediation::breaker::{self, Limits};
+use remediation::breaker::Limits;
 use remediation::catalogue::{Category, routes};
 use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding};
 use remediation::guard::{self, TagHistory};
-use remediation::metrics;
-use remediation::notify;
+use remediation::notify::{self, security_hub};
 use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
-use remediation::{accounts, hand_over, recheck, record, verify};
+use remediation::{accounts, hand_over, recheck, record, trace, verify};
 use serde_json::{Value, json};
 
 use common::{declared, granted, yaml};
@@ -216,31 +215,113 @@ fn no_rule_takes_an_event_that_is_neither_a_finding_of_guardduty_nor_a_drill() {
     }
 }
 
+/// What the responder puts on the bus must not come back to it, not even as a drill: not by its source,
+/// whatever the report in it looks like.
+#[tokio::test]
+async fn no_rule_of_the_stack_takes_what_the_responder_puts_on_the_bus() {
+    let template = template();
+    let aws = LocalAws::start().expect("the emulators");
+    let bus = aws_sdk_eventbridge::Client::new(&aws.root());
+    let known = known_types::all();
+    let cases: Vec<_> = known.iter().flat_map(|known| known.cases()).collect();
+    for case in cases.iter().step_by(10) {
+        for (source, detail_type) in [
+            (notify::SOURCE, notify::DETAIL_TYPE),
+            (notify::SOURCE, notify::DRILL_DETAIL_TYPE),
+            (notify::SOURCE, DETAIL_TYPE),
+            (DRILL_SOURCE, notify::DETAIL_TYPE),
+            (DRILL_SOURCE, notify::DRILL_DETAIL_TYPE),
+        ] {
+            let mut event = case.event.clone();
+            event["source"] = json!(source);
+            event["detail-type"] = json!(detail_type);
+            let taken = delivered(&bus, &template, &event).await;
+            assert!(taken.is_empty(), "{taken:?} {event}");
+        }
+    }
+    aws.stop().expect("the emulators stop");
+}
+
+/// The functions may put events of their own source only: a drill's would start them.
+#[test]
+fn a_function_may_put_no_event_that_a_rule_of_the_stack_takes() {
+    let template = template();
+    let policy = &template["Resources"]["ResponseEventsPolicy"]["Properties"]["PolicyDocument"];
+    let [statement] = &policy["Statement"].as_array().expect("statements")[..] else {
+        panic!("{policy}")
+    };
+    let condition = json!({ "ForAllValues:StringEquals": { "events:source": notify::SOURCE } });
+    assert_eq!(statement["Condition"], condition);
+}
+
+/// The three channels beside the text are off or on by their parameters, and so is what they need.
+#[test]
+fn each_channel_has_a_setting_that_the_functions_get_and_that_its_permissions_depend_on() {
+    let template = template();
+    let settings = &template["Globals"]["Function"]["Environment"]["Variables"];
+    let chosen =
+        |condition: &str, resource: &str| json!({ "If": [condition, { "Ref": resource }, ""] });
+    assert_eq!(
+        settings["CHAT_TOPIC_ARN"],
+        chosen("NotifiesChat", "ChatTopic")
+    );
+    assert_eq!(
+        settings["RESPONSE_EVENTS"],
+        json!({ "Ref": "ResponseEvents" })
+    );
+    assert_eq!(
+        settings["SECURITY_HUB_QUEUE_URL"],
+        chosen("UpdatesSecurityHub", "SecurityHubQueue")
+    );
+    for (parameter, default) in [
+        ("ChatNotices", "false"),
+        ("ResponseEvents", "true"),
+        ("SecurityHub", "false"),
+    ] {
+        assert_eq!(template["Parameters"][parameter]["Default"], default);
+    }
+    for (policy, condition) in [
+        ("ChatPolicy", "NotifiesChat"),
+        ("ResponseEventsPolicy", "PutsEvents"),
+        ("SecurityHubQueuePolicy", "UpdatesSecurityHub"),
+        ("SecurityHubPolicy", "UpdatesSecurityHub"),
+        ("SecurityHubUpdates", "UpdatesSecurityHub"),
+    ] {
+        assert_eq!(
+            template["Resources"][policy]["Condition"], condition,
+            "{policy}"
+        );
+    }
+    // After a crash the message is kept for a person; before, the function gives up by itself.
+    let queue = &template["Resources"]["SecurityHubQueue"]["Properties"];
+    assert_eq!(queue["VisibilityTimeout"], 720);
+    let receives = queue["RedrivePolicy"]["maxReceiveCount"].as_u64();
+    assert!(receives > Some(security_hub::ATTEMPTS.into()), "{queue}");
+    // Only triage may update Security Hub, and it may not hide a finding there.
+    let policy = &template["Resources"]["SecurityHubPolicy"]["Properties"];
+    assert_eq!(policy["Roles"], json!([{ "Ref": "TriageResponderRole" }]));
+    let statements = policy["PolicyDocument"]["Statement"].as_array();
+    let denied = statements
+        .expect("statements")
+        .iter()
+        .find(|it| it["Effect"] == "Deny");
+    let hidden = json!({ "StringEquals": {
+        "securityhub:ASFFSyntaxPath/Workflow.Status": ["RESOLVED", "SUPPRESSED"],
+    } });
+    assert_eq!(denied.expect("a deny")["Condition"], hidden);
+}
+
+#[test]
+fn the_trace_of_an_invocation_is_kept() {
+    assert_eq!(template()["Globals"]["Function"]["Tracing"], "Active");
+}
+
 #[test]
 fn only_the_record_of_a_drill_goes_away() {
     let template = template();
     let table = &template["Resources"]["IncidentTable"]["Properties"];
     let expiry = json!({ "AttributeName": record::DRILL_EXPIRES, "Enabled": true });
     assert_eq!(table["TimeToLiveSpecification"], expiry);
-}
-
-#[test]
-fn the_alarms_look_at_the_metrics_that_the_functions_write() {
-    let template = template();
-    let namespace = json!({ "Ref": "AWS::StackName" });
-    let variables = &template["Globals"]["Function"]["Environment"]["Variables"];
-    assert_eq!(variables["METRICS_NAMESPACE"], namespace);
-    for (alarm, metric) in [
-        ("NotContainedAlarm", metrics::NOT_CONTAINED),
-        ("UndoneAlarm", metrics::CONTAINMENT_UNDONE),
-    ] {
-        let alarm = &template["Resources"][alarm]["Properties"];
-        assert_eq!(alarm["Namespace"], namespace);
-        assert_eq!(alarm["MetricName"], metric);
-        assert_eq!(alarm["Dimensions"], Value::Null);
-        let told = json!([{ "Ref": "NotificationTopic" }]);
-        assert_eq!(alarm["AlarmActions"], told);
-    }
 }
 
 #[test]
@@ -299,6 +380,7 @@ fn each_role_allows_what_its_function_declares_and_nothing_else() {
     .into_iter()
     .chain(notify::PERMISSIONS.iter().copied())
     .chain(record::PERMISSIONS.iter().copied())
+    .chain(trace::PERMISSIONS.iter().copied())
     .collect();
     // What the queue's events need of the role of the function that receives them.
     let mut credentials = declared::<Iam>();
@@ -317,6 +399,7 @@ fn each_role_allows_what_its_function_declares_and_nothing_else() {
     };
     let mut triage = declared::<Triage>();
     triage.extend(hand_over::PERMISSIONS);
+    triage.extend(security_hub::PERMISSIONS);
     for (name, declared) in [
         ("S3", guarded(declared::<S3>())),
         ("Iam", guarded(credentials)),
@@ -385,7 +468,7 @@ fn only_triage_may_invoke_and_only_the_three_functions_and_only_if_the_setting_s
 }
 
 #[test]
-fn the_stack_is_deployed_with_the_default_policies_and_tells_when_they_cannot_be_used() {
+fn the_stack_is_deployed_with_the_default_policies() {
     let template = template();
     let resources = &template["Resources"];
     let parameter = &resources["PolicyParameter"]["Properties"];
@@ -396,22 +479,11 @@ fn the_stack_is_deployed_with_the_default_policies_and_tells_when_they_cannot_be
         settings["POLICY_PARAMETER"],
         json!({ "Ref": "PolicyParameter" })
     );
-    for name in ["S3", "Iam", "Ec2"] {
-        let metric = &resources[format!("{name}PolicyUnusableMetric")]["Properties"];
-        let pattern = format!("{{ $.fields.message = \"{}*\" }}", guard::UNUSABLE);
-        assert_eq!(metric["FilterPattern"], pattern);
-    }
 }
 
 #[test]
-fn a_person_is_told_when_the_breaker_opens_and_its_limits_are_parameters() {
+fn the_limits_of_the_breaker_are_parameters() {
     let template = template();
-    let resources = &template["Resources"];
-    for name in ["S3", "Iam", "Ec2"] {
-        let metric = &resources[format!("{name}BreakerOpenMetric")]["Properties"];
-        let pattern = format!("{{ $.fields.message = \"{}*\" }}", breaker::OPEN);
-        assert_eq!(metric["FilterPattern"], pattern);
-    }
     let default = Limits::default();
     let settings = &template["Globals"]["Function"]["Environment"]["Variables"];
     for (setting, name, value) in [

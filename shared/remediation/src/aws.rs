@@ -13,13 +13,77 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
-/// How many requests were sent. An execution environment answers one event at a time.
-static REQUESTS: AtomicU64 = AtomicU64::new(0);
+/// What was sent so far. An execution environment answers one event at a time.
+static SENT: Ledger = Ledger::new();
 
-/// How many requests this process has sent to AWS through the settings of [`load`], with those that were
-/// sent again.
-pub(crate) fn requests() -> u64 {
-    REQUESTS.load(Ordering::Relaxed)
+/// What this process has sent to AWS through the settings of [`load`], with what was sent again.
+pub(crate) fn sent() -> Sent {
+    SENT.read()
+}
+
+/// How much was sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// How many requests.
+    pub(crate) requests: u64,
+    /// How many sequential round trips: the longest chain of requests of which each began when the one
+    /// before it was answered, or given up.
+    pub(crate) round_trips: u64,
+}
+
+impl Sent {
+    /// What was sent since `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(before.requests),
+            round_trips: self.round_trips.saturating_sub(before.round_trips),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Ledger {
+    requests: AtomicU64,
+    /// The length of the longest chain that has ended.
+    longest: AtomicU64,
+}
+
+impl Ledger {
+    const fn new() -> Self {
+        Self {
+            requests: AtomicU64::new(0),
+            longest: AtomicU64::new(0),
+        }
+    }
+
+    fn read(&self) -> Sent {
+        Sent {
+            requests: self.requests.load(Ordering::Relaxed),
+            round_trips: self.longest.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Enters a request, until what is returned is dropped.
+    fn begin(&self) -> OnItsWay<'_> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        OnItsWay {
+            ledger: self,
+            chain: self.longest.load(Ordering::Relaxed) + 1,
+        }
+    }
+}
+
+/// A request that is not answered yet.
+struct OnItsWay<'a> {
+    ledger: &'a Ledger,
+    /// How long the chain is that ends with it.
+    chain: u64,
+}
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        self.ledger.longest.fetch_max(self.chain, Ordering::Relaxed);
+    }
 }
 
 /// Loads the settings from the function's environment.
@@ -66,7 +130,34 @@ impl HttpClient for Counting<SharedHttpClient> {
 
 impl HttpConnector for Counting<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        REQUESTS.fetch_add(1, Ordering::Relaxed);
-        self.0.call(request)
+        let (on_its_way, answer) = (SENT.begin(), self.0.call(request));
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await;
+            drop(on_its_way);
+            answer
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_are_on_their_way_at_once_are_one_round_trip() {
+        let ledger = Ledger::new();
+        drop(ledger.begin());
+        let before = ledger.read();
+        assert_eq!((before.requests, before.round_trips), (1, 1));
+        let together = [ledger.begin(), ledger.begin(), ledger.begin()];
+        drop(together);
+        assert_eq!(ledger.read().round_trips, 2);
+        // One that is on its way all the time makes no chain longer.
+        let slow = ledger.begin();
+        drop(ledger.begin());
+        drop(ledger.begin());
+        drop(slow);
+        let sent = ledger.read().since(before);
+        assert_eq!((sent.requests, sent.round_trips), (6, 3));
     }
 }

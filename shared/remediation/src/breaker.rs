@@ -37,8 +37,8 @@ use crate::record::{Full, Opened, Places, Record, Taken, Terms, Window};
 /// What a step is withheld by.
 pub const BREAKER: &str = "breaker";
 
-/// How the line in the log begins that says that a window has no room. The stack has an alarm on it.
-pub const OPEN: &str = "breaker open";
+/// How the line in the log begins that says that a window has no room.
+const OPEN: &str = "breaker open";
 
 /// How much is contained at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

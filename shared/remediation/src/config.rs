@@ -6,6 +6,7 @@ use crate::accounts::{Hub, member_role};
 use crate::breaker::Limits;
 use crate::catalogue::Category;
 use crate::hand_over::Functions;
+use crate::notify;
 use crate::policy::{Policy, ResponseMode};
 use crate::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings};
 
@@ -26,6 +27,8 @@ pub struct Config {
     pub approval_lasts: SignedDuration,
     /// Where notices go. `None`: nowhere, which is logged as an error.
     pub topic_arn: Option<String>,
+    /// How else people and tools are told.
+    pub notices: notify::Settings,
     /// The table of incidents. `None`: nothing is recorded but the log.
     pub incident_table: Option<String>,
     /// The queue that brings a containment back to be looked at again.
@@ -180,6 +183,12 @@ impl Config {
             policy_parameter: lookup("POLICY_PARAMETER").filter(|name| !name.is_empty()),
             metrics_namespace: lookup("METRICS_NAMESPACE").filter(|name| !name.is_empty()),
             recheck_queue_url: lookup("RECHECK_QUEUE_URL").filter(|url| !url.is_empty()),
+            notices: notify::Settings {
+                chat_topic_arn: lookup("CHAT_TOPIC_ARN").filter(|arn| !arn.is_empty()),
+                events: on("RESPONSE_EVENTS", &lookup, &mut problems),
+                security_hub_queue_url: lookup("SECURITY_HUB_QUEUE_URL")
+                    .filter(|url| !url.is_empty()),
+            },
             hand_over,
             topic_arn,
             problems,
@@ -450,6 +459,33 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn only_people_are_told_and_only_by_text_unless_the_settings_say_so() {
+        assert_eq!(with(&[]).notices, notify::Settings::default());
+        let none = with(&[
+            ("CHAT_TOPIC_ARN", ""),
+            ("RESPONSE_EVENTS", "yes"),
+            ("SECURITY_HUB_QUEUE_URL", ""),
+        ]);
+        assert_eq!(none.notices, notify::Settings::default());
+        assert!(
+            none.problems
+                .join("; ")
+                .contains("RESPONSE_EVENTS is 'yes'")
+        );
+        let all = with(&[
+            ("CHAT_TOPIC_ARN", "topic"),
+            ("RESPONSE_EVENTS", "true"),
+            ("SECURITY_HUB_QUEUE_URL", "queue"),
+        ]);
+        let told = notify::Settings {
+            chat_topic_arn: Some("topic".to_owned()),
+            events: true,
+            security_hub_queue_url: Some("queue".to_owned()),
+        };
+        assert_eq!(all.notices, told);
     }
 
     #[test]

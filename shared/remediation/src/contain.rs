@@ -24,6 +24,7 @@ use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::record::{Claim, Record, TargetState};
 use crate::report::{Report, Status, StepReport};
+use crate::trace::Trace;
 use crate::verify::Verifier;
 
 /// One event at one function.
@@ -39,6 +40,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) until: Instant,
     /// How many looks there were at this containment before, if this is one.
     pub(crate) look: Option<usize>,
+    /// The trace that it is a part of.
+    pub(crate) trace: Option<&'a Trace>,
 }
 
 impl Incoming<'_> {

@@ -113,6 +113,22 @@ const DENIED_CODES: &[&str] = &[
 ];
 
 impl CallError {
+    /// The error that an answer carries for a part of the request, although the call succeeded.
+    pub(crate) fn within_answer(
+        operation: &'static str,
+        target: &str,
+        code: &str,
+        message: &str,
+    ) -> Self {
+        Self {
+            operation,
+            target: target.to_owned(),
+            code: code.to_owned(),
+            message: message.to_owned(),
+            kind: classify(code, 200),
+        }
+    }
+
     /// Reduces an SDK error to its code and message, and classifies it.
     pub fn new<E: ProvideErrorMetadata>(
         operation: &'static str,

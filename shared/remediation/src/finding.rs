@@ -83,6 +83,19 @@ impl Finding {
         self.detail.arn.as_ref().unwrap_or(&self.id).clone()
     }
 
+    /// The finding's ARN in GuardDuty, by which other services know it.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it has none, or one of another form.
+    pub fn guardduty_arn(&self) -> Result<String> {
+        let member = format!("{}arn", self.root);
+        ids::finding_arn(
+            member,
+            self.detail.arn.as_deref().unwrap_or_default(),
+            &self.id,
+        )
+    }
+
     /// The AWS partition of the Region,
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>. What the finding's
     /// ARN says does not count: the calls go to the Region.

@@ -25,6 +25,7 @@ use crate::contain::Incoming;
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
 use crate::policy::Policy;
+use crate::trace::{self, Trace};
 
 /// The IAM permissions that handing over needs, on the three functions only.
 pub const PERMISSIONS: &[&str] = &["lambda:InvokeFunction"];
@@ -53,9 +54,9 @@ impl HandOver {
         Self { client, functions }
     }
 
-    /// Hands `event` over, without waiting for what comes of it,
+    /// Hands `event` over as a part of `trace`, without waiting for what comes of it,
     /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html>.
-    async fn send(&self, function: Category, event: &Value) -> Result<()> {
+    async fn send(&self, function: Category, event: &Value, trace: Option<&Trace>) -> Result<()> {
         let name = match function {
             Category::S3 => &self.functions.s3,
             Category::Iam => &self.functions.iam,
@@ -64,15 +65,21 @@ impl HandOver {
                 return Err(Error::Refused("triage hands nothing to itself".to_owned()));
             }
         };
-        self.client
+        let header = trace.map(|trace| trace.header().to_owned());
+        let call = self
+            .client
             .invoke()
             .function_name(name)
             .invocation_type(InvocationType::Event)
             .payload(Blob::new(event.to_string()))
-            .send()
-            .await
-            .during("lambda:InvokeFunction", name)?;
-        Ok(())
+            .customize()
+            .mutate_request(move |request| {
+                if let Some(header) = &header {
+                    request.headers_mut().insert(trace::HEADER, header.clone());
+                }
+            });
+        let done = call.send().await;
+        done.during("lambda:InvokeFunction", name).map(drop)
     }
 }
 
@@ -123,7 +130,7 @@ pub(crate) async fn unfold(
                 None => HandedOver::Off,
                 Some(_) if dry_run => HandedOver::DryRun,
                 Some(hand_over) => {
-                    let sent = hand_over.send(target.function, &target.event);
+                    let sent = hand_over.send(target.function, &target.event, incoming.trace);
                     match within(incoming.until, "lambda:InvokeFunction", Box::pin(sent)).await {
                         Ok(()) => HandedOver::Done,
                         Err(error) => HandedOver::Failed(error),

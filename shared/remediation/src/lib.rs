@@ -31,6 +31,7 @@ pub mod report;
 pub mod respond;
 pub mod runtime;
 pub mod settings;
+pub mod trace;
 pub mod verify;
 
 #[cfg(test)]

@@ -4,21 +4,79 @@
 //! Of a dry run the times are those to a plan; nothing counts as contained.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use crate::aws::Sent;
 use crate::finding::Finding;
 use crate::report::{Outcome, Report, Status};
 
 /// What a response took.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Measured {
+    /// What the policy decided. `None`: the event is no finding.
+    pub(crate) decision: Option<&'static str>,
     /// When it was known what to do.
     pub(crate) decided: Option<Timestamp>,
     /// When what was done had been read back.
     pub(crate) contained: Option<Timestamp>,
-    /// How many requests were sent to AWS.
-    pub(crate) requests: u64,
+    /// What was sent to AWS.
+    pub(crate) sent: Sent,
+    /// The breaker let nothing through.
+    pub(crate) refused: bool,
+    /// How many notices could not be sent.
+    pub(crate) unsent: usize,
 }
+
+/// A metric, and under which sets of dimensions CloudWatch keeps it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name, which is the member of the line that has its value.
+    pub name: &'static str,
+    /// One of CloudWatch's units.
+    pub unit: &'static str,
+    /// Each set is of members of the line. An empty one: of all functions together.
+    pub dimensions: &'static [&'static [&'static str]],
+}
+
+const TOTAL: &[&[&str]] = &[&[]];
+const BY_CATEGORY: &[&[&str]] = &[&["category"]];
+
+/// Every metric that the functions write.
+#[rustfmt::skip]
+pub const METRICS: [Metric; 21] = [
+    Metric {
+        name: FINDINGS,
+        unit: "Count",
+        dimensions: &[&[], &["category", "decision"], &["finding_type", "decision"]],
+    },
+    Metric { name: CONTAINMENTS, unit: "Count", dimensions: &[&["status"], &["category", "status"]] },
+    Metric { name: NOT_CONTAINED, unit: "Count", dimensions: TOTAL },
+    Metric { name: CONTAINMENT_UNDONE, unit: "Count", dimensions: TOTAL },
+    Metric { name: BREAKER_OPEN, unit: "Count", dimensions: TOTAL },
+    Metric { name: NOTICES_FAILED, unit: "Count", dimensions: TOTAL },
+    Metric { name: "StepsPlanned", unit: "Count", dimensions: BY_CATEGORY },
+    Metric { name: "StepsApplied", unit: "Count", dimensions: BY_CATEGORY },
+    Metric { name: "StepsAlready", unit: "Count", dimensions: BY_CATEGORY },
+    Metric { name: "StepsSkipped", unit: "Count", dimensions: BY_CATEGORY },
+    Metric { name: "StepsWithheld", unit: "Count", dimensions: BY_CATEGORY },
+    Metric { name: "StepsFailed", unit: "Count", dimensions: BY_CATEGORY },
+    Metric { name: "LastSeenToDecided", unit: "Seconds", dimensions: BY_CATEGORY },
+    Metric { name: "CreatedToDecided", unit: "Seconds", dimensions: BY_CATEGORY },
+    Metric { name: "EventToDecided", unit: "Seconds", dimensions: BY_CATEGORY },
+    Metric { name: "LastSeenToContained", unit: "Seconds", dimensions: BY_CATEGORY },
+    Metric { name: "CreatedToContained", unit: "Seconds", dimensions: BY_CATEGORY },
+    Metric { name: "EventToContained", unit: "Seconds", dimensions: BY_CATEGORY },
+    Metric { name: "Requests", unit: "Count", dimensions: BY_CATEGORY },
+    Metric { name: "RoundTrips", unit: "Count", dimensions: BY_CATEGORY },
+    // By a filter of the functions' logs, since it is not about one finding.
+    Metric { name: POLICY_UNUSABLE, unit: "None", dimensions: TOTAL },
+];
+
+/// The metric of findings, and of events that were to be some.
+pub const FINDINGS: &str = "Findings";
+
+/// The metric of what came of findings that were to be contained.
+pub const CONTAINMENTS: &str = "Containments";
 
 /// The metric of findings that were not contained, or only in part.
 pub const NOT_CONTAINED: &str = "NotContained";
@@ -26,45 +84,14 @@ pub const NOT_CONTAINED: &str = "NotContained";
 /// The metric of containments that someone undid.
 pub const CONTAINMENT_UNDONE: &str = "ContainmentUndone";
 
-/// The outcomes of steps, and what their counts are called.
-const STEPS: [(Outcome, &str); 6] = [
-    (Outcome::Planned, "StepsPlanned"),
-    (Outcome::Applied, "StepsApplied"),
-    (Outcome::Already, "StepsAlready"),
-    (Outcome::Skipped, "StepsSkipped"),
-    (Outcome::Withheld, "StepsWithheld"),
-    (Outcome::Failed, "StepsFailed"),
-];
+/// The metric of findings that the breaker withheld.
+pub const BREAKER_OPEN: &str = "BreakerOpen";
 
-/// Values by name, and the dimensions under which CloudWatch keeps them.
-struct Directive {
-    dimensions: Value,
-    unit: &'static str,
-    values: Map<String, Value>,
-}
+/// The metric of notices that could not be sent.
+pub const NOTICES_FAILED: &str = "NoticesFailed";
 
-impl Directive {
-    fn new(dimensions: Value, unit: &'static str) -> Self {
-        Self {
-            dimensions,
-            unit,
-            values: Map::new(),
-        }
-    }
-
-    fn add(&mut self, name: &str, value: impl Into<Value>) {
-        self.values.insert(name.to_owned(), value.into());
-    }
-
-    fn declared(&self, namespace: &str) -> Value {
-        let metrics: Vec<_> = self
-            .values
-            .keys()
-            .map(|name| json!({ "Name": name, "Unit": self.unit }))
-            .collect();
-        json!({ "Namespace": namespace, "Dimensions": self.dimensions, "Metrics": metrics })
-    }
-}
+/// The metric of policies that cannot be used.
+pub const POLICY_UNUSABLE: &str = "PolicyUnusable";
 
 /// The line of `report` with its metrics in `namespace`. What is only drilled counts nowhere.
 pub(crate) fn line(
@@ -78,91 +105,119 @@ pub(crate) fn line(
     if report.drill() {
         return line;
     }
-    let Ok(Value::Object(mut members)) = serde_json::from_str(&line) else {
+    let Ok(mut line) = serde_json::from_str::<Value>(&line) else {
         return line;
     };
-    let directives = [
-        findings(report),
-        alarms(report),
-        steps(report),
-        seconds(finding, measured),
-    ];
-    let declared: Vec<_> = directives
-        .iter()
-        .filter(|directive| !directive.values.is_empty())
-        .map(|directive| directive.declared(namespace))
+    line["decision"] = json!(measured.decision.unwrap_or("unreadable"));
+    let mut values = counts(report, measured);
+    values.extend(seconds(finding, measured));
+    written(line, values, namespace, now)
+}
+
+/// A line of its own that says that a notice could not be sent after all, where there is no report.
+pub(crate) fn notice_failed(message: &str, namespace: &str, now: Timestamp) -> String {
+    let values = vec![(NOTICES_FAILED, json!(1))];
+    written(json!({ "message": message }), values, namespace, now)
+}
+
+/// `line` with these values, declared as the format asks for: what has the same dimensions together.
+fn written(
+    mut line: Value,
+    values: Vec<(&'static str, Value)>,
+    namespace: &str,
+    now: Timestamp,
+) -> String {
+    let mut declared: Vec<(Value, Vec<Value>)> = Vec::new();
+    for (name, value) in values {
+        let Some(metric) = METRICS.iter().find(|metric| metric.name == name) else {
+            continue;
+        };
+        let sets = metric.dimensions.iter();
+        let sets = sets.filter(|set| set.iter().all(|name| is_dimension(&line[*name])));
+        let dimensions = sets.collect::<Vec<_>>();
+        let dimensions = json!(dimensions);
+        line[name] = value;
+        let metric = json!({ "Name": name, "Unit": metric.unit });
+        match declared.iter_mut().find(|(sets, _)| *sets == dimensions) {
+            Some((_, metrics)) => metrics.push(metric),
+            None => declared.push((dimensions, vec![metric])),
+        }
+    }
+    let directives: Vec<_> = declared
+        .into_iter()
+        .map(|(sets, metrics)| {
+            json!({ "Namespace": namespace, "Dimensions": sets, "Metrics": metrics })
+        })
         .collect();
-    for directive in directives {
-        members.extend(directive.values);
-    }
-    if measured.requests > 0 {
-        members.insert("Requests".to_owned(), measured.requests.into());
-    }
-    members.insert(
-        "_aws".to_owned(),
-        json!({ "Timestamp": now.as_millisecond(), "CloudWatchMetrics": declared }),
-    );
-    Value::Object(members).to_string()
+    line["_aws"] = json!({ "Timestamp": now.as_millisecond(), "CloudWatchMetrics": directives });
+    line.to_string()
 }
 
-/// By function, type and what became of it. The dimensions are members of the report; CloudWatch takes
-/// none that is empty or not ASCII, as the type of what is no finding may be.
-fn findings(report: &Report) -> Directive {
-    let mut dimensions = vec![["category", "status"]];
-    let kind = report.finding_type();
-    if kind.is_ascii() && !kind.trim().is_empty() {
-        dimensions.push(["finding_type", "status"]);
-    }
-    let mut directive = Directive::new(json!(dimensions), "Count");
-    directive.add("Findings", 1);
-    directive
+/// CloudWatch takes no dimension that is empty or not ASCII, as the type of what is no finding may be.
+fn is_dimension(value: &Value) -> bool {
+    let text = value.as_str();
+    text.is_some_and(|text| text.is_ascii() && !text.trim().is_empty())
 }
 
-/// What the stack's alarms look at: of all functions together, so without dimensions.
-fn alarms(report: &Report) -> Directive {
-    let mut directive = Directive::new(json!([[]]), "Count");
+fn counts(report: &Report, measured: &Measured) -> Vec<(&'static str, Value)> {
     let open = matches!(report.status(), Status::Failed | Status::Partial);
-    directive.add(NOT_CONTAINED, u8::from(open));
-    directive.add(CONTAINMENT_UNDONE, u8::from(report.undone()));
-    directive
-}
-
-fn steps(report: &Report) -> Directive {
-    let mut directive = Directive::new(json!([["category"]]), "Count");
-    for (outcome, name) in STEPS {
+    let mut counts = vec![
+        (FINDINGS, json!(1)),
+        (NOT_CONTAINED, json!(u8::from(open))),
+        (CONTAINMENT_UNDONE, json!(u8::from(report.undone()))),
+        (BREAKER_OPEN, json!(u8::from(measured.refused))),
+        (NOTICES_FAILED, json!(measured.unsent)),
+    ];
+    if measured.decision == Some("contain") {
+        counts.push((CONTAINMENTS, json!(1)));
+    }
+    for (outcome, name) in [
+        (Outcome::Planned, "StepsPlanned"),
+        (Outcome::Applied, "StepsApplied"),
+        (Outcome::Already, "StepsAlready"),
+        (Outcome::Skipped, "StepsSkipped"),
+        (Outcome::Withheld, "StepsWithheld"),
+        (Outcome::Failed, "StepsFailed"),
+    ] {
         let steps = report.steps().iter();
         let count = steps.filter(|step| step.outcome() == outcome).count();
         if count > 0 {
-            directive.add(name, count);
+            counts.push((name, json!(count)));
         }
     }
-    directive
+    if measured.sent.requests > 0 {
+        counts.push(("Requests", json!(measured.sent.requests)));
+        counts.push(("RoundTrips", json!(measured.sent.round_trips)));
+    }
+    counts
 }
 
-fn seconds(finding: Option<&Finding>, measured: &Measured) -> Directive {
-    let mut directive = Directive::new(json!([["category"]]), "Seconds");
+fn seconds(finding: Option<&Finding>, measured: &Measured) -> Vec<(&'static str, Value)> {
     let Some(finding) = finding else {
-        return directive;
+        return Vec::new();
     };
-    let since = [
-        ("LastSeen", finding.last_seen()),
-        ("Created", finding.created_at()),
-        ("Event", finding.event_time()),
+    let (seen, created, event) = (
+        finding.last_seen(),
+        finding.created_at(),
+        finding.event_time(),
+    );
+    let (decided, contained) = (measured.decided, measured.contained);
+    let spans = [
+        ("LastSeenToDecided", seen, decided),
+        ("CreatedToDecided", created, decided),
+        ("EventToDecided", event, decided),
+        ("LastSeenToContained", seen, contained),
+        ("CreatedToContained", created, contained),
+        ("EventToContained", event, contained),
     ];
-    let until = [
-        ("Decided", measured.decided),
-        ("Contained", measured.contained),
-    ];
-    for (from, start) in since {
-        for (to, end) in until {
-            if let (Some(start), Some(end)) = (start, end) {
-                let seconds = end.duration_since(start).as_secs_f64();
-                // Clocks differ: what came from the future took no time.
-                directive.add(&format!("{from}To{to}"), seconds.max(0.0));
-            }
-        }
-    }
-    directive
+    spans
+        .into_iter()
+        .filter_map(|(name, start, end)| {
+            let seconds = end?.duration_since(start?).as_secs_f64();
+            // Clocks differ: what came from the future took no time.
+            Some((name, json!(seconds.max(0.0))))
+        })
+        .collect()
 }
 
 #[cfg(test)]

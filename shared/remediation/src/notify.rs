@@ -1,365 +1,225 @@
-//! The notice for the person on call: rendered purely, published to SNS.
+//! Who is told what came of a finding: people by SNS, as text and in a chat; other tools by an event;
+//! and Security Hub.
+//!
+//! All are told at once, after the containment. None waits for another, and what fails is in the report,
+//! in the record and, if it may pass, retried; what was sent is not sent again.
 
-use std::fmt::Write as _;
+mod chat;
+mod event;
+pub mod security_hub;
+mod text;
 
-use aws_sdk_sns::Client;
-
-use crate::breaker::Overload;
-use crate::error::{CallContext, Result};
-use crate::finding::{Severity, printable};
-use crate::hand_over::Outline;
-use crate::investigate::Question;
-use crate::report::{Approval, Outcome, Report, Status, StepReport};
-
-/// The IAM permissions that publishing needs.
-pub const PERMISSIONS: &[&str] = &["sns:Publish"];
-
-/// SNS allows a subject of at most 100 ASCII characters,
-/// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>.
-const SUBJECT_LIMIT: usize = 100;
-/// SNS allows a message of at most 256 KiB; a notice that long is no longer read.
-const BODY_LIMIT: usize = 64 * 1024;
-/// How many entries a section lists. The report in the log has them all.
-const ENTRIES: usize = 50;
-
-/// What a person is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// At most 100 printable ASCII characters.
-    pub subject: String,
-    /// What happened, what was done, what was not, what to do next.
-    pub body: String,
-}
-
-/// Renders the notice for a report.
-pub fn render(report: &Report) -> Notice {
-    let headline = match report.breaker() {
-        _ if report.drill() => format!("[DRILL] {}:", report.status().as_str()),
-        Some(_) => "[BREAKER OPEN]".to_owned(),
-        None => format!("[{}]", headline(report)),
-    };
-    let mut subject = format!(
-        "{headline} {} {} in {}",
-        report.category(),
-        report.finding_type(),
-        report.account_id(),
-    );
-    subject.retain(|character| (' '..='~').contains(&character));
-    subject.truncate(SUBJECT_LIMIT);
-    Notice {
-        subject,
-        body: body(report),
-    }
-}
-
-/// Publishes a notice.
-///
-/// # Errors
-/// If SNS refused it or could not be reached.
-pub async fn publish(client: &Client, topic_arn: &str, notice: &Notice) -> Result<()> {
-    client
-        .publish()
-        .topic_arn(topic_arn)
-        .subject(&notice.subject)
-        .message(&notice.body)
-        .send()
-        .await
-        .during("sns:Publish", topic_arn)?;
-    Ok(())
-}
-
-const DRILL: &str = "This is a drill, not a finding of GuardDuty. Nothing was changed: this is how such a finding \
-                     would be answered.";
-
-fn headline(report: &Report) -> &'static str {
-    match report.status() {
-        Status::Notified if report.approval().is_some() => "APPROVE OR REJECT",
-        Status::Ignored => "IGNORED",
-        Status::Notified => "LOOK AT THIS",
-        Status::DryRun => "DRY RUN, NOTHING CHANGED",
-        Status::Contained => "CONTAINED",
-        Status::AlreadyContained => "ALREADY CONTAINED",
-        Status::Partial => "PARTLY CONTAINED, ACT NOW",
-        Status::Failed => "NOT CONTAINED, ACT NOW",
-    }
-}
-
-fn summary(status: Status) -> &'static str {
-    match status {
-        Status::Ignored => "Nothing was done.",
-        Status::Notified => "This function contained nothing. A person must decide.",
-        Status::DryRun => "This is a dry run: the plan below was NOT carried out.",
-        Status::Contained => "The threat was contained, and reading back confirms it.",
-        Status::AlreadyContained => "Everything was found contained. Nothing was changed.",
-        Status::Partial => "Only a part was contained. What was not is listed below.",
-        Status::Failed => "NOTHING WAS CONTAINED. The threat is still live.",
-    }
-}
-
-/// Writing to a `String` cannot fail, so the results are let go.
-///
-/// Names, tags and messages come from outside, whatever they passed through on their way here. Each
-/// is written on one line of its own and made printable, so that none can look like another part
-/// of the notice.
-fn body(report: &Report) -> String {
-    let mut text = String::new();
-    let severity = Severity::label(report.severity());
-    if let Some(overload) = report.breaker() {
-        breaker(&mut text, overload);
-    }
-    let summary = if report.drill() {
-        DRILL
-    } else {
-        summary(report.status())
-    };
-    let _ = writeln!(text, "{summary}\n");
-    let _ = writeln!(text, "WHAT HAPPENED");
-    if !report.title().is_empty() {
-        line(&mut text, "  ", report.title());
-    }
-    let kind = report.finding_type();
-    let kind = format!("{kind} (severity {} {severity})", report.severity());
-    line(&mut text, "  ", &kind);
-    let (account, region) = (report.account_id(), report.region());
-    line(
-        &mut text,
-        "  ",
-        &format!("account {account}, region {region}"),
-    );
-    line(&mut text, "  ", &format!("finding {}", report.finding_id()));
-    line(&mut text, "  ", report.reason());
-
-    let sequence = report.sequence().map(Outline::lines).unwrap_or_default();
-    if !sequence.is_empty() {
-        let _ = writeln!(text, "\nTHE SEQUENCE");
-    }
-    // Bounded already, and it says itself how many there are more.
-    for told in &sequence {
-        for (index, told) in told.split('\n').enumerate() {
-            let indent = if index == 0 { "  - " } else { "      " };
-            line(&mut text, indent, told.trim_start());
-        }
-    }
-
-    if let Some(approval) = report.approval() {
-        awaits(&mut text, approval, report.finding_id());
-    }
-    let waits = |step: &StepReport| {
-        let mut proposed = report.approval().into_iter().flat_map(|it| &it.steps);
-        step.outcome() == Outcome::Withheld
-            && proposed.any(|it| it.action == step.action() && it.target == step.target())
-    };
-    let with = |outcomes: &[Outcome]| {
-        let steps = report.steps().iter();
-        steps
-            .filter(|step| outcomes.contains(&step.outcome()) && !waits(step))
-            .collect::<Vec<_>>()
-    };
-    let planned = if report.drill() {
-        "WOULD BE DONE (a drill never does it)"
-    } else {
-        "WOULD BE DONE (set DRY_RUN to false to enforce)"
-    };
-    steps(&mut text, planned, &with(&[Outcome::Planned]));
-    steps(&mut text, "WHAT WAS DONE", &with(&[Outcome::Applied]));
-    steps(&mut text, "WAS ALREADY SO", &with(&[Outcome::Already]));
-    steps(
-        &mut text,
-        "WHAT WAS NOT DONE",
-        &with(&[Outcome::Failed, Outcome::Withheld, Outcome::Skipped]),
-    );
-    lines(&mut text, "WHAT REMAINS AT RISK", report.residual_risks());
-    lines(&mut text, "WHAT TO DO NEXT", report.next_steps());
-    let (to_send, known): (Vec<_>, Vec<_>) = report
-        .investigation()
-        .iter()
-        .partition(|answer| answer.question() == Question::AskTheOwner);
-    section(&mut text, "WHAT IS KNOWN", &known, |text, answer| {
-        let open = if answer.is_known() { "" } else { "NOT KNOWN: " };
-        let (question, said) = (answer.question(), answer.answer());
-        line(text, "  - ", &format!("{question}: {open}{said}"));
-        line(text, "      ", &format!("({})", answer.source()));
-    });
-    section(&mut text, "ASK THE OWNER", &to_send, |text, question| {
-        line(text, "  ", question.answer());
-    });
-    if text.len() > BODY_LIMIT {
-        let mut end = BODY_LIMIT;
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text.truncate(end);
-        text.push_str("…\n\nThis notice is too long: see the report in the function's log\n");
-    }
-    text
-}
-
-/// The notice of a finding that found no room in a window is the only one about it.
-fn breaker(text: &mut String, overload: &Overload) {
-    line(text, "", &overload.reason());
-    let _ = writeln!(
-        text,
-        "\nUntil then nothing more is contained there. Further findings are recorded and not told one by \
-         one:\n  gdr incidents --status notified\nLook whether this is an attack or an error. To contain \
-         more at once:\n  {}\nWhat was withheld is contained when its finding comes again, as GuardDuty \
-         updates it.",
-        overload.reset(),
-    );
-    let contained: Vec<_> = overload.contained().collect();
-    section(text, "CONTAINED LATELY", &contained, |text, name| {
-        line(text, "  - ", name);
-    });
-    let _ = writeln!(text, "\nTHE FIRST FINDING THAT WAS WITHHELD");
-}
-
-/// The commands are whole, so that they can be copied: a finding's id has no character that a shell would
-/// read.
-fn awaits(text: &mut String, approval: &Approval, id: &str) {
-    let title = format!("AWAITS APPROVAL (until {})", approval.expires_at);
-    section(text, &title, &approval.steps, |text, step| {
-        line(text, "  - ", &format!("{} on {}", step.action, step.target));
-        line(text, "      ", &format!("from {}", step.from));
-        line(text, "      ", &format!("to {}", step.to));
-    });
-    line(
-        text,
-        "  to run exactly that: ",
-        &format!("gdr approve {id}"),
-    );
-    let reject = format!("gdr reject {id} --reason \"why\"");
-    line(text, "  to let it be: ", &reject);
-}
-
-fn steps(text: &mut String, title: &str, steps: &[&StepReport]) {
-    section(text, title, steps, |text, step| {
-        let outcome = match step.outcome() {
-            Outcome::Failed => "FAILED: ",
-            Outcome::Withheld => "withheld: ",
-            Outcome::Skipped => "skipped: ",
-            _ => "",
-        };
-        line(
-            text,
-            "  - ",
-            &format!("{} on {}", step.action(), step.target()),
-        );
-        line(text, "      ", &format!("{outcome}{}", step.detail()));
-    });
-}
-
-fn lines(text: &mut String, title: &str, entries: &[String]) {
-    section(text, title, entries, |text, entry| {
-        line(text, "  - ", entry);
-    });
-}
-
-fn section<T>(text: &mut String, title: &str, entries: &[T], write: impl Fn(&mut String, &T)) {
-    if entries.is_empty() {
-        return;
-    }
-    let _ = writeln!(text, "\n{title}");
-    for entry in entries.iter().take(ENTRIES) {
-        write(text, entry);
-    }
-    if let more @ 1.. = entries.len().saturating_sub(ENTRIES) {
-        let _ = writeln!(
-            text,
-            "  - and {more} more: see the report in the function's log"
-        );
-    }
-}
-
-fn line(text: &mut String, indent: &str, told: &str) {
-    let _ = writeln!(text, "{indent}{}", printable(told));
-}
+use aws_config::SdkConfig;
+use futures::future::join_all;
+use tokio::time::Instant;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::catalogue::Category;
-    use crate::error::Error;
-    use crate::fixtures::finding;
-    use crate::investigate::Answer;
-    use serde_json::json;
+pub(crate) use self::chat::render as render_chat;
+pub use self::event::{DETAIL_TYPE, DRILL_DETAIL_TYPE, SOURCE};
+pub use self::text::{Notice, render};
+use crate::error::{CallContext, Error, Result};
+use crate::execute::within;
+use crate::finding::Finding;
+use crate::report::Report;
+use crate::trace::Trace;
 
-    #[test]
-    fn the_subject_is_printable_ascii_and_at_most_100_characters() {
-        let finding = finding(
-            json!({ "type": "Impact:EC2/AVeryLongNameThatGoesOnAndOnAndOnAndOnAndOnAndOnAndOnAndOnAndOn" }),
-        );
-        let report = Report::notified(Category::Ec2, &finding, "why".to_owned(), false);
-        let subject = render(&report).subject;
-        assert_eq!(subject.len(), 100);
-        let event = json!({ "detail": { "type": "naïve\u{202e}\n*", "id": "x" } });
-        let report = Report::malformed(Category::S3, &event, &Error::malformed("m", "p"), true);
-        let subject = render(&report).subject;
-        assert!(
-            subject.bytes().all(|byte| (b' '..=b'~').contains(&byte)),
-            "{subject:?}"
-        );
+/// The IAM permissions that telling needs. Each is on the stack's own topics, queue and the default bus.
+pub const PERMISSIONS: &[&str] = &["events:PutEvents", "sns:Publish", "sqs:SendMessage"];
+
+/// A way to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Channel {
+    /// The notice as text, by SNS.
+    Text,
+    /// The notice for a chat, by SNS.
+    Chat,
+    /// The report as an event of EventBridge.
+    Event,
+    /// Security Hub's own record of the finding.
+    SecurityHub,
+}
+
+impl Channel {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Chat, Self::Event, Self::SecurityHub];
+
+    /// The word in the log and in the record.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Chat => "chat",
+            Self::Event => "event",
+            Self::SecurityHub => "security_hub",
+        }
     }
 
-    #[test]
-    fn a_drill_alarms_nobody_whatever_came_of_it() {
-        let finding = finding(json!({ "type": "Backdoor:EC2/Spambot" })).drilled();
-        let error = Error::Refused("no interface could be read".to_owned());
-        let report = Report::unobserved(Category::Ec2, &finding, &error, true);
-        let Notice { subject, body } = render(&report);
-        assert_eq!(
-            subject,
-            "[DRILL] failed: ec2 Backdoor:EC2/Spambot in 111122223333"
-        );
-        assert!(body.contains("no interface could be read"), "{body}");
-        assert!(!body.contains("still live"), "{body}");
+    /// Whether it is for people, who are spared what the breaker has told them once.
+    pub(crate) fn is_for_people(self) -> bool {
+        self != Self::Event
     }
 
-    #[test]
-    fn the_body_of_a_failure_says_that_the_threat_is_live_and_why() {
-        let finding = finding(json!({ "type": "Backdoor:EC2/Spambot", "title": "spam" }));
-        let error = Error::Refused("no interface could be read".to_owned());
-        let report = Report::unobserved(Category::Ec2, &finding, &error, false);
-        let notice = render(&report);
-        assert!(
-            notice.subject.starts_with("[NOT CONTAINED, ACT NOW]"),
-            "{}",
-            notice.subject
-        );
-        assert!(notice.body.contains("still live"), "{}", notice.body);
-        assert!(
-            notice.body.contains("no interface could be read"),
-            "{}",
-            notice.body
-        );
+    /// What a person should do where it failed.
+    pub(crate) fn instead(self) -> &'static str {
+        match self {
+            Self::Text => "tell the person on call, who was not notified",
+            Self::Chat => "tell the chat, which was not notified",
+            Self::Event => {
+                "tell the tools that wait for the event GuardDuty Response, which was not sent"
+            }
+            Self::SecurityHub => "set the finding to NOTIFIED in Security Hub, which was not told",
+        }
     }
 
-    #[test]
-    fn open_questions_are_told_as_such_and_the_owners_question_stands_by_itself() {
-        let finding = finding(crate::fixtures::user_detail("mallory"));
-        let mut report = Report::notified(Category::Iam, &finding, "why".to_owned(), false);
-        report.investigation = vec![
-            Answer::known(Question::Who, "mallory", "the finding"),
-            Answer::unknown(Question::History, "throttled", "CloudTrail"),
-            Answer::known(Question::AskTheOwner, "Did you do it?", "the finding"),
-        ];
-        let body = render(&report).body;
-        assert!(
-            body.ends_with(
-                "WHAT IS KNOWN\n  - who: mallory\n      (the finding)\n  - called before: NOT KNOWN: \
-                 throttled\n      (CloudTrail)\n\nASK THE OWNER\n  Did you do it?\n"
-            ),
-            "{body}"
-        );
+    fn operation(self) -> &'static str {
+        match self {
+            Self::Text | Self::Chat => "sns:Publish",
+            Self::Event => "events:PutEvents",
+            Self::SecurityHub => "sqs:SendMessage",
+        }
+    }
+}
+
+/// Which channels there are beside the text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `CHAT_TOPIC_ARN`: the topic that a chat reads.
+    pub chat_topic_arn: Option<String>,
+    /// `RESPONSE_EVENTS`: put the report on the default event bus.
+    pub events: bool,
+    /// `SECURITY_HUB_QUEUE_URL`: the queue of what Security Hub is to be told.
+    pub security_hub_queue_url: Option<String>,
+}
+
+/// What there is to tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Message<'a> {
+    pub(crate) report: &'a Report,
+    pub(crate) finding: &'a Finding,
+    pub(crate) trace: Option<&'a Trace>,
+}
+
+/// The channels, with what they are reached by.
+#[derive(Clone, Debug)]
+pub struct Notices {
+    sns: aws_sdk_sns::Client,
+    topic_arn: Option<String>,
+    chat_topic_arn: Option<String>,
+    events: Option<aws_sdk_eventbridge::Client>,
+    security_hub: Option<security_hub::Outbox>,
+}
+
+impl Notices {
+    /// Text alone, to `topic_arn`. `None`: telling fails and says so.
+    pub fn new(sns: aws_sdk_sns::Client, topic_arn: Option<String>) -> Self {
+        Self {
+            sns,
+            topic_arn,
+            chat_topic_arn: None,
+            events: None,
+            security_hub: None,
+        }
     }
 
-    #[test]
-    fn text_from_a_finding_cannot_reorder_or_break_the_notice() {
-        let finding = finding(json!({
-            "type": "Backdoor:EC2/Spambot",
-            "title": "evil\u{202e}\r\n\nWHAT WAS DONE\n  - everything is fine\u{7}",
-        }));
-        let report = Report::notified(Category::Ec2, &finding, "why".to_owned(), false);
-        let body = render(&report).body;
-        assert!(!body.contains('\u{202e}') && !body.contains('\r') && !body.contains('\u{7}'));
-        assert!(!body.contains("\nWHAT WAS DONE"), "{body}");
+    /// The same, with all that `settings` ask for.
+    #[must_use]
+    pub fn with(mut self, settings: &Settings, sdk: &SdkConfig) -> Self {
+        self.chat_topic_arn.clone_from(&settings.chat_topic_arn);
+        if settings.events {
+            self = self.by_event(aws_sdk_eventbridge::Client::new(sdk));
+        }
+        if let Some(url) = &settings.security_hub_queue_url {
+            let sqs = aws_sdk_sqs::Client::new(sdk);
+            self = self.in_security_hub(security_hub::Outbox::new(sqs, url.clone()));
+        }
+        self
     }
+
+    /// The same, and for a chat to this topic.
+    #[must_use]
+    pub fn in_chat(self, topic_arn: String) -> Self {
+        Self {
+            chat_topic_arn: Some(topic_arn),
+            ..self
+        }
+    }
+
+    /// The same, and as an event.
+    #[must_use]
+    pub fn by_event(self, client: aws_sdk_eventbridge::Client) -> Self {
+        Self {
+            events: Some(client),
+            ..self
+        }
+    }
+
+    /// The same, and to Security Hub.
+    #[must_use]
+    pub fn in_security_hub(self, outbox: security_hub::Outbox) -> Self {
+        Self {
+            security_hub: Some(outbox),
+            ..self
+        }
+    }
+
+    /// The channels by which `report` is to be told. Security Hub has no drills.
+    pub(crate) fn channels(&self, report: &Report) -> Vec<Channel> {
+        let has = |channel: &Channel| match channel {
+            Channel::Text => true,
+            Channel::Chat => self.chat_topic_arn.is_some(),
+            Channel::Event => self.events.is_some(),
+            Channel::SecurityHub => self.security_hub.is_some() && !report.drill(),
+        };
+        Channel::ALL.into_iter().filter(has).collect()
+    }
+
+    /// Tells by all of `channels` at once.
+    pub(crate) async fn send(
+        &self,
+        channels: &[Channel],
+        message: Message<'_>,
+        until: Instant,
+    ) -> Vec<(Channel, Result<()>)> {
+        let sending = channels.iter().map(async |&channel| {
+            let sent = Box::pin(self.over(channel, message));
+            (channel, within(until, channel.operation(), sent).await)
+        });
+        join_all(sending).await
+    }
+
+    async fn over(&self, channel: Channel, message: Message<'_>) -> Result<()> {
+        let Message { report, .. } = message;
+        match channel {
+            Channel::Text => {
+                let topic = self.topic_arn.as_deref();
+                let topic = topic.ok_or_else(|| unset("NOTIFICATION_TOPIC_ARN"))?;
+                let Notice { subject, body } = render(report);
+                self.publish(topic, Some(subject), body).await
+            }
+            Channel::Chat => {
+                let topic = self.chat_topic_arn.as_deref();
+                let topic = topic.ok_or_else(|| unset("CHAT_TOPIC_ARN"))?;
+                self.publish(topic, None, chat::render(report)).await
+            }
+            Channel::Event => {
+                let client = self.events.as_ref();
+                let client = client.ok_or_else(|| unset("RESPONSE_EVENTS"))?;
+                event::put(client, message).await
+            }
+            Channel::SecurityHub => {
+                let outbox = self.security_hub.as_ref();
+                let outbox = outbox.ok_or_else(|| unset("SECURITY_HUB_QUEUE_URL"))?;
+                outbox.send(message).await
+            }
+        }
+    }
+
+    async fn publish(&self, topic: &str, subject: Option<String>, message: String) -> Result<()> {
+        let call = self.sns.publish().topic_arn(topic).message(message);
+        let done = call.set_subject(subject).send().await;
+        done.during("sns:Publish", topic).map(drop)
+    }
+}
+
+fn unset(name: &str) -> Error {
+    Error::Refused(format!("{name} is not set"))
 }

@@ -54,6 +54,17 @@ pub enum Decision {
     Contain(String),
 }
 
+impl Decision {
+    /// The word in metrics, and in what `gdr explain` prints.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ignore(_) => "ignore",
+            Self::Notify(_) => "notify",
+            Self::Contain(_) => "contain",
+        }
+    }
+}
+
 impl Policy {
     /// The `MINIMUM_SEVERITY` where none is set.
     pub const DEFAULT_MINIMUM_SEVERITY: f64 = 4.0;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::error::{CallContext, Result};
 use crate::finding::abridged;
+use crate::trace::Trace;
 
 /// The IAM permissions that sending needs.
 pub const PERMISSIONS: &[&str] = &["sqs:SendMessage"];
@@ -33,12 +34,12 @@ impl Recheck {
         Self { client, queue_url }
     }
 
-    /// Sends `event` to be looked at again, for the time after `done` looks. Does nothing when all
-    /// looks are done.
+    /// Sends `event` to be looked at again, for the time after `done` looks, as a part of `trace`. Does
+    /// nothing when all looks are done.
     ///
     /// # Errors
     /// If SQS refused it or could not be reached.
-    pub async fn schedule(&self, event: &Value, done: usize) -> Result<()> {
+    pub async fn schedule(&self, event: &Value, done: usize, trace: Option<&Trace>) -> Result<()> {
         let Some(delay) = DELAYS.get(done) else {
             return Ok(());
         };
@@ -49,6 +50,7 @@ impl Recheck {
             .queue_url(&self.queue_url)
             .delay_seconds(*delay)
             .message_body(message.to_string())
+            .set_message_system_attributes(trace.and_then(Trace::sqs_attributes))
             .send()
             .await
             .during("sqs:SendMessage", &self.queue_url)?;

@@ -73,6 +73,9 @@ pub struct Report {
     status: Status,
     reason: String,
     dry_run: bool,
+    /// The X-Ray trace of the invocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trace_id: Option<String>,
     /// A person sent the finding to see what would be done.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     drill: bool,
@@ -120,6 +123,7 @@ impl Report {
             status,
             reason,
             dry_run,
+            trace_id: None,
             drill: finding.is_drill(),
             undone: false,
             steps: Vec::new(),
@@ -227,6 +231,7 @@ impl Report {
             status: Status::Failed,
             reason: error.to_string(),
             dry_run: dry_run || drill,
+            trace_id: None,
             drill,
             undone: false,
             steps: Vec::new(),

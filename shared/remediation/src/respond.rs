@@ -1,5 +1,7 @@
 //! The flow: from an event to a report. The only function that calls all the others.
 
+mod tell;
+
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::accounts::{Accounts, Elsewhere};
 use crate::aws;
-use crate::breaker::{Alone, Page};
+use crate::breaker::Alone;
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::contain::{
@@ -23,12 +25,14 @@ use crate::guard::{DEFAULT, Gate, Guard, Guards, PolicyParameter, TagHistory};
 use crate::guidance;
 use crate::hand_over::{self, HandOver};
 use crate::metrics::{self, Measured};
-use crate::notify;
+use crate::notify::Notices;
+use crate::notify::security_hub::SecurityHub;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
 use crate::recheck::Recheck;
-use crate::record::{Record, Recorded, TargetState};
+use crate::record::{Record, TargetState};
 use crate::report::{Report, Status};
+use crate::trace::Trace;
 use crate::verify::Verifier;
 
 /// What is kept of an invocation's time for the record and the notice, after containment.
@@ -40,7 +44,8 @@ pub struct Responder<P> {
     playbook: P,
     config: Config,
     guards: Guards,
-    sns: aws_sdk_sns::Client,
+    notices: Notices,
+    security_hub: Option<SecurityHub>,
     accounts: Option<Accounts<P>>,
     verifier: Option<Verifier>,
     record: Option<Record>,
@@ -60,6 +65,8 @@ pub struct Invocation {
     pub time_left: Duration,
     /// How many looks at this containment this is, if it is not the first time.
     pub look: Option<usize>,
+    /// The trace that it is a part of.
+    pub trace: Option<Trace>,
 }
 
 impl<P: Playbook> Responder<P> {
@@ -98,10 +105,15 @@ impl<P: Playbook> Responder<P> {
             }
         };
         let sns = aws_sdk_sns::Client::new(sdk);
+        let notices = Notices::new(sns.clone(), config.topic_arn.clone());
+        let notices = notices.with(&config.notices, sdk);
+        let security_hub = || SecurityHub::new(aws_sdk_securityhub::Client::new(sdk));
         let sts = aws_sdk_sts::Client::new(sdk);
         let accounts = Accounts::new(build, sdk, sts, config.hub.clone(), &config.settings);
         let verifier = config.verify_findings.then(|| Verifier::new(sdk));
         Self {
+            notices,
+            security_hub: (P::CATEGORY == Category::Triage).then(security_hub),
             accounts: Some(accounts),
             verifier,
             record,
@@ -120,13 +132,14 @@ impl<P: Playbook> Responder<P> {
     pub fn new(mut playbook: P, config: Config, sns: aws_sdk_sns::Client) -> Self {
         playbook.configure(&config.settings);
         Self {
+            notices: Notices::new(sns, config.topic_arn.clone()),
+            security_hub: None,
             playbook,
             config,
             guards: Guards {
                 policies: PolicyParameter::fixed(Guard::new(DEFAULT)),
                 tags: None,
             },
-            sns,
             accounts: None,
             verifier: None,
             record: None,
@@ -141,6 +154,21 @@ impl<P: Playbook> Responder<P> {
     pub fn recording(self, record: Record) -> Self {
         Self {
             record: Some(record),
+            ..self
+        }
+    }
+
+    /// The same, telling by these.
+    #[must_use]
+    pub fn telling(self, notices: Notices) -> Self {
+        Self { notices, ..self }
+    }
+
+    /// The same, updating Security Hub.
+    #[must_use]
+    pub fn updating(self, security_hub: SecurityHub) -> Self {
+        Self {
+            security_hub: Some(security_hub),
             ..self
         }
     }
@@ -201,7 +229,7 @@ impl<P: Playbook> Responder<P> {
                 return Ok(report);
             }
         };
-        let (started, requests) = (Instant::now(), aws::requests());
+        let (started, sent) = (Instant::now(), aws::sent());
         let incoming = Incoming {
             event: &event,
             finding: &finding,
@@ -210,7 +238,9 @@ impl<P: Playbook> Responder<P> {
             started,
             until: started + invocation.time_left.saturating_sub(RESERVE),
             look: invocation.look,
+            trace: invocation.trace.as_ref(),
         };
+        let decided_to = decision.as_str();
         let Contained {
             mut report,
             mut transient,
@@ -220,10 +250,14 @@ impl<P: Playbook> Responder<P> {
             contained,
             refused,
         } = Box::pin(self.act(&incoming, decision)).await;
+        report.trace_id = invocation.trace.as_ref().map(|trace| trace.id().to_owned());
+        let mut unsent = 0;
         // Whoever sent a drill waits for the record of it.
         if report.status() != Status::Ignored || finding.is_drill() {
             let told = self.tell(&incoming, &mut report, &collected, refused);
-            for error in Box::pin(told).await {
+            let failures = Box::pin(told).await;
+            unsent = failures.unsent;
+            for error in failures.errors {
                 if error.is_transient() {
                     transient.get_or_insert(error);
                 }
@@ -239,9 +273,12 @@ impl<P: Playbook> Responder<P> {
             }
         }
         let measured = Measured {
+            decision: Some(decided_to),
             decided: decided.or(Some(incoming.now)),
             contained,
-            requests: aws::requests().saturating_sub(requests),
+            sent: aws::sent().since(sent),
+            refused: refused.is_some(),
+            unsent,
         };
         self.log(&report, Some(&finding), &measured, incoming.clock());
         transient.map_or(Ok(report), Err)
@@ -370,77 +407,6 @@ impl<P: Playbook> Responder<P> {
         gate.forbids_outright().map(|why| why.to_string())
     }
 
-    /// Records the report, notifies people if it is news, and has the containment looked at again.
-    /// Returns what failed, which the report then says too.
-    async fn tell(
-        &self,
-        incoming: &Incoming<'_>,
-        report: &mut Report,
-        collected: &Value,
-        refused: Option<Page>,
-    ) -> Vec<Error> {
-        let Incoming {
-            event,
-            finding,
-            look,
-            ..
-        } = *incoming;
-        let mut failures = Vec::new();
-        if report.status() == Status::Contained
-            && let Some(recheck) = &self.recheck
-            && let Err(error) = recheck.schedule(event, look.unwrap_or_default()).await
-        {
-            report.next_steps.push(format!(
-                "look again whether the containment stands: {error}"
-            ));
-            failures.push(error);
-        }
-        let mut news = report.status() != Status::Ignored;
-        let mut recorded = false;
-        if let Some(record) = &self.record {
-            match record
-                .conclude(finding, event, report, collected, incoming.clock())
-                .await
-            {
-                Ok(before) => {
-                    recorded = true;
-                    news &= is_news(&before, report, incoming.clock());
-                }
-                Err(error) => {
-                    tracing::error!(%error, "not recorded: the line of the report is the record");
-                    report.next_steps.push(format!(
-                        "keep the log: the incident was not recorded: {error}"
-                    ));
-                    failures.push(error);
-                }
-            }
-        }
-        let news = match refused {
-            Some(Page::Due) => true,
-            Some(Page::Done) => false,
-            Some(Page::AsUsual) | None => news,
-        };
-        if !news {
-            return failures;
-        }
-        match self.notify(report).await {
-            Err(error) => {
-                tracing::error!(%error, "the notice was not published");
-                let next = format!("tell the person on call, who was not notified: {error}");
-                report.next_steps.push(next);
-                failures.push(error);
-            }
-            Ok(()) => {
-                if let Some(record) = self.record.as_ref().filter(|_| recorded)
-                    && let Err(error) = record.mark_notified(finding, report).await
-                {
-                    tracing::error!(%error, "people may be notified again");
-                }
-            }
-        }
-        failures
-    }
-
     /// No call is made for an event that is not a finding, not even for a notice: whoever can
     /// invoke the function could page people with it. The log line raises the stack's alarm.
     fn malformed(&self, event: &Value, error: &Error) -> Report {
@@ -460,30 +426,6 @@ impl<P: Playbook> Responder<P> {
             }
         }
     }
-
-    async fn notify(&self, report: &Report) -> Result<()> {
-        let Some(topic) = self.config.topic_arn.as_deref() else {
-            return Err(Error::Refused(
-                "NOTIFICATION_TOPIC_ARN is not set".to_owned(),
-            ));
-        };
-        notify::publish(&self.sns, topic, &notify::render(report)).await
-    }
-}
-
-/// People are told once of each status, not once of each delivery; and of a plan that they can approve,
-/// unless it is the one that they know and can approve still.
-fn is_news(before: &Recorded, report: &Report, now: Timestamp) -> bool {
-    let told = before.notified.as_deref();
-    let unknown = |approval| !before.told_of(approval, now);
-    let contained = [
-        Status::Contained.as_str(),
-        Status::AlreadyContained.as_str(),
-    ];
-    let again = told == Some(report.status().as_str());
-    let still = report.status() == Status::AlreadyContained
-        && told.is_some_and(|told| contained.contains(&told));
-    report.undone() || report.approval().is_some_and(unknown) || !(again || still)
 }
 
 #[cfg(test)]

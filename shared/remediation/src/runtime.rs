@@ -4,13 +4,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::notify::security_hub::{self, Updated};
 use crate::playbook::Playbook;
 use crate::recheck;
+use crate::report::Report;
 use crate::respond::{Invocation, Responder};
+use crate::trace::Trace;
 
 /// Answers events until the environment is shut down.
 ///
@@ -29,8 +32,17 @@ pub async fn run<P: Playbook>(responder: Responder<P>) -> Result<(), lambda_runt
         let (Payload(event), context) = event.into_parts();
         let event = match event {
             Ok(event) => event,
-            Err(problem) => return Ok(responder.unreadable(&problem, Timestamp::now())),
+            Err(problem) => {
+                let report = responder.unreadable(&problem, Timestamp::now());
+                return Ok(Answer::Report(Box::new(report)));
+            }
         };
+        if let Some(update) = security_hub::received(&event) {
+            return responder
+                .update(&update, Timestamp::now())
+                .await
+                .map(Answer::Updated);
+        }
         let (event, look) = match recheck::received(&event) {
             Some((event, look)) => (event, Some(look)),
             None => (event, None),
@@ -40,11 +52,21 @@ pub async fn run<P: Playbook>(responder: Responder<P>) -> Result<(), lambda_runt
             now: Timestamp::now(),
             time_left: time_left(context.deadline),
             look,
+            trace: context.xray_trace_id.as_deref().and_then(Trace::parse),
         };
         // Boxed, since the future of a whole response is too deep for the compiler to lay out in one.
-        Box::pin(responder.respond(event, &invocation)).await
+        let report = Box::pin(responder.respond(event, &invocation)).await?;
+        Ok::<_, Error>(Answer::Report(Box::new(report)))
     }))
     .await
+}
+
+/// What a function answers: about a finding, or about what Security Hub was to be told.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Report(Box<Report>),
+    Updated(Updated),
 }
 
 /// What the function is invoked with, or why it cannot be read.

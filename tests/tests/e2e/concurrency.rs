@@ -11,7 +11,7 @@ use crate::world::{expect_stopped_attack, expect_working_attack, on_aws};
 #[test]
 fn ten_deliveries_at_once_isolate_the_instance_once() -> Result {
     on_aws(async |world| {
-        let inbox = subscribe(world).await?;
+        let inbox = subscribe(world, "NotificationTopic").await?;
         let infection = InfectedInstance::create(world.aws).await?;
         expect_working_attack(&infection).await?;
         let finding = infection.finding()?;

@@ -7,6 +7,7 @@ mod containment;
 mod drill;
 mod dry_run;
 mod notice;
+mod operations;
 mod permissions;
 mod policy;
 mod recheck;

@@ -12,7 +12,7 @@ use crate::world::{World, on_aws};
 #[test]
 fn a_containment_is_noticed_in_words_that_fit_a_subject_line() -> Result {
     on_aws(async |world| {
-        let inbox = subscribe(world).await?;
+        let inbox = subscribe(world, "NotificationTopic").await?;
         let bucket = PublicBucket::create(world.aws).await?;
         world.enforcing.respond(&bucket.finding()?).await?;
         let notice = receive(world, &inbox, &bucket.name).await?;
@@ -40,7 +40,7 @@ fn a_containment_is_noticed_in_words_that_fit_a_subject_line() -> Result {
 #[test]
 fn people_are_told_once_and_not_at_each_delivery() -> Result {
     on_aws(async |world| {
-        let inbox = subscribe(world).await?;
+        let inbox = subscribe(world, "NotificationTopic").await?;
         let theft = StolenRoleSession::create(world.aws).await?;
         let finding = theft.finding()?;
         for _ in 0..3 {
@@ -67,14 +67,103 @@ pub(crate) async fn notices_until_quiet(world: &World, inbox: &str, id: &str) ->
     Ok(told)
 }
 
-/// A queue that gets what is published to the stack's topic.
-pub(crate) async fn subscribe(world: &World) -> Result<String> {
+#[test]
+fn a_chat_gets_its_own_form_of_the_notice_at_its_own_topic() -> Result {
+    on_aws(async |world| {
+        let inbox = subscribe(world, "ChatTopic").await?;
+        let bucket = PublicBucket::create(world.aws).await?;
+        world.enforcing.respond(&bucket.finding()?).await?;
+        let notice = receive(world, &inbox, &bucket.name).await?;
+        let told: Value = serde_json::from_str(notice["Message"].as_str().ok_or("no body")?)?;
+        assert_eq!(
+            (&told["version"], &told["source"]),
+            (&json!("1.0"), &json!("custom"))
+        );
+        let description = told["content"]["description"]
+            .as_str()
+            .ok_or("no description")?;
+        assert!(description.contains("*WHAT WAS DONE*"), "{description}");
+        Ok(())
+    })
+}
+
+#[test]
+fn other_tools_get_the_report_as_an_event_and_security_hub_s_note_waits_for_the_finding() -> Result
+{
+    on_aws(async |world| {
+        let (inbox, arn) = queue(world).await?;
+        let bus = aws_sdk_eventbridge::Client::new(&world.aws.root());
+        let rule = unique("tools");
+        let pattern =
+            json!({ "source": ["guardduty-responder"], "detail-type": ["GuardDuty Response"] });
+        let put = bus
+            .put_rule()
+            .name(&rule)
+            .event_pattern(pattern.to_string());
+        put.send().await?;
+        let target = aws_sdk_eventbridge::types::Target::builder()
+            .id("inbox")
+            .arn(arn)
+            .build()?;
+        bus.put_targets().rule(&rule).targets(target).send().await?;
+
+        let theft = StolenRoleSession::create(world.aws).await?;
+        let finding = theft.finding()?;
+        let reports = world.enforcing.respond(&finding).await?;
+        let report = &reports["Iam"];
+        let failed = report["next_steps"].to_string();
+        assert!(!failed.contains("Security Hub"), "{report:#}");
+        assert!(held_back(world).await? > 0, "no note for Security Hub");
+        // Other tests' reports come too.
+        while let Some(event) = next(world, &inbox).await? {
+            let detail = &event["detail"];
+            if detail["finding_id"] == finding.id() && detail["category"] == "iam" {
+                assert_eq!(detail["status"], report["status"], "{event:#}");
+                assert_eq!(detail["steps"], report["steps"], "{event:#}");
+                return Ok(());
+            }
+        }
+        Err("no event".into())
+    })
+}
+
+/// How many notes for Security Hub wait until GuardDuty has sent their findings there.
+async fn held_back(world: &World) -> Result<u64> {
+    let sqs = aws_sdk_sqs::Client::new(&world.aws.root());
+    let prefix = format!("{}-SecurityHubQueue", world.enforcing.name);
+    let queues = sqs.list_queues().queue_name_prefix(prefix).send().await?;
+    let url = queues.queue_urls().first().ok_or("no queue")?;
+    let held = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
+    let call = sqs
+        .get_queue_attributes()
+        .queue_url(url)
+        .attribute_names(held.clone());
+    let attributes = call.send().await?;
+    let held = attributes.attributes().and_then(|all| all.get(&held));
+    Ok(held.ok_or("no such attribute")?.parse()?)
+}
+
+/// A queue that gets what is published to a topic of the stack.
+pub(crate) async fn subscribe(world: &World, topic: &str) -> Result<String> {
+    let (url, arn) = queue(world).await?;
+    aws_sdk_sns::Client::new(&world.aws.root())
+        .subscribe()
+        .topic_arn(world.enforcing.output(topic)?)
+        .protocol("sqs")
+        .endpoint(arn)
+        .send()
+        .await?;
+    Ok(url)
+}
+
+/// A queue that AWS's services may send to: its URL and ARN.
+async fn queue(world: &World) -> Result<(String, String)> {
     let sqs = aws_sdk_sqs::Client::new(&world.aws.root());
     let policy = json!({
         "Version": "2012-10-17",
         "Statement": [{
             "Effect": "Allow",
-            "Principal": { "Service": "sns.amazonaws.com" },
+            "Principal": { "Service": ["sns.amazonaws.com", "events.amazonaws.com"] },
             "Action": "sqs:SendMessage",
             "Resource": "*",
         }],
@@ -95,18 +184,12 @@ pub(crate) async fn subscribe(world: &World) -> Result<String> {
     let arn = attributes
         .attributes()
         .and_then(|all| all.get(&QueueAttributeName::QueueArn));
-    aws_sdk_sns::Client::new(&world.aws.root())
-        .subscribe()
-        .topic_arn(world.enforcing.output("NotificationTopic")?)
-        .protocol("sqs")
-        .endpoint(arn.ok_or("no ARN")?)
-        .send()
-        .await?;
-    Ok(url)
+    let arn = arn.ok_or("no ARN")?.clone();
+    Ok((url, arn))
 }
 
 /// The next notice, whatever it is about. `None`: none came for a while.
-async fn next(world: &World, inbox: &str) -> Result<Option<Value>> {
+pub(crate) async fn next(world: &World, inbox: &str) -> Result<Option<Value>> {
     let sqs = aws_sdk_sqs::Client::new(&world.aws.root());
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(30) {

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) struct World {
     pub(crate) aws: &'static LocalAws,
-    /// Deployed with DryRun=false, and with sequences handed over.
+    /// Deployed with DryRun=false, with sequences handed over, and telling by every channel.
     pub(crate) enforcing: Stack<'static>,
     /// Deployed with the defaults.
     pub(crate) dry: Stack<'static>,
@@ -38,6 +38,8 @@ impl World {
                 &[
                     ("DryRun", "false"),
                     ("HandOverSequences", "true"),
+                    ("ChatNotices", "true"),
+                    ("SecurityHub", "true"),
                     // All the tests together are more than a breaker lets through.
                     ("MaxContainments", "500"),
                     ("MaxSharePercent", "100"),

@@ -82,6 +82,7 @@ pub(crate) fn config() -> Config {
         verify_findings: false,
         approval_lasts: Config::APPROVAL_LASTS,
         topic_arn: None,
+        notices: remediation::notify::Settings::default(),
         incident_table: None,
         metrics_namespace: None,
         policy_parameter: None,
@@ -131,6 +132,7 @@ pub(crate) async fn answer<P: Playbook>(
         now: Timestamp::now(),
         time_left: Duration::from_secs(60),
         look: None,
+        trace: None,
     };
     Ok(responder.respond(finding.0.clone(), &invocation).await?)
 }

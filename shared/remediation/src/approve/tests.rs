@@ -37,6 +37,7 @@ fn incident(awaiting: &Awaiting) -> Incident {
         concluded_at: None,
         updated_at: now().to_string(),
         status: "notified".to_owned(),
+        not_notified: None,
         released: None,
         awaiting: serde_json::to_value(awaiting).expect("JSON"),
         approved: None,

@@ -43,6 +43,38 @@ pub(super) fn finding(member: impl Display, text: &str) -> Result<String> {
     })
 }
 
+/// The ARN of the finding with this id,
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonguardduty.html>.
+pub(super) fn finding_arn(member: impl Display, text: &str, id: &str) -> Result<String> {
+    check(member, text, "the ARN of the finding", |text| {
+        let parts: Vec<_> = text.splitn(6, ':').collect();
+        let [
+            "arn",
+            partition,
+            "guardduty",
+            its_region,
+            its_account,
+            resource,
+        ] = parts[..]
+        else {
+            return false;
+        };
+        let detector = resource
+            .strip_prefix("detector/")
+            .and_then(|rest| rest.strip_suffix(id)?.strip_suffix("/finding/"));
+        partition.starts_with("aws")
+            && partition
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+            && region("", its_region).is_ok()
+            && account("", its_account).is_ok()
+            && detector.is_some_and(|detector| {
+                (1..=300).contains(&detector.len())
+                    && detector.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            })
+    })
+}
+
 /// A bucket name. Buckets from before March 2018 in us-east-1 may be up to 255 characters long, have
 /// capitals and underscores, and dots beside each other; none may begin with a dot or look like an
 /// IPv4 address,
@@ -268,6 +300,31 @@ mod tests {
             "{text}"
         );
         assert!(text.is_ascii() && text.len() < 800, "{text}");
+    }
+
+    #[test]
+    fn the_arn_of_a_finding_is_guardduty_s_and_names_its_id() {
+        let arn = |text: &str| finding_arn("m", text, "16af");
+        assert!(
+            arn("arn:aws:guardduty:us-east-1:111122223333:detector/12abc/finding/16af").is_ok()
+        );
+        assert!(
+            arn("arn:aws-us-gov:guardduty:us-gov-west-1:111122223333:detector/1/finding/16af")
+                .is_ok()
+        );
+        for other in [
+            "",
+            "16af",
+            "arn:aws:guardduty:us-east-1:111122223333:detector/12abc/finding/16ae",
+            "arn:aws:guardduty:us-east-1:111122223333:detector/12abc/finding/a/finding/16af",
+            "arn:aws:guardduty:us-east-1:1:detector/12abc/finding/16af",
+            "arn:aws:guardduty:*:111122223333:detector/12abc/finding/16af",
+            "arn:aws:inspector:us-east-1:111122223333:detector/12abc/finding/16af",
+            "arn:AWS:guardduty:us-east-1:111122223333:detector/12abc/finding/16af",
+            "arn:aws:guardduty:us-east-1:111122223333:detector//finding/16af",
+        ] {
+            assert!(arn(other).is_err(), "{other}");
+        }
     }
 
     #[test]

@@ -339,6 +339,7 @@ fn whatever_json_a_function_is_invoked_with_it_answers_and_calls_nobody() {
         approval_lasts: Config::APPROVAL_LASTS,
         policy: policy(ResponseMode::Contain, &[]),
         topic_arn: Some("arn:aws:sns:us-east-1:111122223333:notices".to_owned()),
+        notices: crate::notify::Settings::default(),
         problems: Vec::new(),
     };
     let responder = Responder::new(fixtures::triage(), config, silent());
@@ -347,6 +348,7 @@ fn whatever_json_a_function_is_invoked_with_it_answers_and_calls_nobody() {
         now: fixtures::now(),
         time_left: std::time::Duration::from_secs(60),
         look: None,
+        trace: None,
     };
     let wrapped = mutation::value().prop_map(|value| json!({ "detail": value }));
     hold(1, prop_oneof![mutation::value(), wrapped], |event| {

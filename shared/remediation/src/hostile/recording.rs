@@ -162,6 +162,7 @@ fn config() -> Config {
             never_contain: Vec::new(),
         },
         topic_arn: None,
+        notices: crate::notify::Settings::default(),
         problems: Vec::new(),
     }
 }
@@ -183,6 +184,7 @@ fn whatever_a_finding_says_what_comes_of_it_is_recorded() {
             now: now(),
             time_left: Duration::from_secs(60),
             look: None,
+            trace: None,
         };
         let report = block_on(responder.respond(event.clone(), &invocation)).expect("an answer");
         assert_fit_to_send(&report);

@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::finding::Finding;
 use crate::fixtures::finding;
 use crate::guidance;
-use crate::notify::render;
+use crate::notify::{render, render_chat};
 use crate::playbook::Playbook;
 use crate::playbook::s3::S3;
 use crate::report::{Report, StepReport};
@@ -49,6 +49,7 @@ pub(crate) fn assert_fit_to_send(report: &Report) {
     let read: Value = serde_json::from_str(&line).expect("JSON");
     assert_eq!(read["status"], report.status().as_str(), "{line}");
 
+    assert_obeyed_by_no_chat(report);
     let notice = render(report);
     let subject = &notice.subject;
     assert!((1..=100).contains(&subject.len()), "{subject:?}");
@@ -72,6 +73,39 @@ pub(crate) fn assert_fit_to_send(report: &Report) {
             assert!(line.is_empty() || !headings.contains(&line), "{line} twice");
             headings.push(line);
         }
+    }
+}
+
+/// The lines in bold that a chat may show.
+const IN_BOLD: &[&str] = &[
+    "*WOULD BE DONE*",
+    "*WHAT WAS DONE*",
+    "*WAS ALREADY SO*",
+    "*WHAT WAS NOT DONE*",
+    "*WHAT REMAINS AT RISK*",
+];
+
+/// Holds a report's notification against what a chat would obey.
+fn assert_obeyed_by_no_chat(report: &Report) {
+    let text = render_chat(report);
+    assert!(text.len() < MESSAGE, "{} bytes", text.len());
+    let notification: Value = serde_json::from_str(&text).expect("JSON");
+    let content = &notification["content"];
+    let description = content["description"].as_str().expect("a description");
+    let title = content["title"].as_str().expect("a title");
+    assert!((1..=250).contains(&title.chars().count()), "{title}");
+    let mut headings = Vec::new();
+    let steps = content["nextSteps"].as_array().into_iter().flatten();
+    let steps = steps.map(|step| step.as_str().expect("a step"));
+    for line in description.lines().chain([title]).chain(steps) {
+        assert!(shows_as_it_is(line), "{line:?}");
+        if IN_BOLD.contains(&line) {
+            assert!(!headings.contains(&line), "{line} twice");
+            headings.push(line);
+            continue;
+        }
+        let obeyed = line.contains(['<', '>', '&', '@', '#', '*', '~', '`', '|', '[', ']', '\\']);
+        assert!(!obeyed && !line.contains("://"), "{line:?}");
     }
 }
 

@@ -12,9 +12,15 @@ fn at(text: &str) -> Timestamp {
 
 fn measured() -> Measured {
     Measured {
+        decision: Some("contain"),
         decided: Some(at("2026-03-04T05:06:08Z")),
         contained: Some(at("2026-03-04T05:06:09.5Z")),
-        requests: 12,
+        sent: Sent {
+            requests: 12,
+            round_trips: 5,
+        },
+        refused: false,
+        unsent: 0,
     }
 }
 
@@ -42,6 +48,7 @@ fn holds_to_the_format(line: &Value) {
     assert!(aws["Timestamp"].is_i64(), "{aws}");
     let directives = aws["CloudWatchMetrics"].as_array().expect("directives");
     assert!(!directives.is_empty());
+    let mut names = BTreeSet::new();
     for directive in directives {
         assert!(
             directive["Namespace"]
@@ -57,10 +64,17 @@ fn holds_to_the_format(line: &Value) {
         }
         let metrics = directive["Metrics"].as_array().expect("metrics");
         assert!((1..=100).contains(&metrics.len()));
-        let mut names = BTreeSet::new();
         for metric in metrics {
             let name = metric["Name"].as_str().expect("a name");
             assert!(names.insert(name), "{name} twice");
+            let unit = metric["Unit"].as_str().expect("a unit");
+            let known = METRICS.iter().find(|known| known.name == name);
+            let known = known.unwrap_or_else(|| panic!("{name} is not in the list"));
+            assert_eq!(unit, known.unit, "{name}");
+            for set in directive["Dimensions"].as_array().expect("sets") {
+                let listed = known.dimensions.iter().any(|known| *set == json!(known));
+                assert!(listed, "{name} by {set}");
+            }
             assert!(line[name].is_number(), "{name}");
         }
     }
@@ -73,9 +87,12 @@ fn the_line_is_the_report_with_metrics_that_cloudwatch_takes() {
     holds_to_the_format(&line);
     assert_eq!(line["Findings"], 1);
     assert_eq!(line["Requests"], 12);
+    assert_eq!(line["RoundTrips"], 5);
+    assert_eq!(line["decision"], "contain");
     let members = line.as_object_mut().expect("an object");
     members.retain(|name, _| name.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
     members.remove("_aws");
+    members.remove("decision");
     let report: Value = serde_json::to_value(&report).expect("JSON");
     assert_eq!(line, report);
 }
@@ -99,8 +116,7 @@ fn times_are_from_the_activity_the_finding_and_the_event_to_decision_and_contain
 fn what_was_not_contained_has_no_time_to_containment_and_a_clock_that_is_ahead_no_negative_one() {
     let measured = Measured {
         decided: Some(at("2026-03-04T05:00:00Z")),
-        contained: None,
-        requests: 0,
+        ..Measured::default()
     };
     let line = line(&notified(), Some(&finding()), &measured, "gdr", at(NOW));
     let line: Value = serde_json::from_str(&line).expect("JSON");
@@ -144,4 +160,78 @@ fn what_is_no_finding_is_counted_too() {
     holds_to_the_format(&line);
     assert_eq!(line["NotContained"], 1);
     assert_eq!(line["category"], "iam");
+    assert_eq!(line["decision"], "unreadable");
+    assert_eq!(line["Containments"], Value::Null);
+}
+
+#[test]
+fn findings_are_counted_by_type_and_decision_and_containments_by_status() {
+    let by = |line: &Value, metric: &str| {
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array();
+        let mut directives = directives.expect("directives").iter();
+        let has = |directive: &&Value| {
+            let metrics = directive["Metrics"].as_array().expect("metrics");
+            metrics.iter().any(|known| known["Name"] == metric)
+        };
+        let directive = directives.find(has);
+        directive.map(|directive| directive["Dimensions"].clone())
+    };
+    let line = line_of(&notified());
+    let findings = json!([[], ["category", "decision"], ["finding_type", "decision"]]);
+    assert_eq!(by(&line, "Findings"), Some(findings));
+    let containments = json!([["status"], ["category", "status"]]);
+    assert_eq!(by(&line, "Containments"), Some(containments));
+    let left = Measured {
+        decision: Some("notify"),
+        ..measured()
+    };
+    let line = super::line(&notified(), Some(&finding()), &left, "gdr", at(NOW));
+    let line: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(by(&line, "Containments"), None);
+    // A type that is none is no dimension.
+    let event = json!({ "detail": { "type": "naïve" } });
+    let report = Report::malformed(
+        Category::S3,
+        &event,
+        &crate::Error::malformed("m", "p"),
+        true,
+    );
+    let line = super::line(&report, None, &Measured::default(), "gdr", at(NOW));
+    let line: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(
+        by(&line, "Findings"),
+        Some(json!([[], ["category", "decision"]]))
+    );
+}
+
+#[test]
+fn what_the_breaker_withheld_and_what_nobody_was_told_count() {
+    let line_of = |measured: &Measured| {
+        let line = line(&notified(), Some(&finding()), measured, "gdr", at(NOW));
+        serde_json::from_str::<Value>(&line).expect("JSON")
+    };
+    let line = line_of(&measured());
+    assert_eq!(
+        (&line["BreakerOpen"], &line["NoticesFailed"]),
+        (&json!(0), &json!(0))
+    );
+    let line = line_of(&Measured {
+        refused: true,
+        unsent: 2,
+        ..measured()
+    });
+    holds_to_the_format(&line);
+    assert_eq!(
+        (&line["BreakerOpen"], &line["NoticesFailed"]),
+        (&json!(1), &json!(2))
+    );
+}
+
+#[test]
+fn a_notice_that_failed_after_the_report_has_a_line_of_its_own() {
+    let line = notice_failed("not updated", "gdr", at(NOW));
+    let line: Value = serde_json::from_str(&line).expect("JSON");
+    holds_to_the_format(&line);
+    assert_eq!(line["NoticesFailed"], 1);
+    assert_eq!(line["message"], "not updated");
 }

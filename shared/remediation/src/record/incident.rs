@@ -12,6 +12,7 @@ use super::{Approved, DRILL_EXPIRES, Record, get, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, abridged};
+use crate::notify::Channel;
 use crate::policy;
 use crate::report::{Approval, Report, Status};
 use crate::settings::Settings;
@@ -24,6 +25,19 @@ const PART_LIMIT: usize = 64 * 1024;
 pub(super) const EVENT_LIMIT: usize = 96 * 1024;
 /// An expression has at most 4 KB and 300 operators (ibid.): the actions of one update.
 const ACTIONS: usize = 50;
+/// The attribute that says by which channels an incident could not be told, and why.
+const NOT_NOTIFIED: &str = "not_notified";
+
+/// The attribute with the status that was last told by a channel.
+fn notified(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Text => "notified",
+        Channel::Chat => "notified_chat",
+        Channel::Event => "notified_event",
+        Channel::SecurityHub => "notified_security_hub",
+    }
+}
+
 /// Attributes of recorded actions: this and the action's key.
 const ACTION: &str = "action:";
 
@@ -56,6 +70,9 @@ pub struct Incident {
     pub updated_at: String,
     /// The status of the last report.
     pub status: String,
+    /// By which channels the last report could not be told, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_notified: Option<String>,
     /// Who released it, and when.
     pub released: Option<String>,
     /// The plan that waits for a person. Null: there is none. See [`Incident::awaiting`].
@@ -106,8 +123,8 @@ pub struct Intended {
 /// What concluding an incident says about what was there before.
 #[derive(Debug)]
 pub struct Recorded {
-    /// The status that people were last told, if any.
-    pub notified: Option<String>,
+    /// The status that was last told, by each channel that told one.
+    pub notified: BTreeMap<Channel, String>,
     /// The gist of the plan that they were told awaits approval, and until when.
     pub plan: Option<(String, Timestamp)>,
 }
@@ -338,7 +355,10 @@ impl Record {
             .during("dynamodb:UpdateItem", &self.table)?;
         let before = before.attributes.unwrap_or_default();
         Ok(Recorded {
-            notified: get(&before, "notified").map(ToOwned::to_owned),
+            notified: Channel::ALL
+                .into_iter()
+                .filter_map(|channel| Some((channel, get(&before, notified(channel))?.to_owned())))
+                .collect(),
             plan: get(&before, "notified_plan").and_then(|plan| {
                 let until = get(&before, "notified_until")?.parse().ok()?;
                 Some((plan.to_owned(), until))
@@ -346,25 +366,57 @@ impl Record {
         })
     }
 
-    /// Writes down that people were told of this status, and of the plan that waits for them.
+    /// Writes down by which channels this status was told, with the plan that waits, and by which it
+    /// could not be, and why. These count as never told, so that a retry tells them.
     ///
     /// # Errors
-    /// If the table cannot be written; they may then be told again.
-    pub async fn mark_notified(&self, finding: &Finding, report: &Report) -> Result<()> {
-        let call = self
-            .item(finding, report.category())
-            .expression_attribute_values(":status", text(report.status().as_str()));
-        let call = match report.approval() {
-            Some(approval) => call
-                .update_expression(
-                    "SET notified = :status, notified_plan = :plan, notified_until = :until",
-                )
-                .expression_attribute_values(":plan", text(approval.gist()))
-                .expression_attribute_values(":until", text(approval.expires_at.to_string())),
-            None => call
-                .update_expression("SET notified = :status REMOVE notified_plan, notified_until"),
-        };
-        call.send()
+    /// If the table cannot be written; what was told may then be told again.
+    pub async fn mark_notified(
+        &self,
+        finding: &Finding,
+        report: &Report,
+        sent: &[(Channel, Result<()>)],
+    ) -> Result<()> {
+        let mut call = self.item(finding, report.category());
+        let (mut set, mut removed) = (Vec::new(), Vec::new());
+        let mut failures = Vec::new();
+        for (channel, sent) in sent {
+            match sent {
+                Ok(()) => set.push(format!("{} = :status", notified(*channel))),
+                Err(error) => {
+                    removed.push(notified(*channel));
+                    failures.push(format!("{}: {error}", channel.as_str()));
+                }
+            }
+        }
+        if !set.is_empty() {
+            call = call.expression_attribute_values(":status", text(report.status().as_str()));
+            match report.approval() {
+                Some(approval) => {
+                    set.push("notified_plan = :plan".to_owned());
+                    set.push("notified_until = :until".to_owned());
+                    call = call
+                        .expression_attribute_values(":plan", text(approval.gist()))
+                        .expression_attribute_values(
+                            ":until",
+                            text(approval.expires_at.to_string()),
+                        );
+                }
+                None => removed.extend(["notified_plan", "notified_until"]),
+            }
+        }
+        if failures.is_empty() {
+            removed.push(NOT_NOTIFIED);
+        } else {
+            set.push(format!("{NOT_NOTIFIED} = :failures"));
+            call = call.expression_attribute_values(":failures", text(failures.join("; ")));
+        }
+        let set = Some(set.join(", ")).filter(|set| !set.is_empty());
+        let set = set.map(|set| format!("SET {set} ")).unwrap_or_default();
+        let removed = Some(removed.join(", ")).filter(|removed| !removed.is_empty());
+        let removed = removed.map(|removed| format!("REMOVE {removed}"));
+        call.update_expression(format!("{set}{}", removed.unwrap_or_default()))
+            .send()
             .await
             .during("dynamodb:UpdateItem", &self.table)
             .map(drop)
@@ -386,6 +438,10 @@ impl Record {
             .expression_attribute_values(":now", text(now.to_string()));
         let kept_once = [
             "notified",
+            "notified_chat",
+            "notified_event",
+            "notified_security_hub",
+            NOT_NOTIFIED,
             "notified_plan",
             "notified_until",
             "evidence",
@@ -525,6 +581,7 @@ impl Incident {
             concluded_at: get(item, "concluded_at").map(ToOwned::to_owned),
             updated_at: field("updated_at"),
             status: field("status"),
+            not_notified: get(item, NOT_NOTIFIED).map(ToOwned::to_owned),
             released: get(item, "released").map(ToOwned::to_owned),
             awaiting: json("awaiting"),
             approved: get(item, "approved").map(ToOwned::to_owned),

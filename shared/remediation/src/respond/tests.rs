@@ -4,6 +4,8 @@ mod hand_over;
 mod hub;
 mod investigation;
 mod limits;
+mod notices;
+mod traces;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -68,6 +70,7 @@ fn enforcing() -> Config {
             never_contain: Vec::new(),
         },
         topic_arn: Some("arn:aws:sns:us-east-1:111122223333:notices".to_owned()),
+        notices: crate::notify::Settings::default(),
         problems: Vec::new(),
     }
 }
@@ -97,6 +100,7 @@ fn invocation(time_left: Duration) -> Invocation {
         now: now(),
         time_left,
         look: None,
+        trace: None,
     }
 }
 

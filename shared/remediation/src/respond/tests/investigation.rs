@@ -99,6 +99,7 @@ async fn a_look_that_finds_the_containment_standing_asks_nothing_again() {
     answer(&responder, made_public()).await.unwrap();
     let look = Invocation {
         look: Some(1),
+        trace: None,
         ..invocation(LONG)
     };
     let report = responder.respond(made_public(), &look).await.unwrap();

@@ -1,0 +1,227 @@
+//! What comes after the containment: the record, the notices, the next look.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Responder;
+use crate::breaker::Page;
+use crate::catalogue::Category;
+use crate::contain::Incoming;
+use crate::error::{Error, Result};
+use crate::metrics;
+use crate::notify::security_hub::{Update, Updated};
+use crate::notify::{Channel, Message};
+use crate::playbook::Playbook;
+use crate::record::Recorded;
+use crate::report::{Report, Status};
+
+/// How much of the reserve notices may take; the rest is for the claims and the line in the log.
+const NOTICES: Duration = Duration::from_secs(6);
+
+/// What failed of telling.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    pub(super) errors: Vec<Error>,
+    /// How many notices could not be sent.
+    pub(super) unsent: usize,
+}
+
+impl<P: Playbook> Responder<P> {
+    /// Records the report, tells it where it is news, and has the containment looked at again.
+    /// Returns what failed, which the report then says too.
+    pub(super) async fn tell(
+        &self,
+        incoming: &Incoming<'_>,
+        report: &mut Report,
+        collected: &Value,
+        refused: Option<Page>,
+    ) -> Failures {
+        let Incoming {
+            event,
+            finding,
+            look,
+            trace,
+            ..
+        } = *incoming;
+        let mut failures = Failures::default();
+        if report.status() == Status::Contained
+            && let Some(recheck) = &self.recheck
+            && let Err(error) = recheck
+                .schedule(event, look.unwrap_or_default(), trace)
+                .await
+        {
+            report.next_steps.push(format!(
+                "look again whether the containment stands: {error}"
+            ));
+            failures.errors.push(error);
+        }
+        let mut before = None;
+        if let Some(record) = &self.record {
+            match record
+                .conclude(finding, event, report, collected, incoming.clock())
+                .await
+            {
+                Ok(recorded) => before = Some(recorded),
+                Err(error) => {
+                    tracing::error!(%error, "not recorded: the line of the report is the record");
+                    report.next_steps.push(format!(
+                        "keep the log: the incident was not recorded: {error}"
+                    ));
+                    failures.errors.push(error);
+                }
+            }
+        }
+        let now = incoming.clock();
+        let mut channels = self.notices.channels(report);
+        channels.retain(|channel| is_due(*channel, before.as_ref(), report, refused, now));
+        if channels.is_empty() {
+            return failures;
+        }
+        let message = Message {
+            report,
+            finding,
+            trace,
+        };
+        let until = incoming.until + NOTICES;
+        let sent = self.notices.send(&channels, message, until).await;
+        for (channel, sent) in &sent {
+            if let Err(error) = sent {
+                let by = channel.as_str();
+                tracing::error!(%error, by, "the notice was not sent");
+                let next = format!("{}: {error}", channel.instead());
+                report.next_steps.push(next);
+                failures.unsent += 1;
+                failures.errors.push(error.clone());
+            }
+        }
+        if let Some(record) = self.record.as_ref().filter(|_| before.is_some())
+            && let Err(error) = record.mark_notified(finding, report, &sent).await
+        {
+            tracing::error!(%error, "people may be notified again");
+        }
+        failures
+    }
+
+    /// Tells Security Hub what an invocation before left for it.
+    ///
+    /// # Errors
+    /// If a later attempt may do it, so that the queue gives it again.
+    pub(crate) async fn update(&self, update: &Update, now: Timestamp) -> Result<Updated> {
+        // The category is a constant, so that no other function has the code.
+        let done = match &self.security_hub {
+            Some(hub) if P::CATEGORY == Category::Triage => hub.update(update).await,
+            _ => Err(Error::Refused(
+                "only triage updates Security Hub".to_owned(),
+            )),
+        };
+        let Err(error) = done else {
+            return Ok(Updated::new(update, None));
+        };
+        if error.is_transient() && !update.is_last() {
+            return Err(error);
+        }
+        tracing::error!(%error, "Security Hub was not updated");
+        let told = format!("{}: {error}", Channel::SecurityHub.instead());
+        if let Some(namespace) = &self.config.metrics_namespace {
+            let line = metrics::notice_failed(&told, namespace, now);
+            if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+                tracing::error!(%error, line, "the metric could not be written to standard output");
+            }
+        }
+        Ok(Updated::new(update, Some(told)))
+    }
+}
+
+/// Whether `report` is to be told by `channel`. `before`: what was recorded of the incident, if it could
+/// be.
+fn is_due(
+    channel: Channel,
+    before: Option<&Recorded>,
+    report: &Report,
+    refused: Option<Page>,
+    now: Timestamp,
+) -> bool {
+    match refused.filter(|_| channel.is_for_people()) {
+        Some(Page::Due) => return true,
+        Some(Page::Done) => return false,
+        Some(Page::AsUsual) | None => {}
+    }
+    let news = before.is_none_or(|before| is_news(channel, before, report, now));
+    report.status() != Status::Ignored && news
+}
+
+/// Each status is told once, not once of each delivery; and a plan that can be approved, unless it is the
+/// one that is known and can be approved still.
+fn is_news(channel: Channel, before: &Recorded, report: &Report, now: Timestamp) -> bool {
+    let told = before.notified.get(&channel).map(String::as_str);
+    let unknown = |approval| !before.told_of(approval, now);
+    let contained = [
+        Status::Contained.as_str(),
+        Status::AlreadyContained.as_str(),
+    ];
+    let again = told == Some(report.status().as_str());
+    let still = report.status() == Status::AlreadyContained
+        && told.is_some_and(|told| contained.contains(&told));
+    report.undone() || report.approval().is_some_and(unknown) || !(again || still)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{finding, now};
+    use serde_json::json;
+
+    fn told(of: &[(Channel, Status)]) -> Recorded {
+        Recorded {
+            notified: of
+                .iter()
+                .map(|(channel, status)| (*channel, status.as_str().to_owned()))
+                .collect(),
+            plan: None,
+        }
+    }
+
+    fn due(before: Option<&Recorded>, report: &Report, refused: Option<Page>) -> Vec<Channel> {
+        let mut channels = Channel::ALL.to_vec();
+        channels.retain(|channel| is_due(*channel, before, report, refused, now()));
+        channels
+    }
+
+    #[test]
+    fn a_status_is_told_once_by_each_channel() {
+        let finding = finding(json!({}));
+        let report = Report::notified(Category::Ec2, &finding, "why".to_owned(), false);
+        assert_eq!(due(None, &report, None), Channel::ALL);
+        let before = told(&[
+            (Channel::Text, Status::Notified),
+            (Channel::Chat, Status::Failed),
+        ]);
+        let open = [Channel::Chat, Channel::Event, Channel::SecurityHub];
+        assert_eq!(due(Some(&before), &report, None), open);
+        let ignored = Report::ignored(Category::Ec2, &finding, "why".to_owned(), false);
+        assert_eq!(due(None, &ignored, None), []);
+    }
+
+    #[test]
+    fn what_the_breaker_withholds_is_told_to_people_once_and_to_tools_each_time() {
+        let finding = finding(json!({}));
+        let report = Report::notified(Category::Ec2, &finding, "why".to_owned(), false);
+        assert_eq!(due(None, &report, Some(Page::Done)), [Channel::Event]);
+        let before = told(&Channel::ALL.map(|channel| (channel, Status::Notified)));
+        let people = [Channel::Text, Channel::Chat, Channel::SecurityHub];
+        assert_eq!(due(Some(&before), &report, Some(Page::Due)), people);
+        assert_eq!(due(Some(&before), &report, Some(Page::AsUsual)), []);
+    }
+
+    #[test]
+    fn that_someone_undid_a_containment_is_news_to_all() {
+        let finding = finding(json!({}));
+        let mut report = Report::notified(Category::Ec2, &finding, "why".to_owned(), false);
+        report.undone = true;
+        let before = told(&Channel::ALL.map(|channel| (channel, Status::Notified)));
+        assert_eq!(due(Some(&before), &report, None), Channel::ALL);
+    }
+}
