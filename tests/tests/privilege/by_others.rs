@@ -1,8 +1,8 @@
-//! What a role is granted for somebody else to use: Lambda, which acts with it around the function. The
-//! emulators do so themselves and ask nobody, so that no scenario can show it. What the template says of
-//! them is held by the tests of the template.
+//! What a role is granted that no scenario on the emulators can show to be needed, and what shows it.
 
-/// The function, the action, and who needs it for what.
+/// Granted for Lambda to use, which acts with the role around the function. The emulators do so themselves
+/// and ask nobody; that the template grants these and no more is held by its own tests. The function, the
+/// action, and what Lambda needs it for.
 pub(crate) const USED_BY_LAMBDA: &[(&str, &str, &str)] = &[
     ("S3", "logs:CreateLogStream", LOG),
     ("S3", "logs:PutLogEvents", LOG),
@@ -27,3 +27,13 @@ const LOG: &str = "writes what the function logs";
 const ON_FAILURE: &str = "sends an event that failed three times to the on-failure queue";
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
 const POLLS: &str = "polls the queue of containments to look at again";
+
+/// Called in a scenario of the playbook's own tests, against rules in place of the emulator, for what the
+/// emulator lacks. The function, the action, what is lacking, and the test with its file.
+pub(crate) const CALLED_ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[(
+    "Ec2",
+    "ec2:DisassociateAddress",
+    "the emulator does not show the association of an interface's address",
+    "public_addresses_metadata_and_time_outs_change_only_if_settings_say_so",
+    "shared/remediation/src/playbook/ec2/tests/contain.rs",
+)];

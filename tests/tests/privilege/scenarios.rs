@@ -24,6 +24,8 @@ pub(crate) struct Scenario {
     pub(crate) status: &'static str,
     /// The questions that stay open on the emulators.
     pub(crate) open: &'static [&'static str],
+    /// Cedar policies beside the default ones.
+    pub(crate) policy: &'static str,
     /// The actions that IAM refuses for a quota.
     pub(crate) quota_used_up: &'static [&'static str],
     /// Makes the world and gives the finding to the function.
@@ -48,6 +50,7 @@ impl Scenario {
         let is = |value: &Value, one_of: &[&str]| one_of.iter().any(|word| value == word);
         let done: &[_] = match self.status {
             "dry_run" => &["planned"],
+            "partial" if !self.policy.is_empty() => &["applied", "already", "withheld"],
             _ => &["applied", "already"],
         };
         for step in list("steps") {
@@ -84,6 +87,7 @@ pub(crate) const PLAIN: Scenario = Scenario {
     parameters: &[],
     status: "contained",
     open: &[],
+    policy: "",
     quota_used_up: &[],
     play: |_| Box::pin(async { Err("nothing to play".into()) }),
 };

@@ -82,8 +82,20 @@ impl World {
         }
     }
 
+    /// The stack with the settings of a scenario.
+    pub(crate) fn stack(&self, scenario: &Scenario) -> Deployed {
+        let mut deployed = self.with(scenario.parameters);
+        if !scenario.policy.is_empty() {
+            let parameter = deployed.resources.get_mut("PolicyParameter");
+            for part in parameter.into_iter().flat_map(|(name, arn)| [name, arn]) {
+                *part += "-of-its-own";
+            }
+        }
+        deployed
+    }
+
     /// The stack with these settings.
-    pub(crate) fn stack(&self, parameters: &[(&str, &str)]) -> Deployed {
+    fn with(&self, parameters: &[(&str, &str)]) -> Deployed {
         let mut all = vec![
             ("DryRun", "false"),
             // All the scenarios together are more than a breaker lets through.
@@ -95,13 +107,22 @@ impl World {
         self.deployed(&self.stack, &self.aws.account_id, &all)
     }
 
-    /// The role of a function, as the stack has it with these settings.
+    /// The function's role in a scenario.
+    pub(crate) fn role_in(&self, scenario: &Scenario) -> Result<Role> {
+        self.role_of(scenario.function, &self.stack(scenario))
+    }
+
+    /// The role of a function with these settings.
     pub(crate) fn role(&self, function: &str, parameters: &[(&str, &str)]) -> Result<Role> {
+        self.role_of(function, &self.with(parameters))
+    }
+
+    fn role_of(&self, function: &str, stack: &Deployed) -> Result<Role> {
         let role = format!("{function}ResponderRole");
         Ok(Role {
             name: format!("{STACK}-{role}-TEST"),
             account: self.aws.account_id.clone(),
-            policies: self.stack(parameters).policies(&role)?,
+            policies: stack.policies(&role)?,
         })
     }
 
@@ -158,13 +179,6 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
     let url = sqs.create_queue().queue_name(queue).send().await?;
     let url = url.queue_url.ok_or("no queue")?;
     let parameter = "/guardduty-responder/gdr/policy";
-    aws_sdk_ssm::Client::new(&root)
-        .put_parameter()
-        .name(parameter)
-        .value(guard::DEFAULT)
-        .r#type(ParameterType::String)
-        .send()
-        .await?;
     let arn = |service: &str, name: &str| format!("arn:aws:{service}:{region}:{account}:{name}");
     let mut resources = BTreeMap::from([
         (
@@ -251,12 +265,14 @@ impl Run<'_> {
         build: fn(&SdkConfig) -> P,
         finding: &Finding,
     ) -> Result<Outcome> {
-        let stack = self.world.stack(self.scenario.parameters);
+        let stack = self.world.stack(self.scenario);
         let environment = stack.environment(&format!("{}ResponderFunction", self.scenario.function))?;
         let config = Config::from_lookup(|name| environment.get(name).cloned());
         if !config.problems.is_empty() {
             return Err(config.problems.join("; ").into());
         }
+        let name = environment.get("POLICY_PARAMETER").ok_or("no parameter")?;
+        self.put_policy(name).await?;
         let seat = Arc::new(Seat {
             roles: self.roles.clone(),
             canned: self.canned(finding),
@@ -282,6 +298,19 @@ impl Run<'_> {
             report,
             failed,
         })
+    }
+
+    /// Stores the policies of the scenario.
+    async fn put_policy(&self, parameter: &str) -> Result {
+        aws_sdk_ssm::Client::new(&self.aws().root())
+            .put_parameter()
+            .name(parameter)
+            .value(format!("{}\n{}", guard::DEFAULT, self.scenario.policy))
+            .r#type(ParameterType::String)
+            .overwrite(true)
+            .send()
+            .await?;
+        Ok(())
     }
 
     /// The incident's items in the table.
@@ -351,10 +380,7 @@ impl World {
     /// The roles of a scenario, by the keys with which they sign.
     pub(crate) fn roles(&self, scenario: &Scenario) -> Result<BTreeMap<String, Role>> {
         let function = scenario.function;
-        let mut roles = BTreeMap::from([(
-            ROOT.to_owned(),
-            self.role(function, scenario.parameters)?,
-        )]);
+        let mut roles = BTreeMap::from([(ROOT.to_owned(), self.role_in(scenario)?)]);
         if scenario.is_of_hub() {
             roles.insert(MEMBER.to_owned(), self.member_role(function)?);
         }

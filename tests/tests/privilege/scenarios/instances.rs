@@ -1,7 +1,7 @@
 //! Instances, and what they belong to.
 
 use aws_config::SdkConfig;
-use aws_sdk_ec2::types::IamInstanceProfileSpecification;
+use aws_sdk_ec2::types::{IamInstanceProfileSpecification, Tag};
 use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetDescription};
 use integration_tests::scenario::InfectedInstance;
 use integration_tests::{Result, Scenario as _};
@@ -36,6 +36,14 @@ pub(super) const ALL: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "an instance with a tag that a policy spares is left alone",
+        function: "Ec2",
+        policy: include_str!("../../../../infra/policies/examples/never-isolate-by-tag.cedar"),
+        status: "partial",
+        play: |run| Box::pin(spared(run)),
+        ..PLAIN
+    },
+    Scenario {
         name: "an instance of a member account is isolated",
         function: "Ec2",
         parameters: &[("Mode", "hub")],
@@ -65,6 +73,17 @@ async fn standby(run: &Run<'_>) -> Result {
     let victim = InfectedInstance::create(run.aws()).await?;
     join_group(&instances(run), &victim.id).await?;
     run.respond(&victim.finding()?).await
+}
+
+async fn spared(run: &Run<'_>) -> Result {
+    let victim = InfectedInstance::create(run.aws()).await?;
+    let tag = Tag::builder().key("isolation").value("never").build();
+    let tags = run.aws().ec2().create_tags().resources(&victim.id);
+    tags.tags(tag).send().await?;
+    let shown = json!([{ "key": "isolation", "value": "never" }]);
+    let finding = victim.finding()?;
+    let finding = finding.with("/resource/instanceDetails/tags", shown);
+    run.respond(&finding).await
 }
 
 async fn of_member(run: &Run<'_>) -> Result {
