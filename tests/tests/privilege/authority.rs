@@ -250,12 +250,16 @@ fn refusal(call: &Call, role: &Role, check: &Check) -> Result<HttpResponse> {
         "User: arn:aws:sts::{}:assumed-role/{}/function is not authorized to perform: {} on resource: {}",
         role.account, role.name, check.action, check.resource,
     );
-    let xml = |code: &str| format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    let xml =
+        |code: &str| format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     match call.service.as_str() {
         "s3" => response(403, xml("AccessDenied")),
         "ec2" => {
             let error = xml("UnauthorizedOperation");
-            response(403, format!("<Response><Errors>{error}</Errors></Response>"))
+            response(
+                403,
+                format!("<Response><Errors>{error}</Errors></Response>"),
+            )
         }
         "iam" | "sts" | "sns" | "autoscaling" | "elasticloadbalancing" => {
             let error = xml("AccessDenied");

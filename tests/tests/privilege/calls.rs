@@ -243,10 +243,15 @@ impl Call {
             "ec2:RevokeSecurityGroupEgress"
             | "ec2:RevokeSecurityGroupIngress"
             | "ec2:AuthorizeSecurityGroupEgress"
-            | "ec2:AuthorizeSecurityGroupIngress" => plain(here("security-group", field("GroupId"))),
+            | "ec2:AuthorizeSecurityGroupIngress" => {
+                plain(here("security-group", field("GroupId")))
+            }
             "ec2:CreateSnapshots" => {
                 let mut checks = creating(&snapshot);
-                checks.extend(plain(here("instance", field("InstanceSpecification.InstanceId"))));
+                checks.extend(plain(here(
+                    "instance",
+                    field("InstanceSpecification.InstanceId"),
+                )));
                 checks.extend(plain(here("volume", "vol-attached")));
                 checks
             }

@@ -143,7 +143,13 @@ fn cases() -> Vec<Case> {
         let identity = |name: &str| json!({ "sts:SourceIdentity": name });
         let others = vec![identity("admin"), json!({})];
         let inside = identity("gdr-1");
-        cases.push(case(function, "sts:SetSourceIdentity", member, inside, others));
+        cases.push(case(
+            function,
+            "sts:SetSourceIdentity",
+            member,
+            inside,
+            others,
+        ));
     }
     cases
 }
@@ -181,13 +187,8 @@ fn each_condition_allows_what_is_inside_and_refuses_what_is_outside() -> Result 
         let role = WORLD.role(case.function, ANY_SETTING)?;
         let mut unconditional = role.clone();
         for statement in conditional(&mut unconditional) {
-            statement["Condition"].take();
-        }
-        for statement in unconditional.policies.iter_mut() {
-            let statements = statement["Statement"].as_array_mut();
-            for statement in statements.into_iter().flatten() {
-                let members = statement.as_object_mut();
-                members.map(|members| members.retain(|_, member| !member.is_null()));
+            if let Some(members) = statement.as_object_mut() {
+                members.remove("Condition");
             }
         }
         let (action, inside) = (case.action, check(&case, &case.inside));
@@ -200,7 +201,10 @@ fn each_condition_allows_what_is_inside_and_refuses_what_is_outside() -> Result 
         }
         if case.own_account_only {
             assert!(!judge.allows_in(&role, &inside, ELSEWHERE)?, "{action}");
-            assert!(judge.allows_in(&unconditional, &inside, ELSEWHERE)?, "{action}");
+            assert!(
+                judge.allows_in(&unconditional, &inside, ELSEWHERE)?,
+                "{action}"
+            );
         }
     }
     Ok(())
@@ -241,8 +245,14 @@ fn no_role_may_change_the_responders_own_roles() -> Result {
             WORLD.member_role(function)?,
         );
         let names = [
-            (&own, "arn:aws:iam::111122223333:role/gdr-Ec2ResponderRole-TEST"),
-            (&own, "arn:aws:iam::111122223333:role/gdr-S3ResponderRole-TEST"),
+            (
+                &own,
+                "arn:aws:iam::111122223333:role/gdr-Ec2ResponderRole-TEST",
+            ),
+            (
+                &own,
+                "arn:aws:iam::111122223333:role/gdr-S3ResponderRole-TEST",
+            ),
             (&member, "arn:aws:iam::444455556666:role/gdr-member-iam"),
         ];
         for (role, target) in names {
@@ -265,7 +275,11 @@ fn no_role_may_change_the_responders_own_roles() -> Result {
 fn the_policies_of_a_role_are_within_the_quota_of_iam() -> Result {
     for function in ["S3", "Iam", "Ec2", "Triage"] {
         let role = WORLD.role(function, ANY_SETTING)?;
-        let length: usize = role.policies.iter().map(|policy| policy.to_string().len()).sum();
+        let length: usize = role
+            .policies
+            .iter()
+            .map(|policy| policy.to_string().len())
+            .sum();
         assert!(length < 10_240, "{function}: {length}");
     }
     Ok(())

@@ -67,7 +67,8 @@ impl Grant {
         if self.action != check.action {
             return Ok(false);
         }
-        let mut statement = json!({ "Effect": "Allow", "Action": self.action, "Resource": self.resource });
+        let mut statement =
+            json!({ "Effect": "Allow", "Action": self.action, "Resource": self.resource });
         if !self.condition.is_null() {
             statement["Condition"] = self.condition.clone();
         }

@@ -4,7 +4,10 @@
 mod authority;
 mod by_others;
 mod calls;
-#[expect(dead_code, reason = "what code declares is held against the templates elsewhere")]
+#[expect(
+    dead_code,
+    reason = "what code declares is held against the templates elsewhere"
+)]
 #[path = "../common/mod.rs"]
 mod common;
 mod conditions;
@@ -63,11 +66,7 @@ async fn play_all(world: &World) -> Result<Vec<Played>> {
 }
 
 /// Plays a scenario, with the function's own role less what is taken away.
-async fn play(
-    world: &World,
-    scenario: &'static Scenario,
-    taken: Option<&Grant>,
-) -> Result<Played> {
+async fn play(world: &World, scenario: &'static Scenario, taken: Option<&Grant>) -> Result<Played> {
     let mut roles = world.roles(scenario)?;
     let own = world.role_in(scenario)?;
     if let Some(grant) = taken {

@@ -39,12 +39,19 @@ impl Scenario {
 
     /// Why it has failed, if it has.
     pub(crate) fn judge(&self, outcome: &Outcome) -> Option<String> {
-        let Outcome { report, told, failed } = outcome;
+        let Outcome {
+            report,
+            told,
+            failed,
+        } = outcome;
         if let Some(error) = failed {
             return Some(format!("the function failed: {error}"));
         }
         if report["status"] != self.status {
-            return Some(format!("the status is {}: {}", report["status"], report["reason"]));
+            return Some(format!(
+                "the status is {}: {}",
+                report["status"], report["reason"]
+            ));
         }
         let list = |name: &str| report[name].as_array().cloned().unwrap_or_default();
         let is = |value: &Value, one_of: &[&str]| one_of.iter().any(|word| value == word);
@@ -69,15 +76,10 @@ impl Scenario {
 }
 
 pub(crate) fn all() -> Vec<&'static Scenario> {
-    [
-        buckets::ALL,
-        credentials::ALL,
-        instances::ALL,
-        others::ALL,
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [buckets::ALL, credentials::ALL, instances::ALL, others::ALL]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// A scenario with nothing set.

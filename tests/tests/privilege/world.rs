@@ -223,7 +223,8 @@ impl Run<'_> {
     /// S3's control of accounts, with every permission. The account is part of the host's name, which the
     /// emulator's has no room for, and the authority takes it off.
     pub(crate) fn control(&self) -> aws_sdk_s3control::Client {
-        let everything = json!({ "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] });
+        let everything =
+            json!({ "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] });
         let root = Role {
             name: "root".to_owned(),
             account: self.aws().account_id.clone(),
@@ -266,7 +267,8 @@ impl Run<'_> {
         finding: &Finding,
     ) -> Result<Outcome> {
         let stack = self.world.stack(self.scenario);
-        let environment = stack.environment(&format!("{}ResponderFunction", self.scenario.function))?;
+        let environment =
+            stack.environment(&format!("{}ResponderFunction", self.scenario.function))?;
         let config = Config::from_lookup(|name| environment.get(name).cloned());
         if !config.problems.is_empty() {
             return Err(config.problems.join("; ").into());

@@ -89,7 +89,10 @@ pub(super) async fn user(account: &SdkConfig) -> Result<Finding> {
     let attach = iam.attach_user_policy().user_name(&user);
     attach.policy_arn(&managed).send().await?;
     iam.create_group().group_name(&group).send().await?;
-    let put = iam.put_group_policy().group_name(&group).policy_name("of-group");
+    let put = iam
+        .put_group_policy()
+        .group_name(&group)
+        .policy_name("of-group");
     put.policy_document(document()).send().await?;
     let attach = iam.attach_group_policy().group_name(&group);
     attach.policy_arn(&managed).send().await?;
@@ -121,7 +124,9 @@ pub(super) async fn role(account: &SdkConfig, id: &str) -> Result<Finding> {
     put.policy_document(document()).send().await?;
     let attach = iam.attach_role_policy().role_name(&role);
     attach.policy_arn(managed(&iam).await?).send().await?;
-    let session = aws_sdk_sts::Client::new(account).assume_role().role_arn(arn);
+    let session = aws_sdk_sts::Client::new(account)
+        .assume_role()
+        .role_arn(arn);
     let session = session.role_session_name("build-42").send().await?;
     let user = session.assumed_role_user.ok_or("no session")?;
     let key = session.credentials.ok_or("no credentials")?.access_key_id;

@@ -88,7 +88,8 @@ async fn spared(run: &Run<'_>) -> Result {
 
 async fn of_member(run: &Run<'_>) -> Result {
     let victim = InfectedInstance::create(run.aws()).await?;
-    run.respond(&victim.finding()?.with("/accountId", MEMBER)).await
+    run.respond(&victim.finding()?.with("/accountId", MEMBER))
+        .await
 }
 
 /// The emulator of EC2, which has IAM for it too.

@@ -48,7 +48,8 @@ async fn seen_role(run: &Run<'_>) -> Result {
 }
 
 async fn sequence(run: &Run<'_>) -> Result {
-    let resource = |uid: &str, kind: &str| json!({ "uid": uid, "resourceType": kind, "region": "us-east-1" });
+    let resource =
+        |uid: &str, kind: &str| json!({ "uid": uid, "resourceType": kind, "region": "us-east-1" });
     let sequence = json!({
         "uid": "one",
         "description": "Data of a bucket may be compromised by a stolen key",
