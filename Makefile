@@ -8,6 +8,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 SAM_TOOLS := .local/sam
 EMULATORS := .local/emulators
+CHECKOV := .local/checkov
 SAM := PATH="$(CURDIR)/$(SAM_TOOLS)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(SAM_TOOLS)/bin/sam
 HOST := $(shell rustc --print host-tuple)
 
@@ -24,13 +25,14 @@ PROGRAMS := cargo build --workspace --bins --target $(HOST)
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
-setup: $(SAM_TOOLS)/installed $(EMULATORS)/installed ## Install the pinned tools below .local
+setup: $(SAM_TOOLS)/installed $(EMULATORS)/installed ## Install the pinned tools of tests and demo below .local
 
 $(SAM_TOOLS)/installed: tests/local_aws/requirements-sam.txt
 $(EMULATORS)/installed: tests/local_aws/requirements-emulators.txt
+$(CHECKOV)/installed: tests/templates/requirements-checkov.txt
 
-# Two virtual environments, since SAM and the emulators pin different versions of the same packages.
-$(SAM_TOOLS)/installed $(EMULATORS)/installed:
+# Virtual environments of their own, since they pin different versions of the same packages.
+$(SAM_TOOLS)/installed $(EMULATORS)/installed $(CHECKOV)/installed:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	@echo "Installing $< into $(@D)"
 	@rm -rf $(@D)
@@ -50,11 +52,12 @@ explain: ## Sum up what would be done about the findings in the folder FINDINGS_
 	$(if $(FINDINGS_CORPUS),$(PROGRAMS))
 	$(if $(FINDINGS_CORPUS),target/$(HOST)/debug/gdr explain --output json "$(FINDINGS_CORPUS)" >/dev/null || test $$? -eq 1)
 
-check: $(SAM_TOOLS)/installed ## Check format, lints and templates
+check: $(SAM_TOOLS)/installed $(CHECKOV)/installed ## Check format, lints and templates
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template-file template.yaml
 	$(if $(wildcard infra/*.yaml),$(SAM_TOOLS)/bin/cfn-lint infra/*.yaml)
+	$(CHECKOV)/bin/python tests/templates/check.py
 
 demo: setup ## Watch three attacks being stopped (make demo DRY_RUN=true: being planned for)
 	$(PROGRAMS)

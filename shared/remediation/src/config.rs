@@ -58,7 +58,8 @@ impl Config {
         Self::from_lookup(|name| std::env::var(name).ok())
     }
 
-    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
+    /// [`Config::from_env`], with an environment that `lookup` makes up.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let mut problems = Vec::new();
         let dry_run = match lookup("DRY_RUN").as_deref() {
             Some("false") => false,

@@ -76,7 +76,14 @@ impl<P: Playbook> Responder<P> {
     where
         P: 'static,
     {
-        let config = Config::from_env();
+        Self::configured(Config::from_env(), build, sdk)
+    }
+
+    /// [`Responder::from_env`], with these settings.
+    pub fn configured(config: Config, build: fn(&SdkConfig) -> P, sdk: &SdkConfig) -> Self
+    where
+        P: 'static,
+    {
         for problem in &config.problems {
             tracing::error!(problem, "setting");
         }

@@ -94,7 +94,8 @@ async fn is_allowed(world: &World, action: &str) -> Result<bool> {
         format!("arn:aws:ec2:us-east-1:{account}:{kind}/{kind}-0123456789abcdef0")
     };
     let resources = match action {
-        "ec2:CreateSecurityGroup" => vec![arn("security-group"), arn("vpc")],
+        // The group itself is allowed by its tags.
+        "ec2:CreateSecurityGroup" => vec![arn("vpc")],
         "ec2:ModifyNetworkInterfaceAttribute" => {
             vec![arn("network-interface"), arn("security-group")]
         }

@@ -1,0 +1,40 @@
+"""Answers whether policies allow a call, with the evaluator by which the emulator enforces them.
+
+The emulator checks the calls that it serves itself, with the condition keys that it knows. Here whoever asks
+says what the call is about, so that calls to the other emulator and every key are judged too. One line of
+JSON in, one out; the end of the input ends it.
+"""
+
+import functools
+import json
+import sys
+
+from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
+
+
+@functools.lru_cache(maxsize=1024)
+def parsed(document):
+    return parse_policy_document(document)
+
+
+def judge(asked):
+    context = EvalContext(
+        principal_arn=asked["principal"],
+        principal_type="AssumedRole",
+        # Of a resource whose ARN names no account, this is the account that it is in.
+        principal_account=asked["resource_account"],
+        action=asked["action"],
+        resource_arn=asked["resource"],
+        region=asked["region"],
+        service_context={key.lower(): value for key, value in asked["context"].items()},
+    )
+    return evaluate(context, [parsed(document) for document in asked["policies"]]).decision
+
+
+def main():
+    for line in sys.stdin:
+        print(judge(json.loads(line)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+//! What a role is granted that no scenario on the emulators can show to be needed, and what shows it.
+
+/// Granted for Lambda to use, which acts with the role around the function. The emulators do so themselves
+/// and ask nobody; that the template grants these and no more is held by its own tests. The function, the
+/// action, and what Lambda needs it for.
+pub(crate) const USED_BY_LAMBDA: &[(&str, &str, &str)] = &[
+    ("S3", "logs:CreateLogStream", LOG),
+    ("S3", "logs:PutLogEvents", LOG),
+    ("S3", "sqs:SendMessage", ON_FAILURE),
+    ("Iam", "logs:CreateLogStream", LOG),
+    ("Iam", "logs:PutLogEvents", LOG),
+    ("Iam", "sqs:SendMessage", ON_FAILURE),
+    ("Iam", "sqs:ReceiveMessage", POLLS),
+    ("Iam", "sqs:DeleteMessage", POLLS),
+    ("Iam", "sqs:GetQueueAttributes", POLLS),
+    ("Ec2", "logs:CreateLogStream", LOG),
+    ("Ec2", "logs:PutLogEvents", LOG),
+    ("Ec2", "sqs:SendMessage", ON_FAILURE),
+    ("Triage", "logs:CreateLogStream", LOG),
+    ("Triage", "logs:PutLogEvents", LOG),
+    ("Triage", "sqs:SendMessage", ON_FAILURE),
+];
+
+/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html>
+const LOG: &str = "writes what the function logs";
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
+const ON_FAILURE: &str = "sends an event that failed three times to the on-failure queue";
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
+const POLLS: &str = "polls the queue of containments to look at again";
+
+/// Called in a scenario of the playbook's own tests, against rules in place of the emulator, for what the
+/// emulator lacks. The function, the action, what is lacking, and the test with its file.
+pub(crate) const CALLED_ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[(
+    "Ec2",
+    "ec2:DisassociateAddress",
+    "the emulator does not show the association of an interface's address",
+    "public_addresses_metadata_and_time_outs_change_only_if_settings_say_so",
+    "shared/remediation/src/playbook/ec2/tests/contain.rs",
+)];

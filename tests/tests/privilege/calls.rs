@@ -1,0 +1,341 @@
+//! What a request to AWS needs permission for: actions, on resources, with condition keys, after the
+//! Service Authorization Reference,
+//! <https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html>.
+
+use std::collections::BTreeMap;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use integration_tests::Result;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+
+pub(crate) type Context = BTreeMap<String, Value>;
+
+/// Something that a role must be allowed.
+#[derive(Clone, Debug)]
+pub(crate) struct Check {
+    pub(crate) action: String,
+    pub(crate) resource: String,
+    pub(crate) context: Context,
+}
+
+/// A request, taken apart.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The key that signed it.
+    pub(crate) key: String,
+    pub(crate) service: String,
+    region: String,
+    method: String,
+    path: String,
+    query: BTreeMap<String, String>,
+    form: BTreeMap<String, String>,
+    json: Value,
+    /// Of services that speak JSON: what they are asked to do.
+    target: Option<String>,
+}
+
+impl Call {
+    pub(crate) fn read(request: &HttpRequest) -> Result<Self> {
+        let signed = request.headers().get("authorization").unwrap_or_default();
+        let credential = signed.split("Credential=").nth(1).unwrap_or_default();
+        let mut scope = credential.split(',').next().unwrap_or_default().split('/');
+        let mut next = || scope.next().unwrap_or_default().to_owned();
+        let (key, _date, region, service) = (next(), next(), next(), next());
+        let address = request.uri().split("://").nth(1).unwrap_or_default();
+        let (_, path) = address.split_once('/').unwrap_or_default();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let body = request.body().bytes().unwrap_or_default();
+        let body = String::from_utf8_lossy(body);
+        let target = request.headers().get("x-amz-target");
+        Ok(Self {
+            key,
+            service,
+            region,
+            method: request.method().to_owned(),
+            path: format!("/{path}"),
+            query: pairs(query),
+            json: serde_json::from_str(&body).unwrap_or_default(),
+            form: pairs(&body),
+            target: target.and_then(|target| target.split('.').nth(1).map(str::to_owned)),
+        })
+    }
+
+    /// The service and the operation, by the name of the permission that it needs.
+    pub(crate) fn action(&self) -> Result<String> {
+        let operation = match self.service.as_str() {
+            "s3" => self.s3_action(),
+            "guardduty" if self.path.ends_with("/findings/get") => Some("GetFindings"),
+            "guardduty" => Some("ListDetectors"),
+            "lambda" if self.path.ends_with("/invocations") => Some("InvokeFunction"),
+            _ => self.target.as_deref().or(self.field("Action")),
+        };
+        let operation = operation.ok_or_else(|| format!("not a known request: {self:?}"))?;
+        Ok(format!("{}:{operation}", self.service))
+    }
+
+    fn s3_action(&self) -> Option<&'static str> {
+        let asks = |name: &str| self.query.contains_key(name);
+        if self.is_of_account() {
+            return match (self.path.rsplit('/').next()?, self.method.as_str()) {
+                ("publicAccessBlock", "GET") => Some("GetAccountPublicAccessBlock"),
+                ("publicAccessBlock", "PUT") => Some("PutAccountPublicAccessBlock"),
+                ("accesspoint", "GET") => Some("ListAccessPoints"),
+                _ => None,
+            };
+        }
+        match self.method.as_str() {
+            "HEAD" => Some("ListBucket"),
+            "GET" if asks("acl") => Some("GetBucketAcl"),
+            "GET" if asks("policy") => Some("GetBucketPolicy"),
+            "GET" if asks("policyStatus") => Some("GetBucketPolicyStatus"),
+            "GET" if asks("publicAccessBlock") => Some("GetBucketPublicAccessBlock"),
+            "GET" if asks("tagging") => Some("GetBucketTagging"),
+            "GET" if asks("website") => Some("GetBucketWebsite"),
+            "PUT" if asks("policy") => Some("PutBucketPolicy"),
+            "PUT" if asks("publicAccessBlock") => Some("PutBucketPublicAccessBlock"),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        self.form.get(name).map(String::as_str)
+    }
+
+    /// The fields whose names begin and end so, as in `TagSpecification.1.Tag.1.Key`.
+    fn fields(&self, prefix: &str, suffix: &str) -> Vec<&str> {
+        let fields = self.form.iter();
+        fields
+            .filter(|(name, _)| name.starts_with(prefix) && name.ends_with(suffix))
+            .map(|(_, value)| value.as_str())
+            .collect()
+    }
+
+    /// What the caller must be allowed in `account`.
+    pub(crate) fn checks(&self, account: &str) -> Result<Vec<Check>> {
+        let action = self.action()?;
+        let (service, region) = (self.service.as_str(), self.region.as_str());
+        let json = |name: &str| self.json[name].as_str().unwrap_or_default();
+        let here = |name: &str| format!("arn:aws:{service}:{region}:{account}:{name}");
+        let on = |resource: String| one(&action, resource, Context::new());
+        Ok(match service {
+            "s3" if self.is_of_account() => on("*".to_owned()),
+            "s3" => {
+                let bucket = self.path.split('/').nth(1).unwrap_or_default();
+                on(format!("arn:aws:s3:::{bucket}"))
+            }
+            "iam" => self.of_iam(&action, account),
+            "sts" => self.of_sts(&action),
+            "ec2" => self.of_ec2(&action, account)?,
+            "autoscaling" => match self.field("AutoScalingGroupName") {
+                Some(group) => on(here(&format!(
+                    "autoScalingGroup:0123abcd:autoScalingGroupName/{group}"
+                ))),
+                None => on("*".to_owned()),
+            },
+            "elasticloadbalancing" if action.contains(":Describe") => on("*".to_owned()),
+            "elasticloadbalancing" => {
+                let balancer = self.field("LoadBalancerName");
+                let balancer = balancer.map(|name| here(&format!("loadbalancer/{name}")));
+                let group = self.field("TargetGroupArn").map(str::to_owned);
+                on(group.or(balancer).ok_or("no target of a load balancer")?)
+            }
+            "sns" => on(self.field("TopicArn").unwrap_or_default().to_owned()),
+            "sqs" => {
+                let queue = json("QueueUrl").rsplit('/').next().unwrap_or_default();
+                on(here(queue))
+            }
+            "dynamodb" => on(here(&format!("table/{}", json("TableName")))),
+            "ssm" => on(here(&format!("parameter{}", json("Name")))),
+            "lambda" => {
+                let name = self.path.split('/').nth(3).unwrap_or_default();
+                on(decoded(name))
+            }
+            "cloudtrail" | "guardduty" => on("*".to_owned()),
+            other => return Err(format!("{other} is not known here").into()),
+        })
+    }
+
+    fn of_iam(&self, action: &str, account: &str) -> Vec<Check> {
+        let here = |kind: &str, name: &str| format!("arn:aws:iam::{account}:{kind}/{name}");
+        let mut context = self.tags("Tags.member.", "");
+        if let Some(policy) = self.field("PolicyArn") {
+            context.insert("iam:PolicyARN".to_owned(), json!(policy));
+        }
+        if let Some(boundary) = self.field("PermissionsBoundary") {
+            context.insert("iam:PermissionsBoundary".to_owned(), json!(boundary));
+        }
+        let named = [
+            ("UserName", "user"),
+            ("RoleName", "role"),
+            ("GroupName", "group"),
+            ("InstanceProfileName", "instance-profile"),
+        ];
+        let named = named.iter().find_map(|(field, kind)| {
+            let name = self.field(field)?;
+            Some(here(kind, name))
+        });
+        let arn = self.field("PolicyArn").or(self.field("Arn"));
+        let resource = named.or(arn.map(str::to_owned));
+        one(action, resource.unwrap_or_else(|| "*".to_owned()), context)
+    }
+
+    fn of_sts(&self, action: &str) -> Vec<Check> {
+        let role = self.field("RoleArn").unwrap_or_default();
+        let key = |key: &str, field: &str| {
+            let value = self.field(field)?;
+            Some((key.to_owned(), json!(value)))
+        };
+        let identity = key("sts:SourceIdentity", "SourceIdentity");
+        let mut context: Context = identity.clone().into_iter().collect();
+        let of_identity = identity
+            .is_some()
+            .then(|| one("sts:SetSourceIdentity", role.to_owned(), context.clone()));
+        context.extend(key("sts:ExternalId", "ExternalId"));
+        context.extend(key("sts:RoleSessionName", "RoleSessionName"));
+        let mut checks = one(action, role.to_owned(), context);
+        checks.extend(of_identity.into_iter().flatten());
+        checks
+    }
+
+    /// An EC2 call is allowed only if it is on each of the resources that it concerns.
+    fn of_ec2(&self, action: &str, account: &str) -> Result<Vec<Check>> {
+        if action.starts_with("ec2:Describe") {
+            return Ok(one(action, "*".to_owned(), Context::new()));
+        }
+        let region = &self.region;
+        let here = |kind: &str, id: &str| format!("arn:aws:ec2:{region}:{account}:{kind}/{id}");
+        let snapshot = format!("arn:aws:ec2:{region}::snapshot/snap-new");
+        let field = |name: &str| self.field(name).unwrap_or_default();
+        let plain = |resource: String| one(action, resource, Context::new());
+        // Tags that a call gives to what it makes need a permission of their own.
+        let creating = |resource: &str| {
+            let mut context = self.tags("TagSpecification.", "Tag.");
+            let made_by = action.split(':').nth(1);
+            let mut checks = one(action, resource.to_owned(), context.clone());
+            if !context.is_empty() {
+                context.insert("ec2:CreateAction".to_owned(), json!(made_by));
+                checks.extend(one("ec2:CreateTags", resource.to_owned(), context));
+            }
+            checks
+        };
+        Ok(match action {
+            "ec2:GetConsoleOutput" | "ec2:ModifyInstanceMetadataOptions" => {
+                plain(here("instance", field("InstanceId")))
+            }
+            "ec2:ModifyInstanceAttribute" => {
+                let volumes = self.fields("BlockDeviceMapping.", ".Ebs.VolumeId");
+                let volumes = volumes.iter().map(|volume| here("volume", volume));
+                let instance = here("instance", field("InstanceId"));
+                volumes.chain([instance]).flat_map(plain).collect()
+            }
+            "ec2:ModifyNetworkInterfaceAttribute" => {
+                let groups = self.fields("SecurityGroupId.", "");
+                let groups = groups.iter().map(|group| here("security-group", group));
+                let interface = here("network-interface", field("NetworkInterfaceId"));
+                groups.chain([interface]).flat_map(plain).collect()
+            }
+            "ec2:CreateSecurityGroup" => {
+                let mut checks = creating(&here("security-group", "sg-new"));
+                checks.extend(plain(here("vpc", field("VpcId"))));
+                checks
+            }
+            "ec2:RevokeSecurityGroupEgress"
+            | "ec2:RevokeSecurityGroupIngress"
+            | "ec2:AuthorizeSecurityGroupEgress"
+            | "ec2:AuthorizeSecurityGroupIngress" => {
+                plain(here("security-group", field("GroupId")))
+            }
+            "ec2:CreateSnapshots" => {
+                let mut checks = creating(&snapshot);
+                checks.extend(plain(here(
+                    "instance",
+                    field("InstanceSpecification.InstanceId"),
+                )));
+                checks.extend(plain(here("volume", "vol-attached")));
+                checks
+            }
+            "ec2:DisassociateAddress" => [
+                here("elastic-ip", field("AssociationId")),
+                here("network-interface", "eni-of-it"),
+            ]
+            .into_iter()
+            .flat_map(plain)
+            .collect(),
+            "ec2:CreateTags" => {
+                let context = self.tags("Tag.", "");
+                let resources = self.fields("ResourceId.", "");
+                let kind = |id: &str| match id.split('-').next() {
+                    Some("i") => "instance",
+                    Some("eni") => "network-interface",
+                    Some("vol") => "volume",
+                    Some("sg") => "security-group",
+                    _ => "other",
+                };
+                let checks = resources.iter();
+                checks
+                    .flat_map(|id| one(action, here(kind(id), id), context.clone()))
+                    .collect()
+            }
+            other => return Err(format!("what {other} concerns is not known here").into()),
+        })
+    }
+
+    /// The user or role that a call to IAM names.
+    pub(crate) fn principal(&self) -> &str {
+        let named = self.field("UserName").or(self.field("RoleName"));
+        named.unwrap_or_default()
+    }
+
+    /// Whether it is of S3's control of accounts.
+    pub(crate) fn is_of_account(&self) -> bool {
+        self.service == "s3" && self.path.starts_with("/v20180820/")
+    }
+
+    /// The security group whose tags a condition may ask for.
+    pub(crate) fn security_group(&self) -> Option<&str> {
+        self.field("GroupId")
+    }
+
+    /// The condition keys of the tags that a request gives, in fields such as `Tag.1.Key`.
+    fn tags(&self, prefix: &str, inner: &str) -> Context {
+        let mut context = Context::new();
+        let mut keys = Vec::new();
+        for (name, key) in &self.form {
+            let is_key = name.starts_with(prefix) && name.contains(inner) && name.ends_with(".Key");
+            if !is_key {
+                continue;
+            }
+            let value = name.replace(".Key", ".Value");
+            let value = self.field(&value).unwrap_or_default();
+            context.insert(format!("aws:RequestTag/{key}"), json!(value));
+            keys.push(key.clone());
+        }
+        if !keys.is_empty() {
+            context.insert("aws:TagKeys".to_owned(), json!(keys));
+        }
+        context
+    }
+}
+
+fn one(action: &str, resource: String, context: Context) -> Vec<Check> {
+    vec![Check {
+        action: action.to_owned(),
+        resource,
+        context,
+    }]
+}
+
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decoded(name), decoded(value))
+        })
+        .collect()
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
