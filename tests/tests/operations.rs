@@ -34,9 +34,9 @@ fn alarms(template: &Value) -> BTreeMap<&str, &Value> {
 /// Whether there is such a metric: one that the functions write under these dimensions, or one of AWS's.
 fn exists(namespace: &str, name: &str, dimensions: &[&str]) -> bool {
     match namespace {
-        "ours" => METRICS.iter().any(|metric| {
-            metric.name == name && metric.dimensions.iter().any(|set| *set == dimensions)
-        }),
+        "ours" => METRICS
+            .iter()
+            .any(|metric| metric.name == name && metric.dimensions.contains(&dimensions)),
         // <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html>
         "AWS/Lambda" => ["Errors", "Throttles"].contains(&name) && dimensions == ["FunctionName"],
         // <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html>

@@ -104,7 +104,7 @@ async fn the_next_look_the_event_and_security_hub_s_message_are_of_the_same_trac
             .await
             .unwrap();
         let carried = carried.map(ToOwned::to_owned);
-        assert_eq!(*looks.lock().unwrap(), [carried.clone()]);
+        assert_eq!(*looks.lock().unwrap(), vec![carried.clone()]);
         for (channel, what) in sent.lock().unwrap().iter() {
             assert_eq!(what["trace"], json!(carried), "{channel:?}");
         }
