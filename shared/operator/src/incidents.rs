@@ -113,6 +113,9 @@ pub(crate) fn describe(incident: &Incident) {
     if let Some(rejected) = &incident.rejected {
         output::line(&format!("rejected   {rejected}"));
     }
+    if let Some(person) = report["run_by"].as_str() {
+        output::line(&format!("run by     {person}"));
+    }
     output::line(&format!(
         "finding    {} (severity {})",
         incident.finding_type, report["severity"]

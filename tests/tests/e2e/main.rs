@@ -2,11 +2,14 @@
 //! bystanders can do afterwards; the report must agree with it.
 
 mod bad_input;
+mod by_hand;
 mod concurrency;
 mod containment;
+mod doctor;
 mod drill;
 mod dry_run;
 mod notice;
+mod operated;
 mod operator;
 mod permissions;
 mod policy;

@@ -1,67 +1,20 @@
 //! What lies in the queues of a stack of their own is shown and sent again with `gdr redrive`.
 
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
+use aws_sdk_sqs::types::MessageAttributeValue;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{PublicBucket, StolenKey};
 use integration_tests::{LocalAws, Result, Scenario, Stack};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 
+use crate::operated::{STACK, lying, on_operated, sqs};
 use crate::operator::{expect_exit, gdr, said};
-use crate::world::{World, expect_status, expect_stopped_attack, expect_working_attack, on_aws};
-
-const STACK: &str = "gdr-queues";
-
-/// The stack whose queues the tests fill, one test at a time: `gdr redrive` empties them for all.
-static QUEUES: LazyLock<Mutex<Option<Stack<'static>>>> = LazyLock::new(Mutex::default);
-
-/// Runs a test on empty queues.
-fn on_queues(test: impl AsyncFnOnce(&'static World, &Stack<'static>) -> Result) -> Result {
-    on_aws(async |world| {
-        let mut shared = QUEUES.lock().await;
-        if shared.is_none() {
-            let enforcing = [("DryRun", "false")];
-            *shared = Some(Stack::deploy(world.aws, STACK, &enforcing).await?);
-        }
-        let stack = shared.as_ref().ok_or("no stack")?;
-        for queue in ["EventDeadLetterQueue", "OnFailureQueue"] {
-            let queue = stack.output(queue)?;
-            sqs(world.aws).purge_queue().queue_url(queue).send().await?;
-        }
-        test(world, stack).await
-    })
-}
-
-fn sqs(aws: &LocalAws) -> Client {
-    Client::new(&aws.root())
-}
+use crate::world::{expect_status, expect_stopped_attack, expect_working_attack};
 
 fn redrive(aws: &LocalAws, more: &[&str], typed: &str) -> Result<std::process::Output> {
     gdr(aws, &[&["--stack", STACK, "redrive"], more].concat(), typed)
-}
-
-/// How many messages lie in a queue, in sight or not.
-async fn lying(aws: &LocalAws, stack: &Stack<'_>, queue: &str) -> Result<u32> {
-    let attributes = sqs(aws)
-        .get_queue_attributes()
-        .queue_url(stack.output(queue)?)
-        .attribute_names(QueueAttributeName::All)
-        .send()
-        .await?
-        .attributes
-        .unwrap_or_default();
-    let count = |name| {
-        attributes
-            .get(&name)
-            .map_or(Ok(0), |text| text.parse::<u32>())
-    };
-    Ok(count(QueueAttributeName::ApproximateNumberOfMessages)?
-        + count(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)?)
 }
 
 async fn wait_for_a_message(aws: &LocalAws, stack: &Stack<'_>, queue: &str) -> Result {
@@ -101,14 +54,15 @@ fn function_arn(aws: &LocalAws, name: &str) -> String {
 }
 
 fn of_age(finding: Finding, age: SignedDuration) -> Finding {
-    let time = Timestamp::now() - age;
-    finding.with("/time", time.to_string())
+    let mut finding = finding;
+    finding.0["time"] = json!((Timestamp::now() - age).to_string());
+    finding
 }
 
 #[test]
 fn a_poison_event_reaches_the_on_failure_queue_is_shown_and_contained_when_it_is_sent_again()
 -> Result {
-    on_queues(async |world, stack| {
+    on_operated(async |world, stack| {
         let bucket = PublicBucket::create(world.aws).await?;
         let finding = of_age(bucket.finding()?, SignedDuration::ZERO);
         stack.set_timeout("S3", 1).await?;
@@ -152,7 +106,7 @@ fn a_poison_event_reaches_the_on_failure_queue_is_shown_and_contained_when_it_is
 
 #[test]
 fn what_is_older_than_an_hour_is_sent_only_when_a_person_says_so() -> Result {
-    on_queues(async |world, stack| {
+    on_operated(async |world, stack| {
         let theft = StolenKey::create(world.aws).await?;
         let finding = of_age(theft.finding()?, SignedDuration::from_hours(2));
         let iam = function_arn(world.aws, stack.function("Iam")?);
@@ -185,7 +139,7 @@ fn what_is_older_than_an_hour_is_sent_only_when_a_person_says_so() -> Result {
 #[test]
 fn what_cannot_be_read_or_is_for_another_function_is_shown_and_stays_while_the_rest_is_sent()
 -> Result {
-    on_queues(async |world, stack| {
+    on_operated(async |world, stack| {
         let queue = stack.output("OnFailureQueue")?;
         let send = sqs(world.aws).send_message().queue_url(queue);
         send.message_body("\u{1b}[31mnot a record").send().await?;
