@@ -44,7 +44,11 @@ fn colours_are_for_terminals_and_for_nobody_who_sets_no_color() -> Result {
 
 #[test]
 fn wrong_usage_is_2_and_a_stack_that_is_not_named_says_how_to_name_it() -> Result {
-    for wrong in [&["no-such-command"][..], &["redrive", "--list", "--yes"], &["run"]] {
+    for wrong in [
+        &["no-such-command"][..],
+        &["redrive", "--list", "--yes"],
+        &["run"],
+    ] {
         let output = gdr(wrong, &[])?;
         assert_eq!(output.status.code(), Some(2), "{output:?}");
     }

@@ -443,7 +443,9 @@ impl<P: Playbook> Responder<P> {
             Some(Page::Done) => false,
             Some(Page::AsUsual) | None => news,
         };
-        if !news {
+        // A person who runs it by hand knows.
+        let known = self.run_by.is_some() && self.config.topic_arn.is_none();
+        if !news || known {
             return failures;
         }
         match self.notify(report).await {
