@@ -32,6 +32,7 @@ const TIME: Duration = Duration::from_secs(120);
 
 /// What is asked of the pipeline.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct Options {
     /// A file with one finding, in any form in which GuardDuty gives them; - is standard input.
     #[arg(value_name = "FILE")]
@@ -207,7 +208,9 @@ impl ByHand {
             Extent::Enforce => value.clone(),
         };
         let table = enforces(&config.incident_table);
-        let queue = enforces(&config.recheck_queue_url);
+        // A function in a dry run would look again and do nothing.
+        let looks = (!function.config.policy.dry_run).then_some(&config.recheck_queue_url);
+        let queue = looks.and_then(enforces);
         config.topic_arn = enforces(&config.topic_arn);
         let sns = aws_sdk_sns::Client::new(stack);
         let mut responder = Responder::new(build(there), config, sns)
