@@ -97,10 +97,9 @@ async fn concurrency(lambda: &Client, name: &str) -> Result<Trouble> {
 async fn on_failure(patient: &Patient<'_>, lambda: &Client, name: &str) -> Result<Trouble> {
     let queue = patient.deployment.output("OnFailureQueue")?;
     let queue = queue.rsplit('/').next().unwrap_or(queue);
-    let found = lambda
-        .get_function_event_invoke_config()
-        .function_name(name);
-    let found = found.send().await;
+    let found = lambda.get_function_event_invoke_config();
+    // As SAM names it.
+    let found = found.function_name(name).qualifier("$LATEST").send().await;
     let found = found.during("lambda:GetFunctionEventInvokeConfig", name);
     let destination = match found {
         Ok(found) => found.destination_config.and_then(|it| it.on_failure),
