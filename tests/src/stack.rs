@@ -283,6 +283,15 @@ impl<'a> Stack<'a> {
             .collect())
     }
 
+    /// Sets the longest time that a function may take. With one second it fails on every event.
+    pub async fn set_timeout(&self, responder: Responder, seconds: i32) -> Result {
+        let function = self.function(responder)?;
+        let update = self.lambda().update_function_configuration();
+        let update = update.function_name(function).timeout(seconds);
+        update.send().await?;
+        Ok(())
+    }
+
     /// Invokes a function and takes its answer. An error in the function is one here.
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value> {
         let answer = self

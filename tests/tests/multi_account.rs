@@ -4,9 +4,10 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{declared, granted, yaml};
+use common::{granted, yaml};
 use remediation::catalogue::Category;
 use remediation::guard::TagHistory;
+use remediation::permissions::declared;
 use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use remediation::{accounts, verify};
 use serde_json::{Value, json};

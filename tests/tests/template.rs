@@ -10,14 +10,14 @@ use integration_tests::LocalAws;
 use integration_tests::known_types::{self, event};
 use remediation::breaker::Limits;
 use remediation::catalogue::{Category, routes};
+use remediation::config::Config;
 use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding};
-use remediation::guard::{self, TagHistory};
+use remediation::guard;
 use remediation::notify::{self, security_hub};
-use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
-use remediation::{accounts, hand_over, recheck, record, trace, verify};
+use remediation::{permissions, record};
 use serde_json::{Value, json};
 
-use common::{declared, granted, yaml};
+use common::{granted, yaml};
 
 const FUNCTIONS: [(&str, Category); 4] = [
     ("S3", Category::S3),
@@ -372,49 +372,28 @@ fn what_cannot_be_delivered_or_handled_within_an_hour_is_kept_for_a_person() {
 #[test]
 fn each_role_allows_what_its_function_declares_and_nothing_else() {
     let template = template();
-    let report: BTreeSet<_> = [
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-        "sqs:SendMessage",
-    ]
-    .into_iter()
-    .chain(notify::PERMISSIONS.iter().copied())
-    .chain(record::PERMISSIONS.iter().copied())
-    .chain(trace::PERMISSIONS.iter().copied())
-    .collect();
-    // What the queue's events need of the role of the function that receives them.
-    let mut credentials = declared::<Iam>();
-    credentials.extend(recheck::PERMISSIONS);
-    credentials.extend([
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:ReceiveMessage",
+    // Every policy that a setting of the stack adds is in the template.
+    let mut variables = BTreeMap::from([
+        ("MODE", "hub"),
+        ("EXTERNAL_ID", "x"),
+        ("HAND_OVER_SEQUENCES", "true"),
+        ("RESPONSE_EVENTS", "true"),
+        ("SECURITY_HUB_QUEUE_URL", "q"),
     ]);
-    let guarded = |mut declared: BTreeSet<&'static str>| {
-        declared.extend(guard::PERMISSIONS);
-        declared.extend(TagHistory::PERMISSIONS);
-        declared.extend(accounts::PERMISSIONS);
-        declared.extend(verify::PERMISSIONS);
-        declared
-    };
-    let mut triage = declared::<Triage>();
-    triage.extend(hand_over::PERMISSIONS);
-    triage.extend(security_hub::PERMISSIONS);
-    for (name, declared) in [
-        ("S3", guarded(declared::<S3>())),
-        ("Iam", guarded(credentials)),
-        ("Ec2", guarded(declared::<Ec2>())),
-        ("Triage", triage),
-    ] {
+    for function in ["S3", "IAM", "EC2"] {
+        variables.insert(format!("{function}_RESPONDER_FUNCTION").leak(), "f");
+    }
+    let variables = variables.into_iter();
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let config = Config::from_variables(&variables.collect());
+    for (name, category) in FUNCTIONS {
         let logical_id = format!("{name}ResponderRole");
         let role = &template["Resources"][&logical_id]["Properties"];
         assert!(role["ManagedPolicyArns"].is_null(), "{name}");
         let inline = role["Policies"].as_array().expect("policies").iter();
         let granted = granted(inline.chain(attached(&template, &logical_id)));
-        let expected: BTreeSet<_> = report
-            .union(&declared)
-            .map(|&action| action.to_owned())
-            .collect();
+        let expected = permissions::of(category, &config).into_iter();
+        let expected: BTreeSet<_> = expected.map(ToOwned::to_owned).collect();
         assert_eq!(granted, expected, "{name}");
     }
 }

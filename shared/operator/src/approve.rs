@@ -12,13 +12,17 @@ use remediation::error::Error;
 use remediation::guard::{PolicyParameter, TagHistory};
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Awaiting, Incident, Record};
-use remediation::report::{Proposed, Report};
+use remediation::report::Proposed;
 use serde_json::json;
 
-use crate::release::{caller, signed_in};
-use crate::{Format, Outcome, REFUSED, incidents, output};
+use crate::access::{Access, caller, signed_in};
+use crate::{Format, Outcome, REFUSED, incidents, output, told};
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr approve 16afba5c
+  gdr approve 16afba5c --category iam --yes")]
 pub(crate) struct Approve {
     /// The finding's id, or the beginning of it.
     incident: String,
@@ -28,9 +32,10 @@ pub(crate) struct Approve {
     /// Do not ask.
     #[arg(long)]
     yes: bool,
-    /// The parameter with the policies that the functions ask (the stack's output PolicyParameter).
-    #[arg(long, env = "POLICY_PARAMETER")]
-    policy_parameter: String,
+    /// The parameter with the policies that the functions ask, in place of the stack's (its output
+    /// PolicyParameter).
+    #[arg(long, value_name = "NAME", env = "POLICY_PARAMETER")]
+    policy_parameter: Option<String>,
     /// The profile of the AWS configuration for the account of what is to be contained, where that is not
     /// the account of the table (a hub's incident of a member account).
     #[arg(long, value_name = "PROFILE")]
@@ -38,6 +43,9 @@ pub(crate) struct Approve {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr reject 16afba5c --reason 'our own scanner'")]
 pub(crate) struct Reject {
     /// The finding's id, or the beginning of it.
     incident: String,
@@ -51,14 +59,14 @@ pub(crate) struct Reject {
 
 pub(crate) async fn run(
     sdk: &SdkConfig,
+    access: &Access,
     record: &Record,
     options: &Approve,
     format: Format,
 ) -> Outcome {
-    let policies = PolicyParameter::new(
-        aws_sdk_ssm::Client::new(sdk),
-        options.policy_parameter.clone(),
-    );
+    let given = options.policy_parameter.as_deref();
+    let parameter = access.policy_parameter(sdk, given).await?;
+    let policies = PolicyParameter::new(aws_sdk_ssm::Client::new(sdk), parameter);
     let member = match &options.member_profile {
         Some(profile) => Some(signed_in(sdk, profile).await),
         None => None,
@@ -180,7 +188,7 @@ async fn one<P: Playbook>(
     let now = Timestamp::now();
     match Box::pin(approve::approve(playbook, approver, incident, now)).await {
         Ok(report) => {
-            tell(&report, format)?;
+            told::tell(&report, format)?;
             Ok(if approve::succeeded(&report) {
                 ExitCode::SUCCESS
             } else {
@@ -217,36 +225,4 @@ pub(crate) fn steps<'a>(steps: impl Iterator<Item = &'a Proposed>) {
         })
         .collect();
     output::table(["ACTION", "TARGET", "FROM", "TO"], &rows);
-}
-
-fn tell(report: &Report, format: Format) -> Result<(), Box<dyn std::error::Error>> {
-    if format == Format::Json {
-        output::json(report)?;
-        return Ok(());
-    }
-    output::line(&format!(
-        "{}: {}",
-        report.status().as_str(),
-        report.reason()
-    ));
-    for step in report.steps() {
-        output::line(&format!(
-            "{} on {}: {}",
-            step.action(),
-            step.target(),
-            step.detail()
-        ));
-    }
-    for (title, entries) in [
-        ("still at risk", report.residual_risks()),
-        ("to do", report.next_steps()),
-    ] {
-        if !entries.is_empty() {
-            output::line(&format!("\n{title}:"));
-        }
-        for entry in entries {
-            output::line(&format!("  - {entry}"));
-        }
-    }
-    Ok(())
 }

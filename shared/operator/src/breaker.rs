@@ -22,6 +22,10 @@ pub(crate) enum Command {
 
 /// Which windows.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr breaker show
+  gdr breaker show --category s3 --account 111122223333")]
 pub(crate) struct Which {
     /// Only what this function contained: s3, iam or ec2.
     #[arg(long)]
@@ -32,6 +36,9 @@ pub(crate) struct Which {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr breaker reset --category s3")]
 pub(crate) struct Reset {
     #[command(flatten)]
     which: Which,

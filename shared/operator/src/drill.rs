@@ -25,6 +25,11 @@ use crate::{Format, Outcome, incidents, output};
 const PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr drill finding.json
+  gdr drill Policy:S3/BucketAnonymousAccessGranted --target customer-data
+  gdr drill 'Backdoor:EC2/C&CActivity.B!DNS' --target i-0abc1234def567890")]
 pub(crate) struct Options {
     /// A file with one finding, in any form in which GuardDuty gives them; or a finding type, of which one
     /// is made.

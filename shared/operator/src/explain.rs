@@ -22,6 +22,11 @@ use row::Rules;
 use source::Blocks;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  gdr explain finding.json
+  gdr explain --output json AWSLogs/111122223333/GuardDuty/
+  aws guardduty get-findings --detector-id $ID --finding-ids $IDS | gdr explain -")]
 pub(crate) struct Options {
     /// Files, folders, or - for standard input.
     #[arg(required = true, value_name = "PATH")]

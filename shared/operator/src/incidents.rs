@@ -8,6 +8,17 @@ use serde_json::Value;
 
 use crate::{Format, Outcome, approve, output};
 
+pub(crate) const LIST_EXAMPLES: &str = "\
+Examples:
+  gdr incidents
+  gdr incidents --status partial
+  gdr incidents --output json | jq -r '.[].id'";
+
+pub(crate) const SHOW_EXAMPLES: &str = "\
+Examples:
+  gdr incident 16afba5c
+  gdr incident 16afba5c --output json";
+
 pub(crate) async fn list(record: &Record, status: Option<&str>, format: Format) -> Outcome {
     let mut incidents = record.incidents().await?;
     if let Some(status) = status {
@@ -101,6 +112,9 @@ pub(crate) fn describe(incident: &Incident) {
     }
     if let Some(rejected) = &incident.rejected {
         output::line(&format!("rejected   {rejected}"));
+    }
+    if let Some(person) = report["run_by"].as_str() {
+        output::line(&format!("run by     {person}"));
     }
     output::line(&format!(
         "finding    {} (severity {})",

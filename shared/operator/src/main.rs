@@ -2,26 +2,35 @@
 //! was contained, explains what would be done about a finding, has the deployed functions show it in a
 //! drill, and keeps the policies and the breaker.
 
+mod access;
 mod approve;
 mod breaker;
+mod by_hand;
+mod completions;
+mod deployment;
+mod doctor;
 mod drill;
 mod explain;
 mod incidents;
+mod man;
 mod output;
+mod plan;
 mod policy;
+mod redrive;
 mod release;
+mod run;
+mod subject;
+mod told;
 
 use std::process::ExitCode;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use clap::{Parser, Subcommand, ValueEnum};
-use remediation::record::Record;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use access::Access;
 
 /// Looks at what guardduty-responder did or would do, approves it, and releases it.
-///
-/// Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused (drift, expired, or not confirmed).
 #[derive(Debug, Parser)]
-#[command(name = "gdr", version)]
+#[command(name = "gdr", version, after_help = AFTER_HELP)]
 struct Arguments {
     #[command(flatten)]
     access: Access,
@@ -30,34 +39,6 @@ struct Arguments {
     output: Format,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Where the record is, and with which credentials it is read.
-#[derive(Debug, clap::Args)]
-struct Access {
-    /// The table of incidents (the stack's output IncidentTable).
-    #[arg(long, global = true, env = "INCIDENT_TABLE")]
-    table: Option<String>,
-    /// The profile of the AWS configuration to use.
-    #[arg(long, global = true)]
-    profile: Option<String>,
-    /// The Region of the responder's stack.
-    #[arg(long, global = true)]
-    region: Option<String>,
-}
-
-impl Access {
-    /// The configuration to call AWS with.
-    async fn sdk(&self) -> SdkConfig {
-        let mut sdk = aws_config::defaults(BehaviorVersion::latest());
-        if let Some(profile) = &self.profile {
-            sdk = sdk.profile_name(profile);
-        }
-        if let Some(region) = &self.region {
-            sdk = sdk.region(Region::new(region.clone()));
-        }
-        sdk.load().await
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -81,23 +62,40 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::Command),
     #[command(flatten)]
-    Recorded(Recorded),
+    OnAws(OnAws),
+    /// Write what a shell needs to complete command lines.
+    Completions(completions::Options),
+    /// Write the manual.
+    Man(man::Options),
 }
 
-/// What works on the record, with access to AWS.
+/// What takes access to AWS.
 #[derive(Debug, Subcommand)]
-enum Recorded {
+enum OnAws {
     /// List the incidents, the newest first.
+    #[command(after_help = incidents::LIST_EXAMPLES)]
     Incidents {
         /// Only those with this status: contained, partial, failed, notified, dry_run, released.
         #[arg(long)]
         status: Option<String>,
     },
     /// Show an incident: what happened, what was done, what it found.
+    #[command(after_help = incidents::SHOW_EXAMPLES)]
     Incident {
         /// The finding's id, or the beginning of it.
         id: String,
     },
+    /// Say what the functions would do about a finding now.
+    ///
+    /// Reads the live state, plans and asks the policies as the functions do, with their settings, and asks
+    /// IAM whether their roles may do it. Changes, records and tells nothing.
+    Plan(plan::Options),
+    /// Do by hand what the functions would do about a finding.
+    ///
+    /// For when they cannot: the same pipeline with your credentials and the settings of the deployed
+    /// functions. Without --enforce nothing is changed, recorded or told. What is contained is recorded, so
+    /// that it can be released.
+    Run(run::Options),
     /// Send a finding to the deployed functions, which answer and change nothing, and print their reports.
     ///
     /// It goes over the bus and the rules that GuardDuty's findings go, from a source of its own. Each
@@ -119,7 +117,27 @@ enum Recorded {
     /// Show how much was contained lately, or let the responder contain again.
     #[command(subcommand)]
     Breaker(breaker::Command),
+    /// Send what lies in the queues again, after showing it.
+    ///
+    /// What could not be delivered, and what a function failed on three times, goes to the function that it
+    /// was for, which looks at the world anew. A message is deleted only once Lambda has taken what it holds;
+    /// while it is shown, nobody else sees it, for 5 minutes at most.
+    Redrive(redrive::Options),
+    /// Check a deployment: each line is ok, or says what to do. The exit status is 1 if any is not ok.
+    Doctor(doctor::Options),
 }
+
+const AFTER_HELP: &str = "\
+Exit status of every command:
+  0  done
+  1  failed, or something is not as it should be
+  2  wrong usage
+  3  refused: not confirmed, too late, or the world is not as it was planned for
+
+Examples:
+  gdr --stack guardduty-responder incidents
+  gdr --stack guardduty-responder --profile security --region eu-west-1 doctor
+  gdr explain findings.json";
 
 /// What a command came to.
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
@@ -141,25 +159,34 @@ fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
         Command::Explain(options) => explain::run(&options, arguments.output),
         Command::Policy(command) => policy::run(command, &arguments.access, arguments.output),
-        Command::Recorded(command) => on_record(arguments.access, command, arguments.output),
+        Command::Completions(options) => completions::run(&options, Arguments::command()),
+        Command::Man(options) => man::run(&options, Arguments::command()),
+        Command::OnAws(command) => on_aws(&arguments.access, command, arguments.output),
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn on_record(access: Access, command: Recorded, output: Format) -> Outcome {
-    let sdk = access.sdk().await;
-    let table = access.table.ok_or(
-        "which table? Give --table or set INCIDENT_TABLE to the output IncidentTable of the \
-         responder's stack",
-    )?;
-    let record = Record::new(aws_sdk_dynamodb::Client::new(&sdk), table);
+async fn on_aws(access: &Access, command: OnAws, output: Format) -> Outcome {
+    let sdk = &access.sdk().await;
+    let record = async || access.record(sdk).await;
     match command {
-        Recorded::Incidents { status } => incidents::list(&record, status.as_deref(), output).await,
-        Recorded::Incident { id } => incidents::show(&record, &id, output).await,
-        Recorded::Drill(options) => drill::run(&sdk, &record, &options, output).await,
-        Recorded::Breaker(command) => breaker::run(&record, &command, output).await,
-        Recorded::Approve(options) => approve::run(&sdk, &record, &options, output).await,
-        Recorded::Reject(options) => approve::reject(&sdk, &record, &options, output).await,
-        Recorded::Release(options) => release::run(&sdk, &record, &options, output).await,
+        OnAws::Incidents { status } => {
+            incidents::list(&record().await?, status.as_deref(), output).await
+        }
+        OnAws::Incident { id } => incidents::show(&record().await?, &id, output).await,
+        OnAws::Drill(options) => drill::run(sdk, &record().await?, &options, output).await,
+        OnAws::Breaker(command) => breaker::run(&record().await?, &command, output).await,
+        OnAws::Approve(options) => {
+            approve::run(sdk, access, &record().await?, &options, output).await
+        }
+        OnAws::Reject(options) => approve::reject(sdk, &record().await?, &options, output).await,
+        OnAws::Release(options) => release::run(sdk, &record().await?, &options, output).await,
+        OnAws::Plan(options) => plan::run(sdk, access, &options, output).await,
+        OnAws::Run(options) => run::run(sdk, access, &options, output).await,
+        OnAws::Doctor(_) => doctor::run(sdk, access, output).await,
+        OnAws::Redrive(options) => redrive::run(sdk, access, &options, output).await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,11 +15,15 @@ use remediation::guard::{
 use remediation::policy::{Decision, Policy, ResponseMode};
 use serde_json::{Value, json};
 
-use crate::{Access, Format, Outcome, REFUSED, output};
+use crate::access::Access;
+use crate::{Format, Outcome, REFUSED, output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check policies against the schema. Makes no call.
+    #[command(after_help = "\
+Examples:
+  gdr policy check default.cedar mine.cedar")]
     Check {
         /// Files of Cedar policies, which together are what is stored.
         #[arg(required = true)]
@@ -35,6 +39,9 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr policy explain --finding finding.json --policy mine.cedar")]
 pub(crate) struct Explain {
     /// A finding, as EventBridge or GuardDuty writes it.
     #[arg(long)]
@@ -51,13 +58,16 @@ pub(crate) struct Explain {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr policy push default.cedar mine.cedar")]
 pub(crate) struct Push {
     /// Files of policies, which together are stored.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// The parameter (the stack's output PolicyParameter).
-    #[arg(long, env = "POLICY_PARAMETER")]
-    parameter: String,
+    /// The parameter, in place of the stack's (its output PolicyParameter).
+    #[arg(long, value_name = "NAME", env = "POLICY_PARAMETER")]
+    parameter: Option<String>,
     /// Do not ask.
     #[arg(long)]
     yes: bool,
@@ -275,7 +285,10 @@ async fn push(access: &Access, options: &Push) -> Outcome {
         output::complain("nothing was stored");
         return Ok(ExitCode::FAILURE);
     };
-    let (client, name) = (Client::new(&access.sdk().await), &options.parameter);
+    let sdk = access.sdk().await;
+    let given = options.parameter.as_deref();
+    let name = &access.policy_parameter(&sdk, given).await?;
+    let client = Client::new(&sdk);
     let stored = client.get_parameter().name(name).send().await;
     let stored = stored
         .during("ssm:GetParameter", name)?

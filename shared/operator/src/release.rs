@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::SdkConfig;
 use clap::Args;
 use jiff::Timestamp;
 use remediation::catalogue::Category;
@@ -11,11 +11,16 @@ use remediation::record::{Incident, Record};
 use remediation::release::{self, Allowance, ReleaseStep, Verdict};
 use serde_json::json;
 
+use crate::access::{caller, signed_in};
 use crate::{Format, Outcome, REFUSED, incidents, output};
 
 const QUESTION: &str = "This gives back what the containment took away. Release? [y/N] ";
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr release 16afba5c
+  gdr release 16afba5c --reactivate-key AKIAIOSFODNN7EXAMPLE")]
 pub(crate) struct Options {
     /// The finding's id, or the beginning of it.
     incident: String,
@@ -193,32 +198,4 @@ fn show<A>(incident: &Incident, steps: &[ReleaseStep<A>]) {
         })
         .collect();
     output::table(["ACTION", "TARGET", "FROM", "TO", "WHAT"], &rows);
-}
-
-pub(crate) async fn signed_in(sdk: &SdkConfig, profile: &str) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .profile_name(profile)
-        .region(sdk.region().cloned())
-        .load()
-        .await
-}
-
-/// Whose credentials these are.
-pub(crate) struct Caller {
-    pub(crate) arn: String,
-    pub(crate) account: String,
-}
-
-pub(crate) async fn caller(sdk: &SdkConfig) -> Result<Caller, Box<dyn std::error::Error>> {
-    let identity = aws_sdk_sts::Client::new(sdk)
-        .get_caller_identity()
-        .send()
-        .await;
-    let identity = identity.map_err(
-        |_| "who are you? AWS does not say (GetCallerIdentity failed): check the credentials",
-    )?;
-    match (identity.arn, identity.account) {
-        (Some(arn), Some(account)) => Ok(Caller { arn, account }),
-        _ => Err("who are you? AWS answered GetCallerIdentity without an account".into()),
-    }
 }

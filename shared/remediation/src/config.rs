@@ -1,5 +1,7 @@
 //! The settings of a function, read from its environment once, at start.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 
 use crate::accounts::{Hub, member_role};
@@ -56,6 +58,11 @@ impl Config {
     )]
     pub fn from_env() -> Self {
         Self::from_lookup(|name| std::env::var(name).ok())
+    }
+
+    /// Reads what is, or would be, a function's environment, as [`Config::from_env`] does.
+    pub fn from_variables(variables: &BTreeMap<String, String>) -> Self {
+        Self::from_lookup(|name| variables.get(name).cloned())
     }
 
     /// [`Config::from_env`], with an environment that `lookup` makes up.
@@ -346,10 +353,9 @@ mod tests {
     use super::*;
 
     fn with(settings: &[(&str, &str)]) -> Config {
-        Config::from_lookup(|name| {
-            let found = settings.iter().find(|(key, _)| *key == name);
-            found.map(|(_, value)| (*value).to_owned())
-        })
+        let settings = settings.iter();
+        let variables = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::from_variables(&variables.collect())
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl CallFailure {
     fn hint(self, operation: &str) -> String {
         match self {
             Self::Denied => format!(
-                " (check that the function's role allows {operation} on it, and that no service \
+                " (check that the caller's role allows {operation} on it, and that no service \
                  control policy or ownership condition forbids it)"
             ),
             Self::Transient => " (will be retried)".to_owned(),

@@ -9,6 +9,8 @@ mod event;
 pub mod security_hub;
 mod text;
 
+use std::collections::BTreeSet;
+
 use aws_config::SdkConfig;
 use futures::future::join_all;
 use tokio::time::Instant;
@@ -22,9 +24,6 @@ use crate::execute::within;
 use crate::finding::Finding;
 use crate::report::Report;
 use crate::trace::Trace;
-
-/// The IAM permissions that telling needs. Each is on the stack's own topics, queue and the default bus.
-pub const PERMISSIONS: &[&str] = &["events:PutEvents", "sns:Publish", "sqs:SendMessage"];
 
 /// A way to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +69,7 @@ impl Channel {
         }
     }
 
+    /// What is called, which is also the IAM permission that it takes.
     fn operation(self) -> &'static str {
         match self {
             Self::Text | Self::Chat => "sns:Publish",
@@ -88,6 +88,20 @@ pub struct Settings {
     pub events: bool,
     /// `SECURITY_HUB_QUEUE_URL`: the queue of what Security Hub is to be told.
     pub security_hub_queue_url: Option<String>,
+}
+
+impl Settings {
+    /// The IAM permissions that telling needs. Each is on the stack's own topics, queue and the default bus.
+    pub fn permissions(&self) -> BTreeSet<&'static str> {
+        let has = |channel: &Channel| match channel {
+            Channel::Text => true,
+            Channel::Chat => self.chat_topic_arn.is_some(),
+            Channel::Event => self.events,
+            Channel::SecurityHub => self.security_hub_queue_url.is_some(),
+        };
+        let channels = Channel::ALL.into_iter().filter(has);
+        channels.map(Channel::operation).collect()
+    }
 }
 
 /// What there is to tell.

@@ -72,6 +72,13 @@ pub fn received(payload: &Value) -> Option<(Value, usize)> {
     Some((message["event"].clone(), look))
 }
 
+/// What Lambda hands over of a message of [`Recheck::schedule`], made of the message: to have a look done
+/// that the queue has given up on. `None`: it is no such message.
+pub fn handed_over(message: &str) -> Option<Value> {
+    let payload = json!({ "Records": [{ "eventSource": "aws:sqs", "body": message }] });
+    received(&payload).is_some().then_some(payload)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +89,17 @@ mod tests {
         let body = json!({ "recheck": 2, "event": event }).to_string();
         let payload = json!({ "Records": [{ "eventSource": "aws:sqs", "body": body }] });
         assert_eq!(received(&payload), Some((event, 2)));
+    }
+
+    #[test]
+    fn only_a_look_is_handed_over_as_one() {
+        let event = json!({ "detail": { "id": "x" } });
+        let message = json!({ "recheck": 1, "event": event }).to_string();
+        let payload = handed_over(&message).unwrap();
+        assert_eq!(received(&payload), Some((event, 1)));
+        for other in ["", "{}", r#"{"event":{}}"#, r#"{"requestPayload":{}}"#] {
+            assert_eq!(handed_over(other), None, "{other}");
+        }
     }
 
     #[test]

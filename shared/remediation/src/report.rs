@@ -89,6 +89,9 @@ pub struct Report {
     /// The ARN of the person who approved what was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) approved_by: Option<String>,
+    /// The ARN of the person who ran the playbook by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) run_by: Option<String>,
     /// The parts of an attack sequence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sequence: Option<Outline>,
@@ -129,6 +132,7 @@ impl Report {
             steps: Vec::new(),
             approval: None,
             approved_by: None,
+            run_by: None,
             sequence: None,
             breaker: None,
             residual_risks: Vec::new(),
@@ -237,6 +241,7 @@ impl Report {
             steps: Vec::new(),
             approval: None,
             approved_by: None,
+            run_by: None,
             sequence: None,
             breaker: None,
             residual_risks: vec!["nothing was contained".to_owned()],
@@ -268,6 +273,10 @@ impl Report {
     /// The ARN of the person who approved what was done, if it took one.
     pub fn approved_by(&self) -> Option<&str> {
         self.approved_by.as_deref()
+    }
+    /// The ARN of the person who ran the playbook by hand, if one did.
+    pub fn run_by(&self) -> Option<&str> {
+        self.run_by.as_deref()
     }
     /// The parts of the attack sequence, if the finding is one and lists them.
     pub fn sequence(&self) -> Option<&Outline> {

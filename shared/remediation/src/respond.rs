@@ -52,6 +52,8 @@ pub struct Responder<P> {
     recheck: Option<Recheck>,
     hand_over: Option<HandOver>,
     alone: Alone,
+    /// The person who runs it, to whom the report goes instead of to a log.
+    run_by: Option<String>,
 }
 
 /// One invocation of a function.
@@ -153,6 +155,7 @@ impl<P: Playbook> Responder<P> {
             recheck: None,
             hand_over: None,
             alone: Alone::default(),
+            run_by: None,
         }
     }
 
@@ -222,6 +225,16 @@ impl<P: Playbook> Responder<P> {
         }
     }
 
+    /// The same, run by the person of this ARN outside of Lambda: the report says so, is not written to
+    /// standard output, and is the answer also where an error would have Lambda try again.
+    #[must_use]
+    pub fn run_by(self, person: String) -> Self {
+        Self {
+            run_by: Some(person),
+            ..self
+        }
+    }
+
     /// Answers an event: decides, contains, reads back, records, notifies and logs.
     ///
     /// # Errors
@@ -259,6 +272,7 @@ impl<P: Playbook> Responder<P> {
         } = Box::pin(self.act(&incoming, decision)).await;
         report.trace_id = invocation.trace.as_ref().map(|trace| trace.id().to_owned());
         let mut unsent = 0;
+        report.run_by.clone_from(&self.run_by);
         // Whoever sent a drill waits for the record of it.
         if report.status() != Status::Ignored || finding.is_drill() {
             let told = self.tell(&incoming, &mut report, &collected, refused);
@@ -288,7 +302,16 @@ impl<P: Playbook> Responder<P> {
             unsent,
         };
         self.log(&report, Some(&finding), &measured, incoming.clock());
-        transient.map_or(Ok(report), Err)
+        match transient {
+            Some(error) if self.run_by.is_some() => {
+                report
+                    .next_steps
+                    .push(format!("run it again, since this may pass: {error}"));
+                Ok(report)
+            }
+            Some(error) => Err(error),
+            None => Ok(report),
+        }
     }
 
     /// Answers what is no JSON that can be read, for this reason.
@@ -423,6 +446,9 @@ impl<P: Playbook> Responder<P> {
 
     /// Writes the report, which is the record of last resort, with its metrics.
     fn log(&self, report: &Report, finding: Option<&Finding>, measured: &Measured, now: Timestamp) {
+        if self.run_by.is_some() {
+            return;
+        }
         let line = match &self.config.metrics_namespace {
             Some(namespace) => metrics::line(report, finding, measured, namespace, now),
             None => report.to_line(),

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 
 use integration_tests::checkout;
-use remediation::plan::Action;
-use remediation::playbook::Playbook;
 use serde_json::{Value, json};
 
 /// A template of the checkout, with `!Ref X` as `{"Ref": "X"}` and so on.
@@ -28,15 +26,6 @@ fn plain(value: serde_yaml_ng::Value) -> Value {
             .into(),
         other => serde_json::to_value(other).expect("a scalar"),
     }
-}
-
-/// The permissions that a playbook declares beside its code.
-pub(crate) fn declared<P: Playbook>() -> BTreeSet<&'static str> {
-    let writes = P::Action::PERMISSIONS
-        .iter()
-        .flat_map(|(_, permissions)| permissions.iter());
-    let reads = P::READS.iter().chain(P::INVESTIGATES);
-    reads.chain(writes).copied().collect()
 }
 
 /// The actions that the inline policies allow. None may have a wildcard.

@@ -1,12 +1,12 @@
 //! A drill goes over the real bus and the deployed rules to functions that enforce.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use integration_tests::scenario::PublicBucket;
 use integration_tests::{Result, Scenario, unique};
 use serde_json::Value;
 
+use crate::operator::gdr;
 use crate::world::{World, expect_outcomes, expect_status, expect_working_attack, on_aws};
 
 #[test]
@@ -45,20 +45,6 @@ fn a_drill_of_a_public_bucket_comes_back_and_leaves_it_public_although_the_stack
 
 fn drill(world: &World, what: &[&str]) -> Result<Output> {
     let table = world.enforcing.output("IncidentTable")?;
-    let output = Command::new(gdr()?)
-        .args(["--table", table, "--output", "json", "drill"])
-        .args(what)
-        .envs(world.aws.environment())
-        .output()?;
-    Ok(output)
-}
-
-/// Where cargo puts the programs of the workspace, beside the folder of this test.
-fn gdr() -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let built = test.ancestors().nth(2).ok_or("no folder")?.join("gdr");
-    if built.is_file() {
-        return Ok(built);
-    }
-    Err(format!("{} is not there: cargo build -p operator", built.display()).into())
+    let drill = ["--table", table, "--output", "json", "drill"];
+    gdr(world.aws, &[&drill[..], what].concat(), "")
 }

@@ -2,14 +2,19 @@
 //! bystanders can do afterwards; the report must agree with it.
 
 mod bad_input;
+mod by_hand;
 mod concurrency;
 mod containment;
+mod doctor;
 mod drill;
 mod dry_run;
 mod notice;
+mod operated;
 mod operations;
+mod operator;
 mod permissions;
 mod policy;
 mod recheck;
+mod redrive;
 mod sequence;
 mod world;

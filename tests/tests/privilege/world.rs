@@ -288,6 +288,7 @@ impl Run<'_> {
             now: Timestamp::now(),
             time_left: Duration::from_secs(120),
             look: None,
+            trace: None,
         };
         let answer = Box::pin(responder.respond(finding.0.clone(), &invocation)).await;
         let (report, failed) = match answer {

@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use remediation::catalogue;
-use remediation::error::{Error, Result};
-use remediation::finding::{
-    DETAIL_TYPE, DRILL_SOURCE, Finding, FindingType, detail_of, printable, split,
-};
+use remediation::error::Result;
+use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding, FindingType, detail_of, printable};
 use remediation::policy::{Policy, ResponseMode, decide};
 use serde_json::{Value, json};
+
+use crate::subject;
 
 /// 32 hexadecimal digits, as GuardDuty's ids are.
 pub(super) fn fresh_id() -> String {
@@ -20,17 +20,9 @@ pub(super) fn fresh_id() -> String {
 /// # Errors
 /// For what is no JSON, not one finding, or one that no function could read.
 pub(super) fn from_file(text: &str, id: &str, now: Timestamp) -> Result<Value> {
-    let document = serde_json::from_str(text)
-        .map_err(|error| Error::malformed("document", format!("not JSON: {error}")))?;
-    let findings = split(document);
-    let [document] = &findings[..] else {
-        return Err(Error::malformed(
-            "document",
-            format!("has {} findings, and a drill is of one", findings.len()),
-        ));
-    };
-    let finding = Finding::read(document)?;
-    let mut detail = detail_of(document)?;
+    let document = subject::one(text)?;
+    let finding = Finding::read(&document)?;
+    let mut detail = detail_of(&document)?;
     // Only triage marks a finding so, and the rules would not know what to do with it.
     if let Some(members) = detail.as_object_mut() {
         members.remove("handedOverTo");

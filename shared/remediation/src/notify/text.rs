@@ -110,6 +110,9 @@ fn body(report: &Report) -> String {
     );
     line(&mut text, "  ", &format!("finding {}", report.finding_id()));
     line(&mut text, "  ", report.reason());
+    if let Some(person) = report.run_by() {
+        line(&mut text, "  ", &format!("run by hand by {person}"));
+    }
 
     let sequence = report.sequence().map(Outline::lines).unwrap_or_default();
     if !sequence.is_empty() {

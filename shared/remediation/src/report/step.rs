@@ -113,6 +113,14 @@ impl StepReport {
     pub fn target(&self) -> &str {
         &self.target
     }
+    /// The value that was found.
+    pub fn from(&self) -> &Value {
+        &self.from
+    }
+    /// The value that is wanted.
+    pub fn to(&self) -> &Value {
+        &self.to
+    }
     /// What there is to say of the outcome.
     pub fn detail(&self) -> &str {
         &self.detail

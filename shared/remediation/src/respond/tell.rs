@@ -77,6 +77,10 @@ impl<P: Playbook> Responder<P> {
         let now = incoming.clock();
         let mut channels = self.notices.channels(report);
         channels.retain(|channel| is_due(*channel, before.as_ref(), report, refused, now));
+        // A person who runs it by hand knows.
+        if self.run_by.is_some() && self.config.topic_arn.is_none() {
+            channels.retain(|channel| *channel != Channel::Text);
+        }
         if channels.is_empty() {
             return failures;
         }

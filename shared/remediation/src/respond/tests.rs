@@ -1,4 +1,5 @@
 mod approval;
+mod by_hand;
 mod drill;
 mod hand_over;
 mod hub;

@@ -1,0 +1,26 @@
+//! `gdr completions`: what a shell needs to complete a command line.
+
+use std::process::ExitCode;
+
+use clap::{Args, Command};
+use clap_complete::Shell;
+
+use crate::{Outcome, output};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr completions bash > ~/.local/share/bash-completion/completions/gdr
+  gdr completions zsh > ~/.zfunc/_gdr
+  gdr completions fish > ~/.config/fish/completions/gdr.fish")]
+pub(crate) struct Options {
+    /// The shell.
+    shell: Shell,
+}
+
+pub(crate) fn run(options: &Options, mut command: Command) -> Outcome {
+    let mut text = Vec::new();
+    clap_complete::generate(options.shell, &mut command, "gdr", &mut text);
+    output::bytes(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

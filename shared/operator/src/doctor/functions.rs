@@ -1,0 +1,120 @@
+//! The four functions: there, whole, and with settings that they understand.
+
+use aws_sdk_lambda::Client;
+use remediation::catalogue::Category;
+use remediation::config::Config;
+use remediation::error::{CallContext as _, Result};
+use remediation::policy::ResponseMode;
+
+use super::{Line, Patient};
+use crate::deployment::Deployed;
+
+/// A function, and what its settings say.
+pub(super) struct Function {
+    pub(super) deployed: Deployed,
+    pub(super) config: Config,
+}
+
+/// Looks at the function of `category`.
+pub(super) async fn check(
+    patient: &Patient<'_>,
+    category: Category,
+) -> (Vec<Line>, Option<Function>) {
+    let of = format!("{category} function");
+    let lambda = Client::new(patient.sdk);
+    let name = match patient.deployment.function(category) {
+        Ok(name) => name,
+        Err(error) => return (vec![Line::unknown(of, &error)], None),
+    };
+    let deployed = match Deployed::of(&lambda, name).await {
+        Ok(deployed) => deployed,
+        Err(error) if error.has_code("ResourceNotFoundException") => {
+            let there = format!("there is no function {name}");
+            return (vec![Line::problem(of, there, patient.redeploy())], None);
+        }
+        Err(error) => return (vec![Line::unknown(of, &error)], None),
+    };
+    let config = Config::from_variables(&deployed.variables);
+    let mut lines = vec![state(&of, &deployed, &config)];
+    for problem in &config.problems {
+        lines.push(Line::problem(
+            format!("{of}, settings"),
+            problem.clone(),
+            "set the parameter of the stack, and deploy it again",
+        ));
+    }
+    let (concurrency, failures) = futures::join!(
+        concurrency(&lambda, name),
+        on_failure(patient, &lambda, name)
+    );
+    for (of, found) in [
+        (format!("{of}, concurrency"), concurrency),
+        (format!("{of}, on failure"), failures),
+    ] {
+        match found {
+            Ok(None) => {}
+            Ok(Some((found, to_do))) => lines.push(Line::problem(of, found, to_do)),
+            Err(error) => lines.push(Line::unknown(of, &error)),
+        }
+    }
+    (lines, Some(Function { deployed, config }))
+}
+
+fn state(of: &str, deployed: &Deployed, config: &Config) -> Line {
+    if let Some(trouble) = &deployed.trouble {
+        let to_do = "look at the function in the Lambda console, and deploy the stack again";
+        return Line::problem(of, trouble.clone(), to_do);
+    }
+    let extent = if config.policy.dry_run {
+        "dry run: changes nothing"
+    } else {
+        "enforcing"
+    };
+    let mode = match config.policy.mode {
+        ResponseMode::Contain => "contain",
+        ResponseMode::Approve => "approve",
+        ResponseMode::Notify => "notify",
+        ResponseMode::Off => "off",
+    };
+    Line::ok(of, format!("{extent}, response {mode}"))
+}
+
+/// What is wrong, and what to do.
+type Trouble = Option<(String, String)>;
+
+async fn concurrency(lambda: &Client, name: &str) -> Result<Trouble> {
+    let found = lambda.get_function_concurrency().function_name(name).send();
+    let found = found.await.during("lambda:GetFunctionConcurrency", name)?;
+    Ok(match found.reserved_concurrent_executions {
+        Some(0) => Some((
+            "its reserved concurrency is 0, so that it never runs".to_owned(),
+            format!("aws lambda delete-function-concurrency --function-name {name}"),
+        )),
+        _ => None,
+    })
+}
+
+async fn on_failure(patient: &Patient<'_>, lambda: &Client, name: &str) -> Result<Trouble> {
+    let queue = patient.deployment.output("OnFailureQueue")?;
+    let queue = queue.rsplit('/').next().unwrap_or(queue);
+    let found = lambda.get_function_event_invoke_config();
+    // As SAM names it.
+    let found = found.function_name(name).qualifier("$LATEST").send().await;
+    let found = found.during("lambda:GetFunctionEventInvokeConfig", name);
+    let destination = match found {
+        Ok(found) => found.destination_config.and_then(|it| it.on_failure),
+        Err(error) if error.is_gone() => None,
+        Err(error) => return Err(error),
+    };
+    let destination = destination.and_then(|it| it.destination);
+    let right = destination
+        .as_ref()
+        .is_some_and(|arn| arn.ends_with(&format!(":{queue}")));
+    Ok((!right).then(|| {
+        let instead = destination.unwrap_or_else(|| "nowhere".to_owned());
+        (
+            format!("what it fails on goes to {instead}, not to OnFailureQueue"),
+            patient.redeploy(),
+        )
+    }))
+}

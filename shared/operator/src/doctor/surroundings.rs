@@ -1,0 +1,263 @@
+//! What the functions rest on: GuardDuty, the clock, the policies, the topic, the table.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_sdk_guardduty::types::DetectorStatus;
+use aws_sdk_sts::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_sts::error::BoxError;
+use jiff::fmt::rfc2822;
+use jiff::{SignedDuration, Timestamp};
+use remediation::error::{CallContext as _, Error, Result};
+use remediation::guard::Policies;
+use remediation::record::Record;
+
+use super::{Line, Patient};
+
+/// By so much a clock may differ: `gdr approve` and `gdr run` cut sessions off by it. The header has whole
+/// seconds, and an answer takes a while.
+const SKEW: SignedDuration = SignedDuration::from_secs(5);
+
+/// Looks at this machine's clock, by the time that AWS writes on an answer.
+pub(super) async fn clock(patient: &Patient<'_>) -> Line {
+    let of = "clock of this machine";
+    match skew(patient).await {
+        Ok(skew) if skew.abs() <= SKEW => Line::ok(of, "as AWS's"),
+        Ok(skew) => Line::problem(
+            of,
+            format!(
+                "it is {:#} off",
+                skew.round(jiff::Unit::Second).unwrap_or(skew)
+            ),
+            "synchronise it (NTP): what gdr approve and gdr run cut off is told by it",
+        ),
+        Err(error) => Line::unknown(of, &error),
+    }
+}
+
+async fn skew(patient: &Patient<'_>) -> Result<SignedDuration> {
+    let date = Date::default();
+    aws_sdk_sts::Client::new(patient.sdk)
+        .get_caller_identity()
+        .customize()
+        .interceptor(date.clone())
+        .send()
+        .await
+        .during("sts:GetCallerIdentity", "")?;
+    let now = Timestamp::now();
+    let date = date.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let date = date.ok_or_else(|| Error::Refused("the answer has no date".to_owned()))?;
+    let date = rfc2822::parse(&date)
+        .map_err(|error| Error::Refused(format!("the date {date} cannot be read: {error}")))?;
+    Ok(now.duration_since(date.timestamp()))
+}
+
+/// Keeps the `Date` of an answer.
+#[derive(Clone, Debug, Default)]
+struct Date(Arc<Mutex<Option<String>>>);
+
+impl Intercept for Date {
+    fn name(&self) -> &'static str {
+        "Date"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date.map(ToOwned::to_owned);
+        Ok(())
+    }
+}
+
+/// Looks whether GuardDuty is on in the stack's Region.
+pub(super) async fn detector(patient: &Patient<'_>) -> Line {
+    let region = patient.sdk.region().map_or("", |region| region.as_ref());
+    let of = format!("GuardDuty in {region}");
+    match detector_status(patient).await {
+        Ok(Some((id, DetectorStatus::Enabled, published))) => Line::ok(
+            of,
+            format!("detector {id} is on; findings that come again are published {published}"),
+        ),
+        Ok(Some((id, status, _))) => Line::problem(
+            of,
+            format!("detector {id} is {}", status.as_str()),
+            format!("aws guardduty update-detector --detector-id {id} --enable"),
+        ),
+        Ok(None) => Line::problem(
+            of,
+            "it is not on: there is no detector, and so no finding",
+            "aws guardduty create-detector --enable",
+        ),
+        Err(error) => Line::unknown(of, &error),
+    }
+}
+
+async fn detector_status(
+    patient: &Patient<'_>,
+) -> Result<Option<(String, DetectorStatus, String)>> {
+    let client = aws_sdk_guardduty::Client::new(patient.sdk);
+    let found = client.list_detectors().send().await;
+    let found = found.during("guardduty:ListDetectors", "the Region")?;
+    let Some(id) = found.detector_ids.unwrap_or_default().into_iter().next() else {
+        return Ok(None);
+    };
+    let detector = client.get_detector().detector_id(&id).send().await;
+    let detector = detector.during("guardduty:GetDetector", &id)?;
+    let status = detector.status;
+    let status = status.ok_or_else(|| Error::Refused(format!("detector {id} has no status")))?;
+    let published = detector.finding_publishing_frequency;
+    let published = published.map_or("at a time it does not say".to_owned(), |frequency| {
+        frequency.as_str().to_lowercase().replace('_', " ")
+    });
+    Ok(Some((id, status, published)))
+}
+
+/// Looks at policies, topic, table and breaker.
+pub(super) async fn check(patient: &Patient<'_>) -> Vec<Line> {
+    let (policies, topic, table, breaker) = futures::join!(
+        policies(patient),
+        topic(patient),
+        table(patient),
+        breaker(patient)
+    );
+    let mut lines = vec![policies];
+    lines.extend(topic);
+    lines.extend([table, breaker]);
+    lines
+}
+
+async fn policies(patient: &Patient<'_>) -> Line {
+    let of = "policies";
+    let stored = async {
+        let name = patient.deployment.output("PolicyParameter")?;
+        let client = aws_sdk_ssm::Client::new(patient.sdk);
+        let found = client.get_parameter().name(name).send().await;
+        let found = match found.during("ssm:GetParameter", name) {
+            Ok(found) => found,
+            Err(error) if error.has_code("ParameterNotFound") => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(found.parameter.and_then(|parameter| parameter.value))
+    };
+    let push = "gdr policy check and gdr policy push yours: until then nothing is contained";
+    match stored.await {
+        Ok(None) => Line::problem(of, "the parameter is gone", push),
+        Ok(Some(text)) => match Policies::parse(&text) {
+            Ok(_) => Line::ok(of, "valid"),
+            Err(problems) => {
+                let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                Line::problem(of, format!("not valid: {}", problems.join("; ")), push)
+            }
+        },
+        Err(error) => Line::unknown(of, &error),
+    }
+}
+
+async fn topic(patient: &Patient<'_>) -> Vec<Line> {
+    let of = "notices";
+    match subscriptions(patient).await {
+        Ok(subscriptions) if subscriptions.is_empty() => vec![Line::problem(
+            of,
+            "nobody has subscribed to the topic",
+            "deploy with NotificationEmail, or subscribe who is on call",
+        )],
+        Ok(subscriptions) => subscriptions
+            .into_iter()
+            .map(|(protocol, endpoint, confirmed)| {
+                let of = format!("{of} to {protocol} {endpoint}");
+                if confirmed {
+                    Line::ok(of, "confirmed")
+                } else {
+                    Line::problem(
+                        of,
+                        "not confirmed: it gets no notice",
+                        "follow the link in the mail that SNS sent; after three days subscribe again",
+                    )
+                }
+            })
+            .collect(),
+        Err(error) => vec![Line::unknown(of, &error)],
+    }
+}
+
+/// Protocol, address, and whether it is confirmed.
+async fn subscriptions(patient: &Patient<'_>) -> Result<Vec<(String, String, bool)>> {
+    let topic = patient.deployment.output("NotificationTopic")?;
+    let client = aws_sdk_sns::Client::new(patient.sdk);
+    let mut pages = client
+        .list_subscriptions_by_topic()
+        .topic_arn(topic)
+        .into_paginator()
+        .send();
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.during("sns:ListSubscriptionsByTopic", topic)?;
+        for subscription in page.subscriptions.unwrap_or_default() {
+            // The ARN says so until the address is confirmed.
+            let arn = subscription.subscription_arn.unwrap_or_default();
+            found.push((
+                subscription.protocol.unwrap_or_default(),
+                subscription.endpoint.unwrap_or_default(),
+                arn.starts_with("arn:"),
+            ));
+        }
+    }
+    Ok(found)
+}
+
+async fn table(patient: &Patient<'_>) -> Line {
+    let of = "table of incidents";
+    let found = async {
+        let name = patient.deployment.output("IncidentTable")?;
+        let client = aws_sdk_dynamodb::Client::new(patient.sdk);
+        let found = client.describe_table().table_name(name).send().await;
+        let found = found.during("dynamodb:DescribeTable", name)?;
+        let status = found.table.and_then(|table| table.table_status);
+        Ok::<_, Error>(
+            status
+                .map(|status| status.as_str().to_owned())
+                .unwrap_or_default(),
+        )
+    };
+    match found.await {
+        Ok(status) if status == "ACTIVE" => Line::ok(of, "active"),
+        Ok(status) => Line::problem(
+            of,
+            format!("its status is {status}"),
+            "find out in CloudTrail who changed it: nothing is recorded, and nothing can be released",
+        ),
+        Err(error) if error.has_code("ResourceNotFoundException") => Line::problem(
+            of,
+            "it is gone: nothing is recorded, and nothing can be released",
+            format!(
+                "restore it from its backup under its name, or {}",
+                patient.redeploy()
+            ),
+        ),
+        Err(error) => Line::unknown(of, &error),
+    }
+}
+
+async fn breaker(patient: &Patient<'_>) -> Line {
+    let of = "breaker";
+    let open = async {
+        let table = patient.deployment.output("IncidentTable")?.to_owned();
+        let record = Record::new(aws_sdk_dynamodb::Client::new(patient.sdk), table);
+        let windows = record.windows(Timestamp::now()).await?;
+        let open = windows.iter().filter(|shown| shown.opened.is_some());
+        Ok::<_, Error>(open.count())
+    };
+    match open.await {
+        Ok(0) => Line::ok(of, "closed"),
+        Ok(open) => Line::problem(
+            of,
+            format!("it holds back in {open} windows"),
+            format!("gdr breaker show --stack {}", patient.deployment.name),
+        ),
+        Err(error) => Line::unknown(of, &error),
+    }
+}

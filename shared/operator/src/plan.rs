@@ -1,0 +1,209 @@
+//! `gdr plan`: what a function would do about a finding now, and whether its role may.
+
+mod simulation;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::process::ExitCode;
+
+use aws_config::SdkConfig;
+use clap::Args;
+use remediation::accounts::member_role;
+use remediation::catalogue::Category;
+use remediation::plan::Action;
+use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
+use remediation::report::{Outcome as StepOutcome, Report, StepReport};
+use serde_json::{Value, json};
+
+use self::simulation::{Place, Simulation, Verdict};
+use crate::access::Access;
+use crate::by_hand::{self, ByHand, Extent, Function};
+use crate::{Format, Outcome, REFUSED, output, told};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr plan finding.json --stack guardduty-responder
+  gdr plan finding.json --stack guardduty-responder --policy mine.cedar
+  gdr plan finding.json --set IAM_ROLE_WIDE=true
+  aws guardduty get-findings --detector-id $ID --finding-ids $IDS | gdr plan -")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    by_hand: by_hand::Options,
+    /// Do not ask IAM what the functions' roles may do.
+    #[arg(long)]
+    no_simulation: bool,
+}
+
+/// What IAM says of the permissions of one function.
+type Verdicts = BTreeMap<(String, String), Verdict>;
+
+pub(crate) async fn run(
+    sdk: &SdkConfig,
+    access: &Access,
+    options: &Options,
+    format: Format,
+) -> Outcome {
+    options.by_hand.note_defaults(access)?;
+    let by_hand = match ByHand::new(sdk, access, &options.by_hand).await? {
+        Ok(by_hand) => by_hand,
+        Err(why) => {
+            output::complain(&why);
+            return Ok(ExitCode::from(REFUSED));
+        }
+    };
+    let mut plans = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    for function in &by_hand.functions {
+        let progress = output::busy(&format!("{} function planned for", function.category));
+        let report = by_hand.respond(function, Extent::ReadOnly).await?;
+        let verdicts = match role(&by_hand, function) {
+            Some(role) if !options.no_simulation => {
+                simulate(&by_hand, function, &report, role).await
+            }
+            _ => Verdicts::new(),
+        };
+        progress.finish_and_clear();
+        if told::failed(&report) {
+            code = ExitCode::FAILURE;
+        }
+        match format {
+            Format::Json => plans.push(as_json(function, &report, &verdicts)?),
+            Format::Table => show(function, &report, &verdicts),
+        }
+    }
+    if format == Format::Json {
+        output::json(&plans)?;
+    }
+    Ok(code)
+}
+
+/// The role that would contain: the function's, or in another account the one that a hub's function takes on.
+fn role(by_hand: &ByHand, function: &Function) -> Option<String> {
+    let own = function.role.as_ref()?;
+    let finding = &by_hand.subject.finding;
+    let hub = function.config.hub.as_ref();
+    if hub.is_none_or(|hub| hub.account.as_deref() == Some(&finding.account_id)) {
+        return Some(own.clone());
+    }
+    let (partition, account) = (finding.partition(), &finding.account_id);
+    let name = member_role(function.category);
+    Some(format!("arn:{partition}:iam::{account}:role/{name}"))
+}
+
+async fn simulate(
+    by_hand: &ByHand,
+    function: &Function,
+    report: &Report,
+    role: String,
+) -> Verdicts {
+    let simulation = Simulation {
+        client: aws_sdk_iam::Client::new(&by_hand.there),
+        role,
+        place: Place::of(&by_hand.subject.finding),
+    };
+    let mut verdicts = Verdicts::new();
+    for step in report.steps() {
+        for permission in needs(function.category, step) {
+            let key = ((*permission).to_owned(), step.target().to_owned());
+            if let Entry::Vacant(entry) = verdicts.entry(key) {
+                entry.insert(
+                    simulation
+                        .ask(permission, step.action(), step.target())
+                        .await,
+                );
+            }
+        }
+    }
+    verdicts
+}
+
+/// The permissions that a step takes, by the code that would run it. What is not to be done takes none.
+fn needs(category: Category, step: &StepReport) -> &'static [&'static str] {
+    if step.outcome() != StepOutcome::Planned {
+        return &[];
+    }
+    let declared = match category {
+        Category::S3 => <S3 as Playbook>::Action::PERMISSIONS,
+        Category::Iam => <Iam as Playbook>::Action::PERMISSIONS,
+        Category::Ec2 => <Ec2 as Playbook>::Action::PERMISSIONS,
+        Category::Triage => <Triage as Playbook>::Action::PERMISSIONS,
+    };
+    let found = declared.iter().find(|(action, _)| *action == step.action());
+    found.map_or(&[], |(_, permissions)| permissions)
+}
+
+fn show(function: &Function, report: &Report, verdicts: &Verdicts) {
+    output::line(&told::heading(report));
+    let rows: Vec<_> = report
+        .steps()
+        .iter()
+        .map(|step| {
+            [
+                told::outcome(step.outcome()).to_owned(),
+                step.action().to_owned(),
+                step.target().to_owned(),
+                step.from().to_string(),
+                step.to().to_string(),
+                step.detail().to_owned(),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        output::table(
+            ["OUTCOME", "ACTION", "TARGET", "FROM", "TO", "DETAIL"],
+            &rows,
+        );
+    }
+    permissions(function, report, verdicts);
+    told::left(report);
+    output::line("");
+}
+
+fn permissions(function: &Function, report: &Report, verdicts: &Verdicts) {
+    let mut rows = Vec::new();
+    for step in report.steps() {
+        for permission in needs(function.category, step) {
+            let key = ((*permission).to_owned(), step.target().to_owned());
+            let verdict = verdicts.get(&key);
+            let row = [
+                verdict.map_or("-".to_owned(), ToString::to_string),
+                (*permission).to_owned(),
+                step.target().to_owned(),
+                step.action().to_owned(),
+            ];
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
+    }
+    if rows.is_empty() {
+        return;
+    }
+    output::line("");
+    output::table(["ROLE", "PERMISSION", "ON", "FOR"], &rows);
+    if !verdicts.is_empty() {
+        output::line(simulation::LIMITS);
+    }
+}
+
+fn as_json(function: &Function, report: &Report, verdicts: &Verdicts) -> serde_json::Result<Value> {
+    let steps = report.steps().iter();
+    let permissions: Vec<_> = steps
+        .flat_map(|step| {
+            let permissions = needs(function.category, step).iter();
+            permissions.map(move |permission| {
+                let key = ((*permission).to_owned(), step.target().to_owned());
+                let verdict = verdicts.get(&key);
+                json!({
+                    "action": step.action(), "target": step.target(), "permission": permission,
+                    "role": verdict.map(Verdict::word), "why": verdict.and_then(Verdict::why),
+                })
+            })
+        })
+        .collect();
+    let mut plan = serde_json::to_value(report)?;
+    plan["permissions"] = json!(permissions);
+    plan["simulated_role"] = json!(function.role);
+    Ok(plan)
+}

@@ -1,0 +1,390 @@
+//! `gdr redrive`: what lies in the queues is shown, and sent again to the function that it was for.
+//!
+//! A message is deleted only after Lambda has taken what it holds, so that nothing is lost; what is sent
+//! twice finds a contained world and does nothing. Until then the message is held back from others, and
+//! given back at the end whatever came of it.
+
+mod letter;
+
+use std::process::ExitCode;
+
+use aws_config::SdkConfig;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::MessageSystemAttributeName;
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use remediation::catalogue::Category;
+use remediation::error::{CallContext as _, Error, Result};
+use serde_json::{Value, json};
+
+use self::letter::{Address, Functions, Held, Letter};
+use crate::access::Access;
+use crate::deployment::Deployment;
+use crate::{Format, Outcome, REFUSED, output};
+
+/// Seconds for which nobody else sees what was received: time to read and to answer.
+const HOLD: i32 = 300;
+
+/// Seconds for which one message is held while it is sent.
+const SENDING: i32 = 60;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr redrive --list
+  gdr redrive --finding 16afba5c
+  gdr redrive --queue on-failure --yes --late")]
+pub(crate) struct Options {
+    /// Only what lies in this queue.
+    #[arg(long, value_enum)]
+    queue: Option<Queue>,
+    /// Only what is about this finding: its id, or the beginning of it.
+    #[arg(long, value_name = "ID")]
+    finding: Option<String>,
+    /// Show it, and send nothing.
+    #[arg(long, conflicts_with_all = ["yes", "late"])]
+    list: bool,
+    /// Send also what is older than an hour, which --yes leaves.
+    #[arg(long)]
+    late: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// The queues of the stack, by their outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Queue {
+    /// What EventBridge could not deliver (EventDeadLetterQueue).
+    Undelivered,
+    /// What a function failed on three times (OnFailureQueue).
+    OnFailure,
+}
+
+impl Queue {
+    const ALL: [Self; 2] = [Self::Undelivered, Self::OnFailure];
+
+    fn output(self) -> &'static str {
+        match self {
+            Self::Undelivered => "EventDeadLetterQueue",
+            Self::OnFailure => "OnFailureQueue",
+        }
+    }
+}
+
+/// What became of a letter.
+#[derive(Debug)]
+enum Fate {
+    /// Lambda took it.
+    Sent,
+    /// It lies where it was, as was asked for.
+    Left(&'static str),
+    /// It lies where it was until a person says that it may be that old.
+    Late,
+    /// It lies where it was, and should not.
+    Failed(String),
+}
+
+pub(crate) async fn run(
+    sdk: &SdkConfig,
+    access: &Access,
+    options: &Options,
+    format: Format,
+) -> Outcome {
+    let deployment = access.deployment(sdk).await?;
+    let (sqs, lambda) = (Client::new(sdk), aws_sdk_lambda::Client::new(sdk));
+    let mut letters = Vec::new();
+    let received = receive_all(&sqs, &deployment, options, &mut letters).await;
+    let fates = match &received {
+        Ok(()) => redrive(&sqs, &lambda, &letters, options, format).await,
+        Err(_) => Vec::new(),
+    };
+    for (index, letter) in letters.iter().enumerate() {
+        if !matches!(fates.get(index), Some(Fate::Sent)) {
+            give_back(&sqs, &letter.message).await;
+        }
+    }
+    received?;
+    conclude(&letters, &fates, format)
+}
+
+/// Takes what is asked for out of the sight of others. What it took until it failed is among `letters`.
+async fn receive_all(
+    sqs: &Client,
+    deployment: &Deployment,
+    options: &Options,
+    letters: &mut Vec<Letter>,
+) -> Result<()> {
+    let functions = functions(deployment)?;
+    for queue in Queue::ALL {
+        if options.queue.is_none_or(|wanted| wanted == queue) {
+            let url = deployment.output(queue.output())?;
+            receive(sqs, queue, url, &functions, letters).await?;
+        }
+    }
+    if let Some(id) = &options.finding {
+        let others = letters.extract_if(.., |letter| !letter.finding_id.starts_with(id));
+        for letter in others {
+            give_back(sqs, &letter.message).await;
+        }
+    }
+    letters.sort_by_key(|letter| letter.at);
+    Ok(())
+}
+
+async fn receive(
+    sqs: &Client,
+    queue: Queue,
+    url: &str,
+    functions: &Functions,
+    letters: &mut Vec<Letter>,
+) -> Result<()> {
+    let progress = output::busy(&format!("messages of {}", queue.output()));
+    loop {
+        let answer = sqs
+            .receive_message()
+            .queue_url(url)
+            .max_number_of_messages(10)
+            .visibility_timeout(HOLD)
+            // A short poll asks only some of the servers that hold messages.
+            .wait_time_seconds(1)
+            .message_attribute_names("All")
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .send()
+            .await
+            .during("sqs:ReceiveMessage", url)?;
+        let messages = answer.messages.unwrap_or_default();
+        if messages.is_empty() {
+            return Ok(());
+        }
+        for message in messages {
+            let letter = Letter::read(queue.output(), url, message, functions, Timestamp::now());
+            // A queue may deliver a message twice; the last receipt is the one that counts.
+            letters.retain(|other| other.message.id != letter.message.id);
+            letters.push(letter);
+            progress.inc(1);
+        }
+    }
+}
+
+fn functions(deployment: &Deployment) -> Result<Functions> {
+    let all = [Category::S3, Category::Iam, Category::Ec2, Category::Triage];
+    let known: Result<_> = all
+        .into_iter()
+        .map(|category| deployment.function_arn(category))
+        .collect();
+    Ok(Functions {
+        known: known?,
+        looks_again: deployment.function_arn(Category::Iam)?,
+    })
+}
+
+/// Shows, asks, and sends. Answers the fate of each letter.
+async fn redrive(
+    sqs: &Client,
+    lambda: &aws_sdk_lambda::Client,
+    letters: &[Letter],
+    options: &Options,
+    format: Format,
+) -> Vec<Fate> {
+    if format == Format::Table {
+        show(letters);
+    }
+    let spared: Vec<_> = letters.iter().map(|it| spared(it, options)).collect();
+    let chosen = || {
+        letters
+            .iter()
+            .zip(&spared)
+            .filter(|(_, fate)| fate.is_none())
+    };
+    let late = chosen().filter(|(letter, _)| letter.late).count();
+    let asks = !options.yes && chosen().count() > 0;
+    let declined = asks && !output::confirmed(&question(chosen().count(), late));
+    let progress = output::busy("sent");
+    let mut fates = Vec::new();
+    for (letter, spared) in letters.iter().zip(spared) {
+        fates.push(match spared {
+            Some(fate) => fate,
+            None if declined => Fate::Left(DECLINED),
+            None => match send(sqs, lambda, letter).await {
+                Ok(()) => Fate::Sent,
+                Err(error) => Fate::Failed(error.to_string()),
+            },
+        });
+        progress.inc(1);
+    }
+    fates
+}
+
+const DECLINED: &str = "not confirmed";
+
+/// Why a letter is not to be sent.
+fn spared(letter: &Letter, options: &Options) -> Option<Fate> {
+    match &letter.to {
+        Address::Undeliverable(why) => Some(Fate::Failed(why.clone())),
+        Address::Function(..) if options.list => Some(Fate::Left("only listed")),
+        Address::Function(..) if letter.late && options.yes && !options.late => Some(Fate::Late),
+        Address::Function(..) => None,
+    }
+}
+
+fn question(chosen: usize, late: usize) -> String {
+    let late = match late {
+        0 => String::new(),
+        late => format!(
+            "{late} of them are older than an hour, and what they name may be somebody else's by now (an \
+             address, a user of the same name). "
+        ),
+    };
+    format!("{late}Send {chosen} again, each to its function? [y/N] ")
+}
+
+/// Hands what the letter holds to its function, and only then deletes it.
+async fn send(sqs: &Client, lambda: &aws_sdk_lambda::Client, letter: &Letter) -> Result<()> {
+    let Address::Function(function, payload) = &letter.to else {
+        return Err(Error::Refused("it is for nobody".to_owned()));
+    };
+    // If it is held no longer, somebody else may be sending it.
+    hold(sqs, &letter.message, SENDING).await?;
+    let invoked = lambda
+        .invoke()
+        .function_name(function)
+        .invocation_type(InvocationType::Event)
+        .payload(Blob::new(payload.to_string()))
+        .send()
+        .await
+        .during("lambda:InvokeFunction", function)?;
+    if invoked.status_code() != 202 {
+        return Err(Error::Refused(format!(
+            "lambda:InvokeFunction on {function}: it was not taken (status {})",
+            invoked.status_code()
+        )));
+    }
+    let Held {
+        queue_url, receipt, ..
+    } = &letter.message;
+    let deleted = sqs.delete_message().queue_url(queue_url);
+    let deleted = deleted.receipt_handle(receipt).send().await;
+    deleted
+        .during("sqs:DeleteMessage", queue_url)
+        .map(drop)
+        .map_err(|error| {
+            Error::Refused(format!(
+                "it was sent, and lies in the queue all the same: {error}"
+            ))
+        })
+}
+
+async fn hold(sqs: &Client, message: &Held, seconds: i32) -> Result<()> {
+    sqs.change_message_visibility()
+        .queue_url(&message.queue_url)
+        .receipt_handle(&message.receipt)
+        .visibility_timeout(seconds)
+        .send()
+        .await
+        .during("sqs:ChangeMessageVisibility", &message.queue_url)?;
+    Ok(())
+}
+
+/// Lets others see a message again. If that fails, they do when its time is over.
+async fn give_back(sqs: &Client, message: &Held) {
+    if let Err(error) = hold(sqs, message, 0).await {
+        output::complain(&format!(
+            "a message is out of sight for at most {HOLD} seconds more: {error}"
+        ));
+    }
+}
+
+fn show(letters: &[Letter]) {
+    if letters.is_empty() {
+        return;
+    }
+    let or_none = |text: &str| if text.is_empty() { "-" } else { text }.to_owned();
+    let rows: Vec<_> = letters
+        .iter()
+        .map(|letter| {
+            let function = match &letter.to {
+                Address::Function(arn, _) => arn.rsplit(':').next().unwrap_or(arn).to_owned(),
+                Address::Undeliverable(_) => "-".to_owned(),
+            };
+            let late = if letter.late { " (late)" } else { "" };
+            [
+                letter.queue.to_owned(),
+                format!("{}{late}", letter.at),
+                or_none(&letter.finding_id),
+                or_none(&letter.finding_type),
+                or_none(&letter.account_id),
+                function,
+                letter
+                    .tries
+                    .map_or("-".to_owned(), |tries| tries.to_string()),
+                or_none(&letter.why),
+            ]
+        })
+        .collect();
+    output::table(
+        [
+            "QUEUE", "WHEN", "FINDING", "TYPE", "ACCOUNT", "FUNCTION", "TRIES", "WHY",
+        ],
+        &rows,
+    );
+}
+
+fn conclude(letters: &[Letter], fates: &[Fate], format: Format) -> Outcome {
+    let count = |is: fn(&Fate) -> bool| fates.iter().filter(|fate| is(fate)).count();
+    let late = count(|fate| matches!(fate, Fate::Late));
+    let failed = count(|fate| matches!(fate, Fate::Failed(_)));
+    let declined = count(|fate| matches!(fate, Fate::Left(why) if *why == DECLINED));
+    match format {
+        Format::Json => output::json(&as_json(letters, fates)?)?,
+        Format::Table if letters.is_empty() => output::line("nothing lies in the queues"),
+        Format::Table => {
+            let sent = count(|fate| matches!(fate, Fate::Sent));
+            output::line(&format!("sent {sent}, left {}", fates.len() - sent));
+        }
+    }
+    for (letter, fate) in letters.iter().zip(fates) {
+        if let Fate::Failed(why) = fate {
+            let (id, finding) = (&letter.message.id, &letter.finding_id);
+            output::complain(&format!(
+                "message {id} of {} (finding {finding}) lies where it was: {why}",
+                letter.queue
+            ));
+        }
+    }
+    if late > 0 {
+        output::complain(&format!(
+            "{late} older than an hour lie where they were: look at them, and give --late to send them too"
+        ));
+    }
+    if declined > 0 {
+        output::complain("nothing was sent");
+    }
+    Ok(if failed > 0 {
+        ExitCode::FAILURE
+    } else if late + declined > 0 {
+        ExitCode::from(REFUSED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn as_json(letters: &[Letter], fates: &[Fate]) -> serde_json::Result<Vec<Value>> {
+    let letters = letters.iter().zip(fates);
+    letters
+        .map(|(letter, fate)| {
+            let mut entry = serde_json::to_value(letter)?;
+            entry["message_id"] = json!(letter.message.id);
+            entry["sent"] = json!(matches!(fate, Fate::Sent));
+            entry["left_because"] = match fate {
+                Fate::Sent => Value::Null,
+                Fate::Left(why) => json!(why),
+                Fate::Late => json!("it is older than an hour"),
+                Fate::Failed(why) => json!(why),
+            };
+            Ok(entry)
+        })
+        .collect()
+}

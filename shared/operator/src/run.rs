@@ -1,0 +1,116 @@
+//! `gdr run`: a function's pipeline by hand, where the functions cannot do it.
+
+use std::process::ExitCode;
+
+use aws_config::SdkConfig;
+use clap::Args;
+use remediation::report::{Outcome as StepOutcome, Report};
+
+use crate::access::Access;
+use crate::by_hand::{self, ByHand, Extent};
+use crate::{Format, Outcome, REFUSED, output, told};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  gdr run finding.json --stack guardduty-responder
+  gdr run finding.json --stack guardduty-responder --enforce
+  gdr run finding.json --set RESPONSE_MODE=contain --policy mine.cedar")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    by_hand: by_hand::Options,
+    /// Contain. Without it nothing is changed, recorded or told.
+    #[arg(long)]
+    enforce: bool,
+    /// Do not ask.
+    #[arg(long, requires = "enforce")]
+    yes: bool,
+}
+
+pub(crate) async fn run(
+    sdk: &SdkConfig,
+    access: &Access,
+    options: &Options,
+    format: Format,
+) -> Outcome {
+    options.by_hand.note_defaults(access)?;
+    let by_hand = match ByHand::new(sdk, access, &options.by_hand).await? {
+        Ok(by_hand) => by_hand,
+        Err(why) => return refused(&why),
+    };
+    if !options.enforce {
+        let reports = respond(&by_hand, Extent::ReadOnly).await?;
+        return conclude(&reports, format);
+    }
+    if !options.yes {
+        let reports = respond(&by_hand, Extent::ReadOnly).await?;
+        if format == Format::Table {
+            for report in &reports {
+                told::tell(report, format)?;
+            }
+        }
+        if !reports.iter().any(plans) {
+            output::complain("nothing was done: there is nothing to contain");
+            return if format == Format::Json {
+                conclude(&reports, format)
+            } else {
+                Ok(exit(&reports))
+            };
+        }
+        if !output::confirmed("This takes away what is planned. Contain? [y/N] ") {
+            return refused("nothing was done");
+        }
+    }
+    for function in &by_hand.functions {
+        if function.config.incident_table.is_none() {
+            output::complain(&format!(
+                "the {} function has no table: keep what is printed here, it is all that there is to undo it \
+                 by",
+                function.category
+            ));
+        }
+    }
+    conclude(&respond(&by_hand, Extent::Enforce).await?, format)
+}
+
+/// What each function answers; one after the other, as a person reads them.
+async fn respond(by_hand: &ByHand, extent: Extent) -> remediation::Result<Vec<Report>> {
+    let mut reports = Vec::new();
+    for function in &by_hand.functions {
+        let progress = output::busy(&format!("{} function at work", function.category));
+        reports.push(by_hand.respond(function, extent).await?);
+        progress.finish_and_clear();
+    }
+    Ok(reports)
+}
+
+fn plans(report: &Report) -> bool {
+    let mut steps = report.steps().iter();
+    steps.any(|step| step.outcome() == StepOutcome::Planned)
+}
+
+fn conclude(reports: &[Report], format: Format) -> Outcome {
+    match format {
+        Format::Json => output::json(&reports)?,
+        Format::Table => {
+            for report in reports {
+                told::tell(report, format)?;
+                output::line("");
+            }
+        }
+    }
+    Ok(exit(reports))
+}
+
+fn exit(reports: &[Report]) -> ExitCode {
+    if reports.iter().any(told::failed) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+fn refused(why: &str) -> Outcome {
+    output::complain(why);
+    Ok(ExitCode::from(REFUSED))
+}

@@ -1,0 +1,77 @@
+//! A report, as it is told to a person.
+
+use remediation::report::{Outcome, Report, Status};
+
+use crate::{Format, output};
+
+/// Prints a report: what became of it, each step, what is left.
+pub(crate) fn tell(report: &Report, format: Format) -> serde_json::Result<()> {
+    if format == Format::Json {
+        return output::json(report);
+    }
+    output::line(&heading(report));
+    let rows: Vec<_> = report
+        .steps()
+        .iter()
+        .map(|step| {
+            [
+                outcome(step.outcome()).to_owned(),
+                step.action().to_owned(),
+                step.target().to_owned(),
+                step.from().to_string(),
+                step.to().to_string(),
+                step.detail().to_owned(),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        output::table(
+            ["OUTCOME", "ACTION", "TARGET", "FROM", "TO", "DETAIL"],
+            &rows,
+        );
+    }
+    left(report);
+    Ok(())
+}
+
+/// The status, the function, and why.
+pub(crate) fn heading(report: &Report) -> String {
+    format!(
+        "{} ({}): {}",
+        report.status().as_str(),
+        report.category(),
+        report.reason()
+    )
+}
+
+/// What stays dangerous, and what a person should do.
+pub(crate) fn left(report: &Report) {
+    for (title, entries) in [
+        ("still at risk", report.residual_risks()),
+        ("to do", report.next_steps()),
+    ] {
+        if !entries.is_empty() {
+            output::line(&format!("\n{title}:"));
+        }
+        for entry in entries {
+            output::line(&format!("  - {entry}"));
+        }
+    }
+}
+
+/// The word of an outcome.
+pub(crate) fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Planned => "planned",
+        Outcome::Applied => "applied",
+        Outcome::Already => "already",
+        Outcome::Skipped => "skipped",
+        Outcome::Withheld => "withheld",
+        Outcome::Failed => "failed",
+    }
+}
+
+/// True for a report after which a person must act.
+pub(crate) fn failed(report: &Report) -> bool {
+    matches!(report.status(), Status::Failed | Status::Partial)
+}
