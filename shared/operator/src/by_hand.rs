@@ -178,6 +178,7 @@ impl ByHand {
             now,
             time_left: TIME,
             look: None,
+            trace: None,
         };
         let event = self.subject.event.clone();
         Box::pin(responder.respond(event, &invocation)).await
