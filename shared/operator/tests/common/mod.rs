@@ -133,7 +133,6 @@ pub(crate) async fn answer<P: Playbook>(
         time_left: Duration::from_secs(60),
         look: None,
         trace: None,
-        trace: None,
     };
     Ok(responder.respond(finding.0.clone(), &invocation).await?)
 }
