@@ -4,18 +4,22 @@
 mod begin;
 mod ready;
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+
+use futures::future::{MaybeDone, maybe_done};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use self::begin::{Begun, begin};
+use self::begin::begin;
 use self::ready::prepare;
 use crate::approve::{self, Waiting};
 use crate::breaker::{Alone, Page};
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::error::Error;
-use crate::execute::{Execution, execute, within};
+use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
 use crate::guard::{Gate, Guard, PolicyParameter, TagHistory, UNUSABLE};
 use crate::guidance;
@@ -179,14 +183,73 @@ pub(crate) async fn contain<P: Playbook>(
         Ok(ready) => ready,
         Err(answered) => return *answered,
     };
-    let (finding, state) = (ready.finding(incoming), &ready.state);
+    let finding = ready.finding(incoming);
     let mut gate = Gate::new::<P>(&ready.guard, finding, &config.policy, false, now);
-    let plan = gate.plan_by_old_tags::<P>(state, &config.settings, tags, until);
+    let plan = gate.plan_by_old_tags::<P>(&ready.state, &config.settings, tags, until);
     let mut plan = plan.await;
+    let completing = Box::pin(async {
+        let completing = async { Ok(playbook.complete(finding, &ready.state).await) };
+        within(until, "observing", Box::pin(completing)).await
+    });
+    let mut whole = None;
+    let mut completing = maybe_done(completing);
+    if !plan.contains() {
+        // Nothing that hurries: then the whole of it is planned at once.
+        (&mut completing).await;
+        match Pin::new(&mut completing).take_output() {
+            Some(Err(error)) => {
+                let answered = unobserved::<P>(finding, &error, false);
+                drop(completing);
+                return Contained {
+                    claims: ready.claims,
+                    ..answered
+                };
+            }
+            completed => whole = completed.and_then(Result::ok).flatten(),
+        }
+        if let Some(state) = &whole {
+            let planning = gate.plan_by_old_tags::<P>(state, &config.settings, tags, until);
+            plan = planning.await;
+        }
+    }
     let decided = Some(incoming.clock());
+    let state = whole.as_ref().unwrap_or(&ready.state);
+    let begun = Box::pin(begin(means, incoming, &ready, state, &mut plan, None));
+    let begun = beside(&mut completing, begun).await;
+    let known = plan.steps.iter().map(Step::key).collect();
+    let (mut completed, mut also_begun) = (None, None);
+    let more = async {
+        if matches!(completing, MaybeDone::Gone) {
+            return None;
+        }
+        (&mut completing).await;
+        let state = match Pin::new(&mut completing).take_output()? {
+            Ok(state) => completed.insert(state?),
+            Err(error) => {
+                tracing::warn!(%error, "what only protects and preserves is left to reading back");
+                return None;
+            }
+        };
+        let mut more = gate.plan::<P>(state, &config.settings).without(&known);
+        match &begun.refusal {
+            Some(refusal) => more.withhold(&refusal.withheld),
+            None => {
+                let beginning = begin(means, incoming, &ready, state, &mut more, Some(&begun));
+                also_begun = Some(Box::pin(beginning).await);
+            }
+        }
+        Some(more)
+    };
     let undone = look.is_some() && !plan.is_empty();
-    let Begun { refusal, remarks } = Box::pin(begin(means, incoming, &ready, &mut plan)).await;
-    let done = Box::pin(execute(playbook, &gate, plan, &config.settings, until)).await;
+    let executing = execute_with(playbook, &gate, plan, more, &config.settings, until);
+    let done = Box::pin(executing).await;
+    drop(completing);
+    let whole = whole.or(completed);
+    let state = whole.as_ref().unwrap_or(&ready.state);
+    let also = also_begun.map(|also| (also.refusal, also.remarks));
+    let (also_refused, also_remarked) = also.unwrap_or_default();
+    let refusal = begun.refusal.or(also_refused);
+    let remarks = begun.remarks.into_iter().chain(also_remarked);
     let Execution {
         steps,
         transient,
@@ -260,6 +323,18 @@ pub(crate) async fn contain<P: Playbook>(
         contained,
         refused,
     }
+}
+
+/// Does `work`, and gets on with `aside` meanwhile.
+async fn beside<A: Future + Unpin, W: Future>(aside: &mut MaybeDone<A>, work: W) -> W::Output {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        if !matches!(aside, MaybeDone::Gone) {
+            let _ = Pin::new(&mut *aside).poll(context);
+        }
+        work.as_mut().poll(context)
+    })
+    .await
 }
 
 /// Advice how to contain would only confuse where it was contained.
