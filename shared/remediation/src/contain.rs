@@ -4,6 +4,7 @@
 mod begin;
 mod ready;
 
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 
@@ -187,26 +188,21 @@ pub(crate) async fn contain<P: Playbook>(
     let mut gate = Gate::new::<P>(&ready.guard, finding, &config.policy, false, now);
     let plan = gate.plan_by_old_tags::<P>(&ready.state, &config.settings, tags, until);
     let mut plan = plan.await;
-    let completing = Box::pin(async {
-        let completing = async { Ok(playbook.complete(finding, &ready.state).await) };
-        within(until, "observing", Box::pin(completing)).await
-    });
     let mut whole = None;
-    let mut completing = maybe_done(completing);
-    if !plan.contains() {
-        // Nothing that hurries: then the whole of it is planned at once.
-        (&mut completing).await;
-        match Pin::new(&mut completing).take_output() {
-            Some(Err(error)) => {
+    let hurries = plan.contains();
+    if !hurries {
+        let completing = async { Ok(completed(playbook, finding, &ready.state).await) };
+        let completed = within(until, "observing", Box::pin(completing)).await;
+        whole = match completed {
+            Ok(whole) => whole,
+            Err(error) => {
                 let answered = unobserved::<P>(finding, &error, false);
-                drop(completing);
                 return Contained {
                     claims: ready.claims,
                     ..answered
                 };
             }
-            completed => whole = completed.and_then(Result::ok).flatten(),
-        }
+        };
         if let Some(state) = &whole {
             let planning = gate.plan_by_old_tags::<P>(state, &config.settings, tags, until);
             plan = planning.await;
@@ -214,28 +210,35 @@ pub(crate) async fn contain<P: Playbook>(
     }
     let decided = Some(incoming.clock());
     let state = whole.as_ref().unwrap_or(&ready.state);
-    let begun = Box::pin(begin(means, incoming, &ready, state, &mut plan, None));
-    let begun = beside(&mut completing, begun).await;
-    let known = plan.steps.iter().map(Step::key).collect();
-    let (mut completed, mut also_begun) = (None, None);
-    let more = async {
-        if matches!(completing, MaybeDone::Gone) {
-            return None;
+    let mut reading = maybe_done(Box::pin(async {
+        if hurries {
+            playbook.complete(finding, &ready.state).await
+        } else {
+            None
         }
-        (&mut completing).await;
-        let state = match Pin::new(&mut completing).take_output()? {
-            Ok(state) => completed.insert(state?),
-            Err(error) => {
-                tracing::warn!(%error, "what only protects and preserves is left to reading back");
-                return None;
-            }
+    }));
+    let begun = Box::pin(begin(means, incoming, &ready, state, &mut plan, None));
+    let begun = beside(&mut reading, begun).await;
+    let mut known: HashSet<_> = plan.steps.iter().map(Step::key).collect();
+    let (mut latest, mut also_begun) = (None, Vec::new());
+    // What is read while the plan is executed is planned, written down and executed beside it.
+    let more = async || {
+        let state = if let Some(state) = &latest {
+            playbook.complete(finding, state).await
+        } else if matches!(reading, MaybeDone::Gone) {
+            None
+        } else {
+            (&mut reading).await;
+            Pin::new(&mut reading).take_output().flatten()
         };
+        let state = latest.insert(state?);
         let mut more = gate.plan::<P>(state, &config.settings).without(&known);
+        known.extend(more.steps.iter().map(Step::key));
         match &begun.refusal {
             Some(refusal) => more.withhold(&refusal.withheld),
             None => {
                 let beginning = begin(means, incoming, &ready, state, &mut more, Some(&begun));
-                also_begun = Some(Box::pin(beginning).await);
+                also_begun.push(Box::pin(beginning).await);
             }
         }
         Some(more)
@@ -243,13 +246,14 @@ pub(crate) async fn contain<P: Playbook>(
     let undone = look.is_some() && !plan.is_empty();
     let executing = execute_with(playbook, &gate, plan, more, &config.settings, until);
     let done = Box::pin(executing).await;
-    drop(completing);
-    let whole = whole.or(completed);
+    drop(reading);
+    let whole = whole.or(latest);
     let state = whole.as_ref().unwrap_or(&ready.state);
-    let also = also_begun.map(|also| (also.refusal, also.remarks));
-    let (also_refused, also_remarked) = also.unwrap_or_default();
-    let refusal = begun.refusal.or(also_refused);
-    let remarks = begun.remarks.into_iter().chain(also_remarked);
+    let (mut refusal, mut remarks) = (begun.refusal, begun.remarks);
+    for also in also_begun {
+        refusal = refusal.or(also.refusal);
+        remarks.extend(also.remarks);
+    }
     let Execution {
         steps,
         transient,
@@ -323,6 +327,19 @@ pub(crate) async fn contain<P: Playbook>(
         contained,
         refused,
     }
+}
+
+/// The whole of what is to be read, from a part. `None`: the part is the whole.
+async fn completed<P: Playbook>(
+    playbook: &P,
+    finding: &Finding,
+    part: &P::State,
+) -> Option<P::State> {
+    let mut whole = playbook.complete(finding, part).await?;
+    while let Some(more) = playbook.complete(finding, &whole).await {
+        whole = more;
+    }
+    Some(whole)
 }
 
 /// Does `work`, and gets on with `aside` meanwhile.

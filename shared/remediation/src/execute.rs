@@ -99,16 +99,16 @@ pub async fn execute<P: Playbook>(
     settings: &Settings,
     until: Instant,
 ) -> Execution<P::Action> {
-    let nothing_more = std::future::ready(None);
-    execute_with(playbook, gate, plan, nothing_more, settings, until).await
+    execute_with(playbook, gate, plan, async || None, settings, until).await
 }
 
-/// [`execute`], for a plan of which a part is made while the rest is being executed.
+/// [`execute`], for a plan of which parts are made while others are being executed. `more` answers each,
+/// and then `None`.
 pub(crate) async fn execute_with<P: Playbook>(
     playbook: &P,
     gate: &Gate<'_>,
     plan: Authorized<P::Action>,
-    more: impl Future<Output = Option<Authorized<P::Action>>>,
+    mut more: impl AsyncFnMut() -> Option<Authorized<P::Action>>,
     settings: &Settings,
     until: Instant,
 ) -> Execution<P::Action> {
@@ -116,19 +116,25 @@ pub(crate) async fn execute_with<P: Playbook>(
     let mut sorted = Sorted::default();
     let mut executed = sorted.take_in(plan);
     let turns = Turns::default();
-    let more = async {
-        let more = more.await?;
-        let mut sorted = Sorted::default();
-        let pending = sorted.take_in(more);
-        let results = apply_all(playbook, &pending, &turns, until).await;
-        Some((sorted, pending, results))
+    let parts = async {
+        let mut parts = Vec::new();
+        let mut next = more().await;
+        while let Some(plan) = next {
+            let mut sorted = Sorted::default();
+            let pending = sorted.take_in(plan);
+            let (results, after) =
+                futures::join!(apply_all(playbook, &pending, &turns, until), more());
+            parts.push((sorted, pending, results));
+            next = after;
+        }
+        parts
     };
-    let (results, more) = futures::join!(
+    let (results, parts) = futures::join!(
         Box::pin(apply_all(playbook, &executed, &turns, until)),
-        Box::pin(more),
+        Box::pin(parts),
     );
     attempted.extend(results);
-    if let Some((also, pending, results)) = more {
+    for (also, pending, results) in parts {
         sorted.merge(also);
         executed.extend(pending);
         attempted.extend(results);

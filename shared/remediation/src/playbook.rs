@@ -57,11 +57,11 @@ pub trait Playbook {
         self.observe(finding)
     }
 
-    /// Reads what [`Playbook::glance`] left out. `None`: nothing.
+    /// Reads what is not in `part` yet, or the part of it that is needed next. `None`: nothing is missing.
     fn complete(
         &self,
         _finding: &Finding,
-        _glanced: &Self::State,
+        _part: &Self::State,
     ) -> impl Future<Output = Option<Self::State>> {
         std::future::ready(None)
     }

@@ -134,9 +134,11 @@ impl Playbook for Ec2 {
     type Action = Change;
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
-        let glanced = self.glance(finding).await?;
-        let whole = self.complete(finding, &glanced).await;
-        Ok(whole.unwrap_or(glanced))
+        let mut state = self.glance(finding).await?;
+        while let Some(more) = self.complete(finding, &state).await {
+            state = more;
+        }
+        Ok(state)
     }
 
     async fn glance(&self, finding: &Finding) -> Result<State> {
@@ -145,14 +147,22 @@ impl Playbook for Ec2 {
         Box::pin(observe::glance(&clients, finding, &id)).await
     }
 
-    async fn complete(&self, finding: &Finding, glanced: &State) -> Option<State> {
+    /// First what denying the credentials depends on, then the rest.
+    async fn complete(&self, finding: &Finding, part: &State) -> Option<State> {
         let clients = self.clients_in(&finding.region);
         let id = finding.instance_id().ok()?;
-        let rest = Box::pin(observe::rest(&clients, finding, &id, glanced)).await;
-        Some(State {
-            rest: Some(rest),
-            ..glanced.clone()
-        })
+        let mut state = part.clone();
+        match (&part.role, &part.deny, &part.rest) {
+            (Ok(Some(role)), None, _) => {
+                state.deny = Some(Box::pin(observe::deny(&clients, role, &id)).await);
+            }
+            (_, _, None) => {
+                let rest = Box::pin(observe::rest(&clients, finding, &id, part));
+                state.rest = Some(rest.await);
+            }
+            _ => return None,
+        }
+        Some(state)
     }
 
     fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {

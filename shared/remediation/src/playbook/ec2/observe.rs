@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, InstanceLifecycleType, NetworkInterface, SnapshotState, Tag};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::isolation_group::{self, IsolationGroup};
@@ -22,6 +22,9 @@ use crate::finding::Finding;
 
 /// How long the reads may take that do not decide whether an interface is isolated.
 const PATIENCE: Duration = Duration::from_secs(6);
+
+/// How long what only sizes a limit may take, which is then not held, and told of.
+const SIZING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The tag that says which finding a snapshot was taken for.
 pub(super) const FINDING_TAG: &str = "gdr:finding";
@@ -63,6 +66,7 @@ pub(super) async fn glance(clients: &Clients, finding: &Finding, id: &str) -> Re
         scaling,
         role,
         alike,
+        deny: None,
         rest: None,
     })
 }
@@ -80,31 +84,31 @@ async fn of_profile(
             Box::pin(role::read(&clients.iam, profile))
         ),
         within(
-            until,
+            Instant::now() + SIZING_PATIENCE,
             "ec2:DescribeInstances",
             Box::pin(alike(&clients.ec2, profile))
         ),
     )
 }
 
-/// What only protects, preserves and informs, and what the role has already.
+/// The policy of the role that denies the instance everything, if it has one of its name.
+pub(super) async fn deny(clients: &Clients, role: &Role, id: &str) -> Result<Option<Value>> {
+    let until = Instant::now() + PATIENCE;
+    let reading = Box::pin(role::deny(&clients.iam, id, &role.name));
+    within(until, "iam:GetRolePolicy", reading).await
+}
+
+/// What only protects, preserves and informs.
 pub(super) async fn rest(clients: &Clients, finding: &Finding, id: &str, glanced: &State) -> Rest {
     let ec2 = &clients.ec2;
     let until = Instant::now() + PATIENCE;
     let finding_tag = tag_value(&finding.id);
-    let deny = async {
-        match &glanced.role {
-            Ok(Some(role)) => role::deny(&clients.iam, id, &role.name).await,
-            _ => Ok(None),
-        }
-    };
     let (
         termination,
         stop,
         shutdown,
         targets,
         balancers,
-        deny,
         hardware,
         snapshots,
         volume_tags,
@@ -135,7 +139,6 @@ pub(super) async fn rest(clients: &Clients, finding: &Finding, id: &str, glanced
             "elasticloadbalancing:DescribeLoadBalancers",
             Box::pin(membership::balancers(&clients.elb, id)),
         ),
-        within(until, "iam:GetRolePolicy", Box::pin(deny)),
         within(
             until,
             "ec2:DescribeInstanceTypes",
@@ -161,7 +164,6 @@ pub(super) async fn rest(clients: &Clients, finding: &Finding, id: &str, glanced
         },
         targets: targets.map(|targets| membership::of_instance(targets, id, &glanced.interfaces)),
         balancers,
-        deny,
         hardware,
         snapshots,
         volume_tags,
@@ -178,7 +180,7 @@ async fn scaling(
 ) -> Result<Option<Membership>> {
     let shown = finding.auto_scaling_group();
     let size = async |group: Option<&str>| {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + SIZING_PATIENCE;
         let operation = "autoscaling:DescribeAutoScalingGroups";
         match group {
             Some(group) => within(until, operation, membership::size(client, group)).await,

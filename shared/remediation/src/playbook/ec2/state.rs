@@ -30,12 +30,16 @@ pub struct State {
     /// How many instances there are with its instance profile.
     #[serde(serialize_with = "readable")]
     pub(super) alike: Result<usize>,
+    /// The policy that denies this instance everything, if its role has one of its name. `None`: not read
+    /// yet, or there is no role.
+    #[serde(serialize_with = "readable_if_read")]
+    pub(super) deny: Option<Result<Option<Value>>>,
     /// `None`: not read yet.
     #[serde(flatten)]
     pub(super) rest: Option<Rest>,
 }
 
-/// What only protects, preserves and informs, and what the role has already.
+/// What only protects, preserves and informs.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Rest {
     pub(super) protection: Protection,
@@ -44,9 +48,6 @@ pub(super) struct Rest {
     /// Names of Classic Load Balancers.
     #[serde(serialize_with = "readable")]
     pub(super) balancers: Result<BTreeSet<String>>,
-    /// The policy that denies this instance everything, if its role has one of its name.
-    #[serde(serialize_with = "readable")]
-    pub(super) deny: Result<Option<Value>>,
     #[serde(serialize_with = "readable")]
     pub(super) hardware: Result<Hardware>,
     /// The volumes of which this finding has a snapshot already.
@@ -64,6 +65,16 @@ fn readable<T: Serialize, S: Serializer>(value: &Result<T>, to: S) -> Result<S::
     match value {
         Ok(value) => value.serialize(to),
         Err(error) => BTreeMap::from([("NotRead", error.to_string())]).serialize(to),
+    }
+}
+
+fn readable_if_read<T: Serialize, S: Serializer>(
+    value: &Option<Result<T>>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => readable(value, to),
+        None => to.serialize_none(),
     }
 }
 

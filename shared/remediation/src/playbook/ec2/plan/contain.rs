@@ -118,10 +118,10 @@ impl Planner<'_> {
             ));
             return;
         }
-        let Some(rest) = &state.rest else {
+        let Some(deny) = &state.deny else {
             return;
         };
-        let Some(from) = self.read(name::DENY, arn, &rest.deny) else {
+        let Some(from) = self.read(name::DENY, arn, deny) else {
             return;
         };
         let to = role::policy(self.finding, &self.instance.id, &role.id);

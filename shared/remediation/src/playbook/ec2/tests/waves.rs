@@ -90,8 +90,8 @@ async fn the_intent_is_written_before_the_first_write_and_the_rest_before_it_is_
     let writes = world.wire.writes();
     let first = writes.first().expect("writes");
     assert!(course.before(&world.wire, first) >= 2, "{writes:?}");
-    // Claim; intent and target; the intent of what was read later; conclusion, notice, claim given back.
-    assert_eq!(course.own("dynamodb:UpdateItem"), 7);
+    // Claim; intent and target; the intents of the deny and of the rest; conclusion, notice, claim given back.
+    assert_eq!(course.own("dynamodb:UpdateItem"), 8);
 }
 
 #[tokio::test(start_paused = true)]
