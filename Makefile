@@ -9,6 +9,7 @@ PYTHON ?= python3
 SAM_TOOLS := .local/sam
 EMULATORS := .local/emulators
 CHECKOV := .local/checkov
+BENCH := .local/bench
 SAM := PATH="$(CURDIR)/$(SAM_TOOLS)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(SAM_TOOLS)/bin/sam
 HOST := $(shell rustc --print host-tuple)
 
@@ -20,7 +21,7 @@ unexport CARGO_TARGET_DIR
 # functions and the demo.
 PROGRAMS := cargo build --workspace --bins --target $(HOST)
 
-.PHONY: help setup build test check explain demo clean
+.PHONY: help setup build test check explain demo bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -30,9 +31,10 @@ setup: $(SAM_TOOLS)/installed $(EMULATORS)/installed ## Install the pinned tools
 $(SAM_TOOLS)/installed: tests/local_aws/requirements-sam.txt
 $(EMULATORS)/installed: tests/local_aws/requirements-emulators.txt
 $(CHECKOV)/installed: tests/templates/requirements-checkov.txt
+$(BENCH)/installed: bench/requirements.txt
 
 # Virtual environments of their own, since they pin different versions of the same packages.
-$(SAM_TOOLS)/installed $(EMULATORS)/installed $(CHECKOV)/installed:
+$(SAM_TOOLS)/installed $(EMULATORS)/installed $(CHECKOV)/installed $(BENCH)/installed:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
 	@echo "Installing $< into $(@D)"
 	@rm -rf $(@D)
@@ -62,6 +64,11 @@ check: $(SAM_TOOLS)/installed $(CHECKOV)/installed ## Check format, lints and te
 demo: setup ## Watch three attacks being stopped (make demo DRY_RUN=true: being planned for)
 	$(PROGRAMS)
 	@DRY_RUN=$(DRY_RUN) target/$(HOST)/debug/demo
+
+# Optimised for this machine, and not for arm64 as what is deployed.
+bench: $(EMULATORS)/installed $(BENCH)/installed ## Measure the functions beside Cloud Custodian and boto3
+	cargo build --release --target $(HOST) -p bench -p s3-responder -p iam-responder -p ec2-responder
+	@$(BENCH)/bin/python bench/harness/run.py --binaries target/$(HOST)/release
 
 clean: ## Remove what was built and installed
 	rm -rf target .aws-sam .local

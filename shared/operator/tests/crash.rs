@@ -55,6 +55,7 @@ fn a_retry_completes_what_a_crash_left_and_keeps_what_was_found_first() -> Resul
             evidence: Value::Null,
             settings,
             actions,
+            completes: false,
             approved: None,
         };
         record

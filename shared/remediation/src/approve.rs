@@ -272,6 +272,7 @@ async fn carry_out<P: Playbook>(
         evidence: P::evidence(&state),
         settings: settings.clone(),
         actions: actions_of(&plan),
+        completes: false,
         approved: Some(Approved {
             planned_at: awaiting.planned_at,
             by: approver.by.to_owned(),

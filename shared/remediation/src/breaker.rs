@@ -6,10 +6,11 @@
 //! of an account) at most a share. What is beyond is withheld; one person is told once, and findings are
 //! recorded until places are free again by time or by `gdr breaker reset`.
 //!
-//! What is contained already takes no place, and a target that has one needs no second. The windows are
-//! asked one after the other, the one with the fewest places first, so that of a storm no more invocations
-//! ask the next one than it may matter to; that is done while the intent is being recorded. If a later
-//! one has no room, the places in those before are given back.
+//! What is contained already takes no place, and a target that has one needs no second. Places are taken
+//! while the intent is being recorded, in all windows by one transaction. If that does not succeed, since
+//! one has no room, is new, or others are asking at the same time, the windows are asked one after the
+//! other, the one with the fewest places first, so that of a storm no more invocations ask the next one
+//! than it may matter to. If a later one has no room, the places in those before are given back.
 //!
 //! Where the table cannot be asked, each execution environment lets one finding through in the time of a
 //! window, and says so: a failure of the table must stop no containment, nor let a storm through. What is
@@ -211,6 +212,14 @@ pub(crate) fn needs<P: Playbook>(
 }
 
 impl Needs {
+    /// Leaves out what was asked for already.
+    pub(crate) fn leave_out(&mut self, asked: &Self) {
+        self.windows.retain(|need| !asked.windows.contains(need));
+        let known = &asked.unsized_crowds;
+        self.unsized_crowds
+            .retain(|crowd, _| !known.contains_key(crowd));
+    }
+
     /// What a person should know of limits that were not held.
     pub(crate) fn remarks(&self) -> impl Iterator<Item = String> {
         self.unsized_crowds.iter().map(|(crowd, why)| {
@@ -329,15 +338,22 @@ pub(crate) async fn ask(
     needs: &Needs,
     asker: &Asker<'_>,
 ) -> Answer {
+    let terms = |places| Terms {
+        places,
+        now: asker.now,
+        lasts: limits.window,
+        until: asker.until,
+    };
+    if needs.windows.len() > 1 {
+        let all = needs.windows.iter();
+        let all = all.map(|(places, window, names)| (window, names, terms(*places)));
+        if Box::pin(record.take_all(&all.collect::<Vec<_>>())).await {
+            return Answer::Room;
+        }
+    }
     let mut held = Vec::new();
     for (places, window, names) in &needs.windows {
-        let terms = Terms {
-            places: *places,
-            now: asker.now,
-            lasts: limits.window,
-            until: asker.until,
-        };
-        let refusal = match Box::pin(record.take(window, names, &terms)).await {
+        let refusal = match Box::pin(record.take(window, names, &terms(*places))).await {
             Ok(Taken::Places(places)) => {
                 held.push(places);
                 continue;

@@ -4,18 +4,23 @@
 mod begin;
 mod ready;
 
+use std::collections::HashSet;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+
+use futures::future::{MaybeDone, maybe_done};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use self::begin::{Begun, begin};
+use self::begin::begin;
 use self::ready::prepare;
 use crate::approve::{self, Waiting};
 use crate::breaker::{Alone, Page};
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::error::Error;
-use crate::execute::{Execution, execute, within};
+use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
 use crate::guard::{Gate, Guard, PolicyParameter, TagHistory, UNUSABLE};
 use crate::guidance;
@@ -182,14 +187,76 @@ pub(crate) async fn contain<P: Playbook>(
         Ok(ready) => ready,
         Err(answered) => return *answered,
     };
-    let (finding, state) = (ready.finding(incoming), &ready.state);
+    let finding = ready.finding(incoming);
     let mut gate = Gate::new::<P>(&ready.guard, finding, &config.policy, false, now);
-    let plan = gate.plan_by_old_tags::<P>(state, &config.settings, tags, until);
+    let plan = gate.plan_by_old_tags::<P>(&ready.state, &config.settings, tags, until);
     let mut plan = plan.await;
+    let mut whole = None;
+    let hurries = plan.contains();
+    if !hurries {
+        let completing = async { Ok(completed(playbook, finding, &ready.state).await) };
+        let completed = within(until, "observing", Box::pin(completing)).await;
+        whole = match completed {
+            Ok(whole) => whole,
+            Err(error) => {
+                let answered = unobserved::<P>(finding, &error, false);
+                return Contained {
+                    claims: ready.claims,
+                    ..answered
+                };
+            }
+        };
+        if let Some(state) = &whole {
+            let planning = gate.plan_by_old_tags::<P>(state, &config.settings, tags, until);
+            plan = planning.await;
+        }
+    }
     let decided = Some(incoming.clock());
+    let state = whole.as_ref().unwrap_or(&ready.state);
+    let mut reading = maybe_done(Box::pin(async {
+        if hurries {
+            playbook.complete(finding, &ready.state).await
+        } else {
+            None
+        }
+    }));
+    let begun = Box::pin(begin(means, incoming, &ready, state, &mut plan, None));
+    let begun = beside(&mut reading, begun).await;
+    let mut known: HashSet<_> = plan.steps.iter().map(Step::key).collect();
+    let (mut latest, mut also_begun) = (None, Vec::new());
+    // What is read while the plan is executed is planned, written down and executed beside it.
+    let more = async || {
+        let state = if let Some(state) = &latest {
+            playbook.complete(finding, state).await
+        } else if matches!(reading, MaybeDone::Gone) {
+            None
+        } else {
+            (&mut reading).await;
+            Pin::new(&mut reading).take_output().flatten()
+        };
+        let state = latest.insert(state?);
+        let mut more = gate.plan::<P>(state, &config.settings).without(&known);
+        known.extend(more.steps.iter().map(Step::key));
+        match &begun.refusal {
+            Some(refusal) => more.withhold(&refusal.withheld),
+            None => {
+                let beginning = begin(means, incoming, &ready, state, &mut more, Some(&begun));
+                also_begun.push(Box::pin(beginning).await);
+            }
+        }
+        Some(more)
+    };
     let undone = look.is_some() && !plan.is_empty();
-    let Begun { refusal, remarks } = Box::pin(begin(means, incoming, &ready, &mut plan)).await;
-    let done = Box::pin(execute(playbook, &gate, plan, &config.settings, until)).await;
+    let executing = execute_with(playbook, &gate, plan, more, &config.settings, until);
+    let done = Box::pin(executing).await;
+    drop(reading);
+    let whole = whole.or(latest);
+    let state = whole.as_ref().unwrap_or(&ready.state);
+    let (mut refusal, mut remarks) = (begun.refusal, begun.remarks);
+    for also in also_begun {
+        refusal = refusal.or(also.refusal);
+        remarks.extend(also.remarks);
+    }
     let Execution {
         steps,
         transient,
@@ -263,6 +330,31 @@ pub(crate) async fn contain<P: Playbook>(
         contained,
         refused,
     }
+}
+
+/// The whole of what is to be read, from a part. `None`: the part is the whole.
+async fn completed<P: Playbook>(
+    playbook: &P,
+    finding: &Finding,
+    part: &P::State,
+) -> Option<P::State> {
+    let mut whole = playbook.complete(finding, part).await?;
+    while let Some(more) = playbook.complete(finding, &whole).await {
+        whole = more;
+    }
+    Some(whole)
+}
+
+/// Does `work`, and gets on with `aside` meanwhile.
+async fn beside<A: Future + Unpin, W: Future>(aside: &mut MaybeDone<A>, work: W) -> W::Output {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        if !matches!(aside, MaybeDone::Gone) {
+            let _ = Pin::new(&mut *aside).poll(context);
+        }
+        work.as_mut().poll(context)
+    })
+    .await
 }
 
 /// Advice how to contain would only confuse where it was contained.

@@ -81,6 +81,7 @@ const TRANSIENT_CODES: &[&str] = &[
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
+    "TransactionConflictException",
     "RequestLimitExceeded",
     "RequestThrottled",
     "TooManyRequestsException",

@@ -1,12 +1,15 @@
 //! Runs a plan: phases in order, independent steps at once, every outcome kept, and the outcome
 //! taken from what is read back afterwards.
 
+mod turns;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use self::turns::Turns;
 use crate::error::{CallError, CallFailure, Error, Result};
 use crate::guard::{Authorized, Gate};
 use crate::plan::{Action, Phase, Step, StepKey};
@@ -26,7 +29,7 @@ const READ_BACK_PAUSES: [Duration; 3] = [
 /// meanwhile) are executed too, before a person must look.
 const ROUNDS: usize = 3;
 
-/// How long each wave of protecting steps may take.
+/// How long a protecting step may take.
 const PROTECT_AT_MOST: Duration = Duration::from_secs(10);
 
 /// What was read after acting. Only this module makes one, from a second observation.
@@ -96,48 +99,68 @@ pub async fn execute<P: Playbook>(
     settings: &Settings,
     until: Instant,
 ) -> Execution<P::Action> {
-    let plan = plan.into_plan();
-    let mut steps = Vec::new();
-    let mut transient = None;
+    execute_with(playbook, gate, plan, async || None, settings, until).await
+}
+
+/// [`execute`], for a plan of which parts are made while others are being executed. `more` answers each,
+/// and then `None`.
+pub(crate) async fn execute_with<P: Playbook>(
+    playbook: &P,
+    gate: &Gate<'_>,
+    plan: Authorized<P::Action>,
+    mut more: impl AsyncFnMut() -> Option<Authorized<P::Action>>,
+    settings: &Settings,
+    until: Instant,
+) -> Execution<P::Action> {
     let mut attempted: HashMap<StepKey, Result<()>> = HashMap::new();
-    let (mut residual_risks, mut next_steps) = (plan.residual_risks, plan.next_steps);
-    let mut held_back = plan.held_back;
-    let mut pending: Vec<P::Action> = Vec::new();
-    let mut reported = HashSet::new();
-    let mut awaiting = Vec::new();
-    for step in plan.steps {
-        match step {
-            Step::Do(action) => pending.push(action),
-            other => {
-                reported.insert(other.key());
-                // It stays withheld, also if acting changes what the policies look at.
-                if let Step::Withheld(action, why) = &other {
-                    held_back.insert(other.key());
-                    if why.awaits_approval {
-                        awaiting.push(action.clone());
-                    }
-                }
-                if let Step::Unknown { error, .. } = &other
-                    && error.is_transient()
-                {
-                    transient.get_or_insert(error.clone());
-                }
-                steps.push(StepReport::unexecuted(&other));
-            }
+    let mut sorted = Sorted::default();
+    let mut executed = sorted.take_in(plan);
+    let turns = Turns::default();
+    let parts = async {
+        let mut parts = Vec::new();
+        let mut next = more().await;
+        while let Some(plan) = next {
+            let mut sorted = Sorted::default();
+            let pending = sorted.take_in(plan);
+            let (results, after) =
+                futures::join!(apply_all(playbook, &pending, &turns, until), more());
+            parts.push((sorted, pending, results));
+            next = after;
         }
+        parts
+    };
+    let (results, parts) = futures::join!(
+        Box::pin(apply_all(playbook, &executed, &turns, until)),
+        Box::pin(parts),
+    );
+    attempted.extend(results);
+    for (also, pending, results) in parts {
+        sorted.merge(also);
+        executed.extend(pending);
+        attempted.extend(results);
     }
+    let Sorted {
+        mut steps,
+        mut transient,
+        mut residual_risks,
+        mut next_steps,
+        mut held_back,
+        reported,
+        mut awaiting,
+    } = sorted;
 
     let awaited: HashSet<_> = awaiting.iter().map(StepKey::of).collect();
 
-    let mut executed: Vec<P::Action> = Vec::new();
+    let mut pending: Vec<P::Action> = Vec::new();
     let mut read_back = None;
     let mut came_up = Vec::new();
-    for _ in 0..ROUNDS {
-        if pending.is_empty() {
+    for round in 0..ROUNDS {
+        if round > 0 {
+            attempted.extend(apply_all(playbook, &pending, &Turns::default(), until).await);
+            executed.append(&mut pending);
+        } else if executed.is_empty() {
             break;
         }
-        attempted.extend(apply_all(playbook, &pending, until).await);
-        executed.append(&mut pending);
         match settled(playbook, gate, settings, until, &executed, &attempted).await {
             Ok((back, after)) => {
                 let after = after.into_plan();
@@ -187,6 +210,9 @@ pub async fn execute<P: Playbook>(
                 read_back = Some(Err(error));
             }
         }
+        if pending.is_empty() {
+            break;
+        }
     }
     if let Some(read_back) = &read_back {
         for action in &executed {
@@ -225,37 +251,103 @@ pub async fn execute<P: Playbook>(
     }
 }
 
+/// What a plan says beside what is to be done.
+struct Sorted<A> {
+    steps: Vec<StepReport>,
+    transient: Option<Error>,
+    residual_risks: Vec<String>,
+    next_steps: Vec<String>,
+    held_back: HashSet<StepKey>,
+    reported: HashSet<StepKey>,
+    awaiting: Vec<A>,
+}
+
+impl<A> Default for Sorted<A> {
+    fn default() -> Self {
+        Self {
+            steps: Vec::new(),
+            transient: None,
+            residual_risks: Vec::new(),
+            next_steps: Vec::new(),
+            held_back: HashSet::new(),
+            reported: HashSet::new(),
+            awaiting: Vec::new(),
+        }
+    }
+}
+
+impl<A: Action> Sorted<A> {
+    /// Takes a plan apart, and answers what is to be done.
+    fn take_in(&mut self, plan: Authorized<A>) -> Vec<A> {
+        let plan = plan.into_plan();
+        let mut pending = Vec::new();
+        self.residual_risks = plan.residual_risks;
+        self.next_steps = plan.next_steps;
+        self.held_back = plan.held_back;
+        for step in plan.steps {
+            match step {
+                Step::Do(action) => pending.push(action),
+                other => {
+                    self.reported.insert(other.key());
+                    // It stays withheld, also if acting changes what the policies look at.
+                    if let Step::Withheld(action, why) = &other {
+                        self.held_back.insert(other.key());
+                        if why.awaits_approval {
+                            self.awaiting.push(action.clone());
+                        }
+                    }
+                    if let Step::Unknown { error, .. } = &other
+                        && error.is_transient()
+                    {
+                        self.transient.get_or_insert(error.clone());
+                    }
+                    self.steps.push(StepReport::unexecuted(&other));
+                }
+            }
+        }
+        pending
+    }
+
+    /// With what a fuller look at the same world says.
+    fn merge(&mut self, fuller: Self) {
+        self.steps.extend(fuller.steps);
+        self.transient = self.transient.take().or(fuller.transient);
+        self.residual_risks = fuller.residual_risks;
+        for step in fuller.next_steps {
+            if !self.next_steps.contains(&step) {
+                self.next_steps.push(step);
+            }
+        }
+        self.held_back.extend(fuller.held_back);
+        self.reported.extend(fuller.reported);
+        self.awaiting.extend(fuller.awaiting);
+    }
+}
+
+/// Applies each action when its turn comes: what contains does not wait for what only protects, unless
+/// evidence would be lost ([`Action::precedes`]).
 async fn apply_all<P: Playbook>(
     playbook: &P,
     actions: &[P::Action],
+    turns: &Turns,
     until: Instant,
 ) -> Vec<(StepKey, Result<()>)> {
-    let mut waves: Vec<_> = actions
-        .iter()
-        .map(|action| (action.phase(), action.order()))
-        .collect();
-    waves.sort_unstable();
-    waves.dedup();
-    let mut results = Vec::with_capacity(actions.len());
-    for wave in waves {
-        let now = actions
-            .iter()
-            .filter(|action| (action.phase(), action.order()) == wave);
+    let turns_taken: Vec<_> = actions.iter().map(|action| turns.join(action)).collect();
+    let applied = actions.iter().zip(&turns_taken).map(async |(action, turn)| {
         // What protects evidence must not use up the time for containing.
-        let until = match wave.0 {
+        let until = match action.phase() {
             Phase::Protect => until.min(Instant::now() + PROTECT_AT_MOST),
             _ => until,
         };
-        let applied = now.map(async |action| {
-            let result = within(until, action.name(), playbook.apply_by(action, until)).await;
-            if let Err(error) = &result {
-                tracing::warn!(action = action.name(), target = action.target(), %error, "step failed");
-            }
-            (StepKey::of(action), result)
-        });
-        results.extend(join_all(applied).await);
-    }
-    results
+        let applied = playbook.apply_by(action, until, turns.preceding(*turn));
+        let result = within(until, action.name(), applied).await;
+        turns.done(*turn);
+        if let Err(error) = &result {
+            tracing::warn!(action = action.name(), target = action.target(), %error, "step failed");
+        }
+        (StepKey::of(action), result)
+    });
+    join_all(applied).await
 }
 
 /// Reads back until every accepted step shows, or the pauses are used up.

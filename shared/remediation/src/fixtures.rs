@@ -2,6 +2,7 @@
 //! playbook and a small world that a test keeps, on which calls are counted and fail at will.
 
 pub(crate) mod fake;
+pub(crate) mod waves;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -14,6 +15,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::breaker::Limits;
+use crate::config::Config;
 use crate::error::Error;
 use crate::execute::{Execution, execute};
 use crate::finding::Finding;
@@ -217,6 +220,29 @@ pub(crate) static ENFORCING: Policy = Policy {
     never_contain: Vec::new(),
 };
 
+/// A function's settings under which everything is contained.
+pub(crate) fn enforcing() -> Config {
+    Config {
+        settings: Settings::default(),
+        hub: None,
+        verify_findings: false,
+        approval_lasts: Config::APPROVAL_LASTS,
+        incident_table: None,
+        policy_parameter: None,
+        metrics_namespace: None,
+        recheck_queue_url: None,
+        hand_over: None,
+        limits: Limits::default(),
+        policy: Policy {
+            minimum_severity: Some(4.0),
+            own_account: Some("111122223333".to_owned()),
+            ..ENFORCING.clone()
+        },
+        topic_arn: Some("arn:aws:sns:us-east-1:111122223333:notices".to_owned()),
+        problems: Vec::new(),
+    }
+}
+
 /// What lets every step pass that the rails do.
 pub(crate) fn gate<P: Playbook>(finding: &Finding, now: Timestamp) -> Gate<'_> {
     static OPEN: LazyLock<Guard> =
@@ -397,7 +423,7 @@ impl Protocol {
 #[derive(Clone)]
 pub(crate) struct Wire {
     protocol: Protocol,
-    calls: Arc<Mutex<Vec<&'static str>>>,
+    calls: Arc<Mutex<Vec<(&'static str, Instant)>>>,
     faults: Arc<Mutex<HashMap<&'static str, Fault>>>,
     /// The call, counted from the first, that fails whatever its operation.
     fault_at: Arc<Mutex<Option<(usize, Fault)>>>,
@@ -485,7 +511,15 @@ impl Wire {
 
     /// Every call until now.
     pub(crate) fn calls(&self) -> Vec<&'static str> {
-        self.calls.lock().unwrap().clone()
+        let calls = self.calls.lock().unwrap();
+        calls.iter().map(|(call, _)| *call).collect()
+    }
+
+    /// How long after `start` this operation was called first.
+    pub(crate) fn first(&self, operation: &str, start: Instant) -> Option<Duration> {
+        let calls = self.calls.lock().unwrap();
+        let first = calls.iter().find(|(call, _)| *call == operation);
+        first.map(|(_, at)| at.duration_since(start))
     }
 
     /// The calls until now that change something.
@@ -507,7 +541,7 @@ impl Wire {
     ) -> MockResponse<O, E> {
         let index = {
             let mut calls = self.calls.lock().unwrap();
-            calls.push(operation);
+            calls.push((operation, Instant::now()));
             calls.len() - 1
         };
         let fault = {

@@ -395,6 +395,18 @@ impl<A: Action> Authorized<A> {
             .collect();
     }
 
+    /// True if anything is to be contained.
+    pub(crate) fn contains(&self) -> bool {
+        let mut steps = self.plan.steps.iter();
+        steps.any(|step| matches!(step, Step::Do(action) if action.phase() == Phase::Contain))
+    }
+
+    /// Only the steps that are not among these.
+    pub(crate) fn without(mut self, known: &HashSet<StepKey>) -> Self {
+        self.plan.steps.retain(|step| !known.contains(&step.key()));
+        self
+    }
+
     /// The plan, to be taken apart.
     pub(crate) fn into_plan(self) -> Plan<A> {
         self.plan

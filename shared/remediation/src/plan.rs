@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::error::Error;
 
-/// When a step runs. Phases run in this order; a failure in any of them stops none of the others.
+/// When a step runs. Phases run in this order, but containing does not wait for what only protects; a
+/// failure in any of them stops none of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -48,6 +49,11 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     /// same number runs at once.
     fn order(&self) -> u8 {
         0
+    }
+    /// True for a protecting step that containing has to wait for, since evidence would be lost otherwise.
+    /// Its [`Action::order`] is one among those of the containing steps.
+    fn precedes(&self) -> bool {
+        false
     }
     /// The value that was found.
     fn from(&self) -> Value;

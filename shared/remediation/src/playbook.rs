@@ -48,6 +48,24 @@ pub trait Playbook {
     /// targets is part of the state.
     fn observe(&self, finding: &Finding) -> impl Future<Output = Result<Self::State>>;
 
+    /// Reads the part of [`Playbook::observe`] that decides how the target is contained, so that containing
+    /// does not wait for the rest. What is planned from it is a part of what is planned from the whole.
+    ///
+    /// # Errors
+    /// As [`Playbook::observe`].
+    fn glance(&self, finding: &Finding) -> impl Future<Output = Result<Self::State>> {
+        self.observe(finding)
+    }
+
+    /// Reads what is not in `part` yet, or the part of it that is needed next. `None`: nothing is missing.
+    fn complete(
+        &self,
+        _finding: &Finding,
+        _part: &Self::State,
+    ) -> impl Future<Output = Option<Self::State>> {
+        std::future::ready(None)
+    }
+
     /// What is to be done about `finding` in this state. Pure: it has no client to call with.
     fn plan(
         finding: &Finding,
@@ -84,13 +102,22 @@ pub trait Playbook {
     /// If the change was refused or could not be asked for.
     fn apply(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
 
-    /// [`Playbook::apply`], which is cut off at `until`. For actions that take their time and must not
-    /// be cut off in the middle.
+    /// [`Playbook::apply`] after `preceding`, which is cut off at `until`. For actions that take their time
+    /// and must not be cut off in the middle, and for those that look once more before they change
+    /// anything, which can be done while `preceding` is.
     ///
     /// # Errors
     /// As [`Playbook::apply`].
-    fn apply_by(&self, action: &Self::Action, _until: Instant) -> impl Future<Output = Result<()>> {
-        self.apply(action)
+    fn apply_by(
+        &self,
+        action: &Self::Action,
+        _until: Instant,
+        preceding: impl Future<Output = ()>,
+    ) -> impl Future<Output = Result<()>> {
+        async {
+            preceding.await;
+            self.apply(action).await
+        }
     }
 
     /// Puts back what `action` found, as far as [`Action::undo`] says that it can be. Idempotent.

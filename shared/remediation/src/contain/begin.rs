@@ -4,7 +4,7 @@ use futures::future::try_join_all;
 
 use super::ready::Ready;
 use super::{Incoming, Means, actions_of};
-use crate::breaker::{self, Asker, Refusal};
+use crate::breaker::{self, Asker, Needs, Refusal};
 use crate::guard::Authorized;
 use crate::plan::Phase;
 use crate::playbook::Playbook;
@@ -16,15 +16,21 @@ pub(super) struct Begun {
     pub(super) refusal: Option<Box<Refusal>>,
     /// What a person should know of limits that were not held.
     pub(super) remarks: Vec<String>,
+    /// The places that were asked for.
+    needs: Needs,
+    /// Nothing was intended before.
+    first: bool,
 }
 
-/// Begins a plan. What the breaker refuses is withheld; without the record, what must not be done twice
+/// Begins a plan that was made of `state`, or what it lacked `after` a part of it was begun. What the breaker refuses is withheld; without the record, what must not be done twice
 /// waits.
 pub(super) async fn begin<P: Playbook>(
     means: &Means<'_, P>,
     incoming: &Incoming<'_>,
     ready: &Ready<P::State>,
+    state: &P::State,
     plan: &mut Authorized<P::Action>,
+    after: Option<&Begun>,
 ) -> Begun {
     let Means {
         config,
@@ -36,13 +42,13 @@ pub(super) async fn begin<P: Playbook>(
         event, now, until, ..
     } = *incoming;
     let Ready {
-        claims,
-        state,
-        unrecorded,
-        ..
+        claims, unrecorded, ..
     } = ready;
     let finding = ready.finding(incoming);
-    let needs = breaker::needs::<P>(&config.limits, finding, state, plan);
+    let mut needs = breaker::needs::<P>(&config.limits, finding, state, plan);
+    if let Some(after) = after {
+        needs.leave_out(&after.needs);
+    }
     let at = incoming.clock();
     let asker = Asker {
         invocation: incoming.invocation,
@@ -66,9 +72,12 @@ pub(super) async fn begin<P: Playbook>(
             evidence: P::evidence(state),
             settings: config.settings.clone(),
             actions: actions_of(plan),
+            // A retry keeps what the first attempt found.
+            completes: after.is_some_and(|after| after.first),
             approved: None,
         };
-        let targets = claims.iter().map(|claim| record.begin(claim, finding, at));
+        let unbegun = if after.is_none() { claims } else { &[][..] };
+        let targets = unbegun.iter().map(|claim| record.begin(claim, finding, at));
         let (intended, begun) = futures::join!(
             Box::pin(record.intend(P::CATEGORY, finding, event, &intent, at)),
             Box::pin(try_join_all(targets)),
@@ -89,6 +98,7 @@ pub(super) async fn begin<P: Playbook>(
             tracing::error!(%error, "the record says that something was intended, and nothing was done");
         }
     }
+    let first = matches!(&intended, Ok(Some(intended)) if intended.is_first());
     let unrecorded = unrecorded.clone().or(intended.map(drop).and(begun).err());
     let unrecorded = unrecorded.filter(|_| record.is_some() && refusal.is_none());
     if let Some(error) = &unrecorded {
@@ -104,5 +114,7 @@ pub(super) async fn begin<P: Playbook>(
     Begun {
         refusal,
         remarks: remarks.chain(let_through_alone).collect(),
+        needs,
+        first,
     }
 }

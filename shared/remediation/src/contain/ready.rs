@@ -22,6 +22,7 @@ use crate::verify::{Verdict, Verifier};
 /// A target that may be planned for.
 pub(super) struct Ready<S> {
     pub(super) claims: Vec<Claim>,
+    /// What decides how it is contained.
     pub(super) state: S,
     pub(super) guard: Arc<Guard>,
     /// Why the claims could not be recorded.
@@ -68,7 +69,7 @@ pub(super) async fn prepare<P: Playbook>(
             until,
             join3(
                 claim::<P>(record, incoming),
-                within(until, "observing", Box::pin(playbook.observe(finding))),
+                within(until, "observing", Box::pin(playbook.glance(finding))),
                 within(
                     until,
                     "verifying",
@@ -128,7 +129,7 @@ pub(super) async fn prepare<P: Playbook>(
     }
     // What was read while another invocation was at work is not what there is now.
     let state = if claims.iter().any(|claim| claim.waited) {
-        within(until, "observing", Box::pin(playbook.observe(finding))).await
+        within(until, "observing", Box::pin(playbook.glance(finding))).await
     } else {
         state
     };

@@ -61,7 +61,7 @@ fn failing(kind: CallFailure, target: &'static str) -> Act {
 }
 
 #[tokio::test(start_paused = true)]
-async fn phases_and_orders_run_in_turn_and_what_has_the_same_number_runs_at_once() {
+async fn phases_and_orders_run_in_turn_and_only_what_precedes_of_the_protecting_is_waited_for() {
     let step = |target, phase, order| Act {
         phase,
         order,
@@ -73,7 +73,15 @@ async fn phases_and_orders_run_in_turn_and_what_has_the_same_number_runs_at_once
         step("snapshot", Phase::Preserve, 0),
         step("first", Phase::Contain, 0),
         step("also first", Phase::Contain, 0),
-        step("keep", Phase::Protect, 7),
+        Act {
+            takes: Duration::from_secs(9),
+            ..step("keep", Phase::Protect, 7)
+        },
+        Act {
+            takes: Duration::from_secs(2),
+            precedes: true,
+            ..step("leave", Phase::Protect, 0)
+        },
     ]);
     done(&fake).await;
     let calls = fake.calls().into_iter();
@@ -84,18 +92,20 @@ async fn phases_and_orders_run_in_turn_and_what_has_the_same_number_runs_at_once
     assert_eq!(
         applied,
         [
+            ("begin", "first", 0),
+            ("begin", "also first", 0),
             ("begin", "keep", 0),
-            ("end", "keep", 1),
-            ("begin", "first", 1),
-            ("begin", "also first", 1),
-            ("end", "first", 2),
-            ("end", "also first", 2),
+            ("begin", "leave", 0),
+            ("end", "first", 1),
+            ("end", "also first", 1),
+            ("end", "leave", 2),
             ("begin", "second", 2),
             ("end", "second", 3),
             ("begin", "snapshot", 3),
             ("end", "snapshot", 4),
             ("begin", "note", 4),
             ("end", "note", 5),
+            ("end", "keep", 9),
         ]
     );
 }

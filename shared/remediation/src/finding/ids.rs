@@ -136,6 +136,18 @@ pub(super) fn name(member: impl Display, text: &str) -> Result<String> {
     })
 }
 
+/// The path and name of an instance profile: names of at most 128 characters with slashes between them.
+pub(super) fn instance_profile(member: impl Display, text: &str) -> Result<String> {
+    check(member, text, "an instance profile", |text| {
+        text.split('/').all(|name| {
+            (1..=128).contains(&name.len())
+                && name.bytes().all(|byte| {
+                    is_word(byte) || matches!(byte, b'+' | b'=' | b',' | b'.' | b'@' | b'-')
+                })
+        })
+    })
+}
+
 /// `\w` of AWS's patterns, which is ASCII.
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'

@@ -122,6 +122,32 @@ impl Finding {
         details.iam_instance_profile.arn.as_deref()
     }
 
+    /// The ARN of the instance's profile, for calls. `None`: the finding has none, or not a profile's.
+    pub(crate) fn instance_profile_arn(&self) -> Option<&str> {
+        let arn = self.instance_profile()?;
+        let path = arn.strip_prefix(&format!(
+            "arn:{}:iam::{}:instance-profile/",
+            self.partition(),
+            self.account_id
+        ))?;
+        let member = self.path("resource.instanceDetails.iamInstanceProfile.arn");
+        ids::instance_profile(&member, path).ok().map(|_| arn)
+    }
+
+    /// The instance's Auto Scaling group, by the tag that only Auto Scaling sets,
+    /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html>. `None`: the
+    /// finding shows none, or a name that no group can have.
+    pub(crate) fn auto_scaling_group(&self) -> Option<&str> {
+        let tags = self.instance_tags()?;
+        let (_, name) = *tags
+            .iter()
+            .find(|(key, _)| *key == "aws:autoscaling:groupName")?;
+        let printable = name
+            .bytes()
+            .all(|byte| matches!(byte, b' '..=b'~') && byte != b':');
+        ((1..=255).contains(&name.len()) && printable).then_some(name)
+    }
+
     /// The instance's network interfaces as the finding describes them.
     pub fn interfaces(&self) -> Vec<Interface<'_>> {
         let details = self.detail.resource.instance_details.as_ref();
@@ -183,6 +209,39 @@ mod tests {
                 problem.contains("`detail.resource.s3BucketDetails[1].name`"),
                 "{problem}"
             );
+        }
+    }
+
+    #[test]
+    fn only_what_can_be_a_profile_or_a_group_of_this_account_is_asked_for() {
+        let arn = |path: &str| format!("arn:aws:iam::111122223333:instance-profile/{path}");
+        for (profile, asked) in [
+            (arn("web"), true),
+            (arn("team/blue/web"), true),
+            (arn("*"), false),
+            (arn("web?"), false),
+            (arn(""), false),
+            (arn("web\u{202e}"), false),
+            (
+                "arn:aws:iam::444455556666:instance-profile/web".to_owned(),
+                false,
+            ),
+            ("web".to_owned(), false),
+        ] {
+            let finding = finding(json!({ "resource": { "instanceDetails": {
+                "iamInstanceProfile": { "arn": profile } } } }));
+            assert_eq!(finding.instance_profile_arn().is_some(), asked, "{profile}");
+        }
+        for (group, asked) in [
+            ("web asg", true),
+            ("", false),
+            ("a:b", false),
+            ("a\nb", false),
+            (&"a".repeat(256), false),
+        ] {
+            let finding = finding(json!({ "resource": { "instanceDetails": {
+                "tags": [{ "key": "aws:autoscaling:groupName", "value": group }] } } }));
+            assert_eq!(finding.auto_scaling_group().is_some(), asked, "{group}");
         }
     }
 

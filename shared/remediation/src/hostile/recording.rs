@@ -242,6 +242,7 @@ fn intent(actions: usize, found: &str) -> Intent {
         actions: (0..actions)
             .map(|index| (format!("ec2:Act eni-{index}"), found.clone()))
             .collect(),
+        completes: false,
         approved: None,
     }
 }

@@ -134,9 +134,35 @@ impl Playbook for Ec2 {
     type Action = Change;
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
+        let mut state = self.glance(finding).await?;
+        while let Some(more) = self.complete(finding, &state).await {
+            state = more;
+        }
+        Ok(state)
+    }
+
+    async fn glance(&self, finding: &Finding) -> Result<State> {
         let clients = self.clients_in(&finding.region);
         let id = finding.instance_id()?;
-        Box::pin(observe::observe(&clients, finding, &id)).await
+        Box::pin(observe::glance(&clients, finding, &id)).await
+    }
+
+    /// First what denying the credentials depends on, then the rest.
+    async fn complete(&self, finding: &Finding, part: &State) -> Option<State> {
+        let clients = self.clients_in(&finding.region);
+        let id = finding.instance_id().ok()?;
+        let mut state = part.clone();
+        match (&part.role, &part.deny, &part.rest) {
+            (Ok(Some(role)), None, _) => {
+                state.deny = Some(Box::pin(observe::deny(&clients, role, &id)).await);
+            }
+            (_, _, None) => {
+                let rest = Box::pin(observe::rest(&clients, finding, &id, part));
+                state.rest = Some(rest.await);
+            }
+            _ => return None,
+        }
+        Some(state)
     }
 
     fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
@@ -161,11 +187,16 @@ impl Playbook for Ec2 {
     }
 
     async fn apply(&self, action: &Change) -> Result<()> {
-        self.apply_by(action, Instant::now() + Duration::from_secs(60))
-            .await
+        let until = Instant::now() + Duration::from_secs(60);
+        self.apply_by(action, until, std::future::ready(())).await
     }
 
-    async fn apply_by(&self, action: &Change, until: Instant) -> Result<()> {
+    async fn apply_by(
+        &self,
+        action: &Change,
+        until: Instant,
+        preceding: impl Future<Output = ()>,
+    ) -> Result<()> {
         let until = if action.phase() == Phase::Protect {
             until.min(Instant::now() + PROTECT_PATIENCE)
         } else {
@@ -173,7 +204,21 @@ impl Playbook for Ec2 {
         };
         // Only cutting connections looks at the time itself; see there.
         // In a box, as the other futures here that hold many calls: each takes kilobytes of the stack.
-        let change = Box::pin(self.change(action, until));
+        let change = Box::pin(async {
+            if let Change::IsolateInterface {
+                region,
+                interface,
+                vpc,
+                to: Some(_),
+                ..
+            } = action
+            {
+                let ec2 = self.clients_in(region).ec2;
+                return isolation_group::attach(&ec2, vpc, interface, preceding).await;
+            }
+            preceding.await;
+            self.change(action, until).await
+        });
         within(until, action.name(), change).await
     }
 
@@ -255,7 +300,11 @@ impl Ec2 {
                 interface,
                 vpc,
                 ..
-            } => isolation_group::attach(&self.clients_in(region).ec2, vpc, interface).await,
+            } => {
+                let ec2 = self.clients_in(region).ec2;
+                let nothing = std::future::ready(());
+                isolation_group::attach(&ec2, vpc, interface, nothing).await
+            }
             Change::DenyCredentials {
                 role, instance, to, ..
             } => role::put(&self.clients.iam, role, instance, to).await,

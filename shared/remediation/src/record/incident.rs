@@ -107,6 +107,8 @@ pub struct Intent {
     pub settings: Settings,
     /// The actions, by their key.
     pub actions: Vec<(String, Value)>,
+    /// The evidence is that of what this invocation has intended before, and more.
+    pub completes: bool,
     /// The plan that it carries out, where a person approved one.
     pub approved: Option<Approved>,
 }
@@ -118,6 +120,13 @@ pub struct Intended {
     actions: Vec<String>,
     /// Nothing was intended before.
     first: bool,
+}
+
+impl Intended {
+    /// True if nothing was intended before.
+    pub(crate) fn is_first(&self) -> bool {
+        self.first
+    }
 }
 
 /// What concluding an incident says about what was there before.
@@ -187,7 +196,11 @@ impl Record {
             "intended_at = if_not_exists(intended_at, :now)".to_owned(),
             "updated_at = :now".to_owned(),
             "event = :event".to_owned(),
-            "evidence = if_not_exists(evidence, :evidence)".to_owned(),
+            if intent.completes {
+                "evidence = :evidence".to_owned()
+            } else {
+                "evidence = if_not_exists(evidence, :evidence)".to_owned()
+            },
             "settings = :settings".to_owned(),
             "finding_type = :type".to_owned(),
             "account_id = :account".to_owned(),

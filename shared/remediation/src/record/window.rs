@@ -13,21 +13,29 @@ mod shown;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, Serializer};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 pub use self::shown::Shown;
 use super::{Record, get, number, text};
 use crate::breaker::Crowd;
 use crate::catalogue::Category;
 use crate::error::{CallContext, CallError, CallFailure, Result};
+
+/// DynamoDB's code for a write that meets a transaction of the same item.
+const CONFLICT: &str = "TransactionConflictException";
+const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -161,9 +169,15 @@ impl Record {
         };
         let mut call = self.add(window, names, terms, until);
         loop {
-            let item = match refusable(call.send().await, &self.table)? {
-                Ok(before) => return Ok(places(&taken(&before))),
-                Err(item) => item,
+            let item = match refusable(call.clone().send().await, &self.table) {
+                Ok(Ok(before)) => return Ok(places(&taken(&before))),
+                Ok(Err(item)) => item,
+                // Another's transaction is about to be done, or to be given up.
+                Err(error) if error.has_code(CONFLICT) && Instant::now() < terms.until => {
+                    sleep(CONFLICT_PAUSE).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             let all = taken(&item);
             let live: BTreeMap<_, _> = all.iter().filter(|(_, until)| **until > now).collect();
@@ -192,6 +206,40 @@ impl Record {
                 let wanted = kept.chain(names.iter().map(|name| (name.clone(), until)));
                 self.replace(window, item.get("taken"), wanted.collect(), terms.places)
             };
+        }
+    }
+
+    /// Takes places in all of these windows by one transaction, or in none. False: in none that is known
+    /// of; whoever then asks for each with [`Record::take`] learns why.
+    pub(crate) async fn take_all(&self, windows: &[(&Window, &BTreeSet<String>, Terms)]) -> bool {
+        let mut call = self.client.transact_write_items();
+        for (window, names, terms) in windows {
+            let until = terms
+                .now
+                .as_millisecond()
+                .saturating_add(millis(terms.lasts));
+            let add = self.add(window, names, terms, until);
+            let add = add.as_input();
+            let update = Update::builder()
+                .table_name(&self.table)
+                .set_key(add.get_key().clone())
+                .set_update_expression(add.get_update_expression().clone())
+                .set_condition_expression(add.get_condition_expression().clone())
+                .set_expression_attribute_names(add.get_expression_attribute_names().clone())
+                .set_expression_attribute_values(add.get_expression_attribute_values().clone());
+            // Only a builder without its required members fails, and this one has them.
+            let Ok(update) = update.build() else {
+                return false;
+            };
+            call = call.transact_items(TransactWriteItem::builder().update(update).build());
+        }
+        match call.send().await {
+            Ok(_) => true,
+            Err(error) => {
+                let code = error.code().unwrap_or_default();
+                tracing::debug!(code, "the windows are asked one after the other");
+                false
+            }
         }
     }
 

@@ -20,8 +20,8 @@ use serde_json::json;
 use super::*;
 use crate::error::{CallError, CallFailure};
 use crate::fixtures::fake::{Act, Fake, act};
-use crate::fixtures::{Protocol, Wire, event, now, triage};
-use crate::policy::{Policy, ResponseMode};
+use crate::fixtures::{Protocol, Wire, enforcing, event, now, triage};
+use crate::policy::ResponseMode;
 use crate::report::Outcome;
 
 /// The subjects and bodies of the notices that were published.
@@ -47,33 +47,6 @@ fn topic() -> (Wire, Notices, Client) {
 /// A client of which every call is a panic.
 fn silent() -> Client {
     mock_client!(aws_sdk_sns, RuleMode::MatchAny, [] as [&Rule; 0])
-}
-
-fn enforcing() -> Config {
-    Config {
-        settings: crate::settings::Settings::default(),
-        hub: None,
-        verify_findings: false,
-        approval_lasts: Config::APPROVAL_LASTS,
-        incident_table: None,
-        policy_parameter: None,
-        metrics_namespace: None,
-        recheck_queue_url: None,
-        hand_over: None,
-        limits: crate::breaker::Limits::default(),
-        policy: Policy {
-            dry_run: false,
-            mode: ResponseMode::Contain,
-            minimum_severity: Some(4.0),
-            approval_not_needed_from: None,
-            own_account: Some("111122223333".to_owned()),
-            responder_roles: Vec::new(),
-            never_contain: Vec::new(),
-        },
-        topic_arn: Some("arn:aws:sns:us-east-1:111122223333:notices".to_owned()),
-        notices: crate::notify::Settings::default(),
-        problems: Vec::new(),
-    }
 }
 
 fn dry_run() -> Config {

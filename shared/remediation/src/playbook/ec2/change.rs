@@ -292,11 +292,19 @@ impl Action for Change {
         Self::phase_of(self.name())
     }
 
-    /// The interfaces and the credentials at once; then what only narrows what is left. One interface
-    /// is never changed by two calls at the same time, and it is isolated before it is opened.
+    /// An Auto Scaling group terminates what fails its health check, whatever protects it from
+    /// termination, <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html>.
+    /// A load balancer only stops sending people there.
+    fn precedes(&self) -> bool {
+        matches!(self, Self::LeaveAutoScalingGroup { .. })
+    }
+
+    /// The interfaces when there is a group for them, the credentials at once; then what only narrows what
+    /// is left. One interface is never changed by two calls at the same time, and it is isolated before
+    /// it is opened.
     fn order(&self) -> u8 {
         match self {
-            Self::IsolateInterface { .. } | Self::DenyCredentials { .. } => 1,
+            Self::IsolateInterface { .. } => 1,
             Self::RemovePublicAddress { .. } | Self::DisableMetadata { .. } => 2,
             Self::ShortenTimeouts { .. } => 3,
             Self::CutConnections { .. } => 4,

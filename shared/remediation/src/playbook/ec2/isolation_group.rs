@@ -213,10 +213,19 @@ async fn strip(client: &Client, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Puts an interface into the isolation group of its VPC and into no other, after a look at the
-/// group's rules.
-pub(super) async fn attach(client: &Client, vpc: &str, interface: &str) -> Result<()> {
-    let group = empty(client, vpc, interface).await?;
+/// Puts an interface into the isolation group of its VPC and into no other, after `preceding` and after a
+/// look at the group's rules. A group that has none while `preceding` is done needs no other look.
+pub(super) async fn attach(
+    client: &Client,
+    vpc: &str,
+    interface: &str,
+    preceding: impl Future<Output = ()>,
+) -> Result<()> {
+    let (seen, ()) = futures::join!(isolating(client, vpc), preceding);
+    let group = match seen?.as_slice() {
+        [group] if group.is_empty() => group.clone(),
+        _ => empty(client, vpc, interface).await?,
+    };
     set_groups(client, interface, [group.id].into()).await
 }
 

@@ -1,18 +1,19 @@
-//! Reads an instance and what belongs to it: all that its id leads to at once, then what the instance
-//! and its interfaces lead to.
+//! Reads an instance and what belongs to it: first what decides how it is contained, then the rest, each
+//! at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, InstanceLifecycleType, NetworkInterface, SnapshotState, Tag};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::isolation_group::{self, IsolationGroup};
 use super::preserve::tag_value;
 use super::state::{
-    Address, Hardware, Instance, Interface, Membership, Protection, State, Timeouts, Volume,
+    Address, Hardware, Instance, Interface, Membership, Protection, Rest, Role, State, Timeouts,
+    Volume,
 };
 use super::{Clients, attributes, membership, role};
 use crate::error::{CallContext, Result};
@@ -22,48 +23,87 @@ use crate::finding::Finding;
 /// How long the reads may take that do not decide whether an interface is isolated.
 const PATIENCE: Duration = Duration::from_secs(6);
 
+/// How long what only sizes a limit may take, which is then not held, and told of.
+const SIZING_PATIENCE: Duration = Duration::from_secs(2);
+
 /// The tag that says which finding a snapshot was taken for.
 pub(super) const FINDING_TAG: &str = "gdr:finding";
 
-pub(super) async fn observe(clients: &Clients, finding: &Finding, id: &str) -> Result<State> {
+/// What decides whether and how an instance is contained: in one round trip, where the finding shows the
+/// instance profile and the tags of its Auto Scaling group as they still are.
+pub(super) async fn glance(clients: &Clients, finding: &Finding, id: &str) -> Result<State> {
+    let ec2 = &clients.ec2;
+    let shown = finding.instance_profile_arn();
+    let (core, scaling, of_profile) = futures::join!(
+        // The interfaces' VPCs are not known yet; the groups' names find them in all VPCs, so that
+        // nothing has to wait for the interfaces.
+        Box::pin(async {
+            futures::try_join!(
+                Box::pin(instance(ec2, id)),
+                Box::pin(interfaces(ec2, id)),
+                Box::pin(isolation_group::find(ec2, None)),
+            )
+        }),
+        Box::pin(scaling(&clients.autoscaling, finding, id)),
+        Box::pin(of_profile(clients, shown)),
+    );
+    let (instance, interfaces, groups) = core?;
+    let profile = instance.as_ref().and_then(|found| found.profile.as_deref());
+    let (role, alike) = if profile == shown {
+        of_profile
+    } else {
+        Box::pin(self::of_profile(clients, profile)).await
+    };
+    let (conversion, isolation): (Vec<_>, Vec<_>) =
+        groups.into_iter().partition(|found| found.conversion);
+    let by_vpc = |group: isolation_group::Found| (group.group.vpc.clone(), group.group);
+    let groups: BTreeMap<String, IsolationGroup> = isolation.into_iter().map(by_vpc).collect();
+    Ok(State {
+        instance,
+        interfaces,
+        groups,
+        conversion_groups: conversion.into_iter().map(|found| found.group.id).collect(),
+        scaling,
+        role,
+        alike,
+        deny: None,
+        rest: None,
+    })
+}
+
+/// The role of an instance profile, and how many instances have it.
+async fn of_profile(
+    clients: &Clients,
+    profile: Option<&str>,
+) -> (Result<Option<Role>>, Result<usize>) {
+    let until = Instant::now() + PATIENCE;
+    futures::join!(
+        within(
+            until,
+            "iam:GetInstanceProfile",
+            Box::pin(role::read(&clients.iam, profile))
+        ),
+        within(
+            Instant::now() + SIZING_PATIENCE,
+            "ec2:DescribeInstances",
+            Box::pin(alike(&clients.ec2, profile))
+        ),
+    )
+}
+
+/// The policy of the role that denies the instance everything, if it has one of its name.
+pub(super) async fn deny(clients: &Clients, role: &Role, id: &str) -> Result<Option<Value>> {
+    let until = Instant::now() + PATIENCE;
+    let reading = Box::pin(role::deny(&clients.iam, id, &role.name));
+    within(until, "iam:GetRolePolicy", reading).await
+}
+
+/// What only protects, preserves and informs.
+pub(super) async fn rest(clients: &Clients, finding: &Finding, id: &str, glanced: &State) -> Rest {
     let ec2 = &clients.ec2;
     let until = Instant::now() + PATIENCE;
     let finding_tag = tag_value(&finding.id);
-    let core = Box::pin(async {
-        // The interfaces' VPCs are not known yet; the groups' names find them in all VPCs, so that
-        // nothing has to wait for the interfaces.
-        let (instance, interfaces, groups) = futures::try_join!(
-            Box::pin(instance(ec2, id)),
-            Box::pin(interfaces(ec2, id)),
-            Box::pin(isolation_group::find(ec2, None)),
-        )?;
-        let until = Instant::now() + PATIENCE;
-        let (role, alike, hardware, routes) = futures::join!(
-            within(
-                until,
-                "iam:GetInstanceProfile",
-                Box::pin(role::read(&clients.iam, id, instance.as_ref()))
-            ),
-            within(
-                until,
-                "ec2:DescribeInstances",
-                Box::pin(alike(ec2, instance.as_ref()))
-            ),
-            within(
-                until,
-                "ec2:DescribeInstanceTypes",
-                Box::pin(hardware(ec2, instance.as_ref()))
-            ),
-            within(
-                until,
-                "ec2:DescribeRouteTables",
-                Box::pin(routes(ec2, &interfaces))
-            ),
-        );
-        Ok::<_, crate::Error>((instance, interfaces, groups, role, alike, hardware, routes))
-    });
-    let (core, termination, stop, shutdown, scaling, targets, balancers, snapshots, volume_tags) = futures::join!(
-        core,
+    let (termination, stop, shutdown, targets, balancers, hardware, snapshots, volume_tags, routes) = futures::join!(
         within(
             until,
             "ec2:DescribeInstanceAttribute",
@@ -79,7 +119,6 @@ pub(super) async fn observe(clients: &Clients, finding: &Finding, id: &str) -> R
             "ec2:DescribeInstanceAttribute",
             Box::pin(attributes::shutdown(ec2, id))
         ),
-        Box::pin(scaling(&clients.autoscaling, id)),
         within(
             until,
             "elasticloadbalancing:DescribeTargetHealth",
@@ -92,55 +131,72 @@ pub(super) async fn observe(clients: &Clients, finding: &Finding, id: &str) -> R
         ),
         within(
             until,
+            "ec2:DescribeInstanceTypes",
+            Box::pin(hardware(ec2, glanced.instance.as_ref()))
+        ),
+        within(
+            until,
             "ec2:DescribeSnapshots",
             Box::pin(snapshots(ec2, &finding_tag))
         ),
         within(until, "ec2:DescribeVolumes", Box::pin(volume_tags(ec2, id))),
+        within(
+            until,
+            "ec2:DescribeRouteTables",
+            Box::pin(routes(ec2, &glanced.interfaces))
+        ),
     );
-    let (instance, interfaces, groups, role, alike, hardware, routes) = core?;
-    let (conversion, isolation): (Vec<_>, Vec<_>) =
-        groups.into_iter().partition(|found| found.conversion);
-    let by_vpc = |group: isolation_group::Found| (group.group.vpc.clone(), group.group);
-    let groups: BTreeMap<String, IsolationGroup> = isolation.into_iter().map(by_vpc).collect();
-    let targets = targets.map(|targets| membership::of_instance(targets, id, &interfaces));
-    Ok(State {
-        instance,
-        interfaces,
-        groups,
-        conversion_groups: conversion.into_iter().map(|found| found.group.id).collect(),
+    Rest {
         protection: Protection {
             termination,
             stop,
             shutdown,
         },
-        scaling,
-        targets,
+        targets: targets.map(|targets| membership::of_instance(targets, id, &glanced.interfaces)),
         balancers,
-        role,
-        alike,
         hardware,
         snapshots,
         volume_tags,
         routes,
-    })
+    }
 }
 
-/// The instance's Auto Scaling group, and how large that is.
-async fn scaling(client: &aws_sdk_autoscaling::Client, id: &str) -> Result<Option<Membership>> {
+/// The instance's Auto Scaling group, and how large that is. The group that the finding shows is asked for
+/// its size at once.
+async fn scaling(
+    client: &aws_sdk_autoscaling::Client,
+    finding: &Finding,
+    id: &str,
+) -> Result<Option<Membership>> {
+    let shown = finding.auto_scaling_group();
+    let size = async |group: Option<&str>| {
+        let until = Instant::now() + SIZING_PATIENCE;
+        let operation = "autoscaling:DescribeAutoScalingGroups";
+        match group {
+            Some(group) => within(until, operation, membership::size(client, group)).await,
+            None => Ok(0),
+        }
+    };
     let until = Instant::now() + PATIENCE;
     let operation = "autoscaling:DescribeAutoScalingInstances";
-    let mut found = within(until, operation, membership::scaling(client, id)).await?;
-    if let Some(found) = &mut found {
-        let until = Instant::now() + PATIENCE;
-        let operation = "autoscaling:DescribeAutoScalingGroups";
-        found.size = within(until, operation, membership::size(client, &found.group)).await;
-    }
-    Ok(found)
+    let (found, of_shown) = futures::join!(
+        within(until, operation, membership::scaling(client, id)),
+        size(shown)
+    );
+    let Some(mut found) = found? else {
+        return Ok(None);
+    };
+    found.size = if shown == Some(found.group.as_str()) {
+        of_shown
+    } else {
+        size(Some(&found.group)).await
+    };
+    Ok(Some(found))
 }
 
 /// How many instances have the same instance profile, and with it the same role.
-async fn alike(client: &Client, instance: Option<&Instance>) -> Result<usize> {
-    let Some(profile) = instance.and_then(|found| found.profile.as_deref()) else {
+async fn alike(client: &Client, profile: Option<&str>) -> Result<usize> {
+    let Some(profile) = profile else {
         return Ok(0);
     };
     let filter = |name: &str, values: &[&str]| {

@@ -130,13 +130,16 @@ impl Planner<'_> {
     }
 
     fn protect(&mut self) {
-        let state = self.state;
-        let found = &state.protection;
-        for (attribute, from) in [
-            (Attribute::DisableApiTermination, &found.termination),
-            (Attribute::DisableApiStop, &found.stop),
-            (Attribute::ShutdownBehavior, &found.shutdown),
-        ] {
+        let rest = self.state.rest.as_ref();
+        let found = rest.map(|rest| &rest.protection);
+        let attributes = found.map(|found| {
+            [
+                (Attribute::DisableApiTermination, &found.termination),
+                (Attribute::DisableApiStop, &found.stop),
+                (Attribute::ShutdownBehavior, &found.shutdown),
+            ]
+        });
+        for (attribute, from) in attributes.into_iter().flatten() {
             let (action, id) = (attribute.action(), self.id());
             if let Some(why) = self.unprotectable(attribute) {
                 self.push(skipped(action, &id, why.to_owned()));
@@ -240,7 +243,10 @@ impl Planner<'_> {
             };
             self.push(step);
         }
-        if let Some(mut from) = self.read(name::TARGETS, &id, &state.targets) {
+        let Some(rest) = &state.rest else {
+            return;
+        };
+        if let Some(mut from) = self.read(name::TARGETS, &id, &rest.targets) {
             from.retain(|target| !target.draining);
             let none = from.is_empty();
             let change = Change::DeregisterTargets {
@@ -254,7 +260,7 @@ impl Planner<'_> {
                 Step::Do(change)
             });
         }
-        if let Some(from) = self.read(name::BALANCERS, &id, &state.balancers) {
+        if let Some(from) = self.read(name::BALANCERS, &id, &rest.balancers) {
             let none = from.is_empty();
             let change = Change::DeregisterFromBalancers {
                 region: self.region(),
@@ -274,9 +280,12 @@ impl Planner<'_> {
         if attached.is_empty() {
             return;
         }
-        let (id, state) = (self.id(), self.state);
+        let Some(rest) = &self.state.rest else {
+            return;
+        };
+        let id = self.id();
         // Snapshots cost money: none are taken without knowing that there are none yet.
-        let Some(taken) = self.read(name::SNAPSHOT, &id, &state.snapshots) else {
+        let Some(taken) = self.read(name::SNAPSHOT, &id, &rest.snapshots) else {
             return;
         };
         let root = self
@@ -325,11 +334,12 @@ impl Planner<'_> {
                 )
             }));
         }
-        match &state.volume_tags {
-            Ok(volumes) => {
+        match state.rest.as_ref().map(|rest| &rest.volume_tags) {
+            None => {}
+            Some(Ok(volumes)) => {
                 resources.extend(volumes.iter().map(|(id, tags)| (id.clone(), tags, None)));
             }
-            Err(error) => self.push(Step::Unknown {
+            Some(Err(error)) => self.push(Step::Unknown {
                 action: name::TAG,
                 target: format!("the volumes of {}", self.instance.id),
                 error: error.clone(),

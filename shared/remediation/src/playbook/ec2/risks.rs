@@ -92,16 +92,18 @@ fn list<'a>(interfaces: impl Iterator<Item = &'a Interface>) -> Option<String> {
 
 fn tracked(plan: &mut Plan<Change>, state: &State, instance: &Instance, settings: &Ec2Settings) {
     let mut always: BTreeSet<String> = BTreeSet::new();
-    match &state.routes {
-        Ok(routes) => always.extend(routes.values().flatten().cloned()),
-        Err(error) => {
+    let rest = state.rest.as_ref();
+    match rest.map(|rest| &rest.routes) {
+        None => {}
+        Some(Ok(routes)) => always.extend(routes.values().flatten().cloned()),
+        Some(Err(error)) => {
             plan.residual_risks.push(format!(
                 "whether its subnet routes through a NAT gateway, whose flows no change of groups cuts, \
                  could not be read: {error}"
             ));
         }
     }
-    if let Ok(targets) = &state.targets {
+    if let Some(Ok(targets)) = rest.map(|rest| &rest.targets) {
         let networks = targets.iter().filter(|target| target.network);
         always.extend(networks.map(|target| target.group.clone()));
     }
@@ -181,7 +183,7 @@ fn losses(
     hands_off: bool,
 ) {
     let id = &instance.id;
-    if let Ok(hardware) = &state.hardware
+    if let Some(Ok(hardware)) = state.rest.as_ref().map(|rest| &rest.hardware)
         && hardware.instance_store_gb > 0
     {
         plan.residual_risks.push(format!(

@@ -5,7 +5,7 @@ use aws_sdk_iam::Client;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::state::{Instance, Role};
+use super::state::Role;
 use crate::error::{CallContext, Result};
 use crate::finding::Finding;
 
@@ -37,13 +37,8 @@ pub(super) fn policy(finding: &Finding, instance: &str, role_id: &str) -> Value 
     })
 }
 
-/// The role of the instance's profile. A profile has a name of its own, the last part of its ARN.
-pub(super) async fn read(
-    client: &Client,
-    id: &str,
-    instance: Option<&Instance>,
-) -> Result<Option<Role>> {
-    let profile = instance.and_then(|found| found.profile.as_deref());
+/// The role of an instance profile. A profile has a name of its own, the last part of its ARN.
+pub(super) async fn read(client: &Client, profile: Option<&str>) -> Result<Option<Role>> {
     let Some(name) = profile.and_then(|arn| arn.rsplit('/').next()) else {
         return Ok(None);
     };
@@ -54,28 +49,29 @@ pub(super) async fn read(
         .await
         .during("iam:GetInstanceProfile", name)?;
     let roles = answer.instance_profile.map(|profile| profile.roles);
-    let Some(role) = roles.unwrap_or_default().into_iter().next() else {
-        return Ok(None);
-    };
-    let policy = client
-        .get_role_policy()
-        .role_name(&role.role_name)
-        .policy_name(policy_name(id))
-        .send()
-        .await
-        .during("iam:GetRolePolicy", &role.role_name);
-    let deny = match policy {
-        Ok(policy) => Ok(Some(document(&policy.policy_document))),
-        Err(error) if error.is_gone() => Ok(None),
-        Err(error) => Err(error),
-    };
-    Ok(Some(Role {
+    let role = roles.unwrap_or_default().into_iter().next();
+    Ok(role.map(|role| Role {
         name: role.role_name,
         arn: role.arn,
         id: role.role_id,
         path: role.path,
-        deny,
     }))
+}
+
+/// The policy of the role that denies the instance everything, if it has one of its name.
+pub(super) async fn deny(client: &Client, instance: &str, role: &str) -> Result<Option<Value>> {
+    let policy = client
+        .get_role_policy()
+        .role_name(role)
+        .policy_name(policy_name(instance))
+        .send()
+        .await
+        .during("iam:GetRolePolicy", role);
+    match policy {
+        Ok(policy) => Ok(Some(document(&policy.policy_document))),
+        Err(error) if error.is_gone() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// IAM hands documents out percent-encoded. One that is no JSON is kept as text.

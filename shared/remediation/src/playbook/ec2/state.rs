@@ -12,8 +12,8 @@ use crate::finding::Finding;
 use crate::guard::Resource;
 
 /// What was read of an instance. What only protects or informs keeps its own error, so that it cannot
-/// keep the interfaces from being isolated.
-#[derive(Debug, Serialize)]
+/// keep the interfaces from being isolated, and is read when it is known how they are.
+#[derive(Clone, Debug, Serialize)]
 pub struct State {
     /// `None`: there is no such instance (any more).
     pub(super) instance: Option<Instance>,
@@ -22,20 +22,32 @@ pub struct State {
     pub(super) groups: BTreeMap<String, IsolationGroup>,
     /// The ids of the groups that cut connections, which let everything through.
     pub(super) conversion_groups: BTreeSet<String>,
-    pub(super) protection: Protection,
     #[serde(serialize_with = "readable")]
     pub(super) scaling: Result<Option<Membership>>,
-    #[serde(serialize_with = "readable")]
-    pub(super) targets: Result<Vec<Target>>,
-    /// Names of Classic Load Balancers.
-    #[serde(serialize_with = "readable")]
-    pub(super) balancers: Result<BTreeSet<String>>,
     /// The role of the instance profile. `None`: it has no profile, or the profile no role.
     #[serde(serialize_with = "readable")]
     pub(super) role: Result<Option<Role>>,
     /// How many instances there are with its instance profile.
     #[serde(serialize_with = "readable")]
     pub(super) alike: Result<usize>,
+    /// The policy that denies this instance everything, if its role has one of its name. `None`: not read
+    /// yet, or there is no role.
+    #[serde(serialize_with = "readable_if_read")]
+    pub(super) deny: Option<Result<Option<Value>>>,
+    /// `None`: not read yet.
+    #[serde(flatten)]
+    pub(super) rest: Option<Rest>,
+}
+
+/// What only protects, preserves and informs.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Rest {
+    pub(super) protection: Protection,
+    #[serde(serialize_with = "readable")]
+    pub(super) targets: Result<Vec<Target>>,
+    /// Names of Classic Load Balancers.
+    #[serde(serialize_with = "readable")]
+    pub(super) balancers: Result<BTreeSet<String>>,
     #[serde(serialize_with = "readable")]
     pub(super) hardware: Result<Hardware>,
     /// The volumes of which this finding has a snapshot already.
@@ -53,6 +65,16 @@ fn readable<T: Serialize, S: Serializer>(value: &Result<T>, to: S) -> Result<S::
     match value {
         Ok(value) => value.serialize(to),
         Err(error) => BTreeMap::from([("NotRead", error.to_string())]).serialize(to),
+    }
+}
+
+fn readable_if_read<T: Serialize, S: Serializer>(
+    value: &Option<Result<T>>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(value) => readable(value, to),
+        None => to.serialize_none(),
     }
 }
 
@@ -141,7 +163,7 @@ impl State {
 }
 
 /// An instance.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Instance {
     pub(super) id: String,
     pub(super) state: String,
@@ -171,7 +193,7 @@ pub(super) struct Volume {
 }
 
 /// A network interface of an instance.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Interface {
     pub(super) id: String,
     pub(super) vpc: String,
@@ -222,7 +244,7 @@ impl Timeouts {
 }
 
 /// The attributes that keep an instance from being lost.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(super) struct Protection {
     #[serde(serialize_with = "readable")]
     pub(super) termination: Result<String>,
@@ -267,9 +289,6 @@ pub(super) struct Role {
     pub(super) arn: String,
     pub(super) id: String,
     pub(super) path: String,
-    /// The policy that denies this instance everything, if the role has one of its name.
-    #[serde(serialize_with = "readable")]
-    pub(super) deny: Result<Option<Value>>,
 }
 
 /// What its instance type says.

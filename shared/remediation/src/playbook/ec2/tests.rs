@@ -16,6 +16,7 @@ mod isolation;
 mod other_rules;
 mod protect;
 mod release;
+mod waves;
 mod world;
 
 use self::world::{Account, World, account, group, infected};

@@ -122,15 +122,13 @@ impl Action for Change {
     fn phase(&self) -> Phase {
         Self::phase_of(self.name())
     }
-    /// The deny first: whoever holds the key can make sessions until it is deactivated, and the deny
-    /// already ends those that there are while that call is on its way. The two
-    /// denies of a role one after the other, since IAM refuses two changes to one entity at once.
+    /// The deny and the keys at once: a session that was made with a key after the cut-off is not denied,
+    /// so that every moment between the two is the attacker's. IAM refuses two changes to one entity's
+    /// policies at once, so the two denies of a role come one after the other.
     fn order(&self) -> u8 {
         match self {
-            Self::RevokeUserSessions { .. }
-            | Self::DenyRoleSession { .. }
-            | Self::MarkContained { .. } => 0,
-            Self::DeactivateAccessKey { .. } | Self::RevokeRoleSessions { .. } => 1,
+            Self::RevokeRoleSessions { .. } => 1,
+            _ => 0,
         }
     }
     fn from(&self) -> Value {

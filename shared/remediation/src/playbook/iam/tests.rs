@@ -21,14 +21,15 @@ use self::world::{Account, DENY_ALL, KEY, SECOND, World, mallory, mallory_with, 
 use super::change::{DEACTIVATE, DENY_SESSION, REVOKE};
 use super::{Iam, USER_POLICY};
 use crate::finding::Finding;
+use crate::fixtures::waves::{contained, slow};
 use crate::fixtures::{
-    answer, declared, each_call_fails_in_turn, finding, investigate, now, run, run_at, run_with,
-    user_detail, user_finding,
+    answer, declared, each_call_fails_in_turn, event, finding, investigate, now, run, run_at,
+    run_with, user_detail, user_finding,
 };
 use crate::plan::{Action as _, Step};
 use crate::playbook::Playbook as _;
 use crate::report::{Outcome, Report, Status};
-use crate::settings::Settings;
+use crate::settings::{IamSettings, Settings};
 
 /// [`now`], at which sessions are cut off: rounded up to the second.
 const CUT_OFF: &str = "2026-03-04T05:06:08Z";
@@ -74,7 +75,7 @@ async fn left_alone(world: &World, finding: &Finding, why: &str) -> Report {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stolen_key_is_deactivated_after_the_sessions_it_made_are_denied() {
+async fn a_stolen_key_is_deactivated_and_the_sessions_it_made_are_denied() {
     let world = world(mallory());
     let (report, _) = answer(&world.iam, &stolen_key()).await;
     assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
@@ -102,6 +103,22 @@ async fn the_first_write_comes_after_one_round_trip_of_six_reads() {
     ];
     assert_eq!(reads, BTreeSet::from(wanted));
     assert_eq!(calls[6], "iam:PutUserPolicy", "{calls:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_round_trips_come_before_the_deny_and_the_deactivation_which_are_asked_for_at_once() {
+    let world = world(mallory());
+    let iam = Iam {
+        client: slow!(aws_sdk_iam, world.iam.client),
+        principals: world.principals(),
+        settings: IamSettings::default(),
+    };
+    let course = contained(iam, event(user_detail("mallory"))).await;
+    for write in ["iam:PutUserPolicy", "iam:UpdateAccessKey"] {
+        assert_eq!(course.before(&world.wire, write), 2, "{write}");
+    }
+    // The windows of the account and of its users.
+    assert_eq!(course.before_own("dynamodb:TransactWriteItems"), 1);
 }
 
 #[tokio::test(start_paused = true)]

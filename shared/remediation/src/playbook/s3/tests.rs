@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use self::cases::{anonymous, data_access, made_public, partner, public, shared};
 use self::world::{Bucket, world};
 use super::*;
-use crate::fixtures::{finding, now, run};
+use crate::fixtures::waves::{contained, slow};
+use crate::fixtures::{event, finding, now, run};
 use crate::plan::{Action, Step};
 use crate::report::Outcome;
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
@@ -37,6 +38,25 @@ async fn an_exposed_bucket_gets_all_four_flags_after_one_round_trip_of_reads() {
         );
         assert_eq!(world.wire.writes().len(), 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_round_trips_come_before_the_flags_are_set() {
+    let world = world(public());
+    let playbook = S3 {
+        s3: slow!(aws_sdk_s3, world.playbook.s3),
+        control: slow!(aws_sdk_s3control, world.playbook.control),
+        trail: slow!(aws_sdk_cloudtrail, world.playbook.trail),
+    };
+    let event = event(json!({
+        "type": "Policy:S3/BucketAnonymousAccessGranted",
+        "resource": { "s3BucketDetails": [{ "name": "exposed" }] },
+    }));
+    let course = contained(playbook, event).await;
+    assert_eq!(
+        course.before(&world.wire, "s3:PutBucketPublicAccessBlock"),
+        2
+    );
 }
 
 #[tokio::test(start_paused = true)]

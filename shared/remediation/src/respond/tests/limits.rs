@@ -36,10 +36,22 @@ where
             let done = || MockResponse::Output(UpdateItemOutput::builder().build());
             answer.flatten().unwrap_or_else(done)
         });
-    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&update], |config| {
+    // As where a window has no room: each is then asked by itself.
+    let transact = mock!(aws_sdk_dynamodb::Client::transact_write_items)
+        .then_http_response(|| refusal(400, "TransactionCanceledException"));
+    let rules = [&update, &transact];
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules, |config| {
         config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
     });
     (writes, Record::new(client, "incidents".to_owned()))
+}
+
+fn refusal(status: u16, code: &str) -> aws_sdk_s3::config::http::HttpResponse {
+    let body = json!({ "__type": code, "message": "as the test asked" }).to_string();
+    aws_sdk_s3::config::http::HttpResponse::new(
+        status.try_into().unwrap(),
+        aws_sdk_s3::primitives::SdkBody::from(body),
+    )
 }
 
 /// What the targets' items were last said to be.
@@ -72,11 +84,7 @@ fn full(
 }
 
 fn failing(status: u16, code: &str) -> MockResponse<UpdateItemOutput, UpdateItemError> {
-    let body = json!({ "__type": code, "message": "as the test asked" }).to_string();
-    MockResponse::Http(aws_sdk_s3::config::http::HttpResponse::new(
-        status.try_into().unwrap(),
-        aws_sdk_s3::primitives::SdkBody::from(body),
-    ))
+    MockResponse::Http(refusal(status, code))
 }
 
 fn two_at_most() -> Config {
@@ -296,6 +304,23 @@ async fn places_are_given_back_where_a_later_window_has_no_room() {
     };
     assert!(taken.ends_with("taken.#p0 = :until"), "{taken}");
     assert_eq!(given_back, "REMOVE taken.#p0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_meets_the_transaction_of_another_is_made_again() {
+    let (_, _, sns) = topic();
+    let met = Arc::new(Mutex::new(0));
+    let times = Arc::clone(&met);
+    let (_, record) = table(move |_, _| {
+        let mut times = times.lock().unwrap();
+        *times += 1;
+        (*times <= 2).then(|| failing(400, "TransactionConflictException"))
+    });
+    let playbook = Fake::new([act("exposed")]);
+    let responder = Responder::new(playbook, two_at_most(), sns).recording(record);
+    let report = answer(&responder, made_public()).await.unwrap();
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    assert_eq!(*met.lock().unwrap(), 3);
 }
 
 #[tokio::test(start_paused = true)]

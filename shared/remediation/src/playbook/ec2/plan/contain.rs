@@ -7,8 +7,9 @@ use super::super::change::{Change, name};
 use super::super::conversion::CUT_TAG;
 use super::super::preserve::GROUPS_TAG;
 use super::super::role;
-use super::super::state::{Interface, Role, State, Timeouts};
+use super::super::state::{Hardware, Interface, Role, State, Timeouts};
 use super::{Planner, skipped};
+use crate::error::Result;
 use crate::plan::Step;
 use crate::settings::protects;
 
@@ -117,7 +118,10 @@ impl Planner<'_> {
             ));
             return;
         }
-        let Some(from) = self.read(name::DENY, arn, &role.deny) else {
+        let Some(deny) = &state.deny else {
+            return;
+        };
+        let Some(from) = self.read(name::DENY, arn, deny) else {
             return;
         };
         let to = role::policy(self.finding, &self.instance.id, &role.id);
@@ -171,21 +175,26 @@ impl Planner<'_> {
                     Step::Do(change)
                 });
             }
-            if self.settings.shorten_timeouts {
-                let step = self.shorten(interface);
+            if self.settings.shorten_timeouts
+                && let Some(rest) = &state.rest
+            {
+                let step = self.shorten(interface, &rest.hardware);
                 self.push(step);
             }
-            // A stopped instance has no connections.
-            if self.settings.cut_connections_seconds > 0 && self.instance.state != "stopped" {
+            // A stopped instance has no connections. Cutting comes last, when the rest is known too.
+            if self.settings.cut_connections_seconds > 0
+                && self.instance.state != "stopped"
+                && state.rest.is_some()
+            {
                 let step = self.cut(interface);
                 self.push(step);
             }
         }
     }
 
-    fn shorten(&self, interface: &Interface) -> Step<Change> {
+    fn shorten(&self, interface: &Interface, hardware: &Result<Hardware>) -> Step<Change> {
         // Where the instance type could not be read, EC2 itself says whether it can.
-        if self.state.hardware.as_ref().is_ok_and(|found| !found.nitro) {
+        if hardware.as_ref().is_ok_and(|found| !found.nitro) {
             return skipped(
                 name::TIMEOUTS,
                 &interface.id,

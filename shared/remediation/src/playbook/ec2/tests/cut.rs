@@ -1,3 +1,4 @@
+use std::future::ready;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -97,7 +98,11 @@ async fn it_ends_isolated_also_when_whoever_waits_is_cut_off() {
     run_with(&world.playbook, &infected(), &Settings::default()).await;
     let cut = cut_of(&world).await;
     let until = Instant::now() + Duration::from_secs(100);
-    let dropped = timeout(Duration::from_secs(5), world.playbook.apply_by(&cut, until)).await;
+    let dropped = timeout(
+        Duration::from_secs(5),
+        world.playbook.apply_by(&cut, until, ready(())),
+    )
+    .await;
     assert!(dropped.is_err());
     assert!(!world.is_isolated("eni-1"), "it is open at that moment");
     sleep(Duration::from_secs(40)).await;
@@ -113,10 +118,16 @@ async fn it_ends_isolated_also_when_the_calls_fail() {
     // Opening takes effect and seems to fail; isolating again fails for a while.
     let modify = "ec2:ModifyNetworkInterfaceAttribute";
     world.wire.fail_after_effect(modify, 500, "InternalError");
-    assert!(world.playbook.apply_by(&cut, until).await.is_err());
+    assert!(
+        world
+            .playbook
+            .apply_by(&cut, until, ready(()))
+            .await
+            .is_err()
+    );
     assert!(world.is_isolated("eni-1"));
     world.wire.fail(modify, 503, "RequestLimitExceeded");
-    let cutting = world.playbook.apply_by(&cut, until);
+    let cutting = world.playbook.apply_by(&cut, until, ready(()));
     let recovering = async {
         sleep(Duration::from_secs(3)).await;
         world.wire.fail_once(modify, 503, "RequestLimitExceeded");
@@ -135,14 +146,14 @@ async fn nothing_is_opened_that_has_a_public_address_or_is_not_isolated_or_witho
     let before = history(&world);
     let refused = world
         .playbook
-        .apply_by(&cut, Instant::now() + Duration::from_secs(15))
+        .apply_by(&cut, Instant::now() + Duration::from_secs(15), ready(()))
         .await;
     assert!(refused.unwrap_err().to_string().contains("too little"));
     world.now().interfaces.get_mut("eni-1").unwrap().public = vec![("203.0.113.8", None, None)];
-    let refused = world.playbook.apply_by(&cut, until).await;
+    let refused = world.playbook.apply_by(&cut, until, ready(())).await;
     assert!(refused.unwrap_err().to_string().contains("203.0.113.8"));
     world.now().interfaces.get_mut("eni-1").unwrap().groups = names(["sg-web"]);
-    let refused = world.playbook.apply_by(&cut, until).await;
+    let refused = world.playbook.apply_by(&cut, until, ready(())).await;
     assert!(refused.unwrap_err().to_string().contains("not isolated"));
     assert_eq!(history(&world), before);
 }

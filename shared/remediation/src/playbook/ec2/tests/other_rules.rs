@@ -44,7 +44,9 @@ fn role(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             GetInstanceProfileOutput,
             "iam:GetInstanceProfile",
             |a, request, out| {
-                assert_eq!(request.instance_profile_name(), Some("web-profile"));
+                if request.instance_profile_name() != Some("web-profile") {
+                    return Err("NoSuchEntity");
+                }
                 let at = iam::primitives::DateTime::from_secs(0);
                 let role = iam::types::Role::builder()
                     .role_name("web")

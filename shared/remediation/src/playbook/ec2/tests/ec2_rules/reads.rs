@@ -14,8 +14,12 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             |a, request, out| {
                 if let [profile, _] = request.filters() {
                     let arn = "arn:aws:iam::111122223333:instance-profile/apps/web-profile";
-                    assert_eq!(profile.values(), [arn]);
-                    let alike = (0..a.alike).map(|_| t::Instance::builder().build());
+                    let alike = if profile.values() == [arn] {
+                        a.alike
+                    } else {
+                        0
+                    };
+                    let alike = (0..alike).map(|_| t::Instance::builder().build());
                     let alike = t::Reservation::builder().set_instances(Some(alike.collect()));
                     return Ok(out.reservations(alike.build()).build());
                 }
