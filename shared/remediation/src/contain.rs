@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+pub(crate) use self::begin::keep_in_log;
 use self::begin::{Begun, begin};
 use self::ready::prepare;
 use crate::approve::{self, Waiting};
@@ -15,7 +16,7 @@ use crate::breaker::{Alone, Page};
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::error::Error;
-use crate::execute::{Execution, execute, within};
+use crate::execute::{Execution, execute_keeping, within};
 use crate::finding::Finding;
 use crate::guard::{Gate, Guard, PolicyParameter, TagHistory, UNUSABLE};
 use crate::guidance;
@@ -186,7 +187,11 @@ pub(crate) async fn contain<P: Playbook>(
     let decided = Some(incoming.clock());
     let undone = look.is_some() && !plan.is_empty();
     let Begun { refusal, remarks } = Box::pin(begin(means, incoming, &ready, &mut plan)).await;
-    let done = Box::pin(execute(playbook, &gate, plan, &config.settings, until)).await;
+    let keep = async |came_up: &[P::Action]| {
+        Box::pin(begin::keep(means, incoming, &ready, came_up)).await;
+    };
+    let done = execute_keeping(playbook, &gate, plan, &config.settings, until, keep);
+    let done = Box::pin(done).await;
     let Execution {
         steps,
         transient,
@@ -315,13 +320,16 @@ pub(crate) fn actions_of<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
     plan.steps
         .iter()
         .filter_map(|step| match step {
-            Step::Do(action) => {
-                let key = StepKey::of(action).to_string();
-                Some((key, serde_json::to_value(action).unwrap_or_default()))
-            }
+            Step::Do(action) => Some(recorded(action)),
             _ => None,
         })
         .collect()
+}
+
+/// An action as the record has it: by its key, with the value that it found.
+pub(crate) fn recorded<A: Action>(action: &A) -> (String, Value) {
+    let key = StepKey::of(action).to_string();
+    (key, serde_json::to_value(action).unwrap_or_default())
 }
 
 /// What the record is to say of the targets. `None`: they are as they were.

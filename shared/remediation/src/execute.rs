@@ -96,6 +96,19 @@ pub async fn execute<P: Playbook>(
     settings: &Settings,
     until: Instant,
 ) -> Execution<P::Action> {
+    let nowhere = async |_: &[P::Action]| {};
+    execute_keeping(playbook, gate, plan, settings, until, nowhere).await
+}
+
+/// [`execute`], which hands what comes up to `keep` before it is done: it has values that were found, too.
+pub(crate) async fn execute_keeping<P: Playbook>(
+    playbook: &P,
+    gate: &Gate<'_>,
+    plan: Authorized<P::Action>,
+    settings: &Settings,
+    until: Instant,
+    keep: impl AsyncFn(&[P::Action]),
+) -> Execution<P::Action> {
     let plan = plan.into_plan();
     let mut steps = Vec::new();
     let mut transient = None;
@@ -132,9 +145,12 @@ pub async fn execute<P: Playbook>(
     let mut executed: Vec<P::Action> = Vec::new();
     let mut read_back = None;
     let mut came_up = Vec::new();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         if pending.is_empty() {
             break;
+        }
+        if round > 0 {
+            keep(pending.as_slice()).await;
         }
         attempted.extend(apply_all(playbook, &pending, until).await);
         executed.append(&mut pending);
