@@ -1,6 +1,8 @@
 //! The flow: from an event to a report. The only function that calls all the others.
 
-use std::io::Write as _;
+mod lines;
+
+use std::io;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -8,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use self::lines::Lines;
 use crate::accounts::{Accounts, Elsewhere};
 use crate::aws;
 use crate::breaker::{Alone, Page};
@@ -47,6 +50,7 @@ pub struct Responder<P> {
     recheck: Option<Recheck>,
     hand_over: Option<HandOver>,
     alone: Alone,
+    lines: Lines,
 }
 
 /// One invocation of a function.
@@ -133,6 +137,7 @@ impl<P: Playbook> Responder<P> {
             recheck: None,
             hand_over: None,
             alone: Alone::default(),
+            lines: Lines::default(),
         }
     }
 
@@ -183,6 +188,15 @@ impl<P: Playbook> Responder<P> {
     pub fn handing_over(self, hand_over: HandOver) -> Self {
         Self {
             hand_over: Some(hand_over),
+            ..self
+        }
+    }
+
+    /// The same, giving the lines of its reports to `write` instead of standard output.
+    #[must_use]
+    pub fn logging(self, write: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self {
+            lines: Lines::to(write),
             ..self
         }
     }
@@ -455,8 +469,8 @@ impl<P: Playbook> Responder<P> {
             None => report.to_line(),
         };
         for line in std::iter::once(line).chain(report.left_out()) {
-            if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-                tracing::error!(%error, line, "the report could not be written to standard output");
+            if let Err(error) = self.lines.write(&line) {
+                tracing::error!(%error, line, "the report could not be written to the log");
             }
         }
     }
