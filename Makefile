@@ -45,7 +45,7 @@ test: setup ## Run every test, also those on local AWS
 	$(PROGRAMS)
 	cargo test --workspace --no-fail-fast
 
-faults: setup ## Strike every call of every playbook in every way (half an hour)
+faults: setup ## Strike every call of every playbook in every way
 	FAULTS=all cargo test --workspace --test faults -- --nocapture
 
 # Such a folder has files that are no findings, so that the exit status may be 1.

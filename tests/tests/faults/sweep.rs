@@ -31,7 +31,7 @@ pub(crate) fn sweep<T: Target>(name: &str) -> Result {
         };
         let slot = Box::pin(Slot::<T>::create()).await?;
         let seen = Box::pin(slot.run(&undisturbed)).await?;
-        let mut trials = trials(&seen);
+        let mut trials = trials::<T>(&seen);
         let all = trials.len();
         if std::env::var("FAULTS").as_deref() != Ok("all") {
             trials = trials.into_iter().step_by(SOME).collect();
@@ -106,7 +106,7 @@ async fn work<T: Target>(queue: &Mutex<VecDeque<Trial>>) -> Result<Counts> {
 
 /// Each call of an undisturbed run, in each way; each operation that fails from its first call on; and
 /// reads that do not show yet what was written.
-fn trials(undisturbed: &Seen) -> Vec<Trial> {
+fn trials<T: Target>(undisturbed: &Seen) -> Vec<Trial> {
     let (first, second) = undisturbed.calls.split_at(undisturbed.first);
     let mut trials = Vec::new();
     let mut add = |call: &Call, times, fault, twice| {
@@ -122,7 +122,7 @@ fn trials(undisturbed: &Seen) -> Vec<Trial> {
         });
     };
     let (mut down, mut lagging) = (BTreeSet::new(), BTreeSet::new());
-    for call in first {
+    for call in first.iter().filter(|call| T::concerns(call)) {
         for fault in Fault::ANY {
             add(call, 1, fault, false);
         }
@@ -149,7 +149,7 @@ fn trials(undisturbed: &Seen) -> Vec<Trial> {
             }
         }
     }
-    for call in second {
+    for call in second.iter().filter(|call| T::concerns(call)) {
         if call.repeats && !call.writes {
             add(call, 1, Fault::Stale, true);
             if lagging.insert(&call.operation) {

@@ -52,6 +52,11 @@ pub(crate) trait Target: Sized {
 
     async fn attack(&self) -> Result<Vec<Observation>>;
 
+    /// Whether a call is struck: not if another target's playbook makes it in the same way.
+    fn concerns(_call: &Call) -> bool {
+        true
+    }
+
     /// What a release reactivates only if it is named.
     fn keys(&self) -> Vec<String> {
         Vec::new()
@@ -169,6 +174,8 @@ impl Target for Session {
 
 /// What sets trials of instances apart.
 pub(crate) trait Kind {
+    /// All but the calls about groups and interfaces are those of [`First`].
+    const LIKE_FIRST: bool = true;
     /// The VPC has an isolation group already, which somebody opened.
     const HAS_GROUP: bool;
     /// Tracked connections are cut, for which the interface is opened for seconds.
@@ -178,6 +185,7 @@ pub(crate) trait Kind {
 /// The first that is isolated in its VPC.
 pub(crate) struct First;
 impl Kind for First {
+    const LIKE_FIRST: bool = false;
     const HAS_GROUP: bool = false;
     const CUTS: bool = false;
 }
@@ -263,6 +271,11 @@ impl<K: Kind> Target for Instance<K> {
 
     async fn attack(&self) -> Result<Vec<Observation>> {
         self.victim.attack().await
+    }
+
+    fn concerns(call: &Call) -> bool {
+        let mut of_its_own = ["SecurityGroup", "NetworkInterfaceAttribute"].iter();
+        !K::LIKE_FIRST || of_its_own.any(|part| call.operation.contains(part))
     }
 
     async fn described(&self) -> Result<String> {
