@@ -44,7 +44,7 @@ pub(crate) fn sweep<T: Target>(name: &str) -> Result {
             counts.add(worker?);
         }
         println!(
-            "{name}: {calls} calls, {} trials: {:?}",
+            "{name}: {calls} calls, {} of {all} trials: {:?}",
             counts.all(),
             counts.struck
         );
