@@ -21,7 +21,7 @@ unexport CARGO_TARGET_DIR
 # functions and the demo.
 PROGRAMS := cargo build --workspace --bins --target $(HOST)
 
-.PHONY: help setup build test check explain demo bench clean
+.PHONY: help setup build test faults check explain demo bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -48,6 +48,9 @@ build: $(SAM_TOOLS)/installed ## Build the functions for deployment (optimised, 
 test: setup ## Run every test, also those on local AWS
 	$(PROGRAMS)
 	cargo test --workspace --no-fail-fast
+
+faults: setup ## Strike every call of every playbook in every way
+	FAULTS=all cargo test --workspace --test faults -- --nocapture
 
 # Such a folder has files that are no findings, so that the exit status may be 1.
 explain: ## Sum up what would be done about the findings in the folder FINDINGS_CORPUS, if it is set

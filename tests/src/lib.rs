@@ -6,14 +6,18 @@
 
 pub mod cloudwatch;
 pub mod console;
+pub mod faults;
 pub mod finding;
 pub mod http;
 pub mod known_types;
+pub mod lambda;
 pub mod local_aws;
+pub mod s3;
 pub mod scenario;
 pub mod stack;
 pub mod trail;
 
+pub use faults::FaultyAws;
 pub use local_aws::LocalAws;
 pub use scenario::{Observation, Scenario};
 pub use stack::Stack;

@@ -4,8 +4,10 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_iam::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_iam::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder, tls};
 use serde_json::Value;
 
 use crate::{Result, checkout};
@@ -24,10 +26,24 @@ pub struct LocalAws {
     /// Holds the supervisor's standard input open. It stops the emulators when that closes, so
     /// they end with this process even if it is killed.
     supervisor: Child,
+    /// The connections of all clients, if they are shared.
+    http: Option<SharedHttpClient>,
 }
 
 impl LocalAws {
     pub fn start() -> Result<Self> {
+        Self::serve(&[], None)
+    }
+
+    /// The same for thousands of runs: nothing is recorded, which is half of what a call takes, and the
+    /// clients share their connections. So it is for tests that have one runtime in common.
+    pub fn start_quick() -> Result<Self> {
+        let provider = tls::Provider::Rustls(CryptoMode::AwsLc);
+        let http = Builder::new().tls_provider(provider).build_https();
+        Self::serve(&["--quick"], Some(http))
+    }
+
+    fn serve(options: &[&str], http: Option<SharedHttpClient>) -> Result<Self> {
         let root = checkout();
         let python = root.join(".local/emulators/bin/python");
         if !python.exists() {
@@ -37,6 +53,7 @@ impl LocalAws {
             .arg(root.join("tests/local_aws/serve.py"))
             .arg("--log-folder")
             .arg(root.join(".local/log"))
+            .args(options)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -51,6 +68,7 @@ impl LocalAws {
             account_id: text("account_id"),
             region: text("region"),
             supervisor,
+            http,
         })
     }
 
@@ -73,12 +91,13 @@ impl LocalAws {
 
     #[must_use]
     pub fn signed_in(&self, credentials: &Credentials) -> SdkConfig {
-        SdkConfig::builder()
+        let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
             .endpoint_url(&self.endpoint)
-            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()))
-            .build()
+            .credentials_provider(SharedCredentialsProvider::new(credentials.clone()));
+        config.set_http_client(self.http.clone());
+        config.build()
     }
 
     #[must_use]

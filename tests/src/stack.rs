@@ -1,7 +1,7 @@
 //! The stack under test: built and deployed by the real SAM command line, and given findings as
 //! EventBridge would give them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::finding::Finding;
 use crate::{LocalAws, Result, checkout, http, unique};
 
 /// Where the debug build goes. It is not where `sam build` puts what people deploy.
-const BUILD_FOLDER: &str = ".aws-sam/local";
+pub const BUILD_FOLDER: &str = ".aws-sam/local";
 const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A function, by the name in the output `S3ResponderFunction` and so on.
@@ -145,6 +145,44 @@ impl<'a> Stack<'a> {
         Ok(configuration.role.ok_or("no role")?)
     }
 
+    /// What the stack sets in a responder's environment.
+    pub async fn variables(&self, responder: Responder) -> Result<HashMap<String, String>> {
+        let configuration = self
+            .lambda()
+            .get_function_configuration()
+            .function_name(self.function(responder)?)
+            .send()
+            .await?;
+        let environment = configuration.environment.and_then(|e| e.variables);
+        Ok(environment.unwrap_or_default())
+    }
+
+    /// Lets a responder run in so many environments at a time.
+    pub async fn reserve(&self, responder: Responder, environments: i32) -> Result {
+        self.lambda()
+            .put_function_concurrency()
+            .function_name(self.function(responder)?)
+            .reserved_concurrent_executions(environments)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Adds to a responder's environment.
+    pub async fn set(&self, responder: Responder, added: &[(&str, String)]) -> Result {
+        let mut variables = self.variables(responder).await?;
+        let added = added.iter();
+        variables.extend(added.map(|(key, value)| ((*key).into(), value.clone())));
+        let environment = Environment::builder().set_variables(Some(variables));
+        self.lambda()
+            .update_function_configuration()
+            .function_name(self.function(responder)?)
+            .environment(environment.build())
+            .send()
+            .await?;
+        Ok(())
+    }
+
     fn lambda(&self) -> aws_sdk_lambda::Client {
         aws_sdk_lambda::Client::new(&self.aws.root())
     }
@@ -191,15 +229,21 @@ impl<'a> Stack<'a> {
     pub async fn deliver(&self, finding: &Finding) -> Result<Vec<Responder>> {
         let routes = self.routes(&finding.0).await?;
         for responder in &routes {
-            self.lambda()
-                .invoke()
-                .function_name(self.function(responder)?)
-                .invocation_type(InvocationType::Event)
-                .payload(Blob::new(finding.0.to_string()))
-                .send()
-                .await?;
+            self.send(responder, finding).await?;
         }
         Ok(routes)
+    }
+
+    /// Hands a finding to a function, without waiting for it.
+    pub async fn send(&self, responder: Responder, finding: &Finding) -> Result {
+        self.lambda()
+            .invoke()
+            .function_name(self.function(responder)?)
+            .invocation_type(InvocationType::Event)
+            .payload(Blob::new(finding.0.to_string()))
+            .send()
+            .await?;
+        Ok(())
     }
 
     /// Delivers a finding and waits for the report of each function that it goes to.
@@ -246,13 +290,18 @@ impl<'a> Stack<'a> {
 
     /// The reports on a finding in a function's log, oldest first.
     pub async fn reports(&self, responder: Responder, finding_id: &str) -> Result<Vec<Value>> {
+        let mut reports = self.all_reports(responder).await?;
+        reports.retain(|report| report["finding_id"] == finding_id);
+        Ok(reports)
+    }
+
+    /// The reports in a function's log, oldest first.
+    pub async fn all_reports(&self, responder: Responder) -> Result<Vec<Value>> {
         let lines = self.log(responder).await?;
         let values = lines
             .iter()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        Ok(values
-            .filter(|v| v["finding_id"] == finding_id && v["status"].is_string())
-            .collect())
+        Ok(values.filter(|v| v["status"].is_string()).collect())
     }
 
     async fn log(&self, responder: Responder) -> Result<Vec<String>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use integration_tests::scenario::{InfectedInstance, all_work, none_works};
-use integration_tests::{ENFORCING, LocalAws, Result, Scenario, unique};
+use integration_tests::{ENFORCING, LocalAws, Result, Scenario};
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
 use remediation::guard::{DEFAULT, Gate, Guard};
@@ -14,7 +14,6 @@ use remediation::playbook::Playbook;
 use remediation::playbook::ec2::{Change, Ec2};
 use remediation::report::Outcome;
 use remediation::settings::Settings;
-use serde_json::json;
 use tokio::time::Instant;
 
 /// Everything at the emulator of EC2, which knows instance profiles and roles too.
@@ -55,7 +54,7 @@ async fn an_infected_instance_is_contained_and_released() -> Result {
 
 async fn contained_whole(aws: &LocalAws, sdk: &SdkConfig, playbook: &Ec2) -> Result {
     let victim = InfectedInstance::create(aws).await?;
-    let role = give_role(sdk, &[&victim.id, &victim.neighbour_id]).await?;
+    let role = victim.give_role(sdk).await?;
     let finding = finding_of(&victim)?;
     assert!(all_work(&victim.attack().await?) && all_work(&victim.bystanders().await?));
 
@@ -143,45 +142,6 @@ async fn ten_at_once(aws: &LocalAws, playbook: &Ec2) -> Result {
     assert!(none_works(&victim.attack().await?));
     assert_eq!(victim.groups_named("gdr-isolation").await?.len(), 1);
     Ok(())
-}
-
-/// One role for both instances, by an instance profile of another name.
-async fn give_role(sdk: &SdkConfig, instances: &[&str]) -> Result<String> {
-    let iam = aws_sdk_iam::Client::new(sdk);
-    let (role, profile) = (unique("web"), unique("profile"));
-    let trust = json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Effect": "Allow",
-            "Principal": { "Service": "ec2.amazonaws.com" },
-            "Action": "sts:AssumeRole",
-        }],
-    });
-    iam.create_role()
-        .role_name(&role)
-        .assume_role_policy_document(trust.to_string())
-        .send()
-        .await?;
-    iam.create_instance_profile()
-        .instance_profile_name(&profile)
-        .path("/apps/")
-        .send()
-        .await?;
-    iam.add_role_to_instance_profile()
-        .instance_profile_name(&profile)
-        .role_name(&role)
-        .send()
-        .await?;
-    let ec2 = aws_sdk_ec2::Client::new(sdk);
-    for instance in instances {
-        let named = aws_sdk_ec2::types::IamInstanceProfileSpecification::builder();
-        ec2.associate_iam_instance_profile()
-            .instance_id(*instance)
-            .iam_instance_profile(named.name(&profile).build())
-            .send()
-            .await?;
-    }
-    Ok(role)
 }
 
 async fn snapshots(ec2: &aws_sdk_ec2::Client, finding: &Finding) -> Result<usize> {

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use aws_sdk_iam::config::Credentials;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Tag, Tagging};
-use aws_sdk_s3control::config::endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint};
 use aws_sdk_s3control::types::PublicAccessBlockConfiguration;
 use integration_tests::finding::Finding as Event;
+use integration_tests::s3::{self, client};
 use integration_tests::scenario::{PublicBucket, all_work, none_works};
 use integration_tests::{ENFORCING, LocalAws, Result, Scenario, unique};
 use jiff::Timestamp;
@@ -33,37 +32,6 @@ async fn buckets_are_contained_and_released_on_local_aws() -> Result {
     one_principal_of_a_partner_is_shut_out(&aws).await?;
     the_accounts_flags_are_turned_on(&aws).await?;
     aws.stop()
-}
-
-/// Without the account in the host's name, which would be one that does not resolve.
-#[derive(Debug)]
-struct NoHostPrefix(String);
-
-impl ResolveEndpoint for NoHostPrefix {
-    fn resolve_endpoint<'a>(&'a self, params: &'a Params) -> EndpointFuture<'a> {
-        let endpoint = Endpoint::builder().url(self.0.clone());
-        let endpoint = match params.account_id() {
-            Some(account) => endpoint.header("x-amz-account-id", account.to_owned()),
-            None => endpoint,
-        };
-        EndpointFuture::ready(Ok(endpoint.build()))
-    }
-}
-
-fn control(aws: &LocalAws) -> aws_sdk_s3control::Client {
-    let config = aws_sdk_s3control::config::Builder::from(&aws.root());
-    let config = config.endpoint_resolver(NoHostPrefix(aws.ec2_endpoint.clone()));
-    aws_sdk_s3control::Client::from_conf(config.build())
-}
-
-fn client(sdk: &SdkConfig) -> aws_sdk_s3::Client {
-    let config = aws_sdk_s3::config::Builder::from(sdk);
-    aws_sdk_s3::Client::from_conf(config.force_path_style(true).build())
-}
-
-fn playbook(aws: &LocalAws) -> S3 {
-    let trail = aws_sdk_cloudtrail::Client::new(&aws.root());
-    S3::with_clients(client(&aws.root()), control(aws), trail)
 }
 
 fn settings(account_block: bool, policy_deny: bool) -> Settings {
@@ -113,7 +81,7 @@ async fn an_exposed_bucket_is_shut_and_opened_again(aws: &LocalAws) -> Result {
     let bucket = PublicBucket::create(aws).await?;
     assert!(all_work(&bucket.attack().await?));
 
-    let playbook = playbook(aws);
+    let playbook = s3::playbook(&aws.root(), &aws.ec2_endpoint);
     let (done, actions) = contain(&playbook, &bucket.finding()?, &settings(false, false)).await?;
     let blocked = ("s3:BlockBucketPublicAccess", Outcome::Applied);
     assert_eq!(outcomes(&done), [blocked], "{:?}", done.steps);
@@ -151,7 +119,12 @@ async fn a_bucket_of_another_region_is_shut(aws: &LocalAws) -> Result {
     let event =
         Event::bucket_made_public()?.with("/resource/s3BucketDetails/0/name", name.as_str());
 
-    let (done, _) = contain(&playbook(aws), &event, &settings(false, false)).await?;
+    let (done, _) = contain(
+        &s3::playbook(&aws.root(), &aws.ec2_endpoint),
+        &event,
+        &settings(false, false),
+    )
+    .await?;
     assert_eq!(
         outcomes(&done),
         [("s3:BlockBucketPublicAccess", Outcome::Applied)],
@@ -187,7 +160,7 @@ async fn a_bucket_that_is_public_on_purpose_stays_public(aws: &LocalAws) -> Resu
             json!([{ "key": "gdr:public-ok", "value": "downloads" }]),
         );
 
-    let playbook = playbook(aws);
+    let playbook = s3::playbook(&aws.root(), &aws.ec2_endpoint);
     let (done, _) = contain(&playbook, &event, &settings(false, false)).await?;
     let left = ("s3:BlockBucketPublicAccess", Outcome::Skipped);
     assert_eq!(outcomes(&done), [left], "{:?}", done.steps);
@@ -251,7 +224,7 @@ async fn one_principal_of_a_partner_is_shut_out(aws: &LocalAws) -> Result {
         .with("/resource/s3BucketDetails/0/name", name.as_str())
         .by("", &id, "AWSAccount", "someone");
 
-    let playbook = playbook(aws);
+    let playbook = s3::playbook(&aws.root(), &aws.ec2_endpoint);
     let (done, actions) = contain(&playbook, &event, &settings(false, true)).await?;
     // A new bucket has all flags on, which do not stop who is let in by name.
     let blocked = ("s3:BlockBucketPublicAccess", Outcome::Already);
@@ -280,7 +253,7 @@ async fn the_accounts_flags_are_turned_on(aws: &LocalAws) -> Result {
         .block_public_policy(false)
         .restrict_public_buckets(false)
         .build();
-    let control = control(aws);
+    let control = s3::control(&aws.root(), &aws.ec2_endpoint);
     let put = control
         .put_public_access_block()
         .account_id(&aws.account_id);
@@ -297,7 +270,7 @@ async fn the_accounts_flags_are_turned_on(aws: &LocalAws) -> Result {
         Ok::<_, integration_tests::Error>(get.send().await?.public_access_block_configuration)
     };
 
-    let playbook = playbook(aws);
+    let playbook = s3::playbook(&aws.root(), &aws.ec2_endpoint);
     let (done, actions) = contain(&playbook, &event, &settings(true, false)).await?;
     let blocked = ("s3:BlockAccountPublicAccess", Outcome::Applied);
     assert_eq!(outcomes(&done), [blocked], "{:?}", done.steps);

@@ -13,9 +13,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::contain::{Incoming, Means, actions_of, target_state};
+use crate::contain::{Incoming, Means, actions_of, keep_in_log, recorded, target_state};
 use crate::error::{Error, Result};
-use crate::execute::{Execution, execute, within};
+use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
 use crate::guard::{Gate, PolicyParameter, TagHistory};
 use crate::plan::{Action, Plan, Step, StepKey};
@@ -285,7 +285,30 @@ async fn carry_out<P: Playbook>(
     for claim in claims {
         record.begin(claim, finding, clock()).await?;
     }
-    let done = Box::pin(execute(playbook, &gate, plan, settings, until)).await;
+    let keep = async |came_up: &[P::Action]| {
+        let intent = Intent {
+            received_at: now,
+            evidence: P::evidence(&state),
+            settings: settings.clone(),
+            actions: came_up.iter().map(recorded).collect(),
+            completes: false,
+            approved: None,
+        };
+        let intended = record.intend(P::CATEGORY, finding, event, &intent, clock());
+        if let Err(error) = Box::pin(intended).await {
+            keep_in_log(&error, &intent.actions);
+        }
+    };
+    let done = Box::pin(execute_with(
+        playbook,
+        &gate,
+        plan,
+        async || None,
+        keep,
+        settings,
+        until,
+    ));
+    let done = done.await;
     let Execution {
         steps,
         residual_risks,

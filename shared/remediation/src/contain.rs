@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use self::begin::begin;
+pub(crate) use self::begin::keep_in_log;
 use self::ready::prepare;
 use crate::approve::{self, Waiting};
 use crate::breaker::{Alone, Page};
@@ -247,7 +248,10 @@ pub(crate) async fn contain<P: Playbook>(
         Some(more)
     };
     let undone = look.is_some() && !plan.is_empty();
-    let executing = execute_with(playbook, &gate, plan, more, &config.settings, until);
+    let keep = async |came_up: &[P::Action]| {
+        Box::pin(begin::keep(means, incoming, &ready, came_up)).await;
+    };
+    let executing = execute_with(playbook, &gate, plan, more, keep, &config.settings, until);
     let done = Box::pin(executing).await;
     drop(reading);
     let whole = whole.or(latest);
@@ -410,13 +414,16 @@ pub(crate) fn actions_of<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
     plan.steps
         .iter()
         .filter_map(|step| match step {
-            Step::Do(action) => {
-                let key = StepKey::of(action).to_string();
-                Some((key, serde_json::to_value(action).unwrap_or_default()))
-            }
+            Step::Do(action) => Some(recorded(action)),
             _ => None,
         })
         .collect()
+}
+
+/// An action as the record has it: by its key, with the value that it found.
+pub(crate) fn recorded<A: Action>(action: &A) -> (String, Value) {
+    let key = StepKey::of(action).to_string();
+    (key, serde_json::to_value(action).unwrap_or_default())
 }
 
 /// What the record is to say of the targets. `None`: they are as they were.

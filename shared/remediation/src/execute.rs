@@ -99,16 +99,27 @@ pub async fn execute<P: Playbook>(
     settings: &Settings,
     until: Instant,
 ) -> Execution<P::Action> {
-    execute_with(playbook, gate, plan, async || None, settings, until).await
+    let nowhere = async |_: &[P::Action]| {};
+    execute_with(
+        playbook,
+        gate,
+        plan,
+        async || None,
+        nowhere,
+        settings,
+        until,
+    )
+    .await
 }
 
 /// [`execute`], for a plan of which parts are made while others are being executed. `more` answers each,
-/// and then `None`.
+/// and then `None`. What comes up is handed to `keep` before it is done: it has values that were found, too.
 pub(crate) async fn execute_with<P: Playbook>(
     playbook: &P,
     gate: &Gate<'_>,
     plan: Authorized<P::Action>,
     mut more: impl AsyncFnMut() -> Option<Authorized<P::Action>>,
+    keep: impl AsyncFn(&[P::Action]),
     settings: &Settings,
     until: Instant,
 ) -> Execution<P::Action> {
@@ -156,6 +167,7 @@ pub(crate) async fn execute_with<P: Playbook>(
     let mut came_up = Vec::new();
     for round in 0..ROUNDS {
         if round > 0 {
+            keep(pending.as_slice()).await;
             attempted.extend(apply_all(playbook, &pending, &Turns::default(), until).await);
             executed.append(&mut pending);
         } else if executed.is_empty() {

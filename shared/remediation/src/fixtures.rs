@@ -239,6 +239,7 @@ pub(crate) fn enforcing() -> Config {
             ..ENFORCING.clone()
         },
         topic_arn: Some("arn:aws:sns:us-east-1:111122223333:notices".to_owned()),
+        notices: crate::notify::Settings::default(),
         problems: Vec::new(),
     }
 }

@@ -1,8 +1,9 @@
 //! The flow: from an event to a report. The only function that calls all the others.
 
+mod lines;
 mod tell;
 
-use std::io::Write as _;
+use std::io;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use self::lines::Lines;
 use crate::accounts::{Accounts, Elsewhere};
 use crate::aws;
 use crate::breaker::Alone;
@@ -54,6 +56,7 @@ pub struct Responder<P> {
     alone: Alone,
     /// The person who runs it, to whom the report goes instead of to a log.
     run_by: Option<String>,
+    lines: Lines,
 }
 
 /// One invocation of a function.
@@ -156,6 +159,7 @@ impl<P: Playbook> Responder<P> {
             hand_over: None,
             alone: Alone::default(),
             run_by: None,
+            lines: Lines::default(),
         }
     }
 
@@ -231,6 +235,15 @@ impl<P: Playbook> Responder<P> {
     pub fn run_by(self, person: String) -> Self {
         Self {
             run_by: Some(person),
+            ..self
+        }
+    }
+
+    /// The same, giving the lines of its reports to `write` instead of standard output.
+    #[must_use]
+    pub fn logging(self, write: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self {
+            lines: Lines::to(write),
             ..self
         }
     }
@@ -454,8 +467,8 @@ impl<P: Playbook> Responder<P> {
             None => report.to_line(),
         };
         for line in std::iter::once(line).chain(report.left_out()) {
-            if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-                tracing::error!(%error, line, "the report could not be written to standard output");
+            if let Err(error) = self.lines.write(&line) {
+                tracing::error!(%error, line, "the report could not be written to the log");
             }
         }
     }

@@ -229,6 +229,13 @@ impl<'a> StolenRoleSession<'a> {
     }
 }
 
+impl StolenRoleSession<'_> {
+    #[must_use]
+    pub fn role_name(&self) -> &str {
+        &self.role_name
+    }
+}
+
 impl Scenario for StolenRoleSession<'_> {
     fn finding(&self) -> Result<Finding> {
         let key = self.stolen.access_key_id();

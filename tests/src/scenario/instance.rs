@@ -2,9 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use aws_config::SdkConfig;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    Filter, InstanceNetworkInterfaceSpecification, InstanceType, IpPermission, IpRange, Ipv6Range,
+    Filter, IamInstanceProfileSpecification, InstanceNetworkInterfaceSpecification, InstanceType,
+    IpPermission, IpRange, Ipv6Range,
 };
 use serde_json::{Value, json};
 
@@ -70,6 +72,46 @@ impl InfectedInstance {
     /// Makes a group of this name in the VPC, open on one port and outwards, as someone might have.
     pub async fn leave_open_group(&self, name: &str) -> Result<String> {
         open_group(&self.ec2, &self.vpc_id, name, 22).await
+    }
+
+    /// Gives both instances one role, by an instance profile of another name. `sdk` reaches the IAM that
+    /// EC2 knows. Returns the role's name.
+    pub async fn give_role(&self, sdk: &SdkConfig) -> Result<String> {
+        let iam = aws_sdk_iam::Client::new(sdk);
+        let (role, profile) = (unique("web"), unique("profile"));
+        let trust = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": "ec2.amazonaws.com" },
+                "Action": "sts:AssumeRole",
+            }],
+        });
+        iam.create_role()
+            .role_name(&role)
+            .assume_role_policy_document(trust.to_string())
+            .send()
+            .await?;
+        iam.create_instance_profile()
+            .instance_profile_name(&profile)
+            .path("/apps/")
+            .send()
+            .await?;
+        iam.add_role_to_instance_profile()
+            .instance_profile_name(&profile)
+            .role_name(&role)
+            .send()
+            .await?;
+        for instance in [&self.id, &self.neighbour_id] {
+            let named = IamInstanceProfileSpecification::builder();
+            self.ec2
+                .associate_iam_instance_profile()
+                .instance_id(instance)
+                .iam_instance_profile(named.name(&profile).build())
+                .send()
+                .await?;
+        }
+        Ok(role)
     }
 
     /// Whether both instances have the groups with which they started.

@@ -1,10 +1,12 @@
 //! Writing down what is about to be done, and asking the breaker whether it may be.
 
 use futures::future::try_join_all;
+use serde_json::Value;
 
 use super::ready::Ready;
-use super::{Incoming, Means, actions_of};
+use super::{Incoming, Means, actions_of, recorded};
 use crate::breaker::{self, Asker, Needs, Refusal};
+use crate::error::Error;
 use crate::guard::Authorized;
 use crate::plan::Phase;
 use crate::playbook::Playbook;
@@ -102,10 +104,7 @@ pub(super) async fn begin<P: Playbook>(
     let unrecorded = unrecorded.clone().or(intended.map(drop).and(begun).err());
     let unrecorded = unrecorded.filter(|_| record.is_some() && refusal.is_none());
     if let Some(error) = &unrecorded {
-        tracing::error!(%error, "not recorded: containing without the record");
-        for (key, action) in actions_of(plan) {
-            tracing::warn!(key, %action, "about to act; keep this to undo it");
-        }
+        keep_in_log(error, &actions_of(plan));
         // Without the record nothing says whether this incident has its snapshots already, and they cost.
         let until_then = format!("waits until the incident can be recorded: {error}");
         plan.hold_back(Phase::Preserve, &until_then);
@@ -116,5 +115,38 @@ pub(super) async fn begin<P: Playbook>(
         remarks: remarks.chain(let_through_alone).collect(),
         needs,
         first,
+    }
+}
+
+/// Writes down what came up while a plan was being executed, before that is done too.
+pub(super) async fn keep<P: Playbook>(
+    means: &Means<'_, P>,
+    incoming: &Incoming<'_>,
+    ready: &Ready<P::State>,
+    came_up: &[P::Action],
+) {
+    let Some(record) = means.record else {
+        return;
+    };
+    let intent = Intent {
+        received_at: incoming.now,
+        evidence: P::evidence(&ready.state),
+        settings: means.config.settings.clone(),
+        actions: came_up.iter().map(recorded).collect(),
+        completes: false,
+        approved: None,
+    };
+    let (finding, at) = (ready.finding(incoming), incoming.clock());
+    let intended = record.intend(P::CATEGORY, finding, incoming.event, &intent, at);
+    if let Err(error) = Box::pin(intended).await {
+        keep_in_log(&error, &intent.actions);
+    }
+}
+
+/// The log is the record of last resort.
+pub(crate) fn keep_in_log(error: &Error, actions: &[(String, Value)]) {
+    tracing::error!(%error, "not recorded: containing without the record");
+    for (key, action) in actions {
+        tracing::warn!(key, %action, "about to act; keep this to undo it");
     }
 }

@@ -111,6 +111,32 @@ async fn phases_and_orders_run_in_turn_and_only_what_precedes_of_the_protecting_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_up_is_kept_before_it_is_done() {
+    let late = Act {
+        after: Some("first"),
+        ..act("late")
+    };
+    let fake = Fake::new([act("first"), late]);
+    let finding = some_finding();
+    let state = fake.observe(&finding).await.unwrap();
+    let (settings, gate) = (Settings::default(), gate::<Fake>(&finding, now()));
+    let plan = gate.plan::<Fake>(&state, &settings);
+    let until = Instant::now() + Duration::from_secs(60);
+    let kept = std::cell::RefCell::new(Vec::new());
+    let keep = async |came_up: &[Act]| {
+        let begun = fake.calls().iter().any(|(_, target, _)| *target == "late");
+        let targets = came_up.iter().map(|action| (action.target, begun));
+        kept.borrow_mut().extend(targets);
+    };
+    let done = execute_with(&fake, &gate, plan, async || None, keep, &settings, until).await;
+    assert_eq!(kept.into_inner(), [("late", false)]);
+    assert_eq!(
+        outcomes(&done),
+        [("first", Outcome::Applied), ("late", Outcome::Applied)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_stops_no_other_step() {
     for phase in [Phase::Protect, Phase::Contain] {
         let fake = Fake::new([

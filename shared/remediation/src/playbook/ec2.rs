@@ -442,9 +442,11 @@ impl Ec2 {
                 resource,
                 tags,
             } => {
-                let tags = tags
-                    .iter()
-                    .map(|(key, value)| (key.clone(), Some(value.clone())));
+                // A retry marks with its own time, and the record has that of the first attempt.
+                let tags = tags.iter().map(|(key, value)| {
+                    let value = (key != preserve::TIME_TAG).then(|| value.clone());
+                    (key.clone(), value)
+                });
                 let ec2 = self.clients_in(region).ec2;
                 preserve::untag(&ec2, resource, &tags.collect()).await
             }

@@ -1,0 +1,236 @@
+//! A function's process that is killed at each of its writes, before and after the write takes effect. The
+//! retry completes the containment, and a release brings back what was there before the first attempt.
+
+#![expect(clippy::print_stdout, reason = "the counts are what the test is for")]
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use integration_tests::faults::{Fault, FaultyAws, Strike};
+use integration_tests::lambda::Environment;
+use integration_tests::scenario::{
+    InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, all_work, none_works,
+};
+use integration_tests::stack::Responder;
+use integration_tests::{Result, Scenario, checkout, s3, stack, unique};
+use jiff::Timestamp;
+use remediation::playbook::Playbook;
+use remediation::playbook::ec2::Ec2;
+use remediation::playbook::iam::Iam;
+use remediation::record::Record;
+use remediation::release::{self, Allowance};
+
+use crate::world::{World, on_aws};
+
+/// As the stack gives a function.
+const TIME: Duration = Duration::from_secs(120);
+/// How many processes at a time.
+const AT_ONCE: usize = 4;
+
+/// The program of a responder, and what the deployed stack sets for it, seen through a proxy.
+struct Program {
+    bootstrap: PathBuf,
+    variables: HashMap<String, String>,
+}
+
+impl Program {
+    async fn of(world: &World, responder: Responder) -> Result<Self> {
+        let variables = world.stack.variables(responder).await?;
+        Ok(Self {
+            bootstrap: checkout()
+                .join(stack::BUILD_FOLDER)
+                .join(format!("{responder}ResponderFunction/bootstrap")),
+            variables,
+        })
+    }
+
+    async fn start(&self, world: &World, proxy: &FaultyAws) -> Result<Environment> {
+        let mut variables = self.variables.clone();
+        let mut set = |key: &str, value: &str| variables.insert(key.to_owned(), value.to_owned());
+        for (key, value) in world.aws.environment() {
+            set(key, value);
+        }
+        set("AWS_ENDPOINT_URL", &proxy.endpoint);
+        for service in [
+            "EC2",
+            "AUTO_SCALING",
+            "ELASTIC_LOAD_BALANCING",
+            "ELASTIC_LOAD_BALANCING_V2",
+        ] {
+            set(&format!("AWS_ENDPOINT_URL_{service}"), &proxy.ec2_endpoint);
+        }
+        set("AWS_EC2_METADATA_DISABLED", "true");
+        Environment::start(&self.bootstrap, &variables).await
+    }
+}
+
+/// Contains what `create` brings once undisturbed, and then kills the process of `responder` at each write
+/// that this took, with a new victim each time. Returns how often.
+async fn killed_at_each_write<S: Scenario, P: Playbook>(
+    world: &'static World,
+    responder: Responder,
+    create: impl AsyncFn() -> Result<S>,
+    playbook: P,
+    keys: impl Fn(&S) -> Vec<String>,
+) -> Result<usize> {
+    let program = Program::of(world, responder).await?;
+    let victim = create().await?;
+    let proxy = FaultyAws::start(world.aws).await?;
+    let mut undisturbed = program.start(world, &proxy).await?;
+    let id = unique("request");
+    let report = undisturbed.invoke(&victim.finding()?.0, &id, TIME).await?;
+    let report = report.map_err(|error| format!("{responder} failed: {error}"))?;
+    assert_eq!(report["status"], "contained", "{report:#}");
+    let mut strikes = Vec::new();
+    for call in proxy.calls().iter().filter(|call| call.writes) {
+        for fault in [Fault::KilledBefore, Fault::KilledAfter] {
+            strikes.push(Strike {
+                operation: call.operation.clone(),
+                nth: call.nth,
+                times: 1,
+                fault,
+            });
+        }
+    }
+    let count = strikes.len();
+    assert!(count > 0);
+    let kills = stream::iter(strikes).map(Ok::<_, integration_tests::Error>);
+    kills
+        .try_for_each_concurrent(AT_ONCE, |strike| {
+            let (program, create, playbook, keys) = (&program, &create, &playbook, &keys);
+            async move {
+                let victim = create().await?;
+                let killed = async {
+                    let finding = killed_once(world, program, &victim, &strike).await?;
+                    released(world, &victim, &finding, playbook, keys(&victim)).await
+                };
+                let killed = Box::pin(killed).await;
+                killed.map_err(|error| format!("{responder}, {strike}: {error}").into())
+            }
+        })
+        .await?;
+    Ok(count)
+}
+
+async fn killed_once<S: Scenario>(
+    world: &World,
+    program: &Program,
+    victim: &S,
+    strike: &Strike,
+) -> Result<String> {
+    assert!(all_work(&victim.attack().await?));
+    let proxy = FaultyAws::start(world.aws).await?;
+    proxy.watch(Some(strike.clone()));
+    let finding = victim.finding()?;
+    let (event, id) = (&finding.0, unique("request"));
+    let mut first = program.start(world, &proxy).await?;
+    tokio::select! {
+        () = proxy.killed() => first.kill()?,
+        answer = first.invoke(event, &id, TIME) => {
+            return Err(format!("it ended before it was killed: {:?}", answer?).into());
+        }
+    }
+    proxy.heal();
+    let mut second = program.start(world, &proxy).await?;
+    let answer = second.invoke(event, &id, TIME).await?;
+    let report = answer.map_err(|error| format!("the retry failed: {error}"))?;
+    let status = report["status"].as_str().unwrap_or_default();
+    if !["contained", "already_contained"].contains(&status) {
+        return Err(format!("the retry ended {report:#}").into());
+    }
+    let attack = victim.attack().await?;
+    if !none_works(&attack) {
+        return Err(format!("the attack works: {attack:?}").into());
+    }
+    Ok(finding.id().to_owned())
+}
+
+async fn released<S: Scenario, P: Playbook>(
+    world: &World,
+    victim: &S,
+    finding_id: &str,
+    playbook: &P,
+    reactivate: Vec<String>,
+) -> Result {
+    let table = world.stack.output("IncidentTable")?.to_owned();
+    let record = Record::new(aws_sdk_dynamodb::Client::new(&world.aws.root()), table);
+    let incidents = record.incidents_of(finding_id).await?;
+    let [incident] = incidents.as_slice() else {
+        return Err(format!("{} incidents", incidents.len()).into());
+    };
+    let (now, by) = (Timestamp::now(), "whoever runs the tests");
+    let allowance = Allowance {
+        force_drift: false,
+        reactivate,
+    };
+    let steps = Box::pin(release::plan(playbook, incident, &allowance, now)).await?;
+    let release = release::release(playbook, &record, incident, steps, &allowance, by, now);
+    let released = Box::pin(release).await?;
+    if let Some(step) = released.iter().find(|step| step.problem.is_some()) {
+        return Err(format!("not released: {step:?}").into());
+    }
+    let attack = victim.attack().await?;
+    if !all_work(&attack) {
+        return Err(format!("released, and not as it was: {attack:?}").into());
+    }
+    Ok(())
+}
+
+/// Reaches the emulators directly, as the person who releases does.
+fn direct(world: &World, endpoint: &str) -> SdkConfig {
+    let root = world.aws.root().into_builder();
+    root.endpoint_url(endpoint).build()
+}
+
+#[test]
+fn a_function_that_is_killed_at_any_of_its_writes_is_completed_by_the_retry() -> Result {
+    on_aws(async |world| {
+        let aws = world.aws;
+        let iam = || Iam::new(&direct(world, &aws.endpoint));
+        let none = Vec::new;
+        let buckets = killed_at_each_write(
+            world,
+            "S3",
+            async || PublicBucket::create(aws).await,
+            s3::playbook(&aws.root(), &aws.ec2_endpoint),
+            |_| none(),
+        );
+        let buckets = Box::pin(buckets).await?;
+        let keys = killed_at_each_write(
+            world,
+            "Iam",
+            async || {
+                let theft = StolenKey::create(aws).await?;
+                // A session from the very second of the cut-off is cut off only if that is over.
+                tokio::time::sleep(Duration::from_millis(1100)).await;
+                Ok(theft)
+            },
+            iam(),
+            |theft: &StolenKey<'_>| vec![theft.key_id().to_owned()],
+        );
+        let keys = Box::pin(keys).await?;
+        let sessions = killed_at_each_write(
+            world,
+            "Iam",
+            async || StolenRoleSession::create(aws).await,
+            iam(),
+            |_| none(),
+        );
+        let sessions = Box::pin(sessions).await?;
+        let instances = killed_at_each_write(
+            world,
+            "Ec2",
+            async || InfectedInstance::create(aws).await,
+            Ec2::new(&direct(world, &aws.ec2_endpoint)),
+            |_| none(),
+        );
+        let instances = Box::pin(instances).await?;
+        println!(
+            "processes killed: {buckets} on a bucket, {keys} on a key, {sessions} on a session, {instances} on an instance"
+        );
+        Ok(())
+    })
+}

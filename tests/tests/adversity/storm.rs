@@ -1,0 +1,295 @@
+//! A thousand findings in a minute.
+//!
+//! Each function runs in few environments at a time, as one with reserved concurrency does. The emulator gives
+//! an event up after two more attempts within seconds, where Lambda would go on for an hour; such events wait in
+//! the queue, and are sent again from there as a person would.
+
+#![expect(clippy::print_stdout, reason = "the counts are what the test is for")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use integration_tests::faults::FaultyAws;
+use integration_tests::finding::Finding;
+use integration_tests::scenario::{
+    InfectedInstance, Observation, PublicBucket, StolenKey, none_works,
+};
+use integration_tests::stack::{RESPONDERS, Responder};
+use integration_tests::{Result, Scenario, random_hex};
+use serde_json::Value;
+use tokio::time::interval;
+
+use crate::poison::{delete, waiting};
+use crate::world::{World, on_aws};
+
+const FINDINGS: usize = 1000;
+const MINUTE: Duration = Duration::from_secs(60);
+/// Victims of each kind. A third of the findings are about them, and another third about them again.
+const BUCKETS: usize = 200;
+const KEYS: usize = 80;
+const INSTANCES: usize = 20;
+/// Environments of a function at a time.
+const ENVIRONMENTS: i32 = 4;
+/// By when it must be over, however slow the machine is.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// What an environment may have grown from half of the findings on.
+const FLAT: u64 = 4 * 1024;
+
+enum Victim {
+    Bucket(PublicBucket),
+    Key(StolenKey<'static>),
+    Instance(Box<InfectedInstance>),
+}
+
+impl Victim {
+    fn responder(&self) -> Responder {
+        match self {
+            Self::Bucket(_) => "S3",
+            Self::Key(_) => "Iam",
+            Self::Instance(_) => "Ec2",
+        }
+    }
+
+    fn finding(&self) -> Result<Finding> {
+        match self {
+            // Of anyone, since what a principal of the account does is also the IAM function's.
+            Self::Bucket(bucket) => bucket.read_by_anyone(),
+            Self::Key(key) => key.finding(),
+            Self::Instance(instance) => instance.finding(),
+        }
+    }
+
+    async fn attack(&self) -> Result<Vec<Observation>> {
+        match self {
+            Self::Bucket(bucket) => bucket.attack().await,
+            Self::Key(key) => key.attack().await,
+            Self::Instance(instance) => instance.attack().await,
+        }
+    }
+}
+
+async fn victims(world: &'static World) -> Result<Vec<Victim>> {
+    let mut victims = Vec::new();
+    for _ in 0..BUCKETS {
+        victims.push(Victim::Bucket(PublicBucket::create(world.aws).await?));
+    }
+    for _ in 0..KEYS {
+        victims.push(Victim::Key(StolenKey::create(world.aws).await?));
+    }
+    for _ in 0..INSTANCES {
+        let instance = InfectedInstance::create(world.aws).await?;
+        victims.push(Victim::Instance(Box::new(instance)));
+    }
+    Ok(victims)
+}
+
+/// Two findings on each victim, far apart, and others in between.
+fn findings(victims: &[Victim]) -> Result<Vec<(Responder, Finding)>> {
+    let mut all = Vec::new();
+    for round in 0..2 {
+        for (index, victim) in victims.iter().enumerate() {
+            all.push((index * 7919 % victims.len() + round * 500, victim));
+        }
+    }
+    all.sort_by_key(|(place, _)| *place);
+    let mut findings = Vec::new();
+    for (_, victim) in all {
+        findings.push((victim.responder(), victim.finding()?));
+    }
+    let other = Finding::instance_calls_home()?.of_type("Policy:Kubernetes/AnonymousAccessGranted");
+    let others = FINDINGS - findings.len();
+    for index in 0..others {
+        let other = other.clone().with("/id", random_hex());
+        findings.insert(index * 2 % findings.len(), ("Triage", other));
+    }
+    Ok(findings)
+}
+
+#[test]
+fn of_a_thousand_findings_in_a_minute_none_is_lost_and_each_target_is_contained_once() -> Result {
+    on_aws(async |world| {
+        let victims = victims(world).await?;
+        let findings = findings(&victims)?;
+        assert_eq!(findings.len(), FINDINGS);
+        let proxy = FaultyAws::start(world.aws).await?;
+        for (responder, variable, endpoint) in [
+            ("S3", "AWS_ENDPOINT_URL_S3", &proxy.endpoint),
+            ("Iam", "AWS_ENDPOINT_URL_IAM", &proxy.endpoint),
+            ("Ec2", "AWS_ENDPOINT_URL_EC2", &proxy.ec2_endpoint),
+        ] {
+            world
+                .stack
+                .set(responder, &[(variable, endpoint.clone())])
+                .await?;
+        }
+        for responder in RESPONDERS {
+            world.stack.reserve(responder, ENVIRONMENTS).await?;
+        }
+
+        let started = Instant::now();
+        let mut pace = interval(MINUTE / u32::try_from(FINDINGS)?);
+        for (responder, finding) in &findings {
+            pace.tick().await;
+            world.stack.send(responder, finding).await?;
+        }
+        let delivered = started.elapsed();
+        let (mut half, mut redelivered) = (BTreeMap::new(), 0);
+        loop {
+            let answered = answered(world).await?;
+            let missing = findings
+                .iter()
+                .filter(|(_, it)| !answered.contains(it.id()));
+            let missing = missing.count();
+            if half.is_empty() && missing <= FINDINGS / 2 {
+                half = memory(world)?;
+            }
+            if missing == 0 {
+                break;
+            }
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{missing} findings are not answered"
+            );
+            redelivered += redeliver(world, &findings).await?;
+        }
+        let took = started.elapsed();
+        let at_end = memory(world)?;
+
+        for (process, kilobytes) in &at_end {
+            if let Some(before) = half.get(process) {
+                assert!(
+                    *kilobytes <= before + FLAT,
+                    "process {process} grew from {before} to {kilobytes} KB"
+                );
+            }
+        }
+        let attacks = stream::iter(&victims)
+            .map(Victim::attack)
+            .buffer_unordered(4);
+        let attacks: Vec<_> = attacks.try_collect().await?;
+        assert!(attacks.iter().all(|attack| none_works(attack)));
+        once_each(world, &findings, &proxy).await?;
+        println!(
+            "{FINDINGS} findings on {} targets, delivered in {:.0} s, answered in {:.0} s ({:.0} a minute), \
+             {redelivered} of them from the queue; largest process {} KB",
+            victims.len(),
+            delivered.as_secs_f64(),
+            took.as_secs_f64(),
+            FINDINGS as f64 * 60.0 / took.as_secs_f64(),
+            at_end.values().max().copied().unwrap_or_default(),
+        );
+        Ok(())
+    })
+}
+
+/// The findings that have an incident with a report.
+async fn answered(world: &World) -> Result<BTreeSet<String>> {
+    let client = aws_sdk_dynamodb::Client::new(&world.aws.root());
+    let pages = client
+        .scan()
+        .table_name(world.stack.output("IncidentTable")?)
+        .projection_expression("pk, concluded_at")
+        .filter_expression("attribute_exists(concluded_at)")
+        .into_paginator()
+        .items()
+        .send();
+    let items: Vec<_> = pages.try_collect().await?;
+    let ids = items.iter().filter_map(|item| {
+        let key = item.get("pk").map(AttributeValue::as_s)?.ok()?;
+        key.strip_prefix("INCIDENT#").map(str::to_owned)
+    });
+    Ok(ids.collect())
+}
+
+/// Sends again what lies in the queue, a little at a time.
+async fn redeliver(world: &World, findings: &[(Responder, Finding)]) -> Result<usize> {
+    let mut count = 0;
+    for _ in 0..4 {
+        for message in waiting(world).await? {
+            let body: Value = serde_json::from_str(message.body().unwrap_or_default())?;
+            let event = Finding(body["requestPayload"].clone());
+            let known = findings.iter().find(|(_, known)| known.id() == event.id());
+            let (responder, _) = known.ok_or("an event of nobody's")?;
+            world.stack.send(responder, &event).await?;
+            delete(world, &message).await?;
+            count += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Ok(count)
+}
+
+/// The memory of each process of the stack's functions, in KB.
+fn memory(world: &World) -> Result<BTreeMap<u32, u64>> {
+    let mut sizes = BTreeMap::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(process) = name.and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        // Another's process, or one that ended meanwhile.
+        let Ok(environment) = std::fs::read_to_string(path.join("environ")) else {
+            continue;
+        };
+        let ours = RESPONDERS.iter().any(|responder| {
+            world.stack.function(responder).is_ok_and(|name| {
+                environment.contains(&format!("AWS_LAMBDA_FUNCTION_NAME={name}\0"))
+            })
+        });
+        if !ours || !environment.contains(&world.aws.endpoint) {
+            continue;
+        }
+        let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = resident.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        sizes.extend(kilobytes.map(|kilobytes: u64| (process, kilobytes)));
+    }
+    if sizes.is_empty() {
+        return Err("no process of the functions was found".into());
+    }
+    Ok(sizes)
+}
+
+/// Each containing write once, and one report that says so.
+async fn once_each(world: &World, findings: &[(Responder, Finding)], proxy: &FaultyAws) -> Result {
+    let mut writes: BTreeMap<String, usize> = BTreeMap::new();
+    for call in proxy.calls() {
+        let of = |key: &str| call.parameter(key).unwrap_or_default().to_owned();
+        let target = match call.operation.as_str() {
+            "s3:PUT publicAccessBlock" => call.request.path.clone(),
+            "iam:UpdateAccessKey" => of("AccessKeyId"),
+            "iam:PutUserPolicy" => of("UserName"),
+            "ec2:ModifyNetworkInterfaceAttribute" => of("NetworkInterfaceId"),
+            _ => continue,
+        };
+        *writes
+            .entry(format!("{} {target}", call.operation))
+            .or_default() += 1;
+    }
+    assert_eq!(writes.len(), BUCKETS + 2 * KEYS + 2 * INSTANCES);
+    let twice: Vec<_> = writes.iter().filter(|(_, count)| **count != 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+
+    let ids: BTreeSet<_> = findings.iter().map(|(_, finding)| finding.id()).collect();
+    let mut statuses: BTreeMap<(Responder, String), usize> = BTreeMap::new();
+    let mut reported = BTreeSet::new();
+    for responder in RESPONDERS {
+        for report in world.stack.all_reports(responder).await? {
+            let id = report["finding_id"].as_str().unwrap_or_default().to_owned();
+            if ids.contains(id.as_str()) {
+                let status = report["status"].as_str().unwrap_or_default().to_owned();
+                *statuses.entry((responder, status)).or_default() += 1;
+                reported.insert(id);
+            }
+        }
+    }
+    assert_eq!(reported.len(), FINDINGS, "{statuses:?}");
+    for (responder, targets) in [("S3", BUCKETS), ("Iam", KEYS), ("Ec2", INSTANCES)] {
+        let contained = statuses.get(&(responder, "contained".to_owned()));
+        assert_eq!(contained, Some(&targets), "{statuses:?}");
+    }
+    Ok(())
+}
