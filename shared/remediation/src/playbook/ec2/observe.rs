@@ -103,17 +103,7 @@ pub(super) async fn rest(clients: &Clients, finding: &Finding, id: &str, glanced
     let ec2 = &clients.ec2;
     let until = Instant::now() + PATIENCE;
     let finding_tag = tag_value(&finding.id);
-    let (
-        termination,
-        stop,
-        shutdown,
-        targets,
-        balancers,
-        hardware,
-        snapshots,
-        volume_tags,
-        routes,
-    ) = futures::join!(
+    let (termination, stop, shutdown, targets, balancers, hardware, snapshots, volume_tags, routes) = futures::join!(
         within(
             until,
             "ec2:DescribeInstanceAttribute",
