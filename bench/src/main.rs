@@ -1,5 +1,5 @@
-//! Measures what reading a finding, deciding, and planning take, each with the policies that the stack is
-//! deployed with. `bench <folder> <event>...`: the events name resources of an account that the environment
+//! Measures what reading the policies that the stack is deployed with takes, and reading a finding, deciding,
+//! and planning, without and with asking them. `bench <folder> <event>...`: the events name resources of an account that the environment
 //! leads to, as it does the functions' settings; criterion's estimates are written below the folder.
 
 use std::error::Error;
@@ -28,6 +28,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .measurement_time(Duration::from_secs(2));
     let config = Config::from_env();
     let sdk = aws::load().await;
+    // What a function does once, at its start.
+    criterion.bench_function("policies", |bench| {
+        bench.iter(|| Guard::new(black_box(DEFAULT)));
+    });
     for path in arguments {
         let event: Value = serde_json::from_slice(&std::fs::read(path)?)?;
         let finding = Finding::parse(&event)?;
