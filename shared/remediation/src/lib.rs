@@ -21,6 +21,7 @@ pub mod hand_over;
 pub mod investigate;
 pub mod metrics;
 pub mod notify;
+pub mod page;
 pub mod plan;
 pub mod playbook;
 pub mod policy;
