@@ -11,6 +11,7 @@ mod output;
 mod policy;
 mod release;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -97,6 +98,14 @@ enum Recorded {
     Incident {
         /// The finding's id, or the beginning of it.
         id: String,
+        /// Write it as a page that opens in a browser: what happened, the evidence, each step with before and
+        /// after, what remains at risk, the question to the owner, how to release it. Into FILE; without it
+        /// into incident-ID-FUNCTION.html in the current folder, one for each function that dealt with it.
+        #[arg(long, value_name = "FILE", num_args = 0..=1)]
+        html: Option<Option<PathBuf>>,
+        /// Only what this function did: s3, iam, ec2 or triage.
+        #[arg(long)]
+        category: Option<String>,
     },
     /// Send a finding to the deployed functions, which answer and change nothing, and print their reports.
     ///
@@ -155,7 +164,13 @@ async fn on_record(access: Access, command: Recorded, output: Format) -> Outcome
     let record = Record::new(aws_sdk_dynamodb::Client::new(&sdk), table);
     match command {
         Recorded::Incidents { status } => incidents::list(&record, status.as_deref(), output).await,
-        Recorded::Incident { id } => incidents::show(&record, &id, output).await,
+        Recorded::Incident { id, html, category } => {
+            let found = incidents::of(&record, &id, category.as_deref()).await?;
+            match html {
+                Some(file) => incidents::write(&record, &found, file.as_deref(), output),
+                None => incidents::show(&found, output),
+            }
+        }
         Recorded::Drill(options) => drill::run(&sdk, &record, &options, output).await,
         Recorded::Breaker(command) => breaker::run(&record, &command, output).await,
         Recorded::Approve(options) => approve::run(&sdk, &record, &options, output).await,

@@ -13,6 +13,7 @@ pub mod catalogue;
 pub mod config;
 mod contain;
 pub mod error;
+pub mod evidence;
 pub mod execute;
 pub mod finding;
 pub mod guard;

@@ -128,6 +128,9 @@ fn body(report: &Report) -> String {
     );
     line(&mut text, "  ", &format!("finding {}", report.finding_id()));
     line(&mut text, "  ", report.reason());
+    if let Some(stored) = report.stored() {
+        line(&mut text, "  ", &format!("page {}", stored.place()));
+    }
 
     let sequence = report.sequence().map(Outline::lines).unwrap_or_default();
     if !sequence.is_empty() {

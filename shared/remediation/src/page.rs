@@ -6,6 +6,8 @@
 //! whatever is put into its markup, [`Outside`] makes what does not show visible too, and [`Script`]
 //! embeds data that no text in it can end.
 
+mod incident;
+
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -14,6 +16,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+pub use self::incident::render as incident;
 use crate::finding::{printable, visible};
 
 /// The style of every page. Text has a contrast of at least 4.5 to 1 in light and dark,

@@ -17,6 +17,7 @@ use crate::contain::{
     Contained, Incoming, Means, contain, notified, rehearse, target_state, unobserved,
 };
 use crate::error::{Error, Result};
+use crate::evidence::Evidence;
 use crate::execute::within;
 use crate::finding::{Finding, printable};
 use crate::guard::{DEFAULT, Gate, Guard, Guards, PolicyParameter, TagHistory};
@@ -27,12 +28,15 @@ use crate::notify;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
 use crate::recheck::Recheck;
-use crate::record::{Record, Recorded, TargetState};
+use crate::record::{Incident, Record, Recorded, TargetState, Times};
 use crate::report::{Report, Status};
 use crate::verify::Verifier;
 
 /// What is kept of an invocation's time for the record and the notice, after containment.
 const RESERVE: Duration = Duration::from_secs(10);
+
+/// How long the page of an incident may take to be stored: well within [`RESERVE`].
+const STORING: Duration = Duration::from_secs(4);
 
 /// A function: its settings and clients, built once at start.
 #[derive(Debug)]
@@ -44,6 +48,7 @@ pub struct Responder<P> {
     accounts: Option<Accounts<P>>,
     verifier: Option<Verifier>,
     record: Option<Record>,
+    evidence: Option<Evidence>,
     recheck: Option<Recheck>,
     hand_over: Option<HandOver>,
     alone: Alone,
@@ -82,6 +87,8 @@ impl<P: Playbook> Responder<P> {
                 "INCIDENT_TABLE is not set: the breaker is off, nothing limits containments"
             );
         }
+        let evidence = config.evidence.clone();
+        let evidence = evidence.map(|bucket| Evidence::new(aws_sdk_s3::Client::new(sdk), bucket));
         let recheck = config
             .recheck_queue_url
             .clone()
@@ -105,6 +112,7 @@ impl<P: Playbook> Responder<P> {
             accounts: Some(accounts),
             verifier,
             record,
+            evidence,
             recheck,
             hand_over,
             guards: Guards {
@@ -130,6 +138,7 @@ impl<P: Playbook> Responder<P> {
             accounts: None,
             verifier: None,
             record: None,
+            evidence: None,
             recheck: None,
             hand_over: None,
             alone: Alone::default(),
@@ -141,6 +150,15 @@ impl<P: Playbook> Responder<P> {
     pub fn recording(self, record: Record) -> Self {
         Self {
             record: Some(record),
+            ..self
+        }
+    }
+
+    /// The same, keeping pages in `evidence`.
+    #[must_use]
+    pub fn keeping(self, evidence: Evidence) -> Self {
+        Self {
+            evidence: Some(evidence),
             ..self
         }
     }
@@ -222,7 +240,12 @@ impl<P: Playbook> Responder<P> {
         } = Box::pin(self.act(&incoming, decision)).await;
         // Whoever sent a drill waits for the record of it.
         if report.status() != Status::Ignored || finding.is_drill() {
-            let told = self.tell(&incoming, &mut report, &collected, refused);
+            let times = Times {
+                decided,
+                contained,
+                look: invocation.look.is_some(),
+            };
+            let told = self.tell(&incoming, &mut report, &collected, times, refused);
             for error in Box::pin(told).await {
                 if error.is_transient() {
                     transient.get_or_insert(error);
@@ -377,6 +400,7 @@ impl<P: Playbook> Responder<P> {
         incoming: &Incoming<'_>,
         report: &mut Report,
         collected: &Value,
+        times: Times,
         refused: Option<Page>,
     ) -> Vec<Error> {
         let Incoming {
@@ -396,15 +420,15 @@ impl<P: Playbook> Responder<P> {
             failures.push(error);
         }
         let mut news = report.status() != Status::Ignored;
-        let mut recorded = false;
+        let mut recorded = None;
         if let Some(record) = &self.record {
             match record
-                .conclude(finding, event, report, collected, incoming.clock())
+                .conclude(finding, event, report, collected, times, incoming.clock())
                 .await
             {
                 Ok(before) => {
-                    recorded = true;
                     news &= is_news(&before, report, incoming.clock());
+                    recorded = Some(before.incident);
                 }
                 Err(error) => {
                     tracing::error!(%error, "not recorded: the line of the report is the record");
@@ -420,6 +444,18 @@ impl<P: Playbook> Responder<P> {
             Some(Page::Done) => false,
             Some(Page::AsUsual) | None => news,
         };
+        let told_of = recorded.is_some();
+        if let Some(evidence) = &self.evidence
+            && keeps(report, recorded.as_deref(), news)
+        {
+            let now = incoming.clock();
+            let incident = recorded.unwrap_or_else(|| {
+                let incident = Incident::unrecorded(finding, event, report, collected, times, now);
+                Box::new(incident)
+            });
+            let kept = self.keep(evidence, incoming, &incident, told_of, report);
+            failures.extend(kept.await.err());
+        }
         if !news {
             return failures;
         }
@@ -431,14 +467,53 @@ impl<P: Playbook> Responder<P> {
                 failures.push(error);
             }
             Ok(()) => {
-                if let Some(record) = self.record.as_ref().filter(|_| recorded)
-                    && let Err(error) = record.mark_notified(finding, report).await
+                if let Some(record) = self.record.as_ref().filter(|_| told_of)
+                    && let Err(error) = record
+                        .mark_notified(finding, report, incoming.clock())
+                        .await
                 {
                     tracing::error!(%error, "people may be notified again");
                 }
             }
         }
         failures
+    }
+
+    /// Stores the page of the incident, before people are told, so that they are told where it is. It is given
+    /// little time: whoever waits for the notice waits for it too.
+    async fn keep(
+        &self,
+        evidence: &Evidence,
+        incoming: &Incoming<'_>,
+        incident: &Incident,
+        recorded: bool,
+        report: &mut Report,
+    ) -> Result<()> {
+        let record = self.record.as_ref().filter(|_| recorded);
+        let storing = evidence.store(incident, record.map(Record::table), incoming.clock());
+        let until = Instant::now() + STORING;
+        match within(until, "s3:PutObject", Box::pin(storing)).await {
+            Ok(stored) => {
+                if let Some(record) = record
+                    && let Err(error) = record
+                        .mark_stored(P::CATEGORY, incoming.finding, &stored)
+                        .await
+                {
+                    tracing::error!(%error, place = stored.place(), "not recorded where the page is");
+                }
+                report.stored = Some(stored);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the page of the incident was not stored");
+                report.next_steps.push(format!(
+                    "keep the page of the incident yourself (gdr incident {} --html), which was not \
+                     stored: {error}",
+                    incoming.finding.id
+                ));
+                Err(error)
+            }
+        }
     }
 
     /// No call is made for an event that is not a finding, not even for a notice: whoever can
@@ -469,6 +544,19 @@ impl<P: Playbook> Responder<P> {
         };
         notify::publish(&self.sns, topic, &notify::render(report)).await
     }
+}
+
+/// What was done is kept each time, whatever else people are told of once; and what an earlier attempt did
+/// and could not keep. What a drill shows is no evidence.
+fn keeps(report: &Report, recorded: Option<&Incident>, news: bool) -> bool {
+    let kept = recorded.is_some_and(|incident| incident.stored.is_some());
+    let worth = match report.status() {
+        Status::Ignored => false,
+        Status::Contained | Status::Partial | Status::Failed => true,
+        Status::AlreadyContained => news || !kept,
+        Status::Notified | Status::DryRun => news,
+    };
+    worth && !report.drill()
 }
 
 /// People are told once of each status, not once of each delivery; and of a plan that they can approve,

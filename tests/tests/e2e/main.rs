@@ -6,6 +6,7 @@ mod concurrency;
 mod containment;
 mod drill;
 mod dry_run;
+mod evidence;
 mod notice;
 mod permissions;
 mod policy;

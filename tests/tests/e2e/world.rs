@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) struct World {
     pub(crate) aws: &'static LocalAws,
-    /// Deployed with DryRun=false, and with sequences handed over.
+    /// Deployed with DryRun=false, with sequences handed over, and with evidence kept.
     pub(crate) enforcing: Stack<'static>,
     /// Deployed with the defaults.
     pub(crate) dry: Stack<'static>,
@@ -38,6 +38,7 @@ impl World {
                 &[
                     ("DryRun", "false"),
                     ("HandOverSequences", "true"),
+                    ("EvidenceBucket", "compliance"),
                     // All the tests together are more than a breaker lets through.
                     ("MaxContainments", "500"),
                     ("MaxSharePercent", "100"),

@@ -83,6 +83,7 @@ pub(crate) fn config() -> Config {
         approval_lasts: Config::APPROVAL_LASTS,
         topic_arn: None,
         incident_table: None,
+        evidence: None,
         metrics_namespace: None,
         policy_parameter: None,
         recheck_queue_url: None,

@@ -1,5 +1,6 @@
 mod approval;
 mod drill;
+mod evidence;
 mod hand_over;
 mod hub;
 mod investigation;
@@ -53,6 +54,7 @@ fn enforcing() -> Config {
         verify_findings: false,
         approval_lasts: Config::APPROVAL_LASTS,
         incident_table: None,
+        evidence: None,
         policy_parameter: None,
         metrics_namespace: None,
         recheck_queue_url: None,
