@@ -150,11 +150,9 @@ fn the_page_of_an_incident_opens_from_a_file_with_nothing_missing_and_without_a_
     let incident = instance();
     shown(&mut browser, &incident, Some("incidents"))?;
     assert_eq!(browser.faults()?, [""; 0]);
-    browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")?;
     let text = browser.text()?;
     let mut parts = texts(&incident.report);
-    parts.extend(texts(&incident.event));
-    parts.extend(texts(&incident.evidence));
+    // They are said in other words.
     parts.retain(|part| !["ask_the_owner", "applied", "failed"].contains(part));
     parts.extend([
         "partly contained",
@@ -163,11 +161,19 @@ fn the_page_of_an_incident_opens_from_a_file_with_nothing_missing_and_without_a_
         "What to ask the owner",
         "gdr release 16afba5c5c43e07c9e3e5e2e544e95df --table incidents --category ec2",
         "8 (High)",
-        "Would have become",
+        "It asked for evil.example 20 times.",
+        "Was to become",
     ]);
-    parts.retain(|part| *part != "Would have become");
     for part in parts {
         assert!(text.contains(part), "no {part} in:\n{text}");
+    }
+    browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")?;
+    let evidence = browser.text()?;
+    for part in texts(&incident.event)
+        .into_iter()
+        .chain(texts(&incident.evidence))
+    {
+        assert!(evidence.contains(part), "no {part} in:\n{evidence}");
     }
     // What happened first is first, and people were told after it was contained.
     let at = |what: &str| text.find(what).ok_or_else(|| format!("no {what}"));
@@ -179,7 +185,7 @@ fn the_page_of_an_incident_opens_from_a_file_with_nothing_missing_and_without_a_
         "GuardDuty sent the event",
         "the responder received it",
         "it was known what to do",
-        "the first change began",
+        "written down, and the first change began",
         "contained, as read back",
         "reported",
         "people were told",

@@ -69,8 +69,12 @@ fn gdr_writes_the_page_of_an_instance_with_what_was_found_and_what_was_done() ->
         );
         assert!(text.contains(&release), "{text}");
         // The command is the one that releases it.
-        let words: Vec<_> = release.split(' ').skip(1).chain(["--yes"]).collect();
-        expect_exit(&gdr(aws, &words, "")?, 0);
+        let released = Command::new(env!("CARGO_BIN_EXE_gdr"))
+            .args(release.split(' ').skip(1).chain(["--yes"]))
+            .envs(aws.environment())
+            .env("AWS_ENDPOINT_URL_EC2", &aws.ec2_endpoint)
+            .output()?;
+        expect_exit(&released, 0);
         assert!(infection.is_untouched().await?);
         Ok(())
     })

@@ -85,7 +85,7 @@ fn lead(incident: &Incident, now: Timestamp) -> Markup {
     let reason = text(&incident.report, "reason");
     html! {
         div.panel {
-            p { span.badge.(colour) { (word) } " " (meaning) }
+            p { span.badge.(colour) { (Outside(word)) } " " (meaning) }
             @if !reason.is_empty() { p { "Why: " (Outside(reason)) } }
             @if incident.drill {
                 p { "This was a drill: nothing was changed." }

@@ -124,12 +124,14 @@ pub(super) fn time_line(incident: &Incident, finding: Option<&Finding>) -> Marku
                 figcaption.soft { "The longer the time between two marks, the wider the gap; not to scale." }
             }
         }
-        ol {
-            @for (index, moment) in moments.iter().enumerate() {
-                li {
-                    strong.(moment.by.colour()) { (moment.what) } " "
-                    (moment.at)
-                    @if let Some(passed) = since(index) { span.soft { ", " (later(passed)) } }
+        @if !moments.is_empty() {
+            ol {
+                @for (index, moment) in moments.iter().enumerate() {
+                    li {
+                        strong.(moment.by.colour()) { (moment.what) } " "
+                        (moment.at)
+                        @if let Some(passed) = since(index) { span.soft { ", " (later(passed)) } }
+                    }
                 }
             }
         }
