@@ -1,5 +1,6 @@
 # Only make, a Rust toolchain (rustup) and Python 3.11 or newer are presumed. All else is installed
-# inside the checkout, at pinned versions, below .local.
+# inside the checkout, at pinned versions, below .local; but Chromium, in which the pages are tested, is
+# this machine's.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -21,7 +22,10 @@ unexport CARGO_TARGET_DIR
 # functions and the demo.
 PROGRAMS := cargo build --workspace --bins --target $(HOST)
 
-.PHONY: help setup build test faults check explain demo bench clean
+# The programs that the tests look for, in the same order.
+BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable || ls "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" 2>/dev/null))
+
+.PHONY: help setup browser build test faults check explain demo bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -42,10 +46,18 @@ $(SAM_TOOLS)/installed $(EMULATORS)/installed $(CHECKOV)/installed $(BENCH)/inst
 	@$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --progress-bar on -r $<
 	@touch $@
 
+browser: ## Install Chromium where there is none (as root on Debian)
+	@if test -z "$(BROWSER)" && ! { test "$$(id -u)" = 0 && apt-get update && \
+	    apt-get install --yes --no-install-recommends chromium; }; then \
+	    echo "The tests of the pages need Chromium or Chrome. Install it (Debian: apt-get install" \
+	        "chromium; macOS: brew install --cask google-chrome), or set CHROMIUM to its path" >&2; \
+	    exit 1; \
+	fi
+
 build: $(SAM_TOOLS)/installed ## Build the functions for deployment (optimised, for arm64)
 	$(SAM) build
 
-test: setup ## Run every test, also those on local AWS
+test: setup browser ## Run every test, also those on local AWS
 	$(PROGRAMS)
 	cargo test --workspace --no-fail-fast
 

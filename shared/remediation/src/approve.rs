@@ -21,8 +21,8 @@ use crate::guard::{Gate, PolicyParameter, TagHistory};
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::policy;
-use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record};
-use crate::report::{Approval, Outcome, Proposed, Report};
+use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record, Times};
+use crate::report::{Approval, Outcome, Proposed, Report, Status};
 
 /// How long a person waits for an invocation that is at work on the target.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -317,13 +317,18 @@ async fn carry_out<P: Playbook>(
     } = done;
     let what = format!("{}; approved by {}", awaiting.what, approver.by);
     let mut report = Report::concluded(P::CATEGORY, finding, what, false, steps);
+    let contained = matches!(report.status(), Status::Contained | Status::Partial).then(&clock);
     report.approved_by = Some(approver.by.to_owned());
     report.residual_risks = residual_risks;
     report.next_steps = next_steps;
     let collecting = Box::pin(playbook.collect(finding));
     let collected = within(until, "collecting evidence", collecting).await;
     let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
-    let concluded = record.conclude(finding, event, &report, &collected, clock());
+    let times = Times {
+        contained,
+        ..Times::default()
+    };
+    let concluded = record.conclude(finding, event, &report, &collected, times, clock());
     if let Err(error) = concluded.await {
         report.next_steps.push(format!(
             "keep this report: it was not recorded, and the incident shows what was intended only: {error}"

@@ -10,7 +10,7 @@ use crate::guard::{self, TagHistory};
 use crate::notify::security_hub;
 use crate::plan::Action;
 use crate::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
-use crate::{accounts, hand_over, recheck, record, trace, verify};
+use crate::{accounts, evidence, hand_over, recheck, record, trace, verify};
 
 /// Of every function: its log, and the queue for what it fails on.
 const ALWAYS: &[&str] = &[
@@ -33,6 +33,9 @@ pub fn of(category: Category, config: &Config) -> BTreeSet<&'static str> {
         .into_iter()
         .collect();
     actions.extend(config.notices.permissions());
+    if config.evidence.is_some() {
+        actions.extend(evidence::PERMISSIONS);
+    }
     match category {
         Category::S3 => actions.extend(declared::<S3>()),
         Category::Iam => actions.extend(declared::<Iam>()),

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::breaker::Overload;
 use crate::catalogue::Category;
 use crate::error::Error;
+use crate::evidence::Stored;
 use crate::finding::{DRILL_SOURCE, Finding, printable};
 use crate::hand_over::Outline;
 use crate::investigate::Answer;
@@ -98,6 +99,9 @@ pub struct Report {
     /// The window of the breaker that this finding was the first to find without room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) breaker: Option<Overload>,
+    /// Where the page of the incident is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stored: Option<Stored>,
     /// What stays dangerous.
     pub(crate) residual_risks: Vec<String>,
     /// What a person should do next.
@@ -135,6 +139,7 @@ impl Report {
             run_by: None,
             sequence: None,
             breaker: None,
+            stored: None,
             residual_risks: Vec::new(),
             next_steps: Vec::new(),
             investigation: Vec::new(),
@@ -244,6 +249,7 @@ impl Report {
             run_by: None,
             sequence: None,
             breaker: None,
+            stored: None,
             residual_risks: vec!["nothing was contained".to_owned()],
             next_steps: vec![
                 "look at the event in GuardDuty; if it is a real finding, report the member named \
@@ -285,6 +291,10 @@ impl Report {
     /// What the breaker counted, if this finding was the first that it withheld.
     pub fn breaker(&self) -> Option<&Overload> {
         self.breaker.as_ref()
+    }
+    /// Where the page of the incident is, if it was stored.
+    pub fn stored(&self) -> Option<&Stored> {
+        self.stored.as_ref()
     }
     /// What stays dangerous.
     pub fn residual_risks(&self) -> &[String] {

@@ -1,5 +1,6 @@
 //! The flow: from an event to a report. The only function that calls all the others.
 
+mod keep;
 mod lines;
 mod tell;
 
@@ -21,6 +22,7 @@ use crate::contain::{
     Contained, Incoming, Means, contain, notified, rehearse, target_state, unobserved,
 };
 use crate::error::{Error, Result};
+use crate::evidence::Evidence;
 use crate::execute::within;
 use crate::finding::{Finding, printable};
 use crate::guard::{DEFAULT, Gate, Guard, Guards, PolicyParameter, TagHistory};
@@ -32,7 +34,7 @@ use crate::notify::security_hub::SecurityHub;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
 use crate::recheck::Recheck;
-use crate::record::{Record, TargetState};
+use crate::record::{Record, TargetState, Times};
 use crate::report::{Report, Status};
 use crate::trace::Trace;
 use crate::verify::Verifier;
@@ -51,6 +53,7 @@ pub struct Responder<P> {
     accounts: Option<Accounts<P>>,
     verifier: Option<Verifier>,
     record: Option<Record>,
+    evidence: Option<Evidence>,
     recheck: Option<Recheck>,
     hand_over: Option<HandOver>,
     alone: Alone,
@@ -101,6 +104,8 @@ impl<P: Playbook> Responder<P> {
                 "INCIDENT_TABLE is not set: the breaker is off, nothing limits containments"
             );
         }
+        let evidence = config.evidence.clone();
+        let evidence = evidence.map(|bucket| Evidence::new(aws_sdk_s3::Client::new(sdk), bucket));
         let recheck = config
             .recheck_queue_url
             .clone()
@@ -129,6 +134,7 @@ impl<P: Playbook> Responder<P> {
             accounts: Some(accounts),
             verifier,
             record,
+            evidence,
             recheck,
             hand_over,
             guards: Guards {
@@ -155,6 +161,7 @@ impl<P: Playbook> Responder<P> {
             accounts: None,
             verifier: None,
             record: None,
+            evidence: None,
             recheck: None,
             hand_over: None,
             alone: Alone::default(),
@@ -176,6 +183,15 @@ impl<P: Playbook> Responder<P> {
     #[must_use]
     pub fn telling(self, notices: Notices) -> Self {
         Self { notices, ..self }
+    }
+
+    /// The same, keeping pages in `evidence`.
+    #[must_use]
+    pub fn keeping(self, evidence: Evidence) -> Self {
+        Self {
+            evidence: Some(evidence),
+            ..self
+        }
     }
 
     /// The same, updating Security Hub.
@@ -288,7 +304,12 @@ impl<P: Playbook> Responder<P> {
         report.run_by.clone_from(&self.run_by);
         // Whoever sent a drill waits for the record of it.
         if report.status() != Status::Ignored || finding.is_drill() {
-            let told = self.tell(&incoming, &mut report, &collected, refused);
+            let times = Times {
+                decided,
+                contained,
+                look: invocation.look.is_some(),
+            };
+            let told = self.tell(&incoming, &mut report, &collected, times, refused);
             let failures = Box::pin(told).await;
             unsent = failures.unsent;
             for error in failures.errors {

@@ -124,6 +124,7 @@ fn config<T: Target>(world: &World) -> Config {
         hub: None,
         verify_findings: false,
         approval_lasts: Config::APPROVAL_LASTS,
+        evidence: None,
         topic_arn: Some(world.topic.clone()),
         incident_table: None,
         metrics_namespace: None,

@@ -1,6 +1,7 @@
 mod approval;
 mod by_hand;
 mod drill;
+mod evidence;
 mod hand_over;
 mod hub;
 mod investigation;
