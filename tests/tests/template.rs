@@ -11,7 +11,7 @@ use integration_tests::known_types::{self, event};
 use remediation::breaker::{self, Limits};
 use remediation::catalogue::{Category, routes};
 use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding};
-use remediation::guard::{self, TagHistory};
+use remediation::guard::{self, EventHistory};
 use remediation::metrics;
 use remediation::notify;
 use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
@@ -310,7 +310,7 @@ fn each_role_allows_what_its_function_declares_and_nothing_else() {
     ]);
     let guarded = |mut declared: BTreeSet<&'static str>| {
         declared.extend(guard::PERMISSIONS);
-        declared.extend(TagHistory::PERMISSIONS);
+        declared.extend(EventHistory::PERMISSIONS);
         declared.extend(accounts::PERMISSIONS);
         declared.extend(verify::PERMISSIONS);
         declared

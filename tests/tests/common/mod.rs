@@ -1,5 +1,7 @@
 //! Templates as data, and what roles allow against what code declares.
 
+#![allow(dead_code, reason = "each test file uses its part")]
+
 use std::collections::BTreeSet;
 
 use integration_tests::checkout;

@@ -331,7 +331,7 @@ impl Record {
             .expression_attribute_values(":status", text(status.as_str()))
             .expression_attribute_values(":report", text(report.within(PART_LIMIT)))
             .expression_attribute_values(":collected", text(cut(collected)))
-            .expression_attribute_values(":version", text(env!("CARGO_PKG_VERSION")))
+            .expression_attribute_values(":version", text(crate::VERSION))
             .return_values(ReturnValue::AllOld)
             .send()
             .await
