@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_cloudtrail::config::Region;
 use aws_sdk_cloudtrail::config::retry::RetryConfig;
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
 use aws_sdk_cloudtrail::primitives::DateTime;
@@ -183,6 +184,7 @@ async fn what_cloudtrail_does_not_tell_is_absent_and_a_person_is_asked() {
 async fn cloudtrail_is_waited_for_three_seconds() {
     let config = Config::builder()
         .with_test_defaults()
+        .region(Region::new("us-east-1"))
         .http_client(http_client_fn(|_, _| SharedHttpConnector::new(Silent)));
     let slow = EventHistory::with_client(Client::from_conf(config.build()));
     let start = Instant::now();
