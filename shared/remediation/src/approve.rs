@@ -17,7 +17,7 @@ use crate::contain::{Incoming, Means, actions_of, keep_in_log, recorded, target_
 use crate::error::{Error, Result};
 use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
-use crate::guard::{Gate, PolicyParameter, TagHistory};
+use crate::guard::{EventHistory, Gate, PolicyParameter};
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::policy;
@@ -116,7 +116,7 @@ pub struct Approver<'a> {
     /// The policies that the function asks.
     pub policies: &'a PolicyParameter,
     /// What tells how old tags are, in the account of the resource.
-    pub tags: Option<&'a TagHistory>,
+    pub history: Option<&'a EventHistory>,
 }
 
 /// The plan that a person may approve.
@@ -257,7 +257,7 @@ async fn carry_out<P: Playbook>(
     let mut gate =
         Gate::new::<P>(&guard, finding, &awaiting.policy, false, now).approving(approved.collect());
     let plan = gate
-        .plan_by_old_tags::<P>(&state, settings, approver.tags, until)
+        .plan_by_history::<P>(&state, settings, approver.history, until)
         .await;
     let drift = drift(awaiting, &then, &plan);
     if !drift.is_empty() {

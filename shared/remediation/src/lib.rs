@@ -42,6 +42,9 @@ mod fixtures;
 #[cfg(test)]
 mod hostile;
 
+/// The version, in every report and every record.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 pub use config::Config;
 pub use error::{Error, Result};
 pub use respond::Responder;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::catalogue::Category;
 use crate::config::Config;
-use crate::guard::{self, TagHistory};
+use crate::guard::{self, EventHistory};
 use crate::notify::security_hub;
 use crate::plan::Action;
 use crate::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
@@ -54,7 +54,7 @@ pub fn of(category: Category, config: &Config) -> BTreeSet<&'static str> {
     if category == Category::Iam {
         actions.extend(recheck::PERMISSIONS.iter().chain(FROM_QUEUE));
     }
-    actions.extend(guard::PERMISSIONS.iter().chain(TagHistory::PERMISSIONS));
+    actions.extend(guard::PERMISSIONS.iter().chain(EventHistory::PERMISSIONS));
     if config.hub.is_some() {
         actions.extend(accounts::PERMISSIONS);
     }

@@ -71,6 +71,8 @@ pub struct Report {
     region: String,
     severity: f64,
     title: String,
+    /// The version of the responder that answers.
+    responder_version: &'static str,
     status: Status,
     reason: String,
     dry_run: bool,
@@ -127,6 +129,7 @@ impl Report {
             region: finding.region.clone(),
             severity: finding.severity.value(),
             title: finding.title(),
+            responder_version: crate::VERSION,
             status,
             reason,
             dry_run,
@@ -237,6 +240,7 @@ impl Report {
                 .and_then(Value::as_f64)
                 .unwrap_or_default(),
             title: text("title"),
+            responder_version: crate::VERSION,
             status: Status::Failed,
             reason: error.to_string(),
             dry_run: dry_run || drill,

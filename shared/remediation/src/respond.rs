@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::evidence::Evidence;
 use crate::execute::within;
 use crate::finding::{Finding, printable};
-use crate::guard::{DEFAULT, Gate, Guard, Guards, PolicyParameter, TagHistory};
+use crate::guard::{DEFAULT, EventHistory, Gate, Guard, Guards, PolicyParameter};
 use crate::guidance;
 use crate::hand_over::{self, HandOver};
 use crate::metrics::{self, Measured};
@@ -139,7 +139,7 @@ impl<P: Playbook> Responder<P> {
             hand_over,
             guards: Guards {
                 policies,
-                tags: Some(TagHistory::new(sdk)),
+                history: Some(EventHistory::new(sdk)),
             },
             ..Self::new(build(sdk), config, sns)
         }
@@ -156,7 +156,7 @@ impl<P: Playbook> Responder<P> {
             config,
             guards: Guards {
                 policies: PolicyParameter::fixed(Guard::new(DEFAULT)),
-                tags: None,
+                history: None,
             },
             accounts: None,
             verifier: None,
@@ -386,12 +386,12 @@ impl<P: Playbook> Responder<P> {
             Err(error) => return unobserved::<P>(finding, &error, dry_run),
         };
         let there = elsewhere.as_ref();
-        let tags = there.map(|there| TagHistory::new(&there.sdk));
+        let history = there.map(|there| EventHistory::new(&there.sdk));
         let means = Means {
             playbook: there.map_or(&self.playbook, |there| &*there.playbook),
             config: &self.config,
             policies: &self.guards.policies,
-            tags: tags.as_ref().or(self.guards.tags.as_ref()),
+            history: history.as_ref().or(self.guards.history.as_ref()),
             record: self.record.as_ref(),
             verifier: self.verifier.as_ref(),
             alone: &self.alone,

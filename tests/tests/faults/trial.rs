@@ -218,7 +218,7 @@ impl<T: Target> Slot<T> {
             .rechecking(recheck)
             .guarded(Guards {
                 policies: PolicyParameter::new(policies, WORLD.policies.clone()),
-                tags: None,
+                history: None,
             })
             .logging(move |line| lines.add(line));
         let invocation = Invocation {

@@ -401,7 +401,7 @@ impl Record {
             .expression_attribute_values(":status", text(status.as_str()))
             .expression_attribute_values(":report", text(report.within(PART_LIMIT)))
             .expression_attribute_values(":collected", text(cut(collected)))
-            .expression_attribute_values(":version", text(env!("CARGO_PKG_VERSION")))
+            .expression_attribute_values(":version", text(crate::VERSION))
             // What people were told is not touched, so that it is as it was before.
             .return_values(ReturnValue::AllNew)
             .send()
