@@ -1,5 +1,6 @@
 # Only make, a Rust toolchain (rustup) and Python 3.11 or newer are presumed. All else is installed
-# inside the checkout, at pinned versions, below .local.
+# inside the checkout, at pinned versions, below .local; but Chromium, in which the pages are tested, is
+# this machine's.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -10,6 +11,8 @@ SAM_TOOLS := .local/sam
 EMULATORS := .local/emulators
 CHECKOV := .local/checkov
 BENCH := .local/bench
+CYCLONEDX := .local/cyclonedx
+CYCLONEDX_VERSION := 0.5.9
 SAM := PATH="$(CURDIR)/$(SAM_TOOLS)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(SAM_TOOLS)/bin/sam
 HOST := $(shell rustc --print host-tuple)
 
@@ -21,7 +24,18 @@ unexport CARGO_TARGET_DIR
 # functions and the demo.
 PROGRAMS := cargo build --workspace --bins --target $(HOST)
 
-.PHONY: help setup build test faults check explain demo bench clean
+# What is packaged, for which of Lambda's processors, and what rustc calls them.
+PACKAGES := target/packages
+ARCHITECTURES := arm64 x86_64
+TARGET_arm64 := aarch64-unknown-linux-gnu
+TARGET_x86_64 := x86_64-unknown-linux-gnu
+COMMITTED = $(shell git log -1 --format=%ct)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
+
+# The programs that the tests look for, in the same order.
+BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable || ls "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" 2>/dev/null))
+
+.PHONY: help setup browser build package test faults check explain demo bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -42,10 +56,50 @@ $(SAM_TOOLS)/installed $(EMULATORS)/installed $(CHECKOV)/installed $(BENCH)/inst
 	@$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps --progress-bar on -r $<
 	@touch $@
 
+browser: ## Install Chromium where there is none (as root on Debian)
+	@if test -z "$(BROWSER)" && ! { test "$$(id -u)" = 0 && apt-get update && \
+	    apt-get install --yes --no-install-recommends chromium; }; then \
+	    echo "The tests of the pages need Chromium or Chrome. Install it (Debian: apt-get install" \
+	        "chromium; macOS: brew install --cask google-chrome), or set CHROMIUM to its path" >&2; \
+	    exit 1; \
+	fi
+
 build: $(SAM_TOOLS)/installed ## Build the functions for deployment (optimised, for arm64)
 	$(SAM) build
 
-test: setup ## Run every test, also those on local AWS
+package: $(SAM_TOOLS)/installed $(CYCLONEDX)/bin/cargo-cyclonedx ## Build what is released, for each of ARCHITECTURES, below target/packages
+	@for target in $(foreach architecture,$(ARCHITECTURES),$(TARGET_$(architecture))); do \
+	    rustup target list --installed | grep -qx "$$target" || rustup target add "$$target" || \
+	        { echo "the standard library of Rust for $$target is missing: rustup target add $$target" >&2; exit 1; }; \
+	done
+	rm -rf $(PACKAGES)
+	mkdir -p $(PACKAGES)
+	$(foreach architecture,$(ARCHITECTURES),$(call package,$(architecture),guardduty-responder-$(VERSION)-$(architecture)))
+	cd $(PACKAGES) && sha256sum *.tar.gz *.cdx.json >SHA256SUMS
+	@cat $(PACKAGES)/SHA256SUMS
+
+# The built stack, which `sam deploy` takes as it is. Times, owners and paths are the same whoever
+# makes it. cargo-cyclonedx writes beside each Cargo.toml.
+define package
+	$(SAM) build --parameter-overrides Architecture=$(1) --build-dir $(PACKAGES)/$(2)
+	sed -i -e '/^  Architecture:/,/Default:/s/Default: .*/Default: $(1)/' \
+	    -e 's#\(LicenseUrl\|ReadmeUrl\): .*/#\1: #' $(PACKAGES)/$(2)/template.yaml
+	cp -r infra samconfig.toml LICENSE README.md CHANGELOG.md $(PACKAGES)/$(2)
+	tar -C $(PACKAGES) --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+	    --mtime="@$(COMMITTED)" -c $(2) | gzip -n >$(PACKAGES)/$(2).tar.gz
+	SOURCE_DATE_EPOCH=$(COMMITTED) $(CYCLONEDX)/bin/cargo-cyclonedx cyclonedx --quiet --format json \
+	    --spec-version 1.5 --target $(TARGET_$(1)) --override-filename parts
+	for name in s3 iam ec2 triage; do \
+	    sed 's#file://$(CURDIR)/#file:///#g' functions/$$name/parts.json >$(PACKAGES)/$(2)-$$name-responder.cdx.json; \
+	done
+	rm -f functions/*/parts.json shared/*/parts.json tests/parts.json
+
+endef
+
+$(CYCLONEDX)/bin/cargo-cyclonedx:
+	cargo install --locked --root $(CYCLONEDX) --version $(CYCLONEDX_VERSION) cargo-cyclonedx
+
+test: setup browser ## Run every test, also those on local AWS
 	$(PROGRAMS)
 	cargo test --workspace --no-fail-fast
 

@@ -4,6 +4,7 @@
 //! real `sam deploy` and delivers findings as EventBridge would, each [`scenario`] brings victims, an
 //! attacker and bystanders, and [`trail`] tells which calls a function sent.
 
+pub mod browser;
 pub mod cloudwatch;
 pub mod console;
 pub mod faults;
@@ -17,6 +18,7 @@ pub mod scenario;
 pub mod stack;
 pub mod trail;
 
+pub use browser::Browser;
 pub use faults::FaultyAws;
 pub use local_aws::LocalAws;
 pub use scenario::{Observation, Scenario};

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use common::{granted, yaml};
 use remediation::catalogue::Category;
-use remediation::guard::TagHistory;
+use remediation::guard::EventHistory;
 use remediation::permissions::declared;
 use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use remediation::{accounts, verify};
@@ -37,7 +37,7 @@ fn each_member_role_allows_what_its_category_declares_and_nothing_else() {
         let role = member_role(&members, name);
         assert!(role["ManagedPolicyArns"].is_null(), "{name}");
         let policies = role["Policies"].as_array().expect("policies");
-        let tags = TagHistory::PERMISSIONS.iter().copied();
+        let tags = EventHistory::PERMISSIONS.iter().copied();
         let declared = owned(declared.into_iter().chain(tags));
         assert_eq!(granted(policies), declared, "{name}");
     }

@@ -14,7 +14,7 @@ use remediation::config::Config;
 use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding};
 use remediation::guard;
 use remediation::notify::{self, security_hub};
-use remediation::{permissions, record};
+use remediation::{evidence, permissions, record};
 use serde_json::{Value, json};
 
 use common::{granted, yaml};
@@ -379,6 +379,8 @@ fn each_role_allows_what_its_function_declares_and_nothing_else() {
         ("HAND_OVER_SEQUENCES", "true"),
         ("RESPONSE_EVENTS", "true"),
         ("SECURITY_HUB_QUEUE_URL", "q"),
+        ("OWN_ACCOUNT_ID", "111122223333"),
+        ("EVIDENCE_BUCKET", "b"),
     ]);
     for function in ["S3", "IAM", "EC2"] {
         variables.insert(format!("{function}_RESPONDER_FUNCTION").leak(), "f");
@@ -444,6 +446,70 @@ fn only_triage_may_invoke_and_only_the_three_functions_and_only_if_the_setting_s
         template["Parameters"]["HandOverSequences"]["Default"],
         "false"
     );
+}
+
+#[test]
+fn a_function_may_add_to_its_own_evidence_and_only_where_evidence_is_kept() {
+    let template = template();
+    for (name, category) in FUNCTIONS {
+        let logical_id = format!("{name}KeepsEvidence");
+        let policy = &template["Resources"][&logical_id];
+        assert_eq!(policy["Condition"], "KeepsEvidence");
+        let [statement] = &policy["Properties"]["PolicyDocument"]["Statement"]
+            .as_array()
+            .expect("statements")[..]
+        else {
+            panic!("{policy}")
+        };
+        assert_eq!(statement["Action"], evidence::PERMISSIONS[0]);
+        let own = format!("${{Evidence.Arn}}/{category}/*");
+        assert_eq!(statement["Resource"], json!({ "Sub": own }));
+        // No other policy of the role writes objects anywhere.
+        let role = format!("{name}ResponderRole");
+        let inline = template["Resources"][&role]["Properties"]["Policies"].as_array();
+        let others = attached(&template, &role).filter(|&it| *it != policy["Properties"]);
+        let others = granted(inline.expect("policies").iter().chain(others));
+        assert!(!others.contains("s3:PutObject"), "{name}");
+    }
+    let settings = &template["Globals"]["Function"]["Environment"]["Variables"];
+    let bucket = json!({ "If": ["KeepsEvidence", { "Ref": "Evidence" }, ""] });
+    assert_eq!(settings["EVIDENCE_BUCKET"], bucket);
+    assert_eq!(template["Parameters"]["EvidenceBucket"]["Default"], "none");
+}
+
+#[test]
+fn evidence_is_versioned_encrypted_private_locked_if_asked_for_and_outlives_the_stack() {
+    let template = template();
+    let evidence = &template["Resources"]["Evidence"];
+    assert_eq!(evidence["Condition"], "KeepsEvidence");
+    assert_eq!(evidence["DeletionPolicy"], "Retain");
+    assert_eq!(evidence["UpdateReplacePolicy"], "Retain");
+    let bucket = &evidence["Properties"];
+    assert_eq!(bucket["VersioningConfiguration"]["Status"], "Enabled");
+    assert!(bucket["BucketEncryption"].is_object());
+    let blocked = bucket["PublicAccessBlockConfiguration"]
+        .as_object()
+        .expect("flags");
+    assert_eq!(blocked.len(), 4);
+    assert!(blocked.values().all(|flag| *flag == true), "{blocked:?}");
+    let days = json!({ "Ref": "EvidenceDays" });
+    let lock = &bucket["ObjectLockConfiguration"]["If"];
+    assert_eq!(lock[0], "LocksEvidence");
+    let retention = &lock[1]["Rule"]["DefaultRetention"];
+    assert_eq!(retention["Days"], days);
+    let mode = json!({ "If": ["CannotBeUnlocked", "COMPLIANCE", "GOVERNANCE"] });
+    assert_eq!(retention["Mode"], mode);
+    assert_eq!(bucket["ObjectLockEnabled"]["If"][0], "LocksEvidence");
+    let rule = &bucket["LifecycleConfiguration"]["Rules"][0];
+    assert_eq!(rule["ExpirationInDays"], days);
+    assert_eq!(rule["NoncurrentVersionExpiration"]["NoncurrentDays"], days);
+    let policy = &template["Resources"]["EvidenceOverTls"]["Properties"]["PolicyDocument"];
+    let [statement] = &policy["Statement"].as_array().expect("statements")[..] else {
+        panic!("{policy}")
+    };
+    assert_eq!(statement["Effect"], "Deny");
+    let plain = json!({ "Bool": { "aws:SecureTransport": "false" } });
+    assert_eq!(statement["Condition"], plain);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use remediation::approve::{self, Approver};
 use remediation::catalogue::Category;
 use remediation::error::Error;
-use remediation::guard::{PolicyParameter, TagHistory};
+use remediation::guard::{EventHistory, PolicyParameter};
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Awaiting, Incident, Record};
 use remediation::report::Proposed;
@@ -73,12 +73,12 @@ pub(crate) async fn run(
     };
     let sdk = member.as_ref().unwrap_or(sdk);
     let caller = caller(sdk).await?;
-    let tags = TagHistory::new(sdk);
+    let history = EventHistory::new(sdk);
     let approver = Approver {
         by: &caller.arn,
         record,
         policies: &policies,
-        tags: Some(&tags),
+        history: Some(&history),
     };
     let mut worst = ExitCode::SUCCESS;
     for incident in awaiting(record, &options.incident, options.category.as_deref()).await? {

@@ -1,8 +1,11 @@
 //! `gdr incidents` and `gdr incident`.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
+use remediation::page;
 use remediation::record::{Incident, Record};
 use serde_json::Value;
 
@@ -17,6 +20,8 @@ Examples:
 pub(crate) const SHOW_EXAMPLES: &str = "\
 Examples:
   gdr incident 16afba5c
+  gdr incident 16afba5c --html
+  gdr incident 16afba5c --category iam --html incident.html
   gdr incident 16afba5c --output json";
 
 pub(crate) async fn list(record: &Record, status: Option<&str>, format: Format) -> Outcome {
@@ -60,13 +65,71 @@ fn awaits(incident: &Incident) -> bool {
     awaiting.is_some_and(|awaiting| Timestamp::now() < awaiting.expires_at)
 }
 
-pub(crate) async fn show(record: &Record, id: &str, format: Format) -> Outcome {
-    let incidents = find(record, id).await?;
+/// The incidents of the finding whose id is `id` or begins with it, if they are of this function.
+pub(crate) async fn of(
+    record: &Record,
+    id: &str,
+    category: Option<&str>,
+) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {
+    let mut found = find(record, id).await?;
+    let functions: Vec<_> = found.iter().map(Incident::scope).collect();
+    found.retain(|incident| category.is_none_or(|category| incident.category == category));
+    if found.is_empty() {
+        let functions = functions.join("; ");
+        return Err(format!("the function did not deal with it, only: {functions}").into());
+    }
+    Ok(found)
+}
+
+/// Writes the page of each incident.
+pub(crate) fn write(
+    record: &Record,
+    incidents: &[Incident],
+    file: Option<&Path>,
+    format: Format,
+) -> Outcome {
+    if file.is_some() && incidents.len() > 1 {
+        let functions: Vec<_> = incidents.iter().map(Incident::scope).collect();
+        return Err(format!(
+            "there is a page for each of: {}; choose one with --category, or leave FILE out",
+            functions.join("; ")
+        )
+        .into());
+    }
+    let mut written = Vec::new();
+    for incident in incidents {
+        let path = file.map_or_else(|| file_name(incident), Path::to_owned);
+        let page = page::incident(incident, Some(record.table()), Timestamp::now());
+        fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
+        if format == Format::Table {
+            output::line(&path.display().to_string());
+        }
+        written.push(path);
+    }
+    if format == Format::Json {
+        output::json(&written)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Of nothing but letters, digits and hyphens: the id and the part come from a finding.
+fn file_name(incident: &Incident) -> PathBuf {
+    let mut name = format!("incident-{}-{}", incident.id, incident.category);
+    if let Some(part) = &incident.part {
+        name.push('-');
+        name.push_str(part);
+    }
+    name = name.replace(|it: char| !it.is_ascii_alphanumeric(), "-");
+    name.truncate(200);
+    format!("{name}.html").into()
+}
+
+pub(crate) fn show(incidents: &[Incident], format: Format) -> Outcome {
     if format == Format::Json {
         output::json(&incidents)?;
         return Ok(ExitCode::SUCCESS);
     }
-    for incident in &incidents {
+    for incident in incidents {
         describe(incident);
     }
     Ok(ExitCode::SUCCESS)
@@ -115,6 +178,9 @@ pub(crate) fn describe(incident: &Incident) {
     }
     if let Some(person) = report["run_by"].as_str() {
         output::line(&format!("run by     {person}"));
+    }
+    if let Some(stored) = &incident.stored {
+        output::line(&format!("page       {}", stored.place()));
     }
     output::line(&format!(
         "finding    {} (severity {})",

@@ -22,6 +22,7 @@ mod run;
 mod subject;
 mod told;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -84,6 +85,14 @@ enum OnAws {
     Incident {
         /// The finding's id, or the beginning of it.
         id: String,
+        /// Write it as a page that opens in a browser: what happened, the evidence, each step with before and
+        /// after, what remains at risk, the question to the owner, how to release it. Into FILE; without it
+        /// into incident-ID-FUNCTION.html in the current folder, one for each function that dealt with it.
+        #[arg(long, value_name = "FILE", num_args = 0..=1)]
+        html: Option<Option<PathBuf>>,
+        /// Only what this function did: s3, iam, ec2 or triage.
+        #[arg(long)]
+        category: Option<String>,
     },
     /// Say what the functions would do about a finding now.
     ///
@@ -173,7 +182,14 @@ async fn on_aws(access: &Access, command: OnAws, output: Format) -> Outcome {
         OnAws::Incidents { status } => {
             incidents::list(&record().await?, status.as_deref(), output).await
         }
-        OnAws::Incident { id } => incidents::show(&record().await?, &id, output).await,
+        OnAws::Incident { id, html, category } => {
+            let record = record().await?;
+            let found = incidents::of(&record, &id, category.as_deref()).await?;
+            match html {
+                Some(file) => incidents::write(&record, &found, file.as_deref(), output),
+                None => incidents::show(&found, output),
+            }
+        }
         OnAws::Drill(options) => drill::run(sdk, &record().await?, &options, output).await,
         OnAws::Breaker(command) => breaker::run(&record().await?, &command, output).await,
         OnAws::Approve(options) => {

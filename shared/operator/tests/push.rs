@@ -56,7 +56,7 @@ fn what_is_stored_decides_and_only_what_is_valid_and_confirmed_is_stored() -> Re
             let client = aws_sdk_ssm::Client::new(&aws.root());
             responder(iam(aws), aws, &TABLE).guarded(Guards {
                 policies: PolicyParameter::new(client, name.clone()),
-                tags: None,
+                history: None,
             })
         };
         let report = answer(&guarded(), &finding, &unique("request")).await?;

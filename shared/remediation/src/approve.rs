@@ -17,12 +17,12 @@ use crate::contain::{Incoming, Means, actions_of, keep_in_log, recorded, target_
 use crate::error::{Error, Result};
 use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
-use crate::guard::{Gate, PolicyParameter, TagHistory};
+use crate::guard::{EventHistory, Gate, PolicyParameter};
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::policy;
-use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record};
-use crate::report::{Approval, Outcome, Proposed, Report};
+use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record, Times};
+use crate::report::{Approval, Outcome, Proposed, Report, Status};
 
 /// How long a person waits for an invocation that is at work on the target.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -116,7 +116,7 @@ pub struct Approver<'a> {
     /// The policies that the function asks.
     pub policies: &'a PolicyParameter,
     /// What tells how old tags are, in the account of the resource.
-    pub tags: Option<&'a TagHistory>,
+    pub history: Option<&'a EventHistory>,
 }
 
 /// The plan that a person may approve.
@@ -257,7 +257,7 @@ async fn carry_out<P: Playbook>(
     let mut gate =
         Gate::new::<P>(&guard, finding, &awaiting.policy, false, now).approving(approved.collect());
     let plan = gate
-        .plan_by_old_tags::<P>(&state, settings, approver.tags, until)
+        .plan_by_history::<P>(&state, settings, approver.history, until)
         .await;
     let drift = drift(awaiting, &then, &plan);
     if !drift.is_empty() {
@@ -317,13 +317,18 @@ async fn carry_out<P: Playbook>(
     } = done;
     let what = format!("{}; approved by {}", awaiting.what, approver.by);
     let mut report = Report::concluded(P::CATEGORY, finding, what, false, steps);
+    let contained = matches!(report.status(), Status::Contained | Status::Partial).then(&clock);
     report.approved_by = Some(approver.by.to_owned());
     report.residual_risks = residual_risks;
     report.next_steps = next_steps;
     let collecting = Box::pin(playbook.collect(finding));
     let collected = within(until, "collecting evidence", collecting).await;
     let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
-    let concluded = record.conclude(finding, event, &report, &collected, clock());
+    let times = Times {
+        contained,
+        ..Times::default()
+    };
+    let concluded = record.conclude(finding, event, &report, &collected, times, clock());
     if let Err(error) = concluded.await {
         report.next_steps.push(format!(
             "keep this report: it was not recorded, and the incident shows what was intended only: {error}"

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use crate::accounts::{Hub, member_role};
 use crate::breaker::Limits;
 use crate::catalogue::Category;
+use crate::evidence::Bucket;
 use crate::hand_over::Functions;
 use crate::notify;
 use crate::policy::{Policy, ResponseMode};
@@ -33,6 +34,8 @@ pub struct Config {
     pub notices: notify::Settings,
     /// The table of incidents. `None`: nothing is recorded but the log.
     pub incident_table: Option<String>,
+    /// Where each incident's page is kept. `None`: nowhere.
+    pub evidence: Option<Bucket>,
     /// The queue that brings a containment back to be looked at again.
     pub recheck_queue_url: Option<String>,
     /// The functions that triage hands the parts of an attack sequence to. `None`: it does not.
@@ -162,6 +165,7 @@ impl Config {
             own_account.as_deref(),
             hub.is_some(),
         );
+        let evidence = evidence(&lookup, own_account.as_deref(), &mut problems);
         let mut settings = settings(&lookup, &mut problems);
         settings.iam.never_contain = list("NEVER_CONTAIN");
         settings.iam.never_contain.extend(responder_roles.clone());
@@ -190,6 +194,7 @@ impl Config {
             incident_table: lookup("INCIDENT_TABLE").filter(|name| !name.is_empty()),
             policy_parameter: lookup("POLICY_PARAMETER").filter(|name| !name.is_empty()),
             metrics_namespace: lookup("METRICS_NAMESPACE").filter(|name| !name.is_empty()),
+            evidence,
             recheck_queue_url: lookup("RECHECK_QUEUE_URL").filter(|url| !url.is_empty()),
             notices: notify::Settings {
                 chat_topic_arn: lookup("CHAT_TOPIC_ARN").filter(|arn| !arn.is_empty()),
@@ -227,6 +232,24 @@ fn approval_lasts(
             Config::APPROVAL_LASTS
         }
     }
+}
+
+/// Without the account that owns it, a bucket of the same name could be somebody else's.
+fn evidence(
+    lookup: &impl Fn(&str) -> Option<String>,
+    own_account: Option<&str>,
+    problems: &mut Vec<String>,
+) -> Option<Bucket> {
+    let name = lookup("EVIDENCE_BUCKET").filter(|name| !name.is_empty())?;
+    let Some(owner) = own_account else {
+        problems.push(
+            "EVIDENCE_BUCKET is set and OWN_ACCOUNT_ID is not: no pages of incidents are kept"
+                .to_owned(),
+        );
+        return None;
+    };
+    let owner = owner.to_owned();
+    Some(Bucket { name, owner })
 }
 
 /// The responder's roles: those of the functions in their own account, those of the members in any.
@@ -379,6 +402,21 @@ mod tests {
         assert!(
             with(&[topic, ("MINIMUM_SEVERITY", "9,5")]).problems[0].contains("MINIMUM_SEVERITY")
         );
+    }
+
+    #[test]
+    fn pages_are_kept_only_in_a_bucket_whose_owner_is_known() {
+        let bucket = ("EVIDENCE_BUCKET", "gdr-evidence");
+        let kept = with(&[bucket, ("OWN_ACCOUNT_ID", "111122223333"), ("MODE", "hub")]);
+        let expected = Bucket {
+            name: "gdr-evidence".to_owned(),
+            owner: "111122223333".to_owned(),
+        };
+        assert_eq!(kept.evidence, Some(expected));
+        assert_eq!(with(&[("EVIDENCE_BUCKET", "")]).evidence, None);
+        let unowned = with(&[bucket]);
+        assert_eq!(unowned.evidence, None);
+        assert!(unowned.problems.join("; ").contains("EVIDENCE_BUCKET"));
     }
 
     #[test]

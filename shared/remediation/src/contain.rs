@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
-use crate::guard::{Gate, Guard, PolicyParameter, TagHistory, UNUSABLE};
+use crate::guard::{EventHistory, Gate, Guard, PolicyParameter, UNUSABLE};
 use crate::guidance;
 use crate::investigate::{self, Inquiry, Investigation};
 use crate::plan::{Action, Plan, Step, StepKey};
@@ -101,7 +101,7 @@ pub(crate) struct Means<'a, P> {
     pub(crate) playbook: &'a P,
     pub(crate) config: &'a Config,
     pub(crate) policies: &'a PolicyParameter,
-    pub(crate) tags: Option<&'a TagHistory>,
+    pub(crate) history: Option<&'a EventHistory>,
     pub(crate) record: Option<&'a Record>,
     pub(crate) verifier: Option<&'a Verifier>,
     pub(crate) alone: &'a Alone,
@@ -123,7 +123,7 @@ pub(crate) async fn rehearse<P: Playbook>(
         playbook,
         config,
         policies,
-        tags,
+        history,
         ..
     } = *means;
     let observing = within(until, "observing", Box::pin(playbook.observe(finding)));
@@ -138,7 +138,7 @@ pub(crate) async fn rehearse<P: Playbook>(
         Ok(state) => state,
         Err(error) => return unobserved::<P>(finding, &error, true),
     };
-    let plan = gate.plan_by_old_tags::<P>(&state, &config.settings, tags, until);
+    let plan = gate.plan_by_history::<P>(&state, &config.settings, history, until);
     let plan = plan.await.into_plan();
     let decided = Some(incoming.clock());
     let transient = plan.steps.iter().find_map(|step| match step {
@@ -178,7 +178,7 @@ pub(crate) async fn contain<P: Playbook>(
     let Means {
         playbook,
         config,
-        tags,
+        history,
         ..
     } = *means;
     let Incoming {
@@ -190,7 +190,7 @@ pub(crate) async fn contain<P: Playbook>(
     };
     let finding = ready.finding(incoming);
     let mut gate = Gate::new::<P>(&ready.guard, finding, &config.policy, false, now);
-    let plan = gate.plan_by_old_tags::<P>(&ready.state, &config.settings, tags, until);
+    let plan = gate.plan_by_history::<P>(&ready.state, &config.settings, history, until);
     let mut plan = plan.await;
     let mut whole = None;
     let hurries = plan.contains();
@@ -208,7 +208,7 @@ pub(crate) async fn contain<P: Playbook>(
             }
         };
         if let Some(state) = &whole {
-            let planning = gate.plan_by_old_tags::<P>(state, &config.settings, tags, until);
+            let planning = gate.plan_by_history::<P>(state, &config.settings, history, until);
             plan = planning.await;
         }
     }

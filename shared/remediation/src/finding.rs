@@ -24,6 +24,7 @@ pub use kind::{FindingType, Severity};
 pub use origin::{ApiCall, Remote};
 pub use principal::{Principal, RoleSession};
 pub use printable::printable;
+pub(crate) use printable::visible;
 pub use resource::{Bucket, Interface};
 pub(crate) use sequence::instance;
 pub use sequence::{Actor, Endpoint, Indicator, Resource, Sequence, Signal};

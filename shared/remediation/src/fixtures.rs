@@ -238,6 +238,7 @@ pub(crate) fn enforcing() -> Config {
             own_account: Some("111122223333".to_owned()),
             ..ENFORCING.clone()
         },
+        evidence: None,
         topic_arn: Some("arn:aws:sns:us-east-1:111122223333:notices".to_owned()),
         notices: crate::notify::Settings::default(),
         problems: Vec::new(),

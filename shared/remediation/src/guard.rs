@@ -10,7 +10,9 @@
 //! also of what is planned anew when reading back.
 
 mod explain;
+mod history;
 mod parameter;
+mod past;
 mod policies;
 mod request;
 mod resource;
@@ -22,11 +24,12 @@ use std::ops::Deref;
 use jiff::Timestamp;
 
 pub use self::explain::{Explained, Explanation, explain};
+pub use self::history::EventHistory;
 pub use self::parameter::{PolicyParameter, SIZE_LIMIT};
+use self::past::Past;
 pub use self::policies::{Policies, Problem};
 use self::request::Situation;
 pub use self::resource::{Kind, Resource};
-pub use self::tags::TagHistory;
 use crate::catalogue::Category;
 use crate::error::Error;
 use crate::finding::Finding;
@@ -56,8 +59,8 @@ const NOT_PERMITTED: &str = "not-permitted";
 pub struct Guards {
     /// The policies.
     pub policies: PolicyParameter,
-    /// What tells how old tags are. `None`: nothing does.
-    pub tags: Option<TagHistory>,
+    /// What tells how old tags are, and what a principal did before. `None`: nothing does.
+    pub history: Option<EventHistory>,
 }
 
 /// The policies in force, or why there are none.
@@ -129,18 +132,28 @@ impl Guard {
             category,
             dry_run: settings.is_dry_run(finding),
             now,
+            past: Past::UNKNOWN,
         };
         self.forbids_outright(&situation)
     }
 
     fn forbids_outright(&self, situation: &Situation<'_>) -> Option<Withheld> {
         let policies = self.policies.as_ref().ok()?;
-        let forbid = |approved| {
-            let (request, entities) = situation.any_request(approved)?.ok()?;
-            policies.forbid_outright(&request, &entities)
+        let pasts: &[Past] = if policies.looks_back {
+            &Past::POSSIBLE
+        } else {
+            &[Past::UNKNOWN]
         };
-        // What a person could approve has to be observed, to be planned.
-        forbid(false).and_then(|_| forbid(true))
+        let mut why = None;
+        for past in pasts {
+            let situation = situation.with(*past);
+            // What a person could approve has to be observed, to be planned.
+            for approved in [false, true] {
+                let (request, entities) = situation.any_request(approved)?.ok()?;
+                why = Some(policies.forbid_outright(&request, &entities)?);
+            }
+        }
+        why
     }
 
     /// What the policies say of a step that nobody has approved, or somebody has.
@@ -219,6 +232,7 @@ impl<'a> Gate<'a> {
                 category: P::CATEGORY,
                 dry_run,
                 now,
+                past: Past::UNKNOWN,
             },
             approved: HashSet::new(),
             distrusts_tags: false,
@@ -229,6 +243,11 @@ impl<'a> Gate<'a> {
     #[must_use]
     pub(crate) fn approving(self, approved: HashSet<StepKey>) -> Self {
         Self { approved, ..self }
+    }
+
+    /// From now on this is known of what the principal did before.
+    fn knows(&mut self, past: Past) {
+        self.situation.past = past;
     }
 
     /// From now on tags that people set do not count.
@@ -251,6 +270,7 @@ impl<'a> Gate<'a> {
         let mut plan = P::plan(finding, state, settings, now);
         let mut doubted = Vec::new();
         let mut rests_on_tags_of = BTreeSet::new();
+        let mut rests_on_past = false;
         let steps = std::mem::take(&mut plan.steps);
         plan.steps = steps
             .into_iter()
@@ -258,11 +278,16 @@ impl<'a> Gate<'a> {
                 Step::Do(action) => {
                     let resource = P::resource(finding, state, &action);
                     let tagless = resource.without_set_tags();
+                    let key = StepKey::of(&action);
+                    let with_and_without = [Some(&resource), tagless.as_ref()];
+                    rests_on_past |= with_and_without
+                        .into_iter()
+                        .flatten()
+                        .any(|resource| self.rests_on_past(&key, resource));
                     let resource = match &tagless {
                         Some(tagless) if self.distrusts_tags => tagless,
                         _ => &resource,
                     };
-                    let key = StepKey::of(&action);
                     match self.judge(&key, resource) {
                         Verdict::Permitted(_) => {
                             doubted.extend(self.doubted(&key, resource));
@@ -292,6 +317,7 @@ impl<'a> Gate<'a> {
         Authorized {
             plan,
             rests_on_tags_of,
+            rests_on_past,
         }
     }
 
@@ -304,6 +330,23 @@ impl<'a> Gate<'a> {
     pub(crate) fn judge(&self, step: &StepKey, resource: &Resource) -> Verdict {
         let approved = self.approved.contains(step);
         self.guard.judge(&self.situation, step, resource, approved)
+    }
+
+    /// True if the policies would answer otherwise if more were known of what the principal did before.
+    fn rests_on_past(&self, step: &StepKey, resource: &Resource) -> bool {
+        let policies = self.guard.policies.as_ref();
+        if !policies.is_ok_and(|policies| policies.looks_back) {
+            return false;
+        }
+        let approved = self.approved.contains(step);
+        let answers = Past::POSSIBLE.map(|past| {
+            let situation = self.situation.with(past);
+            match self.guard.judge(&situation, step, resource, approved) {
+                Verdict::Permitted(_) => (true, false),
+                Verdict::Withheld(why) => (false, why.awaits_approval),
+            }
+        });
+        answers.iter().any(|answer| *answer != answers[0])
     }
 
     /// That a tag would withhold a step and does not count, so that whoever set it learns why.
@@ -357,6 +400,8 @@ pub struct Authorized<A> {
     plan: Plan<A>,
     /// Names and Regions of what would be changed but for its tags.
     rests_on_tags_of: BTreeSet<(String, String)>,
+    /// What the principal did before would change what is done.
+    rests_on_past: bool,
 }
 
 impl<A> Deref for Authorized<A> {

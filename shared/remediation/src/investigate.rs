@@ -9,7 +9,8 @@
 
 pub mod principal;
 
-mod data_events;
+pub(crate) mod before;
+pub(crate) mod data_events;
 pub(crate) mod deeds;
 mod history;
 pub(crate) mod issuer;

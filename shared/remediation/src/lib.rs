@@ -13,6 +13,7 @@ pub mod catalogue;
 pub mod config;
 mod contain;
 pub mod error;
+pub mod evidence;
 pub mod execute;
 pub mod finding;
 pub mod guard;
@@ -21,6 +22,7 @@ pub mod hand_over;
 pub mod investigate;
 pub mod metrics;
 pub mod notify;
+pub mod page;
 pub mod permissions;
 pub mod plan;
 pub mod playbook;
@@ -39,6 +41,9 @@ pub mod verify;
 mod fixtures;
 #[cfg(test)]
 mod hostile;
+
+/// The version, in every report and every record.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 pub use config::Config;
 pub use error::{Error, Result};

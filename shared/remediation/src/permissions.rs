@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 use crate::catalogue::Category;
 use crate::config::Config;
-use crate::guard::{self, TagHistory};
+use crate::guard::{self, EventHistory};
 use crate::notify::security_hub;
 use crate::plan::Action;
 use crate::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
-use crate::{accounts, hand_over, recheck, record, trace, verify};
+use crate::{accounts, evidence, hand_over, recheck, record, trace, verify};
 
 /// Of every function: its log, and the queue for what it fails on.
 const ALWAYS: &[&str] = &[
@@ -33,6 +33,9 @@ pub fn of(category: Category, config: &Config) -> BTreeSet<&'static str> {
         .into_iter()
         .collect();
     actions.extend(config.notices.permissions());
+    if config.evidence.is_some() {
+        actions.extend(evidence::PERMISSIONS);
+    }
     match category {
         Category::S3 => actions.extend(declared::<S3>()),
         Category::Iam => actions.extend(declared::<Iam>()),
@@ -51,7 +54,7 @@ pub fn of(category: Category, config: &Config) -> BTreeSet<&'static str> {
     if category == Category::Iam {
         actions.extend(recheck::PERMISSIONS.iter().chain(FROM_QUEUE));
     }
-    actions.extend(guard::PERMISSIONS.iter().chain(TagHistory::PERMISSIONS));
+    actions.extend(guard::PERMISSIONS.iter().chain(EventHistory::PERMISSIONS));
     if config.hub.is_some() {
         actions.extend(accounts::PERMISSIONS);
     }

@@ -22,7 +22,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use self::awaiting::{Approved, Awaiting, Held};
-pub use self::incident::{Incident, Intended, Intent, Recorded};
+pub use self::incident::{Incident, Intended, Intent, Recorded, Times};
 pub use self::target::{Claim, Lease, TargetState};
 pub use self::window::{Full, Opened, Places, Shown, Taken, Terms, Window};
 
@@ -44,6 +44,11 @@ impl Record {
     /// The record in `table`.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
+    }
+
+    /// The table's name.
+    pub fn table(&self) -> &str {
+        &self.table
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::breaker::Overload;
 use crate::catalogue::Category;
 use crate::error::Error;
+use crate::evidence::Stored;
 use crate::finding::{DRILL_SOURCE, Finding, printable};
 use crate::hand_over::Outline;
 use crate::investigate::Answer;
@@ -70,6 +71,8 @@ pub struct Report {
     region: String,
     severity: f64,
     title: String,
+    /// The version of the responder that answers.
+    responder_version: &'static str,
     status: Status,
     reason: String,
     dry_run: bool,
@@ -98,6 +101,9 @@ pub struct Report {
     /// The window of the breaker that this finding was the first to find without room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) breaker: Option<Overload>,
+    /// Where the page of the incident is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stored: Option<Stored>,
     /// What stays dangerous.
     pub(crate) residual_risks: Vec<String>,
     /// What a person should do next.
@@ -123,6 +129,7 @@ impl Report {
             region: finding.region.clone(),
             severity: finding.severity.value(),
             title: finding.title(),
+            responder_version: crate::VERSION,
             status,
             reason,
             dry_run,
@@ -135,6 +142,7 @@ impl Report {
             run_by: None,
             sequence: None,
             breaker: None,
+            stored: None,
             residual_risks: Vec::new(),
             next_steps: Vec::new(),
             investigation: Vec::new(),
@@ -232,6 +240,7 @@ impl Report {
                 .and_then(Value::as_f64)
                 .unwrap_or_default(),
             title: text("title"),
+            responder_version: crate::VERSION,
             status: Status::Failed,
             reason: error.to_string(),
             dry_run: dry_run || drill,
@@ -244,6 +253,7 @@ impl Report {
             run_by: None,
             sequence: None,
             breaker: None,
+            stored: None,
             residual_risks: vec!["nothing was contained".to_owned()],
             next_steps: vec![
                 "look at the event in GuardDuty; if it is a real finding, report the member named \
@@ -285,6 +295,10 @@ impl Report {
     /// What the breaker counted, if this finding was the first that it withheld.
     pub fn breaker(&self) -> Option<&Overload> {
         self.breaker.as_ref()
+    }
+    /// Where the page of the incident is, if it was stored.
+    pub fn stored(&self) -> Option<&Stored> {
+        self.stored.as_ref()
     }
     /// What stays dangerous.
     pub fn residual_risks(&self) -> &[String] {

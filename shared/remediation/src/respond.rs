@@ -1,5 +1,6 @@
 //! The flow: from an event to a report. The only function that calls all the others.
 
+mod keep;
 mod lines;
 mod tell;
 
@@ -21,9 +22,10 @@ use crate::contain::{
     Contained, Incoming, Means, contain, notified, rehearse, target_state, unobserved,
 };
 use crate::error::{Error, Result};
+use crate::evidence::Evidence;
 use crate::execute::within;
 use crate::finding::{Finding, printable};
-use crate::guard::{DEFAULT, Gate, Guard, Guards, PolicyParameter, TagHistory};
+use crate::guard::{DEFAULT, EventHistory, Gate, Guard, Guards, PolicyParameter};
 use crate::guidance;
 use crate::hand_over::{self, HandOver};
 use crate::metrics::{self, Measured};
@@ -32,7 +34,7 @@ use crate::notify::security_hub::SecurityHub;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
 use crate::recheck::Recheck;
-use crate::record::{Record, TargetState};
+use crate::record::{Record, TargetState, Times};
 use crate::report::{Report, Status};
 use crate::trace::Trace;
 use crate::verify::Verifier;
@@ -51,6 +53,7 @@ pub struct Responder<P> {
     accounts: Option<Accounts<P>>,
     verifier: Option<Verifier>,
     record: Option<Record>,
+    evidence: Option<Evidence>,
     recheck: Option<Recheck>,
     hand_over: Option<HandOver>,
     alone: Alone,
@@ -101,6 +104,8 @@ impl<P: Playbook> Responder<P> {
                 "INCIDENT_TABLE is not set: the breaker is off, nothing limits containments"
             );
         }
+        let evidence = config.evidence.clone();
+        let evidence = evidence.map(|bucket| Evidence::new(aws_sdk_s3::Client::new(sdk), bucket));
         let recheck = config
             .recheck_queue_url
             .clone()
@@ -129,11 +134,12 @@ impl<P: Playbook> Responder<P> {
             accounts: Some(accounts),
             verifier,
             record,
+            evidence,
             recheck,
             hand_over,
             guards: Guards {
                 policies,
-                tags: Some(TagHistory::new(sdk)),
+                history: Some(EventHistory::new(sdk)),
             },
             ..Self::new(build(sdk), config, sns)
         }
@@ -150,11 +156,12 @@ impl<P: Playbook> Responder<P> {
             config,
             guards: Guards {
                 policies: PolicyParameter::fixed(Guard::new(DEFAULT)),
-                tags: None,
+                history: None,
             },
             accounts: None,
             verifier: None,
             record: None,
+            evidence: None,
             recheck: None,
             hand_over: None,
             alone: Alone::default(),
@@ -176,6 +183,15 @@ impl<P: Playbook> Responder<P> {
     #[must_use]
     pub fn telling(self, notices: Notices) -> Self {
         Self { notices, ..self }
+    }
+
+    /// The same, keeping pages in `evidence`.
+    #[must_use]
+    pub fn keeping(self, evidence: Evidence) -> Self {
+        Self {
+            evidence: Some(evidence),
+            ..self
+        }
     }
 
     /// The same, updating Security Hub.
@@ -288,7 +304,12 @@ impl<P: Playbook> Responder<P> {
         report.run_by.clone_from(&self.run_by);
         // Whoever sent a drill waits for the record of it.
         if report.status() != Status::Ignored || finding.is_drill() {
-            let told = self.tell(&incoming, &mut report, &collected, refused);
+            let times = Times {
+                decided,
+                contained,
+                look: invocation.look.is_some(),
+            };
+            let told = self.tell(&incoming, &mut report, &collected, times, refused);
             let failures = Box::pin(told).await;
             unsent = failures.unsent;
             for error in failures.errors {
@@ -365,12 +386,12 @@ impl<P: Playbook> Responder<P> {
             Err(error) => return unobserved::<P>(finding, &error, dry_run),
         };
         let there = elsewhere.as_ref();
-        let tags = there.map(|there| TagHistory::new(&there.sdk));
+        let history = there.map(|there| EventHistory::new(&there.sdk));
         let means = Means {
             playbook: there.map_or(&self.playbook, |there| &*there.playbook),
             config: &self.config,
             policies: &self.guards.policies,
-            tags: tags.as_ref().or(self.guards.tags.as_ref()),
+            history: history.as_ref().or(self.guards.history.as_ref()),
             record: self.record.as_ref(),
             verifier: self.verifier.as_ref(),
             alone: &self.alone,

@@ -109,6 +109,11 @@ impl<'a> StolenKey<'a> {
     }
 
     #[must_use]
+    pub fn user_id(&self) -> &str {
+        &self.victim.id
+    }
+
+    #[must_use]
     pub fn key_id(&self) -> &str {
         self.victim.key.access_key_id()
     }

@@ -8,6 +8,7 @@ mod containment;
 mod doctor;
 mod drill;
 mod dry_run;
+mod evidence;
 mod notice;
 mod operated;
 mod operations;

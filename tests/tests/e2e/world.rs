@@ -9,7 +9,8 @@ use tokio::runtime::Runtime;
 
 pub(crate) struct World {
     pub(crate) aws: &'static LocalAws,
-    /// Deployed with DryRun=false, with sequences handed over, and telling by every channel.
+    /// Deployed with DryRun=false, with sequences handed over, telling by every channel, and with evidence
+    /// kept.
     pub(crate) enforcing: Stack<'static>,
     /// Deployed with the defaults.
     pub(crate) dry: Stack<'static>,
@@ -40,6 +41,7 @@ impl World {
                     ("HandOverSequences", "true"),
                     ("ChatNotices", "true"),
                     ("SecurityHub", "true"),
+                    ("EvidenceBucket", "compliance"),
                     // All the tests together are more than a breaker lets through.
                     ("MaxContainments", "500"),
                     ("MaxSharePercent", "100"),

@@ -124,6 +124,7 @@ fn config<T: Target>(world: &World) -> Config {
         hub: None,
         verify_findings: false,
         approval_lasts: Config::APPROVAL_LASTS,
+        evidence: None,
         topic_arn: Some(world.topic.clone()),
         incident_table: None,
         metrics_namespace: None,
@@ -217,7 +218,7 @@ impl<T: Target> Slot<T> {
             .rechecking(recheck)
             .guarded(Guards {
                 policies: PolicyParameter::new(policies, WORLD.policies.clone()),
-                tags: None,
+                history: None,
             })
             .logging(move |line| lines.add(line));
         let invocation = Invocation {

@@ -81,6 +81,10 @@ impl Deployed {
                     match function {
                         "Ref" => return Ok(json!(self.named(&text(argument)?)?)),
                         "GetAtt" => return Ok(json!(self.named(&text(argument)?)?)),
+                        "If" => {
+                            let holds = self.holds(&json!({ "Condition": argument[0] }))?;
+                            return self.resolve(&argument[if holds { 1 } else { 2 }]);
+                        }
                         "Sub" => return Ok(json!(self.substitute(&text(argument)?)?)),
                         "Join" => {
                             let parts = argument[1].as_array().into_iter().flatten();

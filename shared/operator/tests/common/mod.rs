@@ -84,6 +84,7 @@ pub(crate) fn config() -> Config {
         topic_arn: None,
         notices: remediation::notify::Settings::default(),
         incident_table: None,
+        evidence: None,
         metrics_namespace: None,
         policy_parameter: None,
         recheck_queue_url: None,

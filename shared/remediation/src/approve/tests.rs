@@ -27,26 +27,14 @@ fn incident(awaiting: &Awaiting) -> Incident {
     Incident {
         id: "16afba5c".to_owned(),
         category: "s3".to_owned(),
-        part: None,
         finding_type: "Policy:S3/BucketAnonymousAccessGranted".to_owned(),
         account_id: "111122223333".to_owned(),
         region: "us-east-1".to_owned(),
         received_at: now().to_string(),
-        drill: false,
-        intended_at: None,
-        concluded_at: None,
         updated_at: now().to_string(),
         status: "notified".to_owned(),
-        not_notified: None,
-        released: None,
         awaiting: serde_json::to_value(awaiting).expect("JSON"),
-        approved: None,
-        rejected: None,
-        report: Value::Null,
-        event: Value::Null,
-        evidence: Value::Null,
-        settings: Settings::default(),
-        actions: std::collections::BTreeMap::new(),
+        ..Incident::default()
     }
 }
 

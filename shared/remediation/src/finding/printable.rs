@@ -15,13 +15,26 @@ pub fn printable(text: &str) -> String {
             shown.push('…');
             break;
         }
-        if character.is_control() || is_invisible(character) {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
+        show(character, &mut shown);
     }
     shown
+}
+
+/// The same in full, however long it is.
+pub(crate) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        show(character, &mut shown);
+    }
+    shown
+}
+
+fn show(character: char, to: &mut String) {
+    if character.is_control() || is_invisible(character) {
+        to.extend(character.escape_unicode());
+    } else {
+        to.push(character);
+    }
 }
 
 /// The characters of Unicode's general category Cf (format) and the separators of lines and

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::past::Past;
 use super::policies::schema;
 use super::request::Situation;
 use super::{Guard, Kind, Resource, Verdict};
@@ -39,7 +40,7 @@ pub struct Explained {
 /// Asks the policies about every step that the functions might plan for `finding`.
 ///
 /// Nothing is observed: of the resource is known what the finding tells, its tags are taken to stand
-/// still, and what else would be read (a path, a group, a role) is absent.
+/// still, and what else would be read (a path, a group, a role, the history) is absent.
 ///
 /// # Errors
 /// [`Error::Malformed`] if the finding lacks what names the target.
@@ -60,6 +61,7 @@ pub fn explain(
                 category,
                 dry_run: false,
                 now,
+                past: Past::UNKNOWN,
             };
             for resource in resources(category, finding)? {
                 let possible = match category {

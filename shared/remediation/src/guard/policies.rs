@@ -102,6 +102,8 @@ pub struct Policies {
     set: PolicySet,
     /// Those that forbid and look at neither the action nor the resource.
     outright: PolicySet,
+    /// One of them looks at the history.
+    pub(super) looks_back: bool,
     reasons: HashMap<PolicyId, String>,
     /// What is worth a look: a policy that can never apply.
     pub warnings: Vec<Problem>,
@@ -126,6 +128,7 @@ impl Policies {
         let mut policies = Self {
             set: PolicySet::new(),
             outright: PolicySet::new(),
+            looks_back: false,
             reasons: HashMap::new(),
             warnings,
         };
@@ -157,6 +160,7 @@ impl Policies {
         }
         let id = policy.id().clone();
         let twice = |_| vec![Problem::plain(format!("two policies have the @id '{id}'"))];
+        self.looks_back |= mentions(&policy, |key, value| key == "attr" && value == "history");
         if is_outright(&policy) {
             self.outright.add(policy.clone()).map_err(twice)?;
         }
@@ -238,24 +242,29 @@ fn is_outright(policy: &cedar_policy::Policy) -> bool {
     let unscoped = policy.effect() == Effect::Forbid
         && policy.action_constraint() == ActionConstraint::Any
         && policy.resource_constraint() == ResourceConstraint::Any;
+    // The step's target too is of the step alone.
     unscoped
-        && policy
-            .to_json()
-            .is_ok_and(|policy| !looks_closer(&policy["conditions"]))
-}
-
-/// True if an expression, in Cedar's JSON format, has the action, the resource or the step's target in
-/// it, <https://docs.cedarpolicy.com/policies/json-format.html>.
-fn looks_closer(expression: &Value) -> bool {
-    match expression {
-        Value::Array(items) => items.iter().any(looks_closer),
-        Value::Object(members) => members.iter().any(|(key, value)| match key.as_str() {
+        && !mentions(policy, |key, value| match key {
             "Var" => value == "action" || value == "resource",
             "attr" => value == "target",
-            _ => looks_closer(value),
-        }),
-        _ => false,
+            _ => false,
+        })
+}
+
+/// True if the conditions of a policy have such a member in Cedar's JSON format, or if they have none,
+/// <https://docs.cedarpolicy.com/policies/json-format.html>.
+fn mentions(policy: &cedar_policy::Policy, what: fn(&str, &Value) -> bool) -> bool {
+    fn within(expression: &Value, what: fn(&str, &Value) -> bool) -> bool {
+        match expression {
+            Value::Array(items) => items.iter().any(|item| within(item, what)),
+            Value::Object(members) => members
+                .iter()
+                .any(|(key, value)| what(key, value) || within(value, what)),
+            _ => false,
+        }
     }
+    let json = policy.to_json();
+    json.map_or(true, |policy| within(&policy["conditions"], what))
 }
 
 fn policy_of(error: &AuthorizationError) -> String {

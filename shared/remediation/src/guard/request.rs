@@ -8,6 +8,7 @@ use cedar_policy::{
 use jiff::Timestamp;
 use jiff::tz::Offset;
 
+use super::past::Past;
 use super::policies::schema;
 use super::resource::{Attribute, Kind, Resource};
 use crate::catalogue::Category;
@@ -24,12 +25,21 @@ pub(super) struct Situation<'a> {
     pub(super) category: Category,
     pub(super) dry_run: bool,
     pub(super) now: Timestamp,
+    pub(super) past: Past,
 }
 
 /// What goes wrong only if the schema and this file disagree.
 type Asked<T> = Result<T, String>;
 
 impl Situation<'_> {
+    /// The same if this were known of what the principal did before.
+    pub(super) fn with(&self, past: Past) -> Self {
+        Self {
+            past,
+            ..self.clone()
+        }
+    }
+
     pub(super) fn request(
         &self,
         step: &StepKey,
@@ -82,6 +92,7 @@ impl Situation<'_> {
         };
         let mut members = vec![
             ("finding", self.finding()?),
+            ("history", self.history()?),
             ("target", text(&step.target)),
             ("mode", text(mode)),
             ("approved", RestrictedExpression::new_bool(approved)),
@@ -100,6 +111,13 @@ impl Situation<'_> {
             members.push(("approvalNotNeededFrom", decimal(from)));
         }
         Context::from_pairs(named(members)).map_err(|error| error.to_string())
+    }
+
+    fn history(&self) -> Asked<RestrictedExpression> {
+        let members = self.past.members();
+        let members = members.map(|(name, value)| (name, RestrictedExpression::new_bool(value)));
+        RestrictedExpression::new_record(named(members.collect()))
+            .map_err(|error| error.to_string())
     }
 
     fn finding(&self) -> Asked<RestrictedExpression> {
@@ -125,6 +143,10 @@ impl Situation<'_> {
                 .resource_role()
                 .map(|role| ("resourceRole", text(role))),
         );
+        members.extend(finding.count().map(|count| {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            ("count", RestrictedExpression::new_long(count))
+        }));
         let actor = finding.principal().ok();
         members.extend(actor.map(|actor| ("actor", text(kind_of(&actor)))));
         members.extend(

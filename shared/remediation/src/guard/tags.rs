@@ -4,8 +4,6 @@
 //! began. So CloudTrail is asked, but only where a step would be withheld for the sake of a tag: the
 //! answer holds up nothing else.
 
-use std::time::Duration;
-
 use aws_config::SdkConfig;
 use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::config::Region;
@@ -14,6 +12,7 @@ use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::history::PATIENCE;
 use super::{Authorized, Gate};
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
@@ -21,9 +20,6 @@ use crate::finding::{Finding, printable};
 use crate::playbook::Playbook;
 use crate::settings::Settings;
 
-/// How long CloudTrail is waited for, which allows an account two look-ups a second,
-/// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
-const PATIENCE: Duration = Duration::from_secs(3);
 /// Each has up to 50 events.
 const PAGES: usize = 3;
 
@@ -39,21 +35,18 @@ const TAGGING: &[&str] = &[
 
 /// CloudTrail's event history, asked for the calls that tag.
 #[derive(Clone, Debug)]
-pub struct TagHistory {
+pub(super) struct TagHistory {
     client: Client,
 }
 
 impl TagHistory {
-    /// The IAM permissions that asking needs, in the account of the resource.
-    pub const PERMISSIONS: &[&str] = &["cloudtrail:LookupEvents"];
-
     /// A history that is read with these settings, in the Region of each resource.
-    pub fn new(sdk: &SdkConfig) -> Self {
+    pub(super) fn new(sdk: &SdkConfig) -> Self {
         Self::with_client(Client::new(sdk))
     }
 
     /// A history that is read through this client.
-    pub fn with_client(client: Client) -> Self {
+    pub(super) fn with_client(client: Client) -> Self {
         Self { client }
     }
 
@@ -111,19 +104,19 @@ fn tagging(event: &Event) -> Option<String> {
 }
 
 impl Gate<'_> {
-    /// [`Gate::plan`], where a step is withheld for the sake of a tag only if CloudTrail shows nobody who
-    /// has tagged the resource since the activity began.
+    /// The plan, where a step is withheld for the sake of a tag only if CloudTrail shows nobody who has
+    /// tagged the resource since the activity began.
     ///
     /// If CloudTrail cannot tell, the tags count: the finding shows them, the policy is a person's word,
     /// and a person is told.
-    pub async fn plan_by_old_tags<P: Playbook>(
+    pub(super) async fn weigh_tags<P: Playbook>(
         &mut self,
+        mut plan: Authorized<P::Action>,
         state: &P::State,
         settings: &Settings,
         history: Option<&TagHistory>,
         until: Instant,
     ) -> Authorized<P::Action> {
-        let mut plan = self.plan::<P>(state, settings);
         let until = until.min(Instant::now() + PATIENCE);
         for (name, region) in plan.rests_on_tags_of.clone() {
             let asked = async {

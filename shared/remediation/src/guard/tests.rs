@@ -1,5 +1,6 @@
 mod examples;
 mod parameter;
+mod past;
 mod rails;
 mod tags;
 
@@ -122,6 +123,27 @@ fn the_schema_has_the_actions_of_the_playbooks_each_in_the_group_of_its_phase() 
         .map(|(name, group)| (name.to_owned(), group.to_owned()))
         .collect();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn how_often_the_activity_was_seen_is_known_if_the_finding_says_so() {
+    let user = Resource::user(&user_finding("mallory"), "mallory", None);
+    let often = format!(
+        "{ALL} @id(\"often\") forbid (principal, action, resource)
+        when {{ context.finding has count && context.finding.count > 1 }};"
+    );
+    for (count, by) in [
+        (json!(null), &[][..]),
+        (json!(1), &[]),
+        (json!(2), &["often"]),
+        (json!(u64::MAX), &["often"]),
+    ] {
+        let mut detail = crate::fixtures::user_detail("mallory");
+        detail["service"]["count"] = count;
+        let action = "iam:DeactivateAccessKey";
+        let found = withheld_by::<Iam>(&often, &settings(), &finding(detail), action, &user);
+        assert_eq!(found, by);
+    }
 }
 
 #[test]

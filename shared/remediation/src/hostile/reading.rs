@@ -329,6 +329,7 @@ fn whatever_json_a_function_is_invoked_with_it_answers_and_calls_nobody() {
     let config = Config {
         settings: Settings::default(),
         incident_table: None,
+        evidence: None,
         recheck_queue_url: None,
         hand_over: None,
         limits: crate::breaker::Limits::default(),

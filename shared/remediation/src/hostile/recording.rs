@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput};
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ use crate::finding::Finding;
 use crate::fixtures::fake::{Fake, act};
 use crate::fixtures::{self, now};
 use crate::policy::{self, Policy, ResponseMode};
-use crate::record::{Intent, Lease, Record};
+use crate::record::{Intent, Lease, Record, Times};
 use crate::report::{Report, Status};
 use crate::respond::{Invocation, Responder};
 use crate::settings::Settings;
@@ -53,8 +53,12 @@ pub(crate) fn table() -> (Items, Record) {
             .map(|(name, value)| name.len() + size(value))
             .sum();
         assert!(size <= ITEM, "an item of {size} bytes");
+        let answered = match request.return_values() {
+            Some(ReturnValue::AllNew) => item.clone(),
+            _ => before,
+        };
         let output = UpdateItemOutput::builder()
-            .set_attributes(Some(before))
+            .set_attributes(Some(answered))
             .build();
         aws_smithy_mocks::MockResponse::Output(output)
     });
@@ -144,6 +148,7 @@ fn config() -> Config {
     Config {
         settings: Settings::default(),
         incident_table: None,
+        evidence: None,
         recheck_queue_url: None,
         hand_over: None,
         limits: crate::breaker::Limits::default(),
@@ -270,8 +275,9 @@ fn every_value_that_was_found_is_written_down_in_full_beside_an_event_of_256_kil
         block_on(async {
             let write = || record.intend(Category::Ec2, &finding, &event, &intent, now());
             write().await.expect("written");
-            let collected = record.conclude(&finding, &event, &report, &intent.evidence, now());
-            collected.await.expect("written");
+            let (collected, times) = (&intent.evidence, Times::default());
+            let concluded = record.conclude(&finding, &event, &report, collected, times, now());
+            concluded.await.expect("written");
             // A retry finds what the attempt before left.
             let other = Intent {
                 actions: intent
@@ -312,7 +318,9 @@ fn the_names_of_the_table_are_no_place_for_text_from_outside() {
         let finding = fixtures::finding(json!({ "title": text, "arn": text }));
         let report = Report::notified(Category::Triage, &finding, text, false);
         let event = json!({});
-        block_on(record.conclude(&finding, &event, &report, &Value::Null, now())).expect("written");
+        let times = Times::default();
+        let concluded = record.conclude(&finding, &event, &report, &Value::Null, times, now());
+        block_on(concluded).expect("written");
         let items = items.lock().unwrap();
         let names: BTreeSet<_> = items
             .values()

@@ -4,42 +4,18 @@
 //! data events, gets events some 5 minutes late, and is read only so far back as its quota allows,
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::before::{Before, history_of, looks};
 use super::data_events::is_data_event;
 use super::deeds::Deeds;
 use super::record::Record;
-use super::trail::{History, Lookup, MOST_PAGES, Trail};
+use super::trail::Trail;
 use super::{Answer, Inquiry, Question, reason};
-use crate::error::Error;
 use crate::finding::{ApiCall, Finding, Principal};
 
 /// What a person does where CloudTrail's event history does not tell.
 const INSTEAD: &str = "look in your own trail or CloudTrail Lake";
-
-/// Services without Regions of their own, whose events are where those of IAM are.
-const GLOBAL: [&str; 4] = ["iam", "cloudfront", "organizations", "route53"];
-
-/// The principal's events before the first one of the finding, newest first.
-#[derive(Default)]
-struct Before {
-    records: Vec<Record>,
-    /// Whether there are older ones that were not read.
-    cut: bool,
-    failed: Option<Error>,
-}
-
-impl Before {
-    /// Both looks find what was called with the key.
-    fn add(&mut self, records: Vec<Record>) {
-        for record in records {
-            let known = |other: &Record| other.id().is_some() && other.id() == record.id();
-            if !self.records.iter().any(known) {
-                self.records.push(record);
-            }
-        }
-    }
-}
 
 /// Asks by the access key first, which is exact; then by the name of the user or session.
 pub(super) async fn history(
@@ -54,10 +30,7 @@ pub(super) async fn history(
         return Vec::new();
     }
     let history = history_of(trail, call.as_ref());
-    let looks: Vec<_> = [Deeds::by_key(finding), Deeds::by_name(principal)]
-        .into_iter()
-        .flatten()
-        .collect();
+    let looks = looks(finding, principal);
     let attributes: Vec<_> = looks.iter().map(|deeds| deeds.attribute).collect();
     let source = format!(
         "CloudTrail LookupEvents by {} in {}",
@@ -69,32 +42,8 @@ pub(super) async fn history(
         let unknown = |question| Answer::unknown(question, &why, &source);
         return call.iter().map(|_| unknown(Question::History)).collect();
     };
-    let mut before = Before::default();
-    for deeds in &looks {
-        let found = |record: &Record| call.as_ref().is_some_and(|call| record.name() == call.api);
-        if before.records.iter().any(found) {
-            break;
-        }
-        let lookup = Lookup {
-            history,
-            attribute: deeds.attribute,
-            value: deeds.value.clone(),
-            since: None,
-            // Whole seconds are asked for, and the events must be older than the first one.
-            until: first.checked_sub(SignedDuration::from_secs(1)).ok(),
-            pages: MOST_PAGES,
-        };
-        match inquiry.within(trail.events(lookup)).await {
-            Ok(events) => {
-                let older = |record: &Record| record.at().is_some_and(|at| at < first);
-                let mut records = events.records;
-                records.retain(|record| deeds.has(record) && older(record));
-                before.add(records);
-                before.cut |= events.cut;
-            }
-            Err(error) => before.failed = Some(error),
-        }
-    }
+    let found = |record: &Record| call.as_ref().is_some_and(|call| record.name() == call.api);
+    let before = Before::read(trail, history, inquiry, principal, first, found).await;
     let seen_there = address
         .as_deref()
         .and_then(|address| seen_at(address, &before, &source));
@@ -102,16 +51,6 @@ pub(super) async fn history(
         .into_iter()
         .chain(seen_there)
         .collect()
-}
-
-fn history_of(trail: &Trail, call: Option<&ApiCall>) -> History {
-    let service = call.and_then(|call| call.service.as_deref());
-    let service = service.and_then(|service| service.split('.').next());
-    if service.is_some_and(|service| GLOBAL.contains(&service)) {
-        trail.of_iam()
-    } else {
-        History::Regional
-    }
 }
 
 fn called(

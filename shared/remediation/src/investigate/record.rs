@@ -6,7 +6,7 @@ use aws_sdk_cloudtrail::types::Event;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::finding::printable;
+use crate::finding::{ApiCall, printable};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Record(Value);
@@ -25,6 +25,12 @@ impl Record {
 
     pub(crate) fn name(&self) -> &str {
         self.0["eventName"].as_str().unwrap_or_default()
+    }
+
+    /// True for a call of this API.
+    pub(crate) fn is_of(&self, call: &ApiCall) -> bool {
+        let source = self.0["eventSource"].as_str();
+        self.name() == call.api && (call.service.is_none() || call.service.as_deref() == source)
     }
 
     /// True if the call had its effect.

@@ -113,6 +113,9 @@ fn body(report: &Report) -> String {
     if let Some(person) = report.run_by() {
         line(&mut text, "  ", &format!("run by hand by {person}"));
     }
+    if let Some(stored) = report.stored() {
+        line(&mut text, "  ", &format!("page {}", stored.place()));
+    }
 
     let sequence = report.sequence().map(Outline::lines).unwrap_or_default();
     if !sequence.is_empty() {

@@ -29,6 +29,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+pub(crate) use self::change::name;
 pub use self::change::{Attribute, Change};
 pub use self::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
 pub use self::state::{Address, Instance, Interface, State, Target, Timeouts};

@@ -1,6 +1,7 @@
 //! What came in, what was decided, what was done, and what it found.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
@@ -11,6 +12,7 @@ use serde_json::Value;
 use super::{Approved, DRILL_EXPIRES, Record, get, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
+use crate::evidence::Stored;
 use crate::finding::{Finding, abridged};
 use crate::notify::Channel;
 use crate::policy;
@@ -42,7 +44,7 @@ fn notified(channel: Channel) -> &'static str {
 const ACTION: &str = "action:";
 
 /// An incident as it is in the table.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Incident {
     /// The finding's id.
     pub id: String,
@@ -64,8 +66,20 @@ pub struct Incident {
     pub received_at: String,
     /// When the first change was about to be made.
     pub intended_at: Option<String>,
+    /// When it was known what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<String>,
+    /// When something contained the target first, as read back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contained_at: Option<String>,
     /// When the first report was made.
     pub concluded_at: Option<String>,
+    /// When people were last told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notified_at: Option<String>,
+    /// When the responder last looked again whether the containment stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<String>,
     /// When anything last changed.
     pub updated_at: String,
     /// The status of the last report.
@@ -75,6 +89,9 @@ pub struct Incident {
     pub not_notified: Option<String>,
     /// Who released it, and when.
     pub released: Option<String>,
+    /// Where its page was stored last, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Stored>,
     /// The plan that waits for a person. Null: there is none. See [`Incident::awaiting`].
     #[serde(skip_serializing_if = "Value::is_null")]
     pub awaiting: Value,
@@ -129,9 +146,22 @@ impl Intended {
     }
 }
 
+/// When what is concluded came about.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// When it was known what to do.
+    pub decided: Option<Timestamp>,
+    /// When something contained the target, as read back.
+    pub contained: Option<Timestamp>,
+    /// It was a look whether the containment stands.
+    pub look: bool,
+}
+
 /// What concluding an incident says about what was there before.
 #[derive(Debug)]
 pub struct Recorded {
+    /// The incident as it is now.
+    pub incident: Box<Incident>,
     /// The status that was last told, by each channel that told one.
     pub notified: BTreeMap<Channel, String>,
     /// The gist of the plan that they were told awaits approval, and until when.
@@ -315,6 +345,7 @@ impl Record {
         event: &Value,
         report: &Report,
         collected: &Value,
+        times: Times,
         now: Timestamp,
     ) -> Result<Recorded> {
         // A delivery that found nothing to do says nothing new of what was done.
@@ -336,18 +367,27 @@ impl Record {
             _ => "",
         };
         let mut call = self.item(finding, report.category());
-        let mut expiry = String::new();
+        let mut more = String::new();
+        for (name, time) in [("decided", times.decided), ("contained", times.contained)] {
+            if let Some(time) = time {
+                let _ = write!(more, ", {name}_at = if_not_exists({name}_at, :{name})");
+                call = call.expression_attribute_values(format!(":{name}"), text(time.to_string()));
+            }
+        }
+        if times.look {
+            more.push_str(", looked_at = :now");
+        }
         if finding.is_drill() {
             let until = now.saturating_add(DRILL_LASTS).unwrap_or(now).as_second();
-            expiry = format!(", {DRILL_EXPIRES} = :until");
+            let _ = write!(more, ", {DRILL_EXPIRES} = :until");
             call = call.expression_attribute_values(":until", AttributeValue::N(until.to_string()));
         }
-        let before = call
+        let written = call
             .update_expression(format!(
                 "SET kind = :kind, received_at = if_not_exists(received_at, :now), updated_at = :now, \
                  concluded_at = if_not_exists(concluded_at, :now), \
                  event = if_not_exists(event, :event), finding_type = :type, account_id = :account, \
-                 #region = :region, #status = :status, report = {}, collected = {}, version = :version{expiry}{removed}",
+                 #region = :region, #status = :status, report = {}, collected = {}, version = :version{more}{removed}",
                 first[0], first[1],
             ))
             .expression_attribute_names("#region", "region")
@@ -361,19 +401,21 @@ impl Record {
             .expression_attribute_values(":status", text(status.as_str()))
             .expression_attribute_values(":report", text(report.within(PART_LIMIT)))
             .expression_attribute_values(":collected", text(cut(collected)))
-            .expression_attribute_values(":version", text(env!("CARGO_PKG_VERSION")))
-            .return_values(ReturnValue::AllOld)
+            .expression_attribute_values(":version", text(crate::VERSION))
+            // What people were told is not touched, so that it is as it was before.
+            .return_values(ReturnValue::AllNew)
             .send()
             .await
             .during("dynamodb:UpdateItem", &self.table)?;
-        let before = before.attributes.unwrap_or_default();
+        let item = written.attributes.unwrap_or_default();
         Ok(Recorded {
+            incident: Box::new(Incident::from_item(&item)),
             notified: Channel::ALL
                 .into_iter()
-                .filter_map(|channel| Some((channel, get(&before, notified(channel))?.to_owned())))
+                .filter_map(|channel| Some((channel, get(&item, notified(channel))?.to_owned())))
                 .collect(),
-            plan: get(&before, "notified_plan").and_then(|plan| {
-                let until = get(&before, "notified_until")?.parse().ok()?;
+            plan: get(&item, "notified_plan").and_then(|plan| {
+                let until = get(&item, "notified_until")?.parse().ok()?;
                 Some((plan.to_owned(), until))
             }),
         })
@@ -389,6 +431,7 @@ impl Record {
         finding: &Finding,
         report: &Report,
         sent: &[(Channel, Result<()>)],
+        now: Timestamp,
     ) -> Result<()> {
         let mut call = self.item(finding, report.category());
         let (mut set, mut removed) = (Vec::new(), Vec::new());
@@ -402,6 +445,9 @@ impl Record {
                 }
             }
         }
+        let people =
+            |(channel, sent): &(Channel, Result<()>)| channel.is_for_people() && sent.is_ok();
+        let told_people = sent.iter().any(people);
         if !set.is_empty() {
             call = call.expression_attribute_values(":status", text(report.status().as_str()));
             match report.approval() {
@@ -418,6 +464,10 @@ impl Record {
                 None => removed.extend(["notified_plan", "notified_until"]),
             }
         }
+        if told_people {
+            set.push("notified_at = :now".to_owned());
+            call = call.expression_attribute_values(":now", text(now.to_string()));
+        }
         if failures.is_empty() {
             removed.push(NOT_NOTIFIED);
         } else {
@@ -429,6 +479,30 @@ impl Record {
         let removed = Some(removed.join(", ")).filter(|removed| !removed.is_empty());
         let removed = removed.map(|removed| format!("REMOVE {removed}"));
         call.update_expression(format!("{set}{}", removed.unwrap_or_default()))
+            .send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table)
+            .map(drop)
+    }
+
+    /// Writes down where the page of the incident is.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub async fn mark_stored(
+        &self,
+        category: Category,
+        finding: &Finding,
+        stored: &Stored,
+    ) -> Result<()> {
+        let stored = serde_json::to_string(stored)
+            .map_err(|error| Error::Refused(format!("the place cannot be written: {error}")))?;
+        self.item(finding, category)
+            // The name is a word of DynamoDB's,
+            // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html.
+            .update_expression("SET #stored = :stored")
+            .expression_attribute_names("#stored", "stored")
+            .expression_attribute_values(":stored", text(stored))
             .send()
             .await
             .during("dynamodb:UpdateItem", &self.table)
@@ -451,10 +525,15 @@ impl Record {
             .expression_attribute_values(":now", text(now.to_string()));
         let kept_once = [
             "notified",
+            "notified",
             "notified_chat",
             "notified_event",
             "notified_security_hub",
+            "notified_at",
             NOT_NOTIFIED,
+            "decided_at",
+            "contained_at",
+            "looked_at",
             "notified_plan",
             "notified_until",
             "evidence",
@@ -562,6 +641,38 @@ impl Record {
 }
 
 impl Incident {
+    /// The incident of `report`, where nothing of it could be recorded.
+    pub(crate) fn unrecorded(
+        finding: &Finding,
+        event: &Value,
+        report: &Report,
+        collected: &Value,
+        times: Times,
+        now: Timestamp,
+    ) -> Self {
+        let at = |time: Timestamp| Some(time.to_string());
+        let part = sort_key(report.category(), finding);
+        Self {
+            id: finding.id.clone(),
+            drill: finding.is_drill(),
+            category: report.category().to_string(),
+            part: part.split_once('#').map(|(_, part)| part.to_owned()),
+            finding_type: finding.finding_type.to_string(),
+            account_id: finding.account_id.clone(),
+            region: finding.region.clone(),
+            received_at: now.to_string(),
+            decided_at: times.decided.and_then(at),
+            contained_at: times.contained.and_then(at),
+            concluded_at: at(now),
+            updated_at: now.to_string(),
+            status: report.status().as_str().to_owned(),
+            report: serde_json::to_value(report).unwrap_or_default(),
+            event: event.clone(),
+            evidence: serde_json::json!({ "before": null, "after": collected }),
+            ..Self::default()
+        }
+    }
+
     fn from_item(item: &HashMap<String, AttributeValue>) -> Self {
         let field = |name: &str| get(item, name).unwrap_or_default().to_owned();
         let json = |name: &str| {
@@ -591,11 +702,16 @@ impl Incident {
             region: field("region"),
             received_at: field("received_at"),
             intended_at: get(item, "intended_at").map(ToOwned::to_owned),
+            decided_at: get(item, "decided_at").map(ToOwned::to_owned),
+            contained_at: get(item, "contained_at").map(ToOwned::to_owned),
             concluded_at: get(item, "concluded_at").map(ToOwned::to_owned),
+            notified_at: get(item, "notified_at").map(ToOwned::to_owned),
+            looked_at: get(item, "looked_at").map(ToOwned::to_owned),
             updated_at: field("updated_at"),
             status: field("status"),
             not_notified: get(item, NOT_NOTIFIED).map(ToOwned::to_owned),
             released: get(item, "released").map(ToOwned::to_owned),
+            stored: serde_json::from_value(json("stored")).ok(),
             awaiting: json("awaiting"),
             approved: get(item, "approved").map(ToOwned::to_owned),
             rejected: get(item, "rejected").map(ToOwned::to_owned),

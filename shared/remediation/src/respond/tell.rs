@@ -1,5 +1,6 @@
 //! What comes after the containment: the record, the notices, the next look.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Responder;
+use super::keep::keeps;
 use crate::breaker::Page;
 use crate::catalogue::Category;
 use crate::contain::Incoming;
@@ -15,7 +17,7 @@ use crate::metrics;
 use crate::notify::security_hub::{Update, Updated};
 use crate::notify::{Channel, Message};
 use crate::playbook::Playbook;
-use crate::record::Recorded;
+use crate::record::{Incident, Recorded, Times};
 use crate::report::{Report, Status};
 
 /// How much of the reserve notices may take; the rest is for the claims and the line in the log.
@@ -30,13 +32,14 @@ pub(super) struct Failures {
 }
 
 impl<P: Playbook> Responder<P> {
-    /// Records the report, tells it where it is news, and has the containment looked at again.
+    /// Records the report, keeps its page, tells it where it is news, and has the containment looked at again.
     /// Returns what failed, which the report then says too.
     pub(super) async fn tell(
         &self,
         incoming: &Incoming<'_>,
         report: &mut Report,
         collected: &Value,
+        times: Times,
         refused: Option<Page>,
     ) -> Failures {
         let Incoming {
@@ -61,7 +64,7 @@ impl<P: Playbook> Responder<P> {
         let mut before = None;
         if let Some(record) = &self.record {
             match record
-                .conclude(finding, event, report, collected, incoming.clock())
+                .conclude(finding, event, report, collected, times, incoming.clock())
                 .await
             {
                 Ok(recorded) => before = Some(recorded),
@@ -75,6 +78,20 @@ impl<P: Playbook> Responder<P> {
             }
         }
         let now = incoming.clock();
+        if let Some(evidence) = &self.evidence {
+            let news = is_due(Channel::Text, before.as_ref(), report, refused, now);
+            let recorded = before.as_ref().map(|before| &*before.incident);
+            if keeps(report, recorded, news) {
+                let incident = match recorded {
+                    Some(incident) => Cow::Borrowed(incident),
+                    None => Cow::Owned(Incident::unrecorded(
+                        finding, event, report, collected, times, now,
+                    )),
+                };
+                let kept = self.keep(evidence, incoming, &incident, recorded.is_some(), report);
+                failures.errors.extend(kept.await.err());
+            }
+        }
         let mut channels = self.notices.channels(report);
         channels.retain(|channel| is_due(*channel, before.as_ref(), report, refused, now));
         // A person who runs it by hand knows.
@@ -102,7 +119,9 @@ impl<P: Playbook> Responder<P> {
             }
         }
         if let Some(record) = self.record.as_ref().filter(|_| before.is_some())
-            && let Err(error) = record.mark_notified(finding, report, &sent).await
+            && let Err(error) = record
+                .mark_notified(finding, report, &sent, incoming.clock())
+                .await
         {
             tracing::error!(%error, "people may be notified again");
         }
@@ -180,6 +199,7 @@ mod tests {
 
     fn told(of: &[(Channel, Status)]) -> Recorded {
         Recorded {
+            incident: Box::default(),
             notified: of
                 .iter()
                 .map(|(channel, status)| (*channel, status.as_str().to_owned()))

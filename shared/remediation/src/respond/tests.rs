@@ -1,6 +1,7 @@
 mod approval;
 mod by_hand;
 mod drill;
+mod evidence;
 mod hand_over;
 mod hub;
 mod investigation;
@@ -141,6 +142,7 @@ async fn the_report_has_exactly_the_members_of_the_contract() {
         "reason",
         "region",
         "residual_risks",
+        "responder_version",
         "severity",
         "status",
         "steps",
@@ -424,7 +426,7 @@ async fn a_step_that_fails_transiently_fails_the_invocation_after_the_notice() {
 fn under(policies: &str) -> Guards {
     Guards {
         policies: PolicyParameter::fixed(Guard::new(policies)),
-        tags: None,
+        history: None,
     }
 }
 
@@ -455,7 +457,7 @@ async fn policies_that_could_not_be_read_for_now_ask_for_a_retry_after_a_person_
             let (_, notices, sns) = topic();
             let guards = Guards {
                 policies: PolicyParameter::fixed(Guard::unread(error(kind))),
-                tags: None,
+                history: None,
             };
             let responder = Responder::new(Fake::new([act("exposed")]), config, sns);
             let answer = answer(&responder.guarded(guards), made_public()).await;

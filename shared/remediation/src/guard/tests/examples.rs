@@ -38,6 +38,7 @@ fn every_example_has_its_test_and_is_valid_without_a_warning() {
     let tested = [
         "ci-keys-above-severity-8",
         "exemption-with-an-end",
+        "known-callers-need-approval",
         "never-isolate-by-tag",
         "only-high-severity-overnight",
         "production-needs-approval",
@@ -204,4 +205,32 @@ fn an_exemption_by_tag_arn_path_or_account_ends_by_itself() {
         ]
     );
     assert!(by("2026-04-01T00:00:00Z").iter().all(Vec::is_empty));
+}
+
+#[test]
+fn who_made_the_call_from_there_before_waits_for_a_person_below_severity_7() {
+    let guard = Guard::new(&example("known-callers-need-approval"));
+    let settings = settings();
+    for (past, severity, waits) in [
+        (Past::UNKNOWN, 5.0, false),
+        (Past::known(true, true, false), 5.0, false),
+        (Past::known(true, true, true), 6.9, true),
+        (Past::known(true, true, true), 7.0, false),
+    ] {
+        let finding = severe(severity);
+        let user = Resource::user(&finding, "mallory", None);
+        let step = StepKey {
+            action: "iam:DeactivateAccessKey",
+            target: "AKIAEXAMPLE".to_owned(),
+        };
+        let mut gate = Gate::new::<Iam>(&guard, &finding, &settings, false, now());
+        gate.knows(past);
+        match gate.judge(&step, &user) {
+            Verdict::Permitted(_) => assert!(!waits, "{past:?} {severity}"),
+            Verdict::Withheld(why) => {
+                assert_eq!(why.by, ["known-caller"]);
+                assert!(waits && why.awaits_approval, "{past:?} {severity}");
+            }
+        }
+    }
 }

@@ -19,7 +19,7 @@ const TAGGED: &str = "permit (principal, action, resource);
     when { resource.hasTag(\"environment\") && resource.getTag(\"environment\") == \"production\" };";
 
 /// A history with calls of these names, of which some failed.
-fn history(calls: &'static [(&'static str, bool)]) -> (Wire, TagHistory) {
+fn history(calls: &'static [(&'static str, bool)]) -> (Wire, EventHistory) {
     let wire = Wire::new(Protocol::Json);
     let on = wire.clone();
     let rule = mock!(Client::lookup_events).then_compute_response(move |request| {
@@ -46,11 +46,11 @@ fn history(calls: &'static [(&'static str, bool)]) -> (Wire, TagHistory) {
     let client = mock_client!(aws_sdk_cloudtrail, RuleMode::MatchAny, [&rule], |config| {
         config.retry_config(RetryConfig::disabled())
     });
-    (wire, TagHistory::with_client(client))
+    (wire, EventHistory::with_client(client))
 }
 
 /// Whether the step is withheld, and what a person is told.
-async fn planned(policies: &str, history: &TagHistory) -> (bool, Vec<String>) {
+async fn planned(policies: &str, history: &EventHistory) -> (bool, Vec<String>) {
     let finding = finding(json!({
         "type": "Policy:S3/BucketAnonymousAccessGranted",
         "resource": { "s3BucketDetails": [{
@@ -63,7 +63,7 @@ async fn planned(policies: &str, history: &TagHistory) -> (bool, Vec<String>) {
     let until = Instant::now() + Duration::from_secs(60);
     let settings = Settings::default();
     let plan = gate
-        .plan_by_old_tags::<Fake>(&state, &settings, Some(history), until)
+        .plan_by_history::<Fake>(&state, &settings, Some(history), until)
         .await;
     let withheld = matches!(plan.steps[0], Step::Withheld(..));
     // Reading back plans in the same way.

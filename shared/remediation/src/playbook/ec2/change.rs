@@ -10,7 +10,7 @@ use super::state::{Address, Target, Timeouts};
 use crate::plan::{Action, Phase, Undo};
 
 /// The actions' names, as reports, notices and records show them.
-pub(super) mod name {
+pub(crate) mod name {
     pub(crate) const TERMINATION: &str = "ec2:ProtectFromTermination";
     pub(crate) const STOP: &str = "ec2:ProtectFromStop";
     pub(crate) const SHUTDOWN: &str = "ec2:StopOnShutdown";

@@ -1,0 +1,368 @@
+//! The page of an incident: what happened, what was done about it, what remains, and how it is undone.
+
+mod interfaces;
+mod moments;
+mod undo;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Json, Outside, Page, Section};
+use crate::catalogue::Category;
+use crate::finding::{Finding, Severity, visible};
+use crate::record::{Awaiting, Incident};
+use maud::{Markup, html};
+
+/// The page of `incident` as HTML. `table`: where it is recorded, for the commands; `None`: nowhere.
+/// Pure: `now` is when the page is made.
+pub fn render(incident: &Incident, table: Option<&str>, now: Timestamp) -> String {
+    let finding = Finding::parse(&incident.event).ok();
+    let report = &incident.report;
+    let title = match text(report, "title") {
+        "" => &incident.finding_type,
+        title => title,
+    };
+    let sections = vec![
+        Section {
+            id: "happened",
+            heading: "What happened",
+            content: happened(incident, finding.as_ref()),
+        },
+        Section {
+            id: "done",
+            heading: "What was done",
+            content: done(incident, table, now),
+        },
+        Section {
+            id: "risk",
+            heading: "What remains at risk",
+            content: list(
+                entries(report, "residual_risks"),
+                "Nothing that the responder knows of.",
+            ),
+        },
+        Section {
+            id: "next",
+            heading: "What to do next",
+            content: list(
+                entries(report, "next_steps"),
+                "Nothing that the responder knows of.",
+            ),
+        },
+        Section {
+            id: "known",
+            heading: "What is known",
+            content: known(report),
+        },
+        Section {
+            id: "owner",
+            heading: "What to ask the owner",
+            content: owner(report),
+        },
+        Section {
+            id: "release",
+            heading: "How to release it",
+            content: undo::section(incident, table),
+        },
+        Section {
+            id: "evidence",
+            heading: "The evidence",
+            content: evidence(incident),
+        },
+    ];
+    let page = Page {
+        title: &format!("Incident: {title}"),
+        lead: lead(incident, now),
+        sections,
+        script: None,
+    };
+    page.render()
+}
+
+/// What a reader must know who reads no further.
+fn lead(incident: &Incident, now: Timestamp) -> Markup {
+    let (colour, word, meaning) = status(incident);
+    let reason = text(&incident.report, "reason");
+    html! {
+        div.panel {
+            p { span.badge.(colour) { (Outside(word)) } " " (meaning) }
+            @if !reason.is_empty() { p { "Why: " (Outside(reason)) } }
+            @if incident.drill {
+                p { "This was a drill: nothing was changed." }
+            }
+            @for (what, told) in decisions(incident) {
+                p { (what) " " (Outside(told)) }
+            }
+        }
+        p.soft { "This page was made at " (now) " from what was recorded until " (incident.updated_at) "." }
+    }
+}
+
+fn decisions(incident: &Incident) -> impl Iterator<Item = (&'static str, &str)> {
+    let all = [
+        ("Approved", &incident.approved),
+        ("Rejected", &incident.rejected),
+        ("Released", &incident.released),
+    ];
+    all.into_iter()
+        .filter_map(|(what, told)| Some((what, told.as_deref()?)))
+}
+
+/// The colour, the word and the meaning of an incident's status.
+fn status(incident: &Incident) -> (&'static str, &str, &'static str) {
+    let waits = !incident.awaiting.is_null();
+    let (colour, word, meaning) = match incident.status.as_str() {
+        "contained" | "already_contained" => (
+            "good",
+            "contained",
+            "The threat was contained, and reading back confirms it.",
+        ),
+        "partial" => (
+            "bad",
+            "partly contained",
+            "Only a part was contained. What was not is listed below.",
+        ),
+        "failed" => (
+            "bad",
+            "not contained",
+            "Nothing was contained. The threat may still be live.",
+        ),
+        "notified" if waits => (
+            "warn",
+            "awaits approval",
+            "What would contain it waits for a person.",
+        ),
+        "notified" => (
+            "warn",
+            "not contained",
+            "This function contained nothing. A person must decide.",
+        ),
+        "dry_run" => (
+            "warn",
+            "dry run",
+            "The plan below was not carried out: this was a dry run.",
+        ),
+        "containing" => (
+            "warn",
+            "being contained",
+            "It was begun and not reported yet: it is under way, or it was cut off.",
+        ),
+        "released" => (
+            "soft",
+            "released",
+            "A person put back what the containment found.",
+        ),
+        "ignored" => ("soft", "ignored", "Nothing was done."),
+        other => (
+            "warn",
+            other,
+            "Another version of the responder wrote this.",
+        ),
+    };
+    (colour, word, meaning)
+}
+
+fn happened(incident: &Incident, finding: Option<&Finding>) -> Markup {
+    let report = &incident.report;
+    let severity = report["severity"].as_f64();
+    let description = finding.map(Finding::description).unwrap_or_default();
+    html! {
+        @if !description.is_empty() { p { (Outside(&description)) } }
+        dl {
+            dt { "Finding" } dd { (Outside(&incident.id)) }
+            dt { "Type" } dd { (Outside(&incident.finding_type)) }
+            @if let Some(severity) = severity {
+                dt { "Severity" } dd { (severity) " (" (Severity::label(severity)) ")" }
+            }
+            dt { "Account" } dd { (Outside(&incident.account_id)) }
+            dt { "Region" } dd { (Outside(&incident.region)) }
+            dt { "Function" } dd { (Outside(&incident.scope())) }
+        }
+        (moments::time_line(incident, finding))
+        @let sequence = &report["sequence"];
+        @if !sequence.is_null() {
+            h3 { "The parts of the attack sequence" }
+            (Json(sequence))
+        }
+        @let breaker = &report["breaker"];
+        @if !breaker.is_null() {
+            h3 { "What the breaker counted" }
+            (Json(breaker))
+        }
+    }
+}
+
+fn done(incident: &Incident, table: Option<&str>, now: Timestamp) -> Markup {
+    let steps = entries(&incident.report, "steps");
+    let awaiting = incident.awaiting();
+    html! {
+        @if incident.category == Category::Ec2.as_str() { (interfaces::before_and_after(incident)) }
+        @if steps.is_empty() { p { "No step was planned." } }
+        @for step in steps { (one(step)) }
+        @match &awaiting {
+            Ok(Some(plan)) => (waits(incident, plan, table, now)),
+            Ok(None) => {},
+            Err(error) => p { (Outside(&error.to_string())) },
+        }
+    }
+}
+
+fn one(step: &Value) -> Markup {
+    let (colour, word, after) = match text(step, "outcome") {
+        "applied" => ("good", "done", "After, as read back"),
+        "already" => ("good", "was so already", "After"),
+        "planned" => ("warn", "would be done", "Would become"),
+        "skipped" => ("warn", "not done", "Would have become"),
+        "withheld" => ("warn", "withheld", "Would have become"),
+        "failed" => ("bad", "failed", "Was to become"),
+        other => ("warn", other, "Wanted"),
+    };
+    let detail = text(step, "detail");
+    html! {
+        article {
+            h3 { (Outside(text(step, "action"))) " " span.badge.(colour) { (Outside(word)) } }
+            p {
+                (Outside(text(step, "target")))
+                " " span.soft { "(" (Outside(text(step, "phase"))) ")" }
+            }
+            @if !detail.is_empty() { p { (Outside(detail)) } }
+            (values(&step["from"], after, &step["to"]))
+        }
+    }
+}
+
+/// What was found beside what is wanted, if anything was.
+fn values(from: &Value, after: &str, to: &Value) -> Markup {
+    let empty =
+        |value: &Value| value.is_null() || value.as_object().is_some_and(|it| it.is_empty());
+    if empty(from) && empty(to) {
+        return html! {};
+    }
+    html! {
+        div.sides {
+            div { p.soft { "Before" } (Json(from)) }
+            div { p.soft { (after) } (Json(to)) }
+        }
+    }
+}
+
+fn waits(incident: &Incident, plan: &Awaiting, table: Option<&str>, now: Timestamp) -> Markup {
+    let command = |word: &str| command(word, incident, table);
+    html! {
+        h3 { "What waits for a person" }
+        @if now < plan.expires_at {
+            p { "It can be approved until " (plan.expires_at) ". To run exactly this:" }
+            pre { code { (command("approve")) } }
+            p { "To let it be:" }
+            pre { code { (command("reject")) " --reason \"why\"" } }
+        } @else {
+            p { "It could be approved until " (plan.expires_at) "." }
+        }
+        @for step in &plan.steps {
+            p { strong { (Outside(&step.proposed.action)) } " on " (Outside(&step.proposed.target)) }
+            (values(&step.proposed.from, "Would become", &step.proposed.to))
+        }
+    }
+}
+
+/// A command of `gdr` about this incident, whole, so that it can be copied.
+fn command(word: &str, incident: &Incident, table: Option<&str>) -> String {
+    let table = table.map(|table| format!(" --table {}", quoted(table)));
+    format!(
+        "gdr {word} {}{}",
+        quoted(&incident.id),
+        table.unwrap_or_default()
+    )
+}
+
+/// One word to a shell, whatever it is:
+/// <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02_02>.
+fn quoted(text: &str) -> String {
+    let plain = |it: char| it.is_ascii_alphanumeric() || "-_.:/".contains(it);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", visible(text).replace('\'', r"'\''"))
+}
+
+fn known(report: &Value) -> Markup {
+    let answers = entries(report, "investigation").iter();
+    let answers: Vec<_> = answers
+        .filter(|answer| answer["question"] != "ask_the_owner")
+        .collect();
+    html! {
+        @if answers.is_empty() { p { "Nothing was looked into." } }
+        @else {
+            dl {
+                @for answer in answers {
+                    dt { (Outside(&text(answer, "question").replace('_', " "))) }
+                    dd {
+                        @if answer["known"] != true { strong { "Not known: " } }
+                        (Outside(text(answer, "answer")))
+                        " " span.soft { "(" (Outside(text(answer, "source"))) ")" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn owner(report: &Value) -> Markup {
+    let questions = entries(report, "investigation").iter();
+    let questions: Vec<_> = questions
+        .filter(|answer| answer["question"] == "ask_the_owner")
+        .collect();
+    html! {
+        @if questions.is_empty() { p { "The responder has no question for the owner." } }
+        @for question in questions {
+            blockquote.panel { (Outside(text(question, "answer"))) }
+        }
+    }
+}
+
+fn evidence(incident: &Incident) -> Markup {
+    let settings = serde_json::to_value(&incident.settings).unwrap_or_default();
+    let actions = serde_json::to_value(&incident.actions).unwrap_or_default();
+    let all = [
+        ("The event", &incident.event),
+        (
+            "What was found before anything was changed",
+            &incident.evidence["before"],
+        ),
+        ("What was collected afterwards", &incident.evidence["after"]),
+        ("The actions, with the values that they found", &actions),
+        ("The settings", &settings),
+        ("The report", &incident.report),
+    ];
+    let none =
+        |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
+    html! {
+        @for (what, value) in all {
+            @if none(value) {
+                p { (what) ": none was recorded." }
+            } @else {
+                details { summary { (what) } (Json(value)) }
+            }
+        }
+    }
+}
+
+fn list(entries: &[Value], none: &str) -> Markup {
+    html! {
+        @if entries.is_empty() { p { (none) } }
+        @else {
+            ul { @for entry in entries { li { (Outside(entry.as_str().unwrap_or_default())) } } }
+        }
+    }
+}
+
+fn text<'a>(value: &'a Value, member: &str) -> &'a str {
+    value[member].as_str().unwrap_or_default()
+}
+
+fn entries<'a>(value: &'a Value, member: &str) -> &'a [Value] {
+    value[member]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+}

@@ -1,0 +1,70 @@
+//! The page of an incident, kept as evidence.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Responder;
+use crate::contain::Incoming;
+use crate::error::Result;
+use crate::evidence::Evidence;
+use crate::execute::within;
+use crate::playbook::Playbook;
+use crate::record::{Incident, Record};
+use crate::report::{Report, Status};
+
+/// How long the page of an incident may take to be stored: well within what is reserved, so that time is left
+/// for the notices.
+const STORING: Duration = Duration::from_secs(4);
+
+impl<P: Playbook> Responder<P> {
+    /// Stores the page of the incident, before people are told, so that they are told where it is. It is given
+    /// little time: whoever waits for the notice waits for it too.
+    pub(super) async fn keep(
+        &self,
+        evidence: &Evidence,
+        incoming: &Incoming<'_>,
+        incident: &Incident,
+        recorded: bool,
+        report: &mut Report,
+    ) -> Result<()> {
+        let record = self.record.as_ref().filter(|_| recorded);
+        let storing = evidence.store(incident, record.map(Record::table), incoming.clock());
+        let until = Instant::now() + STORING;
+        match within(until, "s3:PutObject", Box::pin(storing)).await {
+            Ok(stored) => {
+                if let Some(record) = record
+                    && let Err(error) = record
+                        .mark_stored(P::CATEGORY, incoming.finding, &stored)
+                        .await
+                {
+                    tracing::error!(%error, place = stored.place(), "not recorded where the page is");
+                }
+                report.stored = Some(stored);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the page of the incident was not stored");
+                report.next_steps.push(format!(
+                    "keep the page of the incident yourself (gdr incident {} --html), which was not \
+                     stored: {error}",
+                    incoming.finding.id
+                ));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What was done is kept each time, whatever else people are told of once; and what an earlier attempt did
+/// and could not keep. What a drill shows is no evidence.
+pub(super) fn keeps(report: &Report, recorded: Option<&Incident>, news: bool) -> bool {
+    let kept = recorded.is_some_and(|incident| incident.stored.is_some());
+    let worth = match report.status() {
+        Status::Ignored => false,
+        Status::Contained | Status::Partial | Status::Failed => true,
+        Status::AlreadyContained => news || !kept,
+        Status::Notified | Status::DryRun => news,
+    };
+    worth && !report.drill()
+}

@@ -1,0 +1,165 @@
+//! Pages in a real browser.
+
+use integration_tests::{Browser, Result};
+use maud::html;
+use remediation::page::{Json, Outside, Page, Script, Section};
+use serde_json::json;
+
+const HOSTILE: &str = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)>\
+                       \u{202e}\"' onfocus=alert(1) autofocus x='{{7*7}}${7*7}<!--";
+
+fn shown(browser: &mut Browser, page: &str) -> Result {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("page.html");
+    std::fs::write(&file, page)?;
+    browser.open(&file)
+}
+
+#[test]
+fn a_page_opens_from_a_file_shows_hostile_text_as_text_and_has_no_fault() -> Result {
+    let data = json!({ "name": HOSTILE, HOSTILE: [HOSTILE] });
+    let code = "const data = JSON.parse(document.getElementById('data').textContent);
+                const name = document.createElement('p');
+                name.id = 'name';
+                name.textContent = data.name;
+                document.querySelector('main').append(name);
+                document.querySelector('input').addEventListener('input', event => {
+                  name.hidden = !data.name.includes(event.target.value);
+                });";
+    let page = Page {
+        title: HOSTILE,
+        lead: html! { p { (Outside(HOSTILE)) } },
+        sections: vec![
+            Section {
+                id: "values",
+                heading: "Values",
+                content: html! { h3 { (Outside(HOSTILE)) } (Json(&data)) },
+            },
+            Section {
+                id: "filter",
+                heading: HOSTILE,
+                content: html! { label { "Only " input type="search" name="only"; } },
+            },
+        ],
+        script: Some(Script { code, data: &data }),
+    };
+    let mut browser = Browser::start()?;
+    shown(&mut browser, &page.render())?;
+    assert_eq!(browser.faults()?, [""; 0]);
+    assert_eq!(
+        browser.evaluate("document.querySelectorAll('img').length")?,
+        0
+    );
+    assert_eq!(browser.evaluate("document.scripts.length")?, 2);
+    assert_eq!(
+        browser.evaluate("document.getElementById('name').textContent")?,
+        HOSTILE
+    );
+    let text = browser.text()?;
+    let visible = HOSTILE.replace('\u{202e}', "\\u{202e}");
+    // The first heading, the link to the section, the lead, the heading of the section, and the third.
+    assert_eq!(text.matches(&visible).count(), 5, "{text}");
+    let in_json = visible.replace('"', "\\\"");
+    assert_eq!(text.matches(&in_json).count(), 3, "{text}");
+
+    browser.evaluate("document.querySelector('input').focus()")?;
+    browser.write("no such name")?;
+    assert_eq!(
+        browser.evaluate("document.getElementById('name').hidden")?,
+        true
+    );
+    browser.stop()
+}
+
+/// The checks find what they are for: each of these pages has the fault that is named.
+#[test]
+fn the_browser_finds_what_is_wrong_with_a_page() -> Result {
+    let whole = |head: &str, body: &str| {
+        format!(
+            "<!doctype html><html lang=en><meta charset=utf-8>\
+             <meta name=viewport content='width=device-width'><title>x</title>{head}\
+             <main><h1>x</h1>{body}</main></html>"
+        )
+    };
+    let csp = "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'\">";
+    let mut browser = Browser::start()?;
+    shown(
+        &mut browser,
+        &whole(
+            "",
+            "<p>Nothing is wrong.</p><a href='#a' id=a>a</a><button>b</button>",
+        ),
+    )?;
+    assert_eq!(browser.faults()?, [""; 0]);
+    for (head, body, fault) in [
+        ("", "<button></button>", "a button has no name"),
+        ("", "<input>", "a textbox has no name"),
+        (
+            "",
+            "<svg role=img><rect width=1 height=1 /></svg>",
+            "has no name",
+        ),
+        ("", "<h3>x</h3>", "a level is left out"),
+        (
+            "",
+            "<p style='color:#999;background:#fff'>x</p>",
+            "a contrast of 2.85",
+        ),
+        (
+            "",
+            "<svg role=img aria-label=x><text y=9 fill='#bbb'>x</text></svg>",
+            "a contrast of",
+        ),
+        (
+            "",
+            "<div style='width:1000px'>x</div>",
+            "Phone: 1008 wide, on 360",
+        ),
+        ("", "<p id=a>x</p><p id=a>x</p>", "several are called a"),
+        ("", "<a href='#b'>x</a>", "nothing is called b"),
+        (
+            "",
+            "<button style='outline:none'>x</button>",
+            "does not show that",
+        ),
+        (
+            "",
+            "<button onkeydown='event.preventDefault()'>x</button><button>y</button>",
+            "the Tab key comes to",
+        ),
+        (
+            "",
+            "<button>x</button><button tabindex=1>y</button>",
+            "an order of its own",
+        ),
+        (
+            "",
+            "<img alt=x src='http://127.0.0.1:9/x.png'>",
+            "asked for http://127.0.0.1:9/x.png",
+        ),
+        (
+            csp,
+            "<img alt=x src='http://127.0.0.1:9/x.png'>",
+            "Content Security Policy",
+        ),
+        (
+            csp,
+            "<script>document.title = 'y'</script>",
+            "Content Security Policy",
+        ),
+        ("", "<script>throw new Error('broken')</script>", "broken"),
+        (
+            "",
+            "<script>console.error('complaint')</script>",
+            "complaint",
+        ),
+    ] {
+        shown(&mut browser, &whole(head, body))?;
+        let faults = browser.faults()?;
+        assert!(
+            faults.iter().any(|it| it.contains(fault)),
+            "{body}: {faults:#?}"
+        );
+    }
+    browser.stop()
+}

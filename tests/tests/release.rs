@@ -1,0 +1,174 @@
+//! What is released: its version, what the Serverless Application Repository is told, what an update of the
+//! stack keeps, and the licences of what it is made from.
+
+#[expect(dead_code, reason = "no role is looked at here")]
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use integration_tests::checkout;
+use serde_json::{Value, json};
+use spdx::{Expression, Licensee, ParseMode};
+
+use common::yaml;
+
+#[test]
+fn the_stack_has_the_version_of_the_code() {
+    let template = yaml("template.yaml");
+    let repository = &template["Metadata"]["AWS::ServerlessRepo::Application"];
+    assert_eq!(repository["SemanticVersion"], remediation::VERSION);
+    assert_eq!(
+        template["Outputs"]["Version"]["Value"],
+        remediation::VERSION
+    );
+}
+
+/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-template-publishing-applications-metadata-properties.html>
+#[test]
+fn the_serverless_application_repository_takes_the_metadata() {
+    let template = yaml("template.yaml");
+    let metadata = &template["Metadata"]["AWS::ServerlessRepo::Application"];
+    let text = |member: &str| metadata[member].as_str().expect(member).to_owned();
+    let of = |text: &str, allowed: fn(u8) -> bool| text.bytes().all(allowed);
+    let name = text("Name");
+    assert!((1..=140).contains(&name.len()));
+    assert!(of(&name, |byte| byte.is_ascii_alphanumeric() || byte == b'-'));
+    assert!((1..=256).contains(&text("Description").len()));
+    let author = text("Author");
+    assert!((1..=127).contains(&author.len()));
+    assert!(of(&author, |byte| byte.is_ascii_lowercase()
+        || byte.is_ascii_digit()
+        || byte == b'-'));
+    assert!(!author.starts_with('-') && !author.ends_with('-') && !author.contains("--"));
+    assert!(spdx::license_id(&text("SpdxLicenseId")).is_some());
+    let labels = metadata["Labels"].as_array().expect("labels");
+    assert!(labels.len() <= 10);
+    for label in labels {
+        let label = label.as_str().expect("a label");
+        assert!((1..=127).contains(&label.len()));
+        assert!(of(label, |byte| byte.is_ascii_alphanumeric()
+            || b"+-_:/@".contains(&byte)));
+    }
+    for (member, most) in [("LicenseUrl", 5_000_000), ("ReadmeUrl", 256 * 1024)] {
+        let file = checkout().join(text(member));
+        let size = file.metadata().expect(member).len();
+        assert!(size <= most, "{member}: {size}");
+    }
+}
+
+/// CloudFormation replaces a resource whose logical id, type or one of these properties changes, and what
+/// was in it is gone.
+#[test]
+fn an_update_of_the_stack_keeps_the_incidents_the_policies_and_the_queues() {
+    let template = yaml("template.yaml");
+    let key = json!([
+        { "AttributeName": "pk", "KeyType": "HASH" },
+        { "AttributeName": "sk", "KeyType": "RANGE" },
+    ]);
+    let path = json!({ "Sub": "/guardduty-responder/${AWS::StackName}/policy" });
+    let (table, queue) = ("AWS::DynamoDB::Table", "AWS::SQS::Queue");
+    for (id, kind, properties) in [
+        (
+            "IncidentTable",
+            table,
+            json!({ "KeySchema": key, "TableName": null }),
+        ),
+        (
+            "EventDeadLetterQueue",
+            queue,
+            json!({ "QueueName": null, "FifoQueue": null }),
+        ),
+        (
+            "OnFailureQueue",
+            queue,
+            json!({ "QueueName": null, "FifoQueue": null }),
+        ),
+        (
+            "RecheckQueue",
+            queue,
+            json!({ "QueueName": null, "FifoQueue": null }),
+        ),
+        (
+            "PolicyParameter",
+            "AWS::SSM::Parameter",
+            json!({ "Name": path }),
+        ),
+        (
+            "NotificationTopic",
+            "AWS::SNS::Topic",
+            json!({ "TopicName": null, "FifoTopic": null }),
+        ),
+    ] {
+        let resource = &template["Resources"][id];
+        assert_eq!(resource["Type"], kind, "{id}");
+        assert!(resource["Condition"].is_null(), "{id}");
+        for (property, value) in properties.as_object().expect("properties") {
+            assert_eq!(resource["Properties"][property], *value, "{id} {property}");
+        }
+    }
+    let table = &template["Resources"]["IncidentTable"];
+    assert_eq!(table["DeletionPolicy"], "Retain");
+    assert_eq!(table["UpdateReplacePolicy"], "Retain");
+}
+
+/// What cargo knows of the crates that are compiled for the processors that Lambda has.
+fn crates() -> BTreeMap<String, Value> {
+    let mut crates = BTreeMap::new();
+    for target in ["aarch64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"] {
+        let told = Command::new(env!("CARGO"))
+            .args(["metadata", "--locked", "--format-version", "1"])
+            .args(["--filter-platform", target])
+            .current_dir(checkout())
+            .output()
+            .expect("cargo");
+        assert!(told.status.success(), "{told:?}");
+        let told: Value = serde_json::from_slice(&told.stdout).expect("cargo's JSON");
+        let used = told["resolve"]["nodes"].as_array().expect("nodes");
+        let used: BTreeSet<_> = used.iter().filter_map(|node| node["id"].as_str()).collect();
+        for package in told["packages"].as_array().expect("packages") {
+            let id = package["id"].as_str().expect("an id");
+            if used.contains(id) {
+                crates.insert(id.to_owned(), package.clone());
+            }
+        }
+    }
+    crates
+}
+
+#[test]
+fn every_crate_has_a_licence_of_the_list_and_comes_from_the_registry() {
+    let rules = std::fs::read_to_string(checkout().join("deny.toml")).expect("deny.toml");
+    let rules: toml::Table = rules.parse().expect("deny.toml");
+    let allowed: Vec<_> = rules["licenses"]["allow"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|licence| Licensee::parse(licence.as_str().expect("a text")).expect("a licence"))
+        .collect();
+    let crates = crates();
+    assert!(crates.len() > 200, "{}", crates.len());
+    let mut needed = BTreeSet::new();
+    for (id, package) in &crates {
+        let licence = package["license"].as_str();
+        let licence = licence.unwrap_or_else(|| panic!("{id} names no licence"));
+        // Some crates still write `MIT/Apache-2.0`.
+        let licence = Expression::parse_mode(licence, ParseMode::LAX).expect(id);
+        let covered = licence.evaluate(|asked| {
+            let by = allowed.iter().position(|licence| licence.satisfies(asked));
+            needed.extend(by);
+            by.is_some()
+        });
+        assert!(covered, "{id}: {licence} is not on the list of deny.toml");
+        let source = package["source"].as_str();
+        assert!(
+            source.is_none_or(|source| source.starts_with("registry+")),
+            "{id} comes from {source:?}"
+        );
+    }
+    assert_eq!(
+        needed.len(),
+        allowed.len(),
+        "the list has licences that nothing needs"
+    );
+}
