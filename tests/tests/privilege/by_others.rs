@@ -6,34 +6,50 @@
 pub(crate) const USED_BY_LAMBDA: &[(&str, &str, &str)] = &[
     ("S3", "logs:CreateLogStream", LOG),
     ("S3", "logs:PutLogEvents", LOG),
-    ("S3", "sqs:SendMessage", ON_FAILURE),
     ("Iam", "logs:CreateLogStream", LOG),
     ("Iam", "logs:PutLogEvents", LOG),
-    ("Iam", "sqs:SendMessage", ON_FAILURE),
     ("Iam", "sqs:ReceiveMessage", POLLS),
     ("Iam", "sqs:DeleteMessage", POLLS),
     ("Iam", "sqs:GetQueueAttributes", POLLS),
     ("Ec2", "logs:CreateLogStream", LOG),
     ("Ec2", "logs:PutLogEvents", LOG),
-    ("Ec2", "sqs:SendMessage", ON_FAILURE),
     ("Triage", "logs:CreateLogStream", LOG),
     ("Triage", "logs:PutLogEvents", LOG),
-    ("Triage", "sqs:SendMessage", ON_FAILURE),
+    ("Triage", "sqs:ReceiveMessage", POLLS),
+    ("Triage", "sqs:DeleteMessage", POLLS),
+    ("Triage", "sqs:GetQueueAttributes", POLLS),
+    ("S3", "xray:PutTelemetryRecords", TRACE),
+    ("S3", "xray:PutTraceSegments", TRACE),
+    ("Iam", "xray:PutTelemetryRecords", TRACE),
+    ("Iam", "xray:PutTraceSegments", TRACE),
+    ("Ec2", "xray:PutTelemetryRecords", TRACE),
+    ("Ec2", "xray:PutTraceSegments", TRACE),
+    ("Triage", "xray:PutTelemetryRecords", TRACE),
+    ("Triage", "xray:PutTraceSegments", TRACE),
 ];
 
 /// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html>
 const LOG: &str = "writes what the function logs";
-/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
-const ON_FAILURE: &str = "sends an event that failed three times to the on-failure queue";
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
-const POLLS: &str = "polls the queue of containments to look at again";
+const POLLS: &str = "polls the queue of what comes back later";
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html>
+const TRACE: &str = "sends the trace of an invocation";
 
 /// Called in a scenario of the playbook's own tests, against rules in place of the emulator, for what the
 /// emulator lacks. The function, the action, what is lacking, and the test with its file.
-pub(crate) const CALLED_ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[(
-    "Ec2",
-    "ec2:DisassociateAddress",
-    "the emulator does not show the association of an interface's address",
-    "public_addresses_metadata_and_time_outs_change_only_if_settings_say_so",
-    "shared/remediation/src/playbook/ec2/tests/contain.rs",
-)];
+pub(crate) const CALLED_ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[
+    (
+        "Ec2",
+        "ec2:DisassociateAddress",
+        "the emulator does not show the association of an interface's address",
+        "public_addresses_metadata_and_time_outs_change_only_if_settings_say_so",
+        "shared/remediation/src/playbook/ec2/tests/contain.rs",
+    ),
+    (
+        "Triage",
+        "securityhub:BatchUpdateFindings",
+        "the emulators have no Security Hub",
+        "the_finding_is_noted_and_set_to_notified_by_its_arn_and_guardduty_s",
+        "shared/remediation/src/notify/security_hub/tests.rs",
+    ),
+];

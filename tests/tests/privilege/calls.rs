@@ -68,6 +68,10 @@ impl Call {
             "guardduty" if self.path.ends_with("/findings/get") => Some("GetFindings"),
             "guardduty" => Some("ListDetectors"),
             "lambda" if self.path.ends_with("/invocations") => Some("InvokeFunction"),
+            // A transaction needs the permission of each of its parts.
+            "dynamodb" if self.target.as_deref() == Some("TransactWriteItems") => {
+                Some("UpdateItem")
+            }
             _ => self.target.as_deref().or(self.field("Action")),
         };
         let operation = operation.ok_or_else(|| format!("not a known request: {self:?}"))?;
@@ -94,6 +98,7 @@ impl Call {
             "GET" if asks("website") => Some("GetBucketWebsite"),
             "PUT" if asks("policy") => Some("PutBucketPolicy"),
             "PUT" if asks("publicAccessBlock") => Some("PutBucketPublicAccessBlock"),
+            "PUT" if self.path.matches('/').count() > 1 => Some("PutObject"),
             _ => None,
         }
     }
@@ -122,7 +127,11 @@ impl Call {
             "s3" if self.is_of_account() => on("*".to_owned()),
             "s3" => {
                 let bucket = self.path.split('/').nth(1).unwrap_or_default();
-                on(format!("arn:aws:s3:::{bucket}"))
+                let named = match action.as_str() {
+                    "s3:PutObject" => self.path.trim_start_matches('/'),
+                    _ => bucket,
+                };
+                on(format!("arn:aws:s3:::{}", decoded(named)))
             }
             "iam" => self.of_iam(&action, account),
             "sts" => self.of_sts(&action),
@@ -145,7 +154,21 @@ impl Call {
                 let queue = json("QueueUrl").rsplit('/').next().unwrap_or_default();
                 on(here(queue))
             }
-            "dynamodb" => on(here(&format!("table/{}", json("TableName")))),
+            "dynamodb" => {
+                let parts = self.json["TransactItems"].as_array().into_iter().flatten();
+                let parts = parts.map(|part| &part["Update"]["TableName"]);
+                let tables = parts.chain([&self.json["TableName"]]);
+                tables
+                    .filter_map(Value::as_str)
+                    .flat_map(|table| on(here(&format!("table/{table}"))))
+                    .collect()
+            }
+            "events" => {
+                let entries = self.json["Entries"].as_array().into_iter().flatten();
+                let sources: Vec<_> = entries.map(|entry| entry["Source"].clone()).collect();
+                let context = [("events:source".to_owned(), Value::Array(sources))];
+                one(&action, here("event-bus/default"), context.into())
+            }
             "ssm" => on(here(&format!("parameter{}", json("Name")))),
             "lambda" => {
                 let name = self.path.split('/').nth(3).unwrap_or_default();

@@ -49,6 +49,7 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/payroll";
 const GROUP: &str = "arn:aws:ec2:us-east-1:111122223333:security-group/sg-1";
 const INSTANCE: &str = "arn:aws:ec2:us-east-1:111122223333:instance/i-1";
 const SNAPSHOT: &str = "arn:aws:ec2:us-east-1::snapshot/snap-1";
+const BUS: &str = "arn:aws:events:us-east-1:111122223333:event-bus/default";
 const DENY_ALL: &str = "arn:aws:iam::aws:policy/AWSDenyAll";
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
@@ -150,6 +151,12 @@ fn cases() -> Vec<Case> {
             inside,
             others,
         ));
+    }
+    for function in ["S3", "Iam", "Ec2", "Triage"] {
+        let source = |name: &str| json!({ "events:source": [name] });
+        let others = vec![source("guardduty-responder.drill"), source("orders")];
+        let inside = source("guardduty-responder");
+        cases.push(case(function, "events:PutEvents", BUS, inside, others));
     }
     cases
 }

@@ -34,6 +34,9 @@ const ANY_SETTING: &[(&str, &str)] = &[
     ("Mode", "hub"),
     ("VerifyFindings", "true"),
     ("HandOverSequences", "true"),
+    ("ChatNotices", "true"),
+    ("SecurityHub", "true"),
+    ("EvidenceBucket", "versioned"),
 ];
 
 /// How many scenarios are played at once: they mostly wait.

@@ -82,6 +82,13 @@ pub(crate) fn all() -> Vec<&'static Scenario> {
         .collect()
 }
 
+/// Everybody is told, and the page is kept.
+pub(crate) const TOLD: &[(&str, &str)] = &[
+    ("ChatNotices", "true"),
+    ("SecurityHub", "true"),
+    ("EvidenceBucket", "versioned"),
+];
+
 /// A scenario with nothing set.
 pub(crate) const PLAIN: Scenario = Scenario {
     name: "",

@@ -174,10 +174,17 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
     let sns = aws_sdk_sns::Client::new(&root);
     let topic = sns.create_topic().name("gdr-NotificationTopic-TEST").send();
     let topic = topic.await?.topic_arn.ok_or("no topic")?;
-    let queue = "gdr-RecheckQueue-TEST";
+    let chat = sns.create_topic().name("gdr-ChatTopic-TEST").send();
+    let chat = chat.await?.topic_arn.ok_or("no topic")?;
+    let (queue, updates) = ("gdr-RecheckQueue-TEST", "gdr-SecurityHubQueue-TEST");
     let sqs = aws_sdk_sqs::Client::new(&root);
     let url = sqs.create_queue().queue_name(queue).send().await?;
     let url = url.queue_url.ok_or("no queue")?;
+    let updated = sqs.create_queue().queue_name(updates).send().await?;
+    let updated = updated.queue_url.ok_or("no queue")?;
+    let evidence = "gdr-evidence-test";
+    let s3 = aws_sdk_s3::Client::new(&root);
+    s3.create_bucket().bucket(evidence).send().await?;
     let parameter = "/guardduty-responder/gdr/policy";
     let arn = |service: &str, name: &str| format!("arn:aws:{service}:{region}:{account}:{name}");
     let mut resources = BTreeMap::from([
@@ -186,7 +193,16 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
             (table.to_owned(), arn("dynamodb", &format!("table/{table}"))),
         ),
         ("NotificationTopic".to_owned(), (topic.clone(), topic)),
+        ("ChatTopic".to_owned(), (chat.clone(), chat)),
         ("RecheckQueue".to_owned(), (url, arn("sqs", queue))),
+        (
+            "SecurityHubQueue".to_owned(),
+            (updated, arn("sqs", updates)),
+        ),
+        (
+            "Evidence".to_owned(),
+            (evidence.to_owned(), format!("arn:aws:s3:::{evidence}")),
+        ),
         (
             "PolicyParameter".to_owned(),
             (

@@ -10,13 +10,14 @@ use integration_tests::{Result, Scenario as _};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{PLAIN, Scenario};
+use super::{PLAIN, Scenario, TOLD};
 use crate::world::{MEMBER, Run, name};
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario {
         name: "an exposed bucket is shut",
         function: "S3",
+        parameters: TOLD,
         play: |run| Box::pin(exposed(run)),
         ..PLAIN
     },

@@ -6,7 +6,7 @@ use integration_tests::Result;
 use integration_tests::finding::Finding;
 use serde_json::json;
 
-use super::{PLAIN, Scenario};
+use super::{PLAIN, Scenario, TOLD};
 use crate::world::{MEMBER, Run, name};
 
 pub(super) const ALL: &[Scenario] = &[
@@ -28,6 +28,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario {
         name: "a user without room for an inline policy gets AWSDenyAll",
         function: "Iam",
+        parameters: TOLD,
         quota_used_up: &["iam:PutUserPolicy"],
         play: |run| Box::pin(stolen_key(run)),
         ..PLAIN

@@ -7,7 +7,7 @@ use integration_tests::scenario::InfectedInstance;
 use integration_tests::{Result, Scenario as _};
 use serde_json::json;
 
-use super::{PLAIN, Scenario};
+use super::{PLAIN, Scenario, TOLD};
 use crate::world::{MEMBER, Run, name};
 
 pub(super) const ALL: &[Scenario] = &[
@@ -25,6 +25,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario {
         name: "an instance is isolated with a group that somebody has prepared",
         function: "Ec2",
+        parameters: TOLD,
         play: |run| Box::pin(prepared(run)),
         ..PLAIN
     },

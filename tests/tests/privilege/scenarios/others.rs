@@ -5,7 +5,7 @@ use integration_tests::finding::Finding;
 use serde_json::{Value, json};
 
 use super::credentials::{ISSUER, role, user};
-use super::{PLAIN, Scenario};
+use super::{PLAIN, Scenario, TOLD};
 use crate::world::Run;
 
 const RULE: &str = "InitialAccess:IAM/ValidAccounts";
@@ -14,6 +14,7 @@ pub(super) const ALL: &[Scenario] = &[
     Scenario {
         name: "who is a user that a rule of the account's saw is told",
         function: "Triage",
+        parameters: TOLD,
         status: "notified",
         play: |run| Box::pin(seen_user(run)),
         ..PLAIN
