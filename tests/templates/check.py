@@ -18,9 +18,13 @@ ROOT = Path(__file__).resolve().parents[2]
 ACCEPTED = Path(__file__).with_name("accepted.yaml")
 TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "infra").glob("*.yaml"))]
 
-# What the reference leaves out, and EC2's guide shows:
+# What the reference leaves out, and the guides of EC2 and Security Hub show:
 # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
-DOCUMENTED = {("ec2:CreateTags", "aws:TagKeys")}
+# https://docs.aws.amazon.com/securityhub/latest/userguide/batchupdatefindings-configure-access.html
+DOCUMENTED = {
+    ("ec2:CreateTags", "aws:TagKeys"),
+    ("securityhub:BatchUpdateFindings", "securityhub:ASFFSyntaxPath/Workflow.Status"),
+}
 
 # Where a key has a part of the customer's choosing.
 VARIABLE = re.compile(r"^(aws:(?:RequestTag|ResourceTag))/.+$")

@@ -6,6 +6,9 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -92,7 +95,8 @@ impl Drop for OnItsWay<'_> {
 /// attempts). Time-outs: the SDK sets none on reading an answer, and one connection that hangs
 /// would use up the whole invocation.
 pub async fn load() -> SdkConfig {
-    let sdk = aws_config::defaults(BehaviorVersion::latest())
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(Counting(https()))
         .retry_config(
             RetryConfig::standard()
                 .with_max_attempts(6)
@@ -108,11 +112,19 @@ pub async fn load() -> SdkConfig {
                 .build(),
         )
         .load()
-        .await;
-    match sdk.http_client() {
-        Some(client) => sdk.to_builder().http_client(Counting(client)).build(),
-        None => sdk,
-    }
+        .await
+}
+
+/// The client that the SDK takes where it is given none: then there is none yet that could be counted.
+fn https() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = ConnectorBuilder::default()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
 }
 
 #[derive(Debug)]
@@ -142,6 +154,25 @@ impl HttpConnector for Counting<SharedHttpConnector> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_is_sent_with_the_settings_is_counted() {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = format!("http://{}", nobody.local_addr().expect("an address"));
+        drop(nobody);
+        let sdk = load().await.into_builder().endpoint_url(endpoint);
+        let sdk = sdk
+            .region(aws_config::Region::new("us-east-1"))
+            .retry_config(RetryConfig::disabled())
+            .credentials_provider(aws_sdk_sts::config::SharedCredentialsProvider::new(
+                aws_sdk_sts::config::Credentials::for_tests(),
+            ))
+            .build();
+        let before = sent();
+        let answer = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send();
+        assert!(answer.await.is_err());
+        assert!(sent().since(before).requests > 0);
+    }
 
     #[test]
     fn requests_that_are_on_their_way_at_once_are_one_round_trip() {
