@@ -397,9 +397,9 @@ impl<P: Playbook> Responder<P> {
             alone: &self.alone,
         };
         let mut done = if dry_run {
-            rehearse(&means, incoming, what).await
+            Box::pin(rehearse(&means, incoming, what)).await
         } else {
-            contain(&means, incoming, what).await
+            Box::pin(contain(&means, incoming, what)).await
         };
         let remark = elsewhere.and_then(|elsewhere| elsewhere.remark);
         done.report.next_steps.extend(remark);

@@ -39,7 +39,7 @@ const FLAT: u64 = 4 * 1024;
 
 enum Victim {
     Bucket(PublicBucket),
-    Key(StolenKey<'static>),
+    Key(Box<StolenKey<'static>>),
     Instance(Box<InfectedInstance>),
 }
 
@@ -76,7 +76,8 @@ async fn victims(world: &'static World) -> Result<Vec<Victim>> {
         victims.push(Victim::Bucket(PublicBucket::create(world.aws).await?));
     }
     for _ in 0..KEYS {
-        victims.push(Victim::Key(StolenKey::create(world.aws).await?));
+        let key = StolenKey::create(world.aws).await?;
+        victims.push(Victim::Key(Box::new(key)));
     }
     for _ in 0..INSTANCES {
         let instance = InfectedInstance::create(world.aws).await?;

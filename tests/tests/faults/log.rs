@@ -32,11 +32,11 @@ impl Log {
     /// The newest report.
     pub(crate) fn report(&self) -> Option<Value> {
         let reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        let values = reports
+        let mut values = reports
             .iter()
             .rev()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        values.filter(|report| report["status"].is_string()).next()
+        values.find(|report| report["status"].is_string())
     }
 
     /// The actions that were written here since they could not be recorded, each with what it found.

@@ -62,13 +62,12 @@ impl<'a> Gate<'a> {
         let mut plan = self.plan::<P>(state, settings);
         let mut untold = None;
         if plan.rests_on_past {
-            untold = self.look_back(history, until).await;
+            untold = Box::pin(self.look_back(history, until)).await;
             plan = self.plan::<P>(state, settings);
         }
         let tags = history.map(|history| &history.tags);
-        let mut plan = self
-            .weigh_tags::<P>(plan, state, settings, tags, until)
-            .await;
+        let weighing = self.weigh_tags::<P>(plan, state, settings, tags, until);
+        let mut plan = Box::pin(weighing).await;
         plan.plan.next_steps.extend(untold);
         plan
     }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::io::{self, Write as _};
 
+type Write = dyn Fn(&str) -> io::Result<()> + Send + Sync;
+
 /// Takes one line.
-pub(super) struct Lines(Box<dyn Fn(&str) -> io::Result<()> + Send + Sync>);
+pub(super) struct Lines(Box<Write>);
 
 impl Lines {
     pub(super) fn to(write: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> Self {

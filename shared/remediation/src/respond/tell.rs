@@ -89,7 +89,7 @@ impl<P: Playbook> Responder<P> {
                     )),
                 };
                 let kept = self.keep(evidence, incoming, &incident, recorded.is_some(), report);
-                failures.errors.extend(kept.await.err());
+                failures.errors.extend(Box::pin(kept).await.err());
             }
         }
         let mut channels = self.notices.channels(report);
