@@ -6,15 +6,19 @@
 pub(crate) const USED_BY_LAMBDA: &[(&str, &str, &str)] = &[
     ("S3", "logs:CreateLogStream", LOG),
     ("S3", "logs:PutLogEvents", LOG),
+    ("S3", "sqs:SendMessage", ON_FAILURE),
     ("Iam", "logs:CreateLogStream", LOG),
     ("Iam", "logs:PutLogEvents", LOG),
+    ("Iam", "sqs:SendMessage", ON_FAILURE),
     ("Iam", "sqs:ReceiveMessage", POLLS),
     ("Iam", "sqs:DeleteMessage", POLLS),
     ("Iam", "sqs:GetQueueAttributes", POLLS),
     ("Ec2", "logs:CreateLogStream", LOG),
     ("Ec2", "logs:PutLogEvents", LOG),
+    ("Ec2", "sqs:SendMessage", ON_FAILURE),
     ("Triage", "logs:CreateLogStream", LOG),
     ("Triage", "logs:PutLogEvents", LOG),
+    ("Triage", "sqs:SendMessage", ON_FAILURE),
     ("Triage", "sqs:ReceiveMessage", POLLS),
     ("Triage", "sqs:DeleteMessage", POLLS),
     ("Triage", "sqs:GetQueueAttributes", POLLS),
@@ -30,6 +34,8 @@ pub(crate) const USED_BY_LAMBDA: &[(&str, &str, &str)] = &[
 
 /// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html>
 const LOG: &str = "writes what the function logs";
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
+const ON_FAILURE: &str = "sends an event that failed three times to the on-failure queue";
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
 const POLLS: &str = "polls the queue of what comes back later";
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html>
