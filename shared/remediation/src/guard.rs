@@ -9,6 +9,7 @@
 //! [`execute`](crate::execute) takes nothing but an [`Authorized`] plan, and only a [`Gate`] makes one,
 //! also of what is planned anew when reading back.
 
+mod doubt;
 mod explain;
 mod parameter;
 mod policies;
@@ -21,10 +22,11 @@ use std::ops::Deref;
 
 use jiff::Timestamp;
 
+pub(crate) use self::doubt::{Foreseen, Foresight};
 pub use self::explain::{Explained, Explanation, explain};
 pub use self::parameter::{PolicyParameter, SIZE_LIMIT};
 pub use self::policies::{Policies, Problem};
-use self::request::Situation;
+pub(crate) use self::request::Situation;
 pub use self::resource::{Kind, Resource};
 pub use self::tags::TagHistory;
 use crate::catalogue::Category;

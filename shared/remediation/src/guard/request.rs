@@ -18,12 +18,12 @@ use crate::settings::protects;
 
 /// Why the policies are asked.
 #[derive(Clone, Debug)]
-pub(super) struct Situation<'a> {
-    pub(super) finding: &'a Finding,
-    pub(super) settings: &'a Policy,
-    pub(super) category: Category,
-    pub(super) dry_run: bool,
-    pub(super) now: Timestamp,
+pub(crate) struct Situation<'a> {
+    pub(crate) finding: &'a Finding,
+    pub(crate) settings: &'a Policy,
+    pub(crate) category: Category,
+    pub(crate) dry_run: bool,
+    pub(crate) now: Timestamp,
 }
 
 /// What goes wrong only if the schema and this file disagree.
