@@ -1,14 +1,17 @@
 //! `gdr`, the operator's command line: looks at incidents, approves what waits for a person, releases what
-//! was contained, explains what would be done about a finding, has the deployed functions show it in a
-//! drill, and keeps the policies and the breaker.
+//! was contained, explains what would be done about a finding and rehearses what would have been done about
+//! those of the past, has the deployed functions show it in a drill, and keeps the policies and the
+//! breaker.
 
 mod approve;
 mod breaker;
 mod drill;
 mod explain;
+mod findings;
 mod incidents;
 mod output;
 mod policy;
+mod rehearse;
 mod release;
 
 use std::process::ExitCode;
@@ -77,6 +80,14 @@ enum Command {
     /// and files without an ending, and leaves out what is hidden. What cannot be read is an error with
     /// file and line, the rest goes on, and the exit status is 1.
     Explain(explain::Options),
+    /// Say what would have been done about the findings of the past, before dry run is turned off.
+    ///
+    /// Reads events, the export to S3 and answers of GetFindings from files, the export from its bucket, or
+    /// the findings that GuardDuty has, and goes through them in the order of time: what would have been
+    /// contained when and by which policies, who would have been hit, how often the breaker would have
+    /// opened, which exemptions applied. Changes nothing, and observes nothing. What cannot be read is an
+    /// error with file and line, the rest goes on, and the exit status is 1.
+    Rehearse(Box<rehearse::Options>),
     /// Check, explain or store the policies that say what the responder may do.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -140,6 +151,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
         Command::Explain(options) => explain::run(&options, arguments.output),
+        Command::Rehearse(options) => rehearse::run(&options, &arguments.access, arguments.output),
         Command::Policy(command) => policy::run(command, &arguments.access, arguments.output),
         Command::Recorded(command) => on_record(arguments.access, command, arguments.output),
     }
