@@ -238,7 +238,9 @@ fn progress(size: Option<u64>) -> ProgressBar {
 
 /// A time, a date (its beginning, in UTC), or a number of days before now.
 fn time(text: &str) -> Result<Timestamp, String> {
-    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+    let days = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse::<i64>().ok());
     if let Some(days) = days.filter(|days| (0..=36_500).contains(days)) {
         let back = jiff::SignedDuration::from_hours(24 * days);
         return Timestamp::now()
