@@ -1,10 +1,7 @@
 //! `gdr explain`: what the responder would do about findings from files, without any access to AWS.
 
 mod answer;
-mod cut;
-mod pool;
 mod row;
-mod source;
 mod table;
 
 use std::io::{self, IsTerminal as _};
@@ -16,10 +13,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use remediation::policy::{Policy, ResponseMode};
 
+use crate::findings::pool;
+use crate::findings::source::{self, Blocks};
 use crate::{Format, Outcome, output, policy};
 use answer::{Answer, Counts};
 use row::Rules;
-use source::Blocks;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -68,7 +66,7 @@ pub(crate) fn run(options: &Options, format: Format) -> Outcome {
 
 fn explain(options: &Options, rules: Rules, format: Format) -> io::Result<Counts> {
     let progress = progress(&options.paths);
-    let blocks = Blocks::new(options.paths.clone(), progress.clone());
+    let blocks = Blocks::new(source::documents(options.paths.clone(), progress.clone()));
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let answers = pool::ordered(
         blocks,
@@ -128,7 +126,7 @@ fn progress(paths: &[PathBuf]) -> ProgressBar {
     ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr()).with_style(style)
 }
 
-fn severity(text: &str) -> Result<f64, String> {
+pub(crate) fn severity(text: &str) -> Result<f64, String> {
     let number = text.parse().ok();
     number
         .filter(|number| (0.0..=10.0).contains(number))

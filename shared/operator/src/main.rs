@@ -1,6 +1,7 @@
 //! `gdr`, the operator's command line: looks at incidents, approves what waits for a person, releases what
-//! was contained, explains what would be done about a finding, has the deployed functions show it in a
-//! drill, and keeps the policies and the breaker.
+//! was contained, explains what would be done about a finding and rehearses what would have been done about
+//! those of the past, has the deployed functions show it in a drill, and keeps the policies and the
+//! breaker.
 
 mod access;
 mod approve;
@@ -11,12 +12,14 @@ mod deployment;
 mod doctor;
 mod drill;
 mod explain;
+mod findings;
 mod incidents;
 mod man;
 mod output;
 mod plan;
 mod policy;
 mod redrive;
+mod rehearse;
 mod release;
 mod run;
 mod subject;
@@ -59,6 +62,14 @@ enum Command {
     /// and files without an ending, and leaves out what is hidden. What cannot be read is an error with
     /// file and line, the rest goes on, and the exit status is 1.
     Explain(explain::Options),
+    /// Say what would have been done about the findings of the past, before dry run is turned off.
+    ///
+    /// Reads events, the export to S3 and answers of GetFindings from files, the export from its bucket, or
+    /// the findings that GuardDuty has, and goes through them in the order of time: what would have been
+    /// contained when and by which policies, who would have been hit, how often the breaker would have
+    /// opened, which exemptions applied. Changes nothing, and observes nothing. What cannot be read is an
+    /// error with file and line, the rest goes on, and the exit status is 1.
+    Rehearse(Box<rehearse::Options>),
     /// Check, explain or store the policies that say what the responder may do.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -167,6 +178,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Outcome {
     match arguments.command {
         Command::Explain(options) => explain::run(&options, arguments.output),
+        Command::Rehearse(options) => rehearse::run(&options, &arguments.access, arguments.output),
         Command::Policy(command) => policy::run(command, &arguments.access, arguments.output),
         Command::Completions(options) => completions::run(&options, Arguments::command()),
         Command::Man(options) => man::run(&options, Arguments::command()),

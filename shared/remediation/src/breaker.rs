@@ -58,7 +58,7 @@ impl Limits {
     pub const MOST: usize = 500;
 
     /// How many members of a crowd of this size may be contained.
-    fn share_of(&self, size: usize) -> usize {
+    pub(crate) fn share_of(&self, size: usize) -> usize {
         (size.saturating_mul(self.share_percent) / 100).max(1)
     }
 

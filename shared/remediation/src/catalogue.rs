@@ -21,7 +21,7 @@ const UNKNOWN: &str = "this version of the responder does not know this kind of 
                        only on account of what it knows";
 
 /// One of the four functions, and what it may touch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Category {
     /// Buckets.

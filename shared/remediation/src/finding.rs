@@ -155,6 +155,11 @@ impl Finding {
         self.detail.service.archived
     }
 
+    /// Takes the finding for what it was before it was archived.
+    pub(crate) fn take_out_of_archive(&mut self) {
+        self.detail.service.archived = false;
+    }
+
     /// True if the instance is the one that was attacked, not the one that attacks.
     ///
     /// `resourceRole` alone does not tell: GuardDuty sets TARGET on DNS findings, where the

@@ -9,6 +9,7 @@
 //! [`execute`](crate::execute) takes nothing but an [`Authorized`] plan, and only a [`Gate`] makes one,
 //! also of what is planned anew when reading back.
 
+mod doubt;
 mod explain;
 mod history;
 mod parameter;
@@ -23,12 +24,13 @@ use std::ops::Deref;
 
 use jiff::Timestamp;
 
+pub(crate) use self::doubt::{Foreseen, Foresight};
 pub use self::explain::{Explained, Explanation, explain};
 pub use self::history::EventHistory;
 pub use self::parameter::{PolicyParameter, SIZE_LIMIT};
 use self::past::Past;
 pub use self::policies::{Policies, Problem};
-use self::request::Situation;
+pub(crate) use self::request::Situation;
 pub use self::resource::{Kind, Resource};
 use crate::catalogue::Category;
 use crate::error::Error;

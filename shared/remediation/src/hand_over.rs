@@ -24,6 +24,7 @@ use crate::catalogue::Category;
 use crate::contain::Incoming;
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
+use crate::finding::Finding;
 use crate::policy::Policy;
 use crate::trace::{self, Trace};
 
@@ -142,6 +143,19 @@ pub(crate) async fn unfold(
     let mut unfolded = conclude(&assessment, &outcomes);
     unfolded.outline = Some(outline::outline(&sequence, &assessment, &outcomes));
     unfolded
+}
+
+/// The parts of an attack sequence that would be handed over, each as the event that its function gets.
+/// Pure.
+pub(crate) fn parts(event: &Value, finding: &Finding, policy: &Policy) -> Vec<(Category, Value)> {
+    let Ok(Some(sequence)) = finding.sequence() else {
+        return Vec::new();
+    };
+    let targets = assess(event, finding, &sequence, policy).targets;
+    let parts = targets.into_iter();
+    parts
+        .map(|target| (target.function, target.event))
+        .collect()
 }
 
 fn unlisted(why: impl Into<String>) -> Unfolded {

@@ -29,6 +29,7 @@ pub mod playbook;
 pub mod policy;
 pub mod recheck;
 pub mod record;
+pub mod rehearsal;
 pub mod release;
 pub mod report;
 pub mod respond;

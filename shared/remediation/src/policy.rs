@@ -75,7 +75,8 @@ impl Policy {
         self.dry_run || finding.is_sample() || finding.is_drill()
     }
 
-    fn protects(&self, account: &str, principal: &Principal) -> Option<String> {
+    /// Why a principal is never contained, if it is one of those.
+    pub(crate) fn protects(&self, account: &str, principal: &Principal) -> Option<String> {
         let name = principal.entity_name()?;
         if matches!(principal, Principal::RoleSession { .. })
             && protects(&self.responder_roles, account, name)

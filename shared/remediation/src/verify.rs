@@ -144,10 +144,11 @@ fn detector_region<'a>(event: &'a Value, finding: &'a Finding) -> &'a str {
 /// Keeps the body of an answer: the finding as GuardDuty writes it is the finding as an event has it,
 /// and is read by the same parser.
 #[derive(Clone, Debug, Default)]
-struct Body(Arc<Mutex<Vec<u8>>>);
+pub struct Body(Arc<Mutex<Vec<u8>>>);
 
 impl Body {
-    fn take(&self) -> Vec<u8> {
+    /// What came last.
+    pub fn take(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -4,14 +4,14 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
-use remediation::finding::{self, Finding, printable};
+use remediation::finding::printable;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::cut::{Block, newlines, not_json};
 use super::row::{Failure, Row, Rules, Verdict};
 use super::table;
 use crate::Format;
+use crate::findings::cut::Block;
+use crate::findings::piece;
 
 /// The answer for a block.
 pub(super) struct Answer {
@@ -43,59 +43,17 @@ impl Answer {
             file: Arc::clone(&block.file),
             format,
         };
-        for piece in &block.pieces {
-            match &piece.content {
-                Ok(range) => answer.piece(piece.line, &block.text[range.clone()], rules),
-                Err(problem) => answer.fail(piece.line, problem.clone()),
+        piece::each(block, |place, finding| {
+            let row = finding.and_then(|finding| {
+                Row::new(&answer.file, &finding, rules)
+                    .map_err(|error| format!("{}{error}", place.which))
+            });
+            match row {
+                Ok(row) => answer.row(&row),
+                Err(error) => answer.fail(place.line, error),
             }
-        }
+        });
         answer
-    }
-
-    /// Explains what is in a piece of text: a finding, as a rule.
-    fn piece(&mut self, line: u64, text: &[u8], rules: &Rules) {
-        if let Err(error) = str::from_utf8(text) {
-            let valid = error.valid_up_to();
-            let problem = format!(
-                "not JSON: invalid UTF-8 at byte {} of the value, save the file as UTF-8",
-                valid + 1
-            );
-            return self.fail(line + newlines(&text[..valid]), problem);
-        }
-        if let Ok(finding) = Finding::read_slice(text) {
-            return self.finding(line, Ok(finding), rules, "");
-        }
-        for value in serde_json::Deserializer::from_slice(text).into_iter::<Value>() {
-            let findings = match value {
-                Ok(value) => finding::split(value),
-                Err(error) => {
-                    let line = line + (error.line() as u64).saturating_sub(1);
-                    return self.fail(line, not_json(&error));
-                }
-            };
-            let several = findings.len() > 1;
-            for (index, finding) in findings.iter().enumerate() {
-                let which = if several {
-                    format!("finding {} of the list: ", index + 1)
-                } else {
-                    String::new()
-                };
-                self.finding(line, Finding::read(finding), rules, &which);
-            }
-        }
-    }
-
-    fn finding(
-        &mut self,
-        line: u64,
-        finding: remediation::Result<Finding>,
-        rules: &Rules,
-        which: &str,
-    ) {
-        match finding.and_then(|finding| Row::new(&self.file, &finding, rules)) {
-            Ok(row) => self.row(&row),
-            Err(error) => self.fail(line, format!("{which}{error}")),
-        }
     }
 
     fn row(&mut self, row: &Row) {

@@ -27,6 +27,8 @@ pub(super) struct Detector {
     pub(super) account: Option<String>,
     pub(super) region: Option<String>,
     pub(super) time: Option<Timestamp>,
+    /// The finding is as the API shows it: only as it was last.
+    pub(super) of_api: bool,
 }
 
 impl Finding {
@@ -55,7 +57,13 @@ impl Finding {
         let Some(detail) = members.get("detail") else {
             refuse_security_hub(members, "")?;
             return match wire_names(members) {
-                Some(converted) => Self::from_detail(&converted, "", None),
+                Some(converted) => {
+                    let detector = Detector {
+                        of_api: true,
+                        ..Detector::default()
+                    };
+                    Self::from_detail(&converted, "", Some(detector))
+                }
                 None => Self::from_detail(document, "", None),
             };
         };
@@ -112,6 +120,7 @@ impl Finding {
             time: envelope
                 .time
                 .and_then(|time| Timestamp::from_millisecond(time.timestamp_millis()).ok()),
+            of_api: false,
         };
         object(&envelope.detail, "detail")?;
         Ok(Self {

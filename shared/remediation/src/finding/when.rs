@@ -5,6 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::Finding;
+use crate::error::{Error, Result};
 
 impl Finding {
     /// When the activity was last seen; else when the finding was last updated.
@@ -30,6 +31,28 @@ impl Finding {
     /// When GuardDuty sent the event, where there is one.
     pub fn event_time(&self) -> Option<Timestamp> {
         self.detector.time
+    }
+
+    /// When events of the finding came, in order: an event when it was sent; what was exported when the
+    /// finding was updated, since each update is exported. `last_known_only`: the finding is as GuardDuty
+    /// has it now, so that of its events only the first and the last are known, by their times.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if the finding has no time.
+    pub fn delivered_at(&self, last_known_only: bool) -> Result<Vec<Timestamp>> {
+        if let Some(time) = self.detector.time {
+            return Ok(vec![time]);
+        }
+        let last = self.updated_at().or(self.created_at()).or(self.last_seen());
+        let last = last.ok_or_else(|| {
+            Error::malformed(
+                self.path("updatedAt"),
+                "missing or no time, so that it is not known when an event came",
+            )
+        })?;
+        let first = self.created_at().filter(|created| *created < last);
+        let first = first.filter(|_| last_known_only || self.detector.of_api);
+        Ok(first.into_iter().chain([last]).collect())
     }
 
     /// How often the activity was seen.
@@ -71,7 +94,8 @@ pub(super) fn since_epoch(number: f64) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixtures::finding;
+    use super::super::Finding;
+    use crate::fixtures::{event, finding};
     use serde_json::{Value, json};
 
     fn seen(time: Value) -> Option<String> {
@@ -127,6 +151,26 @@ mod tests {
         let updated = finding(json!({ "service": { "eventLastSeen": "foo" } }));
         assert_eq!(updated.last_seen(), updated.updated_at());
         assert!(updated.last_seen().is_some());
+    }
+
+    #[test]
+    fn events_came_when_they_were_sent_or_when_the_finding_was_made_and_updated() {
+        let sent = finding(json!({}));
+        let times = |finding: &Finding, last_known_only| -> Vec<_> {
+            let times = finding.delivered_at(last_known_only).unwrap();
+            times.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(times(&sent, true), ["2026-03-04T05:06:07Z"]);
+        let exported = Finding::parse(&event(json!({}))["detail"]).unwrap();
+        assert_eq!(times(&exported, false), ["2026-03-04T05:05:00Z"]);
+        let both = ["2026-03-04T05:00:00Z", "2026-03-04T05:05:00Z"];
+        assert_eq!(times(&exported, true), both);
+        let of_api = json!({
+            "SchemaVersion": "2.0", "Id": "a", "AccountId": "111122223333", "Region": "us-east-1",
+            "Type": "Backdoor:EC2/Spambot", "Severity": 8, "Resource": {}, "Service": {},
+            "CreatedAt": both[0], "UpdatedAt": both[1],
+        });
+        assert_eq!(times(&Finding::read(&of_api).unwrap(), false), both);
     }
 
     #[test]

@@ -64,12 +64,7 @@ pub fn explain(
                 past: Past::UNKNOWN,
             };
             for resource in resources(category, finding)? {
-                let possible = match category {
-                    Category::S3 => actions::<<S3 as Playbook>::Action>(&resource)?,
-                    Category::Iam => actions::<<Iam as Playbook>::Action>(&resource)?,
-                    Category::Ec2 => actions::<<Ec2 as Playbook>::Action>(&resource)?,
-                    Category::Triage => Vec::new(),
-                };
+                let possible = possible(category, resource.kind)?;
                 steps.extend(possible.into_iter().map(|(action, phase)| {
                     let target = resource.arn.clone();
                     let step = StepKey { action, target };
@@ -91,8 +86,18 @@ pub fn explain(
     Ok(explanations)
 }
 
+/// The actions that a function has for a kind of resource.
+pub(super) fn possible(category: Category, kind: Kind) -> Result<Vec<(&'static str, Phase)>> {
+    match category {
+        Category::S3 => actions::<<S3 as Playbook>::Action>(kind),
+        Category::Iam => actions::<<Iam as Playbook>::Action>(kind),
+        Category::Ec2 => actions::<<Ec2 as Playbook>::Action>(kind),
+        Category::Triage => Ok(Vec::new()),
+    }
+}
+
 /// The actions of a playbook that the schema has for a kind of resource.
-fn actions<A: Action>(resource: &Resource) -> Result<Vec<(&'static str, Phase)>> {
+fn actions<A: Action>(kind: Kind) -> Result<Vec<(&'static str, Phase)>> {
     let schema = schema().map_err(Error::Refused)?;
     let applies = |name: &str| {
         let mut known = schema
@@ -100,7 +105,7 @@ fn actions<A: Action>(resource: &Resource) -> Result<Vec<(&'static str, Phase)>>
             .filter(|known| known.id().unescaped() == name);
         known.any(|action| {
             let mut kinds = schema.resources_for_action(action).into_iter().flatten();
-            kinds.any(|kind| kind.basename() == resource.kind.as_str())
+            kinds.any(|known| known.basename() == kind.as_str())
         })
     };
     let names = A::PERMISSIONS.iter().map(|(name, _)| *name);
@@ -111,7 +116,7 @@ fn actions<A: Action>(resource: &Resource) -> Result<Vec<(&'static str, Phase)>>
 }
 
 /// What the finding tells of its targets.
-fn resources(category: Category, finding: &Finding) -> Result<Vec<Resource>> {
+pub(super) fn resources(category: Category, finding: &Finding) -> Result<Vec<Resource>> {
     Ok(match category {
         Category::S3 if catalogue::concerns_account_block(finding) => {
             vec![Resource::account(finding)]

@@ -227,6 +227,17 @@ impl Policies {
         }
     }
 
+    /// The user's policies and the built-in rails.
+    pub(super) fn all(&self) -> impl Iterator<Item = &cedar_policy::Policy> {
+        self.set.policies()
+    }
+
+    /// The user's policies, without the built-in rails.
+    pub(super) fn users(&self) -> impl Iterator<Item = &cedar_policy::Policy> {
+        self.all()
+            .filter(|policy| !policy.id().to_string().starts_with(RAIL))
+    }
+
     /// Every policy's id and whether it permits or forbids, the built-in rails' first.
     #[cfg(test)]
     pub(super) fn effects(&self) -> Vec<(String, Effect)> {

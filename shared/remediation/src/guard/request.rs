@@ -19,19 +19,37 @@ use crate::settings::protects;
 
 /// Why the policies are asked.
 #[derive(Clone, Debug)]
-pub(super) struct Situation<'a> {
-    pub(super) finding: &'a Finding,
-    pub(super) settings: &'a Policy,
-    pub(super) category: Category,
-    pub(super) dry_run: bool,
-    pub(super) now: Timestamp,
+pub(crate) struct Situation<'a> {
+    pub(crate) finding: &'a Finding,
+    pub(crate) settings: &'a Policy,
+    pub(crate) category: Category,
+    pub(crate) dry_run: bool,
+    pub(crate) now: Timestamp,
     pub(super) past: Past,
 }
 
 /// What goes wrong only if the schema and this file disagree.
 type Asked<T> = Result<T, String>;
 
-impl Situation<'_> {
+impl<'a> Situation<'a> {
+    /// What is known before anything of the past is.
+    pub(crate) fn new(
+        finding: &'a Finding,
+        settings: &'a Policy,
+        category: Category,
+        dry_run: bool,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            finding,
+            settings,
+            category,
+            dry_run,
+            now,
+            past: Past::UNKNOWN,
+        }
+    }
+
     /// The same if this were known of what the principal did before.
     pub(super) fn with(&self, past: Past) -> Self {
         Self {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::finding::Finding;
 
 /// The kinds of resources, by their names in the schema.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A bucket.
     Bucket,
@@ -170,6 +170,16 @@ impl Resource {
             tags.insert(key.to_owned(), value.to_owned());
         }
         self
+    }
+
+    /// Of what kind it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn
     }
 
     /// Its name, or the id of an instance.

@@ -23,6 +23,7 @@ use jiff::Timestamp;
 
 pub use self::change::Change;
 pub use self::deny_all::DenyAll;
+pub(crate) use self::plan::unsupported;
 use self::policy_document::Deny;
 use self::trust::Trust;
 use super::Playbook;

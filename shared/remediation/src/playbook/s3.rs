@@ -27,6 +27,7 @@ pub use self::block::{Acl, BlockPublicAccess, Grant};
 pub use self::bucket_policy::BucketPolicy;
 pub use self::exemption::History;
 pub use self::observe::{AccessPoints, Bucket, BucketState, State};
+pub(crate) use self::planning::refused;
 use super::Playbook;
 use crate::catalogue::Category;
 use crate::error::Result;

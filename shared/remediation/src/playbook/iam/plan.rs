@@ -205,7 +205,7 @@ fn not_contained(finding: &Finding, action: &'static str, reason: String) -> Pla
     }
 }
 
-fn unsupported(principal: &Principal) -> String {
+pub(crate) fn unsupported(principal: &Principal) -> String {
     match principal {
         Principal::Root => {
             "the root user cannot be denied anything in its own account: sign in as root, change the \

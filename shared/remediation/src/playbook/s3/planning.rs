@@ -402,6 +402,11 @@ impl Exposure {
     }
 }
 
+/// Why the block is not the answer to the finding, whatever is found of the bucket.
+pub(crate) fn refused(finding: &Finding) -> Option<String> {
+    refusal(finding, BlockPublicAccess::ALL, Exposure::Public)
+}
+
 /// Why blocking public access is not the answer to this finding, if it is not.
 fn refusal(finding: &Finding, block: BlockPublicAccess, exposure: Exposure) -> Option<String> {
     let kind = &finding.finding_type;

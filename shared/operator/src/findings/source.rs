@@ -1,4 +1,4 @@
-//! Where findings come from: files, folders, standard input; plain or compressed.
+//! Documents with findings, in files, folders, standard input; plain or compressed.
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
@@ -13,7 +13,17 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::cut::{Block, CHUNK, Cutter};
 
-type Reader = Box<dyn Read + Send>;
+pub(crate) type Reader = Box<dyn Read + Send>;
+
+/// Something to read findings from.
+pub(crate) struct Document {
+    /// What it is called where something in it is complained of.
+    pub(crate) name: Arc<str>,
+    /// Its text, or why it cannot be read.
+    pub(crate) text: Result<Reader, String>,
+    /// Its findings are as GuardDuty has them now, not as they were sent.
+    pub(crate) last_known_only: bool,
+}
 
 /// A file, or the name of what could not be looked at and why.
 type Entry = Result<PathBuf, (PathBuf, String)>;
@@ -24,34 +34,18 @@ const STANDARD_INPUT: &str = "-";
 /// The endings of the files that are taken from a folder; those without any are taken too.
 const ENDINGS: [&str; 4] = ["json", "jsonl", "ndjson", "gz"];
 
-/// The blocks of all files, one file after the other.
-pub(super) struct Blocks {
-    files: Box<dyn Iterator<Item = Entry> + Send>,
-    current: Option<Cutter<Reader>>,
-    /// The file that the output goes to. Reading it would never end.
-    output: Option<Handle>,
-    progress: ProgressBar,
+/// The blocks of all documents, one document after the other.
+pub(crate) struct Blocks {
+    documents: Box<dyn Iterator<Item = Document> + Send>,
+    current: Option<(Cutter<Reader>, bool)>,
 }
 
 impl Blocks {
-    pub(super) fn new(paths: Vec<PathBuf>, progress: ProgressBar) -> Self {
+    pub(crate) fn new(documents: impl Iterator<Item = Document> + Send + 'static) -> Self {
         Self {
-            files: Box::new(files(paths)),
+            documents: Box::new(documents),
             current: None,
-            output: Handle::stdout().ok(),
-            progress,
         }
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Reader> {
-        if path == Path::new(STANDARD_INPUT) {
-            return decompressed(io::stdin());
-        }
-        let file = File::open(path)?;
-        if file.metadata()?.is_file() && Handle::from_file(file.try_clone()?).ok() == self.output {
-            return Err(io::Error::other("it is the file that the output goes to"));
-        }
-        decompressed(self.progress.wrap_read(file))
     }
 }
 
@@ -60,19 +54,21 @@ impl Iterator for Blocks {
 
     fn next(&mut self) -> Option<Block> {
         loop {
-            if let Some(block) = self.current.as_mut().and_then(Iterator::next) {
+            if let Some((cutter, last_known_only)) = &mut self.current
+                && let Some(mut block) = cutter.next()
+            {
+                block.last_known_only = *last_known_only;
                 return Some(block);
             }
-            let (path, opened) = match self.files.next()? {
-                Ok(path) => {
-                    let opened = self.open(&path).map_err(|error| error.to_string());
-                    (path, opened)
+            let Document {
+                name,
+                text,
+                last_known_only,
+            } = self.documents.next()?;
+            match text {
+                Ok(reader) => {
+                    self.current = Some((Cutter::new(name, reader), last_known_only));
                 }
-                Err((path, problem)) => (path, Err(problem)),
-            };
-            let name: Arc<str> = path.to_string_lossy().into();
-            match opened {
-                Ok(reader) => self.current = Some(Cutter::new(name, reader)),
                 Err(problem) => {
                     return Some(Block::unreadable(
                         name,
@@ -84,8 +80,42 @@ impl Iterator for Blocks {
     }
 }
 
+/// The documents that `paths` stand for, each opened when its turn comes.
+pub(crate) fn documents(
+    paths: Vec<PathBuf>,
+    progress: ProgressBar,
+) -> impl Iterator<Item = Document> + Send {
+    // The file that the output goes to. Reading it would never end.
+    let output = Handle::stdout().ok();
+    files(paths).map(move |entry| {
+        let (path, text) = match entry {
+            Ok(path) => {
+                let text = open(&path, output.as_ref(), &progress);
+                (path, text.map_err(|error| error.to_string()))
+            }
+            Err((path, problem)) => (path, Err(problem)),
+        };
+        Document {
+            name: path.to_string_lossy().into(),
+            text,
+            last_known_only: false,
+        }
+    })
+}
+
+fn open(path: &Path, output: Option<&Handle>, progress: &ProgressBar) -> io::Result<Reader> {
+    if path == Path::new(STANDARD_INPUT) {
+        return decompressed(io::stdin());
+    }
+    let file = File::open(path)?;
+    if file.metadata()?.is_file() && Handle::from_file(file.try_clone()?).ok().as_ref() == output {
+        return Err(io::Error::other("it is the file that the output goes to"));
+    }
+    decompressed(progress.wrap_read(file))
+}
+
 /// How many bytes there are to read. `None`: nobody knows before standard input has ended.
-pub(super) fn size(paths: &[PathBuf]) -> Option<u64> {
+pub(crate) fn size(paths: &[PathBuf]) -> Option<u64> {
     if paths.iter().any(|path| path == Path::new(STANDARD_INPUT)) {
         return None;
     }
@@ -131,12 +161,16 @@ fn is_taken(entry: &DirEntry) -> bool {
         // Named by the user: whatever it is, a pipe too.
         return !kind.is_dir();
     }
-    let known = entry.path().extension().is_none_or(|ending| {
+    kind.is_file() && may_have_findings(entry.path())
+}
+
+/// True for a name such as findings have.
+pub(crate) fn may_have_findings(path: &Path) -> bool {
+    path.extension().is_none_or(|ending| {
         ENDINGS
             .iter()
             .any(|known| ending.eq_ignore_ascii_case(known))
-    });
-    kind.is_file() && known
+    })
 }
 
 fn problem(error: &walkdir::Error) -> String {
@@ -149,7 +183,7 @@ fn problem(error: &walkdir::Error) -> String {
 
 /// The text of a stream that is gzip, of one member or several, if it begins as gzip does
 /// (<https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1>).
-fn decompressed(mut stream: impl Read + Send + 'static) -> io::Result<Reader> {
+pub(crate) fn decompressed(mut stream: impl Read + Send + 'static) -> io::Result<Reader> {
     const GZIP: [u8; 2] = [0x1f, 0x8b];
     let mut head = Vec::new();
     stream.by_ref().take(2).read_to_end(&mut head)?;

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, bounded};
 
 /// The results of work on the items of a source, in the source's order.
-pub(super) struct Ordered<R> {
+pub(crate) struct Ordered<R> {
     /// A place for each result, in order, filled when the work is done.
     places: Receiver<Receiver<R>>,
     threads: Vec<JoinHandle<()>>,
@@ -14,13 +14,13 @@ pub(super) struct Ordered<R> {
 
 /// How many items may be under way for `workers` workers, from being taken from the source until the
 /// result is taken.
-pub(super) fn bound(workers: usize) -> usize {
+pub(crate) fn bound(workers: usize) -> usize {
     4 * workers + 2
 }
 
 /// Does `work` on the items of `source` with `workers` threads. The source is read by a thread of its
 /// own, and waits while [`bound`] items are under way. Dropping the results ends the threads.
-pub(super) fn ordered<T, R>(
+pub(crate) fn ordered<T, R>(
     source: impl Iterator<Item = T> + Send + 'static,
     work: impl Fn(T) -> R + Clone + Send + 'static,
     workers: usize,

@@ -13,29 +13,31 @@ use memchr::{memchr, memchr_iter};
 use serde::de::IgnoredAny;
 
 /// The longest value in bytes. GuardDuty's events are at most 256 KiB.
-pub(super) const LONGEST: usize = 8 << 20;
+pub(crate) const LONGEST: usize = 8 << 20;
 /// How much is asked of the stream at a time, and about how much goes into a block, in bytes.
-pub(super) const CHUNK: usize = 256 << 10;
+pub(crate) const CHUNK: usize = 256 << 10;
 /// How many pieces go into a block at most.
 const PIECES: usize = 4096;
 
 /// Values that follow each other in a file.
-pub(super) struct Block {
+pub(crate) struct Block {
     /// The file's name.
-    pub(super) file: Arc<str>,
+    pub(crate) file: Arc<str>,
     /// The text of the values.
-    pub(super) text: Vec<u8>,
+    pub(crate) text: Vec<u8>,
     /// Where each value is, in the order of the file.
-    pub(super) pieces: Vec<Piece>,
+    pub(crate) pieces: Vec<Piece>,
+    /// The findings are as GuardDuty has them now, not as they were sent.
+    pub(crate) last_known_only: bool,
 }
 
 /// One value, or why there is none.
 #[derive(Debug)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     /// The line of the file that it begins in, from 1; 0 for the file as a whole.
-    pub(super) line: u64,
+    pub(crate) line: u64,
     /// Its place in the block's text, or what is wrong.
-    pub(super) content: Result<Range<usize>, String>,
+    pub(crate) content: Result<Range<usize>, String>,
 }
 
 impl Block {
@@ -44,11 +46,12 @@ impl Block {
             file,
             text: Vec::new(),
             pieces: Vec::new(),
+            last_known_only: false,
         }
     }
 
     /// A block that says only that the file cannot be read.
-    pub(super) fn unreadable(file: Arc<str>, problem: String) -> Self {
+    pub(crate) fn unreadable(file: Arc<str>, problem: String) -> Self {
         let mut block = Self::new(file);
         block.fail(0, problem);
         block
@@ -103,7 +106,7 @@ enum Step {
 }
 
 /// The blocks of one stream.
-pub(super) struct Cutter<R> {
+pub(crate) struct Cutter<R> {
     reader: R,
     window: Vec<u8>,
     /// The part of the window that was read and not yet cut.
@@ -118,7 +121,7 @@ pub(super) struct Cutter<R> {
 }
 
 impl<R: Read> Cutter<R> {
-    pub(super) fn new(file: Arc<str>, reader: R) -> Self {
+    pub(crate) fn new(file: Arc<str>, reader: R) -> Self {
         Self {
             reader,
             window: Vec::new(),
@@ -456,7 +459,7 @@ impl<R: Read> Iterator for Cutter<R> {
 }
 
 /// What is wrong, without serde's own line, which counts from the beginning of the value.
-pub(super) fn not_json(error: &serde_json::Error) -> String {
+pub(crate) fn not_json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let problem = text.rsplit_once(" at line ").map_or(&*text, |(it, _)| it);
     match error.column() {
@@ -470,7 +473,7 @@ fn too_long() -> String {
 }
 
 /// How many lines end in `text`.
-pub(super) fn newlines(text: &[u8]) -> u64 {
+pub(crate) fn newlines(text: &[u8]) -> u64 {
     memchr_iter(b'\n', text).count() as u64
 }
 

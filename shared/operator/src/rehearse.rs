@@ -1,0 +1,280 @@
+//! `gdr rehearse`: what the responder would have done about the findings of the past.
+
+mod document;
+mod page;
+mod rules;
+mod table;
+
+use std::fs;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use clap::ArgGroup;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use remediation::error::CallContext as _;
+use remediation::guard::Guard;
+use remediation::rehearsal::{Occasion, Rehearser, rehearse};
+
+use self::document::{Document, Unreadable};
+use self::rules::RuleOptions;
+use crate::findings::cut::Block;
+use crate::findings::fetch::{self, Detector, Export, Fetch, Period};
+use crate::findings::piece;
+use crate::findings::pool;
+use crate::findings::source::{self, Blocks};
+use crate::{Access, Format, Outcome, output, policy};
+
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("source").required(true).multiple(true).args(["paths", "detector"]))]
+pub(crate) struct Options {
+    /// Files, folders, - for standard input, or s3://BUCKET/PREFIX for what GuardDuty exported.
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The findings that GuardDuty has: the id of a detector, or auto for the one of the Region. It keeps
+    /// them for 90 days, and tells each as it was last.
+    #[arg(long, value_name = "ID")]
+    detector: Option<String>,
+    /// Events before this time did not come: a date, a time, or a number of days (90d).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Timestamp>,
+    /// Events from this time on did not come.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
+    /// Files of Cedar policies, as they are pushed; else the stored ones, else the default ones.
+    #[arg(long = "policy", value_name = "FILE")]
+    policies: Vec<PathBuf>,
+    /// The parameter with the stored policies (the stack's output PolicyParameter).
+    #[arg(long, value_name = "NAME", env = "POLICY_PARAMETER")]
+    policy_parameter: Option<String>,
+    /// Write a page for people too, which opens from the file and loads nothing.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    rules: RuleOptions,
+}
+
+/// Rehearses, and prints what would have happened.
+pub(crate) fn run(options: &Options, access: &Access, format: Format) -> Outcome {
+    let Some(guard) = guard(options, access)? else {
+        return Ok(ExitCode::FAILURE);
+    };
+    let rules = options.rules.rules(options.since, options.until);
+    let rehearser = Arc::new(Rehearser::new(rules, guard)?);
+    let (occasions, unreadable) = judge(options, access, &rehearser)?;
+    let report = rehearse(rehearser.rules(), occasions);
+    let document = Document::new(report, unreadable, Timestamp::now());
+    if let Some(file) = &options.html {
+        fs::write(file, page::render(&document))
+            .map_err(|error| format!("{}: cannot be written: {error}", file.display()))?;
+    }
+    let printed = match format {
+        Format::Json => {
+            let mut text = serde_json::to_vec(&document)?;
+            text.push(b'\n');
+            output::bytes(&text)
+        }
+        Format::Table => output::bytes(table::text(&document).as_bytes()),
+    };
+    match printed.and_then(|()| complain(&document)) {
+        Ok(()) => {}
+        // Whoever reads has seen enough: `gdr rehearse … | head`.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(error) => return Err(format!("cannot write the output: {error}").into()),
+    }
+    Ok(if document.unreadable.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Tells what could not be read.
+fn complain(document: &Document) -> io::Result<()> {
+    const MOST: usize = 20;
+    for unreadable in document.unreadable.iter().take(MOST) {
+        output::note(&unreadable.to_string())?;
+    }
+    match document.unreadable.len().checked_sub(MOST) {
+        None | Some(0) => Ok(()),
+        Some(more) => output::note(&format!(
+            "{more} more could not be read: --output json has them all"
+        )),
+    }
+}
+
+/// The policies to ask. `None`: they are not valid, which was told.
+fn guard(options: &Options, access: &Access) -> Result<Option<Guard>, Box<dyn std::error::Error>> {
+    let Some(name) = &options.policy_parameter else {
+        return policy::guard(&options.policies);
+    };
+    if !options.policies.is_empty() {
+        return policy::guard(&options.policies);
+    }
+    let text = stored(access, name)?;
+    let guard = Guard::new(&text);
+    match guard.problem() {
+        Some(problem) => Err(format!("the policies in {name} permit nothing: {problem}").into()),
+        None => Ok(Some(guard)),
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn stored(access: &Access, name: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let client = aws_sdk_ssm::Client::new(&access.sdk().await);
+    let stored = client.get_parameter().name(name).send().await;
+    let stored = stored.during("ssm:GetParameter", name)?;
+    let text = stored.parameter.and_then(|parameter| parameter.value);
+    text.ok_or_else(|| format!("{name} has no value").into())
+}
+
+/// What the functions would make of each finding, in the order of the sources.
+fn judge(
+    options: &Options,
+    access: &Access,
+    rehearser: &Arc<Rehearser>,
+) -> Result<(Vec<Occasion>, Vec<Unreadable>), Box<dyn std::error::Error>> {
+    let (files, fetches) = sources(options)?;
+    let progress = progress(if fetches.is_empty() {
+        source::size(&files)
+    } else {
+        None
+    });
+    let period = Period {
+        since: options.since,
+        until: options.until,
+    };
+    let sdk = (!fetches.is_empty()).then(|| sdk(access));
+    let shown = progress.clone();
+    let fetched = fetches.into_iter().filter_map(move |fetch| {
+        let sdk = sdk.clone()?;
+        Some(fetch::documents(fetch, sdk, period, shown.clone()))
+    });
+    let documents = fetched
+        .flatten()
+        .chain(source::documents(files, progress.clone()));
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let judge = Arc::clone(rehearser);
+    let judged = pool::ordered(
+        Blocks::new(documents),
+        move |block| in_block(&judge, &block),
+        workers,
+    );
+    let (mut occasions, mut unreadable) = (Vec::new(), Vec::new());
+    for (some, not) in judged {
+        occasions.extend(some);
+        unreadable.extend(not);
+    }
+    progress.finish_and_clear();
+    Ok((occasions, unreadable))
+}
+
+fn in_block(rehearser: &Rehearser, block: &Block) -> (Vec<Occasion>, Vec<Unreadable>) {
+    let (mut occasions, mut unreadable) = (Vec::new(), Vec::new());
+    piece::each(block, |place, finding| {
+        let looked = finding.and_then(|mut finding| {
+            rehearser
+                .look(&mut finding, block.last_known_only, || place.detail())
+                .map_err(|error| format!("{}{error}", place.which))
+        });
+        match looked {
+            Ok(some) => occasions.extend(some),
+            Err(error) => unreadable.push(Unreadable {
+                file: Arc::clone(&block.file),
+                line: place.line,
+                error,
+            }),
+        }
+    });
+    (occasions, unreadable)
+}
+
+/// The files, and what is to be fetched.
+fn sources(options: &Options) -> Result<(Vec<PathBuf>, Vec<Fetch>), String> {
+    let mut fetches = Vec::new();
+    if let Some(detector) = &options.detector {
+        fetches.push(Fetch::Detector(Detector::of(detector)));
+    }
+    let mut files = Vec::new();
+    for path in &options.paths {
+        match path.to_str().filter(|text| text.starts_with("s3://")) {
+            Some(text) => {
+                let export = Export::of(text);
+                let export = export.ok_or_else(|| format!("{text} names no bucket"))?;
+                fetches.push(Fetch::Export(export));
+            }
+            None => files.push(path.clone()),
+        }
+    }
+    Ok((files, fetches))
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn sdk(access: &Access) -> aws_config::SdkConfig {
+    access.sdk().await
+}
+
+/// A bar on standard error that counts the bytes read, if that is a terminal.
+fn progress(size: Option<u64>) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = match size {
+        Some(_) => "{bar:40} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+        None => "{spinner} {bytes} of findings  {bytes_per_sec}  {elapsed}",
+    };
+    let style =
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr()).with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// A time, a date (its beginning, in UTC), or a number of days before now.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let days = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse::<i64>().ok());
+    if let Some(days) = days.filter(|days| (0..=36_500).contains(days)) {
+        let back = jiff::SignedDuration::from_hours(24 * days);
+        return Timestamp::now()
+            .checked_sub(back)
+            .map_err(|error| error.to_string());
+    }
+    if let Ok(date) = text.parse::<Date>()
+        && let Ok(midnight) = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0))
+        && !text.contains('T')
+    {
+        return Ok(midnight);
+    }
+    text.parse().map_err(|_| {
+        "a date (2026-03-01), a time (2026-03-01T12:00:00Z) or days (90d) are needed".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_may_be_a_date_a_time_or_days_ago() {
+        let read = |text: &str| time(text).map(|time| time.to_string());
+        assert_eq!(read("2026-03-01").as_deref(), Ok("2026-03-01T00:00:00Z"));
+        assert_eq!(
+            read("2026-03-01T12:30:00+02:00").as_deref(),
+            Ok("2026-03-01T10:30:00Z")
+        );
+        let days = time("2d").unwrap();
+        let ago = Timestamp::now().duration_since(days);
+        assert_eq!(ago.as_hours(), 48);
+        for wrong in ["", "yesterday", "d", "-1d", "2026-02-30"] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! `gdr rehearse` as a person would call it, on files made for the purpose.
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A finding as it is exported to S3.
+fn finding(id: &str, instance: &str, updated: &str) -> Value {
+    json!({
+        "schemaVersion": "2.0",
+        "accountId": "111122223333",
+        "region": "us-east-1",
+        "id": id,
+        "type": "Backdoor:EC2/C&CActivity.B!DNS",
+        "severity": 8,
+        "createdAt": "2026-03-04T05:00:00Z",
+        "updatedAt": updated,
+        "resource": {
+            "resourceType": "Instance",
+            "instanceDetails": { "instanceId": instance, "tags": [] },
+        },
+        "service": { "count": 1, "archived": false },
+    })
+}
+
+fn write(folder: &TempDir, name: &str, findings: &[Value]) -> Result {
+    let lines: Vec<_> = findings.iter().map(|it| format!("{it}\n")).collect();
+    fs::write(folder.path().join(name), lines.concat())?;
+    Ok(())
+}
+
+/// `gdr rehearse` without anything in the environment, credentials least of all.
+fn rehearse(folder: &TempDir, arguments: &[&str]) -> Result<Output> {
+    Ok(Command::new(env!("CARGO_BIN_EXE_gdr"))
+        .arg("rehearse")
+        .args(arguments)
+        .current_dir(folder.path())
+        .env_clear()
+        .stdin(Stdio::null())
+        .output()?)
+}
+
+fn json_of(folder: &TempDir, arguments: &[&str]) -> Result<Value> {
+    let output = rehearse(folder, &[&["--output", "json"], arguments].concat())?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+const ONE: &str = "i-00000000000000001";
+const TWO: &str = "i-00000000000000002";
+
+#[test]
+fn the_document_says_what_would_have_been_contained_when_and_by_what() -> Result {
+    let folder = TempDir::new()?;
+    let findings = [
+        finding("b", TWO, "2026-03-04T06:00:00Z"),
+        finding("a", ONE, "2026-03-04T05:00:00Z"),
+        finding("a", ONE, "2026-03-04T07:00:00Z"),
+    ];
+    write(&folder, "export.jsonl", &findings)?;
+    let document = json_of(&folder, &["export.jsonl"])?;
+    let mut members: Vec<_> = document.as_object().ok_or("no object")?.keys().collect();
+    members.sort_unstable();
+    assert_eq!(
+        members,
+        [
+            "entries",
+            "exemptions",
+            "format",
+            "hit",
+            "left_out",
+            "openings",
+            "rehearsed_at",
+            "remarks",
+            "settings",
+            "summary",
+            "unreadable",
+            "version",
+            "windows",
+        ]
+    );
+    assert_eq!(document["format"], 1);
+    let summary = &document["summary"];
+    assert_eq!(
+        *summary,
+        json!({
+            "from": "2026-03-04T05:00:00Z", "to": "2026-03-04T07:00:00Z",
+            "findings": 2, "events": 3,
+            "contained": 2, "partial": 0, "uncertain": 0, "awaits_approval": 0, "withheld": 0,
+            "breaker": 0, "openings": 0, "left_out": 0,
+        })
+    );
+    let first = &document["entries"][0];
+    for (member, expected) in [
+        ("at", json!("2026-03-04T05:00:00Z")),
+        ("outcome", json!("contained")),
+        ("function", json!("ec2")),
+        ("kind", json!("Instance")),
+        ("name", json!(ONE)),
+        ("target", json!(format!("us-east-1/{ONE}"))),
+        ("finding_id", json!("a")),
+        ("by", json!(["playbooks"])),
+        ("events", json!(2)),
+        ("last", json!("2026-03-04T07:00:00Z")),
+    ] {
+        assert_eq!(first[member], expected, "{member} {first:#}");
+    }
+    let steps = first["steps"].as_array().ok_or("no steps")?;
+    let isolate = steps
+        .iter()
+        .find(|step| step["action"] == "ec2:IsolateInterface");
+    assert_eq!(isolate.ok_or("no isolation")?["verdict"], "permitted");
+    assert_eq!(document["hit"][1]["name"], TWO);
+    assert_eq!(document["settings"]["MaxContainments"], 20);
+    Ok(())
+}
+
+#[test]
+fn settings_and_policies_are_those_that_are_given() -> Result {
+    let folder = TempDir::new()?;
+    let findings = [
+        finding("a", ONE, "2026-03-04T05:00:00Z"),
+        finding("b", TWO, "2026-03-04T05:10:00Z"),
+    ];
+    write(&folder, "export.jsonl", &findings)?;
+    let outcomes = |arguments: &[&str]| -> Result<Vec<String>> {
+        let document = json_of(&folder, &[&["export.jsonl"], arguments].concat())?;
+        let entries = document["entries"].as_array().ok_or("no entries")?.clone();
+        let word = |entry: &Value| entry["outcome"].as_str().unwrap_or_default().to_owned();
+        Ok(entries.iter().map(word).collect())
+    };
+    assert_eq!(
+        outcomes(&["--max-containments", "1"])?,
+        ["contained", "breaker"]
+    );
+    assert_eq!(
+        outcomes(&["--max-containments", "1", "--limit-window-minutes", "5"])?,
+        ["contained", "contained"]
+    );
+    assert_eq!(
+        outcomes(&["--ec2-response", "approve"])?,
+        ["awaits_approval", "awaits_approval"]
+    );
+    assert_eq!(outcomes(&["--minimum-severity", "9"])?, [""; 0]);
+    assert_eq!(
+        outcomes(&["--since", "2026-03-04T05:05:00Z"])?,
+        ["contained"]
+    );
+    assert_eq!(outcomes(&["--until", "2026-03-04"])?, [""; 0]);
+    assert_eq!(outcomes(&["--account", "444455556666"])?, [""; 0]);
+    let own = format!(
+        "permit (principal, action, resource);\n@id(\"spared\") @reason(\"ours\")\n\
+         forbid (principal, action, resource) when {{ resource.name == \"{ONE}\" }};"
+    );
+    fs::write(folder.path().join("own.cedar"), own)?;
+    assert_eq!(
+        outcomes(&["--policy", "own.cedar"])?,
+        ["withheld", "contained"]
+    );
+    let document = json_of(&folder, &["export.jsonl", "--policy", "own.cedar"])?;
+    let exemption = &document["exemptions"][0];
+    assert_eq!(
+        (&exemption["by"], &exemption["reason"]),
+        (&json!("spared"), &json!("ours"))
+    );
+    Ok(())
+}
+
+#[test]
+fn an_answer_of_the_api_in_a_file_came_when_the_finding_was_made_too() -> Result {
+    let folder = TempDir::new()?;
+    let api = json!({ "Findings": [{
+        "SchemaVersion": "2.0", "AccountId": "111122223333", "Region": "us-east-1", "Id": "a",
+        "Type": "Backdoor:EC2/C&CActivity.B!DNS", "Severity": 8,
+        "CreatedAt": "2026-03-04T05:00:00.000Z", "UpdatedAt": "2026-03-05T05:00:00.000Z",
+        "Resource": { "ResourceType": "Instance", "InstanceDetails": { "InstanceId": ONE } },
+        "Service": { "Archived": false },
+    }] });
+    write(&folder, "answer.json", &[api])?;
+    let document = json_of(&folder, &["."])?;
+    let entry = &document["entries"][0];
+    assert_eq!(entry["at"], "2026-03-04T05:00:00Z");
+    assert_eq!(entry["events"], 2);
+    Ok(())
+}
+
+#[test]
+fn the_table_has_the_numbers_and_hostile_names_as_text() -> Result {
+    let folder = TempDir::new()?;
+    let mut hostile = finding("a", ONE, "2026-03-04T05:00:00Z");
+    hostile["type"] = json!("Backdoor:EC2/Spam\u{1b}[2Jbot\u{202e}");
+    let findings = [hostile, finding("b", TWO, "2026-03-04T05:10:00Z")];
+    write(&folder, "export.jsonl", &findings)?;
+    let output = rehearse(&folder, &["export.jsonl"])?;
+    let text = String::from_utf8(output.stdout)?;
+    assert!(text.contains("would be contained"), "{text}");
+    assert!(text.contains(TWO), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
+    assert!(text.contains("to know:"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_file_and_line_and_the_rest_goes_on() -> Result {
+    let folder = TempDir::new()?;
+    let mut timeless = finding("a", ONE, "");
+    timeless["createdAt"] = json!(null);
+    let findings = [
+        timeless,
+        json!({ "id": 1 }),
+        finding("b", TWO, "2026-03-04T05:10:00Z"),
+    ];
+    write(&folder, "export.jsonl", &findings)?;
+    let output = rehearse(&folder, &["--output", "json", "export.jsonl"])?;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8(output.stderr)?;
+    assert!(told.contains("export.jsonl:1: "), "{told}");
+    assert!(told.contains("`updatedAt`"), "{told}");
+    assert!(told.contains("export.jsonl:2: "), "{told}");
+    let document: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(document["summary"]["contained"], 1);
+    assert_eq!(document["unreadable"][1]["line"], 2);
+    Ok(())
+}
+
+#[test]
+fn wrong_usage_is_told_before_anything_is_read() -> Result {
+    let folder = TempDir::new()?;
+    write(&folder, "export.jsonl", &[])?;
+    for (arguments, said) in [
+        (&[][..], "required"),
+        (&["export.jsonl", "--since", "yesterday"][..], "a date"),
+        (
+            &["export.jsonl", "--s3-response", "maybe"][..],
+            "contain, approve",
+        ),
+        (&["export.jsonl", "--max-containments", "0"][..], "1..=500"),
+        (&["export.jsonl", "--size", "users"][..], "users=NUMBER"),
+    ] {
+        let output = rehearse(&folder, arguments)?;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?} {output:?}");
+        let told = String::from_utf8(output.stderr)?;
+        assert!(told.contains(said), "{arguments:?} {told}");
+    }
+    Ok(())
+}
