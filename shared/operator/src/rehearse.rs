@@ -33,6 +33,11 @@ use crate::{Access, Format, Outcome, output, policy};
 
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("source").required(true).multiple(true).args(["paths", "detector"]))]
+#[command(after_help = "\
+Examples:
+  gdr rehearse --detector auto --since 90d --html rehearsal.html
+  gdr rehearse s3://BUCKET/AWSLogs --since 2026-01-01
+  gdr rehearse AWSLogs/ --policy default.cedar mine.cedar --max-containments 10")]
 pub(crate) struct Options {
     /// Files, folders, - for standard input, or s3://BUCKET/PREFIX for what GuardDuty exported.
     #[arg(value_name = "PATH")]
