@@ -135,26 +135,7 @@ fn needs(category: Category, step: &StepReport) -> &'static [&'static str] {
 
 fn show(function: &Function, report: &Report, verdicts: &Verdicts) {
     output::line(&told::heading(report));
-    let rows: Vec<_> = report
-        .steps()
-        .iter()
-        .map(|step| {
-            [
-                told::outcome(step.outcome()).to_owned(),
-                step.action().to_owned(),
-                step.target().to_owned(),
-                step.from().to_string(),
-                step.to().to_string(),
-                step.detail().to_owned(),
-            ]
-        })
-        .collect();
-    if !rows.is_empty() {
-        output::table(
-            ["OUTCOME", "ACTION", "TARGET", "FROM", "TO", "DETAIL"],
-            &rows,
-        );
-    }
+    told::steps(report);
     permissions(function, report, verdicts);
     told::left(report);
     output::line("");

@@ -10,26 +10,7 @@ pub(crate) fn tell(report: &Report, format: Format) -> serde_json::Result<()> {
         return output::json(report);
     }
     output::line(&heading(report));
-    let rows: Vec<_> = report
-        .steps()
-        .iter()
-        .map(|step| {
-            [
-                outcome(step.outcome()).to_owned(),
-                step.action().to_owned(),
-                step.target().to_owned(),
-                step.from().to_string(),
-                step.to().to_string(),
-                step.detail().to_owned(),
-            ]
-        })
-        .collect();
-    if !rows.is_empty() {
-        output::table(
-            ["OUTCOME", "ACTION", "TARGET", "FROM", "TO", "DETAIL"],
-            &rows,
-        );
-    }
+    steps(report);
     left(report);
     Ok(())
 }
@@ -74,4 +55,28 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
 /// True for a report after which a person must act.
 pub(crate) fn failed(report: &Report) -> bool {
     matches!(report.status(), Status::Failed | Status::Partial)
+}
+
+/// The steps of a report, with what each found and wants.
+pub(crate) fn steps(report: &Report) {
+    let rows: Vec<_> = report
+        .steps()
+        .iter()
+        .map(|step| {
+            [
+                outcome(step.outcome()).to_owned(),
+                step.action().to_owned(),
+                step.target().to_owned(),
+                step.from().to_string(),
+                step.to().to_string(),
+                step.detail().to_owned(),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        output::table(
+            ["OUTCOME", "ACTION", "TARGET", "FROM", "TO", "DETAIL"],
+            &rows,
+        );
+    }
 }
