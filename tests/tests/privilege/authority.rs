@@ -253,7 +253,8 @@ fn refusal(call: &Call, role: &Role, check: &Check) -> Result<HttpResponse> {
     let xml =
         |code: &str| format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     match call.service.as_str() {
-        "s3" => response(403, xml("AccessDenied")),
+        // S3's control of accounts wraps its errors, and S3 itself does not.
+        "s3" if !call.is_of_account() => response(403, xml("AccessDenied")),
         "ec2" => {
             let error = xml("UnauthorizedOperation");
             response(
@@ -261,7 +262,7 @@ fn refusal(call: &Call, role: &Role, check: &Check) -> Result<HttpResponse> {
                 format!("<Response><Errors>{error}</Errors></Response>"),
             )
         }
-        "iam" | "sts" | "sns" | "autoscaling" | "elasticloadbalancing" => {
+        "s3" | "iam" | "sts" | "sns" | "autoscaling" | "elasticloadbalancing" => {
             let error = xml("AccessDenied");
             response(403, format!("<ErrorResponse>{error}</ErrorResponse>"))
         }
