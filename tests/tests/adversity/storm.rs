@@ -254,6 +254,31 @@ fn memory(world: &World) -> Result<BTreeMap<u32, u64>> {
     Ok(sizes)
 }
 
+/// What the functions' logs have.
+struct Told {
+    findings: BTreeSet<String>,
+    statuses: BTreeMap<(Responder, String), usize>,
+}
+
+async fn told(world: &World, findings: &[(Responder, Finding)]) -> Result<Told> {
+    let ids: BTreeSet<_> = findings.iter().map(|(_, finding)| finding.id()).collect();
+    let (mut reported, mut statuses) = (BTreeSet::new(), BTreeMap::new());
+    for responder in RESPONDERS {
+        for report in world.stack.all_reports(responder).await? {
+            let id = report["finding_id"].as_str().unwrap_or_default().to_owned();
+            if ids.contains(id.as_str()) {
+                let status = report["status"].as_str().unwrap_or_default().to_owned();
+                *statuses.entry((responder, status)).or_default() += 1;
+                reported.insert(id);
+            }
+        }
+    }
+    Ok(Told {
+        findings: reported,
+        statuses,
+    })
+}
+
 /// Each containing write once, and reports that say so.
 async fn once_each(world: &World, findings: &[(Responder, Finding)], proxy: &FaultyAws) -> Result {
     let mut writes: BTreeMap<String, usize> = BTreeMap::new();
@@ -274,19 +299,17 @@ async fn once_each(world: &World, findings: &[(Responder, Finding)], proxy: &Fau
     let twice: Vec<_> = writes.iter().filter(|(_, count)| **count != 1).collect();
     assert!(twice.is_empty(), "{twice:?}");
 
-    let ids: BTreeSet<_> = findings.iter().map(|(_, finding)| finding.id()).collect();
-    let mut statuses: BTreeMap<(Responder, String), usize> = BTreeMap::new();
-    let mut reported = BTreeSet::new();
-    for responder in RESPONDERS {
-        for report in world.stack.all_reports(responder).await? {
-            let id = report["finding_id"].as_str().unwrap_or_default().to_owned();
-            if ids.contains(id.as_str()) {
-                let status = report["status"].as_str().unwrap_or_default().to_owned();
-                *statuses.entry((responder, status)).or_default() += 1;
-                reported.insert(id);
-            }
-        }
+    let mut told = told(world, findings).await?;
+    let started = Instant::now();
+    // An incident is concluded a little before its report is in the log.
+    while told.findings.len() < FINDINGS && started.elapsed() < MINUTE {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        told = self::told(world, findings).await?;
     }
+    let Told {
+        findings: reported,
+        statuses,
+    } = told;
     assert_eq!(reported.len(), FINDINGS, "{statuses:?}");
     // Each finding on an instance has its own snapshots, which is something that it did.
     for (responder, did) in [("S3", BUCKETS), ("Iam", KEYS), ("Ec2", 2 * INSTANCES)] {

@@ -68,10 +68,22 @@ impl Iam {
             settings: IamSettings::default(),
         }
     }
+
+    /// The keys that the principal made. `None`: the settings do not ask for them, or it can make none.
+    async fn created_keys(&self, finding: &Finding) -> Option<Result<Vec<CreatedKey>>> {
+        let own = finding
+            .principal()
+            .is_ok_and(|principal| principal.is_own());
+        if !self.settings.created_keys || !own {
+            return None;
+        }
+        let (client, trail) = (&self.client, &self.principals.trail);
+        Some(observe::created_keys(client, trail, finding).await)
+    }
 }
 
 /// What was read of the principal of a finding.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct State {
     found: Found,
     /// The keys that the principal made since the first event, where the settings ask for them.
@@ -93,7 +105,7 @@ impl State {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Found {
     /// A user of this account.
     User(UserState),
@@ -107,7 +119,7 @@ enum Found {
     NotRead,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct UserState {
     arn: String,
     user_id: String,
@@ -120,14 +132,14 @@ struct UserState {
     marked: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct AccessKey {
     id: String,
     status: StatusType,
     created: Option<Timestamp>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct CreatedKey {
     user: String,
     id: String,
@@ -135,7 +147,7 @@ struct CreatedKey {
     status: Result<Option<StatusType>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct RoleState {
     arn: String,
     role_id: String,
@@ -151,7 +163,7 @@ struct RoleState {
     marked: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct FederatedState {
     issuer: Result<Issuer>,
     /// The issuer, if that is a user of this account.
@@ -181,13 +193,29 @@ impl Playbook for Iam {
     }
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
-        observe::observe(
-            &self.client,
-            &self.principals.trail,
-            &self.settings,
-            finding,
-        )
-        .await
+        let created_keys = Box::pin(self.created_keys(finding));
+        let (glanced, created_keys) = futures::join!(self.glance(finding), created_keys);
+        Ok(State {
+            created_keys,
+            ..glanced?
+        })
+    }
+
+    /// Without the keys that the principal made, which CloudTrail takes its time to tell.
+    async fn glance(&self, finding: &Finding) -> Result<State> {
+        let (client, trail) = (&self.client, &self.principals.trail);
+        Box::pin(observe::glance(client, trail, &self.settings, finding)).await
+    }
+
+    async fn complete(&self, finding: &Finding, part: &State) -> Option<State> {
+        if part.created_keys.is_some() {
+            return None;
+        }
+        let created_keys = Box::pin(self.created_keys(finding)).await;
+        created_keys.is_some().then(|| State {
+            created_keys,
+            ..part.clone()
+        })
     }
 
     fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {

@@ -26,6 +26,7 @@ pub use self::action::{BlockAccount, BlockBucket, BucketRef, DenyInPolicy, S3Act
 pub use self::block::{Acl, BlockPublicAccess, Grant};
 pub use self::bucket_policy::BucketPolicy;
 pub use self::exemption::History;
+use self::observe::Extent;
 pub use self::observe::{AccessPoints, Bucket, BucketState, State};
 pub(crate) use self::planning::refused;
 use super::Playbook;
@@ -116,7 +117,15 @@ impl Playbook for S3 {
     type Action = S3Action;
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
-        observe::observe(self, finding).await
+        observe::observe(self, finding, Extent::Whole).await
+    }
+
+    async fn glance(&self, finding: &Finding) -> Result<State> {
+        observe::observe(self, finding, Extent::Deciding).await
+    }
+
+    async fn complete(&self, finding: &Finding, part: &State) -> Option<State> {
+        observe::complete(self, finding, part).await
     }
 
     fn plan(

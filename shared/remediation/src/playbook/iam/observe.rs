@@ -23,19 +23,13 @@ use crate::investigate::record::Record;
 use crate::investigate::trail::Trail;
 use crate::settings::IamSettings;
 
-pub(super) async fn observe(
+pub(super) async fn glance(
     client: &Client,
     trail: &Trail,
     settings: &IamSettings,
     finding: &Finding,
 ) -> Result<State> {
     let principal = finding.principal()?;
-    let created_keys = async {
-        if !settings.created_keys || !principal.is_own() {
-            return None;
-        }
-        Some(created_keys(client, trail, finding).await)
-    };
     let users = async {
         let of_user = matches!(
             principal,
@@ -48,14 +42,11 @@ pub(super) async fn observe(
             None
         }
     };
-    let (found, created_keys, users) = futures::join!(
-        Box::pin(found(client, trail, finding, &principal)),
-        Box::pin(created_keys),
-        users
-    );
+    let found = Box::pin(found(client, trail, finding, &principal));
+    let (found, users) = futures::join!(found, users);
     Ok(State {
         found: found?,
-        created_keys,
+        created_keys: None,
         users,
     })
 }
@@ -214,7 +205,7 @@ async fn federated(client: &Client, trail: &Trail, finding: &Finding) -> Result<
 }
 
 /// The keys that the principal made since the first event, as they are now.
-async fn created_keys(
+pub(super) async fn created_keys(
     client: &Client,
     trail: &Trail,
     finding: &Finding,

@@ -122,6 +122,24 @@ async fn two_round_trips_come_before_the_deny_and_the_deactivation_which_are_ask
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_keys_that_the_principal_made_are_looked_for_beside_and_not_before_the_containment() {
+    let world = world(keys::with_a_key_for_bob());
+    let (trail, late) = (world.trail(), std::time::Duration::from_millis(1_500));
+    let trail = slow!(aws_sdk_cloudtrail, trail, late);
+    let iam = Iam {
+        client: slow!(aws_sdk_iam, world.iam.client),
+        principals: world.principals_by(trail),
+        settings: keys::created_keys().iam,
+    };
+    let course = contained(iam, event(user_detail("mallory"))).await;
+    for write in ["iam:PutUserPolicy", "iam:UpdateAccessKey"] {
+        assert_eq!(course.before(&world.wire, write), 2, "{write}");
+    }
+    assert_eq!(world.key("mallory", KEY), StatusType::Inactive);
+    assert_eq!(world.key("bob", keys::MADE), StatusType::Inactive);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_other_key_is_left_working_and_named_as_a_risk() {
     let world = world(mallory());
     let done = run(&world.iam, &stolen_key()).await;

@@ -7,7 +7,7 @@ use crate::finding::printable;
 
 /// The principals that a trust policy allows, without its conditions,
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Trust {
     /// AWS services: `lambda.amazonaws.com`.
     pub(super) services: Vec<String>,

@@ -69,14 +69,14 @@ pub(super) enum Exemption {
 }
 
 /// The calls about a bucket since the activity began.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct History {
     calls: Vec<Call>,
     /// False if there were more than were read.
     complete: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Call {
     name: String,
     at: Timestamp,

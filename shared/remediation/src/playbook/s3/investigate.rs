@@ -2,7 +2,7 @@
 
 use super::block::{Acl, BlockPublicAccess};
 use super::exemption::{self, Exemption};
-use super::observe::{self, Bucket, BucketState};
+use super::observe::{self, Bucket, BucketState, Extent};
 use super::remaining::remaining_access;
 use super::{S3, S3Action, State};
 use crate::catalogue;
@@ -24,7 +24,10 @@ pub(super) async fn investigate(
     planned: bool,
 ) -> Investigation {
     let finding = inquiry.finding;
-    let state = match inquiry.within(observe::observe(playbook, finding)).await {
+    let state = match inquiry
+        .within(observe::observe(playbook, finding, Extent::Deciding))
+        .await
+    {
         Ok(state) => state,
         Err(error) => {
             let why = format!("{}; {INSTEAD}", reason(&error));

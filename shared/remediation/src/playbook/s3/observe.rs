@@ -21,8 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How many access points are listed.
 const ACCESS_POINTS: i32 = 100;
 
+/// How much is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// What decides how a bucket is contained.
+    Deciding,
+    /// All.
+    Whole,
+}
+
 /// What was read of the buckets of a finding.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct State {
     pub(super) buckets: Vec<(String, BucketState)>,
     /// The flags of the account, as they are in effect: an organization's policy may set them.
@@ -30,7 +39,7 @@ pub struct State {
 }
 
 /// What was read of one bucket.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum BucketState {
     /// It is there.
     Live(Box<Bucket>),
@@ -43,7 +52,7 @@ pub enum BucketState {
 }
 
 /// A bucket. What only informs may be an `Err`: why it is not known.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Bucket {
     /// The Region that it was found in.
     pub(super) region: String,
@@ -59,11 +68,12 @@ pub struct Bucket {
     pub(super) website: Result<bool>,
     /// What was done to it since the activity began. `None`: not asked, as nothing depends on it.
     pub(super) history: Option<Result<History>>,
-    pub(super) access_points: Result<AccessPoints>,
+    /// `None`: not asked yet, as nothing depends on them.
+    pub(super) access_points: Option<Result<AccessPoints>>,
 }
 
 /// The access points of a bucket that its own account has made.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct AccessPoints {
     /// Their names, with the VPC where only one may use them. Printable.
     pub(super) names: Vec<String>,
@@ -71,7 +81,7 @@ pub struct AccessPoints {
     pub(super) more: bool,
 }
 
-pub(super) async fn observe(playbook: &S3, finding: &Finding) -> Result<State> {
+pub(super) async fn observe(playbook: &S3, finding: &Finding, extent: Extent) -> Result<State> {
     let clients = playbook.clients_in(&finding.region);
     let names = if catalogue::concerns_account_block(finding) {
         Vec::new()
@@ -81,7 +91,7 @@ pub(super) async fn observe(playbook: &S3, finding: &Finding) -> Result<State> {
     let buckets = names.into_iter().map(async |bucket| {
         let state = match other_kind(&bucket) {
             Some(why) => BucketState::OtherKind(why),
-            None => bucket_state(playbook, &bucket, finding).await,
+            None => bucket_state(playbook, &bucket, finding, extent).await,
         };
         (bucket, state)
     });
@@ -119,9 +129,36 @@ fn other_kind(bucket: &str) -> Option<&'static str> {
     }
 }
 
-async fn bucket_state(playbook: &S3, bucket: &str, finding: &Finding) -> BucketState {
+/// What [`Extent::Deciding`] has left out. `None`: nothing.
+pub(super) async fn complete(playbook: &S3, finding: &Finding, part: &State) -> Option<State> {
+    let mut whole = part.clone();
+    let buckets = whole.buckets.iter_mut();
+    let unasked = buckets.filter_map(|(name, state)| match state {
+        BucketState::Live(bucket) if bucket.access_points.is_none() => Some((name, bucket)),
+        _ => None,
+    });
+    let asked: Vec<_> = unasked
+        .map(async |(name, bucket)| {
+            let clients = playbook.clients_in(&bucket.region);
+            let points = access_points_in_time(&clients, name, &finding.account_id);
+            bucket.access_points = Some(points.await);
+        })
+        .collect();
+    if asked.is_empty() {
+        return None;
+    }
+    join_all(asked).await;
+    Some(whole)
+}
+
+async fn bucket_state(
+    playbook: &S3,
+    bucket: &str,
+    finding: &Finding,
+    extent: Extent,
+) -> BucketState {
     let here = playbook.clients_in(&finding.region);
-    let state = read(&here, bucket, finding).await;
+    let state = read(&here, bucket, finding, extent).await;
     let BucketState::Unreadable(error) = &state else {
         return state;
     };
@@ -130,15 +167,21 @@ async fn bucket_state(playbook: &S3, bucket: &str, finding: &Finding) -> BucketS
     }
     match locate::region_of(&here.s3, bucket, &finding.account_id).await {
         Some(region) if region != here.region => {
-            read(&playbook.clients_in(&region), bucket, finding).await
+            read(&playbook.clients_in(&region), bucket, finding, extent).await
         }
         _ => state,
     }
 }
 
-async fn read(clients: &Clients, bucket: &str, finding: &Finding) -> BucketState {
+async fn read(clients: &Clients, bucket: &str, finding: &Finding, extent: Extent) -> BucketState {
     let owner = &finding.account_id;
     let until = Instant::now() + PATIENCE;
+    let access_points = async {
+        match extent {
+            Extent::Deciding => None,
+            Extent::Whole => Some(access_points_in_time(clients, bucket, owner).await),
+        }
+    };
     let (block, policy_is_public, policy, acl, tags, website, access_points) = futures::join!(
         block_public_access(clients, bucket, owner),
         within(
@@ -154,11 +197,7 @@ async fn read(clients: &Clients, bucket: &str, finding: &Finding) -> BucketState
             "s3:GetBucketWebsite",
             website(clients, bucket, owner)
         ),
-        within(
-            until,
-            "s3:ListAccessPoints",
-            access_points(clients, bucket, owner)
-        ),
+        access_points,
     );
     let block = match block {
         Ok(block) => block,
@@ -307,6 +346,15 @@ async fn website(clients: &Clients, bucket: &str, owner: &str) -> Result<bool> {
         .during("s3:GetBucketWebsite", bucket);
     let answer = unless_absent(answer, "NoSuchWebsiteConfiguration")?;
     Ok(answer.is_some())
+}
+
+async fn access_points_in_time(
+    clients: &Clients,
+    bucket: &str,
+    owner: &str,
+) -> Result<AccessPoints> {
+    let points = access_points(clients, bucket, owner);
+    within(Instant::now() + PATIENCE, "s3:ListAccessPoints", points).await
 }
 
 async fn access_points(clients: &Clients, bucket: &str, owner: &str) -> Result<AccessPoints> {

@@ -47,14 +47,15 @@ pub(super) fn remaining_access<A>(
         )),
     }
     match &bucket.access_points {
-        Ok(points) if points.names.is_empty() => {}
-        Ok(points) => risks.push(format!(
+        None => {}
+        Some(Ok(points)) if points.names.is_empty() => {}
+        Some(Ok(points)) => risks.push(format!(
             "{name} can be reached through access points, by those whom their own policies let in: \
              {}{}",
             points.names.join(", "),
             if points.more { " and more" } else { "" }
         )),
-        Err(error) => risks.push(format!("access points of {name} are not known: {error}")),
+        Some(Err(error)) => risks.push(format!("access points of {name} are not known: {error}")),
     }
     if blocked && let Err(error) = &bucket.tagged {
         plan.next_steps.push(format!(

@@ -60,6 +60,26 @@ async fn two_round_trips_come_before_the_flags_are_set() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn containing_does_not_wait_for_the_access_points_which_are_told_all_the_same() {
+    let world = world(Bucket {
+        access_points: vec!["analytics"],
+        ..public()
+    });
+    let listed = || world.wire.calls().contains(&"s3:ListAccessPoints");
+    let finding = made_public();
+    let glanced = world.playbook.glance(&finding).await.unwrap();
+    assert!(!listed());
+    let plan = S3::plan(&finding, &glanced, &Settings::default(), now());
+    assert!(matches!(plan.steps.as_slice(), [Step::Do(_)]));
+    let whole = world.playbook.complete(&finding, &glanced).await.unwrap();
+    assert!(listed());
+    assert!(world.playbook.complete(&finding, &whole).await.is_none());
+    let plan = S3::plan(&finding, &whole, &Settings::default(), now());
+    let risks = plan.residual_risks.join("\n");
+    assert!(risks.contains("analytics"), "{risks}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_bucket_of_an_attack_sequence_is_closed_whoever_acted_and_public_or_not() {
     let handed_over = finding(json!({
         "type": "AttackSequence:S3/CompromisedData",

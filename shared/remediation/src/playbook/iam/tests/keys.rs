@@ -10,7 +10,7 @@ use crate::fixtures::{finding, investigate, run, run_with, user_detail, user_fin
 use crate::report::Outcome;
 use crate::settings::Settings;
 
-const MADE: &str = "AKIAMADE000000000000";
+pub(super) const MADE: &str = "AKIAMADE000000000000";
 
 /// A session of Mallory's was used.
 fn user_session() -> Finding {
@@ -28,7 +28,7 @@ fn by_key(key: &str, name: &str, parameters: Value, response: Value) -> Value {
 }
 
 /// Mallory's stolen key made a key for Bob.
-fn with_a_key_for_bob() -> Account {
+pub(super) fn with_a_key_for_bob() -> Account {
     let mut account = mallory();
     let keys = vec![
         (MADE, StatusType::Active, 0),
@@ -51,7 +51,7 @@ fn with_a_key_for_bob() -> Account {
     account
 }
 
-fn created_keys() -> Settings {
+pub(super) fn created_keys() -> Settings {
     settings(|iam| iam.created_keys = true)
 }
 

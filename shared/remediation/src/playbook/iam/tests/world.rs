@@ -102,7 +102,14 @@ pub(super) struct World {
 impl World {
     /// What the playbook asks with, for another one.
     pub(super) fn principals(&self) -> Principals {
-        let trail = trail(&self.account, &self.asked, &self.wire);
+        self.principals_by(self.trail())
+    }
+    /// CloudTrail.
+    pub(super) fn trail(&self) -> aws_sdk_cloudtrail::Client {
+        trail(&self.account, &self.asked, &self.wire)
+    }
+    /// [`World::principals`], with another CloudTrail.
+    pub(super) fn principals_by(&self, trail: aws_sdk_cloudtrail::Client) -> Principals {
         Principals {
             iam: self.iam.client.clone(),
             trail: Trail::of(trail, None),
