@@ -37,7 +37,7 @@ use crate::{Access, Format, Outcome, output, policy};
 Examples:
   gdr rehearse --detector auto --since 90d --html rehearsal.html
   gdr rehearse s3://BUCKET/AWSLogs --since 2026-01-01
-  gdr rehearse AWSLogs/ --policy default.cedar mine.cedar --max-containments 10")]
+  gdr rehearse AWSLogs/ --policy default.cedar --policy mine.cedar --max-containments 10")]
 pub(crate) struct Options {
     /// Files, folders, - for standard input, or s3://BUCKET/PREFIX for what GuardDuty exported.
     #[arg(value_name = "PATH")]

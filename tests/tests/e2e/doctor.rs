@@ -1,54 +1,12 @@
 //! `gdr doctor` on a stack that is whole, and on one in which each thing is broken.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-
 use integration_tests::{Result, Stack};
 use serde_json::{Value, json};
 
+use crate::guardduty::GuardDuty;
 use crate::operated::{STACK, on_operated, sqs};
 use crate::operator::gdr_with;
 use crate::world::World;
-
-/// GuardDuty, which the emulators do not serve, with detectors in this state.
-struct GuardDuty {
-    endpoint: String,
-}
-
-impl GuardDuty {
-    fn with(status: Option<&'static str>) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
-        // It ends with the test's process.
-        std::thread::spawn(move || {
-            for connection in listener.incoming() {
-                let Ok(mut connection) = connection else {
-                    return;
-                };
-                let mut request = vec![0; 16 * 1024];
-                let read = connection.read(&mut request).unwrap_or_default();
-                let request = String::from_utf8_lossy(&request[..read]).into_owned();
-                let body = match status {
-                    None => json!({ "detectorIds": [] }),
-                    Some(_) if request.starts_with("GET /detector ") => {
-                        json!({ "detectorIds": ["d0123"] })
-                    }
-                    Some(status) => json!({
-                        "status": status, "serviceRole": "", "findingPublishingFrequency": "SIX_HOURS",
-                    }),
-                };
-                let body = body.to_string();
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\
-                     Content-Length: {}\r\n\r\n{body}",
-                    body.len()
-                );
-                let _ = connection.write_all(answer.as_bytes());
-            }
-        });
-        Ok(Self { endpoint })
-    }
-}
 
 /// The lines of the doctor, and its exit status.
 fn doctor(world: &World, guardduty: &GuardDuty) -> Result<(Vec<Value>, Option<i32>)> {
@@ -83,7 +41,7 @@ fn expect_trouble(lines: &[Value], of: &str, found: &str) {
     );
 }
 
-async fn subscribed(world: &World, stack: &Stack<'_>) -> Result {
+pub(crate) async fn subscribed(world: &World, stack: &Stack<'_>) -> Result {
     let queue = sqs(world.aws)
         .create_queue()
         .queue_name("gdr-operated-notices")

@@ -45,7 +45,7 @@ pub(crate) fn said(output: &Output) -> String {
 }
 
 /// Where cargo puts the programs of the workspace, beside the folder of this test.
-fn program() -> Result<PathBuf> {
+pub(crate) fn program() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let built = test.ancestors().nth(2).ok_or("no folder")?.join("gdr");
     if built.is_file() {

@@ -29,7 +29,12 @@ async fn wait_for_a_message(aws: &LocalAws, stack: &Stack<'_>, queue: &str) -> R
 }
 
 /// An event as EventBridge leaves it in the dead letters.
-async fn leave(aws: &LocalAws, stack: &Stack<'_>, target: &str, event: &Value) -> Result {
+pub(crate) async fn leave(
+    aws: &LocalAws,
+    stack: &Stack<'_>,
+    target: &str,
+    event: &Value,
+) -> Result {
     let attribute = |value: &str| {
         let value = MessageAttributeValue::builder()
             .data_type("String")
@@ -48,12 +53,12 @@ async fn leave(aws: &LocalAws, stack: &Stack<'_>, target: &str, event: &Value) -
     Ok(())
 }
 
-fn function_arn(aws: &LocalAws, name: &str) -> String {
+pub(crate) fn function_arn(aws: &LocalAws, name: &str) -> String {
     let (region, account) = (&aws.region, &aws.account_id);
     format!("arn:aws:lambda:{region}:{account}:function:{name}")
 }
 
-fn of_age(finding: Finding, age: SignedDuration) -> Finding {
+pub(crate) fn of_age(finding: Finding, age: SignedDuration) -> Finding {
     let mut finding = finding;
     finding.0["time"] = json!((Timestamp::now() - age).to_string());
     finding

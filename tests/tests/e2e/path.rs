@@ -1,0 +1,372 @@
+//! A new user's path, as the README has it: look, rehearse, drill, turn the dry run off, contain, release. Each
+//! command is typed as the documents have it, and none of theirs is left out.
+
+use std::collections::BTreeMap;
+
+use integration_tests::finding::Finding;
+use integration_tests::scenario::{InfectedInstance, PublicBucket, StolenKey};
+use integration_tests::stack::Responder;
+use integration_tests::{Result, Scenario, Stack, checkout, unique};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use crate::desk::{Desk, read};
+use crate::doctor::subscribed;
+use crate::guardduty::GuardDuty;
+use crate::redrive::{function_arn, leave, of_age};
+use crate::world::{World, expect_status, expect_stopped_attack, expect_working_attack, on_aws};
+
+/// As the README calls it.
+pub(crate) const STACK: &str = "guardduty-responder";
+/// The id of the documents' incident.
+const ID: &str = "16afba5c";
+
+/// Who walks, and what was broken into.
+struct Walk<'a> {
+    world: &'a World,
+    desk: Desk<'a>,
+    stack: Stack<'a>,
+    theft: StolenKey<'a>,
+    bucket: PublicBucket,
+}
+
+#[track_caller]
+fn expect(said: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(said.contains(part), "no {part}: {said}");
+    }
+}
+
+/// The parameters with which the README turns the dry run off.
+fn enforcing() -> Result<BTreeMap<String, String>> {
+    let readme = read("README.md")?;
+    let command = "\nsam deploy --parameter-overrides DryRun=false ";
+    let (_, rest) = readme.split_once(command).ok_or("it is not turned off")?;
+    let rest = rest.lines().next().unwrap_or_default();
+    let parameters = rest.split_whitespace().filter_map(|it| it.split_once('='));
+    let parameters = parameters.chain([("DryRun", "false")]);
+    Ok(parameters
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect())
+}
+
+impl<'a> Walk<'a> {
+    async fn begin(world: &'a World) -> Result<Self> {
+        let stack = Stack::deploy(world.aws, STACK, &[]).await?;
+        subscribed(world, &stack).await?;
+        let theft = StolenKey::create(world.aws).await?;
+        let bucket = PublicBucket::create(world.aws).await?;
+        let instance = InfectedInstance::create(world.aws).await?;
+        let past = [theft.finding()?, bucket.finding()?, instance.finding()?];
+        let past = past.map(|finding| finding.0["detail"].clone());
+        let guardduty = GuardDuty::having(Some("ENABLED"), &past)?;
+        let desk = Desk::new(world.aws, &guardduty.endpoint)?;
+        desk.put("answer.json", &json!({ "findings": past }).to_string())?;
+        let lines = past.map(|detail| detail.to_string() + "\n").concat();
+        desk.put("AWSLogs/111122223333/GuardDuty/export.jsonl", &lines)?;
+        let policies = std::fs::read_to_string(checkout().join("infra/policies/default.cedar"))?;
+        desk.put("default.cedar", &policies)?;
+        desk.put("infra/policies/default.cedar", &policies)?;
+        let readme = read("README.md")?;
+        let mine = readme.split("```cedar\n").nth(1).unwrap_or_default();
+        desk.put("mine.cedar", mine.split("```").next().unwrap_or_default())?;
+        for folder in [
+            ".local/share/bash-completion/completions/",
+            ".local/share/man/man1/",
+        ] {
+            desk.put(&format!("{folder}there"), "")?;
+        }
+        let walk = Self {
+            world,
+            desk,
+            stack,
+            theft,
+            bucket,
+        };
+        walk.finding(&walk.theft.finding()?)?;
+        Ok(walk)
+    }
+
+    /// What the commands find as `finding.json`.
+    fn finding(&self, finding: &Finding) -> Result {
+        self.desk.put("finding.json", &finding.0.to_string())
+    }
+
+    fn types(&self, command: &str) -> Result<String> {
+        self.desk.types(command, &[])
+    }
+
+    /// The same, about this incident.
+    fn types_about(&self, finding: &Finding, command: &str) -> Result<String> {
+        self.desk.types(command, &[(ID, finding.id())])
+    }
+
+    async fn respond(&self, responder: Responder, finding: &Finding) -> Result<Value> {
+        let reports = self.stack.respond(finding).await?;
+        let report = reports.get(responder);
+        Ok(report.ok_or("it did not answer")?.clone())
+    }
+
+    fn looks_around(&self) -> Result {
+        self.types("gdr --help")?;
+        self.types("gdr completions bash > ~/.local/share/bash-completion/completions/gdr")?;
+        let completions = self
+            .desk
+            .folder
+            .join(".local/share/bash-completion/completions/gdr");
+        expect(&std::fs::read_to_string(completions)?, &["rehearse"]);
+        self.types("gdr man ~/.local/share/man/man1")?;
+        assert!(
+            self.desk
+                .folder
+                .join(".local/share/man/man1/gdr-release.1")
+                .exists()
+        );
+        expect(&self.types("gdr doctor")?, &["dry run"]);
+        expect(&self.types("gdr explain finding.json")?, &["contain"]);
+        let asked = "aws guardduty get-findings --detector-id … --finding-ids …";
+        let command = format!("{asked} | gdr explain -");
+        let told = self.desk.types(&command, &[(asked, "cat answer.json")])?;
+        expect(&told, &[self.theft.user_name(), &self.bucket.name]);
+        let folder = "gdr explain --output json AWSLogs/111122223333/GuardDuty/";
+        expect(&self.types(folder)?, &[self.theft.key_id()]);
+        expect(
+            &self.types("gdr plan finding.json")?,
+            &["iam:DeactivateAccessKey"],
+        );
+        let mine = "gdr plan finding.json --policy default.cedar --policy mine.cedar";
+        expect(&self.types(mine)?, &["iam:DeactivateAccessKey"]);
+        expect(&self.types("gdr run finding.json")?, &["dry_run"]);
+        Ok(())
+    }
+
+    async fn rehearses(&self) -> Result {
+        let page = "gdr rehearse --detector auto --since 90d --html rehearsal.html";
+        expect(
+            &self.types(page)?,
+            &[self.theft.user_name(), &self.bucket.name],
+        );
+        let page = std::fs::read_to_string(self.desk.folder.join("rehearsal.html"))?;
+        expect(&page, &[self.theft.user_name(), &self.bucket.name]);
+        let s3 = aws_sdk_s3::Client::new(&self.world.aws.root());
+        let (bucket, file) = (
+            unique("export"),
+            "AWSLogs/111122223333/GuardDuty/export.jsonl",
+        );
+        s3.create_bucket().bucket(&bucket).send().await?;
+        let export = std::fs::read(self.desk.folder.join(file))?;
+        let put = s3.put_object().bucket(&bucket).key(file);
+        put.body(export.into()).send().await?;
+        let exported = "gdr rehearse s3://BUCKET/AWSLogs --since 2026-01-01";
+        let told = self.desk.types(exported, &[("BUCKET", &bucket)])?;
+        expect(&told, &[self.theft.user_name(), &self.bucket.name]);
+        self.types(
+            "gdr rehearse AWSLogs/ --policy default.cedar --policy mine.cedar --iam-response approve \
+             --max-containments 10",
+        )?;
+        expect(
+            &self.types("gdr rehearse --output json AWSLogs/")?,
+            &["\"hit\""],
+        );
+        Ok(())
+    }
+
+    fn writes_policies(&self) -> Result {
+        for (of, and) in [("", " "), ("infra/policies/", " --policy ")] {
+            self.types(&format!("gdr policy check {of}default.cedar mine.cedar"))?;
+            let more = if and == " " {
+                ""
+            } else {
+                " --policy mine.cedar"
+            };
+            let explain = format!(
+                "gdr policy explain --finding finding.json --policy {of}default.cedar{more}"
+            );
+            expect(&self.types(&explain)?, &["iam:DeactivateAccessKey"]);
+            self.types(&format!("gdr policy push {of}default.cedar mine.cedar"))?;
+        }
+        Ok(())
+    }
+
+    async fn drills(&self) -> Result {
+        expect(&self.types("gdr drill finding.json")?, &["dry_run"]);
+        self.types("gdr drill Recon:IAMUser/TorIPCaller")?;
+        let on = |command: &str, placeholder: &str, target: &str| {
+            self.desk.types(command, &[(placeholder, target)])
+        };
+        let of_bucket = "gdr drill Policy:S3/BucketAnonymousAccessGranted --target customer-data";
+        on(of_bucket, "customer-data", &self.bucket.name)?;
+        let of_user = "gdr drill UnauthorizedAccess:IAMUser/TorIPCaller --target ops-bot/AKIA…";
+        let target = format!("{}/{}", self.theft.user_name(), self.theft.key_id());
+        on(of_user, "ops-bot/AKIA…", &target)?;
+        self.types("gdr drill 'Backdoor:EC2/C&CActivity.B!DNS' --target i-0abc1234def567890")?;
+        expect_working_attack(&self.bucket).await?;
+        expect_working_attack(&self.theft).await
+    }
+
+    async fn is_told_and_nothing_is_changed(&self) -> Result {
+        for (responder, finding) in [
+            ("Iam", self.theft.finding()?),
+            ("S3", self.bucket.finding()?),
+        ] {
+            expect_status(&self.respond(responder, &finding).await?, "dry_run");
+        }
+        expect_working_attack(&self.bucket).await?;
+        expect_working_attack(&self.theft).await
+    }
+
+    async fn turns_the_dry_run_off(&mut self) -> Result {
+        let parameters = enforcing()?;
+        let parameters: Vec<_> = parameters
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        let table = self.stack.output("IncidentTable")?.to_owned();
+        self.stack = Stack::deploy(self.world.aws, STACK, &parameters).await?;
+        assert_eq!(self.stack.output("IncidentTable")?, table);
+        expect(&self.types("gdr doctor")?, &["enforcing"]);
+        Ok(())
+    }
+
+    async fn is_protected(&self) -> Result {
+        let (theft, bucket) = (self.theft.finding()?, self.bucket.finding()?);
+        for (responder, finding) in [("Iam", &theft), ("S3", &bucket)] {
+            expect_status(&self.respond(responder, finding).await?, "contained");
+        }
+        expect_stopped_attack(&self.theft).await?;
+        expect_stopped_attack(&self.bucket).await?;
+
+        expect(&self.types("gdr incidents")?, &[theft.id(), bucket.id()]);
+        let contained = self.types("gdr incidents --status contained")?;
+        expect(&contained, &[theft.id(), bucket.id()]);
+        let notified = self.types("gdr incidents --status notified")?;
+        assert!(!notified.contains(theft.id()), "{notified}");
+        let told = self.types_about(&theft, "gdr incident 16afba5c")?;
+        expect(&told, &["iam:DeactivateAccessKey", "applied"]);
+        self.types_about(&theft, "gdr incident 16afba5c --html")?;
+        let mut pages = std::fs::read_dir(&self.desk.folder)?.filter_map(std::result::Result::ok);
+        let of_incident = |name: &str| name.contains(theft.id()) && name.ends_with(".html");
+        assert!(pages.any(|page| page.file_name().to_str().is_some_and(of_incident)));
+        expect(&self.types("gdr breaker show")?, &["s3"]);
+        self.types("gdr breaker reset --category s3")?;
+
+        let release = "gdr release 16afba5c --reactivate-key AKIA…";
+        let of_theft = [(ID, theft.id()), ("AKIA…", self.theft.key_id())];
+        self.desk.types(release, &of_theft)?;
+        self.types_about(&bucket, "gdr release 16afba5c")?;
+        expect_working_attack(&self.theft).await?;
+        expect_working_attack(&self.bucket).await
+    }
+
+    /// What waits for a person.
+    async fn decides(&self) -> Result {
+        let approve = [("RESPONSE_MODE", "approve".to_owned())];
+        self.stack.set("S3", &approve).await?;
+        for (command, stopped) in [
+            ("gdr approve 16afba5c", true),
+            ("gdr reject 16afba5c --reason \"our own scanner\"", false),
+        ] {
+            let bucket = PublicBucket::create(self.world.aws).await?;
+            let finding = bucket.finding()?;
+            expect_status(&self.respond("S3", &finding).await?, "notified");
+            expect_working_attack(&bucket).await?;
+            self.types_about(&finding, command)?;
+            if stopped {
+                expect_stopped_attack(&bucket).await?;
+            } else {
+                expect_working_attack(&bucket).await?;
+            }
+        }
+        let contain = [("RESPONSE_MODE", "contain".to_owned())];
+        self.stack.set("S3", &contain).await
+    }
+
+    /// When the functions cannot do it.
+    async fn contains_by_hand(&self) -> Result {
+        for command in [
+            "gdr run finding.json --enforce",
+            "gdr run finding.json --enforce --set RESPONSE_MODE=contain",
+        ] {
+            let bucket = PublicBucket::create(self.world.aws).await?;
+            let finding = bucket.finding()?;
+            self.finding(&finding)?;
+            expect(&self.types(command)?, &["contained"]);
+            expect_stopped_attack(&bucket).await?;
+            let release = "gdr release 16afba5c --member-profile payments-responder";
+            self.types_about(&finding, release)?;
+            expect_working_attack(&bucket).await?;
+        }
+        Ok(())
+    }
+
+    /// What could not be handled.
+    async fn sends_again(&self) -> Result {
+        let function = function_arn(self.world.aws, self.stack.function("S3")?);
+        for command in [
+            "gdr redrive",
+            "gdr redrive --finding 16afba5c --yes",
+            "gdr redrive --queue on-failure --yes --late",
+        ] {
+            let bucket = PublicBucket::create(self.world.aws).await?;
+            let finding = of_age(bucket.finding()?, SignedDuration::ZERO);
+            if command.contains("on-failure") {
+                self.gives_up_on(&function, &finding).await?;
+            } else {
+                leave(self.world.aws, &self.stack, &function, &finding.0).await?;
+            }
+            expect(&self.types("gdr redrive --list")?, &[finding.id()]);
+            if command.contains(ID) {
+                self.types_about(&finding, command)?;
+            } else {
+                self.types(command)?;
+            }
+            let reports = self.stack.await_reports("S3", finding.id(), 1).await?;
+            expect_status(reports.last().ok_or("no report")?, "contained");
+            expect_stopped_attack(&bucket).await?;
+        }
+        Ok(())
+    }
+
+    /// As Lambda does after the third failure.
+    async fn gives_up_on(&self, function: &str, finding: &Finding) -> Result {
+        let record = json!({
+            "version": "1.0",
+            "timestamp": finding.0["time"],
+            "requestContext": {
+                "functionArn": format!("{function}:$LATEST"),
+                "condition": "RetriesExhausted",
+                "approximateInvokeCount": 3,
+            },
+            "requestPayload": finding.0,
+            "responsePayload": { "errorMessage": "a test", "errorType": "Error" },
+        });
+        aws_sdk_sqs::Client::new(&self.world.aws.root())
+            .send_message()
+            .queue_url(self.stack.output("OnFailureQueue")?)
+            .message_body(record.to_string())
+            .send()
+            .await?;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_new_user_rehearses_drills_turns_the_dry_run_off_and_needs_no_command_that_does_not_work()
+-> Result {
+    on_aws(async |world| {
+        let mut walk = Walk::begin(world).await?;
+        walk.looks_around()?;
+        walk.rehearses().await?;
+        walk.writes_policies()?;
+        walk.drills().await?;
+        walk.is_told_and_nothing_is_changed().await?;
+        walk.turns_the_dry_run_off().await?;
+        walk.is_protected().await?;
+        walk.decides().await?;
+        walk.contains_by_hand().await?;
+        walk.sends_again().await?;
+        let untried = walk.desk.untried();
+        assert!(untried.is_empty(), "documented and not tried: {untried:#?}");
+        Ok(())
+    })
+}
