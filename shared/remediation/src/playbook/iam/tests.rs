@@ -21,7 +21,7 @@ use self::world::{Account, DENY_ALL, KEY, SECOND, World, mallory, mallory_with, 
 use super::change::{DEACTIVATE, DENY_SESSION, REVOKE};
 use super::{Iam, USER_POLICY};
 use crate::finding::Finding;
-use crate::fixtures::waves::{contained, slow};
+use crate::fixtures::waves::{contained, contained_with, slow};
 use crate::fixtures::{
     answer, declared, each_call_fails_in_turn, event, finding, investigate, now, run, run_at,
     run_with, user_detail, user_finding,
@@ -129,9 +129,9 @@ async fn the_keys_that_the_principal_made_are_looked_for_beside_and_not_before_t
     let iam = Iam {
         client: slow!(aws_sdk_iam, world.iam.client),
         principals: world.principals_by(trail),
-        settings: keys::created_keys().iam,
+        settings: IamSettings::default(),
     };
-    let course = contained(iam, event(user_detail("mallory"))).await;
+    let course = contained_with(&keys::created_keys(), iam, event(user_detail("mallory"))).await;
     for write in ["iam:PutUserPolicy", "iam:UpdateAccessKey"] {
         assert_eq!(course.before(&world.wire, write), 2, "{write}");
     }
