@@ -124,7 +124,8 @@ demo: setup ## Watch three attacks being stopped (make demo DRY_RUN=true: being 
 
 # Optimised for this machine, and not for arm64 as what is deployed.
 bench: $(EMULATORS)/installed $(BENCH)/installed ## Measure the functions beside Cloud Custodian and boto3
-	cargo build --release --target $(HOST) -p bench -p s3-responder -p iam-responder -p ec2-responder
+	cargo build --release --target $(HOST) -p bench -p s3-responder -p iam-responder -p ec2-responder \
+	    -p triage-responder
 	@$(BENCH)/bin/python bench/harness/run.py --binaries target/$(HOST)/release
 
 clean: ## Remove what was built and installed

@@ -192,7 +192,7 @@ def isolation_group(ec2, vpc):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--binaries", type=pathlib.Path, required=True)
+    parser.add_argument("--binaries", type=lambda path: pathlib.Path(path).resolve(), required=True)
     parser.add_argument("--delay", type=float, default=0.1, help="of each call, in seconds")
     arguments = parser.parse_args()
     scratch = tempfile.mkdtemp(prefix="bench-")
@@ -240,6 +240,8 @@ def run(arguments, addresses, scratch):
             command = [*python, "textbook", kind.category]
             measure(textbook, command, env, str(HARNESS), attacked, proxy, log)
             print(row(textbook), flush=True)
+    triage = zipped(arguments.binaries / "triage-responder") / MEGABYTE
+    print(f"\nThe triage function: {triage:.2f} MB zipped.")
     direct = {**environment(aws, ec2, scratch), **stack.settings()}
     print(f"\n{microseconds(arguments.binaries / 'bench', direct, scratch, events)}")
 
