@@ -10,6 +10,7 @@ pub mod console;
 pub mod faults;
 pub mod finding;
 pub mod http;
+pub mod incident_table;
 pub mod known_types;
 pub mod lambda;
 pub mod local_aws;

@@ -178,6 +178,7 @@ fn functions(deployment: &Deployment) -> Result<Functions> {
     Ok(Functions {
         known: known?,
         looks_again: deployment.function_arn(Category::Iam)?,
+        tells_security_hub: deployment.function_arn(Category::Triage)?,
     })
 }
 

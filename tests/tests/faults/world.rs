@@ -2,11 +2,8 @@
 
 use std::sync::LazyLock;
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
 use aws_sdk_ssm::types::ParameterType;
-use integration_tests::{LocalAws, Result, unique};
+use integration_tests::{LocalAws, Result, incident_table, unique};
 use remediation::guard::DEFAULT;
 use tokio::runtime::Runtime;
 
@@ -45,23 +42,7 @@ impl World {
     /// A table of its own for a trial: what one released says nothing about the next.
     pub(crate) async fn table(&self) -> Result<String> {
         let name = unique("incidents");
-        let client = aws_sdk_dynamodb::Client::new(&self.aws.root());
-        let mut call = client
-            .create_table()
-            .table_name(&name)
-            .billing_mode(BillingMode::PayPerRequest);
-        for (attribute, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
-            let definition = AttributeDefinition::builder()
-                .attribute_name(attribute)
-                .attribute_type(ScalarAttributeType::S);
-            let element = KeySchemaElement::builder()
-                .attribute_name(attribute)
-                .key_type(kind);
-            call = call
-                .attribute_definitions(definition.build()?)
-                .key_schema(element.build()?);
-        }
-        call.send().await?;
+        incident_table::create(&self.aws.root(), &name).await?;
         Ok(name)
     }
 }

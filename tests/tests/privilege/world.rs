@@ -5,14 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
 use aws_sdk_iam::config::Credentials;
 use aws_sdk_ssm::types::ParameterType;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use integration_tests::finding::Finding;
-use integration_tests::{LocalAws, Result, random_hex, unique};
+use integration_tests::{LocalAws, Result, incident_table, random_hex, unique};
 use jiff::Timestamp;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
 use remediation::respond::Invocation;
@@ -153,24 +150,7 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
     let root = aws.root();
     let (account, region) = (&aws.account_id, &aws.region);
     let table = "gdr-IncidentTable-TEST";
-    let key = |name: &str, kind: KeyType| {
-        let element = KeySchemaElement::builder().attribute_name(name);
-        element.key_type(kind).build()
-    };
-    let attribute = |name: &str| {
-        let definition = AttributeDefinition::builder().attribute_name(name);
-        definition.attribute_type(ScalarAttributeType::S).build()
-    };
-    aws_sdk_dynamodb::Client::new(&root)
-        .create_table()
-        .table_name(table)
-        .billing_mode(BillingMode::PayPerRequest)
-        .attribute_definitions(attribute("pk")?)
-        .attribute_definitions(attribute("sk")?)
-        .key_schema(key("pk", KeyType::Hash)?)
-        .key_schema(key("sk", KeyType::Range)?)
-        .send()
-        .await?;
+    incident_table::create(&root, table).await?;
     let sns = aws_sdk_sns::Client::new(&root);
     let topic = sns.create_topic().name("gdr-NotificationTopic-TEST").send();
     let topic = topic.await?.topic_arn.ok_or("no topic")?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use jiff::{SignedDuration, Timestamp};
 use remediation::finding::printable;
+use remediation::notify::security_hub;
 use remediation::recheck;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -61,6 +62,8 @@ fn function<S: Serializer>(to: &Address, serializer: S) -> Result<S::Ok, S::Erro
 /// What a message is, as far as it can be told.
 struct Content<'a> {
     event: &'a Value,
+    /// The finding, where there is no event to tell it.
+    finding: Option<String>,
     payload: Option<Value>,
     function: Option<&'a str>,
     at: Option<&'a Value>,
@@ -74,6 +77,8 @@ pub(super) struct Functions {
     pub(super) known: Vec<String>,
     /// The one that looks again after a containment.
     pub(super) looks_again: String,
+    /// The one that updates Security Hub.
+    pub(super) tells_security_hub: String,
 }
 
 impl Letter {
@@ -100,7 +105,10 @@ impl Letter {
             .unwrap_or(now);
         Self {
             queue,
-            finding_id: text("id"),
+            finding_id: match &content.finding {
+                Some(finding) => printable(finding),
+                None => text("id"),
+            },
             finding_type: text("type"),
             account_id: text("accountId"),
             at,
@@ -144,6 +152,7 @@ fn read<'a>(
         let told = told.iter().filter_map(|name| attributes.get(name).copied());
         return Content {
             event: parsed,
+            finding: None,
             payload: (!parsed.is_null()).then(|| parsed.clone()),
             function: Some(target),
             at: None,
@@ -157,6 +166,7 @@ fn read<'a>(
     if let Some(payload) = recheck::handed_over(body) {
         return Content {
             event: &parsed["event"],
+            finding: None,
             payload: Some(payload),
             function: Some(&functions.looks_again),
             at: None,
@@ -164,9 +174,21 @@ fn read<'a>(
             why: "looking again after a containment failed each time".to_owned(),
         };
     }
+    if let Some((arn, payload)) = security_hub::handed_over(body) {
+        return Content {
+            event: &Value::Null,
+            finding: arn.rsplit('/').next().map(str::to_owned),
+            payload: Some(payload),
+            function: Some(&functions.tells_security_hub),
+            at: None,
+            tries: None,
+            why: "Security Hub could not be updated in an hour".to_owned(),
+        };
+    }
     let context = &parsed["requestContext"];
     Content {
         event: &parsed["requestPayload"],
+        finding: None,
         payload: parsed.get("requestPayload").cloned(),
         function: context["functionArn"].as_str(),
         at: Some(&parsed["timestamp"]),
@@ -197,7 +219,7 @@ fn address(content: &Content<'_>, functions: &Functions) -> Address {
     let (Some(payload), Some(function)) = (&content.payload, content.function) else {
         return Address::Undeliverable(
             "it is neither an event of EventBridge's with TARGET_ARN, nor a record of Lambda's with \
-             requestPayload, nor a later look"
+             requestPayload, nor a later look, nor an update of Security Hub"
                 .to_owned(),
         );
     };

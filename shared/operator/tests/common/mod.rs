@@ -7,11 +7,8 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
 use integration_tests::finding::Finding;
-use integration_tests::{LocalAws, Result, unique};
+use integration_tests::{LocalAws, Result, incident_table, unique};
 use jiff::{SignedDuration, Timestamp};
 use remediation::Responder;
 use remediation::breaker::Limits;
@@ -32,23 +29,7 @@ pub(crate) static TABLE: LazyLock<String> =
 
 pub(crate) async fn table() -> Result<String> {
     let name = unique("incidents");
-    let client = aws_sdk_dynamodb::Client::new(&AWS.root());
-    let mut call = client
-        .create_table()
-        .table_name(&name)
-        .billing_mode(BillingMode::PayPerRequest);
-    for (attribute, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
-        let definition = AttributeDefinition::builder()
-            .attribute_name(attribute)
-            .attribute_type(ScalarAttributeType::S);
-        let element = KeySchemaElement::builder()
-            .attribute_name(attribute)
-            .key_type(kind);
-        call = call
-            .attribute_definitions(definition.build()?)
-            .key_schema(element.build()?);
-    }
-    call.send().await?;
+    incident_table::create(&AWS.root(), &name).await?;
     Ok(name)
 }
 

@@ -135,6 +135,14 @@ pub(crate) fn received(payload: &Value) -> Option<Update> {
     })
 }
 
+/// What Lambda hands over of a message of [`Outbox`], made of the message, and the ARN of the finding: to have
+/// Security Hub told what the queue has given up on. `None`: it is no such message.
+pub fn handed_over(message: &str) -> Option<(String, Value)> {
+    let payload = json!({ "Records": [{ "eventSource": "aws:sqs", "body": message }] });
+    let update = received(&payload)?;
+    Some((update.finding, payload))
+}
+
 /// What a function answers that was to update Security Hub.
 #[derive(Debug, Serialize)]
 pub struct Updated {

@@ -5,12 +5,14 @@ use super::*;
 
 const S3: &str = "arn:aws:lambda:us-east-1:111122223333:function:gdr-s3";
 const IAM: &str = "arn:aws:lambda:us-east-1:111122223333:function:gdr-iam";
+const TRIAGE: &str = "arn:aws:lambda:us-east-1:111122223333:function:gdr-triage";
 const NOW: &str = "2026-01-02T12:00:00Z";
 
 fn functions() -> Functions {
     Functions {
-        known: vec![S3.to_owned(), IAM.to_owned()],
+        known: vec![S3.to_owned(), IAM.to_owned(), TRIAGE.to_owned()],
         looks_again: IAM.to_owned(),
+        tells_security_hub: TRIAGE.to_owned(),
     }
 }
 
@@ -93,6 +95,23 @@ fn a_look_that_was_given_up_on_goes_to_the_function_as_the_look_that_it_is() {
     let received = recheck::received(payload);
     assert_eq!(received, Some((event("2026-01-02T11:50:00Z"), 2)));
     assert_eq!(letter.finding_id, "abc");
+}
+
+#[test]
+fn what_security_hub_was_not_told_goes_to_the_function_that_tells_it() {
+    let body = json!({ "security_hub": {
+        "finding": "arn:aws:guardduty:us-east-1:111122223333:detector/d0123/finding/abc",
+        "product": "arn:aws:securityhub:us-east-1::product/aws/guardduty",
+        "region": "us-east-1", "note": "guardduty-responder: contained",
+    } });
+    let letter = letter(&body, &[]);
+    let Address::Function(function, payload) = &letter.to else {
+        panic!("{letter:?}");
+    };
+    assert_eq!(function, TRIAGE);
+    assert_eq!(payload["Records"][0]["body"], body.to_string());
+    assert_eq!(letter.finding_id, "abc");
+    assert!(letter.why.contains("Security Hub"), "{}", letter.why);
 }
 
 #[test]
