@@ -127,7 +127,7 @@ pub(crate) fn received(payload: &Value) -> Option<Update> {
         return None;
     }
     let mut message: Value = serde_json::from_str(record["body"].as_str()?).ok()?;
-    let update: Update = serde_json::from_value(message["security_hub"].take()).ok()?;
+    let update: Update = serde_json::from_value(message.get_mut("security_hub")?.take()).ok()?;
     let attempt = record["attributes"]["ApproximateReceiveCount"].as_str();
     Some(Update {
         attempt: attempt.and_then(|count| count.parse().ok()).unwrap_or(1),

@@ -138,3 +138,15 @@ fn a_message_comes_back_as_what_was_to_be_said_with_how_often_it_came() {
         assert_eq!(received(&other), None, "{other}");
     }
 }
+
+#[test]
+fn only_what_it_was_to_be_told_is_handed_over_as_that() {
+    let update = update_of("a reason");
+    let message = json!({ "security_hub": update }).to_string();
+    let (finding, payload) = handed_over(&message).expect("an update");
+    assert_eq!(finding, ARN);
+    assert_eq!(received(&payload), Some(update));
+    for other in ["", "\"text\"", "[]", "7", "{}", r#"{"security_hub":"x"}"#] {
+        assert_eq!(handed_over(other), None, "{other}");
+    }
+}
