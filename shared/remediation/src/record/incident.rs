@@ -1,21 +1,25 @@
-//! What came in, what was decided, what was done, and what it found.
+//! What came in, what was decided, what was done, and what it found: how it is written down.
 
-use std::collections::{BTreeMap, HashMap};
+mod keys;
+mod read;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 use serde_json::Value;
 
+pub(super) use self::keys::key;
+use self::keys::sort_key;
+pub use self::read::Incident;
 use super::{Approved, DRILL_EXPIRES, Record, get, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::evidence::Stored;
 use crate::finding::{Finding, abridged};
 use crate::notify::Channel;
-use crate::policy;
 use crate::report::{Approval, Report, Status};
 use crate::settings::Settings;
 
@@ -42,76 +46,6 @@ fn notified(channel: Channel) -> &'static str {
 
 /// Attributes of recorded actions: this and the action's key.
 const ACTION: &str = "action:";
-
-/// An incident as it is in the table.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Incident {
-    /// The finding's id.
-    pub id: String,
-    /// It was a drill.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub drill: bool,
-    /// The function that dealt with it.
-    pub category: String,
-    /// What was contained, where the finding is an attack sequence that was handed over in parts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub part: Option<String>,
-    /// The finding's type.
-    pub finding_type: String,
-    /// The account of the resource.
-    pub account_id: String,
-    /// The Region of the resource.
-    pub region: String,
-    /// When the responder first saw it.
-    pub received_at: String,
-    /// When the first change was about to be made.
-    pub intended_at: Option<String>,
-    /// When it was known what to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decided_at: Option<String>,
-    /// When something contained the target first, as read back.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub contained_at: Option<String>,
-    /// When the first report was made.
-    pub concluded_at: Option<String>,
-    /// When people were last told.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub notified_at: Option<String>,
-    /// When the responder last looked again whether the containment stands.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub looked_at: Option<String>,
-    /// When anything last changed.
-    pub updated_at: String,
-    /// The status of the last report.
-    pub status: String,
-    /// By which channels the last report could not be told, and why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_notified: Option<String>,
-    /// Who released it, and when.
-    pub released: Option<String>,
-    /// Where its page was stored last, if it was.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stored: Option<Stored>,
-    /// The plan that waits for a person. Null: there is none. See [`Incident::awaiting`].
-    #[serde(skip_serializing_if = "Value::is_null")]
-    pub awaiting: Value,
-    /// Who approved a plan, and when.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub approved: Option<String>,
-    /// Who rejected the plan, when, and why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rejected: Option<String>,
-    /// The last report.
-    pub report: Value,
-    /// The event.
-    pub event: Value,
-    /// The described world before anything was changed, and what was collected afterwards.
-    pub evidence: Value,
-    /// The settings that it was contained with.
-    pub settings: Settings,
-    /// The actions that were begun, by their key, each with the value that it found first.
-    pub actions: BTreeMap<String, Value>,
-}
 
 /// What is about to be done.
 #[derive(Debug)]
@@ -176,32 +110,8 @@ impl Recorded {
     }
 }
 
-/// What the keys of incidents begin with, and those of drills.
-const INCIDENT: &str = "INCIDENT#";
-const DRILL: &str = "DRILL#";
 /// How long the record of a drill is kept.
 const DRILL_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
-
-/// `INCIDENT#<finding id>`, or `DRILL#<finding id>`.
-pub(super) fn key(id: &str, drill: bool) -> String {
-    format!("{}{id}", if drill { DRILL } else { INCIDENT })
-}
-
-/// The function; for a part of an attack sequence also what is contained, since one function may get
-/// several parts of the same sequence.
-fn sort_key(category: Category, finding: &Finding) -> String {
-    let part = finding
-        .handed_over_to()
-        .and_then(|_| policy::targets(category, finding).ok());
-    match part {
-        Some(targets) => joined(category.as_str(), &targets.join(",")),
-        None => category.to_string(),
-    }
-}
-
-fn joined(category: &str, part: &str) -> String {
-    format!("{category}#{part}")
-}
 
 impl Record {
     /// Writes down what is about to be done, before it is. An action that was written down before
@@ -561,72 +471,6 @@ impl Record {
             .map(drop)
     }
 
-    /// The incidents of a finding, one per function that dealt with it.
-    ///
-    /// # Errors
-    /// If the table cannot be read.
-    pub async fn incidents_of(&self, id: &str) -> Result<Vec<Incident>> {
-        self.under(key(id, false)).await
-    }
-
-    /// What the functions recorded of the drill with this id.
-    ///
-    /// # Errors
-    /// If the table cannot be read.
-    pub async fn drill(&self, id: &str) -> Result<Vec<Incident>> {
-        self.under(key(id, true)).await
-    }
-
-    async fn under(&self, key: String) -> Result<Vec<Incident>> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", text(key))
-            .consistent_read(true)
-            .into_paginator()
-            .send();
-        let mut incidents = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.during("dynamodb:Query", &self.table)?;
-            incidents.extend(
-                page.items
-                    .unwrap_or_default()
-                    .iter()
-                    .map(Incident::from_item),
-            );
-        }
-        Ok(incidents)
-    }
-
-    /// Every incident, and every drill that is still kept, the newest first.
-    ///
-    /// # Errors
-    /// If the table cannot be read.
-    pub async fn incidents(&self) -> Result<Vec<Incident>> {
-        let mut pages = self
-            .client
-            .scan()
-            .table_name(&self.table)
-            .filter_expression("kind = :kind")
-            .expression_attribute_values(":kind", text("incident"))
-            .into_paginator()
-            .send();
-        let mut incidents = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.during("dynamodb:Scan", &self.table)?;
-            incidents.extend(
-                page.items
-                    .unwrap_or_default()
-                    .iter()
-                    .map(Incident::from_item),
-            );
-        }
-        incidents.sort_by(|a: &Incident, b| b.received_at.cmp(&a.received_at));
-        Ok(incidents)
-    }
-
     pub(super) fn item(&self, finding: &Finding, category: Category) -> UpdateItemFluentBuilder {
         self.update(
             key(&finding.id, finding.is_drill()),
@@ -637,117 +481,6 @@ impl Record {
     pub(super) fn update(&self, key: String, sort_key: &str) -> UpdateItemFluentBuilder {
         let call = self.client.update_item().table_name(&self.table);
         call.key("pk", text(key)).key("sk", text(sort_key))
-    }
-}
-
-impl Incident {
-    /// The incident of `report`, where nothing of it could be recorded.
-    pub(crate) fn unrecorded(
-        finding: &Finding,
-        event: &Value,
-        report: &Report,
-        collected: &Value,
-        times: Times,
-        now: Timestamp,
-    ) -> Self {
-        let at = |time: Timestamp| Some(time.to_string());
-        let part = sort_key(report.category(), finding);
-        Self {
-            id: finding.id.clone(),
-            drill: finding.is_drill(),
-            category: report.category().to_string(),
-            part: part.split_once('#').map(|(_, part)| part.to_owned()),
-            finding_type: finding.finding_type.to_string(),
-            account_id: finding.account_id.clone(),
-            region: finding.region.clone(),
-            received_at: now.to_string(),
-            decided_at: times.decided.and_then(at),
-            contained_at: times.contained.and_then(at),
-            concluded_at: at(now),
-            updated_at: now.to_string(),
-            status: report.status().as_str().to_owned(),
-            report: serde_json::to_value(report).unwrap_or_default(),
-            event: event.clone(),
-            evidence: serde_json::json!({ "before": null, "after": collected }),
-            ..Self::default()
-        }
-    }
-
-    fn from_item(item: &HashMap<String, AttributeValue>) -> Self {
-        let field = |name: &str| get(item, name).unwrap_or_default().to_owned();
-        let json = |name: &str| {
-            let value = get(item, name).map(serde_json::from_str::<Value>);
-            value.and_then(|value| value.ok()).unwrap_or_default()
-        };
-        let actions = item
-            .keys()
-            .filter_map(|name| Some((name.strip_prefix(ACTION)?.to_owned(), json(name))))
-            .collect();
-        let key = field("pk");
-        let (drill, id) = match key.strip_prefix(DRILL) {
-            Some(id) => (true, id),
-            None => (false, key.strip_prefix(INCIDENT).unwrap_or(&key)),
-        };
-        let (category, part) = match field("sk").split_once('#') {
-            Some((category, part)) => (category.to_owned(), Some(part.to_owned())),
-            None => (field("sk"), None),
-        };
-        Self {
-            id: id.to_owned(),
-            drill,
-            category,
-            part,
-            finding_type: field("finding_type"),
-            account_id: field("account_id"),
-            region: field("region"),
-            received_at: field("received_at"),
-            intended_at: get(item, "intended_at").map(ToOwned::to_owned),
-            decided_at: get(item, "decided_at").map(ToOwned::to_owned),
-            contained_at: get(item, "contained_at").map(ToOwned::to_owned),
-            concluded_at: get(item, "concluded_at").map(ToOwned::to_owned),
-            notified_at: get(item, "notified_at").map(ToOwned::to_owned),
-            looked_at: get(item, "looked_at").map(ToOwned::to_owned),
-            updated_at: field("updated_at"),
-            status: field("status"),
-            not_notified: get(item, NOT_NOTIFIED).map(ToOwned::to_owned),
-            released: get(item, "released").map(ToOwned::to_owned),
-            stored: serde_json::from_value(json("stored")).ok(),
-            awaiting: json("awaiting"),
-            approved: get(item, "approved").map(ToOwned::to_owned),
-            rejected: get(item, "rejected").map(ToOwned::to_owned),
-            report: json("report"),
-            event: json("event"),
-            evidence: serde_json::json!({ "before": json("evidence"), "after": json("collected") }),
-            settings: serde_json::from_value(json("settings")).unwrap_or_default(),
-            actions,
-        }
-    }
-
-    /// The function, and the part of an attack sequence that it was handed, for a person.
-    pub fn scope(&self) -> String {
-        let part = self.part.as_ref();
-        let part = part.map(|part| format!(", {part}")).unwrap_or_default();
-        format!("{}{part}", self.category)
-    }
-
-    pub(super) fn sort_key(&self) -> String {
-        match &self.part {
-            Some(part) => joined(&self.category, part),
-            None => self.category.clone(),
-        }
-    }
-
-    /// The category, if this version knows it.
-    ///
-    /// # Errors
-    /// If a newer version wrote the item.
-    pub fn known_category(&self) -> Result<Category> {
-        Category::from_word(&self.category).ok_or_else(|| {
-            Error::Refused(format!(
-                "this version knows no category '{}'",
-                self.category
-            ))
-        })
     }
 }
 
@@ -763,51 +496,4 @@ pub(super) fn cut(value: &Value) -> String {
     }
     serde_json::json!({ "omitted": format!("{} bytes; see the function's log", text.len()) })
         .to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures::finding;
-    use serde_json::json;
-
-    #[test]
-    fn the_parts_of_a_sequence_that_one_function_gets_are_incidents_of_their_own() {
-        let handed = |instance: &str| {
-            finding(json!({
-                "type": "AttackSequence:EC2/CompromisedInstanceGroup",
-                "resource": { "resourceType": "Instance", "instanceDetails": { "instanceId": instance } },
-                "handedOverTo": "ec2",
-            }))
-        };
-        let whole = finding(json!({
-            "type": "AttackSequence:EC2/CompromisedInstanceGroup",
-            "resource": { "resourceType": "AttackSequence" },
-        }));
-        let keys = [
-            sort_key(Category::Triage, &whole),
-            sort_key(Category::Ec2, &handed("i-0abc1234")),
-            sort_key(Category::Ec2, &handed("i-0abc1235")),
-        ];
-        assert_eq!(
-            keys,
-            [
-                "triage",
-                "ec2#us-east-1/i-0abc1234",
-                "ec2#us-east-1/i-0abc1235"
-            ]
-        );
-        for key in keys {
-            let item = HashMap::from([("sk".to_owned(), text(&key))]);
-            let incident = Incident::from_item(&item);
-            assert!(incident.known_category().is_ok(), "{key}");
-            assert_eq!(incident.sort_key(), key);
-        }
-    }
-
-    #[test]
-    fn a_finding_of_one_kind_is_one_incident_a_function() {
-        let finding = crate::fixtures::user_finding("mallory");
-        assert_eq!(sort_key(Category::Iam, &finding), "iam");
-    }
 }

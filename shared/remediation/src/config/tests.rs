@@ -1,0 +1,232 @@
+use super::*;
+
+fn with(settings: &[(&str, &str)]) -> Config {
+    let settings = settings.iter();
+    let variables = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::from_variables(&variables.collect())
+}
+
+#[test]
+fn only_the_exact_word_false_enforces() {
+    assert!(!with(&[("DRY_RUN", "false")]).policy.dry_run);
+    for word in ["true", "False", "FALSE", "0", "no", "", " false", "false "] {
+        assert!(with(&[("DRY_RUN", word)]).policy.dry_run, "{word:?}");
+    }
+    assert!(with(&[]).policy.dry_run);
+}
+
+#[test]
+fn an_unknown_word_is_reported() {
+    let topic = (
+        "NOTIFICATION_TOPIC_ARN",
+        "arn:aws:sns:us-east-1:111122223333:t",
+    );
+    assert!(with(&[topic, ("DRY_RUN", "true")]).problems.is_empty());
+    assert!(with(&[topic, ("DRY_RUN", "False")]).problems[0].contains("DRY_RUN is 'False'"));
+    assert!(with(&[topic, ("RESPONSE_MODE", "yes")]).problems[0].contains("RESPONSE_MODE"));
+    assert!(with(&[topic, ("MINIMUM_SEVERITY", "9,5")]).problems[0].contains("MINIMUM_SEVERITY"));
+}
+
+#[test]
+fn pages_are_kept_only_in_a_bucket_whose_owner_is_known() {
+    let bucket = ("EVIDENCE_BUCKET", "gdr-evidence");
+    let kept = with(&[bucket, ("OWN_ACCOUNT_ID", "111122223333"), ("MODE", "hub")]);
+    let expected = Bucket {
+        name: "gdr-evidence".to_owned(),
+        owner: "111122223333".to_owned(),
+    };
+    assert_eq!(kept.evidence, Some(expected));
+    assert_eq!(with(&[("EVIDENCE_BUCKET", "")]).evidence, None);
+    let unowned = with(&[bucket]);
+    assert_eq!(unowned.evidence, None);
+    assert!(unowned.problems.join("; ").contains("EVIDENCE_BUCKET"));
+}
+
+#[test]
+fn only_the_word_hub_reaches_into_other_accounts() {
+    let own = ("OWN_ACCOUNT_ID", "111122223333");
+    for word in ["local", "", "Hub", "yes"] {
+        let config = with(&[own, ("MODE", word), ("EXTERNAL_ID", "secret")]);
+        assert!(config.hub.is_none(), "{word}");
+        assert_eq!(config.policy.own_account.as_deref(), Some("111122223333"));
+        assert!(!config.verify_findings);
+    }
+    let config = with(&[own, ("MODE", "hub"), ("EXTERNAL_ID", "secret")]);
+    let hub = config.hub.expect("a hub");
+    assert_eq!(hub.account.as_deref(), Some("111122223333"));
+    assert_eq!(hub.external_id.as_deref(), Some("secret"));
+    assert_eq!(config.policy.own_account, None);
+    let without = with(&[own, ("MODE", "hub")]);
+    assert!(
+        without
+            .problems
+            .iter()
+            .any(|problem| problem.contains("EXTERNAL_ID"))
+    );
+}
+
+#[test]
+fn findings_are_verified_in_a_hub_unless_the_setting_says_otherwise() {
+    for (mode, word, verified) in [
+        ("local", "auto", false),
+        ("local", "true", true),
+        ("local", "no", true),
+        ("hub", "auto", true),
+        ("hub", "", true),
+        ("hub", "false", false),
+    ] {
+        let config = with(&[("MODE", mode), ("VERIFY_FINDINGS", word)]);
+        assert_eq!(config.verify_findings, verified, "{mode} {word}");
+    }
+}
+
+#[test]
+fn the_responder_s_roles_are_spared_in_their_own_accounts_only() {
+    let config = with(&[
+        ("OWN_ACCOUNT_ID", "111122223333"),
+        ("MODE", "hub"),
+        ("RESPONDER_ROLES", "gdr-IamResponderRole-ABC"),
+    ]);
+    let spared = |account: &str, name: &str| {
+        let by_policy = crate::settings::protects(&config.policy.responder_roles, account, name);
+        let by_playbook =
+            crate::settings::protects(&config.settings.iam.never_contain, account, name);
+        assert_eq!(by_policy, by_playbook);
+        by_policy
+    };
+    assert!(spared("111122223333", "gdr-IamResponderRole-ABC"));
+    assert!(!spared("444455556666", "gdr-IamResponderRole-ABC"));
+    assert!(spared("444455556666", "gdr-member-iam"));
+}
+
+#[test]
+fn a_setting_that_cannot_be_understood_becomes_the_careful_choice() {
+    assert_eq!(
+        with(&[("RESPONSE_MODE", "yes")]).policy.mode,
+        ResponseMode::Notify
+    );
+    assert_eq!(
+        with(&[("RESPONSE_MODE", "off")]).policy.mode,
+        ResponseMode::Off
+    );
+    assert_eq!(
+        with(&[("RESPONSE_MODE", "approve")]).policy.mode,
+        ResponseMode::Approve
+    );
+    assert_eq!(with(&[]).policy.mode, ResponseMode::Contain);
+    assert_eq!(with(&[]).policy.minimum_severity, Some(4.0));
+    assert_eq!(
+        with(&[("MINIMUM_SEVERITY", "7.5")]).policy.minimum_severity,
+        Some(7.5)
+    );
+    for text in ["high", "11", "-1", "NaN", ""] {
+        assert_eq!(
+            with(&[("MINIMUM_SEVERITY", text)]).policy.minimum_severity,
+            None,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn only_people_are_told_and_only_by_text_unless_the_settings_say_so() {
+    assert_eq!(with(&[]).notices, notify::Settings::default());
+    let none = with(&[
+        ("CHAT_TOPIC_ARN", ""),
+        ("RESPONSE_EVENTS", "yes"),
+        ("SECURITY_HUB_QUEUE_URL", ""),
+    ]);
+    assert_eq!(none.notices, notify::Settings::default());
+    assert!(
+        none.problems
+            .join("; ")
+            .contains("RESPONSE_EVENTS is 'yes'")
+    );
+    let all = with(&[
+        ("CHAT_TOPIC_ARN", "topic"),
+        ("RESPONSE_EVENTS", "true"),
+        ("SECURITY_HUB_QUEUE_URL", "queue"),
+    ]);
+    let told = notify::Settings {
+        chat_topic_arn: Some("topic".to_owned()),
+        events: true,
+        security_hub_queue_url: Some("queue".to_owned()),
+    };
+    assert_eq!(all.notices, told);
+}
+
+#[test]
+fn a_limit_that_cannot_be_read_is_the_default() {
+    let config = with(&[
+        ("MAX_CONTAINMENTS", "3"),
+        ("LIMIT_WINDOW_MINUTES", "5"),
+        ("MAX_SHARE_PERCENT", "10"),
+    ]);
+    let limits = Limits {
+        containments: 3,
+        window: SignedDuration::from_mins(5),
+        share_percent: 10,
+    };
+    assert_eq!(config.limits, limits);
+    assert_eq!(with(&[]).limits, Limits::default());
+    for name in [
+        "MAX_CONTAINMENTS",
+        "LIMIT_WINDOW_MINUTES",
+        "MAX_SHARE_PERCENT",
+    ] {
+        for text in ["0", "-1", "many", "100000", "2.5"] {
+            let config = with(&[(name, text)]);
+            assert_eq!(config.limits, Limits::default(), "{name} {text}");
+            assert!(config.problems[0].contains(name), "{:?}", config.problems);
+        }
+    }
+}
+
+#[test]
+fn an_approval_that_cannot_be_understood_is_always_needed_and_lasts_as_by_default() {
+    let from = |text| with(&[("APPROVAL_NOT_NEEDED_FROM", text)]);
+    assert_eq!(from("8.5").policy.approval_not_needed_from, Some(8.5));
+    assert_eq!(from("").policy.approval_not_needed_from, None);
+    assert_eq!(with(&[]).policy.approval_not_needed_from, None);
+    for text in ["high", "11", "-1", "NaN"] {
+        let config = from(text);
+        assert_eq!(config.policy.approval_not_needed_from, None, "{text}");
+        let told = config.problems.join("; ");
+        assert!(told.contains("APPROVAL_NOT_NEEDED_FROM"), "{told}");
+    }
+    let minutes = |text| with(&[("APPROVAL_MINUTES", text)]);
+    assert_eq!(minutes("30").approval_lasts, SignedDuration::from_mins(30));
+    assert_eq!(minutes("").approval_lasts, Config::APPROVAL_LASTS);
+    for text in ["0", "-5", "10081", "1.5", "soon"] {
+        let config = minutes(text);
+        assert_eq!(config.approval_lasts, Config::APPROVAL_LASTS, "{text}");
+        assert!(config.problems.join("; ").contains("APPROVAL_MINUTES"));
+    }
+}
+
+#[test]
+fn sequences_are_handed_over_only_if_the_setting_and_all_functions_are_there() {
+    let names = [
+        ("S3_RESPONDER_FUNCTION", "a"),
+        ("IAM_RESPONDER_FUNCTION", "b"),
+        ("EC2_RESPONDER_FUNCTION", "c"),
+    ];
+    let with_word = |word| {
+        let mut settings = names.to_vec();
+        settings.push(("HAND_OVER_SEQUENCES", word));
+        with(&settings)
+    };
+    let on = with_word("true");
+    assert!(on.hand_over.is_some_and(|functions| functions.ec2 == "c"));
+    for word in ["false", "", "True", "yes"] {
+        assert_eq!(with_word(word).hand_over, None, "{word}");
+    }
+    assert_eq!(with(&names).hand_over, None);
+    let lacking = with(&[names[0], ("HAND_OVER_SEQUENCES", "true")]);
+    assert_eq!(lacking.hand_over, None);
+    let told = lacking.problems.join("; ");
+    assert!(
+        told.contains("IAM_RESPONDER_FUNCTION") && told.contains("EC2_RESPONDER_FUNCTION"),
+        "{told}"
+    );
+}
