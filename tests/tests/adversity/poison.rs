@@ -65,12 +65,14 @@ async fn in_queue(world: &World, id: &str) -> Result<(Message, Value)> {
     Err("the event did not reach the queue".into())
 }
 
-/// Some of what waits in the queue for events that a function failed on.
+/// Some of what waits in the queue for events that a function failed on. It is out of sight then for as long as
+/// a test takes.
 pub(crate) async fn waiting(world: &World) -> Result<Vec<Message>> {
     let queue = world.stack.output("OnFailureQueue")?;
     let receive = aws_sdk_sqs::Client::new(&world.aws.root()).receive_message();
     let found = receive.queue_url(queue).max_number_of_messages(10);
-    Ok(found.send().await?.messages.unwrap_or_default())
+    let found = found.visibility_timeout(3600).send().await?;
+    Ok(found.messages.unwrap_or_default())
 }
 
 pub(crate) async fn delete(world: &World, message: &Message) -> Result {

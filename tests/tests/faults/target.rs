@@ -220,6 +220,24 @@ impl<K: Kind> Instance<K> {
         Ok(groups)
     }
 
+    /// Those of all trials together would make the emulator slow.
+    async fn delete_snapshots(&self) -> Result {
+        let is = |name: &str, value: &str| Filter::builder().name(name).values(value).build();
+        let volumes = self.ec2.describe_volumes();
+        let volumes = volumes.filters(is("attachment.instance-id", &self.victim.id));
+        for volume in volumes.send().await?.volumes() {
+            let snapshots = self.ec2.describe_snapshots();
+            let snapshots =
+                snapshots.filters(is("volume-id", volume.volume_id().unwrap_or_default()));
+            for snapshot in snapshots.send().await?.snapshots() {
+                let delete = self.ec2.delete_snapshot();
+                let delete = delete.snapshot_id(snapshot.snapshot_id().unwrap_or_default());
+                delete.send().await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn prepare(&self) -> Result {
         if K::HAS_GROUP {
             self.victim.leave_open_group(ISOLATION_GROUP).await?;
@@ -307,6 +325,7 @@ impl<K: Kind> Target for Instance<K> {
             let delete = self.ec2.delete_security_group().group_id(group);
             delete.send().await?;
         }
+        self.delete_snapshots().await?;
         self.prepare().await
     }
 
