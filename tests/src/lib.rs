@@ -7,6 +7,7 @@
 pub mod browser;
 pub mod cloudwatch;
 pub mod console;
+pub mod documents;
 pub mod faults;
 pub mod finding;
 pub mod http;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use integration_tests::checkout;
+use integration_tests::documents::{all, blocks, read};
 
 /// Every Rust file of the workspace, in one text.
 fn sources() -> String {
@@ -66,35 +67,6 @@ fn every_parameter_of_the_template_is_in_the_readme() {
     }
 }
 
-/// The documents, by their path from the checkout.
-fn documents() -> Vec<String> {
-    let mut found = vec!["README.md".to_owned(), "ARCHITECTURE.md".to_owned()];
-    for folder in ["docs", "docs/playbooks"] {
-        for entry in std::fs::read_dir(checkout().join(folder)).expect("a folder") {
-            let name = entry.expect("an entry").file_name();
-            let name = name.into_string().expect("a name");
-            if name.ends_with(".md") {
-                found.push(format!("{folder}/{name}"));
-            }
-        }
-    }
-    found
-}
-
-fn read(path: &str) -> String {
-    std::fs::read_to_string(checkout().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// The blocks of code in a language.
-fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
-    let fence = format!("```{language}\n");
-    document
-        .split(&fence)
-        .skip(1)
-        .filter_map(|rest| rest.split("```").next())
-        .collect()
-}
-
 /// Headings as a page of Markdown names them.
 fn anchors(document: &str) -> BTreeSet<String> {
     let mut fenced = false;
@@ -119,7 +91,7 @@ fn anchors(document: &str) -> BTreeSet<String> {
 #[test]
 fn every_link_within_the_documents_leads_somewhere() {
     let mut links = 0;
-    for path in documents() {
+    for path in all() {
         let document = read(&path);
         for link in document.split("](").skip(1) {
             let link = link.split(')').next().unwrap_or_default();
@@ -151,7 +123,7 @@ fn every_link_within_the_documents_leads_somewhere() {
 #[test]
 fn every_policy_in_the_documents_is_valid_without_a_warning() {
     let mut policies = 0;
-    for path in documents() {
+    for path in all() {
         for block in blocks(&read(&path), "cedar") {
             let text = format!("{}\n{block}", remediation::guard::DEFAULT);
             match remediation::guard::Policies::parse(&text) {

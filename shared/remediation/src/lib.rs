@@ -27,6 +27,7 @@ pub mod permissions;
 pub mod plan;
 pub mod playbook;
 pub mod policy;
+mod queue_message;
 pub mod recheck;
 pub mod record;
 pub mod rehearsal;

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::error::{CallContext, Result};
 use crate::finding::abridged;
+use crate::queue_message;
 use crate::trace::Trace;
 
 /// The IAM permissions that sending needs.
@@ -61,13 +62,7 @@ impl Recheck {
 /// Takes a message of [`Recheck::schedule`] apart, as Lambda hands it over: the event, and which
 /// look this is. `None`: the payload is something else.
 pub fn received(payload: &Value) -> Option<(Value, usize)> {
-    let [record] = payload.get("Records")?.as_array()?.as_slice() else {
-        return None;
-    };
-    if record["eventSource"] != "aws:sqs" {
-        return None;
-    }
-    let message: Value = serde_json::from_str(record["body"].as_str()?).ok()?;
+    let (_, message) = queue_message::received(payload)?;
     let look = usize::try_from(message["recheck"].as_u64()?).ok()?;
     Some((message["event"].clone(), look))
 }
@@ -75,7 +70,7 @@ pub fn received(payload: &Value) -> Option<(Value, usize)> {
 /// What Lambda hands over of a message of [`Recheck::schedule`], made of the message: to have a look done
 /// that the queue has given up on. `None`: it is no such message.
 pub fn handed_over(message: &str) -> Option<Value> {
-    let payload = json!({ "Records": [{ "eventSource": "aws:sqs", "body": message }] });
+    let payload = queue_message::handed_over(message);
     received(&payload).is_some().then_some(payload)
 }
 

@@ -6,7 +6,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use integration_tests::{LocalAws, Result, checkout, unique};
+use integration_tests::documents::{self, blocks};
+use integration_tests::{LocalAws, Result, unique};
 
 use crate::operator::{program, said};
 
@@ -21,26 +22,20 @@ pub(crate) struct Desk<'a> {
 
 /// Each command line of a block of shell that calls `gdr`, without remarks and without what formats its
 /// output.
-fn commands(document: &str) -> impl Iterator<Item = String> {
-    let blocks = document.split("```sh\n").skip(1);
-    let lines = blocks.flat_map(|rest| rest.split("```").next().unwrap_or_default().lines());
+fn commands(document: &str) -> Vec<String> {
+    let lines = blocks(document, "sh").into_iter().flat_map(str::lines);
     let lines = lines.filter_map(|line| {
         let line = line.split(" #").next().unwrap_or_default();
         let line = line.split(" | jq ").next().unwrap_or_default().trim();
         (line.starts_with("gdr ") || line.contains("| gdr ")).then(|| line.to_owned())
     });
-    lines.collect::<Vec<_>>().into_iter()
+    lines.collect()
 }
 
 impl<'a> Desk<'a> {
     pub(crate) fn new(aws: &'a LocalAws, guardduty: &str) -> Result<Self> {
-        let mut documented: BTreeSet<_> = commands(&read("README.md")?).collect();
-        for entry in std::fs::read_dir(checkout().join("docs"))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|it| it == "md") {
-                documented.extend(commands(&std::fs::read_to_string(&path)?));
-            }
-        }
+        let documents = documents::all().into_iter();
+        let documented = documents.flat_map(|path| commands(&documents::read(&path)));
         let folder = std::env::temp_dir().join(unique("desk"));
         std::fs::create_dir_all(folder.join(".aws"))?;
         std::fs::write(
@@ -51,7 +46,7 @@ impl<'a> Desk<'a> {
             aws,
             folder,
             guardduty: guardduty.to_owned(),
-            documented,
+            documented: documented.collect(),
             typed: RefCell::default(),
         })
     }
@@ -114,10 +109,4 @@ impl<'a> Desk<'a> {
         let typed = self.typed.borrow();
         self.documented.difference(&typed).cloned().collect()
     }
-}
-
-/// A document, by its path from the checkout.
-pub(crate) fn read(path: &str) -> Result<String> {
-    let text = std::fs::read_to_string(checkout().join(path));
-    Ok(text.map_err(|error| format!("{path}: {error}"))?)
 }

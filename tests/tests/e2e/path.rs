@@ -1,8 +1,7 @@
 //! A new user's path, as the README has it: look, rehearse, drill, turn the dry run off, contain, release. Each
 //! command is typed as the documents have it, and none of theirs is left out.
 
-use std::collections::BTreeMap;
-
+use integration_tests::documents::{self, blocks};
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{InfectedInstance, PublicBucket, StolenKey};
 use integration_tests::stack::Responder;
@@ -10,7 +9,7 @@ use integration_tests::{Result, Scenario, Stack, checkout, unique};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::desk::{Desk, read};
+use crate::desk::Desk;
 use crate::doctor::subscribed;
 use crate::guardduty::GuardDuty;
 use crate::redrive::{function_arn, leave, of_age};
@@ -38,8 +37,8 @@ fn expect(said: &str, parts: &[&str]) {
 }
 
 /// The parameters with which the README turns the dry run off.
-fn enforcing() -> Result<BTreeMap<String, String>> {
-    let readme = read("README.md")?;
+fn enforcing() -> Result<Vec<(String, String)>> {
+    let readme = documents::read("README.md");
     let command = "\nsam deploy --parameter-overrides DryRun=false ";
     let (_, rest) = readme.split_once(command).ok_or("it is not turned off")?;
     let rest = rest.lines().next().unwrap_or_default();
@@ -67,9 +66,9 @@ impl<'a> Walk<'a> {
         let policies = std::fs::read_to_string(checkout().join("infra/policies/default.cedar"))?;
         desk.put("default.cedar", &policies)?;
         desk.put("infra/policies/default.cedar", &policies)?;
-        let readme = read("README.md")?;
-        let mine = readme.split("```cedar\n").nth(1).unwrap_or_default();
-        desk.put("mine.cedar", mine.split("```").next().unwrap_or_default())?;
+        let readme = documents::read("README.md");
+        let mine = blocks(&readme, "cedar");
+        desk.put("mine.cedar", mine.first().ok_or("no policy")?)?;
         for folder in [
             ".local/share/bash-completion/completions/",
             ".local/share/man/man1/",
@@ -172,13 +171,8 @@ impl<'a> Walk<'a> {
     }
 
     fn writes_policies(&self) -> Result {
-        for (of, and) in [("", " "), ("infra/policies/", " --policy ")] {
+        for (of, more) in [("", ""), ("infra/policies/", " --policy mine.cedar")] {
             self.types(&format!("gdr policy check {of}default.cedar mine.cedar"))?;
-            let more = if and == " " {
-                ""
-            } else {
-                " --policy mine.cedar"
-            };
             let explain = format!(
                 "gdr policy explain --finding finding.json --policy {of}default.cedar{more}"
             );

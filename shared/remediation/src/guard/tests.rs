@@ -13,7 +13,7 @@ use super::policies::schema;
 use super::*;
 use crate::catalogue::Category;
 use crate::fixtures::fake::Fake;
-use crate::fixtures::{finding, now, user_finding};
+use crate::fixtures::{ENFORCING, finding, now, user_finding};
 use crate::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use crate::policy::ResponseMode;
 
@@ -21,13 +21,10 @@ const ALL: &str = "permit (principal, action, resource);";
 
 fn settings() -> Policy {
     Policy {
-        dry_run: false,
-        mode: ResponseMode::Contain,
         minimum_severity: Some(4.0),
-        approval_not_needed_from: None,
-        own_account: None,
         responder_roles: vec!["gdr-IamResponderRole-ABC".to_owned()],
         never_contain: vec!["arn:aws:iam::111122223333:role/break-glass".to_owned()],
+        ..ENFORCING.clone()
     }
 }
 

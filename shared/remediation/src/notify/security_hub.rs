@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::Message;
 use crate::error::{CallContext, CallError, CallFailure, Result};
 use crate::finding::{Finding, printable};
+use crate::queue_message;
 use crate::report::Report;
 use crate::trace::Trace;
 
@@ -120,13 +121,7 @@ impl Outbox {
 
 /// Takes a message of the queue apart, as Lambda hands it over. `None`: the payload is something else.
 pub(crate) fn received(payload: &Value) -> Option<Update> {
-    let [record] = payload.get("Records")?.as_array()?.as_slice() else {
-        return None;
-    };
-    if record["eventSource"] != "aws:sqs" {
-        return None;
-    }
-    let mut message: Value = serde_json::from_str(record["body"].as_str()?).ok()?;
+    let (record, mut message) = queue_message::received(payload)?;
     let update: Update = serde_json::from_value(message.get_mut("security_hub")?.take()).ok()?;
     let attempt = record["attributes"]["ApproximateReceiveCount"].as_str();
     Some(Update {
@@ -138,7 +133,7 @@ pub(crate) fn received(payload: &Value) -> Option<Update> {
 /// What Lambda hands over of a message of [`Outbox`], made of the message, and the ARN of the finding: to have
 /// Security Hub told what the queue has given up on. `None`: it is no such message.
 pub fn handed_over(message: &str) -> Option<(String, Value)> {
-    let payload = json!({ "Records": [{ "eventSource": "aws:sqs", "body": message }] });
+    let payload = queue_message::handed_over(message);
     let update = received(&payload)?;
     Some((update.finding, payload))
 }

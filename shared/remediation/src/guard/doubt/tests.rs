@@ -1,19 +1,14 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::fixtures::{finding, now, user_finding};
+use crate::fixtures::{ENFORCING, finding, now, user_finding};
 use crate::guard::DEFAULT;
-use crate::policy::{Policy, ResponseMode};
+use crate::policy::Policy;
 
 fn settings() -> Policy {
     Policy {
-        dry_run: false,
-        mode: ResponseMode::Contain,
         minimum_severity: Some(4.0),
-        approval_not_needed_from: None,
-        own_account: None,
-        responder_roles: vec![],
-        never_contain: vec![],
+        ..ENFORCING.clone()
     }
 }
 

@@ -105,7 +105,7 @@ impl Record {
     }
 
     async fn under(&self, key: String) -> Result<Vec<Incident>> {
-        let mut pages = self
+        let items: Vec<_> = self
             .client
             .query()
             .table_name(&self.table)
@@ -113,18 +113,12 @@ impl Record {
             .expression_attribute_values(":pk", text(key))
             .consistent_read(true)
             .into_paginator()
-            .send();
-        let mut incidents = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.during("dynamodb:Query", &self.table)?;
-            incidents.extend(
-                page.items
-                    .unwrap_or_default()
-                    .iter()
-                    .map(Incident::from_item),
-            );
-        }
-        Ok(incidents)
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .during("dynamodb:Query", &self.table)?;
+        Ok(items.iter().map(Incident::from_item).collect())
     }
 
     /// Every incident, and every drill that is still kept, the newest first.
@@ -132,24 +126,19 @@ impl Record {
     /// # Errors
     /// If the table cannot be read.
     pub async fn incidents(&self) -> Result<Vec<Incident>> {
-        let mut pages = self
+        let items: Vec<_> = self
             .client
             .scan()
             .table_name(&self.table)
             .filter_expression("kind = :kind")
             .expression_attribute_values(":kind", text("incident"))
             .into_paginator()
-            .send();
-        let mut incidents = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.during("dynamodb:Scan", &self.table)?;
-            incidents.extend(
-                page.items
-                    .unwrap_or_default()
-                    .iter()
-                    .map(Incident::from_item),
-            );
-        }
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .during("dynamodb:Scan", &self.table)?;
+        let mut incidents: Vec<_> = items.iter().map(Incident::from_item).collect();
         incidents.sort_by(|a: &Incident, b| b.received_at.cmp(&a.received_at));
         Ok(incidents)
     }
