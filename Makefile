@@ -29,6 +29,9 @@ PACKAGES := target/packages
 ARCHITECTURES := arm64 x86_64
 TARGET_arm64 := aarch64-unknown-linux-gnu
 TARGET_x86_64 := x86_64-unknown-linux-gnu
+# What is packaged beside the built stack and gdr: also what the README links to.
+PACKAGED := infra docs samconfig.toml LICENSE README.md ARCHITECTURE.md CHANGELOG.md \
+    shared/remediation/src/guard/rails.cedar shared/remediation/src/guard/schema.cedarschema
 COMMITTED = $(shell git log -1 --format=%ct)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 
@@ -78,13 +81,15 @@ package: $(SAM_TOOLS)/installed $(CYCLONEDX)/bin/cargo-cyclonedx ## Build what i
 	cd $(PACKAGES) && sha256sum *.tar.gz *.cdx.json >SHA256SUMS
 	@cat $(PACKAGES)/SHA256SUMS
 
-# The built stack, which `sam deploy` takes as it is. Times, owners and paths are the same whoever
+# The built stack, which `sam deploy` takes as it is, and gdr. Times, owners and paths are the same whoever
 # makes it. cargo-cyclonedx writes beside each Cargo.toml.
 define package
 	$(SAM) build --parameter-overrides Architecture=$(1) --build-dir $(PACKAGES)/$(2)
 	sed -i -e '/^  Architecture:/,/Default:/s/Default: .*/Default: $(1)/' \
 	    -e 's#\(LicenseUrl\|ReadmeUrl\): .*/#\1: #' $(PACKAGES)/$(2)/template.yaml
-	cp -r infra samconfig.toml LICENSE README.md CHANGELOG.md $(PACKAGES)/$(2)
+	PATH="$(CURDIR)/$(SAM_TOOLS)/bin:$$PATH" cargo lambda build --release --$(subst _,-,$(1)) --bin gdr
+	cp target/lambda/gdr/bootstrap $(PACKAGES)/$(2)/gdr
+	cp -r --parents $(PACKAGED) $(PACKAGES)/$(2)
 	tar -C $(PACKAGES) --sort=name --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 	    --mtime="@$(COMMITTED)" -c $(2) | gzip -n >$(PACKAGES)/$(2).tar.gz
 	SOURCE_DATE_EPOCH=$(COMMITTED) $(CYCLONEDX)/bin/cargo-cyclonedx cyclonedx --quiet --format json \
@@ -92,7 +97,8 @@ define package
 	for name in s3 iam ec2 triage; do \
 	    sed 's#file://$(CURDIR)/#file:///#g' functions/$$name/parts.json >$(PACKAGES)/$(2)-$$name-responder.cdx.json; \
 	done
-	rm -f functions/*/parts.json shared/*/parts.json tests/parts.json
+	sed 's#file://$(CURDIR)/#file:///#g' shared/operator/parts.json >$(PACKAGES)/$(2)-gdr.cdx.json
+	rm -f functions/*/parts.json shared/*/parts.json tests/parts.json bench/parts.json
 
 endef
 

@@ -105,6 +105,11 @@ impl<'a> Stack<'a> {
             let said = std::fs::read_to_string(&log)?;
             return Err(format!("sam deploy ended with {status}:\n{said}").into());
         }
+        Self::deployed(aws, name).await
+    }
+
+    /// The stack of this name, deployed by whomever.
+    pub async fn deployed(aws: &'a LocalAws, name: &str) -> Result<Self> {
         let found = aws_sdk_cloudformation::Client::new(&aws.root())
             .describe_stacks()
             .stack_name(name)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use integration_tests::checkout;
 use integration_tests::documents::{all, blocks, read};
@@ -118,6 +119,30 @@ fn every_link_within_the_documents_leads_somewhere() {
         }
     }
     assert!(links > 20, "{links} links");
+}
+
+#[test]
+fn every_target_of_make_in_the_documents_is_one() {
+    let mut targets = BTreeSet::new();
+    for path in all() {
+        let document = read(&path);
+        for line in blocks(&document, "sh").into_iter().flat_map(str::lines) {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if let Some(arguments) = line.strip_prefix("make ") {
+                targets.insert(arguments.to_owned());
+            }
+        }
+    }
+    assert!(targets.len() > 5, "{targets:?}");
+    for arguments in targets {
+        let made = Command::new("make")
+            .arg("--dry-run")
+            .args(arguments.split_whitespace())
+            .current_dir(checkout())
+            .output()
+            .expect("make");
+        assert!(made.status.success(), "make {arguments}: {made:?}");
+    }
 }
 
 #[test]

@@ -236,16 +236,41 @@ fn what_is_contained_is_changed_by_the_responder_and_who_releases_only() {
     let protect = yaml("infra/scp-protect-responder.yaml");
     let content = &protect["Resources"]["ProtectResponder"]["Properties"]["Content"];
     let statements = content["Statement"].as_array().expect("statements");
-    let roles = statements
-        .iter()
-        .find(|statement| statement["Sid"] == "Roles");
-    let roles = roles.expect("a statement about roles").to_string();
-    for part in [
-        "iam:CreateRole",
-        "iam:UpdateAssumeRolePolicy",
-        "role/gdr-member-*",
-        "ResponderRole-*",
-    ] {
-        assert!(roles.contains(part), "{part}: {roles}");
+    let expected: [(&str, &[&str]); 4] = [
+        (
+            "Roles",
+            &[
+                "iam:CreateRole",
+                "iam:UpdateAssumeRolePolicy",
+                "role/gdr-member-*",
+                "ResponderRole-*",
+            ],
+        ),
+        (
+            "Policies",
+            &[
+                "ssm:PutParameter",
+                "ssm:DeleteParameter",
+                "parameter/guardduty-responder/${StackName}/*",
+            ],
+        ),
+        (
+            "Queues",
+            &[
+                "sqs:PurgeQueue",
+                "sqs:DeleteMessage",
+                "sqs:SetQueueAttributes",
+                "role/${StackName}-*ResponderRole-*",
+            ],
+        ),
+        ("Notices", &["sns:DeleteTopic", "sns:SetTopicAttributes"]),
+    ];
+    for (sid, parts) in expected {
+        let statement = statements.iter().find(|statement| statement["Sid"] == sid);
+        let statement = statement.unwrap_or_else(|| panic!("no {sid}")).to_string();
+        for part in parts {
+            assert!(statement.contains(part), "{part}: {statement}");
+        }
+        assert!(statement.contains("ExemptPrincipals"), "{statement}");
     }
 }

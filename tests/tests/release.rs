@@ -5,9 +5,10 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 
-use integration_tests::checkout;
+use integration_tests::{checkout, documents};
 use serde_json::{Value, json};
 use spdx::{Expression, Licensee, ParseMode};
 
@@ -22,6 +23,26 @@ fn the_stack_has_the_version_of_the_code() {
         template["Outputs"]["Version"]["Value"],
         remediation::VERSION
     );
+}
+
+#[test]
+fn what_the_readme_links_to_is_packaged_with_it() {
+    let makefile = documents::read("Makefile").replace("\\\n", " ");
+    let line = makefile
+        .lines()
+        .find_map(|it| it.strip_prefix("PACKAGED := "));
+    let packaged: Vec<_> = line.expect("what is packaged").split_whitespace().collect();
+    let readme = documents::read("README.md");
+    let links = readme.split("](").skip(1);
+    let links = links.filter_map(|link| link.split([')', '#']).next());
+    let links: Vec<_> = links
+        .filter(|link| !link.is_empty() && !link.contains(':'))
+        .collect();
+    assert!(links.len() > 10, "{links:?}");
+    for link in links {
+        let has = |it: &&str| Path::new(link).starts_with(it);
+        assert!(packaged.iter().any(has), "{link} is not packaged");
+    }
 }
 
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-template-publishing-applications-metadata-properties.html>

@@ -1,6 +1,9 @@
 //! A new user's path, as the README has it: look, rehearse, drill, turn the dry run off, contain, release. Each
 //! command is typed as the documents have it, and none of theirs is left out.
 
+use std::collections::BTreeSet;
+
+use aws_sdk_lambda::error::ProvideErrorMetadata as _;
 use integration_tests::documents::{self, blocks};
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{InfectedInstance, PublicBucket, StolenKey};
@@ -36,23 +39,8 @@ fn expect(said: &str, parts: &[&str]) {
     }
 }
 
-/// The parameters with which the README turns the dry run off.
-fn enforcing() -> Result<Vec<(String, String)>> {
-    let readme = documents::read("README.md");
-    let command = "\nsam deploy --parameter-overrides DryRun=false ";
-    let (_, rest) = readme.split_once(command).ok_or("it is not turned off")?;
-    let rest = rest.lines().next().unwrap_or_default();
-    let parameters = rest.split_whitespace().filter_map(|it| it.split_once('='));
-    let parameters = parameters.chain([("DryRun", "false")]);
-    Ok(parameters
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect())
-}
-
 impl<'a> Walk<'a> {
     async fn begin(world: &'a World) -> Result<Self> {
-        let stack = Stack::deploy(world.aws, STACK, &[]).await?;
-        subscribed(world, &stack).await?;
         let theft = StolenKey::create(world.aws).await?;
         let bucket = PublicBucket::create(world.aws).await?;
         let instance = InfectedInstance::create(world.aws).await?;
@@ -60,7 +48,10 @@ impl<'a> Walk<'a> {
         let past = past.map(|finding| finding.0["detail"].clone());
         let guardduty = GuardDuty::having(Some("ENABLED"), &past)?;
         let desk = Desk::new(world.aws, &guardduty.endpoint)?;
-        desk.put("answer.json", &json!({ "findings": past }).to_string())?;
+        desk.has_built()?;
+        desk.types("sam deploy --guided", &[])?;
+        let stack = Stack::deployed(world.aws, STACK).await?;
+        subscribed(world, &stack).await?;
         let lines = past.map(|detail| detail.to_string() + "\n").concat();
         desk.put("AWSLogs/111122223333/GuardDuty/export.jsonl", &lines)?;
         let policies = std::fs::read_to_string(checkout().join("infra/policies/default.cedar"))?;
@@ -123,9 +114,15 @@ impl<'a> Walk<'a> {
         );
         expect(&self.types("gdr doctor")?, &["dry run"]);
         expect(&self.types("gdr explain finding.json")?, &["contain"]);
-        let asked = "aws guardduty get-findings --detector-id … --finding-ids …";
-        let command = format!("{asked} | gdr explain -");
-        let told = self.desk.types(&command, &[(asked, "cat answer.json")])?;
+        let asked = "aws guardduty get-findings --detector-id … --finding-ids … | gdr explain -";
+        let (detector, id) = ("--detector-id …", "--finding-ids …");
+        let (of_detector, of_id) = (
+            "--detector-id d0123",
+            format!("--finding-ids {}", self.theft.finding()?.id()),
+        );
+        let told = self
+            .desk
+            .types(asked, &[(detector, of_detector), (id, &of_id)])?;
         expect(&told, &[self.theft.user_name(), &self.bucket.name]);
         let folder = "gdr explain --output json AWSLogs/111122223333/GuardDuty/";
         expect(&self.types(folder)?, &[self.theft.key_id()]);
@@ -210,13 +207,13 @@ impl<'a> Walk<'a> {
     }
 
     async fn turns_the_dry_run_off(&mut self) -> Result {
-        let parameters = enforcing()?;
-        let parameters: Vec<_> = parameters
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()))
-            .collect();
         let table = self.stack.output("IncidentTable")?.to_owned();
-        self.stack = Stack::deploy(self.world.aws, STACK, &parameters).await?;
+        let off = self
+            .desk
+            .documented("sam deploy --parameter-overrides DryRun=false ")?;
+        self.types(&off)?;
+        self.desk.runs("sam deploy")?;
+        self.stack = Stack::deployed(self.world.aws, STACK).await?;
         assert_eq!(self.stack.output("IncidentTable")?, table);
         expect(&self.types("gdr doctor")?, &["enforcing"]);
         Ok(())
@@ -233,8 +230,10 @@ impl<'a> Walk<'a> {
         expect(&self.types("gdr incidents")?, &[theft.id(), bucket.id()]);
         let contained = self.types("gdr incidents --status contained")?;
         expect(&contained, &[theft.id(), bucket.id()]);
-        let notified = self.types("gdr incidents --status notified")?;
-        assert!(!notified.contains(theft.id()), "{notified}");
+        for others in ["notified", "partial"] {
+            let others = self.types(&format!("gdr incidents --status {others}"))?;
+            assert!(!others.contains(theft.id()), "{others}");
+        }
         let told = self.types_about(&theft, "gdr incident 16afba5c")?;
         expect(&told, &["iam:DeactivateAccessKey", "applied"]);
         self.types_about(&theft, "gdr incident 16afba5c --html")?;
@@ -342,6 +341,100 @@ impl<'a> Walk<'a> {
             .await?;
         Ok(())
     }
+
+    /// As docs/multi-account.md has it.
+    async fn reaches_member_accounts(&mut self) -> Result {
+        let hub = "sam deploy --parameter-overrides Mode=hub ExternalId=… --save-params";
+        self.desk
+            .types(hub, &[("ExternalId=…", "ExternalId=an-external-id")])?;
+        self.stack = Stack::deployed(self.world.aws, STACK).await?;
+        let mut given = vec![
+            ("HubAccountId", self.world.aws.account_id.as_str()),
+            ("OrganizationId", "o-a1b2c3d4e5"),
+            ("ExternalId", "an-external-id"),
+        ];
+        for (parameter, output) in [
+            ("S3ResponderRoleArn", "S3ResponderRole"),
+            ("IamResponderRoleArn", "IamResponderRole"),
+            ("Ec2ResponderRoleArn", "Ec2ResponderRole"),
+        ] {
+            given.push((parameter, self.stack.output(output)?));
+        }
+        let replaced: Vec<_> = given
+            .iter()
+            .map(|(key, value)| {
+                let before = if *key == "OrganizationId" {
+                    "o-…"
+                } else {
+                    "…"
+                };
+                let of = |value: &str| format!("ParameterKey={key},ParameterValue={value}");
+                (of(before), of(value))
+            })
+            .collect();
+        let replaced: Vec<_> = replaced
+            .iter()
+            .map(|(before, after)| (before.as_str(), after.as_str()))
+            .collect();
+        let set = self
+            .desk
+            .documented("aws cloudformation create-stack-set ")?;
+        self.desk.types(&set, &replaced)?;
+        let instances = self
+            .desk
+            .documented("aws cloudformation create-stack-instances ")?;
+        self.desk.types(
+            &instances,
+            &[(
+                "OrganizationalUnitIds=…",
+                "OrganizationalUnitIds=ou-ab12-cdefgh34",
+            )],
+        )?;
+        let endpoint = &self.world.aws.ec2_endpoint;
+        let client = aws_sdk_cloudformation::Client::new(
+            &self
+                .world
+                .aws
+                .root()
+                .into_builder()
+                .endpoint_url(endpoint)
+                .build(),
+        );
+        let made = client
+            .describe_stack_set()
+            .stack_set_name("gdr-member-roles");
+        let made = made.send().await?.stack_set.ok_or("no stack set")?;
+        let had: BTreeSet<_> = made
+            .parameters()
+            .iter()
+            .filter_map(|it| Some((it.parameter_key()?, it.parameter_value()?)))
+            .collect();
+        assert_eq!(had, given.into_iter().collect());
+        Ok(())
+    }
+
+    /// As `sam delete` does, once it has found the nested template, for which it looks on AWS's own hosts.
+    async fn uninstalls(&self) -> Result {
+        let (function, table) = (
+            self.stack.function("S3")?,
+            self.stack.output("IncidentTable")?,
+        );
+        let root = self.world.aws.root();
+        let stacks = aws_sdk_cloudformation::Client::new(&root);
+        stacks.delete_stack().stack_name(STACK).send().await?;
+        let lambda = aws_sdk_lambda::Client::new(&root);
+        let gone = lambda.get_function().function_name(function).send().await;
+        let gone = gone.expect_err("the function is there");
+        assert_eq!(gone.code(), Some("ResourceNotFoundException"), "{gone:?}");
+        let incidents = aws_sdk_dynamodb::Client::new(&root)
+            .scan()
+            .table_name(table);
+        assert!(
+            incidents.send().await?.count() > 0,
+            "nothing is left of the record"
+        );
+        Ok(())
+    }
 }
 
 #[test]
@@ -359,6 +452,8 @@ fn a_new_user_rehearses_drills_turns_the_dry_run_off_and_needs_no_command_that_d
         walk.decides().await?;
         walk.contains_by_hand().await?;
         walk.sends_again().await?;
+        walk.reaches_member_accounts().await?;
+        walk.uninstalls().await?;
         let untried = walk.desk.untried();
         assert!(untried.is_empty(), "documented and not tried: {untried:#?}");
         Ok(())
