@@ -279,7 +279,7 @@ async fn carry_out<P: Playbook>(
     let then = P::plan(finding, &state, settings, awaiting.planned_at);
     let approved = then.steps.iter().map(Step::key);
     let approved = approved.filter(|key| held(awaiting, key).is_some());
-    let mut gate =
+    let gate =
         Gate::new::<P>(&guard, finding, &awaiting.policy, false, now).approving(approved.collect());
     let plan = gate
         .plan_by_history::<P>(&state, settings, approver.history, until)
