@@ -8,6 +8,7 @@ use clap::Args;
 use jiff::Timestamp;
 use remediation::approve::{self, Approver};
 use remediation::catalogue::Category;
+use remediation::config::Config;
 use remediation::error::Error;
 use remediation::guard::{EventHistory, PolicyParameter};
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
@@ -16,6 +17,7 @@ use remediation::report::Proposed;
 use serde_json::json;
 
 use crate::access::{Access, caller, signed_in};
+use crate::deployment::Deployed;
 use crate::{Format, Outcome, REFUSED, incidents, output, told};
 
 #[derive(Debug, Args)]
@@ -67,6 +69,7 @@ pub(crate) async fn run(
     let given = options.policy_parameter.as_deref();
     let parameter = access.policy_parameter(sdk, given).await?;
     let policies = PolicyParameter::new(aws_sdk_ssm::Client::new(sdk), parameter);
+    let stack = sdk;
     let member = match &options.member_profile {
         Some(profile) => Some(signed_in(sdk, profile).await),
         None => None,
@@ -74,12 +77,6 @@ pub(crate) async fn run(
     let sdk = member.as_ref().unwrap_or(sdk);
     let caller = caller(sdk).await?;
     let history = EventHistory::new(sdk);
-    let approver = Approver {
-        by: &caller.arn,
-        record,
-        policies: &policies,
-        history: Some(&history),
-    };
     let mut worst = ExitCode::SUCCESS;
     for incident in awaiting(record, &options.incident, options.category.as_deref()).await? {
         // A user or role of the same name in another account must not be contained instead.
@@ -92,7 +89,16 @@ pub(crate) async fn run(
             return Ok(ExitCode::from(REFUSED));
         }
         let (incident, yes) = (&incident, options.yes);
-        let code = match incident.known_category()? {
+        let category = incident.known_category()?;
+        let config = current(stack, access, category).await?;
+        let approver = Approver {
+            by: &caller.arn,
+            record,
+            policies: &policies,
+            history: Some(&history),
+            current: config.as_ref().map(|config| &config.policy),
+        };
+        let code = match category {
             Category::S3 => one(S3::new(sdk), &approver, incident, yes, format).await?,
             Category::Iam => one(Iam::new(sdk), &approver, incident, yes, format).await?,
             Category::Ec2 => one(Ec2::new(sdk), &approver, incident, yes, format).await?,
@@ -103,6 +109,24 @@ pub(crate) async fn run(
         }
     }
     Ok(worst)
+}
+
+/// The function's settings as they are now.
+async fn current(
+    stack: &SdkConfig,
+    access: &Access,
+    category: Category,
+) -> Result<Option<Config>, Box<dyn std::error::Error>> {
+    if access.stack.is_none() {
+        output::note(
+            "no --stack is given: whom NeverContain spares is known as of the plan, and not as of now",
+        )?;
+        return Ok(None);
+    }
+    let deployment = access.deployment(stack).await?;
+    let lambda = aws_sdk_lambda::Client::new(stack);
+    let deployed = Deployed::of(&lambda, deployment.function(category)?).await?;
+    Ok(Some(Config::from_variables(&deployed.variables)))
 }
 
 pub(crate) async fn reject(

@@ -136,7 +136,8 @@ impl ByHand {
         };
         let mut functions = Vec::new();
         for category in catalogue::routes(&subject.finding) {
-            functions.push(function(stack, deployment.as_ref(), category, options).await?);
+            let function = function(stack, deployment.as_ref(), category, options, account);
+            functions.push(function.await?);
         }
         Ok(Ok(Self {
             subject,
@@ -247,8 +248,11 @@ async fn function(
     deployment: Option<&Deployment>,
     category: Category,
     options: &Options,
+    account: &str,
 ) -> Result<Function> {
-    let mut variables = BTreeMap::new();
+    // Where no stack is named it is as if one were in the account of the finding.
+    let own = ("OWN_ACCOUNT_ID".to_owned(), account.to_owned());
+    let mut variables = BTreeMap::from([own]);
     let mut role = None;
     if let Some(deployment) = deployment {
         let lambda = aws_sdk_lambda::Client::new(stack);

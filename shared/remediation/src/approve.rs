@@ -20,7 +20,7 @@ use crate::finding::Finding;
 use crate::guard::{EventHistory, Gate, PolicyParameter};
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
-use crate::policy;
+use crate::policy::{self, Policy};
 use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record, Times};
 use crate::report::{Approval, Outcome, Proposed, Report, Status};
 
@@ -117,6 +117,8 @@ pub struct Approver<'a> {
     pub policies: &'a PolicyParameter,
     /// What tells how old tags are, in the account of the resource.
     pub history: Option<&'a EventHistory>,
+    /// The function's settings as they are now. `None`: they are not known.
+    pub current: Option<&'a Policy>,
 }
 
 /// The plan that a person may approve.
@@ -164,7 +166,10 @@ pub async fn approve<P: Playbook>(
     incident: &Incident,
     now: Timestamp,
 ) -> Result<Report> {
-    let awaiting = pending(incident, now)?;
+    let mut awaiting = pending(incident, now)?;
+    if let Some(current) = approver.current {
+        spare_also(&mut awaiting, current);
+    }
     let finding = Finding::parse(&incident.event)?;
     playbook.configure(&awaiting.settings);
     let started = Instant::now();
@@ -196,6 +201,26 @@ pub async fn approve<P: Playbook>(
         }
     }
     done
+}
+
+/// Whom the settings of now spare is spared too: they may have changed since, and whoever may write the table
+/// could have taken the lists out of the plan.
+fn spare_also(awaiting: &mut Awaiting, current: &Policy) {
+    let Policy {
+        responder_roles,
+        never_contain,
+        ..
+    } = current;
+    let (policy, settings) = (&mut awaiting.policy, &mut awaiting.settings);
+    policy.responder_roles.extend_from_slice(responder_roles);
+    policy.never_contain.extend_from_slice(never_contain);
+    for list in [
+        &mut settings.iam.never_contain,
+        &mut settings.ec2.never_contain,
+    ] {
+        list.extend_from_slice(responder_roles);
+        list.extend_from_slice(never_contain);
+    }
 }
 
 async fn claim<P: Playbook>(
@@ -254,7 +279,7 @@ async fn carry_out<P: Playbook>(
     let then = P::plan(finding, &state, settings, awaiting.planned_at);
     let approved = then.steps.iter().map(Step::key);
     let approved = approved.filter(|key| held(awaiting, key).is_some());
-    let mut gate =
+    let gate =
         Gate::new::<P>(&guard, finding, &awaiting.policy, false, now).approving(approved.collect());
     let plan = gate
         .plan_by_history::<P>(&state, settings, approver.history, until)

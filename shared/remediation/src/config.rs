@@ -11,7 +11,7 @@ use crate::evidence::Bucket;
 use crate::hand_over::Functions;
 use crate::notify;
 use crate::policy::{Policy, ResponseMode};
-use crate::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings};
+use crate::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings, Spared};
 
 /// What the environment says.
 #[derive(Clone, Debug)]
@@ -119,14 +119,20 @@ impl Config {
                 number
             });
         let approval_lasts = approval_lasts(&lookup, &mut problems);
-        let list = |name: &str| {
-            lookup(name)
-                .unwrap_or_default()
-                .split(',')
-                .map(|entry| entry.trim().to_owned())
-                .filter(|entry| !entry.is_empty())
+        let mut list = |name: &str| {
+            let text = lookup(name).unwrap_or_default();
+            let entries = text.split(',').map(str::trim);
+            let entries: Vec<_> = entries.filter(|entry| !entry.is_empty()).collect();
+            let unclear = entries
+                .iter()
+                .filter_map(|entry| Spared::parse(entry).err());
+            problems.extend(unclear.map(|problem| format!("{name}: {problem}")));
+            entries
+                .into_iter()
+                .map(ToOwned::to_owned)
                 .collect::<Vec<_>>()
         };
+        let (own_roles, never_contain) = (list("RESPONDER_ROLES"), list("NEVER_CONTAIN"));
         let own_account = lookup("OWN_ACCOUNT_ID").filter(|id| !id.is_empty());
         let external_id = lookup("EXTERNAL_ID").filter(|id| !id.is_empty());
         let hub = match lookup("MODE").as_deref() {
@@ -149,6 +155,19 @@ impl Config {
                     .to_owned(),
             );
         }
+        // Else a finding of any account would be acted on with the credentials of this one.
+        let mode = match mode {
+            ResponseMode::Contain | ResponseMode::Approve
+                if hub.is_none() && own_account.is_none() =>
+            {
+                problems.push(
+                    "OWN_ACCOUNT_ID is not set, outside of which nothing is contained: only notifying"
+                        .to_owned(),
+                );
+                ResponseMode::Notify
+            }
+            mode => mode,
+        };
         let verify_findings = match lookup("VERIFY_FINDINGS").as_deref() {
             None | Some("" | "auto") => hub.is_some(),
             Some("true") => true,
@@ -160,14 +179,10 @@ impl Config {
                 true
             }
         };
-        let responder_roles = responder_roles(
-            list("RESPONDER_ROLES"),
-            own_account.as_deref(),
-            hub.is_some(),
-        );
+        let responder_roles = responder_roles(own_roles, own_account.as_deref(), hub.is_some());
         let evidence = evidence(&lookup, own_account.as_deref(), &mut problems);
         let mut settings = settings(&lookup, &mut problems);
-        settings.iam.never_contain = list("NEVER_CONTAIN");
+        settings.iam.never_contain.clone_from(&never_contain);
         settings.iam.never_contain.extend(responder_roles.clone());
         settings.ec2.never_contain = settings.iam.never_contain.clone();
         let limits = limits(&lookup, &mut problems);
@@ -184,7 +199,7 @@ impl Config {
                 approval_not_needed_from,
                 own_account: own_account.filter(|_| hub.is_none()),
                 responder_roles,
-                never_contain: list("NEVER_CONTAIN"),
+                never_contain,
             },
             settings,
             limits,

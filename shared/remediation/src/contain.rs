@@ -129,7 +129,7 @@ pub(crate) async fn rehearse<P: Playbook>(
     let observing = within(until, "observing", Box::pin(playbook.observe(finding)));
     let (state, guard) = policies.during(now, until, observing).await;
     alarm_if_unusable(&guard);
-    let mut gate = Gate::new::<P>(&guard, finding, &config.policy, true, now);
+    let gate = Gate::new::<P>(&guard, finding, &config.policy, true, now);
     if let Some(why) = gate.forbids_outright() {
         let report = notified(Some(playbook), incoming, why.to_string(), true).await;
         return Contained::just(report, None);
@@ -189,7 +189,7 @@ pub(crate) async fn contain<P: Playbook>(
         Err(answered) => return *answered,
     };
     let finding = ready.finding(incoming);
-    let mut gate = Gate::new::<P>(&ready.guard, finding, &config.policy, false, now);
+    let gate = Gate::new::<P>(&ready.guard, finding, &config.policy, false, now);
     let plan = gate.plan_by_history::<P>(&ready.state, &config.settings, history, until);
     let mut plan = plan.await;
     let mut whole = None;
@@ -236,7 +236,8 @@ pub(crate) async fn contain<P: Playbook>(
             Pin::new(&mut reading).take_output().flatten()
         };
         let state = latest.insert(state?);
-        let mut more = gate.plan::<P>(state, &config.settings).without(&known);
+        let planning = gate.plan_by_history::<P>(state, &config.settings, history, until);
+        let mut more = Box::pin(planning).await.without(&known);
         known.extend(more.steps.iter().map(Step::key));
         match &begun.refusal {
             Some(refusal) => more.withhold(&refusal.withheld),

@@ -3,6 +3,7 @@
 
 pub(crate) mod fake;
 pub(crate) mod waves;
+pub(crate) mod windows;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};

@@ -19,7 +19,8 @@ mod request;
 mod resource;
 mod tags;
 
-use std::collections::{BTreeSet, HashSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Deref;
 
 use jiff::Timestamp;
@@ -213,8 +214,21 @@ pub struct Gate<'a> {
     situation: Situation<'a>,
     /// What a person approved.
     approved: HashSet<StepKey>,
+    known: RefCell<Known>,
+}
+
+/// What CloudTrail has told so far.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// What the principal did before. `None`: it was not asked.
+    past: Option<Past>,
     /// Tags that people set do not count.
     distrusts_tags: bool,
+    /// Of whose tags it was asked, by name and Region: why it is not known whether they are older than the
+    /// activity. `None`: they are.
+    tags: BTreeMap<(String, String), Option<String>>,
+    /// What a person should know of that.
+    told: Vec<String>,
 }
 
 impl<'a> Gate<'a> {
@@ -237,7 +251,7 @@ impl<'a> Gate<'a> {
                 past: Past::UNKNOWN,
             },
             approved: HashSet::new(),
-            distrusts_tags: false,
+            known: RefCell::default(),
         }
     }
 
@@ -248,13 +262,13 @@ impl<'a> Gate<'a> {
     }
 
     /// From now on this is known of what the principal did before.
-    fn knows(&mut self, past: Past) {
-        self.situation.past = past;
+    fn knows(&self, past: Past) {
+        self.known.borrow_mut().past = Some(past);
     }
 
-    /// From now on tags that people set do not count.
-    fn distrust_tags(&mut self) {
-        self.distrusts_tags = true;
+    fn situation(&self) -> Situation<'a> {
+        let past = self.known.borrow().past;
+        self.situation.with(past.unwrap_or(Past::UNKNOWN))
     }
 
     /// What is decided about.
@@ -273,6 +287,7 @@ impl<'a> Gate<'a> {
         let mut doubted = Vec::new();
         let mut rests_on_tags_of = BTreeSet::new();
         let mut rests_on_past = false;
+        let distrusts_tags = self.known.borrow().distrusts_tags;
         let steps = std::mem::take(&mut plan.steps);
         plan.steps = steps
             .into_iter()
@@ -287,7 +302,7 @@ impl<'a> Gate<'a> {
                         .flatten()
                         .any(|resource| self.rests_on_past(&key, resource));
                     let resource = match &tagless {
-                        Some(tagless) if self.distrusts_tags => tagless,
+                        Some(tagless) if distrusts_tags => tagless,
                         _ => &resource,
                     };
                     match self.judge(&key, resource) {
@@ -297,11 +312,19 @@ impl<'a> Gate<'a> {
                         }
                         Verdict::Withheld(why) => {
                             let without = tagless.as_ref().map(|tagless| self.judge(&key, tagless));
-                            if matches!(without, Some(Verdict::Permitted(_))) {
-                                let of = (resource.name.clone(), resource.region.clone());
-                                rests_on_tags_of.insert(of);
+                            if !without.is_some_and(|without| is_exempted(&why, &without)) {
+                                return Step::Withheld(action, why);
                             }
-                            Step::Withheld(action, why)
+                            let of = (resource.name.clone(), resource.region.clone());
+                            let doubt = self.known.borrow().tags.get(&of).cloned().flatten();
+                            rests_on_tags_of.insert(of);
+                            match doubt {
+                                None => Step::Withheld(action, why),
+                                Some(_) if self.approved.contains(&key) => Step::Do(action),
+                                Some(doubt) => {
+                                    Step::Withheld(action, left_to_a_person(why, &doubt))
+                                }
+                            }
                         }
                     }
                 }
@@ -325,13 +348,14 @@ impl<'a> Gate<'a> {
 
     /// What forbids every step about this finding, whatever its target is. Then it need not be observed.
     pub fn forbids_outright(&self) -> Option<Withheld> {
-        self.guard.forbids_outright(&self.situation)
+        self.guard.forbids_outright(&self.situation())
     }
 
     /// What the policies say of a step of this name on `resource`.
     pub(crate) fn judge(&self, step: &StepKey, resource: &Resource) -> Verdict {
         let approved = self.approved.contains(step);
-        self.guard.judge(&self.situation, step, resource, approved)
+        self.guard
+            .judge(&self.situation(), step, resource, approved)
     }
 
     /// True if the policies would answer otherwise if more were known of what the principal did before.
@@ -363,6 +387,27 @@ impl<'a> Gate<'a> {
             resource.name(),
             by.join(", "),
         ))
+    }
+}
+
+/// True if a step is withheld for the sake of tags only: without them it may run, or a person may let it.
+fn is_exempted(why: &Withheld, without: &Verdict) -> bool {
+    match without {
+        Verdict::Permitted(_) => true,
+        Verdict::Withheld(without) => without.awaits_approval && !why.awaits_approval,
+    }
+}
+
+/// Whoever has broken in may have set the tags, and whoever wrote the policy may have meant them.
+fn left_to_a_person(why: Withheld, doubt: &str) -> Withheld {
+    Withheld {
+        reason: format!(
+            "{}; a person decides, since it is not known whether its tags are older than the activity: \
+             {doubt}",
+            why.reason
+        ),
+        awaits_approval: true,
+        ..why
     }
 }
 

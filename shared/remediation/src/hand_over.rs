@@ -25,7 +25,7 @@ use crate::contain::Incoming;
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
 use crate::finding::Finding;
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 use crate::trace::{self, Trace};
 
 /// The IAM permissions that handing over needs, on the three functions only.
@@ -156,6 +156,28 @@ pub(crate) fn parts(event: &Value, finding: &Finding, policy: &Policy) -> Vec<(C
     parts
         .map(|target| (target.function, target.event))
         .collect()
+}
+
+/// The part of the sequence `current`, which is that of `event`, that has the target of `part`. `None`: it
+/// has none.
+pub(crate) fn part_like(
+    part: &Finding,
+    event: &Value,
+    current: &Finding,
+    policy: &Policy,
+) -> Option<Finding> {
+    let to = part.handed_over_to()?;
+    let of = |finding: &Finding| {
+        let names = policy::targets(to, finding).ok()?;
+        Some((names, finding.account_id.clone(), finding.region.clone()))
+    };
+    let wanted = of(part)?;
+    let parts = parts(event, current, policy).into_iter();
+    let mut parts = parts.filter(|(function, _)| *function == to);
+    parts.find_map(|(_, event)| {
+        let finding = Finding::parse(&event).ok()?;
+        (of(&finding).as_ref() == Some(&wanted)).then_some(finding)
+    })
 }
 
 fn unlisted(why: impl Into<String>) -> Unfolded {

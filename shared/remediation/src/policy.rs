@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{self, Category, Disposition};
 use crate::error::Result;
 use crate::finding::{Finding, Principal};
-use crate::settings::protects;
+use crate::settings::{Entity, protects};
 
 /// The policy flag of a category.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,15 +78,17 @@ impl Policy {
     /// Why a principal is never contained, if it is one of those.
     pub(crate) fn protects(&self, account: &str, principal: &Principal) -> Option<String> {
         let name = principal.entity_name()?;
-        if matches!(principal, Principal::RoleSession { .. })
-            && protects(&self.responder_roles, account, name)
-        {
+        let entity = match principal {
+            Principal::RoleSession { .. } => Entity::Role,
+            _ => Entity::User,
+        };
+        if entity == Entity::Role && protects(&self.responder_roles, entity, account, name) {
             return Some(format!(
                 "{principal} is the responder's own role, which is never contained: if it did not \
                  act for a finding, someone else has its credentials"
             ));
         }
-        protects(&self.never_contain, account, name)
+        protects(&self.never_contain, entity, account, name)
             .then(|| format!("{principal} is on the list of principals that are never contained"))
     }
 }

@@ -1,6 +1,9 @@
 //! What a playbook may do beyond its narrowest containment. Every setting is off, or the careful
 //! choice, by default.
 
+mod spared;
+
+pub use self::spared::{Entity, Spared, protects};
 use serde::{Deserialize, Serialize};
 
 /// The settings of all playbooks.
@@ -69,15 +72,6 @@ pub struct Ec2Settings {
     pub isolate_container_nodes: bool,
     /// See [`IamSettings::never_contain`]: these roles get no deny for an instance either.
     pub never_contain: Vec<String>,
-}
-
-/// True if `never_contain` has the user or role of this name in `account`: by its name, which is
-/// for every account, or by its ARN, which is for the account that it has.
-pub fn protects(never_contain: &[String], account: &str, name: &str) -> bool {
-    never_contain.iter().any(|entry| {
-        let elsewhere = entry.starts_with("arn:") && entry.split(':').nth(4) != Some(account);
-        !elsewhere && entry.rsplit('/').next() == Some(name)
-    })
 }
 
 /// What becomes of a member of an Auto Scaling group, which would otherwise be terminated when it

@@ -4,6 +4,10 @@
 //! GuardDuty has under that id, not the one that the event describes. The questions are asked while
 //! the target is being read, so that a containment does not wait for them.
 //!
+//! A part of an attack sequence names one of its targets where GuardDuty's finding names none. So the
+//! sequence that GuardDuty has is taken apart anew, and the part has to be among what comes of it; what is
+//! enforced is that one.
+//!
 //! What GuardDuty does not answer is not enforced: a responder that contains on a word that it could
 //! not check would do so whenever an attacker keeps GuardDuty busy. The failure is retried instead.
 
@@ -19,6 +23,8 @@ use serde_json::Value;
 
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
+use crate::hand_over;
+use crate::policy::Policy;
 
 /// The IAM permissions that verifying needs.
 pub const PERMISSIONS: &[&str] = &["guardduty:GetFindings", "guardduty:ListDetectors"];
@@ -56,11 +62,17 @@ impl Verifier {
         }
     }
 
-    /// Fetches the finding that `event` is about, and compares.
+    /// Fetches the finding that `event` is about, and compares. Which parts a sequence has depends on the
+    /// `policy`.
     ///
     /// # Errors
     /// If GuardDuty refused to answer, could not be reached, or answered with what is not a finding.
-    pub async fn verify(&self, event: &Value, finding: &Finding) -> Result<Verdict> {
+    pub async fn verify(
+        &self,
+        event: &Value,
+        finding: &Finding,
+        policy: &Policy,
+    ) -> Result<Verdict> {
         let region = detector_region(event, finding);
         let client = self.client_in(region);
         let Some(detector) = self.detector(&client, region).await? else {
@@ -81,14 +93,25 @@ impl Verifier {
             .during("guardduty:GetFindings", &finding.id)?;
         let answer: Value = serde_json::from_slice(&body.take())
             .map_err(|error| Error::Refused(format!("guardduty:GetFindings: {error}")))?;
-        let Some(current) = answer["findings"].get(0) else {
+        let Some(detail) = answer["findings"].get(0) else {
             return Ok(Verdict::Withheld(format!(
                 "GuardDuty has no finding {} in {region}: somebody invoked the function with an event \
                  that GuardDuty did not send, or the finding is older than 90 days",
                 finding.id,
             )));
         };
-        let current = Finding::parse(current)?;
+        let mut current = Finding::parse(detail)?;
+        if finding.handed_over_to().is_some() {
+            let Some(part) = hand_over::part_like(finding, detail, &current, policy) else {
+                return Ok(Verdict::Withheld(format!(
+                    "the event's target is not among those that GuardDuty has for the sequence {}: \
+                     somebody invoked the function with an altered event, or the sequence is another \
+                     by now",
+                    finding.id,
+                )));
+            };
+            current = part;
+        }
         Ok(match finding.contradicts(&current) {
             Some(member) => Verdict::Withheld(format!(
                 "the event's `{member}` is not what GuardDuty has for finding {}: somebody invoked the \

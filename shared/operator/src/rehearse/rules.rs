@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use remediation::breaker::Limits;
 use remediation::policy::{Policy, ResponseMode};
 use remediation::rehearsal::{CrowdSize, Modes, Rules};
-use remediation::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings};
+use remediation::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings, Spared};
 
 /// As the stack would be deployed; what is not given is the parameter's default.
 #[derive(Debug, clap::Args)]
@@ -26,7 +26,7 @@ pub(super) struct RuleOptions {
     #[arg(long, value_name = "NUMBER", value_parser = crate::explain::severity)]
     approval_not_needed_from: Option<f64>,
     /// Names or ARNs of users and roles that are never contained, separated by commas.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = spared)]
     never_contain: Vec<String>,
     /// How many targets each function contains in one account in the time of a window.
     #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=500))]
@@ -155,6 +155,14 @@ impl RuleOptions {
     }
 }
 
+fn spared(text: &str) -> Result<String, String> {
+    let entry = text.trim();
+    if !entry.is_empty() {
+        Spared::parse(entry)?;
+    }
+    Ok(entry.to_owned())
+}
+
 fn mode(text: &str) -> Result<ResponseMode, String> {
     Ok(match text {
         "contain" => ResponseMode::Contain,
@@ -188,6 +196,13 @@ fn size(text: &str) -> Result<CrowdSize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_never_contained_is_named_in_a_way_that_names_somebody() {
+        assert_eq!(spared(" break-glass ").as_deref(), Ok("break-glass"));
+        assert_eq!(spared("").as_deref(), Ok(""));
+        assert!(spared("deploy-*").is_err());
+    }
 
     #[test]
     fn a_crowd_has_a_name_and_a_size() {

@@ -1,7 +1,10 @@
 use super::*;
+use crate::settings::{Entity, protects};
 
+/// In account 111122223333, if nothing else is said.
 fn with(settings: &[(&str, &str)]) -> Config {
-    let settings = settings.iter();
+    let own = [("OWN_ACCOUNT_ID", "111122223333")];
+    let settings = own.iter().chain(settings);
     let variables = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::from_variables(&variables.collect())
 }
@@ -37,7 +40,7 @@ fn pages_are_kept_only_in_a_bucket_whose_owner_is_known() {
     };
     assert_eq!(kept.evidence, Some(expected));
     assert_eq!(with(&[("EVIDENCE_BUCKET", "")]).evidence, None);
-    let unowned = with(&[bucket]);
+    let unowned = with(&[bucket, ("OWN_ACCOUNT_ID", "")]);
     assert_eq!(unowned.evidence, None);
     assert!(unowned.problems.join("; ").contains("EVIDENCE_BUCKET"));
 }
@@ -66,6 +69,55 @@ fn only_the_word_hub_reaches_into_other_accounts() {
 }
 
 #[test]
+fn a_stack_of_one_account_that_does_not_know_which_only_notifies() {
+    let unknown = ("OWN_ACCOUNT_ID", "");
+    for (settings, mode, told) in [
+        (&[unknown][..], ResponseMode::Notify, true),
+        (
+            &[unknown, ("RESPONSE_MODE", "approve")],
+            ResponseMode::Notify,
+            true,
+        ),
+        (
+            &[unknown, ("RESPONSE_MODE", "off")],
+            ResponseMode::Off,
+            false,
+        ),
+        (
+            &[unknown, ("MODE", "hub"), ("EXTERNAL_ID", "secret")],
+            ResponseMode::Contain,
+            false,
+        ),
+        (&[], ResponseMode::Contain, false),
+    ] {
+        let config = with(settings);
+        assert_eq!(config.policy.mode, mode, "{settings:?}");
+        let problems = config.problems.join("; ");
+        assert_eq!(problems.contains("OWN_ACCOUNT_ID"), told, "{problems}");
+    }
+}
+
+#[test]
+fn what_names_no_user_or_role_on_a_list_is_told() {
+    let config = with(&[
+        ("NEVER_CONTAIN", "break-glass, deploy-*,ci/"),
+        ("RESPONDER_ROLES", "gdr-Iam, arn:aws:iam::1:role/x"),
+    ]);
+    let told = config.problems.join("; ");
+    for entry in [
+        "NEVER_CONTAIN: 'deploy-*'",
+        "NEVER_CONTAIN: 'ci/'",
+        "RESPONDER_ROLES: 'arn:aws:iam::1:role/x'",
+    ] {
+        assert!(told.contains(entry), "{told}");
+    }
+    assert!(
+        !told.contains("break-glass") && !told.contains("gdr-Iam"),
+        "{told}"
+    );
+}
+
+#[test]
 fn findings_are_verified_in_a_hub_unless_the_setting_says_otherwise() {
     for (mode, word, verified) in [
         ("local", "auto", false),
@@ -88,9 +140,9 @@ fn the_responder_s_roles_are_spared_in_their_own_accounts_only() {
         ("RESPONDER_ROLES", "gdr-IamResponderRole-ABC"),
     ]);
     let spared = |account: &str, name: &str| {
-        let by_policy = crate::settings::protects(&config.policy.responder_roles, account, name);
-        let by_playbook =
-            crate::settings::protects(&config.settings.iam.never_contain, account, name);
+        let spares = |list: &[String]| protects(list, Entity::Role, account, name);
+        let by_policy = spares(&config.policy.responder_roles);
+        let by_playbook = spares(&config.settings.iam.never_contain);
         assert_eq!(by_policy, by_playbook);
         by_policy
     };

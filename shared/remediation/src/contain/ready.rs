@@ -160,12 +160,13 @@ async fn verified<P: Playbook>(
     let Some(verifier) = verifier else {
         return Ok(Verdict::Unasked);
     };
-    let verdict = verifier.verify(incoming.event, incoming.finding).await?;
+    let policy = &config.policy;
+    let (event, finding) = (incoming.event, incoming.finding);
+    let verdict = verifier.verify(event, finding, policy).await?;
     let Verdict::Genuine(current) = verdict else {
         return Ok(verdict);
     };
     // The event's severity may have been another, or its sign of a sample missing.
-    let policy = &config.policy;
     Ok(match policy::decide(P::CATEGORY, &current, policy)? {
         Decision::Contain(_) if policy.is_dry_run(&current) => {
             Verdict::Withheld("GuardDuty has it as a sample".to_owned())

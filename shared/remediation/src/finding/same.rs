@@ -5,7 +5,8 @@ use super::Finding;
 impl Finding {
     /// The member in which `self`, as an event brought it, contradicts `current`, as GuardDuty has it:
     /// one that names the finding or the target, or on which reading the target depends. What an
-    /// update may change (severity, counts, times, the latest action) contradicts nothing.
+    /// update may change (severity, counts, times, the latest action) contradicts nothing. Of a part of an
+    /// attack sequence that is also what else the sequence says of the target, by which it was found.
     pub fn contradicts(&self, current: &Self) -> Option<&'static str> {
         let key = |finding: &Self| {
             let details = finding.detail.resource.access_key_details.as_ref()?;
@@ -27,6 +28,7 @@ impl Finding {
             names.sort_unstable();
             names
         };
+        let part = self.handed_over_to().is_some();
         [
             ("id", self.id == current.id),
             (
@@ -39,7 +41,10 @@ impl Finding {
                 "resource.resourceType",
                 self.resource_type() == current.resource_type(),
             ),
-            ("resource.accessKeyDetails", key(self) == key(current)),
+            (
+                "resource.accessKeyDetails",
+                part || key(self) == key(current),
+            ),
             (
                 "resource.instanceDetails",
                 instance(self) == instance(current),

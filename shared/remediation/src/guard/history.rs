@@ -53,31 +53,29 @@ impl<'a> Gate<'a> {
     /// [`Gate::plan`], with what CloudTrail tells of the principal and of the tags, if a policy decides
     /// by it. What it does not tell is absent, and a person is told.
     pub async fn plan_by_history<P: Playbook>(
-        &mut self,
+        &self,
         state: &P::State,
         settings: &Settings,
         history: Option<&EventHistory>,
         until: Instant,
     ) -> Authorized<P::Action> {
         let mut plan = self.plan::<P>(state, settings);
-        let mut untold = None;
-        if plan.rests_on_past {
-            untold = Box::pin(self.look_back(history, until)).await;
+        let asked = self.known.borrow().past.is_some();
+        if plan.rests_on_past && !asked {
+            Box::pin(self.look_back(history, until)).await;
             plan = self.plan::<P>(state, settings);
         }
         let tags = history.map(|history| &history.tags);
-        let weighing = self.weigh_tags::<P>(plan, state, settings, tags, until);
-        let mut plan = Box::pin(weighing).await;
-        plan.plan.next_steps.extend(untold);
+        if Box::pin(self.weigh_tags(&plan, tags, until)).await {
+            plan = self.plan::<P>(state, settings);
+        }
+        let told = self.known.borrow().told.clone();
+        plan.plan.next_steps.extend(told);
         plan
     }
 
     /// Asks what the principal did before; tells why that is not known, if it is not.
-    async fn look_back(
-        &mut self,
-        history: Option<&EventHistory>,
-        until: Instant,
-    ) -> Option<String> {
+    async fn look_back(&self, history: Option<&EventHistory>, until: Instant) {
         let inquiry = Inquiry {
             finding: self.finding(),
             now: self.situation.now,
@@ -90,14 +88,20 @@ impl<'a> Gate<'a> {
         let why_not = match asked {
             Ok((past, why_not)) => {
                 self.knows(past);
-                why_not?
+                why_not
             }
-            Err(error) => reason(&error),
+            Err(error) => {
+                self.knows(Past::UNKNOWN);
+                Some(reason(&error))
+            }
         };
-        Some(format!(
-            "find out whether the principal has made such calls before, from the same address, since \
-             policies decide by it: {}",
-            printable(&why_not)
-        ))
+        let told = why_not.map(|why_not| {
+            format!(
+                "find out whether the principal has made such calls before, from the same address, \
+                 since policies decide by it: {}",
+                printable(&why_not)
+            )
+        });
+        self.known.borrow_mut().told.extend(told);
     }
 }

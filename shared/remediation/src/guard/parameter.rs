@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_ssm::Client;
-use futures::future::{Either, select};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either, Shared, select};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::{Guard, UNUSABLE};
+use super::Guard;
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
 
@@ -20,7 +21,7 @@ pub const SIZE_LIMIT: usize = 8 * 1024;
 /// What was read so recently is not read again.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
 
-/// How long the last policies that could be read are used when they cannot be read again.
+/// How long the last policies that could be read are used while AWS does not answer.
 const STANDS: SignedDuration = SignedDuration::from_hours(1);
 
 /// How long an event waits for policies when there are none that it could use.
@@ -29,19 +30,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Where the policies come from, and what was last read of them.
 ///
 /// An event does not wait for policies to be read again: they are read while its target is observed, and
-/// if that is not done by then, the last ones decide. It waits only if there are none, or none that are
-/// younger than an hour.
+/// if that is not done by then, the last ones decide, and what is read is for the next event. It waits only
+/// if there are none, or none that are younger than an hour. If they are gone, or must not be read, nothing is
+/// permitted.
 #[derive(Debug)]
 pub struct PolicyParameter {
     source: Source,
-    last: Mutex<Option<Read>>,
 }
 
 #[derive(Debug)]
 enum Source {
     Fixed(Arc<Guard>),
-    Parameter { client: Client, name: String },
+    Parameter(Arc<Parameter>),
 }
+
+#[derive(Debug)]
+struct Parameter {
+    client: Client,
+    name: String,
+    last: Mutex<Option<Read>>,
+    /// What is being read, and since when.
+    reading: Mutex<Option<(Timestamp, Reading)>>,
+}
+
+type Reading = Shared<BoxFuture<'static, Result<Arc<Guard>>>>;
 
 #[derive(Clone, Debug)]
 struct Read {
@@ -53,9 +65,14 @@ struct Read {
 impl PolicyParameter {
     /// The parameter of this name.
     pub fn new(client: Client, name: String) -> Self {
-        Self {
-            source: Source::Parameter { client, name },
+        let parameter = Parameter {
+            client,
+            name,
             last: Mutex::default(),
+            reading: Mutex::default(),
+        };
+        Self {
+            source: Source::Parameter(Arc::new(parameter)),
         }
     }
 
@@ -63,16 +80,15 @@ impl PolicyParameter {
     pub fn fixed(guard: Guard) -> Self {
         Self {
             source: Source::Fixed(Arc::new(guard)),
-            last: Mutex::default(),
         }
     }
 
     /// The policies, if they need not be read again at `now`.
     pub(crate) fn fresh(&self, now: Timestamp) -> Option<Arc<Guard>> {
-        if let Source::Fixed(guard) = &self.source {
-            return Some(Arc::clone(guard));
+        match &self.source {
+            Source::Fixed(guard) => Some(Arc::clone(guard)),
+            Source::Parameter(parameter) => parameter.not_older_than(FRESH, now),
         }
-        self.not_older_than(FRESH, now)
     }
 
     /// Does `work`, and reads the policies meanwhile if they are no longer fresh.
@@ -82,63 +98,95 @@ impl PolicyParameter {
         until: Instant,
         work: impl Future<Output = T>,
     ) -> (T, Arc<Guard>) {
-        let (client, name) = match &self.source {
+        let parameter = match &self.source {
             Source::Fixed(guard) => return (work.await, Arc::clone(guard)),
-            Source::Parameter { client, name } => (client, name),
+            Source::Parameter(parameter) => parameter,
         };
         if let Some(guard) = self.fresh(now) {
             return (work.await, guard);
         }
-        let reading = pin!(self.read(client, name, now));
+        let reading = parameter.reading(now);
         match select(pin!(work), reading).await {
-            Either::Right((read, work)) => (work.await, self.after(read, now)),
+            Either::Right((read, work)) => (work.await, parameter.after(read, now)),
             Either::Left((done, reading)) => {
-                if let Some(guard) = self.not_older_than(STANDS, now) {
+                if let Some(guard) = parameter.not_older_than(STANDS, now) {
                     return (done, guard);
                 }
                 let until = until.min(Instant::now() + PATIENCE);
                 let read = within(until, "ssm:GetParameter", reading).await;
-                (done, self.after(read, now))
+                (done, parameter.after(read, now))
+            }
+        }
+    }
+}
+
+impl Parameter {
+    /// Reads it for an event at `now`, or goes on with what is being read. That ends by itself: if observing
+    /// were always faster, nothing new would ever be read.
+    fn reading(self: &Arc<Self>, now: Timestamp) -> Reading {
+        let mut last = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        // Between two events a function stands still, and what was under way then may tell of long ago.
+        if let Some((since, reading)) = &*last
+            && reading.peek().is_none()
+            && now.duration_since(*since) < FRESH
+        {
+            return reading.clone();
+        }
+        let this = Arc::clone(self);
+        let reading = async move { this.read(now).await }.boxed().shared();
+        tokio::spawn(reading.clone());
+        *last = Some((now, reading.clone()));
+        reading
+    }
+
+    async fn read(&self, now: Timestamp) -> Result<Arc<Guard>> {
+        let name = &self.name;
+        let answer = self.client.get_parameter().name(name).send().await;
+        let text = answer.during("ssm:GetParameter", name).and_then(|answer| {
+            let text = answer.parameter.and_then(|parameter| parameter.value);
+            text.ok_or_else(|| Error::Refused(format!("{name} has no value")))
+        });
+        let mut last = self.last();
+        let outdated = last.as_ref().is_some_and(|last| last.at > now);
+        match text {
+            Ok(text) => {
+                let guard = match &*last {
+                    Some(last) if last.text == text => Arc::clone(&last.guard),
+                    _ => Arc::new(Guard::new(&text)),
+                };
+                if !outdated {
+                    let guard = Arc::clone(&guard);
+                    *last = Some(Read {
+                        at: now,
+                        text,
+                        guard,
+                    });
+                }
+                Ok(guard)
+            }
+            Err(error) => {
+                // Whoever deletes the policies, or the permission to read them, must not be served by the
+                // last ones for an hour.
+                if !error.is_transient() && !outdated {
+                    *last = None;
+                }
+                Err(error)
             }
         }
     }
 
-    async fn read(&self, client: &Client, name: &str, now: Timestamp) -> Result<Arc<Guard>> {
-        let answer = client.get_parameter().name(name).send().await;
-        let answer = answer.during("ssm:GetParameter", name)?;
-        let text = answer.parameter.and_then(|parameter| parameter.value);
-        let text = text.ok_or_else(|| Error::Refused(format!("{name} has no value")))?;
-        let mut last = self.last();
-        let guard = match &*last {
-            Some(last) if last.text == text => Arc::clone(&last.guard),
-            _ => Arc::new(Guard::new(&text)),
-        };
-        *last = Some(Read {
-            at: now,
-            text,
-            guard: Arc::clone(&guard),
-        });
-        Ok(guard)
-    }
-
-    /// What was read; if it could not be, the last policies for as long as they stand.
+    /// What was read; if AWS did not answer, the last policies for as long as they stand.
     fn after(&self, read: Result<Arc<Guard>>, now: Timestamp) -> Arc<Guard> {
         let error = match read {
             Ok(guard) => return guard,
             Err(error) => error,
         };
         match self.not_older_than(STANDS, now) {
-            // Whoever deletes the policies, or the permission to read them, is to be noticed before the
-            // last ones have run out.
             Some(guard) if error.is_transient() => {
                 tracing::warn!(%error, "the policy was not read again; the last one decides");
                 guard
             }
-            Some(guard) => {
-                tracing::error!(%error, "{UNUSABLE}: it was not read again, and the last one decides for an hour at most");
-                guard
-            }
-            None => Arc::new(Guard::unread(error)),
+            _ => Arc::new(Guard::unread(error)),
         }
     }
 

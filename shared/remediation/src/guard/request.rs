@@ -15,7 +15,7 @@ use crate::catalogue::Category;
 use crate::finding::{Finding, Principal};
 use crate::plan::StepKey;
 use crate::policy::{Policy, ResponseMode};
-use crate::settings::protects;
+use crate::settings::{self, protects};
 
 /// Why the policies are asked.
 #[derive(Clone, Debug)]
@@ -209,12 +209,17 @@ impl<'a> Situation<'a> {
 
     /// The lists that a user or role is on.
     fn protected(&self, resource: &Resource) -> Asked<Vec<EntityUid>> {
+        let entity = match resource.kind {
+            Kind::User => settings::Entity::User,
+            Kind::Role => settings::Entity::Role,
+            Kind::Bucket | Kind::Account | Kind::Instance => return Ok(Vec::new()),
+        };
         let mut lists = Vec::new();
-        let named = |names: &[String]| protects(names, &resource.account, &resource.name);
+        let named = |names: &[String]| protects(names, entity, &resource.account, &resource.name);
         if resource.kind == Kind::Role && named(&self.settings.responder_roles) {
             lists.push(uid("Protected", "responder")?);
         }
-        if matches!(resource.kind, Kind::User | Kind::Role) && named(&self.settings.never_contain) {
+        if named(&self.settings.never_contain) {
             lists.push(uid("Protected", "never-contain")?);
         }
         Ok(lists)

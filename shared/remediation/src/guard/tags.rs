@@ -2,13 +2,14 @@
 //!
 //! GuardDuty reads the tags of a resource when it makes the finding, some minutes after the activity
 //! began. So CloudTrail is asked, but only where a step would be withheld for the sake of a tag: the
-//! answer holds up nothing else.
+//! answer holds up nothing else. Where it cannot tell, a person decides.
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::config::Region;
 use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -17,11 +18,16 @@ use super::{Authorized, Gate};
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
 use crate::finding::{Finding, printable};
-use crate::playbook::Playbook;
-use crate::settings::Settings;
 
 /// Each has up to 50 events.
 const PAGES: usize = 3;
+
+/// By when CloudTrail's event history usually has an event,
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>.
+const LAG: SignedDuration = SignedDuration::from_mins(15);
+
+/// How far CloudTrail's event history goes back.
+const REACH: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// The calls that tag a bucket or an instance, or make one with tags.
 const TAGGING: &[&str] = &[
@@ -50,9 +56,17 @@ impl TagHistory {
         Self { client }
     }
 
-    /// Who tagged the resource of this name since the activity began; `None`: nobody that CloudTrail
-    /// shows. It shows most calls after some minutes.
-    async fn tagged(&self, finding: &Finding, name: &str, region: &str) -> Result<Option<String>> {
+    /// Who tagged the resource of this name since the activity began; `None`: nobody.
+    ///
+    /// # Errors
+    /// If CloudTrail cannot tell, or cannot yet at `now`.
+    async fn tagged(
+        &self,
+        finding: &Finding,
+        name: &str,
+        region: &str,
+        now: Timestamp,
+    ) -> Result<Option<String>> {
         let began = finding.first_seen().ok_or_else(|| {
             Error::Refused("the finding does not say when the activity began".to_owned())
         })?;
@@ -79,7 +93,17 @@ impl TagHistory {
             }
             next = answer.next_token;
             if next.is_none() {
-                return Ok(None);
+                return match now.duration_since(began) {
+                    age if age < LAG => Err(Error::Refused(
+                        "the activity began less than 15 minutes ago, and CloudTrail may not show yet \
+                         who has tagged it since"
+                            .to_owned(),
+                    )),
+                    age if age > REACH => Err(Error::Refused(
+                        "the activity began before CloudTrail's event history".to_owned(),
+                    )),
+                    _ => Ok(None),
+                };
             }
         }
         Err(Error::Refused(format!(
@@ -104,42 +128,50 @@ fn tagging(event: &Event) -> Option<String> {
 }
 
 impl Gate<'_> {
-    /// The plan, where a step is withheld for the sake of a tag only if CloudTrail shows nobody who has
-    /// tagged the resource since the activity began.
-    ///
-    /// If CloudTrail cannot tell, the tags count: the finding shows them, the policy is a person's word,
-    /// and a person is told.
-    pub(super) async fn weigh_tags<P: Playbook>(
-        &mut self,
-        mut plan: Authorized<P::Action>,
-        state: &P::State,
-        settings: &Settings,
+    /// Asks CloudTrail who has tagged what the plan leaves alone for the sake of tags. True: the answer
+    /// changes the plan. If somebody has since the activity began, tags do not count; if CloudTrail cannot
+    /// tell, a person decides.
+    pub(super) async fn weigh_tags<A>(
+        &self,
+        plan: &Authorized<A>,
         history: Option<&TagHistory>,
         until: Instant,
-    ) -> Authorized<P::Action> {
+    ) -> bool {
         let until = until.min(Instant::now() + PATIENCE);
-        for (name, region) in plan.rests_on_tags_of.clone() {
+        let now = self.situation.now;
+        let mut changes = false;
+        for of in &plan.rests_on_tags_of {
+            if self.known.borrow().tags.contains_key(of) {
+                continue;
+            }
+            let (name, region) = of;
             let asked = async {
                 match history {
-                    Some(history) => history.tagged(self.finding(), &name, &region).await,
+                    Some(history) => history.tagged(self.finding(), name, region, now).await,
                     None => Err(Error::Refused("CloudTrail is not asked here".to_owned())),
                 }
             };
-            match within(until, "cloudtrail:LookupEvents", asked).await {
-                Ok(None) => {}
+            let asked = within(until, "cloudtrail:LookupEvents", asked).await;
+            let mut known = self.known.borrow_mut();
+            let doubt = match asked {
+                Ok(None) => None,
                 Ok(Some(who)) => {
-                    self.distrust_tags();
-                    plan = self.plan::<P>(state, settings);
                     let told = format!("the tags of {name} did not count: {who}");
-                    plan.plan.next_steps.push(told);
-                    break;
+                    known.told.push(told);
+                    known.distrusts_tags = true;
+                    return true;
                 }
-                Err(error) => plan.plan.next_steps.push(format!(
-                    "find out whether the tags of {name} are older than the activity, since steps were \
-                     withheld for their sake: {error}"
-                )),
-            }
+                Err(error) => {
+                    known.told.push(format!(
+                        "find out whether the tags of {name} are older than the activity, since steps \
+                         wait for that: {error}"
+                    ));
+                    Some(error.to_string())
+                }
+            };
+            changes |= doubt.is_some();
+            known.tags.insert(of.clone(), doubt);
         }
-        plan
+        changes
     }
 }

@@ -168,13 +168,9 @@ impl Assessor<'_> {
         let Some(name) = resource.bucket() else {
             return Err("the sequence gives no name that is a bucket's".to_owned());
         };
-        let tags = resource.tags.iter();
-        let tags: Vec<_> = tags
-            .map(|(key, value)| json!({ "key": key, "value": value }))
-            .collect();
         let mut bucket = json!({ "name": name });
-        if resource.kind == "S3_BUCKET" && !tags.is_empty() {
-            bucket["tags"] = json!(tags);
+        if resource.kind == "S3_BUCKET" && !resource.tags.is_empty() {
+            bucket["tags"] = tags(resource);
         }
         let section = json!({ "resourceType": "S3Bucket", "s3BucketDetails": [bucket] });
         self.target(Category::S3, place, section)
@@ -191,9 +187,14 @@ impl Assessor<'_> {
             account: place.account.or(part(4)),
             region: place.region.or(part(3)),
         };
-        let section = json!({
-            "resourceType": "Instance", "instanceDetails": { "instanceId": id },
-        });
+        let mut details = json!({ "instanceId": id });
+        let mut described = self.sequence.resources.iter();
+        let described =
+            described.find(|one| one.kind == "EC2_INSTANCE" && one.uid.as_deref() == Some(uid));
+        if let Some(described) = described.filter(|one| !one.tags.is_empty()) {
+            details["tags"] = tags(described);
+        }
+        let section = json!({ "resourceType": "Instance", "instanceDetails": details });
         self.target(Category::Ec2, place, section)
     }
 
@@ -335,6 +336,13 @@ fn owner(actor: &Actor) -> Option<&str> {
     in_arn
         .filter(|account| !account.is_empty())
         .or(actor.account.as_deref())
+}
+
+/// As a finding on the resource alone would have them.
+fn tags(resource: &Resource) -> Value {
+    let tags = resource.tags.iter();
+    let tags = tags.map(|(key, value)| json!({ "key": key, "value": value }));
+    tags.collect()
 }
 
 fn agree(known: &mut Option<String>, said: Option<String>) -> Result<(), String> {

@@ -6,7 +6,9 @@ mod hand_over;
 mod hub;
 mod investigation;
 mod limits;
+mod logged;
 mod notices;
+mod storm;
 mod traces;
 
 use std::collections::BTreeSet;

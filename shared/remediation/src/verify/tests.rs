@@ -6,7 +6,7 @@ use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use serde_json::json;
 
 use super::*;
-use crate::fixtures::{Protocol, Wire, event};
+use crate::fixtures::{ENFORCING, Protocol, Wire, attack, event};
 
 /// A GuardDuty that has these findings, given as the details of events.
 pub(crate) fn guardduty(findings: Vec<Value>) -> (Wire, Verifier) {
@@ -61,8 +61,17 @@ pub(crate) fn made_public(changes: Value) -> Value {
     event
 }
 
+/// An attack sequence, with times as GuardDuty's API has them.
+pub(crate) fn sequence() -> Value {
+    let mut sequence = attack(json!({ "signals": [] }));
+    sequence["detail"]["service"]["detection"]["sequence"]["actors"][0]["session"]["createdTime"] =
+        json!(1_772_597_000);
+    sequence
+}
+
 async fn verdict(verifier: &Verifier, event: &Value) -> Result<Verdict> {
-    verifier.verify(event, &Finding::parse(event)?).await
+    let finding = Finding::parse(event)?;
+    verifier.verify(event, &finding, &ENFORCING).await
 }
 
 #[tokio::test]
@@ -150,6 +159,96 @@ async fn an_instance_that_guardduty_s_finding_is_not_about_is_withheld() {
     let verdict = verdict(&verifier, &of("i-0fff1234def567890"))
         .await
         .unwrap();
+    assert!(matches!(verdict, Verdict::Withheld(_)), "{verdict:?}");
+}
+
+/// The parts of a sequence, as triage hands them over.
+fn handed_over(sequence: &Value) -> Vec<Value> {
+    let finding = Finding::parse(sequence).expect("a sequence");
+    let parts = hand_over::parts(sequence, &finding, &ENFORCING).into_iter();
+    parts.map(|(_, part)| part).collect()
+}
+
+#[tokio::test]
+async fn a_part_of_a_sequence_is_genuine_if_guardduty_s_sequence_has_its_target() {
+    // What is told of the credential since then makes it no other.
+    let known = sequence();
+    let mut before = known.clone();
+    before["detail"]["service"]["detection"]["sequence"]["actors"] = json!([]);
+    let parts = [handed_over(&known), handed_over(&before)].concat();
+    assert_eq!(parts.len(), 6);
+    for part in parts {
+        let (_, verifier) = guardduty(vec![known["detail"].clone()]);
+        let verdict = verdict(&verifier, &part).await.unwrap();
+        let Verdict::Genuine(current) = verdict else {
+            panic!("{verdict:?} of {part}")
+        };
+        let finding = Finding::parse(&part).unwrap();
+        assert_eq!(current.handed_over_to(), finding.handed_over_to());
+        let target = |finding: &Finding| {
+            let function = finding.handed_over_to().unwrap();
+            crate::policy::targets(function, finding).unwrap()
+        };
+        assert_eq!(target(&current), target(&finding));
+    }
+}
+
+#[tokio::test]
+async fn a_part_whose_target_or_occasion_guardduty_s_sequence_does_not_have_is_withheld() {
+    let known = sequence();
+    let parts = handed_over(&known);
+    for (member, pointer, value) in [
+        (
+            "s3BucketDetails",
+            "/detail/resource/s3BucketDetails/0/name",
+            json!("website"),
+        ),
+        (
+            "accessKeyDetails",
+            "/detail/resource/accessKeyDetails/accessKeyId",
+            json!("AKIAI44QH8DHBEXAMPLE"),
+        ),
+        (
+            "accessKeyDetails",
+            "/detail/resource/accessKeyDetails/userName",
+            json!("admin"),
+        ),
+        (
+            "instanceDetails",
+            "/detail/resource/instanceDetails/instanceId",
+            json!("i-0fff1234def567890"),
+        ),
+        ("instanceDetails", "/detail/region", json!("us-west-1")),
+        (
+            "instanceDetails",
+            "/detail/accountId",
+            json!("444455556666"),
+        ),
+        (
+            "instanceDetails",
+            "/detail/service/eventFirstSeen",
+            json!("2020-01-01T00:00:00Z"),
+        ),
+        (
+            "instanceDetails",
+            "/detail/type",
+            json!("AttackSequence:IAM/CompromisedCredentials"),
+        ),
+    ] {
+        let mut parts = parts.iter();
+        let part = parts.find(|part| part["detail"]["resource"].get(member).is_some());
+        let mut part = part.expect(member).clone();
+        *part.pointer_mut(pointer).expect(pointer) = value;
+        let (_, verifier) = guardduty(vec![known["detail"].clone()]);
+        let verdict = verdict(&verifier, &part).await.unwrap();
+        assert!(
+            matches!(verdict, Verdict::Withheld(_)),
+            "{pointer}: {verdict:?}"
+        );
+    }
+    // What GuardDuty has under the id is no sequence.
+    let (_, verifier) = guardduty(vec![made_public(json!({}))["detail"].clone()]);
+    let verdict = verdict(&verifier, &parts[0]).await.unwrap();
     assert!(matches!(verdict, Verdict::Withheld(_)), "{verdict:?}");
 }
 

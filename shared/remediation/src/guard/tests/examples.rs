@@ -223,7 +223,7 @@ fn who_made_the_call_from_there_before_waits_for_a_person_below_severity_7() {
             action: "iam:DeactivateAccessKey",
             target: "AKIAEXAMPLE".to_owned(),
         };
-        let mut gate = Gate::new::<Iam>(&guard, &finding, &settings, false, now());
+        let gate = Gate::new::<Iam>(&guard, &finding, &settings, false, now());
         gate.knows(past);
         match gate.judge(&step, &user) {
             Verdict::Permitted(_) => assert!(!waits, "{past:?} {severity}"),

@@ -12,6 +12,7 @@ use jiff::SignedDuration;
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::fixtures::waves::slow;
 use crate::fixtures::{Protocol, Wire};
 
 struct Store {
@@ -21,6 +22,11 @@ struct Store {
 }
 
 fn store(text: &str) -> Store {
+    store_that_takes(Duration::ZERO, text)
+}
+
+/// A store of which each answer takes so long.
+fn store_that_takes(time: Duration, text: &str) -> Store {
     let wire = Wire::new(Protocol::Json);
     let text = std::sync::Arc::new(Mutex::new(text.to_owned()));
     let (on, value) = (wire.clone(), std::sync::Arc::clone(&text));
@@ -39,7 +45,7 @@ fn store(text: &str) -> Store {
     Store {
         wire,
         text,
-        policies: PolicyParameter::new(client, "/gdr/policy".to_owned()),
+        policies: PolicyParameter::new(slow!(aws_sdk_ssm, client, time), "/gdr/policy".to_owned()),
     }
 }
 
@@ -104,21 +110,66 @@ async fn an_event_does_not_wait_for_policies_to_be_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_again_stands_for_an_hour_and_then_nothing_is_permitted() {
-    for (code, status) in [("Throttling", 400), ("ParameterNotFound", 400)] {
-        let store = store(ALL);
-        store.at(0).await;
-        store.wire.fail("ssm:GetParameter", status, code);
-        assert_eq!(store.at(3_599).await.problem(), None, "{code}");
-        let lapsed = store.at(3_600).await;
-        let problem = lapsed.problem().expect("none");
-        assert!(
-            problem.contains("ssm:GetParameter on /gdr/policy"),
-            "{problem}"
+async fn what_is_read_too_late_for_an_event_is_for_the_next_one() {
+    let slow = Duration::from_secs(10);
+    let store = store_that_takes(slow, ALL);
+    // Nothing was ever read: it waits, and not longer than its patience.
+    assert!(store.at(0).await.problem().is_some());
+    sleep(slow).await;
+    assert_eq!(store.at(20).await.problem(), None);
+    store.set("forbid");
+    for after in [80, 85] {
+        let start = Instant::now();
+        assert_eq!(
+            store.at(after).await.problem(),
+            None,
+            "the last ones decide"
         );
-        assert_eq!(lapsed.transient().is_some(), code == "Throttling");
-        store.wire.heal();
-        assert_eq!(store.at(3_601).await.problem(), None);
+        assert_eq!(start.elapsed(), Duration::from_secs(1));
+    }
+    assert_eq!(store.reads(), 2, "one is under way already");
+    sleep(slow).await;
+    let start = Instant::now();
+    let next = store.at(95).await;
+    assert!(next.problem().expect("the new text").contains("not valid"));
+    assert_eq!(start.elapsed(), Duration::from_secs(1));
+    assert_eq!(store.reads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_aws_does_not_answer_the_last_policies_stand_for_an_hour() {
+    let store = store(ALL);
+    store.at(0).await;
+    store.wire.fail("ssm:GetParameter", 400, "Throttling");
+    assert_eq!(store.at(3_599).await.problem(), None);
+    let lapsed = store.at(3_600).await;
+    let problem = lapsed.problem().expect("none");
+    assert!(
+        problem.contains("ssm:GetParameter on /gdr/policy"),
+        "{problem}"
+    );
+    assert!(lapsed.transient().is_some());
+    store.wire.heal();
+    assert_eq!(store.at(3_601).await.problem(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_that_are_gone_or_must_not_be_read_permit_nothing_at_once() {
+    for (code, status) in [("ParameterNotFound", 400), ("AccessDeniedException", 400)] {
+        for takes in [Duration::ZERO, Duration::from_secs(3)] {
+            let store = store_that_takes(takes, ALL);
+            assert_eq!(store.at(0).await.problem(), None);
+            store.wire.fail("ssm:GetParameter", status, code);
+            // What takes longer than observing is known to the next event.
+            let known = store.at(60).await.problem().is_some();
+            assert_eq!(known, takes.is_zero(), "{code}");
+            sleep(takes).await;
+            let next = store.at(65).await;
+            assert!(next.problem().expect("none").contains(code), "{code}");
+            assert!(next.transient().is_none(), "{code}");
+            store.wire.heal();
+            assert_eq!(store.at(130).await.problem(), None, "{code}");
+        }
     }
 }
 

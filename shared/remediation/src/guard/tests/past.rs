@@ -91,7 +91,7 @@ async fn planned(
 ) -> (bool, Vec<String>) {
     let guard = Guard::new(policies);
     assert_eq!(guard.problem(), None);
-    let mut gate = Gate::new::<Fake>(&guard, finding, &ENFORCING, false, now());
+    let gate = Gate::new::<Fake>(&guard, finding, &ENFORCING, false, now());
     assert_eq!(gate.forbids_outright(), None, "{policies}");
     let state = vec![(act("exposed"), false)];
     let until = Instant::now() + Duration::from_secs(60);

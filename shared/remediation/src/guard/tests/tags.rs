@@ -49,67 +49,133 @@ fn history(calls: &'static [(&'static str, bool)]) -> (Wire, EventHistory) {
     (wire, EventHistory::with_client(client))
 }
 
-/// Whether the step is withheld, and what a person is told.
-async fn planned(policies: &str, history: &EventHistory) -> (bool, Vec<String>) {
+/// What withholds the step, and what a person is told.
+async fn planned(
+    policies: &str,
+    history: Option<&EventHistory>,
+) -> (Option<Withheld>, Vec<String>) {
+    planned_since("2026-03-04T04:50:00Z", false, policies, history).await
+}
+
+/// [`planned`], about activity that began at this time, of a step that a person perhaps has approved.
+async fn planned_since(
+    began: &str,
+    approved: bool,
+    policies: &str,
+    history: Option<&EventHistory>,
+) -> (Option<Withheld>, Vec<String>) {
     let finding = finding(json!({
         "type": "Policy:S3/BucketAnonymousAccessGranted",
         "resource": { "s3BucketDetails": [{
             "name": "exposed", "tags": [{ "key": "environment", "value": "production" }],
         }] },
+        "service": { "eventFirstSeen": began },
     }));
     let guard = Guard::new(policies);
-    let mut gate = Gate::new::<Fake>(&guard, &finding, &ENFORCING, false, now());
+    let approved = approved.then(|| StepKey::of(&act("exposed")));
+    let gate = Gate::new::<Fake>(&guard, &finding, &ENFORCING, false, now());
+    let gate = gate.approving(approved.into_iter().collect());
     let state = vec![(act("exposed"), false)];
     let until = Instant::now() + Duration::from_secs(60);
     let settings = Settings::default();
+    let withheld = |plan: &Authorized<_>| match &plan.steps[0] {
+        Step::Withheld(_, why) => Some(why.clone()),
+        _ => None,
+    };
     let plan = gate
-        .plan_by_history::<Fake>(&state, &settings, Some(history), until)
+        .plan_by_history::<Fake>(&state, &settings, history, until)
         .await;
-    let withheld = matches!(plan.steps[0], Step::Withheld(..));
-    // Reading back plans in the same way.
-    let again = gate.plan::<Fake>(&state, &settings);
-    assert_eq!(matches!(again.steps[0], Step::Withheld(..)), withheld);
-    (withheld, plan.next_steps.clone())
+    let (why, told) = (withheld(&plan), plan.next_steps.clone());
+    // Reading back plans in the same way, and what was asked is not asked again.
+    assert_eq!(withheld(&gate.plan::<Fake>(&state, &settings)), why);
+    let again = gate
+        .plan_by_history::<Fake>(&state, &settings, None, until)
+        .await;
+    assert_eq!(withheld(&again), why);
+    (why, told)
 }
+
+/// Policies under which a tag spares what would wait for a person.
+const TAGGED_OR_ASKED: &str = "permit (principal, action, resource);
+    @id(\"ask\") forbid (principal, action, resource) unless { context.approved };
+    @id(\"tagged\") forbid (principal, action, resource)
+    when { resource.hasTag(\"environment\") && resource.getTag(\"environment\") == \"production\" };";
 
 #[tokio::test(start_paused = true)]
 async fn a_tag_withholds_if_nobody_has_set_it_since_the_activity_began() {
-    let (wire, nobody) = history(&[("GetBucketTagging", false), ("PutBucketTagging", true)]);
-    let (withheld, _) = planned(TAGGED, &nobody).await;
-    assert!(withheld);
-    assert_eq!(wire.calls().len(), 1);
+    for policies in [TAGGED, TAGGED_OR_ASKED] {
+        let (wire, nobody) = history(&[("GetBucketTagging", false), ("PutBucketTagging", true)]);
+        let (why, _) = planned(policies, Some(&nobody)).await;
+        assert!(!why.expect("withheld").awaits_approval);
+        assert_eq!(wire.calls().len(), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_tag_that_was_set_since_the_activity_began_withholds_nothing() {
     let (_, somebody) = history(&[("PutBucketTagging", false)]);
-    let (withheld, told) = planned(TAGGED, &somebody).await;
-    assert!(!withheld);
+    let (why, told) = planned(TAGGED, Some(&somebody)).await;
+    assert_eq!(why, None);
     assert!(
         told.iter()
             .any(|told| told.contains("mallory called PutBucketTagging")),
         "{told:?}"
     );
+    let (why, _) = planned(TAGGED_OR_ASKED, Some(&somebody)).await;
+    assert_eq!(why.expect("it is asked for").by, ["ask"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn if_cloudtrail_cannot_tell_the_policy_holds_and_a_person_is_asked() {
-    let (wire, silent) = history(&[]);
-    wire.fail("cloudtrail:LookupEvents", 400, "ThrottlingException");
-    let (withheld, told) = planned(TAGGED, &silent).await;
-    assert!(withheld);
-    assert!(
-        told.iter()
-            .any(|told| told.contains("cloudtrail:LookupEvents")),
-        "{told:?}"
-    );
+async fn if_cloudtrail_cannot_tell_a_person_decides() {
+    const LATE: &str = "2026-03-04T04:50:00Z";
+    for (began, code, why_not) in [
+        (LATE, Some("ThrottlingException"), "cloudtrail:LookupEvents"),
+        (
+            LATE,
+            Some("AccessDeniedException"),
+            "cloudtrail:LookupEvents",
+        ),
+        ("2026-03-04T04:51:08Z", None, "less than 15 minutes ago"),
+        (
+            "2025-12-03T00:00:00Z",
+            None,
+            "before CloudTrail's event history",
+        ),
+        (LATE, None, "is not asked here"),
+    ] {
+        for policies in [TAGGED, TAGGED_OR_ASKED] {
+            let (wire, silent) = history(&[]);
+            if let Some(code) = code {
+                wire.fail("cloudtrail:LookupEvents", 400, code);
+            }
+            let asked = (why_not != "is not asked here").then_some(&silent);
+            let (why, told) = planned_since(began, false, policies, asked).await;
+            let why = why.expect("withheld");
+            assert!(why.awaits_approval, "{why}");
+            assert!(why.by.contains(&"tagged".to_owned()), "{why}");
+            assert!(why.to_string().contains(why_not), "{why_not}: {why}");
+            let told = told.join("; ");
+            assert!(told.contains(why_not), "{why_not}: {told}");
+            // Who approves it decides that the tags do not count.
+            let (why, _) = planned_since(began, true, policies, asked).await;
+            assert_eq!(why, None, "{why_not}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_turns_out_to_be_spared_by_an_older_tag_does_not_run_for_being_approved() {
+    let (_, nobody) = history(&[]);
+    let began = "2026-03-04T04:50:00Z";
+    let (why, _) = planned_since(began, true, TAGGED, Some(&nobody)).await;
+    assert!(!why.expect("withheld").awaits_approval);
 }
 
 #[tokio::test(start_paused = true)]
 async fn cloudtrail_is_not_asked_where_no_tag_decides() {
     for policies in [ALL, "forbid (principal, action, resource);"] {
         let (wire, unasked) = history(&[]);
-        planned(policies, &unasked).await;
+        planned(policies, Some(&unasked)).await;
         assert!(wire.calls().is_empty(), "{policies}");
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn glance(clients: &Clients, finding: &Finding, id: &str) -> Re
         // nothing has to wait for the interfaces.
         Box::pin(async {
             futures::try_join!(
-                Box::pin(instance(ec2, id)),
+                Box::pin(instance(ec2, finding, id)),
                 Box::pin(interfaces(ec2, id)),
                 Box::pin(isolation_group::find(ec2, None)),
             )
@@ -224,7 +224,7 @@ async fn alike(client: &Client, profile: Option<&str>) -> Result<usize> {
     Ok(count)
 }
 
-async fn instance(client: &Client, id: &str) -> Result<Option<Instance>> {
+async fn instance(client: &Client, finding: &Finding, id: &str) -> Result<Option<Instance>> {
     let answer = client
         .describe_instances()
         .instance_ids(id)
@@ -243,10 +243,10 @@ async fn instance(client: &Client, id: &str) -> Result<Option<Instance>> {
         .into_iter()
         .flat_map(|reservation| reservation.instances.unwrap_or_default())
         .find(|instance| instance.instance_id() == Some(id));
-    Ok(found.map(described))
+    Ok(found.map(|found| described(finding, found)))
 }
 
-fn described(found: aws_sdk_ec2::types::Instance) -> Instance {
+fn described(finding: &Finding, found: aws_sdk_ec2::types::Instance) -> Instance {
     let text = |time: Option<&aws_sdk_ec2::primitives::DateTime>| time.map(ToString::to_string);
     let described = json!({
         "ImageId": found.image_id(),
@@ -281,13 +281,15 @@ fn described(found: aws_sdk_ec2::types::Instance) -> Instance {
             })
         })
         .collect();
+    let (cluster, claimed_cluster) = cluster(finding, &tags, profile.as_deref());
     Instance {
         id: found.instance_id.unwrap_or_default(),
         state: found.state.and_then(|state| state.name).map_or_else(
             || "in an unknown state".to_owned(),
             |name| name.as_str().to_owned(),
         ),
-        cluster: cluster(&tags, profile.as_deref()),
+        cluster,
+        claimed_cluster,
         profile,
         spot: found.instance_lifecycle == Some(InstanceLifecycleType::Spot),
         operator: found.operator.and_then(|operator| {
@@ -312,27 +314,37 @@ fn described(found: aws_sdk_ec2::types::Instance) -> Instance {
     }
 }
 
-/// The EKS or ECS cluster that an instance is a node of. Its tags are all that EC2 knows of it.
-fn cluster(tags: &BTreeMap<String, String>, profile: Option<&str>) -> Option<String> {
-    let eks = [
-        "kubernetes.io/cluster/",
-        "eks:",
-        "aws:eks:",
-        "karpenter.sh/",
+/// The EKS or ECS cluster that an instance is a node of, and the one that it is only said to be. Its tags are
+/// all that EC2 knows of it, and whoever has broken in may set tags. So only those count that nobody but AWS
+/// sets (`aws:`), and those that GuardDuty saw, as with policies ([`Resource::tags`](crate::guard::Resource::tags)).
+fn cluster(
+    finding: &Finding,
+    tags: &BTreeMap<String, String>,
+    profile: Option<&str>,
+) -> (Option<String>, Option<String>) {
+    const MARKS: [(&str, &str); 6] = [
+        ("kubernetes.io/cluster/", "EKS"),
+        ("eks:", "EKS"),
+        ("aws:eks:", "EKS"),
+        ("karpenter.sh/", "EKS"),
+        ("AmazonECSManaged", "ECS"),
+        ("aws:ecs:", "ECS"),
     ];
-    let ecs = ["AmazonECSManaged", "aws:ecs:"];
-    let tagged = |prefixes: &[&str]| {
-        tags.keys()
-            .find(|key| prefixes.iter().any(|prefix| key.starts_with(prefix)))
-            .cloned()
-    };
-    tagged(&eks)
-        .map(|key| format!("EKS (tag {key})"))
-        .or_else(|| tagged(&ecs).map(|key| format!("ECS (tag {key})")))
-        .or_else(|| {
-            let profile = profile.filter(|arn| arn.ends_with("/ecsInstanceRole"))?;
-            Some(format!("ECS (instance profile {profile})"))
-        })
+    let shown = finding.instance_tags().unwrap_or_default();
+    let marks = tags.iter().filter_map(|(key, value)| {
+        let (_, service) = MARKS.iter().find(|(mark, _)| key.starts_with(mark))?;
+        let counts = key.starts_with("aws:") || shown.contains(&(key.as_str(), value.as_str()));
+        Some((counts, format!("{service} (tag {key})")))
+    });
+    let profile = profile.filter(|arn| arn.ends_with("/ecsInstanceRole"));
+    let profile = profile.map(|arn| {
+        let shown = finding.instance_profile_arn();
+        let counts = shown.is_none_or(|shown| shown == arn);
+        (counts, format!("ECS (instance profile {arn})"))
+    });
+    let (known, claimed): (Vec<_>, Vec<_>) = marks.chain(profile).partition(|(counts, _)| *counts);
+    let first = |marks: Vec<(bool, String)>| marks.into_iter().next().map(|(_, mark)| mark);
+    (first(known), first(claimed))
 }
 
 /// From `DescribeNetworkInterfaces`, not from the finding, which is a picture of the past.

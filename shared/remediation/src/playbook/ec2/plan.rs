@@ -63,6 +63,16 @@ pub(super) fn plan(
     planner.preserve();
     planner.mark(now);
     let hands_off = planner.hands_off.is_some();
+    if let (false, false, Some(cluster)) = (
+        hands_off,
+        settings.isolate_container_nodes,
+        &instance.claimed_cluster,
+    ) {
+        planner.plan.next_steps.push(format!(
+            "{id} is said to be a node of {cluster}, which the finding does not show, so it was not left \
+             alone for that: find out who set it; if it is a node, cordon it, for its containers are cut off"
+        ));
+    }
     let mut plan = planner.plan;
     risks::remaining(&mut plan, finding, state, instance, settings, hands_off);
     plan

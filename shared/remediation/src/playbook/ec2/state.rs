@@ -174,6 +174,8 @@ pub struct Instance {
     pub(super) operator: Option<String>,
     /// The EKS or ECS cluster that it is a node of, and how that is known.
     pub(super) cluster: Option<String>,
+    /// The one that it is said to be a node of by what may have been set since the activity began.
+    pub(super) claimed_cluster: Option<String>,
     pub(super) root_is_ebs: bool,
     pub(super) root_device: Option<String>,
     pub(super) volumes: Vec<Volume>,

@@ -14,6 +14,7 @@ mod hostile;
 mod investigation;
 mod isolation;
 mod other_rules;
+mod policies;
 mod protect;
 mod release;
 mod waves;

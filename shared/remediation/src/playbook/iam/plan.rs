@@ -13,7 +13,7 @@ use super::{CreatedKey, Found, State};
 use crate::error::Result;
 use crate::finding::{Finding, Principal, printable};
 use crate::plan::{Plan, Step};
-use crate::settings::{IamSettings, protects};
+use crate::settings::{Entity, IamSettings, protects};
 
 pub(super) fn plan(
     finding: &Finding,
@@ -186,9 +186,10 @@ impl CutOff {
     }
 }
 
-/// True for the name of a user or role that is never contained.
-fn is_protected(settings: &IamSettings, finding: &Finding, name: &str) -> bool {
-    protects(&settings.never_contain, &finding.account_id, name)
+/// True for the name of a user that is never contained.
+fn is_protected(settings: &IamSettings, finding: &Finding, user: &str) -> bool {
+    let account = &finding.account_id;
+    protects(&settings.never_contain, Entity::User, account, user)
 }
 
 fn not_contained(finding: &Finding, action: &'static str, reason: String) -> Plan<Change> {

@@ -4,6 +4,7 @@ mod deny;
 mod exemption;
 mod hostile;
 mod investigation;
+mod policies;
 mod region;
 mod world;
 

@@ -5,7 +5,7 @@ use aws_config::{BehaviorVersion, Region};
 use super::*;
 use crate::accounts::tests::{hub, sts};
 use crate::fixtures::user_detail;
-use crate::verify::tests::{guardduty, made_public};
+use crate::verify::tests::{guardduty, made_public, sequence};
 
 fn in_a_hub() -> Config {
     let mut config = enforcing();
@@ -100,6 +100,25 @@ async fn what_guardduty_confirms_is_contained() {
     let responder = responder.verifying(verifier);
     let report = answer(&responder, made_public(json!({}))).await.unwrap();
     assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_a_sequence_that_guardduty_confirms_is_contained() {
+    let sequence = sequence();
+    let finding = Finding::parse(&sequence).unwrap();
+    let config = enforcing();
+    let parts = crate::hand_over::parts(&sequence, &finding, &config.policy);
+    let mut parts = parts.into_iter();
+    let (_, part) = parts.find(|(to, _)| *to == Category::S3).expect("a bucket");
+    let mut other = part.clone();
+    other["detail"]["resource"]["s3BucketDetails"][0]["name"] = json!("website");
+    for (event, status) in [(part, Status::Contained), (other, Status::Notified)] {
+        let (_, _, sns) = topic();
+        let (_, verifier) = guardduty(vec![sequence["detail"].clone()]);
+        let responder = Responder::new(Fake::new([act("exposed")]), config.clone(), sns);
+        let report = answer(&responder.verifying(verifier), event).await.unwrap();
+        assert_eq!(report.status(), status, "{}", report.to_line());
+    }
 }
 
 #[tokio::test(start_paused = true)]

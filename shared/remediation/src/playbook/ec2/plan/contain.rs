@@ -11,7 +11,7 @@ use super::super::state::{Hardware, Interface, Role, State, Timeouts};
 use super::{Planner, skipped};
 use crate::error::Result;
 use crate::plan::Step;
-use crate::settings::protects;
+use crate::settings::{Entity, protects};
 
 impl Planner<'_> {
     pub(super) fn isolate(&mut self) {
@@ -106,6 +106,7 @@ impl Planner<'_> {
         }
         if protects(
             &self.settings.never_contain,
+            Entity::Role,
             &self.finding.account_id,
             &role.name,
         ) {

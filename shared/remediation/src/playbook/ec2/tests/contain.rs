@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::world::{Account, ID, Iface, World, infected, names};
+use super::world::{Account, ID, Iface, World, infected, infected_with, names};
 use super::{detail, outcome};
 use crate::fixtures::{run, run_with};
 use crate::playbook::Playbook as _;
@@ -250,7 +250,8 @@ async fn nodes_of_a_cluster_and_operated_instances_are_protected_and_not_isolate
         operated,
     ] {
         let world = World::new(account.clone());
-        let done = run(&world.playbook, &infected()).await;
+        let shown = infected_with(&account.tags);
+        let done = run(&world.playbook, &shown).await;
         assert_eq!(outcome(&done, "ec2:IsolateInterface", ID), Some(Skipped));
         assert_eq!(
             outcome(&done, "ec2:ProtectFromTermination", ID),
@@ -272,8 +273,34 @@ async fn nodes_of_a_cluster_and_operated_instances_are_protected_and_not_isolate
             isolate_container_nodes: true,
             ..Ec2Settings::default()
         });
-        run_with(&world.playbook, &infected(), &settings).await;
+        run_with(&world.playbook, &shown, &settings).await;
         assert!(world.is_isolated("eni-1") && world.is_isolated("eni-2"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_s_tag_that_the_finding_does_not_show_spares_nothing_and_is_told() {
+    for (key, spared) in [
+        ("kubernetes.io/cluster/prod", false),
+        ("eks:nodegroup-name", false),
+        ("karpenter.sh/nodepool", false),
+        ("AmazonECSManaged", false),
+        ("aws:eks:cluster-name", true),
+        ("aws:ecs:clusterName", true),
+    ] {
+        let tags = [(key.to_owned(), "owned".to_owned())].into();
+        let world = World::new(Account {
+            tags,
+            ..Account::default()
+        });
+        // It shows the tag as it was before somebody changed it.
+        let before = [(key.to_owned(), "another".to_owned())].into();
+        let done = run(&world.playbook, &infected_with(&before)).await;
+        let isolated = world.is_isolated("eni-1") && world.is_isolated("eni-2");
+        assert_eq!(isolated, !spared, "{key}");
+        assert_eq!(world.now().policies.is_empty(), spared, "{key}");
+        let told = done.next_steps.iter().any(|step| step.contains(key));
+        assert_eq!(told, !spared, "{:?}", done.next_steps);
     }
 }
 

@@ -329,8 +329,18 @@ impl World {
 }
 
 pub(super) fn infected() -> Finding {
+    infected_with(&BTreeMap::new())
+}
+
+/// A finding that shows these tags of the instance.
+pub(super) fn infected_with(tags: &BTreeMap<String, String>) -> Finding {
+    let tags = tags.iter();
+    let tags = tags.map(|(key, value)| json!({ "key": key, "value": value }));
     finding(json!({
         "type": "Backdoor:EC2/C&CActivity.B",
-        "resource": { "resourceType": "Instance", "instanceDetails": { "instanceId": ID } },
+        "resource": {
+            "resourceType": "Instance",
+            "instanceDetails": { "instanceId": ID, "tags": tags.collect::<Vec<_>>() },
+        },
     }))
 }
