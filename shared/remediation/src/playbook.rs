@@ -128,6 +128,13 @@ pub trait Playbook {
     /// If the change was refused or could not be asked for.
     fn restore(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
 
+    /// What stands in the way of putting back what `action` found, although the target is as it was left:
+    /// others may have got meanwhile what would be taken from them. Asked before a release, with the
+    /// credentials of the person who releases. Reads only.
+    fn obstacle(&self, _action: &Self::Action) -> impl Future<Output = Option<String>> {
+        std::future::ready(None)
+    }
+
     /// Answers what a person would ask, from sources that are too slow to be asked before
     /// containing. `state` is what was observed before, if anything was. Reads only; called after
     /// the containment, whose outcome it cannot change, and for what is only notified. A source that
