@@ -82,8 +82,9 @@ fn network(plan: &mut Plan<Change>, state: &State, instance: &Instance) {
         ));
     }
     for interface in state.manageable() {
-        let mut groups = interface.groups.iter();
-        if groups.any(|group| state.conversion_groups.contains_key(group)) {
+        let groups = interface.groups.iter();
+        let mut groups = groups.filter_map(|group| state.conversion_groups.get(group));
+        if groups.any(|group| !group.is_empty()) {
             plan.residual_risks.push(format!(
                 "{} is open to everything at present: a run was cut off while it cut connections",
                 interface.id,

@@ -279,7 +279,6 @@ impl fixtures::World for World {
         // Reading the instance anew is told if it fails; counting others with its role is for the
         // breaker to tell.
         let core = [
-            "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeSecurityGroups",
             "ec2:DescribeSecurityGroupRules",
         ];
