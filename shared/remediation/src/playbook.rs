@@ -66,6 +66,19 @@ pub trait Playbook {
         std::future::ready(None)
     }
 
+    /// [`Playbook::observe`] when what was `planned` was done, or found as it should be: what had no part in
+    /// the plan need not be looked through again.
+    ///
+    /// # Errors
+    /// As [`Playbook::observe`].
+    fn read_back(
+        &self,
+        finding: &Finding,
+        _planned: &[&Self::Action],
+    ) -> impl Future<Output = Result<Self::State>> {
+        self.observe(finding)
+    }
+
     /// What is to be done about `finding` in this state. Pure: it has no client to call with.
     fn plan(
         finding: &Finding,

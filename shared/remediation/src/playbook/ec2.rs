@@ -21,6 +21,7 @@ mod role;
 mod routes;
 mod state;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -144,11 +145,17 @@ impl Playbook for Ec2 {
     type Action = Change;
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
-        let mut state = self.glance(finding).await?;
-        while let Some(more) = self.complete(finding, &state).await {
-            state = more;
-        }
-        Ok(state)
+        self.observed(finding, None).await
+    }
+
+    /// Of the target groups of a Region, which may be hundreds, only those that had it are asked again.
+    async fn read_back(&self, finding: &Finding, planned: &[&Change]) -> Result<State> {
+        let mut planned = planned.iter();
+        let seen = planned.find_map(|change| match change {
+            Change::DeregisterTargets { seen, .. } => seen.as_ref(),
+            _ => None,
+        });
+        self.observed(finding, seen).await
     }
 
     async fn glance(&self, finding: &Finding) -> Result<State> {
@@ -159,29 +166,7 @@ impl Playbook for Ec2 {
 
     /// First what denying the credentials depends on, then the rest, if there is an instance for it.
     async fn complete(&self, finding: &Finding, part: &State) -> Option<State> {
-        let clients = self.clients_in(&finding.region);
-        let id = finding.instance_id().ok()?;
-        let mut state = part.clone();
-        let current = undenied(&part.role, part.deny.as_ref());
-        let earlier = part.earlier.as_ref();
-        let earlier = earlier.and_then(|found| undenied(&found.role, found.deny.as_ref()));
-        if current.is_some() || earlier.is_some() {
-            let read = async |role: Option<&state::Role>| match role {
-                Some(role) => Some(Box::pin(observe::deny(&clients, role, &id)).await),
-                None => None,
-            };
-            let (of_current, of_earlier) = futures::join!(read(current), read(earlier));
-            state.deny = of_current.or(state.deny);
-            if let Some(found) = &mut state.earlier {
-                found.deny = of_earlier.or(found.deny.take());
-            }
-        } else if part.rest.is_none() && part.gone().is_none() {
-            let rest = Box::pin(observe::rest(&clients, finding, &id, part));
-            state.rest = Some(rest.await);
-        } else {
-            return None;
-        }
-        Some(state)
+        self.completed(finding, part, None).await
     }
 
     fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
@@ -291,6 +276,50 @@ impl Playbook for Ec2 {
 }
 
 impl Ec2 {
+    /// `groups`: the only target groups to ask.
+    async fn observed(
+        &self,
+        finding: &Finding,
+        groups: Option<&BTreeSet<String>>,
+    ) -> Result<State> {
+        let mut state = self.glance(finding).await?;
+        while let Some(more) = self.completed(finding, &state, groups).await {
+            state = more;
+        }
+        Ok(state)
+    }
+
+    async fn completed(
+        &self,
+        finding: &Finding,
+        part: &State,
+        groups: Option<&BTreeSet<String>>,
+    ) -> Option<State> {
+        let clients = self.clients_in(&finding.region);
+        let id = finding.instance_id().ok()?;
+        let mut state = part.clone();
+        let current = undenied(&part.role, part.deny.as_ref());
+        let earlier = part.earlier.as_ref();
+        let earlier = earlier.and_then(|found| undenied(&found.role, found.deny.as_ref()));
+        if current.is_some() || earlier.is_some() {
+            let read = async |role: Option<&state::Role>| match role {
+                Some(role) => Some(Box::pin(observe::deny(&clients, role, &id)).await),
+                None => None,
+            };
+            let (of_current, of_earlier) = futures::join!(read(current), read(earlier));
+            state.deny = of_current.or(state.deny);
+            if let Some(found) = &mut state.earlier {
+                found.deny = of_earlier.or(found.deny.take());
+            }
+        } else if part.rest.is_none() && part.gone().is_none() {
+            let rest = Box::pin(observe::rest(&clients, finding, &id, part, groups));
+            state.rest = Some(rest.await);
+        } else {
+            return None;
+        }
+        Some(state)
+    }
+
     async fn change(&self, action: &Change, until: Instant) -> Result<()> {
         match action {
             Change::ProtectAttribute {

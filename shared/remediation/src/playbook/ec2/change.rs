@@ -103,6 +103,10 @@ pub enum Change {
         region: String,
         instance: String,
         from: Vec<Target>,
+        /// The target groups that have it, or had it and let its connections end. `None`: not known, as of
+        /// a step that was stored.
+        #[serde(skip)]
+        seen: Option<BTreeSet<String>>,
     },
     /// Deregisters the instance from its Classic Load Balancers.
     DeregisterFromBalancers {

@@ -178,12 +178,16 @@ async fn unless_busy<W: Future<Output = Result<()>>>(work: impl Fn() -> W) -> Re
 /// Registrations of the instance: by its id, or by an address that it has in the group's VPC.
 ///
 /// The targets of a group are not asked for by id: a registration with a port of its own is found
-/// only by that port.
+/// only by that port. `only`: the groups that are asked.
 pub(super) async fn targets(
     client: &aws_sdk_elasticloadbalancingv2::Client,
     id: &str,
     interfaces: &[Interface],
+    only: Option<&BTreeSet<String>>,
 ) -> Result<Registrations> {
+    if only.is_some_and(BTreeSet::is_empty) {
+        return Ok(Registrations::default());
+    }
     let mut pages = client.describe_target_groups().into_paginator().send();
     let mut groups = Vec::new();
     while let Some(page) = pages.next().await {
@@ -196,7 +200,14 @@ pub(super) async fn targets(
             )));
         }
     }
-    let groups = groups.into_iter();
+    let is_asked = |group: &TargetGroup| {
+        only.is_none_or(|only| {
+            group
+                .target_group_arn()
+                .is_some_and(|arn| only.contains(arn))
+        })
+    };
+    let groups = groups.into_iter().filter(is_asked);
     let registered = stream::iter(groups.map(|group| in_group(client, group, id, interfaces)));
     let found: Vec<Registrations> = registered.buffer_unordered(AT_ONCE).try_collect().await?;
     let mut all = Registrations::default();

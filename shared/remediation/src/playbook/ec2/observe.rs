@@ -128,8 +128,14 @@ pub(super) async fn deny(clients: &Clients, role: &Role, id: &str) -> Result<Opt
     within(until, "iam:GetRolePolicy", reading).await
 }
 
-/// What only protects, preserves and informs.
-pub(super) async fn rest(clients: &Clients, finding: &Finding, id: &str, glanced: &State) -> Rest {
+/// What only protects, preserves and informs. `groups`: the only target groups to ask.
+pub(super) async fn rest(
+    clients: &Clients,
+    finding: &Finding,
+    id: &str,
+    glanced: &State,
+    groups: Option<&BTreeSet<String>>,
+) -> Rest {
     let ec2 = &clients.ec2;
     let until = Instant::now() + PATIENCE;
     let finding_tag = tag_value(&finding.id);
@@ -164,7 +170,7 @@ pub(super) async fn rest(clients: &Clients, finding: &Finding, id: &str, glanced
         within(
             until,
             "elasticloadbalancing:DescribeTargetHealth",
-            Box::pin(membership::targets(&clients.elbv2, id, interfaces)),
+            Box::pin(membership::targets(&clients.elbv2, id, interfaces, groups)),
         ),
         within(
             until,

@@ -270,12 +270,14 @@ impl Planner<'_> {
                 ));
             }
             let mut from = found.own;
+            let seen = from.iter().map(|target| target.group.clone()).collect();
             from.retain(|target| !target.draining);
             let none = from.is_empty();
             let change = Change::DeregisterTargets {
                 region: self.region(),
                 instance: id.clone(),
                 from,
+                seen: Some(seen),
             };
             self.push(if none {
                 Step::Already(change, "it is registered in no target group".to_owned())

@@ -217,6 +217,29 @@ async fn a_host_of_another_vpc_that_has_the_same_address_stays_registered() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn reading_back_asks_only_the_target_groups_that_had_it() {
+    let health = "elasticloadbalancing:DescribeTargetHealth";
+    for (targets, asked) in [
+        (vec![], 2),
+        (
+            vec![("tg-web".to_owned(), ID.to_owned(), 443, false)],
+            2 + 1,
+        ),
+    ] {
+        let world = World::new(Account {
+            targets,
+            ..Account::default()
+        });
+        let done = run(&world.playbook, &infected()).await;
+        let calls = world.wire.calls();
+        assert_eq!(calls.iter().filter(|call| **call == health).count(), asked);
+        let deregister = "elasticloadbalancing:DeregisterTarget";
+        let expected = if asked == 2 { Already } else { Applied };
+        assert_eq!(outcome(&done, deregister, ID), Some(expected));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_ipv6_target_is_deregistered_however_it_is_spelt() {
     let mut account = Account {
         targets: vec![("tg-net".to_owned(), "2600:1F13:0::5".to_owned(), 443, false)],
