@@ -102,6 +102,8 @@ const TRANSIENT_CODES: &[&str] = &[
     "ScalingActivityInProgress",
     "ResourceContention",
     "IncorrectState",
+    // Of an instance that is pending or stopping.
+    "IncorrectInstanceState",
 ];
 
 const DENIED_CODES: &[&str] = &[
@@ -260,6 +262,7 @@ mod tests {
             ("Throttling", 400, CallFailure::Transient),
             ("RequestLimitExceeded", 503, CallFailure::Transient),
             ("OperationAborted", 409, CallFailure::Transient),
+            ("IncorrectInstanceState", 400, CallFailure::Transient),
             ("HTTP 502", 502, CallFailure::Transient),
             ("AccessDenied", 403, CallFailure::Denied),
             ("UnauthorizedOperation", 403, CallFailure::Denied),

@@ -45,8 +45,9 @@ impl ReadBack {
         gate: &Gate<'_>,
         settings: &Settings,
         until: Instant,
+        planned: &[&P::Action],
     ) -> Result<(Self, Authorized<P::Action>)> {
-        let observing = playbook.observe(gate.finding());
+        let observing = playbook.read_back(gate.finding(), planned);
         let state = within(until, "reading back", observing).await?;
         let plan = gate.plan::<P>(&state, settings);
         let in_effect = plan
@@ -157,6 +158,7 @@ pub(crate) async fn execute_with<P: Playbook>(
         mut next_steps,
         mut held_back,
         reported,
+        already,
         mut awaiting,
     } = sorted;
 
@@ -173,7 +175,10 @@ pub(crate) async fn execute_with<P: Playbook>(
         } else if executed.is_empty() {
             break;
         }
-        match settled(playbook, gate, settings, until, &executed, &attempted).await {
+        let settled = settled(
+            playbook, gate, settings, until, &executed, &already, &attempted,
+        );
+        match settled.await {
             Ok((back, after)) => {
                 let after = after.into_plan();
                 residual_risks = after.residual_risks;
@@ -271,6 +276,7 @@ struct Sorted<A> {
     next_steps: Vec<String>,
     held_back: HashSet<StepKey>,
     reported: HashSet<StepKey>,
+    already: Vec<A>,
     awaiting: Vec<A>,
 }
 
@@ -283,6 +289,7 @@ impl<A> Default for Sorted<A> {
             next_steps: Vec::new(),
             held_back: HashSet::new(),
             reported: HashSet::new(),
+            already: Vec::new(),
             awaiting: Vec::new(),
         }
     }
@@ -301,6 +308,9 @@ impl<A: Action> Sorted<A> {
                 Step::Do(action) => pending.push(action),
                 other => {
                     self.reported.insert(other.key());
+                    if let Step::Already(action, _) = &other {
+                        self.already.push(action.clone());
+                    }
                     // It stays withheld, also if acting changes what the policies look at.
                     if let Step::Withheld(action, why) = &other {
                         self.held_back.insert(other.key());
@@ -332,6 +342,7 @@ impl<A: Action> Sorted<A> {
         }
         self.held_back.extend(fuller.held_back);
         self.reported.extend(fuller.reported);
+        self.already.extend(fuller.already);
         self.awaiting.extend(fuller.awaiting);
     }
 }
@@ -369,9 +380,11 @@ async fn settled<P: Playbook>(
     settings: &Settings,
     until: Instant,
     pending: &[P::Action],
+    already: &[P::Action],
     attempted: &HashMap<StepKey, Result<()>>,
 ) -> Result<(ReadBack, Authorized<P::Action>)> {
-    let mut latest = ReadBack::take(playbook, gate, settings, until).await;
+    let planned: Vec<_> = pending.iter().chain(already).collect();
+    let mut latest = ReadBack::take(playbook, gate, settings, until, &planned).await;
     for pause in READ_BACK_PAUSES {
         let again = match &latest {
             Ok((read_back, _)) => pending.iter().any(|action| {
@@ -384,7 +397,7 @@ async fn settled<P: Playbook>(
             break;
         }
         sleep(pause).await;
-        latest = ReadBack::take(playbook, gate, settings, until).await;
+        latest = ReadBack::take(playbook, gate, settings, until, &planned).await;
     }
     latest
 }

@@ -55,6 +55,10 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn precedes(&self) -> bool {
         false
     }
+    /// True for a containing step that waits for none, and for which none waits.
+    fn beside(&self) -> bool {
+        false
+    }
     /// The value that was found.
     fn from(&self) -> Value;
     /// The value that is wanted.

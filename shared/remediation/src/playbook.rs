@@ -66,6 +66,19 @@ pub trait Playbook {
         std::future::ready(None)
     }
 
+    /// [`Playbook::observe`] when what was `planned` was done, or found as it should be: what had no part in
+    /// the plan need not be looked through again.
+    ///
+    /// # Errors
+    /// As [`Playbook::observe`].
+    fn read_back(
+        &self,
+        finding: &Finding,
+        _planned: &[&Self::Action],
+    ) -> impl Future<Output = Result<Self::State>> {
+        self.observe(finding)
+    }
+
     /// What is to be done about `finding` in this state. Pure: it has no client to call with.
     fn plan(
         finding: &Finding,
@@ -127,6 +140,13 @@ pub trait Playbook {
     /// # Errors
     /// If the change was refused or could not be asked for.
     fn restore(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
+
+    /// What stands in the way of putting back what `action` found, although the target is as it was left:
+    /// others may have got meanwhile what would be taken from them. Asked before a release, with the
+    /// credentials of the person who releases. Reads only.
+    fn obstacle(&self, _action: &Self::Action) -> impl Future<Output = Option<String>> {
+        std::future::ready(None)
+    }
 
     /// Answers what a person would ask, from sources that are too slow to be asked before
     /// containing. `state` is what was observed before, if anything was. Reads only; called after

@@ -24,7 +24,7 @@ pub enum Verdict {
     Already,
     /// It stays, for this reason.
     Left(String),
-    /// It is neither as the responder left it nor as it was found.
+    /// It is neither as the responder left it nor as it was found, or something stands in the way.
     Drifted(String),
 }
 
@@ -82,7 +82,12 @@ pub async fn plan<P: Playbook>(
         let recorded: P::Action = serde_json::from_value(recorded.clone()).map_err(|error| {
             Error::Refused(format!("the recorded action {key} cannot be read: {error}"))
         })?;
-        let verdict = verdict(&recorded, world.get(&StepKey::of(&recorded)), allowance);
+        let mut verdict = verdict(&recorded, world.get(&StepKey::of(&recorded)), allowance);
+        if verdict == Verdict::Restore
+            && let Some(why) = Box::pin(playbook.obstacle(&recorded)).await
+        {
+            verdict = Verdict::Drifted(why);
+        }
         steps.push(ReleaseStep {
             action: recorded.name(),
             target: recorded.target(),

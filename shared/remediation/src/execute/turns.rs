@@ -30,6 +30,7 @@ impl Turns {
     pub(super) fn join(&self, action: &impl Action) -> Turn {
         let phase = match action.phase() {
             Phase::Protect if !action.precedes() => return Turn::Beside,
+            _ if action.beside() => return Turn::Beside,
             Phase::Protect | Phase::Contain => Phase::Contain,
             later => later,
         };

@@ -18,8 +18,10 @@ mod plan;
 mod preserve;
 mod risks;
 mod role;
+mod routes;
 mod state;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -85,6 +87,14 @@ impl Ec2 {
     }
 }
 
+/// The role, if what denies it the instance is not read yet.
+fn undenied<'a>(
+    role: &'a Result<Option<state::Role>>,
+    deny: Option<&Result<Option<Value>>>,
+) -> Option<&'a state::Role> {
+    role.as_ref().ok()?.as_ref().filter(|_| deny.is_none())
+}
+
 impl Clients {
     fn in_region(&self, region: &str) -> Self {
         let own = self.ec2.config().region();
@@ -135,11 +145,17 @@ impl Playbook for Ec2 {
     type Action = Change;
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
-        let mut state = self.glance(finding).await?;
-        while let Some(more) = self.complete(finding, &state).await {
-            state = more;
-        }
-        Ok(state)
+        self.observed(finding, None).await
+    }
+
+    /// Of the target groups of a Region, which may be hundreds, only those that had it are asked again.
+    async fn read_back(&self, finding: &Finding, planned: &[&Change]) -> Result<State> {
+        let mut planned = planned.iter();
+        let seen = planned.find_map(|change| match change {
+            Change::DeregisterTargets { seen, .. } => seen.as_ref(),
+            _ => None,
+        });
+        self.observed(finding, seen).await
     }
 
     async fn glance(&self, finding: &Finding) -> Result<State> {
@@ -148,30 +164,21 @@ impl Playbook for Ec2 {
         Box::pin(observe::glance(&clients, finding, &id)).await
     }
 
-    /// First what denying the credentials depends on, then the rest.
+    /// First what denying the credentials depends on, then the rest, if there is an instance for it.
     async fn complete(&self, finding: &Finding, part: &State) -> Option<State> {
-        let clients = self.clients_in(&finding.region);
-        let id = finding.instance_id().ok()?;
-        let mut state = part.clone();
-        match (&part.role, &part.deny, &part.rest) {
-            (Ok(Some(role)), None, _) => {
-                state.deny = Some(Box::pin(observe::deny(&clients, role, &id)).await);
-            }
-            (_, _, None) => {
-                let rest = Box::pin(observe::rest(&clients, finding, &id, part));
-                state.rest = Some(rest.await);
-            }
-            _ => return None,
-        }
-        Some(state)
+        self.completed(finding, part, None).await
     }
 
     fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
         plan::plan(finding, state, &settings.ec2, now)
     }
 
-    fn resource(finding: &Finding, state: &State, _action: &Change) -> Resource {
-        state.resource(finding)
+    fn resource(finding: &Finding, state: &State, action: &Change) -> Resource {
+        let role = match action {
+            Change::DenyCredentials { role_arn, .. } => Some(role_arn.as_str()),
+            _ => None,
+        };
+        state.resource(finding, role)
     }
 
     fn crowds(finding: &Finding, state: &State, _action: &Change) -> Vec<Member> {
@@ -227,6 +234,24 @@ impl Playbook for Ec2 {
         Box::pin(self.put_back(action)).await
     }
 
+    /// What others got meanwhile that putting back would take from them.
+    async fn obstacle(&self, action: &Change) -> Option<String> {
+        match action {
+            Change::RemovePublicAddress {
+                region,
+                interface,
+                from,
+            } => address::taken(&self.clients_in(region).ec2, interface, from).await,
+            Change::LeaveAutoScalingGroup {
+                region,
+                instance,
+                group: Some(group),
+                standby: true,
+            } => membership::replaced(&self.clients_in(region).autoscaling, group, instance).await,
+            _ => None,
+        }
+    }
+
     /// What was observed before tells of the instance; where nothing was, it is observed now.
     async fn investigate(&self, inquiry: &Inquiry<'_>, state: Option<&State>) -> Investigation {
         let mut investigation = Investigation::default();
@@ -251,6 +276,50 @@ impl Playbook for Ec2 {
 }
 
 impl Ec2 {
+    /// `groups`: the only target groups to ask.
+    async fn observed(
+        &self,
+        finding: &Finding,
+        groups: Option<&BTreeSet<String>>,
+    ) -> Result<State> {
+        let mut state = self.glance(finding).await?;
+        while let Some(more) = self.completed(finding, &state, groups).await {
+            state = more;
+        }
+        Ok(state)
+    }
+
+    async fn completed(
+        &self,
+        finding: &Finding,
+        part: &State,
+        groups: Option<&BTreeSet<String>>,
+    ) -> Option<State> {
+        let clients = self.clients_in(&finding.region);
+        let id = finding.instance_id().ok()?;
+        let mut state = part.clone();
+        let current = undenied(&part.role, part.deny.as_ref());
+        let earlier = part.earlier.as_ref();
+        let earlier = earlier.and_then(|found| undenied(&found.role, found.deny.as_ref()));
+        if current.is_some() || earlier.is_some() {
+            let read = async |role: Option<&state::Role>| match role {
+                Some(role) => Some(Box::pin(observe::deny(&clients, role, &id)).await),
+                None => None,
+            };
+            let (of_current, of_earlier) = futures::join!(read(current), read(earlier));
+            state.deny = of_current.or(state.deny);
+            if let Some(found) = &mut state.earlier {
+                found.deny = of_earlier.or(found.deny.take());
+            }
+        } else if part.rest.is_none() && part.gone().is_none() {
+            let rest = Box::pin(observe::rest(&clients, finding, &id, part, groups));
+            state.rest = Some(rest.await);
+        } else {
+            return None;
+        }
+        Some(state)
+    }
+
     async fn change(&self, action: &Change, until: Instant) -> Result<()> {
         match action {
             Change::ProtectAttribute {
@@ -456,7 +525,7 @@ impl Ec2 {
 }
 
 /// Sets the idle time-outs. EC2 has no call that takes them away again, so that what was not set
-/// becomes EC2's default.
+/// becomes EC2's default; on Nitro v6 that is another one, and nothing says what is Nitro v6.
 async fn set_timeouts(
     client: &aws_sdk_ec2::Client,
     interface: &str,

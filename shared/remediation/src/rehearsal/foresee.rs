@@ -234,7 +234,7 @@ fn planned(action: &str, finding: &Finding, settings: &Settings) -> Planned {
         ),
         "ec2:CutTrackedConnections" => when(
             settings.ec2.cut_connections_seconds > 0,
-            If("it runs, and has no public address that stays"),
+            If("it runs, and has no public address that stays, nor an IPv6 address"),
         ),
         _ => If("the playbook plans it"),
     }

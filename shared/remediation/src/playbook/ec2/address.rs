@@ -3,6 +3,7 @@
 use aws_sdk_ec2::Client;
 
 use super::membership::all;
+use super::observe;
 use super::state::Address;
 use crate::error::{CallContext, Result};
 
@@ -35,25 +36,76 @@ pub(super) async fn remove(client: &Client, interface: &str, found: &[Address]) 
 }
 
 /// Associates the Elastic IP addresses again, and has EC2 assign another address where it had assigned
-/// one.
+/// one. An address that somebody has by now is not taken away, as `AssociateAddress` does unless it is told,
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateAddress.html>.
 pub(super) async fn put_back(client: &Client, interface: &str, found: &[Address]) -> Result<()> {
     let elastic = found.iter().filter(|address| address.allocation.is_some());
     all(elastic.map(async |address| {
-        client
+        let done = client
             .associate_address()
             .set_allocation_id(address.allocation.clone())
             .network_interface_id(interface)
             .private_ip_address(&address.private)
+            .allow_reassociation(false)
             .send()
             .await
-            .during("ec2:AssociateAddress", &address.public)
-            .map(drop)
+            .during("ec2:AssociateAddress", &address.public);
+        match done {
+            Err(error) if error.has_code("Resource.AlreadyAssociated") => {
+                let back = has(client, interface, &address.public).await?;
+                if back { Ok(()) } else { Err(error) }
+            }
+            other => other.map(drop),
+        }
     }))
     .await?;
     if found.iter().any(|address| address.allocation.is_none()) {
         assign(client, interface, true).await?;
     }
     Ok(())
+}
+
+async fn has(client: &Client, interface: &str, public: &str) -> Result<bool> {
+    let answer = client
+        .describe_network_interfaces()
+        .network_interface_ids(interface)
+        .send()
+        .await
+        .during("ec2:DescribeNetworkInterfaces", interface)?;
+    let found = answer.network_interfaces.unwrap_or_default().into_iter();
+    let mut addresses = found.flat_map(|found| observe::interface(found).public_addresses);
+    Ok(addresses.any(|address| address.public == public))
+}
+
+/// Why the Elastic IP addresses cannot be given back: who has them now. Nothing where that cannot be read,
+/// since giving back takes nothing from anybody.
+pub(super) async fn taken(client: &Client, interface: &str, found: &[Address]) -> Option<String> {
+    let elastic = found.iter().filter(|address| address.allocation.is_some());
+    let ids: Vec<_> = elastic
+        .filter_map(|address| address.allocation.clone())
+        .collect();
+    if ids.is_empty() {
+        return None;
+    }
+    let call = client.describe_addresses().set_allocation_ids(Some(ids));
+    let answer = match call.send().await.during("ec2:DescribeAddresses", interface) {
+        Ok(answer) => answer,
+        Err(error) if error.is_gone() => {
+            return Some("the account no longer has an address that was taken away".to_owned());
+        }
+        Err(_) => return None,
+    };
+    let taken = answer.addresses().iter().filter_map(|address| {
+        address.association_id()?;
+        let by = address.network_interface_id().or(address.instance_id());
+        let by = by.filter(|by| *by != interface)?;
+        Some(format!(
+            "{} is associated with {by}",
+            address.public_ip().unwrap_or_default()
+        ))
+    });
+    let taken: Vec<_> = taken.collect();
+    (!taken.is_empty()).then(|| format!("{} now, and is not taken from there", taken.join(", ")))
 }
 
 async fn assign(client: &Client, interface: &str, public: bool) -> Result<()> {

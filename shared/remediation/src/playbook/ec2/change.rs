@@ -103,6 +103,10 @@ pub enum Change {
         region: String,
         instance: String,
         from: Vec<Target>,
+        /// The target groups that have it, or had it and let its connections end. `None`: not known, as of
+        /// a step that was stored.
+        #[serde(skip)]
+        seen: Option<BTreeSet<String>>,
     },
     /// Deregisters the instance from its Classic Load Balancers.
     DeregisterFromBalancers {
@@ -223,7 +227,10 @@ impl Action for Change {
                 "ec2:CreateSecurityGroup",
                 "ec2:CreateTags",
                 "ec2:DescribeNetworkInterfaces",
+                "ec2:DescribeSecurityGroupRules",
                 "ec2:DescribeSecurityGroups",
+                "ec2:RevokeSecurityGroupEgress",
+                "ec2:RevokeSecurityGroupIngress",
                 INTERFACE,
             ],
         ),
@@ -299,8 +306,12 @@ impl Action for Change {
         matches!(self, Self::LeaveAutoScalingGroup { .. })
     }
 
-    /// The interfaces when there is a group for them, the credentials at once; then what only narrows what
-    /// is left. One interface is never changed by two calls at the same time, and it is isolated before
+    /// IAM is another service: neither waits for the other to answer.
+    fn beside(&self) -> bool {
+        matches!(self, Self::DenyCredentials { .. })
+    }
+
+    /// The interfaces when there is a group for them; then what only narrows what is left. One interface is never changed by two calls at the same time, and it is isolated before
     /// it is opened.
     fn order(&self) -> u8 {
         match self {

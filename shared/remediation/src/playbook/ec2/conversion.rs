@@ -4,15 +4,16 @@
 //! meets rules that let everything through in both directions, and an untracked one is cut when those
 //! rules go, <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>.
 //! So an isolated interface is put into such a group for some seconds, for IPv4 and IPv6, and back.
-//! Meanwhile everything gets through: it is a setting, it is short, and it always ends isolated.
+//! Meanwhile everything gets through: it is a setting, it is short, it is left out where the internet has an
+//! address to come by, and it always ends isolated. Then the group's rules are taken away.
 
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range};
-use tokio::time::{Instant, sleep};
+use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::isolation_group::{self, CONVERSION_NAME};
+use super::isolation_group::{self, IsolationGroup, Purpose};
 use super::{observe, preserve};
 use crate::error::{CallContext, Error, Result};
 
@@ -23,6 +24,12 @@ pub(super) const CUT_TAG: &str = "gdr:connections-cut";
 const TO_ISOLATE_AGAIN: Duration = Duration::from_secs(20);
 /// Opening for less time than this converts too little to be worth it.
 const SHORTEST: Duration = Duration::from_secs(2);
+/// What looking at the open group's rules may take, while an interface is in it.
+const LOOK: Duration = Duration::from_secs(2);
+/// What taking the open group's rules away may take, when the interface is isolated again.
+const CLOSING: Duration = Duration::from_secs(5);
+/// Pauses before it is looked again whether an interface is in the open group: reads may lag behind.
+const STILL_SHOWN: [u64; 2] = [300, 1_000];
 /// Isolating again is tried until it is done: half a minute of it, beyond the SDK's own retries.
 const PAUSES: [u64; 8] = [200, 500, 1_000, 2_000, 4_000, 6_000, 8_000, 8_000];
 
@@ -53,10 +60,9 @@ pub(super) async fn cut(
             "{interface} is not isolated, so it was not opened to cut its connections"
         )));
     }
-    if let Some(address) = found.public_addresses.first() {
+    if let Some(address) = found.internet_addresses().next() {
         return Err(Error::Refused(format!(
-            "{interface} still has the public address {}, so it was not opened to cut its connections",
-            address.public,
+            "{interface} has the public address {address}, so it was not opened to cut its connections"
         )));
     }
     let open = prepare(client, vpc).await?;
@@ -69,19 +75,28 @@ pub(super) async fn cut(
     }
     // A task of its own: whoever waits for it may be cut off by the deadline, and isolating again must
     // not be.
-    let (opened, name, isolated) = (client.clone(), interface.to_owned(), isolation.id.clone());
+    let (opened, name, of) = (client.clone(), interface.to_owned(), vpc.to_owned());
+    let isolated = isolation.id.clone();
     let task = tokio::spawn(async move {
         // A call that fails may have taken effect all the same.
-        let answer = isolation_group::set_groups(&opened, &name, [open].into()).await;
+        let mut answer = isolation_group::set_groups(&opened, &name, [open.clone()].into()).await;
         if answer.is_ok() {
             sleep(wait).await;
+            answer = look(&opened, &of, &open).await;
         }
-        isolate_again(&opened, &name, &isolated).await?;
+        isolate_again(&opened, &of, &name, &isolated).await?;
+        match timeout(CLOSING, close(&opened, &open)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(group = open, %error, "the open group keeps its rules")
+            }
+            Err(_) => tracing::warn!(group = open, "the open group keeps its rules: no time"),
+        }
         answer
     });
     match task.await {
         Ok(done) => done?,
-        Err(_) => isolate_again(client, interface, &isolation.id).await?,
+        Err(_) => isolate_again(client, vpc, interface, &isolation.id).await?,
     }
     preserve::tag(
         client,
@@ -91,30 +106,91 @@ pub(super) async fn cut(
     .await
 }
 
-async fn isolate_again(client: &Client, interface: &str, isolation: &str) -> Result<()> {
-    for pause in PAUSES {
-        match isolation_group::set_groups(client, interface, [isolation.to_owned()].into()).await {
-            Ok(()) => return Ok(()),
-            Err(error) if error.is_gone() => return Err(error),
-            Err(error) => {
-                tracing::error!(interface, %error, "an interface that was opened is not isolated again yet");
-                sleep(Duration::from_millis(pause)).await;
-            }
+/// Looks whether the group did let everything through: another run may have taken its rules away.
+async fn look(client: &Client, vpc: &str, open: &str) -> Result<()> {
+    let reading = isolation_group::of(client, vpc, Purpose::Conversion);
+    let found = match timeout(LOOK, reading).await {
+        Ok(found) => found?,
+        Err(_) => None,
+    };
+    let is_open = |group: &IsolationGroup| {
+        group.id == open && lets_all(&group.ingress) && lets_all(&group.egress)
+    };
+    if found.as_ref().is_some_and(is_open) {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "{open} could not be seen to let everything through to the end, so connections may not be cut"
+    )))
+}
+
+fn lets_all(rules: &[String]) -> bool {
+    let peers: Vec<_> = rules
+        .iter()
+        .filter_map(|rule| rule.strip_prefix("all traffic "))
+        .flat_map(|peers| peers.split(' '))
+        .collect();
+    peers.contains(&"0.0.0.0/0") && peers.contains(&"::/0")
+}
+
+/// Takes the rules of the open group away again, unless an interface is in it. Whoever opens one next adds
+/// them again.
+async fn close(client: &Client, open: &str) -> Result<()> {
+    for pause in STILL_SHOWN.map(Some).into_iter().chain([None]) {
+        let in_it = Filter::builder().name("group-id").values(open).build();
+        let answer = client
+            .describe_network_interfaces()
+            .filters(in_it)
+            .send()
+            .await
+            .during("ec2:DescribeNetworkInterfaces", open)?;
+        if answer.network_interfaces().is_empty() {
+            return isolation_group::strip(client, open).await;
+        }
+        if let Some(pause) = pause {
+            sleep(Duration::from_millis(pause)).await;
         }
     }
-    isolation_group::set_groups(client, interface, [isolation.to_owned()].into()).await
+    Ok(())
+}
+
+/// Until it is done, or there is no such interface any more. If the isolation group is gone, there is
+/// another one.
+async fn isolate_again(client: &Client, vpc: &str, interface: &str, isolation: &str) -> Result<()> {
+    let mut isolation = isolation.to_owned();
+    for pause in PAUSES {
+        let groups = [isolation.clone()].into();
+        let error = match isolation_group::set_groups(client, interface, groups).await {
+            Err(error) if error.has_code("InvalidNetworkInterfaceID.NotFound") => {
+                return Err(error);
+            }
+            Err(error) => error,
+            Ok(()) => return Ok(()),
+        };
+        tracing::error!(interface, %error, "an interface that was opened is not isolated again yet");
+        if isolation_group::is_unknown(&error) {
+            match made_anew(client, vpc, interface).await {
+                Ok(id) => isolation = id,
+                Err(error) => tracing::error!(vpc, %error, "there is no isolation group"),
+            }
+        }
+        sleep(Duration::from_millis(pause)).await;
+    }
+    isolation_group::set_groups(client, interface, [isolation].into()).await
+}
+
+async fn made_anew(client: &Client, vpc: &str, interface: &str) -> Result<String> {
+    isolation_group::prepare(client, vpc, None).await?;
+    let group = isolation_group::empty(client, vpc, interface).await?;
+    Ok(group.id)
 }
 
 /// The VPC's group that lets everything through, made if there is none. A rule that is there already is
 /// as good as one that is made.
 async fn prepare(client: &Client, vpc: &str) -> Result<String> {
-    let description = "GuardDuty responder: cuts tracked connections. For seconds only.";
-    let found = isolation_group::find(client, Some(vpc)).await?;
-    let id = match found.into_iter().find(|found| found.conversion) {
-        Some(found) => found.group.id,
-        None => {
-            isolation_group::create(client, vpc, CONVERSION_NAME, "conversion", description).await?
-        }
+    let id = match isolation_group::of(client, vpc, Purpose::Conversion).await? {
+        Some(found) => found.id,
+        None => isolation_group::create(client, vpc, Purpose::Conversion).await?,
     };
     // IPv4 and IPv6 are tracked separately. One rule a call: of several, one that exists fails all.
     for everything in [everything_v4(), everything_v6()] {

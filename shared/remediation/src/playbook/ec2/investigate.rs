@@ -17,7 +17,10 @@ pub(super) fn answer(state: &State) -> Answer {
     };
     let role = match (&state.role, &instance.profile) {
         (Ok(Some(role)), _) => format!("role {}", role.arn),
-        (Ok(None), None) => "no role".to_owned(),
+        (Ok(None), None) => match &state.earlier {
+            Some(earlier) => format!("no role any more; the finding names {}", earlier.profile),
+            None => "no role".to_owned(),
+        },
         (Ok(None), Some(profile)) => format!("instance profile {profile} without a role"),
         (Err(error), _) => format!("its role is not known ({})", reason(error)),
     };
@@ -27,7 +30,9 @@ pub(super) fn answer(state: &State) -> Answer {
         .flat_map(|interface| {
             let public = interface.public_addresses.iter();
             let public = public.map(|address| format!("{} (public)", address.public));
-            interface.private_addresses.iter().cloned().chain(public)
+            let private = interface.private_addresses.iter();
+            let private = private.chain(&interface.ipv6_addresses);
+            private.cloned().chain(public)
         })
         .collect();
     let tags: Vec<_> = instance

@@ -2,11 +2,12 @@
 //! look at its rules.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    Filter, IpPermission, ResourceType, SecurityGroupRule, Tag, TagSpecification,
+    Filter, IpPermission, ResourceType, SecurityGroup, SecurityGroupRule, Tag, TagSpecification,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,7 +21,10 @@ pub const NAME: &str = "gdr-isolation";
 
 /// The name of the group that lets everything through, for the seconds in which tracked connections are
 /// cut, see [`super::conversion`].
-pub(super) const CONVERSION_NAME: &str = "gdr-conversion";
+const CONVERSION_NAME: &str = "gdr-conversion";
+
+/// The tag that says what a group of ours is for. The function's role makes no group without it.
+const ROLE_TAG: &str = "gdr:role";
 
 /// A group that was just made may not be known yet to the part of EC2 that is asked next,
 /// <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>.
@@ -56,22 +60,107 @@ impl IsolationGroup {
     }
 }
 
-/// A group of one of the responder's names.
-pub(super) struct Found {
-    pub(super) group: IsolationGroup,
-    /// It is named [`CONVERSION_NAME`], not [`NAME`].
-    pub(super) conversion: bool,
+/// What a group of ours is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It isolates.
+    Isolation,
+    /// It lets everything through, for the seconds in which connections are cut.
+    Conversion,
 }
 
-/// The responder's groups of `vpc`, or of all VPCs.
+impl Purpose {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Isolation => NAME,
+            Self::Conversion => CONVERSION_NAME,
+        }
+    }
+    fn role(self) -> &'static str {
+        match self {
+            Self::Isolation => "isolation",
+            Self::Conversion => "conversion",
+        }
+    }
+    fn description(self) -> &'static str {
+        match self {
+            Self::Isolation => {
+                "GuardDuty responder: isolates compromised instances. Must have no rules."
+            }
+            Self::Conversion => "GuardDuty responder: cuts tracked connections. For seconds only.",
+        }
+    }
+}
+
+/// A group that can be used.
+pub(super) struct Found {
+    pub(super) group: IsolationGroup,
+    pub(super) purpose: Purpose,
+    /// It has the name itself, and was not made because that was taken.
+    exact: bool,
+}
+
+/// A group of ours. One that isolates is known by its name, whoever made it, since its rules are taken away
+/// before each use. One that is to be opened, and one that was made since the name was taken, is known by
+/// the mark too.
+fn usable(group: SecurityGroup) -> Option<Found> {
+    let name = group.group_name()?;
+    let purpose = [Purpose::Isolation, Purpose::Conversion]
+        .into_iter()
+        .find(|purpose| name.starts_with(purpose.name()))?;
+    let rest = &name[purpose.name().len()..];
+    let exact = rest.is_empty();
+    let mut tags = group.tags().iter();
+    let marked = tags.any(|tag| tag.key() == Some(ROLE_TAG) && tag.value() == Some(purpose.role()));
+    if !(marked && (exact || rest.starts_with('-')) || exact && purpose == Purpose::Isolation) {
+        return None;
+    }
+    Some(Found {
+        purpose,
+        exact,
+        group: IsolationGroup {
+            id: group.group_id.unwrap_or_default(),
+            vpc: group.vpc_id.unwrap_or_default(),
+            ingress: rules(&group.ip_permissions.unwrap_or_default()),
+            egress: rules(&group.ip_permissions_egress.unwrap_or_default()),
+        },
+    })
+}
+
+/// The responder's groups of `vpc`, or of all VPCs. Of several for the same in a VPC, the one that is used
+/// comes first.
 pub(super) async fn find(client: &Client, vpc: Option<&str>) -> Result<Vec<Found>> {
     let named = Filter::builder()
         .name("group-name")
         .values(NAME)
         .values(CONVERSION_NAME)
+        .values(format!("{NAME}-*"))
+        .values(format!("{CONVERSION_NAME}-*"))
         .build();
-    let in_vpc = vpc.map(|vpc| Filter::builder().name("vpc-id").values(vpc).build());
+    let in_vpc = vpc.map(of_vpc);
     let filters = [Some(named), in_vpc].into_iter().flatten().collect();
+    let groups = groups(client, filters, vpc.unwrap_or(NAME)).await?;
+    let mut found: Vec<_> = groups.into_iter().filter_map(usable).collect();
+    found.sort_by(|a, b| (b.exact, &a.group.id).cmp(&(a.exact, &b.group.id)));
+    Ok(found)
+}
+
+/// The group of `vpc` that is used for this.
+pub(super) async fn of(
+    client: &Client,
+    vpc: &str,
+    purpose: Purpose,
+) -> Result<Option<IsolationGroup>> {
+    let mut found = find(client, Some(vpc)).await?.into_iter();
+    let found = found.find(|found| found.purpose == purpose);
+    Ok(found.map(|found| found.group))
+}
+
+fn of_vpc(vpc: &str) -> Filter {
+    Filter::builder().name("vpc-id").values(vpc).build()
+}
+
+async fn groups(client: &Client, filters: Vec<Filter>, about: &str) -> Result<Vec<SecurityGroup>> {
     let mut pages = client
         .describe_security_groups()
         .set_filters(Some(filters))
@@ -79,18 +168,8 @@ pub(super) async fn find(client: &Client, vpc: Option<&str>) -> Result<Vec<Found
         .send();
     let mut groups = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.during("ec2:DescribeSecurityGroups", vpc.unwrap_or(NAME))?;
-        for group in page.security_groups.unwrap_or_default() {
-            groups.push(Found {
-                conversion: group.group_name.as_deref() == Some(CONVERSION_NAME),
-                group: IsolationGroup {
-                    id: group.group_id.unwrap_or_default(),
-                    vpc: group.vpc_id.unwrap_or_default(),
-                    ingress: rules(&group.ip_permissions.unwrap_or_default()),
-                    egress: rules(&group.ip_permissions_egress.unwrap_or_default()),
-                },
-            });
-        }
+        let page = page.during("ec2:DescribeSecurityGroups", about)?;
+        groups.extend(page.security_groups.unwrap_or_default());
     }
     Ok(groups)
 }
@@ -98,24 +177,23 @@ pub(super) async fn find(client: &Client, vpc: Option<&str>) -> Result<Vec<Found
 /// The one isolation group of `vpc`, without rules. What was just made, or just emptied, may not be
 /// shown so yet, and someone may have opened it meanwhile: it is emptied and looked at again.
 pub(super) async fn empty(client: &Client, vpc: &str, interface: &str) -> Result<IsolationGroup> {
-    let mut groups = isolating(client, vpc).await?;
+    let mut found = of(client, vpc, Purpose::Isolation).await?;
     for pause in NOT_YET_KNOWN {
-        match groups.as_slice() {
-            [] => {}
-            [group] if !group.is_empty() => match strip(client, &group.id).await {
+        match &found {
+            None => {}
+            Some(group) if !group.is_empty() => match strip(client, &group.id).await {
                 Ok(()) => {}
                 Err(error) if error.is_transient() => return Err(error),
                 Err(_) => break,
             },
-            _ => break,
+            Some(_) => break,
         }
         sleep(pause).await;
-        groups = isolating(client, vpc).await?;
+        found = of(client, vpc, Purpose::Isolation).await?;
     }
-    let count = groups.len();
-    let (Some(group), true) = (groups.pop(), count == 1) else {
+    let Some(group) = found else {
         return Err(Error::Refused(format!(
-            "{vpc} has {count} security groups named {NAME} where one is needed: {interface} was left as it is",
+            "{vpc} has no security group {NAME}, which is needed: {interface} was left as it is",
         )));
     };
     if !group.is_empty() {
@@ -130,14 +208,6 @@ pub(super) async fn empty(client: &Client, vpc: &str, interface: &str) -> Result
     Ok(group)
 }
 
-async fn isolating(client: &Client, vpc: &str) -> Result<Vec<IsolationGroup>> {
-    let found = find(client, Some(vpc)).await?.into_iter();
-    Ok(found
-        .filter(|found| !found.conversion)
-        .map(|found| found.group)
-        .collect())
-}
-
 /// Makes sure that `vpc` has an isolation group, and takes every rule away from it.
 ///
 /// A new group lets everything out, over IPv6 too if the VPC has it; and a group of this name may
@@ -150,17 +220,13 @@ pub(super) async fn prepare(
 ) -> Result<()> {
     let id = match found {
         Some(group) => group.id.clone(),
-        None => {
-            let description =
-                "GuardDuty responder: isolates compromised instances. Must have no rules.";
-            create(client, vpc, NAME, "isolation", description).await?
-        }
+        None => create(client, vpc, Purpose::Isolation).await?,
     };
     strip(client, &id).await
 }
 
 /// Takes every rule away from the group `id`.
-async fn strip(client: &Client, id: &str) -> Result<()> {
+pub(super) async fn strip(client: &Client, id: &str) -> Result<()> {
     let rules = when_known(|| rules_of(client, id)).await?;
     let ids = |egress: bool| {
         let rules = rules
@@ -221,9 +287,9 @@ pub(super) async fn attach(
     interface: &str,
     preceding: impl Future<Output = ()>,
 ) -> Result<()> {
-    let (seen, ()) = futures::join!(isolating(client, vpc), preceding);
-    let group = match seen?.as_slice() {
-        [group] if group.is_empty() => group.clone(),
+    let (seen, ()) = futures::join!(of(client, vpc, Purpose::Isolation), preceding);
+    let group = match seen? {
+        Some(group) if group.is_empty() => group,
         _ => empty(client, vpc, interface).await?,
     };
     set_groups(client, interface, [group.id].into()).await
@@ -249,41 +315,61 @@ pub(super) async fn set_groups(
     when_known(change).await
 }
 
-/// Makes a group, or finds the one that has the name.
-pub(super) async fn create(
-    client: &Client,
-    vpc: &str,
-    name: &str,
-    role: &str,
-    description: &str,
-) -> Result<String> {
+/// Makes a group, or finds the one that has the name. Names are unique in a VPC whatever their case, and
+/// filters are not, <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>:
+/// where the name is taken by a group that cannot be used, ours gets another one. That group, which may be
+/// in use, is not touched.
+pub(super) async fn create(client: &Client, vpc: &str, purpose: Purpose) -> Result<String> {
+    let error = match make(client, vpc, purpose, purpose.name()).await {
+        Err(error) if error.has_code("InvalidGroup.Duplicate") => error,
+        made => return made,
+    };
+    // Another responder was faster; the answer does not say what the group's id is.
+    if let Some(group) = of(client, vpc, purpose).await? {
+        return Ok(group.id);
+    }
+    let all = groups(client, vec![of_vpc(vpc)], vpc).await?;
+    let same = |group: &SecurityGroup| {
+        let name = group.group_name().unwrap_or_default();
+        name.eq_ignore_ascii_case(purpose.name())
+    };
+    let Some(taken) = all.into_iter().find(same) else {
+        return Err(error);
+    };
+    let id = taken.group_id().unwrap_or_default().to_owned();
+    if let Some(found) = usable(taken) {
+        return Ok(found.group.id);
+    }
+    tracing::warn!(
+        vpc,
+        group = id,
+        "a group has the name {} and cannot be used",
+        purpose.name()
+    );
+    let suffix = RandomState::new().build_hasher().finish();
+    let name = format!("{}-{suffix:016x}", purpose.name());
+    make(client, vpc, purpose, &name).await
+}
+
+async fn make(client: &Client, vpc: &str, purpose: Purpose, name: &str) -> Result<String> {
     let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
     let tags = TagSpecification::builder()
         .resource_type(ResourceType::SecurityGroup)
-        .tags(tag("gdr:role", role))
+        .tags(tag(ROLE_TAG, purpose.role()))
         .tags(tag("Name", name))
         .build();
     let created = client
         .create_security_group()
         .group_name(name)
-        .description(description)
+        .description(purpose.description())
         .vpc_id(vpc)
         .tag_specifications(tags)
         .send()
         .await
-        .during("ec2:CreateSecurityGroup", vpc);
-    match created {
-        Ok(created) => created.group_id.ok_or_else(|| {
-            Error::Refused(format!("EC2 made a group in {vpc} and did not say which"))
-        }),
-        // Another responder was faster; the answer does not say what the group's id is.
-        Err(error) if error.has_code("InvalidGroup.Duplicate") => {
-            let found = find(client, Some(vpc)).await?.into_iter();
-            let mut same = found.filter(|found| found.conversion == (name == CONVERSION_NAME));
-            same.next().map(|found| found.group.id).ok_or(error)
-        }
-        Err(error) => Err(error),
-    }
+        .during("ec2:CreateSecurityGroup", vpc)?;
+    created
+        .group_id
+        .ok_or_else(|| Error::Refused(format!("EC2 made a group in {vpc} and did not say which")))
 }
 
 async fn rules_of(client: &Client, group: &str) -> Result<Vec<SecurityGroupRule>> {
@@ -306,11 +392,19 @@ pub(super) async fn when_known<T, W: Future<Output = Result<T>>>(
 ) -> Result<T> {
     for pause in NOT_YET_KNOWN {
         match work().await {
-            Err(error) if error.has_code("InvalidGroup.NotFound") => sleep(pause).await,
+            Err(error) if is_unknown(&error) => sleep(pause).await,
             result => return result,
         }
     }
     work().await
+}
+
+/// A call does not know the group that it names, not yet or no more,
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>.
+pub(super) fn is_unknown(error: &Error) -> bool {
+    ["InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound"]
+        .iter()
+        .any(|code| error.has_code(code))
 }
 
 fn rules(permissions: &[IpPermission]) -> Vec<String> {

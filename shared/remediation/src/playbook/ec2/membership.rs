@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_elasticloadbalancingv2::types::{
     ProtocolEnum, TargetDescription, TargetGroup, TargetHealthStateEnum,
 };
@@ -11,7 +12,7 @@ use futures::future::join_all;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::sleep;
 
-use super::state::{Interface, Membership, Target};
+use super::state::{Interface, Membership, Registrations, Target};
 use crate::error::{CallContext, Error, Result};
 
 /// How many target groups or pages of load balancers are looked through. Beyond it the report says
@@ -49,19 +50,23 @@ pub(super) async fn scaling(
 /// How many instances a group has. One that was taken out and is not replaced yet counts too: the
 /// capacity that is wanted stays the same.
 pub(super) async fn size(client: &aws_sdk_autoscaling::Client, group: &str) -> Result<usize> {
+    let found = described(client, group).await?;
+    let wanted = usize::try_from(found.desired_capacity().unwrap_or_default());
+    Ok(found.instances().len().max(wanted.unwrap_or_default()))
+}
+
+async fn described(client: &aws_sdk_autoscaling::Client, group: &str) -> Result<AutoScalingGroup> {
     let answer = client
         .describe_auto_scaling_groups()
         .auto_scaling_group_names(group)
         .send()
         .await
         .during("autoscaling:DescribeAutoScalingGroups", group)?;
-    let found = answer.auto_scaling_groups.unwrap_or_default();
-    let found = found.first().ok_or_else(|| {
+    let mut found = answer.auto_scaling_groups.unwrap_or_default();
+    found.pop().ok_or_else(|| {
         let operation = "autoscaling:DescribeAutoScalingGroups";
         Error::Refused(format!("{operation} answered without the group {group}"))
-    })?;
-    let wanted = usize::try_from(found.desired_capacity().unwrap_or_default());
-    Ok(found.instances().len().max(wanted.unwrap_or_default()))
+    })
 }
 
 /// Takes the instance out of its group without lowering the desired capacity, so that the group
@@ -111,14 +116,48 @@ pub(super) async fn exit_standby(
     group: &str,
     id: &str,
 ) -> Result<()> {
-    client
-        .exit_standby()
-        .auto_scaling_group_name(group)
-        .instance_ids(id)
-        .send()
-        .await
-        .during("autoscaling:ExitStandby", id)
-        .map(drop)
+    unless_busy(|| async {
+        client
+            .exit_standby()
+            .auto_scaling_group_name(group)
+            .instance_ids(id)
+            .send()
+            .await
+            .during("autoscaling:ExitStandby", id)
+            .map(drop)
+    })
+    .await
+}
+
+/// What taking an instance back from standby would do to its group, if that has another one in its place.
+pub(super) async fn replaced(
+    client: &aws_sdk_autoscaling::Client,
+    group: &str,
+    id: &str,
+) -> Option<String> {
+    let found = match described(client, group).await {
+        Ok(found) => found,
+        Err(error) => {
+            return Some(format!(
+                "whether {group} has replaced {id} could not be read: {error}"
+            ));
+        }
+    };
+    let members = found.instances().iter();
+    let others = members.filter(|member| member.instance_id() != Some(id));
+    let serving = others.filter(|member| {
+        let lifecycle = member.lifecycle_state().map(|state| state.as_str());
+        lifecycle.is_some_and(|state| state == "InService" || state.starts_with("Pending"))
+    });
+    let wanted = usize::try_from(found.desired_capacity().unwrap_or_default()).unwrap_or_default();
+    (serving.count() >= wanted).then(|| {
+        format!(
+            "{group} has replaced {id}: taking it back raises the group's desired capacity from {wanted} to \
+             {}, and where that is more than it needs, its termination policy may terminate this instance \
+             or another",
+            wanted + 1,
+        )
+    })
 }
 
 async fn unless_busy<W: Future<Output = Result<()>>>(work: impl Fn() -> W) -> Result<()> {
@@ -136,15 +175,19 @@ async fn unless_busy<W: Future<Output = Result<()>>>(work: impl Fn() -> W) -> Re
     work().await
 }
 
-/// Registrations that may be the instance's: those by its id, and those by an address, which
-/// [`of_instance`] holds against the interfaces.
+/// Registrations of the instance: by its id, or by an address that it has in the group's VPC.
 ///
 /// The targets of a group are not asked for by id: a registration with a port of its own is found
-/// only by that port.
+/// only by that port. `only`: the groups that are asked.
 pub(super) async fn targets(
     client: &aws_sdk_elasticloadbalancingv2::Client,
     id: &str,
-) -> Result<Vec<Target>> {
+    interfaces: &[Interface],
+    only: Option<&BTreeSet<String>>,
+) -> Result<Registrations> {
+    if only.is_some_and(BTreeSet::is_empty) {
+        return Ok(Registrations::default());
+    }
     let mut pages = client.describe_target_groups().into_paginator().send();
     let mut groups = Vec::new();
     while let Some(page) = pages.next().await {
@@ -157,25 +200,51 @@ pub(super) async fn targets(
             )));
         }
     }
-    let registered = stream::iter(groups.into_iter().map(|group| in_group(client, group, id)));
-    let targets: Vec<Vec<Target>> = registered.buffer_unordered(AT_ONCE).try_collect().await?;
-    let mut targets: Vec<_> = targets.into_iter().flatten().collect();
-    targets.sort_by(|a, b| (&a.group, &a.id, a.port).cmp(&(&b.group, &b.id, b.port)));
-    Ok(targets)
+    let is_asked = |group: &TargetGroup| {
+        only.is_none_or(|only| {
+            group
+                .target_group_arn()
+                .is_some_and(|arn| only.contains(arn))
+        })
+    };
+    let groups = groups.into_iter().filter(is_asked);
+    let registered = stream::iter(groups.map(|group| in_group(client, group, id, interfaces)));
+    let found: Vec<Registrations> = registered.buffer_unordered(AT_ONCE).try_collect().await?;
+    let mut all = Registrations::default();
+    for group in found {
+        all.own.extend(group.own);
+        all.elsewhere.extend(group.elsewhere);
+    }
+    for targets in [&mut all.own, &mut all.elsewhere] {
+        targets.sort_by(|a, b| (&a.group, &a.id, a.port).cmp(&(&b.group, &b.id, b.port)));
+    }
+    Ok(all)
 }
 
+/// Private addresses are unique in a VPC only. What a group of another VPC has under the zone `all` is
+/// outside that VPC, and may be this instance or what has its address in a third one,
+/// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetDescription.html>.
 async fn in_group(
     client: &aws_sdk_elasticloadbalancingv2::Client,
     group: TargetGroup,
     id: &str,
-) -> Result<Vec<Target>> {
-    let by_address = match group.target_type().map(|kind| kind.as_str()) {
+    interfaces: &[Interface],
+) -> Result<Registrations> {
+    let mut registrations = Registrations::default();
+    let vpc = group.vpc_id.as_deref();
+    let there = |interface: &&Interface| Some(interface.vpc.as_str()) == vpc;
+    let has = |address: &str, interface: &Interface| interface.has_address(address);
+    let by_address = match group.target_type.as_ref().map(|kind| kind.as_str()) {
+        // An instance is registered by its id in a group of its own VPC only.
+        Some("instance") | None if vpc.is_some() && !interfaces.iter().any(|i| there(&i)) => {
+            return Ok(registrations);
+        }
         Some("instance") | None => false,
         Some("ip") => true,
-        Some(_) => return Ok(Vec::new()),
+        Some(_) => return Ok(registrations),
     };
     let network = matches!(
-        group.protocol(),
+        group.protocol,
         Some(
             ProtocolEnum::Tcp
                 | ProtocolEnum::Udp
@@ -185,47 +254,35 @@ async fn in_group(
                 | ProtocolEnum::TcpQuic
         )
     );
-    let arn = group.target_group_arn.unwrap_or_default();
+    let arn = group.target_group_arn.as_deref().unwrap_or_default();
     let health = client
         .describe_target_health()
-        .target_group_arn(&arn)
+        .target_group_arn(arn)
         .send()
         .await
-        .during("elasticloadbalancing:DescribeTargetHealth", &arn)?;
-    let registered = health
-        .target_health_descriptions
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|found| {
-            let state = found.target_health.and_then(|health| health.state);
-            Some((
-                found.target?,
-                state == Some(TargetHealthStateEnum::Draining),
-            ))
-        })
-        .filter(|(target, _)| by_address || target.id() == Some(id));
-    Ok(registered
-        .map(|(target, draining)| Target {
-            group: arn.clone(),
+        .during("elasticloadbalancing:DescribeTargetHealth", arn)?;
+    for found in health.target_health_descriptions.unwrap_or_default() {
+        let state = found.target_health.and_then(|health| health.state);
+        let Some(target) = found.target else {
+            continue;
+        };
+        let target = Target {
+            group: arn.to_owned(),
             id: target.id.unwrap_or_default(),
             port: target.port,
             zone: target.availability_zone,
             network,
-            draining,
-        })
-        .collect())
-}
-
-/// Those of `targets` that are the instance or one of its addresses.
-pub(super) fn of_instance(targets: Vec<Target>, id: &str, interfaces: &[Interface]) -> Vec<Target> {
-    let own: BTreeSet<_> = interfaces
-        .iter()
-        .flat_map(|interface| &interface.private_addresses)
-        .collect();
-    targets
-        .into_iter()
-        .filter(|target| target.id == id || own.contains(&target.id))
-        .collect()
+            draining: state == Some(TargetHealthStateEnum::Draining),
+        };
+        let named = |interface: &&Interface| by_address && has(&target.id, interface);
+        let outside = vpc.is_none() || target.zone.as_deref() == Some("all");
+        if (!by_address && target.id == id) || interfaces.iter().filter(there).any(|i| named(&i)) {
+            registrations.own.push(target);
+        } else if outside && interfaces.iter().any(|i| named(&i)) {
+            registrations.elsewhere.push(target);
+        }
+    }
+    Ok(registrations)
 }
 
 fn description(target: &Target) -> TargetDescription {

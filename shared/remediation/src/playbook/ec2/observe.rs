@@ -5,17 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{Filter, InstanceLifecycleType, NetworkInterface, SnapshotState, Tag};
+use aws_sdk_ec2::types::{
+    Filter, InstanceLifecycleType, InstanceMetadataOptionsState, NetworkInterface, SnapshotState,
+    Tag,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::isolation_group::{self, IsolationGroup};
+use super::isolation_group::{self, Purpose};
 use super::preserve::tag_value;
 use super::state::{
-    Address, Hardware, Instance, Interface, Membership, Protection, Rest, Role, State, Timeouts,
-    Volume,
+    Address, Earlier, Hardware, Instance, Interface, Membership, Protection, Rest, Role, State,
+    Timeouts, Volume,
 };
-use super::{Clients, attributes, membership, role};
+use super::{Clients, attributes, membership, role, routes};
 use crate::error::{CallContext, Result};
 use crate::execute::within;
 use crate::finding::Finding;
@@ -49,25 +52,52 @@ pub(super) async fn glance(clients: &Clients, finding: &Finding, id: &str) -> Re
     );
     let (instance, interfaces, groups) = core?;
     let profile = instance.as_ref().and_then(|found| found.profile.as_deref());
-    let (role, alike) = if profile == shown {
-        of_profile
+    let ((role, alike), earlier) = if profile == shown {
+        (of_profile, None)
     } else {
-        Box::pin(self::of_profile(clients, profile)).await
+        let current = Box::pin(self::of_profile(clients, profile)).await;
+        (current, earlier(shown, of_profile.0))
     };
-    let (conversion, isolation): (Vec<_>, Vec<_>) =
-        groups.into_iter().partition(|found| found.conversion);
-    let by_vpc = |group: isolation_group::Found| (group.group.vpc.clone(), group.group);
-    let groups: BTreeMap<String, IsolationGroup> = isolation.into_iter().map(by_vpc).collect();
+    let same = |earlier: &Earlier| match (&earlier.role, &role) {
+        (Ok(Some(earlier)), Ok(Some(role))) => earlier.arn == role.arn,
+        _ => false,
+    };
+    let earlier = earlier.filter(|earlier| !same(earlier));
+    let (mut by_vpc, mut conversion_groups) = (BTreeMap::new(), BTreeMap::new());
+    for found in groups {
+        match found.purpose {
+            Purpose::Isolation => {
+                by_vpc.entry(found.group.vpc.clone()).or_insert(found.group);
+            }
+            Purpose::Conversion => {
+                conversion_groups.insert(found.group.id.clone(), found.group);
+            }
+        }
+    }
     Ok(State {
         instance,
         interfaces,
-        groups,
-        conversion_groups: conversion.into_iter().map(|found| found.group.id).collect(),
+        groups: by_vpc,
+        conversion_groups,
         scaling,
         role,
         alike,
         deny: None,
+        earlier,
         rest: None,
+    })
+}
+
+/// What was read of the profile that the finding names, where the instance has it no longer.
+fn earlier(profile: Option<&str>, role: Result<Option<Role>>) -> Option<Earlier> {
+    let role = match role {
+        Err(error) if error.is_gone() => Ok(None),
+        role => role,
+    };
+    Some(Earlier {
+        profile: profile?.to_owned(),
+        role,
+        deny: None,
     })
 }
 
@@ -98,12 +128,30 @@ pub(super) async fn deny(clients: &Clients, role: &Role, id: &str) -> Result<Opt
     within(until, "iam:GetRolePolicy", reading).await
 }
 
-/// What only protects, preserves and informs.
-pub(super) async fn rest(clients: &Clients, finding: &Finding, id: &str, glanced: &State) -> Rest {
+/// What only protects, preserves and informs. `groups`: the only target groups to ask.
+pub(super) async fn rest(
+    clients: &Clients,
+    finding: &Finding,
+    id: &str,
+    glanced: &State,
+    groups: Option<&BTreeSet<String>>,
+) -> Rest {
     let ec2 = &clients.ec2;
     let until = Instant::now() + PATIENCE;
     let finding_tag = tag_value(&finding.id);
-    let (termination, stop, shutdown, targets, balancers, hardware, snapshots, volume_tags, routes) = futures::join!(
+    let interfaces = &glanced.interfaces;
+    let (
+        termination,
+        stop,
+        shutdown,
+        targets,
+        balancers,
+        hardware,
+        snapshots,
+        volume_tags,
+        routes,
+        endpoints,
+    ) = futures::join!(
         within(
             until,
             "ec2:DescribeInstanceAttribute",
@@ -122,7 +170,7 @@ pub(super) async fn rest(clients: &Clients, finding: &Finding, id: &str, glanced
         within(
             until,
             "elasticloadbalancing:DescribeTargetHealth",
-            Box::pin(membership::targets(&clients.elbv2, id)),
+            Box::pin(membership::targets(&clients.elbv2, id, interfaces, groups)),
         ),
         within(
             until,
@@ -143,7 +191,12 @@ pub(super) async fn rest(clients: &Clients, finding: &Finding, id: &str, glanced
         within(
             until,
             "ec2:DescribeRouteTables",
-            Box::pin(routes(ec2, &glanced.interfaces))
+            Box::pin(routes::routes(ec2, interfaces))
+        ),
+        within(
+            until,
+            "ec2:DescribeNetworkInterfaces",
+            Box::pin(routes::endpoints(ec2, interfaces))
         ),
     );
     Rest {
@@ -152,12 +205,13 @@ pub(super) async fn rest(clients: &Clients, finding: &Finding, id: &str, glanced
             stop,
             shutdown,
         },
-        targets: targets.map(|targets| membership::of_instance(targets, id, &glanced.interfaces)),
+        targets,
         balancers,
         hardware,
         snapshots,
         volume_tags,
         routes,
+        endpoints,
     }
 }
 
@@ -305,6 +359,10 @@ fn described(finding: &Finding, found: aws_sdk_ec2::types::Instance) -> Instance
             .is_none_or(|kind| kind.as_str() == "ebs"),
         root_device: found.root_device_name,
         volumes,
+        metadata_pending: found
+            .metadata_options
+            .as_ref()
+            .is_some_and(|options| options.state() == Some(&InstanceMetadataOptionsState::Pending)),
         metadata_endpoint: found
             .metadata_options
             .and_then(|options| options.http_endpoint)
@@ -392,6 +450,10 @@ pub(super) fn interface(found: NetworkInterface) -> Interface {
         }
         private_addresses.insert(private);
     }
+    let ipv6 = found.ipv6_addresses.unwrap_or_default().into_iter();
+    let ipv6 = ipv6.filter_map(|address| address.ipv6_address);
+    let prefixes = found.ipv6_prefixes.unwrap_or_default().into_iter();
+    let prefixes = prefixes.filter_map(|prefix| prefix.ipv6_prefix);
     let tracking = found.connection_tracking_configuration;
     Interface {
         id: found.network_interface_id.unwrap_or_default(),
@@ -409,6 +471,7 @@ pub(super) fn interface(found: NetworkInterface) -> Interface {
             .map_or_else(|| "interface".to_owned(), |kind| kind.as_str().to_owned()),
         private_addresses,
         public_addresses,
+        ipv6_addresses: ipv6.chain(prefixes).collect(),
         timeouts: tracking.map_or_else(Timeouts::default, |tracking| Timeouts {
             tcp_established: tracking.tcp_established_timeout,
             udp_stream: tracking.udp_stream_timeout,
@@ -495,61 +558,4 @@ pub(super) async fn snapshots(client: &Client, finding: &str) -> Result<BTreeSet
         volumes.extend(usable.filter_map(|snapshot| snapshot.volume_id));
     }
     Ok(volumes)
-}
-
-/// What the subnet of each interface sends traffic to whose flows are tracked whatever the groups
-/// say: the ids of NAT gateways, egress-only internet gateways and gateway endpoints.
-async fn routes(
-    client: &Client,
-    interfaces: &[Interface],
-) -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let vpcs: BTreeSet<_> = interfaces.iter().map(|found| found.vpc.clone()).collect();
-    let mut routes = BTreeMap::new();
-    if vpcs.is_empty() {
-        return Ok(routes);
-    }
-    let of_vpcs = Filter::builder()
-        .name("vpc-id")
-        .set_values(Some(vpcs.into_iter().collect()))
-        .build();
-    let mut pages = client
-        .describe_route_tables()
-        .filters(of_vpcs)
-        .into_paginator()
-        .send();
-    let mut tables = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.during("ec2:DescribeRouteTables", "the instance's VPCs")?;
-        tables.extend(page.route_tables.unwrap_or_default());
-    }
-    for interface in interfaces {
-        let own = tables.iter().find(|table| {
-            let mut associations = table.associations().iter();
-            associations.any(|found| found.subnet_id() == Some(&interface.subnet))
-        });
-        let main = || {
-            tables.iter().find(|table| {
-                let mut associations = table.associations().iter();
-                table.vpc_id() == Some(&interface.vpc)
-                    && associations.any(|found| found.main() == Some(true))
-            })
-        };
-        let Some(table) = own.or_else(main) else {
-            continue;
-        };
-        let tracked: BTreeSet<_> = table
-            .routes()
-            .iter()
-            .filter_map(|route| {
-                let gateway = route.gateway_id().filter(|id| id.starts_with("vpce-"));
-                route
-                    .nat_gateway_id()
-                    .or(route.egress_only_internet_gateway_id())
-                    .or(gateway)
-            })
-            .map(ToOwned::to_owned)
-            .collect();
-        routes.insert(interface.id.clone(), tracked);
-    }
-    Ok(routes)
 }

@@ -34,27 +34,23 @@ pub(super) fn plan(
     now: Timestamp,
 ) -> Plan<Change> {
     let id = finding.instance_id().unwrap_or_default();
-    let nothing = |reason: String| Plan {
-        steps: vec![skipped(name::ISOLATE, &id, reason)],
-        ..Plan::default()
+    let gone = state.gone();
+    let nobody = Instance {
+        id,
+        ..Instance::default()
     };
-    let Some(instance) = &state.instance else {
-        return nothing("there is no such instance (any more)".to_owned());
-    };
-    if matches!(instance.state.as_str(), "terminated" | "shutting-down") {
-        return nothing(format!(
-            "the instance is {}: nothing is left to isolate; look for snapshots of its volumes",
-            instance.state,
-        ));
-    }
+    let instance = state.instance.as_ref().unwrap_or(&nobody);
     let mut planner = Planner {
         finding,
         state,
         instance,
         settings,
-        hands_off: hands_off(instance, settings),
+        hands_off: hands_off(instance, settings).filter(|_| gone.is_none()),
         plan: Plan::default(),
     };
+    if let Some(why) = gone {
+        return planner.outlived(why);
+    }
     planner.protect();
     planner.leave();
     planner.isolate();
@@ -69,8 +65,9 @@ pub(super) fn plan(
         &instance.claimed_cluster,
     ) {
         planner.plan.next_steps.push(format!(
-            "{id} is said to be a node of {cluster}, which the finding does not show, so it was not left \
-             alone for that: find out who set it; if it is a node, cordon it, for its containers are cut off"
+            "{} is said to be a node of {cluster}, which the finding does not show, so it was not left \
+             alone for that: find out who set it; if it is a node, cordon it, for its containers are cut off",
+            instance.id
         ));
     }
     let mut plan = planner.plan;
@@ -111,6 +108,21 @@ fn hands_off(instance: &Instance, settings: &Ec2Settings) -> Option<String> {
 impl Planner<'_> {
     fn push(&mut self, step: Step<Change>) {
         self.plan.steps.push(step);
+    }
+
+    /// The instance is gone, for this reason. The credentials that it was given are not.
+    fn outlived(mut self, why: String) -> Plan<Change> {
+        // What is left is contained as far as it is denied: that there is nothing else is no omission then.
+        let action = if self.state.roles().next().is_some() {
+            name::SNAPSHOT
+        } else {
+            name::ISOLATE
+        };
+        self.push(skipped(action, &self.id(), why));
+        self.deny();
+        let mut plan = self.plan;
+        risks::credentials(&mut plan, self.finding, self.state, self.instance, false);
+        plan
     }
 
     fn region(&self) -> String {
@@ -256,13 +268,27 @@ impl Planner<'_> {
         let Some(rest) = &state.rest else {
             return;
         };
-        if let Some(mut from) = self.read(name::TARGETS, &id, &rest.targets) {
+        if let Some(found) = self.read(name::TARGETS, &id, &rest.targets) {
+            if !found.elsewhere.is_empty() {
+                let shown = found.elsewhere.iter();
+                let shown: Vec<_> = shown
+                    .map(|target| format!("{} in {}", target.id, target.group))
+                    .collect();
+                self.plan.next_steps.push(format!(
+                    "find out whether a target outside its group's VPC is {id}, which has that address, and \
+                     deregister it there: {}",
+                    shown.join(", "),
+                ));
+            }
+            let mut from = found.own;
+            let seen = from.iter().map(|target| target.group.clone()).collect();
             from.retain(|target| !target.draining);
             let none = from.is_empty();
             let change = Change::DeregisterTargets {
                 region: self.region(),
                 instance: id.clone(),
                 from,
+                seen: Some(seen),
             };
             self.push(if none {
                 Step::Already(change, "it is registered in no target group".to_owned())

@@ -125,8 +125,12 @@ pub(super) async fn untag(
         .map(drop)
 }
 
-/// The console's output, base64 as EC2 hands it out: at most 64 KB. The latest there is, which only
-/// Nitro instances give; else what EC2 kept of the last start or stop.
+/// What is kept of the console's output, which is at most 64 KB and a third more as base64. The record drops
+/// evidence of more than 64 KB.
+const MOST_CONSOLE: usize = 63 * 1024;
+
+/// The console's output, base64 as EC2 hands it out, or the end of it that the record takes. The latest
+/// there is, which only Nitro instances give; else what EC2 kept of the last start or stop.
 pub(super) async fn console(client: &Client, instance: &str) -> Result<Value> {
     let call = client.get_console_output().instance_id(instance);
     let latest = call.clone().latest(true).send().await;
@@ -136,11 +140,16 @@ pub(super) async fn console(client: &Client, instance: &str) -> Result<Value> {
         }
         output => output?,
     };
+    let base64 = output.output().unwrap_or_default().chars();
+    let base64: String = base64.filter(char::is_ascii_graphic).collect();
+    let (omitted, kept) =
+        base64.split_at(base64.len().saturating_sub(MOST_CONSOLE).div_ceil(4) * 4);
     Ok(json!({
         "ConsoleOutput": {
             "InstanceId": instance,
             "Timestamp": output.timestamp().map(ToString::to_string),
-            "OutputBase64": output.output(),
+            "OmittedBytes": omitted.len() / 4 * 3,
+            "OutputBase64": output.output().map(|_| kept),
         },
     }))
 }

@@ -1,13 +1,24 @@
 //! What stays dangerous when this instance is contained, and what a person should do about it.
+//!
+//! All of it is from what was read, never from what was set: a step that is planned may fail. Where one is
+//! planned that would help, it is named.
 
 use std::collections::BTreeSet;
 
-use super::ISOLATION_GROUP;
-use super::change::Change;
-use super::state::{Instance, Interface, State};
+use serde_json::Value;
+
+use super::change::{Change, name};
+use super::conversion::CUT_TAG;
+use super::state::{Instance, Interface, Role, State, Timeouts};
+use super::{ISOLATION_GROUP, role};
+use crate::error::Result;
 use crate::finding::Finding;
-use crate::plan::Plan;
+use crate::investigate::listed;
+use crate::plan::{Action as _, Plan, Step};
 use crate::settings::{AutoScaling, Ec2Settings};
+
+/// Gateways and endpoints in a sentence.
+const MOST: usize = 12;
 
 pub(super) fn remaining(
     plan: &mut Plan<Change>,
@@ -22,9 +33,10 @@ pub(super) fn remaining(
         plan.residual_risks
             .push(format!("{id} is not isolated, and its credentials work"));
     } else {
-        network(plan, state, instance, settings);
+        network(plan, state, instance);
+        metadata(plan, instance);
     }
-    credentials(plan, finding, state, instance, settings, hands_off);
+    credentials(plan, finding, state, instance, hands_off);
     losses(plan, state, instance, settings, hands_off);
     if hands_off {
         return;
@@ -34,31 +46,25 @@ pub(super) fn remaining(
     ));
 }
 
+/// Whether the step of this name on this target is planned, and so not in effect.
+fn is_planned(plan: &Plan<Change>, action: &str, target: &str) -> bool {
+    plan.steps.iter().any(|step| {
+        matches!(step, Step::Do(change) if change.name() == action && change.target() == target)
+    })
+}
+
 /// What a change of security groups does not cut,
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>.
-fn network(plan: &mut Plan<Change>, state: &State, instance: &Instance, settings: &Ec2Settings) {
-    let id = &instance.id;
+fn network(plan: &mut Plan<Change>, state: &State, instance: &Instance) {
     if instance.state != "stopped" {
-        tracked(plan, state, instance, settings);
+        tracked(plan, state, instance);
     }
     plan.residual_risks.push(
         "security groups do not filter DNS to the VPC's resolver: data can leave in DNS names unless \
          Route 53 Resolver DNS Firewall forbids it"
             .to_owned(),
     );
-    let addresses: BTreeSet<_> = state
-        .interfaces
-        .iter()
-        .flat_map(|interface| &interface.public_addresses)
-        .map(|address| address.public.as_str())
-        .collect();
-    if !addresses.is_empty() && !settings.remove_public_address {
-        let addresses: Vec<_> = addresses.into_iter().collect();
-        plan.residual_risks.push(format!(
-            "{id} keeps its public address {}: only {ISOLATION_GROUP} is between it and the internet",
-            addresses.join(", "),
-        ));
-    }
+    addresses(plan, state, &instance.id);
     let kinds = |wanted: &[&str]| {
         let interfaces = state.interfaces.iter();
         list(interfaces.filter(|interface| wanted.contains(&interface.kind.as_str())))
@@ -76,12 +82,62 @@ fn network(plan: &mut Plan<Change>, state: &State, instance: &Instance, settings
         ));
     }
     for interface in state.manageable() {
-        if !interface.groups.is_disjoint(&state.conversion_groups) {
+        let groups = interface.groups.iter();
+        let mut groups = groups.filter_map(|group| state.conversion_groups.get(group));
+        if groups.any(|group| !group.is_empty()) {
             plan.residual_risks.push(format!(
                 "{} is open to everything at present: a run was cut off while it cut connections",
                 interface.id,
             ));
         }
+    }
+    left_open(plan, state);
+}
+
+/// The groups that cut connections and still have rules, with nothing of this instance in them.
+fn left_open(plan: &mut Plan<Change>, state: &State) {
+    let here = |vpc: &str| state.interfaces.iter().any(|found| found.vpc == vpc);
+    let in_it = |id: &str| {
+        state
+            .interfaces
+            .iter()
+            .any(|found| found.groups.contains(id))
+    };
+    let groups = state.conversion_groups.values();
+    let left = groups.filter(|group| !group.is_empty() && here(&group.vpc) && !in_it(&group.id));
+    let left: Vec<_> = left.map(|group| group.id.as_str()).collect();
+    if !left.is_empty() {
+        plan.residual_risks.push(format!(
+            "{} lets everything through, for cutting connections: unless another instance is in it for these \
+             seconds, take its rules away",
+            left.join(", "),
+        ));
+    }
+}
+
+fn addresses(plan: &mut Plan<Change>, state: &State, id: &str) {
+    let (mut going, mut kept) = (BTreeSet::new(), BTreeSet::new());
+    for interface in &state.interfaces {
+        let planned = is_planned(plan, name::ADDRESS, &interface.id);
+        let v4 = interface.public_addresses.iter();
+        let v4 = v4.map(|address| address.public.as_str());
+        if planned { &mut going } else { &mut kept }.extend(v4);
+        kept.extend(interface.global_ipv6());
+    }
+    let shown = |addresses: BTreeSet<&str>| addresses.into_iter().collect::<Vec<_>>().join(", ");
+    if !going.is_empty() {
+        plan.residual_risks.push(format!(
+            "until {} is in effect, {id} has its public address {}, and only {ISOLATION_GROUP} is between it \
+             and the internet",
+            name::ADDRESS,
+            shown(going),
+        ));
+    }
+    if !kept.is_empty() {
+        plan.residual_risks.push(format!(
+            "{id} keeps its public address {}: only {ISOLATION_GROUP} is between it and the internet",
+            shown(kept),
+        ));
     }
 }
 
@@ -90,7 +146,7 @@ fn list<'a>(interfaces: impl Iterator<Item = &'a Interface>) -> Option<String> {
     (!ids.is_empty()).then(|| ids.join(", "))
 }
 
-fn tracked(plan: &mut Plan<Change>, state: &State, instance: &Instance, settings: &Ec2Settings) {
+fn tracked(plan: &mut Plan<Change>, state: &State, instance: &Instance) {
     let mut always: BTreeSet<String> = BTreeSet::new();
     let rest = state.rest.as_ref();
     match rest.map(|rest| &rest.routes) {
@@ -104,8 +160,16 @@ fn tracked(plan: &mut Plan<Change>, state: &State, instance: &Instance, settings
         }
     }
     if let Some(Ok(targets)) = rest.map(|rest| &rest.targets) {
-        let networks = targets.iter().filter(|target| target.network);
+        let networks = targets.own.iter().filter(|target| target.network);
         always.extend(networks.map(|target| target.group.clone()));
+    }
+    match rest.map(|rest| &rest.endpoints) {
+        None => {}
+        Some(Ok(endpoints)) => always.extend(endpoints.iter().cloned()),
+        Some(Err(error)) => plan.residual_risks.push(format!(
+            "whether its VPC has interface endpoints (PrivateLink), to which no change of groups cuts a \
+             flow, could not be read: {error}"
+        )),
     }
     if !always.is_empty() {
         let always: Vec<_> = always.into_iter().collect();
@@ -113,66 +177,181 @@ fn tracked(plan: &mut Plan<Change>, state: &State, instance: &Instance, settings
             "open connections of {} through {} are tracked whatever the groups say and work until they end or \
              time out: a network ACL on the subnet cuts them",
             instance.id,
-            always.join(", "),
+            listed(&always, MOST),
         ));
     }
-    let idle = if settings.shorten_timeouts {
-        "60 seconds of silence"
-    } else {
-        "silence of up to five days"
-    };
-    plan.residual_risks.push(if settings.cut_connections_seconds > 0 {
-        format!(
-            "connections that carried no packet while the interfaces were open were not cut and work until \
-             they end or time out after {idle}; ICMP is always tracked"
-        )
-    } else {
-        format!(
-            "connections that were open keep working until they end or time out after {idle} (tracked \
-             connections): a network ACL on the subnet cuts them"
-        )
+    let (cut, open): (Vec<_>, Vec<_>) = state.interfaces.iter().partition(|interface| {
+        interface.tags.contains_key(CUT_TAG) && state.isolates(interface).is_some()
     });
+    if !cut.is_empty() {
+        plan.residual_risks.push(format!(
+            "connections that carried no packet while {} was open were not cut and work until they end or \
+             time out after {}; ICMP is always tracked",
+            ids(&cut),
+            idle(plan, &cut),
+        ));
+    }
+    if !open.is_empty() {
+        let planned = |interface: &&&Interface| is_planned(plan, name::CUT, &interface.id);
+        let until = if open.iter().all(|interface| planned(&interface)) {
+            format!("until {} is in effect, ", name::CUT)
+        } else {
+            String::new()
+        };
+        plan.residual_risks.push(format!(
+            "{until}connections that were open keep working on {} until they end or time out after {} \
+             (tracked connections): a network ACL on the subnet cuts them",
+            ids(&open),
+            idle(plan, &open),
+        ));
+    }
 }
 
-fn credentials(
+fn ids(interfaces: &[&Interface]) -> String {
+    list(interfaces.iter().copied()).unwrap_or_default()
+}
+
+/// How long a connection may be silent before EC2 forgets it, in the longest case.
+fn idle(plan: &Plan<Change>, interfaces: &[&Interface]) -> String {
+    let timeouts = interfaces
+        .iter()
+        .map(|found| found.timeouts.tcp_established);
+    let (default, _, _) = super::DEFAULT_TIMEOUTS;
+    let longest = timeouts.map(|seconds| seconds.unwrap_or(default)).max();
+    let longest = match longest {
+        Some(seconds) if seconds != default => format!("{seconds} seconds of silence"),
+        _ => "silence of up to five days".to_owned(),
+    };
+    let mut planned = interfaces.iter();
+    let shortest = Timeouts::SHORTEST.tcp_established.unwrap_or_default();
+    if planned.all(|interface| is_planned(plan, name::TIMEOUTS, &interface.id)) {
+        format!(
+            "{longest} ({shortest} seconds when {} is in effect)",
+            name::TIMEOUTS
+        )
+    } else {
+        longest
+    }
+}
+
+/// Of the role that the instance has, and of that which it had by the finding. EC2 hands out credentials
+/// that work for up to six hours, whatever becomes of the instance and of its profile.
+pub(super) fn credentials(
     plan: &mut Plan<Change>,
     finding: &Finding,
     state: &State,
     instance: &Instance,
-    settings: &Ec2Settings,
     hands_off: bool,
 ) {
-    let id = &instance.id;
-    let Some(profile) = &instance.profile else {
-        return;
-    };
-    match &state.role {
-        Ok(Some(role)) if !hands_off => {
-            plan.residual_risks.push(format!(
-                "sessions of other roles that {id} assumed as {} outlive the deny (role chaining)",
-                role.name,
-            ));
-            plan.next_steps.push(format!(
-                "look in CloudTrail ({}) for AssumeRole by {}:{id}, contain the sessions it obtained, and \
-                 review what else it did",
-                finding.region, role.id,
-            ));
-        }
-        Ok(None) => {}
-        _ => plan.residual_risks.push(format!(
-            "credentials of {profile} that were read on {id} work anywhere until they expire (up to six \
-             hours), and it gets new ones"
-        )),
-    }
-    if !hands_off
-        && !settings.disable_metadata
-        && instance.metadata_endpoint.as_deref() != Some("disabled")
-    {
+    let (id, gone) = (&instance.id, state.gone().is_some());
+    if gone && instance.profile.is_none() && state.earlier.is_none() {
         plan.residual_risks.push(format!(
-            "security groups do not filter the metadata service: {id} still gets credentials and user data \
-             from it"
+            "if {id} had a role, credentials that were read on it work anywhere until they expire (up to six \
+             hours): the finding names no instance profile"
         ));
     }
+    if let Some(profile) = &instance.profile {
+        let renewed = if gone { "" } else { ", and it gets new ones" };
+        let deny = state.deny.as_ref();
+        of_role(
+            plan,
+            finding,
+            id,
+            hands_off,
+            &Held {
+                profile,
+                role: &state.role,
+                deny,
+                renewed,
+            },
+        );
+    }
+    if let Some(earlier) = &state.earlier {
+        let (profile, role, deny) = (&earlier.profile, &earlier.role, earlier.deny.as_ref());
+        of_role(
+            plan,
+            finding,
+            id,
+            hands_off,
+            &Held {
+                profile,
+                role,
+                deny,
+                renewed: "",
+            },
+        );
+    }
+}
+
+/// What is known of a profile.
+struct Held<'a> {
+    profile: &'a str,
+    role: &'a Result<Option<Role>>,
+    deny: Option<&'a Result<Option<Value>>>,
+    renewed: &'static str,
+}
+
+fn of_role(plan: &mut Plan<Change>, finding: &Finding, id: &str, hands_off: bool, held: &Held<'_>) {
+    let Held {
+        profile,
+        role,
+        deny,
+        renewed,
+    } = held;
+    let works = "work anywhere until they expire (up to six hours)";
+    let role = match role {
+        Ok(Some(role)) if !hands_off => role,
+        Ok(None) => {
+            plan.residual_risks.push(format!(
+                "{profile} has no role now: credentials of one that it had, read on {id}, {works}"
+            ));
+            return;
+        }
+        _ => {
+            plan.residual_risks.push(format!(
+                "credentials of {profile} that were read on {id} {works}{renewed}"
+            ));
+            return;
+        }
+    };
+    let wanted = role::policy(finding, id, &role.id);
+    let denied = matches!(deny, Some(Ok(Some(found))) if *found == wanted);
+    let planned = is_planned(plan, name::DENY, &role.arn);
+    plan.residual_risks.push(if denied {
+        format!("sessions of other roles that {id} assumed as {} outlive the deny (role chaining)", role.name)
+    } else if planned {
+        format!(
+            "until {} is in effect on {}, credentials of it that were read on {id} {works}{renewed}; sessions \
+             of other roles that {id} assumed as {} outlive that, too (role chaining)",
+            name::DENY, role.name, role.name,
+        )
+    } else {
+        format!("credentials of {} that were read on {id} {works}{renewed}", role.name)
+    });
+    plan.next_steps.push(format!(
+        "look in CloudTrail ({}) for AssumeRole by {}:{id}, contain the sessions it obtained, and review \
+         what else it did",
+        finding.region, role.id,
+    ));
+}
+
+fn metadata(plan: &mut Plan<Change>, instance: &Instance) {
+    let id = &instance.id;
+    let off = instance.metadata_endpoint.as_deref() == Some("disabled");
+    if off && !instance.metadata_pending {
+        return;
+    }
+    let until = if off {
+        "until EC2 has turned it off (pending), ".to_owned()
+    } else if is_planned(plan, name::METADATA, id) {
+        format!("until {} is in effect, ", name::METADATA)
+    } else {
+        String::new()
+    };
+    plan.residual_risks.push(format!(
+        "{until}{id} still gets credentials and user data from the metadata service, which security groups \
+         do not filter"
+    ));
 }
 
 fn losses(

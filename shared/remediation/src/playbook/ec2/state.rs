@@ -1,6 +1,7 @@
 //! What is read of an instance before anything is planned.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -20,8 +21,8 @@ pub struct State {
     pub(super) interfaces: Vec<Interface>,
     /// The isolation group of each VPC that has one.
     pub(super) groups: BTreeMap<String, IsolationGroup>,
-    /// The ids of the groups that cut connections, which let everything through.
-    pub(super) conversion_groups: BTreeSet<String>,
+    /// The groups that cut connections, by their ids: while they do, they let everything through.
+    pub(super) conversion_groups: BTreeMap<String, IsolationGroup>,
     #[serde(serialize_with = "readable")]
     pub(super) scaling: Result<Option<Membership>>,
     /// The role of the instance profile. `None`: it has no profile, or the profile no role.
@@ -34,9 +35,25 @@ pub struct State {
     /// yet, or there is no role.
     #[serde(serialize_with = "readable_if_read")]
     pub(super) deny: Option<Result<Option<Value>>>,
+    /// What the finding names of an instance profile that the instance has no longer.
+    pub(super) earlier: Option<Earlier>,
     /// `None`: not read yet.
     #[serde(flatten)]
     pub(super) rest: Option<Rest>,
+}
+
+/// An instance profile that the finding names and the instance does not have (any more). Credentials that
+/// an instance was given work for hours without it.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Earlier {
+    /// Its ARN.
+    pub(super) profile: String,
+    /// `None`: it has no role, or is gone.
+    #[serde(serialize_with = "readable")]
+    pub(super) role: Result<Option<Role>>,
+    /// As [`State::deny`].
+    #[serde(serialize_with = "readable_if_read")]
+    pub(super) deny: Option<Result<Option<Value>>>,
 }
 
 /// What only protects, preserves and informs.
@@ -44,7 +61,7 @@ pub struct State {
 pub(super) struct Rest {
     pub(super) protection: Protection,
     #[serde(serialize_with = "readable")]
-    pub(super) targets: Result<Vec<Target>>,
+    pub(super) targets: Result<Registrations>,
     /// Names of Classic Load Balancers.
     #[serde(serialize_with = "readable")]
     pub(super) balancers: Result<BTreeSet<String>>,
@@ -59,6 +76,9 @@ pub(super) struct Rest {
     /// For each interface, what its subnet routes traffic to whose flows are always tracked.
     #[serde(serialize_with = "readable")]
     pub(super) routes: Result<BTreeMap<String, BTreeSet<String>>>,
+    /// The interface endpoints (PrivateLink) of its VPCs, to which flows are always tracked.
+    #[serde(serialize_with = "readable")]
+    pub(super) endpoints: Result<BTreeSet<String>>,
 }
 
 fn readable<T: Serialize, S: Serializer>(value: &Result<T>, to: S) -> Result<S::Ok, S::Error> {
@@ -87,13 +107,41 @@ impl State {
         isolated.then_some(group)
     }
 
-    /// The instance as policies see it, whatever of it a step changes: who exempts an instance means
-    /// its interfaces, its volumes and its credentials too.
-    pub(super) fn resource(&self, finding: &Finding) -> Resource {
+    /// Why nothing is left of the instance but the credentials that it was given.
+    pub(super) fn gone(&self) -> Option<String> {
         let Some(instance) = &self.instance else {
-            return Resource::instance(finding, "");
+            return Some("there is no such instance (any more)".to_owned());
         };
-        let public = |found: &Interface| !found.public_addresses.is_empty();
+        let gone = matches!(instance.state.as_str(), "terminated" | "shutting-down");
+        gone.then(|| {
+            format!(
+                "the instance is {}: nothing is left to isolate; look for snapshots of its volumes",
+                instance.state,
+            )
+        })
+    }
+
+    /// The role of the instance, and that of the profile which the finding names instead.
+    pub(super) fn roles(&self) -> impl Iterator<Item = &Role> {
+        let earlier = self.earlier.iter().map(|earlier| &earlier.role);
+        let read = [&self.role].into_iter().chain(earlier);
+        read.filter_map(|role| role.as_ref().ok()?.as_ref())
+    }
+
+    /// The instance as policies see it, whatever of it a step changes: who exempts an instance means
+    /// its interfaces, its volumes and its credentials too. `role`: the ARN of the one that the step changes.
+    pub(super) fn resource(&self, finding: &Finding, role: Option<&str>) -> Resource {
+        let changed = self.roles().find(|found| Some(found.arn.as_str()) == role);
+        let as_seen = |role: &Role| Resource::role(finding, &role.name, Some(&role.arn));
+        let Some(instance) = &self.instance else {
+            let id = finding.instance_id().unwrap_or_default();
+            let resource = Resource::instance(finding, &id);
+            return match changed {
+                Some(role) => resource.with_role(as_seen(role)),
+                None => resource,
+            };
+        };
+        let public = |found: &Interface| found.internet_addresses().next().is_some();
         let tags = instance.tags.iter();
         let tags = tags.map(|(key, value)| (key.as_str(), value.as_str()));
         let mut resource = Resource::instance(finding, &instance.id)
@@ -112,12 +160,10 @@ impl State {
             Ok(None) => resource,
             Err(_) => resource.unread("autoScalingGroup"),
         };
-        match &self.role {
-            Ok(Some(role)) => {
-                resource.with_role(Resource::role(finding, &role.name, Some(&role.arn)))
-            }
-            Ok(None) => resource,
-            Err(_) => resource.unread("role"),
+        match (changed, &self.role) {
+            (Some(role), _) | (None, Ok(Some(role))) => resource.with_role(as_seen(role)),
+            (None, Ok(None)) => resource,
+            (None, Err(_)) => resource.unread("role"),
         }
     }
 
@@ -181,6 +227,8 @@ pub struct Instance {
     pub(super) volumes: Vec<Volume>,
     /// `enabled` or `disabled`; `None` if EC2 does not say.
     pub(super) metadata_endpoint: Option<String>,
+    /// EC2 has not applied that yet.
+    pub(super) metadata_pending: bool,
     pub(super) tags: BTreeMap<String, String>,
     /// What else EC2 says of it, for the record.
     pub(super) described: Value,
@@ -207,8 +255,37 @@ pub struct Interface {
     pub(super) kind: String,
     pub(super) private_addresses: BTreeSet<String>,
     pub(super) public_addresses: Vec<Address>,
+    /// IPv6 addresses and prefixes.
+    pub(super) ipv6_addresses: BTreeSet<String>,
     pub(super) timeouts: Timeouts,
     pub(super) tags: BTreeMap<String, String>,
+}
+
+impl Interface {
+    /// The IPv6 addresses that are routed in the internet: all but those of private use (`fd00::/8`),
+    /// <https://docs.aws.amazon.com/vpc/latest/userguide/vpc-ip-addressing.html>.
+    pub(super) fn global_ipv6(&self) -> impl Iterator<Item = &str> {
+        let addresses = self.ipv6_addresses.iter().map(String::as_str);
+        addresses.filter(|address| {
+            let network = address.split('/').next().unwrap_or_default();
+            let parsed: std::result::Result<Ipv6Addr, _> = network.parse();
+            parsed.map_or(true, |ip| ip.segments()[0] & 0xfe00 != 0xfc00)
+        })
+    }
+
+    /// The addresses by which the internet can reach it where a group and a route let it.
+    pub(super) fn internet_addresses(&self) -> impl Iterator<Item = &str> {
+        let v4 = self.public_addresses.iter();
+        v4.map(|address| address.public.as_str())
+            .chain(self.global_ipv6())
+    }
+
+    /// Whether it has this address in its VPC, however that is spelt.
+    pub(super) fn has_address(&self, address: &str) -> bool {
+        let wanted: std::result::Result<IpAddr, _> = address.parse();
+        let mut own = self.private_addresses.iter().chain(&self.ipv6_addresses);
+        own.any(|own| own == address || wanted.as_ref().is_ok_and(|ip| own.parse() == Ok(*ip)))
+    }
 }
 
 /// A public address of an interface.
@@ -265,6 +342,15 @@ pub(super) struct Membership {
     /// How many instances the group has, or is to have.
     #[serde(serialize_with = "readable")]
     pub(super) size: Result<usize>,
+}
+
+/// Registrations in target groups.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Registrations {
+    /// The instance's.
+    pub(super) own: Vec<Target>,
+    /// Of an address that the instance has, in a group of another VPC, from where it may be meant or not.
+    pub(super) elsewhere: Vec<Target>,
 }
 
 /// A registration in a target group.

@@ -8,6 +8,7 @@
 
 mod adversity;
 mod contain;
+mod credentials;
 mod cut;
 mod ec2_rules;
 mod hostile;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::super::ISOLATION_GROUP;
 use super::super::change::{Change, name};
 use super::super::conversion::CUT_TAG;
@@ -48,6 +50,15 @@ impl Planner<'_> {
         for interface in &state.interfaces {
             let step = self.isolate_interface(interface);
             self.push(step);
+            if interface.kind == "trunk" {
+                self.push(skipped(
+                    name::ISOLATE,
+                    &format!("the branch interfaces of {}", interface.id),
+                    "each has groups of its own, which are its pod's or task's, and is no interface of the \
+                     instance: isolate the pods and tasks that use them"
+                        .to_owned(),
+                ));
+            }
         }
     }
 
@@ -82,16 +93,29 @@ impl Planner<'_> {
         }
     }
 
+    /// Of the role that the instance has, and of that which it had by the finding: credentials that it was
+    /// given work for hours after the role left it.
     pub(super) fn deny(&mut self) {
-        let Some(profile) = self.instance.profile.clone() else {
-            return;
-        };
+        let state = self.state;
+        if let Some(profile) = self.instance.profile.clone() {
+            self.deny_role(&profile, &state.role, state.deny.as_ref());
+        }
+        if let Some(earlier) = &state.earlier {
+            self.deny_role(&earlier.profile, &earlier.role, earlier.deny.as_ref());
+        }
+    }
+
+    fn deny_role(
+        &mut self,
+        profile: &str,
+        role: &Result<Option<Role>>,
+        deny: Option<&Result<Option<Value>>>,
+    ) {
         if let Some(why) = self.hands_off.clone() {
-            self.push(skipped(name::DENY, &profile, why));
+            self.push(skipped(name::DENY, profile, why));
             return;
         }
-        let state = self.state;
-        let Some(Some(role)) = self.read(name::DENY, &profile, &state.role) else {
+        let Some(Some(role)) = self.read(name::DENY, profile, role) else {
             return;
         };
         let Role { arn, path, .. } = &role;
@@ -119,7 +143,7 @@ impl Planner<'_> {
             ));
             return;
         }
-        let Some(deny) = &state.deny else {
+        let Some(deny) = deny else {
             return;
         };
         let Some(from) = self.read(name::DENY, arn, deny) else {
@@ -156,7 +180,10 @@ impl Planner<'_> {
                 instance: self.id(),
                 from,
             };
-            self.push(if off {
+            self.push(if off && self.instance.metadata_pending {
+                let detail = "EC2 is turning it off (pending)";
+                Step::Already(change, detail.to_owned())
+            } else if off {
                 Step::Already(change, "it is off".to_owned())
             } else {
                 Step::Do(change)
@@ -171,7 +198,14 @@ impl Planner<'_> {
                     from: interface.public_addresses.clone(),
                 };
                 self.push(if interface.public_addresses.is_empty() {
-                    Step::Already(change, "it has no public IPv4 address".to_owned())
+                    let global: Vec<_> = interface.global_ipv6().collect();
+                    Step::Already(change, match global.as_slice() {
+                        [] => "it has no public IPv4 address".to_owned(),
+                        kept => format!(
+                            "it has no public IPv4 address; IPv6 addresses are not taken away: {}",
+                            kept.join(", "),
+                        ),
+                    })
                 } else {
                     Step::Do(change)
                 });
@@ -225,6 +259,13 @@ impl Planner<'_> {
         match (interface.tags.get(CUT_TAG), self.state.isolates(interface)) {
             // Isolated and cut: a later finding does not open it once more.
             (Some(by), Some(_)) => Step::Already(change, format!("they were cut for finding {by}")),
+            _ if interface.global_ipv6().next().is_some() => skipped(
+                name::CUT,
+                &interface.id,
+                "it has an IPv6 address, by which opening it would let the internet in: cut its connections \
+                 at a network ACL"
+                    .to_owned(),
+            ),
             _ if !self.settings.remove_public_address && !interface.public_addresses.is_empty() => {
                 skipped(
                     name::CUT,
@@ -242,7 +283,9 @@ impl Planner<'_> {
 /// The groups that an interface is given back by a release. An interface that was left in the group
 /// which lets everything through is never given that one back, but those that its mark tells.
 pub(super) fn prior_groups(interface: &Interface, state: &State) -> BTreeSet<String> {
-    let groups: BTreeSet<_> = &interface.groups - &state.conversion_groups;
+    let groups = interface.groups.iter();
+    let groups = groups.filter(|group| !state.conversion_groups.contains_key(*group));
+    let groups: BTreeSet<_> = groups.cloned().collect();
     if !groups.is_empty() {
         return groups;
     }

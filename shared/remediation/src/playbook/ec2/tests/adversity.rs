@@ -54,18 +54,34 @@ async fn rules_that_another_responder_revoked_meanwhile_are_no_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_does_not_know_the_new_group_yet_is_made_again() {
-    for call in [
+    let calls = [
         "ec2:DescribeSecurityGroupRules",
         "ec2:RevokeSecurityGroupEgress",
         MODIFY,
-    ] {
+    ];
+    let codes = ["InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound"];
+    for (call, code) in calls
+        .into_iter()
+        .flat_map(|call| codes.map(|code| (call, code)))
+    {
         let world = World::new(one());
-        world.wire.fail_once(call, 400, "InvalidGroup.NotFound");
+        world.wire.fail_once(call, 400, code);
         let (report, _) = contain(&world).await;
         let line = report.to_line();
         assert_eq!(report.status(), Status::Contained, "{call}: {line}");
         assert!(world.is_contained());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_is_only_starting_is_tried_again() {
+    let world = World::new(one());
+    world
+        .wire
+        .fail("ec2:ModifyInstanceAttribute", 400, "IncorrectInstanceState");
+    let (_, transient) = contain(&world).await;
+    assert!(transient.is_some());
+    assert!(world.is_isolated("eni-1"));
 }
 
 #[tokio::test(start_paused = true)]

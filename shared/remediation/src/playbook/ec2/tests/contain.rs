@@ -309,6 +309,7 @@ async fn what_is_gone_is_left_and_what_is_stopped_is_isolated() {
     for state in ["terminated", "shutting-down"] {
         let world = World::new(Account {
             state,
+            profile: None,
             ..Account::default()
         });
         let done = run(&world.playbook, &infected()).await;
@@ -414,4 +415,97 @@ async fn the_risks_are_those_of_this_instance() {
     for not_said in ["nat-1", "instance-store", "Spot", "public address"] {
         assert!(!risks.contains(not_said), "{not_said}: {risks}");
     }
+}
+
+fn risks_of(done: &crate::execute::Execution<crate::playbook::ec2::Change>) -> String {
+    done.residual_risks.join("\n")
+}
+
+/// Everything that narrows what isolating leaves.
+fn narrowed() -> Settings {
+    with(Ec2Settings {
+        cut_connections_seconds: 5,
+        shorten_timeouts: true,
+        remove_public_address: true,
+        disable_metadata: true,
+        ..Ec2Settings::default()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_setting_narrows_is_a_risk_until_it_is_read_back() {
+    let mut account = Account::default();
+    account.interfaces.get_mut("eni-1").unwrap().public =
+        vec![("203.0.113.7", Some("eipassoc-1"), Some("eipalloc-1"))];
+    let world = World::new(account.clone());
+    let done = run_with(&world.playbook, &infected(), &narrowed()).await;
+    let risks = risks_of(&done);
+    assert!(risks.contains("60 seconds of silence"), "{risks}");
+    for not_said in [
+        "203.0.113.7",
+        "metadata service",
+        "keep working",
+        "five days",
+    ] {
+        assert!(!risks.contains(not_said), "{not_said}: {risks}");
+    }
+    let world = World::new(account);
+    for call in [
+        "ec2:DisassociateAddress",
+        "ec2:ModifyInstanceMetadataOptions",
+        "ec2:AuthorizeSecurityGroupIngress",
+    ] {
+        world.wire.fail(call, 403, "UnauthorizedOperation");
+    }
+    let done = run_with(&world.playbook, &infected(), &narrowed()).await;
+    let risks = risks_of(&done);
+    for said in [
+        "203.0.113.7",
+        "metadata service",
+        "open keep working on eni-1, eni-2",
+    ] {
+        assert!(risks.contains(said), "{said}: {risks}");
+    }
+    assert!(!risks.contains("carried no packet"), "{risks}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_outs_that_were_not_shortened_are_not_said_to_be() {
+    let world = World::new(Account {
+        kind: "t2.micro",
+        ..Account::default()
+    });
+    let done = run_with(&world.playbook, &infected(), &narrowed()).await;
+    let risks = risks_of(&done);
+    assert!(
+        risks.contains("five days") && !risks.contains("60 seconds"),
+        "{risks}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_that_ec2_has_not_turned_off_yet_is_told_of() {
+    let world = World::new(Account {
+        metadata: "disabled".to_owned(),
+        metadata_pending: true,
+        ..Account::default()
+    });
+    let done = run_with(&world.playbook, &infected(), &narrowed()).await;
+    assert!(detail(&done, "ec2:DisableInstanceMetadata").contains("pending"));
+    assert!(risks_of(&done).contains("(pending)"), "{}", risks_of(&done));
+}
+
+#[tokio::test(start_paused = true)]
+async fn private_link_and_transit_gateways_are_told_of() {
+    let world = World::new(Account {
+        transit: true,
+        endpoints: vec!["vpce-1"],
+        ..Account::default()
+    });
+    let done = run(&world.playbook, &infected()).await;
+    assert!(
+        risks_of(&done).contains("through tgw-1, vpce-1 are tracked"),
+        "{}",
+        risks_of(&done)
+    );
 }

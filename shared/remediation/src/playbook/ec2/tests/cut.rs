@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::world::{Account, World, infected, names};
+use super::world::{Account, Group, World, group, infected, names};
 use super::{detail, outcome};
 use crate::fixtures::{now, run_with};
 use crate::plan::{Action as _, Step};
@@ -58,8 +58,164 @@ async fn it_is_isolated_then_open_for_both_families_for_the_time_set_then_isolat
         "{took:?}"
     );
     let account = world.now();
-    assert_eq!(account.groups[OPEN].ingress, names(["0.0.0.0/0", "::/0"]));
-    assert_eq!(account.groups[OPEN].egress, names(["0.0.0.0/0", "::/0"]));
+    assert_eq!(account.left_open.len(), 2);
+    for open in &account.left_open {
+        assert_eq!(open.ingress, names(["0.0.0.0/0", "::/0"]));
+        assert_eq!(open.egress, names(["0.0.0.0/0", "::/0"]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_open_group_has_no_rules_afterwards_unless_another_interface_is_in_it() {
+    let world = World::new(Account::default());
+    let done = run_with(&world.playbook, &infected(), &cutting(5)).await;
+    assert!(world.now().groups[OPEN].ingress.is_empty());
+    assert!(world.now().groups[OPEN].egress.is_empty());
+    let told = |risk: &String| risk.contains("take its rules away");
+    assert!(
+        !done.residual_risks.iter().any(told),
+        "{:?}",
+        done.residual_risks
+    );
+    let world = World::new(Account {
+        others_open: 1,
+        ..Account::default()
+    });
+    let done = run_with(&world.playbook, &infected(), &cutting(5)).await;
+    assert_eq!(world.now().groups[OPEN].ingress.len(), 2);
+    assert!(
+        done.residual_risks.iter().any(told),
+        "{:?}",
+        done.residual_risks
+    );
+    assert!(world.is_isolated("eni-1") && world.is_isolated("eni-2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_that_cannot_be_taken_away_again_do_not_keep_the_interface_from_being_isolated() {
+    let world = World::new(Account::default());
+    run_with(&world.playbook, &infected(), &Settings::default()).await;
+    for revoke in [
+        "ec2:RevokeSecurityGroupEgress",
+        "ec2:RevokeSecurityGroupIngress",
+    ] {
+        world.wire.fail(revoke, 403, "UnauthorizedOperation");
+    }
+    let done = run_with(&world.playbook, &infected(), &cutting(5)).await;
+    assert_eq!(
+        outcome(&done, "ec2:CutTrackedConnections", "eni-1"),
+        Some(Applied)
+    );
+    assert!(world.is_isolated("eni-1"));
+    let told = |risk: &String| risk.contains(OPEN) && risk.contains("take its rules away");
+    assert!(
+        done.residual_risks.iter().any(told),
+        "{:?}",
+        done.residual_risks
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_are_not_said_to_be_cut_if_another_run_took_the_rules_away() {
+    let world = World::new(Account::default());
+    run_with(&world.playbook, &infected(), &Settings::default()).await;
+    let cut = cut_of(&world).await;
+    let until = Instant::now() + Duration::from_secs(100);
+    let cutting = world.playbook.apply_by(&cut, until, ready(()));
+    let closing = async {
+        sleep(Duration::from_secs(3)).await;
+        world.now().groups.get_mut(OPEN).unwrap().ingress.clear();
+    };
+    let (cut, ()) = futures::join!(cutting, closing);
+    assert!(cut.unwrap_err().to_string().contains("may not be cut"));
+    assert!(world.is_isolated("eni-1"));
+    assert!(
+        !world.now().interfaces["eni-1"]
+            .tags
+            .contains_key("gdr:connections-cut")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interface_is_isolated_again_also_if_its_isolation_group_is_gone_meanwhile() {
+    let world = World::new(Account::default());
+    run_with(&world.playbook, &infected(), &Settings::default()).await;
+    let cut = cut_of(&world).await;
+    let until = Instant::now() + Duration::from_secs(100);
+    let cutting = world.playbook.apply_by(&cut, until, ready(()));
+    let deleting = async {
+        sleep(Duration::from_secs(3)).await;
+        assert!(!world.is_isolated("eni-1"), "it is open at that moment");
+        world.now().groups.remove(ISOLATED);
+    };
+    let (cut, ()) = futures::join!(cutting, deleting);
+    cut.unwrap();
+    assert!(world.is_isolated("eni-1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_of_the_open_groups_name_that_is_not_ours_is_neither_used_nor_changed() {
+    for name in ["gdr-conversion", "GDR-Conversion"] {
+        let world = World::new(Account::default());
+        let somebodys = Group {
+            name: name.to_owned(),
+            ..group("vpc-1", ["198.51.100.7/32"], [])
+        };
+        world
+            .now()
+            .groups
+            .insert("sg-somebodys".to_owned(), somebodys);
+        let done = run_with(&world.playbook, &infected(), &cutting(5)).await;
+        let outcome = outcome(&done, "ec2:CutTrackedConnections", "eni-1");
+        assert_eq!(outcome, Some(Applied), "{:#?}", done.steps);
+        let history = history(&world);
+        assert!(
+            history[1][0].starts_with("sg-gdr-conversion-"),
+            "{history:?}"
+        );
+        assert_eq!(
+            world.now().groups["sg-somebodys"].ingress,
+            names(["198.51.100.7/32"])
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interface_with_an_ipv6_address_of_the_internet_is_not_opened() {
+    let mut account = Account::default();
+    account.interfaces.get_mut("eni-1").unwrap().ipv6 = vec!["2600:1f13::5"];
+    account.interfaces.get_mut("eni-2").unwrap().ipv6 = vec!["fd00:ec2::5"];
+    let world = World::new(account);
+    let settings = Settings {
+        ec2: Ec2Settings {
+            remove_public_address: true,
+            ..cutting(5).ec2
+        },
+        ..Settings::default()
+    };
+    let done = run_with(&world.playbook, &infected(), &settings).await;
+    let cut = "ec2:CutTrackedConnections";
+    assert_eq!(outcome(&done, cut, "eni-1"), Some(Skipped));
+    assert!(detail(&done, cut).contains("IPv6"), "{:#?}", done.steps);
+    assert_eq!(outcome(&done, cut, "eni-2"), Some(Applied));
+    assert_eq!(history(&world), [[ISOLATED]]);
+    let risks = done.residual_risks.join("\n");
+    assert!(risks.contains("public address 2600:1f13::5:"), "{risks}");
+    assert!(risks.contains("were open keep working on eni-1"), "{risks}");
+    assert!(risks.contains("while eni-2 was open"), "{risks}");
+    assert!(!risks.contains("fd00:"), "{risks}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ipv6_address_that_comes_up_before_it_is_opened_keeps_it_isolated() {
+    let world = World::new(Account::default());
+    run_with(&world.playbook, &infected(), &Settings::default()).await;
+    let cut = cut_of(&world).await;
+    world.now().interfaces.get_mut("eni-1").unwrap().ipv6 = vec!["2600:1f13::5"];
+    let until = Instant::now() + Duration::from_secs(100);
+    let refused = world.playbook.apply_by(&cut, until, ready(())).await;
+    assert!(refused.unwrap_err().to_string().contains("2600:1f13::5"));
+    assert!(world.is_isolated("eni-1"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,6 +351,7 @@ async fn an_interface_that_a_crash_left_open_is_isolated_and_never_given_back_th
     let world = World::new(Account::default());
     run_with(&world.playbook, &infected(), &cutting(30)).await;
     world.now().interfaces.get_mut("eni-1").unwrap().groups = names([OPEN]);
+    world.open(OPEN);
     let state = world.playbook.observe(&infected()).await.unwrap();
     let plan = Ec2::plan(&infected(), &state, &Settings::default(), now());
     let from = plan.steps.iter().find_map(|step| match step {

@@ -7,7 +7,7 @@ use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types as t;
 use aws_smithy_mocks::{Rule, mock};
 
-use super::world::{Account, Group, ID, Iface, group, lags};
+use super::world::{Account, Group, ID, Iface, group, lags, profile};
 use crate::fixtures::Wire;
 
 type Tags = BTreeMap<String, String>;

@@ -37,6 +37,78 @@ async fn a_group_of_another_name_or_vpc_is_not_used() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_a_name_that_differs_in_case_only_is_taken_the_group_gets_another_and_is_found_again()
+{
+    let mut taken = group("vpc-a", ["10.0.0.0/8"], ["0.0.0.0/0"]);
+    taken.name = "GDR-Isolation".to_owned();
+    let world = World::new(Account {
+        groups: [("sg-taken".to_owned(), taken.clone())].into(),
+        ..account([("eni-1", "vpc-a"), ("eni-2", "vpc-a")])
+    });
+    contained(&world).await;
+    assert_eq!(world.groups_of("eni-1"), world.groups_of("eni-2"));
+    assert!(world.groups_of("eni-1")[0].starts_with("sg-gdr-isolation-"));
+    assert_eq!(world.now().groups["sg-taken"].ingress, taken.ingress);
+    assert_eq!(world.now().groups["sg-taken"].egress, taken.egress);
+    world.wire.clear();
+    let (report, _) = contain(&world).await;
+    assert_eq!(
+        report.status(),
+        Status::AlreadyContained,
+        "{}",
+        report.to_line()
+    );
+    assert!(world.wire.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_name_only_begins_as_ours_is_not_used() {
+    let mut other = group("vpc-a", ["10.0.0.0/8"], []);
+    other.name = "gdr-isolation-tests".to_owned();
+    let world = World::new(Account {
+        groups: [("sg-0".to_owned(), other)].into(),
+        ..one()
+    });
+    contained(&world).await;
+    assert_eq!(world.groups_of("eni-1"), [MADE]);
+    assert_eq!(world.now().groups["sg-0"].ingress, names(["10.0.0.0/8"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_branch_interfaces_of_a_trunk_make_the_containment_partial() {
+    let mut account = one();
+    account.interfaces.get_mut("eni-1").unwrap().kind = "trunk";
+    let world = World::new(account);
+    let (report, _) = contain(&world).await;
+    assert_eq!(report.status(), Status::Partial, "{}", report.to_line());
+    let (outcome, detail) = step(&report, ISOLATE, "the branch interfaces of eni-1");
+    assert_eq!(outcome, Outcome::Skipped);
+    assert!(detail.contains("pods and tasks"), "{detail}");
+    assert!(world.is_isolated("eni-1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_with_an_ipv6_address_of_the_internet_faces_it() {
+    for (address, faces) in [("2600:1f13::5", true), ("fd00:ec2::5", false)] {
+        let mut account = one();
+        account.interfaces.get_mut("eni-1").unwrap().ipv6 = vec![address];
+        let world = World::new(account);
+        let state = world.playbook.observe(&infected()).await.unwrap();
+        let plan = planned(&world).await;
+        let action = plan.steps.iter().find_map(|step| match step {
+            Step::Do(action) => Some(action),
+            _ => None,
+        });
+        let resource = Ec2::resource(&infected(), &state, action.unwrap());
+        let shown = format!("{resource:?}");
+        assert!(
+            shown.contains(&format!("\"internetFacing\": Flag({faces})")),
+            "{shown}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn interfaces_beyond_the_first_page_are_isolated_too() {
     let world = World::new(Account {
         page: 1,
@@ -125,6 +197,7 @@ async fn an_instance_that_is_gone_is_left_alone() {
         let world = World::new(Account {
             missing,
             state,
+            profile: None,
             ..one()
         });
         let (report, transient) = contain(&world).await;
@@ -135,6 +208,8 @@ async fn an_instance_that_is_gone_is_left_alone() {
         assert!(detail.contains(why), "{detail}");
         assert!(world.wire.writes().is_empty());
         assert!(transient.is_none());
+        let risks = report.residual_risks().join("\n");
+        assert!(risks.contains("up to six hours"), "{risks}");
     }
 }
 
@@ -172,7 +247,8 @@ async fn a_second_run_writes_nothing_and_looks_once() {
     for (call, times) in [
         // Once for those with its role.
         ("ec2:DescribeInstances", 2),
-        ("ec2:DescribeNetworkInterfaces", 1),
+        // Once for the VPCs' endpoints.
+        ("ec2:DescribeNetworkInterfaces", 2),
         ("ec2:DescribeSecurityGroups", 1),
         ("iam:GetRolePolicy", 1),
     ] {

@@ -8,7 +8,7 @@ use aws_sdk_elasticloadbalancingv2 as elbv2;
 use aws_sdk_iam as iam;
 use aws_smithy_mocks::{Rule, mock};
 
-use super::world::{Account, ID};
+use super::world::{Account, ID, profile};
 use crate::fixtures::Wire;
 
 macro_rules! rule {
@@ -44,25 +44,34 @@ fn role(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             GetInstanceProfileOutput,
             "iam:GetInstanceProfile",
             |a, request, out| {
-                if request.instance_profile_name() != Some("web-profile") {
-                    return Err("NoSuchEntity");
-                }
+                let named = request.instance_profile_name().unwrap();
+                let (name, id) = match named {
+                    "web-profile" => ("web", "AROAEXAMPLE"),
+                    "same-profile" => ("web", "AROAEXAMPLE"),
+                    "old-profile" => ("old", "AROAOLD"),
+                    "empty-profile" => ("", ""),
+                    _ => return Err("NoSuchEntity"),
+                };
                 let at = iam::primitives::DateTime::from_secs(0);
                 let role = iam::types::Role::builder()
-                    .role_name("web")
-                    .role_id("AROAEXAMPLE")
-                    .arn(format!("arn:aws:iam::111122223333:role{}web", a.role_path))
+                    .role_name(name)
+                    .role_id(id)
+                    .arn(format!(
+                        "arn:aws:iam::111122223333:role{}{name}",
+                        a.role_path
+                    ))
                     .path(a.role_path)
                     .create_date(at)
                     .build()
                     .unwrap();
+                let roles = (!name.is_empty()).then_some(role);
                 let profile = iam::types::InstanceProfile::builder()
                     .path("/apps/")
-                    .instance_profile_name("web-profile")
+                    .instance_profile_name(named)
                     .instance_profile_id("AIPAEXAMPLE")
-                    .arn("arn:aws:iam::111122223333:instance-profile/apps/web-profile")
+                    .arn(profile(named))
                     .create_date(at)
-                    .roles(role)
+                    .set_roles(Some(roles.into_iter().collect()))
                     .build()
                     .unwrap();
                 Ok(out.instance_profile(profile).build())
@@ -77,7 +86,8 @@ fn role(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             "iam:GetRolePolicy",
             |a, request, out| {
                 let name = request.policy_name().unwrap();
-                let policy = a.policies.get(name).ok_or("NoSuchEntity")?;
+                let of = policy_of(request.role_name(), name);
+                let policy = a.policies.get(&of).ok_or("NoSuchEntity")?;
                 let encoded = percent_encoding::utf8_percent_encode(
                     policy,
                     percent_encoding::NON_ALPHANUMERIC,
@@ -98,12 +108,9 @@ fn role(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             PutRolePolicyOutput,
             "iam:PutRolePolicy",
             |a, request, out| {
-                assert_eq!(request.role_name(), Some("web"));
-                let (name, policy) = (
-                    request.policy_name().unwrap(),
-                    request.policy_document().unwrap(),
-                );
-                a.policies.insert(name.to_owned(), policy.to_owned());
+                let of = policy_of(request.role_name(), request.policy_name().unwrap());
+                let policy = request.policy_document().unwrap();
+                a.policies.insert(of, policy.to_owned());
                 Ok(out.build())
             }
         ),
@@ -115,13 +122,20 @@ fn role(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             DeleteRolePolicyOutput,
             "iam:DeleteRolePolicy",
             |a, request, out| {
-                a.policies
-                    .remove(request.policy_name().unwrap())
-                    .ok_or("NoSuchEntity")?;
+                let of = policy_of(request.role_name(), request.policy_name().unwrap());
+                a.policies.remove(&of).ok_or("NoSuchEntity")?;
                 Ok(out.build())
             }
         ),
     ]
+}
+
+/// The policies of the role web are kept by their names alone.
+fn policy_of(role: Option<&str>, name: &str) -> String {
+    match role {
+        Some("web") => name.to_owned(),
+        role => format!("{}/{name}", role.unwrap()),
+    }
 }
 
 fn scaling(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
@@ -157,10 +171,16 @@ fn scaling(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 let group = a.scaling.as_ref().map(|(group, _)| {
                     assert_eq!(request.auto_scaling_group_names(), [group.as_str()]);
                     let member = autoscaling::types::Instance::builder().instance_id(ID);
+                    let others = (0..if a.replaced { 6 } else { 5 }).map(|other| {
+                        autoscaling::types::Instance::builder()
+                            .instance_id(format!("i-{other}"))
+                            .lifecycle_state(autoscaling::types::LifecycleState::InService)
+                            .build()
+                    });
                     autoscaling::types::AutoScalingGroup::builder()
                         .auto_scaling_group_name(group)
                         .desired_capacity(6)
-                        .instances(member.build())
+                        .set_instances(Some(others.chain([member.build()]).collect()))
                         .build()
                 });
                 Ok(out
@@ -218,10 +238,22 @@ fn targets(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             describe_target_groups,
             DescribeTargetGroupsOutput,
             "elasticloadbalancing:DescribeTargetGroups",
-            |_a, _request, out| {
+            |a, _request, out| {
+                let first = a
+                    .interfaces
+                    .values()
+                    .next()
+                    .map_or("vpc-none", |own| own.vpc);
+                let foreign = a.foreign.map(|(group, _)| group);
                 let group = |arn: &str, kind, protocol| {
+                    let vpc = if foreign == Some(arn) {
+                        "vpc-foreign"
+                    } else {
+                        first
+                    };
                     elbv2::types::TargetGroup::builder()
                         .target_group_arn(arn)
+                        .vpc_id(vpc)
                         .target_type(kind)
                         .protocol(protocol)
                         .build()
@@ -246,6 +278,9 @@ fn targets(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     .targets
                     .iter()
                     .filter(|target| Some(target.0.as_str()) == request.target_group_arn());
+                let foreign = a
+                    .foreign
+                    .filter(|(of, _)| Some(*of) == request.target_group_arn());
                 let found = of.map(|(_, id, port, draining)| {
                     use elbv2::types::TargetHealthStateEnum as State;
                     let state = if *draining {
@@ -257,6 +292,7 @@ fn targets(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     let target = elbv2::types::TargetDescription::builder()
                         .id(id)
                         .port(*port)
+                        .set_availability_zone(foreign.map(|(_, zone)| zone.to_owned()))
                         .build();
                     elbv2::types::TargetHealthDescription::builder()
                         .target(target)

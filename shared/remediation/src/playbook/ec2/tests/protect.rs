@@ -192,6 +192,66 @@ async fn it_is_deregistered_by_its_id_its_address_and_its_port() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_of_another_vpc_that_has_the_same_address_stays_registered() {
+    let at = |zone| Account {
+        targets: vec![("tg-net".to_owned(), "10.0.0.5".to_owned(), 443, false)],
+        foreign: Some(("tg-net", zone)),
+        ..Account::default()
+    };
+    for (zone, told) in [("us-east-1a", false), ("all", true)] {
+        let world = World::new(at(zone));
+        let done = run(&world.playbook, &infected()).await;
+        assert!(!world.now().targets[0].3, "{zone}");
+        assert_eq!(
+            outcome(&done, "elasticloadbalancing:DeregisterTarget", ID),
+            Some(Already)
+        );
+        let shown = |next: &String| next.contains("10.0.0.5 in tg-net");
+        assert_eq!(
+            done.next_steps.iter().any(shown),
+            told,
+            "{:?}",
+            done.next_steps
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn reading_back_asks_only_the_target_groups_that_had_it() {
+    let health = "elasticloadbalancing:DescribeTargetHealth";
+    for (targets, asked) in [
+        (vec![], 2),
+        (
+            vec![("tg-web".to_owned(), ID.to_owned(), 443, false)],
+            2 + 1,
+        ),
+    ] {
+        let world = World::new(Account {
+            targets,
+            ..Account::default()
+        });
+        let done = run(&world.playbook, &infected()).await;
+        let calls = world.wire.calls();
+        assert_eq!(calls.iter().filter(|call| **call == health).count(), asked);
+        let deregister = "elasticloadbalancing:DeregisterTarget";
+        let expected = if asked == 2 { Already } else { Applied };
+        assert_eq!(outcome(&done, deregister, ID), Some(expected));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ipv6_target_is_deregistered_however_it_is_spelt() {
+    let mut account = Account {
+        targets: vec![("tg-net".to_owned(), "2600:1F13:0::5".to_owned(), 443, false)],
+        ..Account::default()
+    };
+    account.interfaces.get_mut("eni-1").unwrap().ipv6 = vec!["2600:1f13::5"];
+    let world = World::new(account);
+    run(&world.playbook, &infected()).await;
+    assert!(world.now().targets[0].3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_set_of_snapshots_is_taken_for_a_finding_and_another_for_another() {
     let world = World::new(Account::default());
     run(&world.playbook, &infected()).await;

@@ -1,10 +1,12 @@
 use super::world::{Account, ID, World, infected, names};
-use crate::fixtures::{now, run_with};
+use crate::fixtures::{event, now, run_with};
 use crate::plan::{Action as _, Step, Undo};
 use crate::playbook::Playbook as _;
 use crate::playbook::ec2::{Change, Ec2};
+use crate::record::Incident;
+use crate::release::{self, Allowance, Verdict};
 use crate::settings::{AutoScaling, Ec2Settings, Settings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn everything() -> Settings {
     Settings {
@@ -148,4 +150,104 @@ async fn evidence_holds_the_described_world_and_what_could_not_be_read() {
     );
     let collected = world.playbook.collect(&infected()).await.unwrap();
     assert_eq!(collected["ConsoleOutput"]["OutputBase64"], "bG9naW46");
+}
+
+/// What a release would do about the step of this name, once everything was done that can be.
+async fn verdict_of(world: &World, action: &str) -> (Verdict, Change) {
+    let changes = planned(world).await;
+    run_with(&world.playbook, &infected(), &everything()).await;
+    let recorded = |change: &Change| (change.name().to_owned(), json!(change));
+    let wanted = changes.iter().filter(|change| change.name() == action);
+    let change = wanted
+        .clone()
+        .find(|change| change.from() != json!({ "Addresses": [] }));
+    let incident = Incident {
+        event: event(json!({
+            "type": "Backdoor:EC2/C&CActivity.B",
+            "resource": { "resourceType": "Instance", "instanceDetails": { "instanceId": ID } },
+        })),
+        settings: everything(),
+        actions: change.map(recorded).into_iter().collect(),
+        ..Incident::default()
+    };
+    let allowance = Allowance::default();
+    let steps = release::plan(&world.playbook, &incident, &allowance, now()).await;
+    let steps = steps.unwrap();
+    (steps[0].verdict.clone(), change.unwrap().clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_another_interface_has_by_now_is_drift_and_is_not_taken_from_there() {
+    let address = "ec2:RemovePublicAddress";
+    let world = World::to_release(busy());
+    assert_eq!(verdict_of(&world, address).await.0, Verdict::Restore);
+    let world = World::to_release(Account {
+        address_at: Some("eni-other"),
+        ..busy()
+    });
+    let (verdict, change) = verdict_of(&world, address).await;
+    let Verdict::Drifted(why) = verdict else {
+        panic!("{verdict:?}");
+    };
+    assert!(
+        why.contains("203.0.113.7 is associated with eni-other"),
+        "{why}"
+    );
+    assert!(world.playbook.restore(&change).await.is_err());
+    assert_eq!(world.now().address_at, Some("eni-other"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_is_given_back_also_by_one_who_may_not_look_who_has_it() {
+    let world = World::to_release(busy());
+    world
+        .wire
+        .fail("ec2:DescribeAddresses", 403, "UnauthorizedOperation");
+    let (verdict, change) = verdict_of(&world, "ec2:RemovePublicAddress").await;
+    assert_eq!(verdict, Verdict::Restore);
+    for _ in 0..2 {
+        world.playbook.restore(&change).await.unwrap();
+    }
+    assert_eq!(world.now().interfaces["eni-1"].public.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn returning_from_standby_to_a_group_that_has_a_replacement_is_for_a_person_to_force() {
+    for replaced in [false, true] {
+        let world = World::to_release(Account { replaced, ..busy() });
+        let (verdict, _) = verdict_of(&world, "autoscaling:EnterStandby").await;
+        match verdict {
+            Verdict::Restore => assert!(!replaced),
+            Verdict::Drifted(why) => {
+                assert!(replaced && why.contains("from 6 to 7"), "{why}");
+                assert!(why.contains("termination policy"), "{why}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_busy_is_asked_again_to_take_the_instance_back() {
+    let world = World::to_release(busy());
+    let (_, change) = verdict_of(&world, "autoscaling:EnterStandby").await;
+    let exit = "autoscaling:ExitStandby";
+    world.wire.fail_once(exit, 400, "ScalingActivityInProgress");
+    world.playbook.restore(&change).await.unwrap();
+    assert_eq!(world.now().scaling.as_ref().unwrap().1, "InService");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_full_console_the_end_is_kept_that_the_record_takes() {
+    let world = World::new(Account {
+        console: format!("{}RU5E", "QUFB".repeat(64 * 1024 / 3)),
+        ..Account::default()
+    });
+    let collected = world.playbook.collect(&infected()).await.unwrap();
+    let console = &collected["ConsoleOutput"];
+    let kept = console["OutputBase64"].as_str().unwrap();
+    assert!(kept.ends_with("RU5E") && kept.len() % 4 == 0);
+    assert!(collected.to_string().len() <= 64 * 1024);
+    let omitted = console["OmittedBytes"].as_u64().unwrap();
+    assert_eq!(omitted + kept.len() as u64 / 4 * 3, 64 * 1024 / 3 * 3 + 3);
 }

@@ -20,6 +20,9 @@ pub(super) struct Iface {
     pub(super) groups: BTreeSet<String>,
     /// Public address, association, allocation.
     pub(super) public: Vec<(&'static str, Option<&'static str>, Option<&'static str>)>,
+    pub(super) ipv6: Vec<&'static str>,
+    /// `interface` if it is empty.
+    pub(super) kind: &'static str,
     pub(super) requester: bool,
     pub(super) timeouts: Option<(i32, i32, i32)>,
     pub(super) tags: BTreeMap<String, String>,
@@ -37,6 +40,8 @@ pub(super) struct Iface {
 pub(super) struct Group {
     pub(super) vpc: String,
     pub(super) name: String,
+    /// Its tag `gdr:role`.
+    pub(super) role: Option<String>,
     pub(super) ingress: BTreeSet<String>,
     pub(super) egress: BTreeSet<String>,
 }
@@ -56,20 +61,39 @@ pub(super) struct Account {
     pub(super) stop: bool,
     pub(super) shutdown: String,
     pub(super) metadata: String,
+    /// EC2 has not applied it yet.
+    pub(super) metadata_pending: bool,
+    /// Its instance profile.
+    pub(super) profile: Option<&'static str>,
     /// Volume to device, delete on termination, tags.
     pub(super) volumes: BTreeMap<&'static str, (&'static str, bool, BTreeMap<String, String>)>,
     /// Volume and finding.
     pub(super) snapshots: Vec<(String, String)>,
     /// Group and lifecycle state.
     pub(super) scaling: Option<(String, &'static str)>,
+    /// Its group has started another one for it.
+    pub(super) replaced: bool,
     /// Target group, id, port, draining.
     pub(super) targets: Vec<(String, String, i32, bool)>,
+    /// The target group of another VPC than the first interface's, and the zone of its targets.
+    pub(super) foreign: Option<(&'static str, &'static str)>,
     pub(super) balancers: BTreeSet<String>,
     /// How many instances have the instance profile.
     pub(super) alike: usize,
     pub(super) role_path: &'static str,
     pub(super) policies: BTreeMap<String, String>,
     pub(super) nat: bool,
+    pub(super) transit: bool,
+    /// Interface endpoints of its VPC.
+    pub(super) endpoints: Vec<&'static str>,
+    /// The interface of somebody else's that has its Elastic IP address by now.
+    pub(super) address_at: Option<&'static str>,
+    /// What the console shows.
+    pub(super) console: String,
+    /// The open group as it was when an interface left it.
+    pub(super) left_open: Vec<Group>,
+    /// Other interfaces in the open group.
+    pub(super) others_open: usize,
     /// The groups of each interface after each change.
     pub(super) history: Vec<(String, BTreeSet<String>)>,
     /// Interfaces on a page of an answer.
@@ -102,6 +126,7 @@ pub(super) fn group<const I: usize, const E: usize>(
     Group {
         vpc: vpc.to_owned(),
         name: ISOLATION_GROUP.to_owned(),
+        role: None,
         ingress: names(ingress),
         egress: names(egress),
     }
@@ -152,6 +177,8 @@ impl Default for Account {
             stop: false,
             shutdown: "terminate".to_owned(),
             metadata: "enabled".to_owned(),
+            metadata_pending: false,
+            profile: Some("web-profile"),
             volumes: [
                 ("vol-root", ("/dev/xvda", true, BTreeMap::new())),
                 ("vol-data", ("/dev/sdf", false, BTreeMap::new())),
@@ -159,12 +186,20 @@ impl Default for Account {
             .into(),
             snapshots: Vec::new(),
             scaling: None,
+            replaced: false,
             targets: Vec::new(),
+            foreign: None,
             balancers: BTreeSet::new(),
             alike: 8,
             role_path: "/",
             policies: BTreeMap::new(),
             nat: false,
+            transit: false,
+            endpoints: Vec::new(),
+            address_at: None,
+            console: "bG9naW46".to_owned(),
+            left_open: Vec::new(),
+            others_open: 0,
             history: Vec::new(),
             page: 100,
             new_group_hidden: 0,
@@ -185,10 +220,11 @@ pub(super) struct World {
 }
 
 /// What only a release calls.
-const RELEASING: [&str; 6] = [
+const RELEASING: [&str; 7] = [
     "autoscaling:ExitStandby",
     "ec2:AssociateAddress",
     "ec2:DeleteTags",
+    "ec2:DescribeAddresses",
     "elasticloadbalancing:RegisterInstancesWithLoadBalancer",
     "elasticloadbalancing:RegisterTargets",
     "iam:DeleteRolePolicy",
@@ -243,7 +279,6 @@ impl fixtures::World for World {
         // Reading the instance anew is told if it fails; counting others with its role is for the
         // breaker to tell.
         let core = [
-            "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeSecurityGroups",
             "ec2:DescribeSecurityGroupRules",
         ];
@@ -320,7 +355,7 @@ impl World {
             return false;
         };
         account.groups.get(group).is_some_and(|group| {
-            group.name == "gdr-isolation"
+            group.name.starts_with("gdr-isolation")
                 && group.vpc == found.vpc
                 && group.ingress.is_empty()
                 && group.egress.is_empty()
@@ -342,5 +377,20 @@ pub(super) fn infected_with(tags: &BTreeMap<String, String>) -> Finding {
             "resourceType": "Instance",
             "instanceDetails": { "instanceId": ID, "tags": tags.collect::<Vec<_>>() },
         },
+    }))
+}
+
+/// The ARN of an instance profile of this name.
+pub(super) fn profile(name: &str) -> String {
+    format!("arn:aws:iam::111122223333:instance-profile/apps/{name}")
+}
+
+/// [`infected`], in which the instance has this profile.
+pub(super) fn infected_by(name: &str) -> Finding {
+    finding(json!({
+        "type": "Backdoor:EC2/C&CActivity.B",
+        "resource": { "resourceType": "Instance", "instanceDetails": {
+            "instanceId": ID, "iamInstanceProfile": { "arn": profile(name) },
+        } },
     }))
 }

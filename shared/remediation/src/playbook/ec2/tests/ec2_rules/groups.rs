@@ -19,7 +19,15 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         .filters()
                         .iter()
                         .find(|filter| filter.name() == Some(name));
-                    filter.is_none_or(|filter| filter.values().iter().any(|wanted| wanted == value))
+                    filter.is_none_or(|filter| {
+                        filter
+                            .values()
+                            .iter()
+                            .any(|wanted| match wanted.strip_suffix('*') {
+                                Some(prefix) => value.starts_with(prefix),
+                                None => wanted == value,
+                            })
+                    })
                 };
                 let none = !a.groups.is_empty() && lags(&mut a.new_group_hidden);
                 let stale = !a.revoked.is_empty() && lags(&mut a.revoked_shown);
@@ -28,8 +36,12 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     has("vpc-id", &group.vpc) && has("group-name", &group.name)
                 });
                 let found = found.map(|(id, group)| {
+                    let role = group.role.as_ref();
+                    let role =
+                        role.map(|role| t::Tag::builder().key("gdr:role").value(role).build());
                     t::SecurityGroup::builder()
                         .group_id(id)
+                        .set_tags(Some(role.into_iter().collect()))
                         .group_name(&group.name)
                         .vpc_id(&group.vpc)
                         .set_ip_permissions(permissions(&group.ingress))
@@ -72,11 +84,15 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             "ec2:CreateSecurityGroup",
             |a, request, out| {
                 let (vpc, name) = (request.vpc_id().unwrap(), request.group_name().unwrap());
+                let tags = request.tag_specifications()[0].tags();
+                let role = tags.iter().find(|tag| tag.key() == Some("gdr:role"));
                 let new = Group {
                     name: name.to_owned(),
+                    role: role.and_then(|tag| tag.value()).map(str::to_owned),
                     ..group(vpc, [], ["0.0.0.0/0", "::/0"])
                 };
-                let same = |found: &Group| found.vpc == vpc && found.name == name;
+                let same =
+                    |found: &Group| found.vpc == vpc && found.name.eq_ignore_ascii_case(name);
                 let exists = a.groups.values().any(same);
                 if a.raced && !exists {
                     a.groups.insert("sg-faster".to_owned(), new.clone());
@@ -124,6 +140,8 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             "ec2:AuthorizeSecurityGroupEgress",
             |a, request, out| {
                 let group = a.groups.get_mut(request.group_id().unwrap()).unwrap();
+                // The role gives rules to no other group.
+                assert_eq!(group.role.as_deref(), Some("conversion"));
                 for cidr in cidrs(request.ip_permissions()) {
                     if !group.egress.insert(cidr) {
                         return Err("InvalidPermission.Duplicate");
@@ -141,6 +159,8 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             "ec2:AuthorizeSecurityGroupIngress",
             |a, request, out| {
                 let group = a.groups.get_mut(request.group_id().unwrap()).unwrap();
+                // The role gives rules to no other group.
+                assert_eq!(group.role.as_deref(), Some("conversion"));
                 for cidr in cidrs(request.ip_permissions()) {
                     if !group.ingress.insert(cidr) {
                         return Err("InvalidPermission.Duplicate");

@@ -12,9 +12,8 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             DescribeInstancesOutput,
             "ec2:DescribeInstances",
             |a, request, out| {
-                if let [profile, _] = request.filters() {
-                    let arn = "arn:aws:iam::111122223333:instance-profile/apps/web-profile";
-                    let alike = if profile.values() == [arn] {
+                if let [wanted, _] = request.filters() {
+                    let alike = if wanted.values() == [profile("web-profile")] {
                         a.alike
                     } else {
                         0
@@ -36,10 +35,17 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         .ebs(ebs.build())
                         .build()
                 });
-                let profile = t::IamInstanceProfile::builder()
-                    .arn("arn:aws:iam::111122223333:instance-profile/apps/web-profile");
+                let profile = a
+                    .profile
+                    .map(|name| t::IamInstanceProfile::builder().arn(profile(name)).build());
+                let state = if a.metadata_pending {
+                    t::InstanceMetadataOptionsState::Pending
+                } else {
+                    t::InstanceMetadataOptionsState::Applied
+                };
                 let metadata = t::InstanceMetadataOptionsResponse::builder()
-                    .http_endpoint(a.metadata.as_str().into());
+                    .http_endpoint(a.metadata.as_str().into())
+                    .state(state);
                 let operator = t::OperatorResponse::builder()
                     .managed(a.operator)
                     .principal("eks.amazonaws.com");
@@ -50,7 +56,7 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     .root_device_type(t::DeviceType::Ebs)
                     .root_device_name("/dev/xvda")
                     .set_block_device_mappings(Some(volumes.collect()))
-                    .iam_instance_profile(profile.build())
+                    .set_iam_instance_profile(profile)
                     .metadata_options(metadata.build())
                     .operator(operator.build())
                     .set_tags(tags(&a.tags));
@@ -74,6 +80,29 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             DescribeNetworkInterfacesOutput,
             "ec2:DescribeNetworkInterfaces",
             |a, request, out| {
+                if let [of_vpc, description] = request.filters() {
+                    assert_eq!(of_vpc.name(), Some("vpc-id"));
+                    assert_eq!(description.values(), ["VPC Endpoint Interface *"]);
+                    let found = a.endpoints.iter().map(|id| {
+                        let description = format!("VPC Endpoint Interface {id}");
+                        t::NetworkInterface::builder()
+                            .description(description)
+                            .build()
+                    });
+                    return Ok(out.set_network_interfaces(Some(found.collect())).build());
+                }
+                if let [in_group] = request.filters()
+                    && in_group.name() == Some("group-id")
+                {
+                    let group = &in_group.values()[0];
+                    let own = a
+                        .interfaces
+                        .values()
+                        .filter(|own| own.groups.contains(group));
+                    let count = own.count() + a.others_open;
+                    let found = (0..count).map(|_| t::NetworkInterface::builder().build());
+                    return Ok(out.set_network_interfaces(Some(found.collect())).build());
+                }
                 let filter = request.filters().iter();
                 assert!(filter.clone().all(|filter| filter.values() == [ID]));
                 let wanted = |id: &str| {
@@ -178,13 +207,16 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 let route = a
                     .nat
                     .then(|| t::Route::builder().nat_gateway_id("nat-1").build());
+                let transit = a
+                    .transit
+                    .then(|| t::Route::builder().transit_gateway_id("tgw-1").build());
                 let of = t::RouteTableAssociation::builder()
                     .subnet_id("subnet-of-eni-1")
                     .build();
                 let table = t::RouteTable::builder()
                     .vpc_id("vpc-1")
                     .associations(of)
-                    .set_routes(Some(route.into_iter().collect()));
+                    .set_routes(Some(route.into_iter().chain(transit).collect()));
                 Ok(out.route_tables(table.build()).build())
             }
         ),
@@ -195,7 +227,29 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             get_console_output,
             GetConsoleOutputOutput,
             "ec2:GetConsoleOutput",
-            |_a, _request, out| Ok(out.output("bG9naW46").build())
+            |a, _request, out| Ok(out.output(&a.console).build())
+        ),
+        rule!(
+            account,
+            wire,
+            describe_addresses,
+            describe_addresses,
+            DescribeAddressesOutput,
+            "ec2:DescribeAddresses",
+            |a, request, out| {
+                assert_eq!(request.allocation_ids(), ["eipalloc-1"]);
+                let own = a.interfaces.iter().find(|(_, own)| {
+                    own.public
+                        .iter()
+                        .any(|address| address.2 == Some("eipalloc-1"))
+                });
+                let at = a.address_at.or(own.map(|(id, _)| *id));
+                let address = t::Address::builder()
+                    .public_ip("203.0.113.7")
+                    .set_association_id(at.map(|_| "eipassoc-2".to_owned()))
+                    .set_network_interface_id(at.map(str::to_owned));
+                Ok(out.addresses(address.build()).build())
+            }
         ),
     ]
 }
@@ -234,8 +288,16 @@ fn described(id: &str, interface: &mut Iface) -> t::NetworkInterface {
             .udp_timeout(udp)
             .build()
     });
+    let ipv6 = interface.ipv6.iter().map(|address| {
+        t::NetworkInterfaceIpv6Address::builder()
+            .ipv6_address(*address)
+            .build()
+    });
+    let kind = Some(interface.kind).filter(|kind| !kind.is_empty());
     t::NetworkInterface::builder()
         .network_interface_id(id)
+        .set_interface_type(kind.map(Into::into))
+        .set_ipv6_addresses(Some(ipv6.collect()))
         .vpc_id(interface.vpc)
         .subnet_id(format!("subnet-of-{id}"))
         .private_ip_address("10.0.0.5")

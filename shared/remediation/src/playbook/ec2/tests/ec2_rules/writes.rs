@@ -27,6 +27,9 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     if !responders.all(|id| a.groups.contains_key(id)) {
                         return Err("InvalidGroup.NotFound");
                     }
+                    let left = interface.groups.iter().filter_map(|id| a.groups.get(id));
+                    let left = left.filter(|group| group.name.starts_with("gdr-conversion"));
+                    a.left_open.extend(left.cloned());
                     let groups = request.groups().iter().cloned().collect();
                     interface.before = Some(std::mem::replace(&mut interface.groups, groups));
                     a.history.push((id.to_owned(), interface.groups.clone()));
@@ -121,6 +124,11 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             |a, request, out| {
                 assert_eq!(request.allocation_id(), Some("eipalloc-1"));
                 assert_eq!(request.private_ip_address(), Some("10.0.0.5"));
+                assert_eq!(request.allow_reassociation(), Some(false));
+                let given = |own: &Iface| own.public.iter().any(|address| address.2.is_some());
+                if a.address_at.is_some() || a.interfaces.values().any(given) {
+                    return Err("Resource.AlreadyAssociated");
+                }
                 let interface = a
                     .interfaces
                     .get_mut(request.network_interface_id().unwrap())
