@@ -93,6 +93,9 @@ impl Policy {
     }
 }
 
+/// An account's Block Public Access as a target: one in all Regions, and not the name of a bucket.
+const ACCOUNT_BLOCK: &str = "account/block-public-access";
+
 /// What is contained on account of a finding, by the names under which the record keeps it. In a
 /// fixed order, so that two invocations that need several never wait for each other.
 ///
@@ -100,6 +103,9 @@ impl Policy {
 /// [`crate::Error::Malformed`] if the finding lacks what names the target.
 pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
     let mut targets = match category {
+        Category::S3 if catalogue::concerns_account_block(finding) => {
+            vec![ACCOUNT_BLOCK.to_owned()]
+        }
         Category::S3 => finding.buckets()?,
         Category::Iam => vec![match finding.principal()? {
             // By the credential: releasing one must not let another one of the same user pass.
@@ -351,6 +357,23 @@ mod tests {
                 ["us-east-1", "eu-west-1"].map(|region| of(category, &detail, region));
             assert_eq!(here == there, one, "{here:?} {there:?}");
         }
+    }
+
+    #[test]
+    fn the_block_of_an_account_is_one_target_in_all_regions_and_no_bucket() {
+        let off = |region: &str| {
+            finding(
+                json!({ "type": "Policy:S3/AccountBlockPublicAccessDisabled", "region": region }),
+            )
+        };
+        let of = |region: &str| targets(Category::S3, &off(region)).unwrap();
+        assert_eq!(of("us-east-1"), of("eu-west-1"));
+        let [target] = of("us-east-1").try_into().unwrap();
+        let bucket = finding(json!({
+            "type": "Policy:S3/BucketPublicAccessGranted",
+            "resource": { "s3BucketDetails": [{ "name": target }] },
+        }));
+        assert!(targets(Category::S3, &bucket).is_err(), "{target}");
     }
 
     #[test]

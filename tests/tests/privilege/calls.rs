@@ -91,6 +91,7 @@ impl Call {
         match self.method.as_str() {
             "HEAD" => Some("ListBucket"),
             "GET" if asks("acl") => Some("GetBucketAcl"),
+            "GET" if asks("ownershipControls") => Some("GetBucketOwnershipControls"),
             "GET" if asks("policy") => Some("GetBucketPolicy"),
             "GET" if asks("policyStatus") => Some("GetBucketPolicyStatus"),
             "GET" if asks("publicAccessBlock") => Some("GetBucketPublicAccessBlock"),

@@ -183,6 +183,14 @@ fn the_principal_is_told_by_its_user_type() {
         Principal::Anonymous
     );
     assert_eq!(
+        principal(json!({ "userType": "AWSAccount", "userName": "ANONYMOUS_PRINCIPAL" })),
+        Principal::Anonymous
+    );
+    assert!(matches!(
+        principal(json!({ "userType": "AWSAccount" })),
+        Principal::OtherAccount { .. }
+    ));
+    assert_eq!(
         principal(json!({ "userType": "Root", "userName": "Root" })),
         Principal::Root
     );

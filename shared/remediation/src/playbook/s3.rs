@@ -10,6 +10,7 @@ mod action;
 mod apply;
 mod block;
 mod bucket_policy;
+mod denying;
 mod exemption;
 mod grants;
 mod investigate;
@@ -26,6 +27,7 @@ pub use self::action::{BlockAccount, BlockBucket, BucketRef, DenyInPolicy, S3Act
 pub use self::block::{Acl, BlockPublicAccess, Grant};
 pub use self::bucket_policy::BucketPolicy;
 pub use self::exemption::History;
+pub(crate) use self::exemption::was_private;
 use self::observe::Extent;
 pub use self::observe::{AccessPoints, Bucket, BucketState, State};
 pub(crate) use self::planning::refused;
@@ -105,6 +107,7 @@ impl Playbook for S3 {
         "cloudtrail:LookupEvents",
         "s3:GetAccountPublicAccessBlock",
         "s3:GetBucketAcl",
+        "s3:GetBucketOwnershipControls",
         "s3:GetBucketPolicy",
         "s3:GetBucketPolicyStatus",
         "s3:GetBucketPublicAccessBlock",

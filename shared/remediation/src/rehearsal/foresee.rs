@@ -243,6 +243,7 @@ fn planned(action: &str, finding: &Finding, settings: &Settings) -> Planned {
 fn block(finding: &Finding) -> Planned {
     const MARKED: &str =
         "it is not public on purpose (gdr:public-ok, or a website, from before the activity)";
+    const TAGGED: &str = "it is not public on purpose (gdr:public-ok from before the activity)";
     if s3::refused(finding).is_some() {
         return Planned::Never;
     }
@@ -250,6 +251,7 @@ fn block(finding: &Finding) -> Planned {
         Ok(Principal::OtherAccount { .. }) if finding.finding_type.purpose() != "Policy" => {
             Planned::If("it is public, and not on purpose")
         }
+        _ if s3::was_private(finding) => Planned::If(TAGGED),
         _ => Planned::If(MARKED),
     }
 }
@@ -259,8 +261,12 @@ fn deny(finding: &Finding) -> Planned {
         return Planned::Never;
     }
     match finding.principal() {
-        Ok(Principal::OtherAccount { .. }) => Planned::If("it lets the caller in by name"),
-        Ok(Principal::Anonymous) => Planned::If("public access is not blocked"),
+        Ok(Principal::OtherAccount { .. }) => {
+            Planned::If("it may let the caller in otherwise than by a public grant")
+        }
+        Ok(Principal::Anonymous) => Planned::If(
+            "public access is not blocked, or its policy lets anybody in who meets a condition",
+        ),
         _ => Planned::Never,
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! A mark counts only if it is older than the activity, else whoever opens a bucket could mark it
 //! along the way. S3 does not tell when a bucket was tagged, so CloudTrail must, and it is asked
-//! every time: what GuardDuty says of the bucket's tags it read after the activity had begun. When
-//! in doubt a bucket is not exempt.
+//! every time: what GuardDuty says of the bucket's tags it read after the activity had begun. A
+//! website says nothing of a bucket that was only now made public. When in doubt a bucket is not
+//! exempt.
 
 use std::time::Duration;
 
@@ -135,6 +136,12 @@ fn doubt(
     if mark == Mark::Website && finding.finding_type.purpose() == "Impact" {
         return Some("a website is there to be read, and this is about changes".to_owned());
     }
+    if mark == Mark::Website && was_private(finding) {
+        return Some(
+            "the finding says that the bucket was not public before, so its website did without"
+                .to_owned(),
+        );
+    }
     let Some(began) = finding.first_seen() else {
         return Some("the finding does not say when the activity began".to_owned());
     };
@@ -165,23 +172,26 @@ fn doubt(
     let in_finding = finding
         .bucket_tags(name)
         .map(|tags| marks(tags.into_iter()));
-    match (mark, in_finding) {
-        (Mark::Tag, Some(false)) => {
-            return Some(
-                "the finding lists the bucket's tags without it, so it was set later".to_owned(),
-            );
-        }
-        (Mark::Tag, Some(true)) => return None,
-        _ => {}
+    if mark == Mark::Tag && in_finding == Some(false) {
+        return Some(
+            "the finding lists the bucket's tags without it, so it was set later".to_owned(),
+        );
     }
     // An unauthenticated caller cannot mark a bucket; whoever has credentials could have done so
-    // just now.
+    // just now, and before GuardDuty read the tags.
     let could_mark = !matches!(finding.principal(), Ok(Principal::Anonymous));
     (could_mark && now.duration_since(began) < LAG).then(|| {
         "the activity began less than 15 minutes ago, and CloudTrail may not show yet what has \
          changed since"
             .to_owned()
     })
+}
+
+/// True if the finding says that the bucket was not public before: the bucket was granted public
+/// access, <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-s3.html>.
+pub(crate) fn was_private(finding: &Finding) -> bool {
+    let kind = &finding.finding_type;
+    kind.purpose() == "Policy" && kind.family().ends_with("Granted")
 }
 
 /// True if one of the tags says that the bucket is public on purpose.

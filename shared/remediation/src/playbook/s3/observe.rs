@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_sdk_s3::types::ObjectOwnership;
 use aws_sdk_s3control::types::NetworkOrigin;
 use futures::future::join_all;
 use tokio::time::Instant;
@@ -60,6 +61,8 @@ pub struct Bucket {
     pub(super) policy_is_public: Result<bool>,
     pub(super) policy: Result<Option<BucketPolicy>>,
     pub(super) acl: Result<Acl>,
+    /// Whether ACLs are in effect, those of the objects too.
+    pub(super) acls_enabled: Result<bool>,
     /// None where they could not be read.
     pub(super) tags: BTreeMap<String, String>,
     /// Whether a tag says that it is public on purpose.
@@ -182,7 +185,7 @@ async fn read(clients: &Clients, bucket: &str, finding: &Finding, extent: Extent
             Extent::Whole => Some(access_points_in_time(clients, bucket, owner).await),
         }
     };
-    let (block, policy_is_public, policy, acl, tags, website, access_points) = futures::join!(
+    let (block, policy_is_public, policy, acl, acls_enabled, tags, website, access_points) = futures::join!(
         block_public_access(clients, bucket, owner),
         within(
             until,
@@ -191,6 +194,11 @@ async fn read(clients: &Clients, bucket: &str, finding: &Finding, extent: Extent
         ),
         within(until, "s3:GetBucketPolicy", policy(clients, bucket, owner)),
         within(until, "s3:GetBucketAcl", acl(clients, bucket, owner)),
+        within(
+            until,
+            "s3:GetBucketOwnershipControls",
+            acls_enabled(clients, bucket, owner)
+        ),
         within(until, "s3:GetBucketTagging", tags(clients, bucket, owner)),
         within(
             until,
@@ -220,6 +228,7 @@ async fn read(clients: &Clients, bucket: &str, finding: &Finding, extent: Extent
         policy_is_public,
         policy,
         acl,
+        acls_enabled,
         tags: tags.unwrap_or_default(),
         tagged,
         website,
@@ -322,6 +331,22 @@ async fn acl(clients: &Clients, bucket: &str, owner: &str) -> Result<Acl> {
             .and_then(|owner| owner.id)
             .map(|id| printable(&id)),
     })
+}
+
+/// By Object Ownership: ACLs have an effect unless it is `BucketOwnerEnforced`, as it is not where
+/// nothing is set, <https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html>.
+async fn acls_enabled(clients: &Clients, bucket: &str, owner: &str) -> Result<bool> {
+    let call = clients.s3.get_bucket_ownership_controls().bucket(bucket);
+    let answer = call
+        .expected_bucket_owner(owner)
+        .send()
+        .await
+        .during("s3:GetBucketOwnershipControls", bucket);
+    let answer = unless_absent(answer, "OwnershipControlsNotFoundError")?;
+    let controls = answer.and_then(|answer| answer.ownership_controls);
+    let rules = controls.map(|controls| controls.rules).unwrap_or_default();
+    let enforced = ObjectOwnership::BucketOwnerEnforced;
+    Ok(!rules.iter().any(|rule| rule.object_ownership == enforced))
 }
 
 async fn tags(clients: &Clients, bucket: &str, owner: &str) -> Result<BTreeMap<String, String>> {

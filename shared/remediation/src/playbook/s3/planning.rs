@@ -1,16 +1,11 @@
 //! What is to be done about each bucket of a finding, or about the account's setting. Pure.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 
-use super::action::{
-    BLOCK, BLOCK_ACCOUNT, BlockAccount, BlockBucket, BucketRef, DENY, DenyInPolicy, S3Action,
-};
+use super::action::{BLOCK, BLOCK_ACCOUNT, BlockAccount, BlockBucket, BucketRef, DENY, S3Action};
 use super::block::BlockPublicAccess;
-use super::bucket_policy::{Caller, SIZE_LIMIT, holds, with};
+use super::denying::{Stranger, deny, stranger};
 use super::exemption::{Exemption, exemption, mark};
-use super::grants::Grants;
 use super::observe::{Bucket, BucketState, State};
 use super::remaining::remaining_access;
 use crate::catalogue;
@@ -75,7 +70,7 @@ pub(super) fn resource(finding: &Finding, state: &State, of: &BucketRef) -> Reso
     resource.tags(tags, finding.bucket_tags(&of.name).as_deref())
 }
 
-fn skipped(action: &'static str, target: &str, reason: String) -> Step<S3Action> {
+pub(super) fn skipped(action: &'static str, target: &str, reason: String) -> Step<S3Action> {
     Step::Skipped {
         action,
         target: target.to_owned(),
@@ -189,16 +184,19 @@ fn live(
         });
     }
 
-    let caller = caller(finding, blocked, bucket);
-    let deny = match caller {
-        Some(caller) if settings.policy_deny => Some(deny(plan, &of, bucket, blocked, caller)),
+    let deny = match stranger(finding, blocked, bucket) {
+        Some(Stranger { caller, .. }) if settings.policy_deny => {
+            let refuses_public = blocked || effective.block_public_policy;
+            Some(deny(plan, &of, bucket, refuses_public, caller))
+        }
         // The flags alone would look like the whole of it.
-        Some(_) if blocked => Some(skipped(
+        Some(Stranger { way, .. }) if blocked => Some(skipped(
             DENY,
             &of.arn,
-            "the caller may be let in by name, which the flags do not stop, and the bucket's policy \
-             is left to a person (S3_POLICY_DENY is off)"
-                .to_owned(),
+            format!(
+                "{way}, which the flags do not stop, and the bucket's policy is left to a person \
+                 (S3_POLICY_DENY is off)"
+            ),
         )),
         Some(_) => {
             plan.next_steps.push(format!(
@@ -215,7 +213,8 @@ fn live(
     {
         plan.next_steps.push(format!(
             "{name} is marked as public on purpose ({mark}), and is blocked: where a mark is not known \
-             to be older than the activity it does not count. If it is right, restore the flags"
+             to be older than the activity it does not count, nor does a website of a bucket that was \
+             not public before. If it is right, restore the flags"
         ));
     }
     let denied = matches!(deny, Some(Step::Do(_) | Step::Already(..)));
@@ -227,143 +226,6 @@ fn live(
         plan.steps.push(block);
     }
     plan.steps.extend(deny);
-}
-
-/// Whom a statement in the bucket's policy would stop that Block Public Access does not.
-/// `Err`: the finding does not identify it, for this reason.
-fn caller(
-    finding: &Finding,
-    blocked: bool,
-    bucket: &Bucket,
-) -> Option<std::result::Result<Caller, String>> {
-    // Whoever changed a configuration is an administrator of the account.
-    if matches!(finding.finding_type.purpose(), "Policy" | "Stealth") {
-        return None;
-    }
-    match finding.principal() {
-        Ok(Principal::Anonymous) if !blocked && finding.api() != Some("PreflightRequest") => {
-            let address = finding.remote_address().unwrap_or_default();
-            // An IPv4 address that is written as one of IPv6 would match nobody.
-            Some(
-                match address.parse().map(|found: IpAddr| found.to_canonical()) {
-                    Ok(address) if is_private(address) => Err(format!(
-                        "the caller came from {address}, through a VPC endpoint: deny that endpoint \
-                     (aws:SourceVpce), since private addresses are the same everywhere"
-                    )),
-                    Ok(address) => Ok(Caller::Address(address)),
-                    Err(_) => Err(format!(
-                        "the finding gives no address that could be denied ('{address}')"
-                    )),
-                },
-            )
-        }
-        // While the policy is public, RestrictPublicBuckets shuts all other accounts out. And who is
-        // let in by nothing but a public grant is shut out with it.
-        Ok(Principal::OtherAccount { .. })
-            if blocked
-                && (matches!(bucket.policy_is_public, Ok(true))
-                    || !names_others(bucket, &finding.account_id)) =>
-        {
-            None
-        }
-        Ok(Principal::OtherAccount { .. }) => {
-            let account = finding.remote_account();
-            let caller = finding
-                .foreign_principal_id()
-                .map(|id| Caller::Principal(id.to_owned()))
-                .or_else(|| account.map(|id| Caller::Account(id.to_owned())));
-            Some(caller.ok_or_else(|| {
-                "the finding gives neither the unique id of the principal nor its account"
-                    .to_owned()
-            }))
-        }
-        _ => None,
-    }
-}
-
-/// True unless it is certain that neither the policy nor the ACL lets anybody else in by name.
-fn names_others(bucket: &Bucket, own_account: &str) -> bool {
-    let by_policy = match &bucket.policy {
-        Ok(Some(policy)) => Grants::of(&policy.document, own_account).name_principals(),
-        Ok(None) => false,
-        Err(_) => true,
-    };
-    let by_acl = match &bucket.acl {
-        Ok(acl) => acl.foreign().next().is_some(),
-        Err(_) => true,
-    };
-    by_policy || by_acl
-}
-
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => {
-            address.is_private() || address.is_link_local() || address.is_loopback()
-        }
-        IpAddr::V6(address) => {
-            address.is_unique_local() || address.is_unicast_link_local() || address.is_loopback()
-        }
-    }
-}
-
-fn deny(
-    plan: &mut Plan<S3Action>,
-    of: &BucketRef,
-    bucket: &Bucket,
-    blocked: bool,
-    caller: std::result::Result<Caller, String>,
-) -> Step<S3Action> {
-    let caller = match caller {
-        Ok(caller) => caller,
-        Err(reason) => return skipped(DENY, &of.arn, reason),
-    };
-    let standing = match &bucket.policy {
-        Ok(standing) => standing.as_ref(),
-        Err(error) => {
-            return Step::Unknown {
-                action: DENY,
-                target: of.arn.clone(),
-                error: error.clone(),
-            };
-        }
-    };
-    let statement = caller.statement(&of.arn);
-    let document = standing.map(|policy| &policy.document);
-    let action = S3Action::DenyInPolicy(DenyInPolicy {
-        bucket: of.clone(),
-        statement: statement.clone(),
-        from: standing.map(|policy| policy.text.clone()),
-    });
-    if holds(document, &statement) {
-        plan.residual_risks.push(caller.consequence(&of.name));
-        return Step::Already(
-            action,
-            "the bucket's policy has the statement already".to_owned(),
-        );
-    }
-    let size = with(document, &statement).to_string().len();
-    if size > SIZE_LIMIT {
-        return skipped(
-            DENY,
-            &of.arn,
-            format!(
-                "with one more statement the bucket's policy would be {size} bytes long, and S3 \
-                 allows {SIZE_LIMIT}: make room and deny the caller by hand"
-            ),
-        );
-    }
-    let refuses = blocked || bucket.block.block_public_policy;
-    if refuses && matches!(bucket.policy_is_public, Ok(true)) {
-        return skipped(
-            DENY,
-            &of.arn,
-            "the bucket's policy is public, and with BlockPublicPolicy on S3 refuses to take it back \
-             with a statement more: take the public statement out first"
-                .to_owned(),
-        );
-    }
-    plan.residual_risks.push(caller.consequence(&of.name));
-    Step::Do(action)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -432,9 +294,17 @@ fn refusal(finding: &Finding, block: BlockPublicAccess, exposure: Exposure) -> O
             "{principal} is let in by name, which blocking public access does not stop: deny it in \
              the bucket policy"
         )),
+        Ok(principal @ Principal::Root) => Some(format!(
+            "{principal} acted, which blocking public access does not stop: no function contains it, \
+             and its credentials are the account owner's to change"
+        )),
+        Ok(principal) if principal.is_own() => Some(format!(
+            "{principal} acted with credentials, which blocking public access does not stop: whether \
+             they are contained is for the iam function and its settings"
+        )),
         Ok(principal) => Some(format!(
-            "{principal} acted with credentials, which blocking public access does not stop: the iam \
-             function deals with the credentials"
+            "{principal} acted, which blocking public access does not stop: no function contains it, \
+             find out on whose behalf it acted"
         )),
         Err(error) => Some(format!(
             "the finding does not say that the caller was anonymous, and blocking public access stops \

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::bucket_policy::BucketPolicy;
 use super::grants::Grants;
 use super::observe::Bucket;
-use crate::finding::Finding;
+use crate::finding::{Finding, Principal};
+use crate::investigate::listed;
 use crate::plan::Plan;
+
+/// Statements in a sentence.
+const MOST: usize = 10;
 
 /// What stays after the bucket's public access is blocked, or the caller denied.
 pub(super) fn remaining_access<A>(
@@ -20,14 +23,24 @@ pub(super) fn remaining_access<A>(
     let risks = &mut plan.residual_risks;
     risks.push(format!(
         "IAM principals of account {account} whose own policies allow it can still read {name}, and \
-         so can presigned URLs that they have made, until those expire (7 days at most) or the \
-         credentials that signed them end"
+         so can presigned URLs that they have made, until those expire (7 days at most by signature \
+         version 4, by version 2 whenever they say) or the credentials that signed them end"
     ));
-    let public = matches!(bucket.policy_is_public, Ok(true));
+    // RestrictPublicBuckets: while any statement is public, only the owner's account and AWS services
+    // get in.
+    let restricted = blocked && matches!(bucket.policy_is_public, Ok(true));
     match &bucket.policy {
         Ok(Some(policy)) => {
-            let (left, shut_out) = policy_grants(policy, account, name, blocked && public);
+            let grants = Grants::of(&policy.document, account);
+            let (left, shut_out) = policy_grants(&grants, finding, name, restricted);
             risks.extend(left);
+            risks.extend(open_statements(&grants, bucket, name));
+            if grants.let_others_in() && !restricted {
+                risks.push(format!(
+                    "Multi-Region access points of {name} are not looked at: whom both the policy of \
+                     one and that of {name} let in gets in through it"
+                ));
+            }
             plan.next_steps.extend(shut_out);
         }
         Ok(None) => {}
@@ -44,6 +57,16 @@ pub(super) fn remaining_access<A>(
         })),
         Err(error) => risks.push(format!(
             "whom the ACL of {name} lets in is not known: {error}"
+        )),
+    }
+    match &bucket.acls_enabled {
+        Ok(true) if !restricted => risks.push(format!(
+            "ACLs are in effect in {name} (Object Ownership): those of its objects are not looked at, \
+             and let in the accounts that they name, and whoever wrote an object and owns it"
+        )),
+        Ok(_) => {}
+        Err(error) => risks.push(format!(
+            "whether ACLs of objects in {name} let in other accounts is not known: {error}"
         )),
     }
     match &bucket.access_points {
@@ -83,13 +106,30 @@ fn may_have_been_public(bucket: &Bucket) -> bool {
     by_policy || by_acl || bucket.block.ignore_public_acls
 }
 
+/// The statements for everybody of a policy that is not known to be public, which Block Public Access
+/// does not touch.
+fn open_statements(grants: &Grants, bucket: &Bucket, name: &str) -> Option<String> {
+    let status = match &bucket.policy_is_public {
+        Ok(true) => return None,
+        Ok(false) => "which S3 does not call public".to_owned(),
+        Err(error) => format!("unless S3 calls it public, which is not known ({error})"),
+    };
+    let open: Vec<_> = grants.open.iter().map(ToString::to_string).collect();
+    (!open.is_empty()).then(|| {
+        format!(
+            "the policy of {name}, {status}, lets in whoever meets the condition of a statement for \
+             everybody, and Block Public Access does not stop that: {}",
+            listed(&open, MOST)
+        )
+    })
+}
+
 fn policy_grants(
-    policy: &BucketPolicy,
-    account: &str,
+    grants: &Grants,
+    finding: &Finding,
     name: &str,
     restricted: bool,
 ) -> (Vec<String>, Vec<String>) {
-    let grants = Grants::of(&policy.document, account);
     let mut left = Vec::new();
     let mut shut_out = Vec::new();
     let mut accounts: Vec<_> = grants
@@ -109,11 +149,10 @@ fn policy_grants(
     if !accounts.is_empty() {
         let accounts = accounts.join(", ");
         if restricted {
-            // RestrictPublicBuckets: while any statement is public, only the owner's account and
-            // AWS services get in.
             shut_out.push(format!(
                 "the policy of {name} also lets in {accounts}; they are shut out as long as another \
-                 statement of it is public: take that statement out to let them in again"
+                 statement of it is public: take that statement out to let them in again{}",
+                but_for_the_caller(grants, finding)
             ));
         } else {
             left.push(format!("the policy of {name} lets in {accounts}"));
@@ -139,4 +178,19 @@ fn policy_grants(
         ));
     }
     (left, shut_out)
+}
+
+/// Letting others in again lets in whom the finding is about, if it is one of them.
+fn but_for_the_caller(grants: &Grants, finding: &Finding) -> String {
+    match (finding.remote_account(), finding.principal()) {
+        (Some(account), _) if grants.accounts.contains_key(account) => format!(
+            ". That lets in account {account} too, which this finding names: take out what allows it \
+             first"
+        ),
+        (_, Ok(Principal::OtherAccount { .. })) => {
+            ". The caller of this finding may be one of them: take out what allows it first"
+                .to_owned()
+        }
+        _ => String::new(),
+    }
 }

@@ -4,6 +4,7 @@ mod deny;
 mod exemption;
 mod hostile;
 mod investigation;
+mod left_open;
 mod policies;
 mod region;
 mod world;
@@ -32,7 +33,7 @@ async fn an_exposed_bucket_gets_all_four_flags_after_one_round_trip_of_reads() {
         );
         assert_eq!(world.flags(), [true; 4]);
         assert_eq!(
-            world.wire.calls()[6],
+            world.wire.calls()[7],
             "s3:PutBucketPublicAccessBlock",
             "{:?}",
             world.wire.calls()
@@ -242,6 +243,7 @@ async fn what_only_informs_does_not_keep_the_bucket_from_being_blocked() {
     ] {
         for read in [
             "s3:GetBucketAcl",
+            "s3:GetBucketOwnershipControls",
             "s3:GetBucketPolicy",
             "s3:GetBucketPolicyStatus",
             "s3:GetBucketTagging",
@@ -369,6 +371,9 @@ async fn who_can_still_read_this_bucket_is_named() {
         "account 999988887777 (s3:GetObject, s3:ListBucket)",
         "canonical id f00d",
         "access points, by those whom their own policies let in: analytics (Internet)",
+        "Multi-Region access points of exposed are not looked at",
+        "ACLs are in effect in exposed",
+        "7 days at most by signature version 4",
     ] {
         assert!(told.contains(who), "{who} in {told}");
     }
@@ -394,6 +399,7 @@ async fn partners_that_a_public_policy_also_names_are_said_to_be_shut_out() {
         next.contains("account 999988887777 (s3:PutObject); they are shut out"),
         "{next}"
     );
+    assert!(!next.contains("lets in account 999988887777 too"), "{next}");
     let risks = done.residual_risks.join("\n");
     assert!(!risks.contains("999988887777"), "{risks}");
 }

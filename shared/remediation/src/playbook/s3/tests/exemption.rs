@@ -14,6 +14,14 @@ fn tagged() -> Bucket {
     }
 }
 
+/// Says nothing of whether the bucket was public before.
+fn block_disabled() -> Finding {
+    finding(json!({
+        "type": "Policy:S3/BucketBlockPublicAccessDisabled",
+        "resource": { "s3BucketDetails": [{ "name": "exposed" }] },
+    }))
+}
+
 fn website() -> Bucket {
     Bucket {
         website: true,
@@ -32,15 +40,36 @@ async fn outcome(bucket: Bucket, finding: &Finding) -> (Outcome, String) {
 
 #[tokio::test(start_paused = true)]
 async fn a_bucket_that_was_marked_before_the_activity_stays_public_and_the_report_says_so() {
-    for bucket in [tagged(), website()] {
-        for finding in [made_public(), data_access(anonymous())] {
-            let world = world(bucket.clone());
-            let done = run(&world.playbook, &finding).await;
-            assert_eq!(done.steps[0].outcome(), Outcome::Skipped, "{done:?}");
-            assert!(done.steps[0].detail().contains("public on purpose"));
-            assert!(done.residual_risks[0].contains("stays public, as it is marked"));
-            assert!(world.wire.writes().is_empty());
-        }
+    for (bucket, finding) in [
+        (tagged(), made_public()),
+        (tagged(), data_access(anonymous())),
+        (website(), data_access(anonymous())),
+        (website(), block_disabled()),
+    ] {
+        let world = world(bucket);
+        let done = run(&world.playbook, &finding).await;
+        assert_eq!(done.steps[0].outcome(), Outcome::Skipped, "{done:?}");
+        assert!(done.steps[0].detail().contains("public on purpose"));
+        assert!(done.residual_risks[0].contains("stays public, as it is marked"));
+        assert!(world.wire.writes().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_website_does_not_exempt_a_bucket_that_was_made_public_only_now() {
+    for granted in ["BucketAnonymousAccessGranted", "BucketPublicAccessGranted"] {
+        let finding = finding(json!({
+            "type": format!("Policy:S3/{granted}"),
+            "resource": { "s3BucketDetails": [{ "name": "exposed" }] },
+        }));
+        let (outcome, told) = outcome(website(), &finding).await;
+        assert_eq!(outcome, Outcome::Applied, "{told}");
+        assert!(told.contains("was not public before"), "{told}");
+        let both = Bucket {
+            website: true,
+            ..tagged()
+        };
+        assert_eq!(self::outcome(both, &finding).await.0, Outcome::Skipped);
     }
 }
 
@@ -129,7 +158,8 @@ async fn a_mark_on_fresh_activity_counts_only_if_the_caller_cannot_have_set_it()
             fresh(policy(), admin(), json!([])),
             Outcome::Applied,
         ),
-        (tagged(), fresh(policy(), admin(), mark()), Outcome::Skipped),
+        // GuardDuty read the tags minutes after they were set, and CloudTrail is later still.
+        (tagged(), fresh(policy(), admin(), mark()), Outcome::Applied),
         (
             tagged(),
             fresh(access(), anonymous(), json!([])),
@@ -154,6 +184,23 @@ async fn a_mark_on_fresh_activity_counts_only_if_the_caller_cannot_have_set_it()
     for (index, (bucket, finding, expected)) in cases.into_iter().enumerate() {
         let (outcome, told) = outcome(bucket, &finding).await;
         assert_eq!(outcome, expected, "case {index}: {told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_the_finding_lists_counts_once_cloudtrail_must_show_what_was_set_since() {
+    let now: Timestamp = NOW.parse().unwrap();
+    for (minutes, expected) in [(14, Outcome::Applied), (15, Outcome::Skipped)] {
+        let began = now - jiff::SignedDuration::from_mins(minutes);
+        let finding = finding(json!({
+            "type": "Policy:S3/BucketPublicAccessGranted",
+            "resource": { "s3BucketDetails": [
+                { "name": "exposed", "tags": [{ "key": "gdr:public-ok", "value": "yes" }] },
+            ] },
+            "service": { "eventFirstSeen": began.to_string() },
+        }));
+        let (outcome, told) = outcome(tagged(), &finding).await;
+        assert_eq!(outcome, expected, "{minutes}: {told}");
     }
 }
 

@@ -8,6 +8,7 @@ use aws_sdk_cloudtrail::types::Event;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::operation::delete_bucket_policy::DeleteBucketPolicyOutput;
 use aws_sdk_s3::operation::get_bucket_acl::GetBucketAclOutput;
+use aws_sdk_s3::operation::get_bucket_ownership_controls::GetBucketOwnershipControlsOutput;
 use aws_sdk_s3::operation::get_bucket_policy::GetBucketPolicyOutput;
 use aws_sdk_s3::operation::get_bucket_policy_status::GetBucketPolicyStatusOutput;
 use aws_sdk_s3::operation::get_bucket_tagging::GetBucketTaggingOutput;
@@ -17,7 +18,8 @@ use aws_sdk_s3::operation::head_bucket::HeadBucketOutput;
 use aws_sdk_s3::operation::put_bucket_policy::PutBucketPolicyOutput;
 use aws_sdk_s3::operation::put_public_access_block::PutPublicAccessBlockOutput;
 use aws_sdk_s3::types::{
-    Grant, Grantee, Owner, Permission, PolicyStatus, PublicAccessBlockConfiguration, Tag, Type,
+    Grant, Grantee, ObjectOwnership, Owner, OwnershipControls, OwnershipControlsRule, Permission,
+    PolicyStatus, PublicAccessBlockConfiguration, Tag, Type,
 };
 use aws_sdk_s3control::operation::get_public_access_block::GetPublicAccessBlockOutput as AccountBlockOutput;
 use aws_sdk_s3control::operation::list_access_points::ListAccessPointsOutput;
@@ -40,6 +42,8 @@ pub(super) struct Bucket {
     pub(super) acl_is_public: bool,
     /// The canonical id of another account that the ACL names.
     pub(super) acl_names: Option<&'static str>,
+    /// Object Ownership leaves ACLs in effect, as it does where the bucket's ACL grants anything.
+    pub(super) acls_enabled: bool,
     pub(super) tag: Option<&'static str>,
     pub(super) website: bool,
     /// What CloudTrail shows: a call, when (seconds), and whether it failed.
@@ -169,11 +173,12 @@ pub(super) fn world(bucket: Bucket) -> World {
             Client::put_bucket_policy,
             "s3:PutBucketPolicy",
             |request, bucket| {
-                let blocks = bucket
-                    .block
-                    .as_ref()
-                    .and_then(|block| block.block_public_policy);
-                if bucket.policy_is_public && blocks == Some(true) {
+                let own = bucket.block.as_ref();
+                let own = own.and_then(|block| block.block_public_policy);
+                let account = bucket.account.as_ref();
+                let account = account.and_then(|block| block.block_public_policy);
+                let blocks = own == Some(true) || account == Some(true);
+                if bucket.policy_is_public && blocks {
                     return Err("AccessDenied");
                 }
                 if !bucket.forgets {
@@ -262,6 +267,26 @@ pub(super) fn world(bucket: Bucket) -> World {
                 Ok(GetBucketAclOutput::builder()
                     .owner(Owner::builder().id("canonical-id").build())
                     .set_grants(Some(grants))
+                    .build())
+            }
+        ),
+        rule!(
+            bucket,
+            wire,
+            Client::get_bucket_ownership_controls,
+            "s3:GetBucketOwnershipControls",
+            |request, bucket| {
+                let granted = bucket.acl_is_public || bucket.acl_names.is_some();
+                let ownership = if bucket.acls_enabled || granted {
+                    ObjectOwnership::BucketOwnerPreferred
+                } else {
+                    ObjectOwnership::BucketOwnerEnforced
+                };
+                let rule = OwnershipControlsRule::builder().object_ownership(ownership);
+                let rule = rule.build().unwrap();
+                let controls = OwnershipControls::builder().rules(rule).build().unwrap();
+                Ok(GetBucketOwnershipControlsOutput::builder()
+                    .ownership_controls(controls)
                     .build())
             }
         ),
