@@ -14,6 +14,7 @@ use crate::settings::IamSettings;
 
 /// The user that the finding names.
 pub(super) struct Suspect<'a> {
+    /// The name that the finding gives.
     pub(super) called: &'a str,
     /// The user's unique id, where the finding has it.
     pub(super) id: Option<&'a str>,
@@ -28,7 +29,7 @@ pub(super) fn plan(
     settings: &IamSettings,
     now: Timestamp,
 ) -> Plan<Change> {
-    // What is called for by the name may have another one since.
+    // The finding may have a former name.
     let name = user.name.as_str();
     if !user.is(suspect.id, suspect.stolen) {
         let reason = not_the_principal(name, &user.user_id, suspect.id);
