@@ -1,6 +1,8 @@
 //! What the end-to-end tests rest on: on the emulators an attack works, a containment stops it, and
 //! the bystanders stay unharmed. Containment is done by hand here, without the responder.
 
+use std::time::Duration;
+
 use aws_sdk_iam::types::StatusType;
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
 use integration_tests::scenario::{
@@ -78,7 +80,11 @@ async fn stolen_key(aws: &LocalAws) -> Result {
         .status(StatusType::Inactive)
         .send()
         .await?;
-    expect_containment(&theft).await
+    expect_containment(&theft).await?;
+    // Sessions are dated to the second: one made in the second of the revocation is revoked too.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(theft.new_session().await?.works);
+    Ok(())
 }
 
 async fn stolen_role_session(aws: &LocalAws) -> Result {

@@ -63,8 +63,6 @@ async fn stolen_credentials_stop_working_and_others_go_on_until_they_are_release
 async fn stolen_key(aws: &LocalAws) -> Result {
     let theft = StolenKey::create(aws).await?;
     assert!(all_work(&theft.attack().await?));
-    // A session from the very second of the cut-off is cut off only if that is over.
-    tokio::time::sleep(Duration::from_secs(1)).await;
     let event = theft.finding()?;
     let (done, actions) = contain(aws, &event, &Settings::default()).await?;
     all(&done, Outcome::Applied);
@@ -72,6 +70,11 @@ async fn stolen_key(aws: &LocalAws) -> Result {
     assert!(none_works(&attack), "{attack:?}");
     let bystanders = theft.bystanders().await?;
     assert!(all_work(&bystanders), "{bystanders:?}");
+    // Made while the deactivation may not be enforced everywhere yet.
+    assert!(!theft.new_session().await?.works);
+    // Sessions are dated to the second, and the cut-off is a minute ahead, rounded up.
+    tokio::time::sleep(Duration::from_secs(62)).await;
+    assert!(theft.new_session().await?.works);
 
     let (again, more) = contain(aws, &event, &Settings::default()).await?;
     all(&again, Outcome::Already);

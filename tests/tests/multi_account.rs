@@ -221,6 +221,7 @@ fn what_is_contained_is_changed_by_the_responder_and_who_releases_only() {
         "iam:DetachRolePolicy",
         "iam:DeleteRolePermissionsBoundary",
         "iam:UpdateAssumeRolePolicy",
+        "iam:UpdateUser",
     ] {
         assert!(undoing.contains(action), "{action}");
     }

@@ -215,12 +215,7 @@ fn a_function_that_is_killed_at_any_of_its_writes_is_completed_by_the_retry() ->
         let keys = killed_at_each_write(
             world,
             "Iam",
-            async || {
-                let theft = StolenKey::create(aws).await?;
-                // A session from the very second of the cut-off is cut off only if that is over.
-                tokio::time::sleep(Duration::from_millis(1100)).await;
-                Ok(theft)
-            },
+            async || StolenKey::create(aws).await,
             iam(),
             |theft: &StolenKey<'_>| vec![theft.key_id().to_owned()],
         );

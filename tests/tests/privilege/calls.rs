@@ -200,7 +200,9 @@ impl Call {
             Some(here(kind, name))
         });
         let arn = self.field("PolicyArn").or(self.field("Arn"));
-        let resource = named.or(arn.map(str::to_owned));
+        // It is allowed on the key's owner, whom the call does not name.
+        let owner = (action == "iam:GetAccessKeyLastUsed").then(|| here("user", "owner"));
+        let resource = named.or(arn.map(str::to_owned)).or(owner);
         one(action, resource.unwrap_or_else(|| "*".to_owned()), context)
     }
 

@@ -22,7 +22,7 @@ pub enum Principal {
         name: String,
         /// The user's unique id (`AIDA…`), where the finding has it.
         user_id: Option<String>,
-        /// The long-term key (`AKIA…`) that was used. `None`: a session (`ASIA…`) of the user, or
+        /// The long-term credential that was used: a key (`AKIA…`), seldom another. `None`: a session (`ASIA…`) of the user, or
         /// no key id at all.
         long_term_key: Option<String>,
     },

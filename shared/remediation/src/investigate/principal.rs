@@ -77,6 +77,15 @@ impl Principals {
 
     /// Asks about the principal that the finding names, if it is one of its own account. Reads only.
     pub async fn investigate(&self, inquiry: &Inquiry<'_>) -> Investigation {
+        self.investigate_as(inquiry, None).await
+    }
+
+    /// [`Principals::investigate`], of a user that has this name now.
+    pub(crate) async fn investigate_as(
+        &self,
+        inquiry: &Inquiry<'_>,
+        user: Option<&str>,
+    ) -> Investigation {
         let Self { iam, trail } = self;
         let finding = inquiry.finding;
         let Ok(principal) = finding.principal() else {
@@ -94,7 +103,7 @@ impl Principals {
             }
         };
         let about = async {
-            let (subject, issued) = subject(trail, inquiry, &principal).await;
+            let (subject, issued) = subject(trail, inquiry, &principal, user).await;
             let mut answers: Vec<_> = issued.into_iter().collect();
             match subject {
                 Some(subject) => answers.extend(Box::pin(ask_iam(iam, inquiry, &subject)).await),
@@ -133,10 +142,11 @@ async fn subject(
     trail: &Trail,
     inquiry: &Inquiry<'_>,
     principal: &Principal,
+    user: Option<&str>,
 ) -> (Option<Subject>, Option<Answer>) {
     match principal {
         Principal::User { name, user_id, .. } => {
-            let (name, id) = (name.clone(), user_id.clone());
+            let (name, id) = (user.unwrap_or(name).to_owned(), user_id.clone());
             (Some(Subject::User { name, id }), None)
         }
         Principal::RoleSession { role, session } => {

@@ -96,12 +96,24 @@ impl State {
     /// The ARN of a user, if that one was read.
     fn arn_of(&self, user: &str) -> Option<&str> {
         let found = match &self.found {
-            Found::User(found) => found,
-            Found::Federated(FederatedState { user, .. }) => user.as_ref()?,
-            _ => return None,
+            Found::User(found) => Some(found),
+            Found::Federated(FederatedState { user, .. }) => user.as_ref(),
+            _ => None,
         };
-        let arn = found.arn.as_str();
-        (arn.rsplit('/').next() == Some(user)).then_some(arn)
+        let of_made = || {
+            let mut made = self.created_keys.iter().flatten().flatten();
+            made.find(|made| made.user == user)?.arn.as_deref()
+        };
+        let found = found.filter(|found| found.name == user);
+        found.map(|found| found.arn.as_str()).or_else(of_made)
+    }
+
+    /// The name that the finding's user has now.
+    fn user_name(&self) -> Option<&str> {
+        match &self.found {
+            Found::User(found) => Some(&found.name),
+            _ => None,
+        }
     }
 }
 
@@ -113,6 +125,8 @@ enum Found {
     Role(RoleState),
     /// A federated session.
     Federated(FederatedState),
+    /// Neither the name nor the key of the finding led to its user.
+    Astray(Astray),
     /// There is no user or role of that name (any more).
     Gone,
     /// Nothing was read: the principal is of a kind that is not contained.
@@ -120,7 +134,19 @@ enum Found {
 }
 
 #[derive(Clone, Debug)]
+struct Astray {
+    /// The unique id of whoever has the name today. `None`: nobody has.
+    namesake: Option<String>,
+    /// The name and unique id of whoever has the key.
+    owner: Result<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
 struct UserState {
+    /// The name that the user has now.
+    name: String,
+    /// IAM names the user as the owner of the finding's key.
+    owns_key: bool,
     arn: String,
     user_id: String,
     keys: Result<Vec<AccessKey>>,
@@ -130,6 +156,28 @@ struct UserState {
     console: Result<bool>,
     /// Whether the user has our tag.
     marked: bool,
+}
+
+impl UserState {
+    /// Whether it is the user with this unique id or, where that is not known, this key. Names are given out
+    /// again; ids and keys are not.
+    fn is(&self, id: Option<&str>, key: Option<&str>) -> bool {
+        match id {
+            Some(id) => id == self.user_id,
+            None => self.owns_key || key.is_some_and(|key| self.key(key).is_some()),
+        }
+    }
+
+    /// One of the keys that were listed.
+    fn key(&self, id: &str) -> Option<&AccessKey> {
+        self.keys.iter().flatten().find(|key| key.id == id)
+    }
+}
+
+/// True for the id of an access key. Service-specific credentials and bearer tokens have other prefixes,
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>.
+fn is_access_key(id: &str) -> bool {
+    id.starts_with("AKIA")
 }
 
 #[derive(Clone, Debug)]
@@ -142,6 +190,8 @@ struct AccessKey {
 #[derive(Clone, Debug)]
 struct CreatedKey {
     user: String,
+    /// `None`: the user could not be read.
+    arn: Option<String>,
     id: String,
     /// `None`: it was deleted.
     status: Result<Option<StatusType>>,
@@ -166,7 +216,7 @@ struct RoleState {
 #[derive(Clone, Debug)]
 struct FederatedState {
     issuer: Result<Issuer>,
-    /// The issuer, if that is a user of this account.
+    /// The issuer, if that is a user of this account and still has that name.
     user: Option<UserState>,
 }
 
@@ -174,6 +224,7 @@ impl Playbook for Iam {
     const CATEGORY: Category = Category::Iam;
     const READS: &'static [&'static str] = &[
         "cloudtrail:LookupEvents",
+        "iam:GetAccessKeyLastUsed",
         "iam:GetAccountSummary",
         "iam:GetLoginProfile",
         "iam:GetRole",
@@ -227,15 +278,20 @@ impl Playbook for Iam {
             Change::RevokeUserSessions { user, arn, .. } => {
                 Resource::user(finding, user, Some(arn))
             }
-            // Of a user whose key the principal made, only the name is known.
             Change::DeactivateAccessKey { user, .. } => {
-                Resource::user(finding, user, state.arn_of(user))
+                let arn = state.arn_of(user);
+                let resource = Resource::user(finding, user, arn);
+                match arn {
+                    Some(_) => resource,
+                    // Its ARN has no path then, by which policies may spare it.
+                    None => resource.unread("path"),
+                }
             }
             Change::DenyRoleSession { role, arn, .. }
             | Change::RevokeRoleSessions { role, arn, .. } => {
                 Resource::role(finding, role, Some(arn))
             }
-            Change::MarkContained { arn } => mark::resource(finding, arn),
+            Change::MarkContained { arn, .. } => mark::resource(finding, arn),
         }
     }
 
@@ -262,8 +318,9 @@ impl Playbook for Iam {
         self.put_back(action).await
     }
 
-    async fn investigate(&self, inquiry: &Inquiry<'_>, _state: Option<&State>) -> Investigation {
-        self.principals.investigate(inquiry).await
+    async fn investigate(&self, inquiry: &Inquiry<'_>, state: Option<&State>) -> Investigation {
+        let name = state.and_then(State::user_name);
+        self.principals.investigate_as(inquiry, name).await
     }
 }
 

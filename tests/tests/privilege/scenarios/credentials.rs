@@ -18,6 +18,12 @@ pub(super) const ALL: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "a stolen key of a user who was renamed since is deactivated",
+        function: "Iam",
+        play: |run| Box::pin(of_renamed(run)),
+        ..PLAIN
+    },
+    Scenario {
         name: "a stolen session of a role is denied, the role marked",
         function: "Iam",
         parameters: &[("IamMarkContained", "true")],
@@ -136,6 +142,13 @@ pub(super) async fn role(account: &SdkConfig, id: &str) -> Result<Finding> {
 
 async fn stolen_key(run: &Run<'_>) -> Result {
     run.respond(&user(&run.aws().root()).await?).await
+}
+
+/// The emulator cannot rename a user, so the finding has another name.
+async fn of_renamed(run: &Run<'_>) -> Result {
+    let finding = user(&run.aws().root()).await?;
+    let called = "/resource/accessKeyDetails/userName";
+    run.respond(&finding.with(called, name("former"))).await
 }
 
 async fn stolen_session(run: &Run<'_>) -> Result {

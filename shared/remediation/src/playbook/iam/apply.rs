@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use aws_sdk_iam::types::StatusType;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::sleep;
 
 use super::change::Change;
 use super::deny_all::{DenyAll, deny_all_arn, is_deny_all};
 use super::entity::Entity;
-use super::mark;
-use super::policy_document::Deny;
+use super::policy_document::{Deny, deny_sessions_before};
 use super::{Iam, ROLE_POLICY, USER_POLICY, session_policy};
+use super::{mark, observe};
 use crate::error::{CallContext, Error, Result};
 use crate::plan::Action;
 
@@ -25,11 +26,16 @@ const QUOTA_USED_UP: &str = "LimitExceeded";
 
 impl Iam {
     pub(super) async fn change(&self, action: &Change) -> Result<()> {
-        let document = action.to().to_string();
         match action {
-            Change::RevokeUserSessions { user, arn, .. } => {
-                self.deny(Entity::User(user), arn, USER_POLICY, &document, true)
-                    .await
+            Change::RevokeUserSessions {
+                user,
+                arn,
+                from,
+                cut_off,
+                ..
+            } => {
+                let entity = Entity::User(user);
+                self.revoke(entity, arn, USER_POLICY, from, *cut_off).await
             }
             Change::DeactivateAccessKey { user, key, .. } => {
                 self.set_key(user, key, &StatusType::Inactive).await
@@ -41,17 +47,53 @@ impl Iam {
                 role_wide,
                 ..
             } => {
-                let policy = session_policy(session);
+                let (policy, document) = (session_policy(session), action.to().to_string());
                 self.deny(Entity::Role(role), arn, &policy, &document, *role_wide)
                     .await
             }
-            Change::RevokeRoleSessions { role, arn, .. } => {
-                self.deny(Entity::Role(role), arn, ROLE_POLICY, &document, true)
-                    .await
+            Change::RevokeRoleSessions {
+                role,
+                arn,
+                from,
+                cut_off,
+                ..
+            } => {
+                let entity = Entity::Role(role);
+                self.revoke(entity, arn, ROLE_POLICY, from, *cut_off).await
             }
-            Change::MarkContained { arn } => {
-                patiently(async || mark::set(&self.client, arn).await).await
+            Change::MarkContained { arn, policy } => {
+                patiently(async || mark::set(&self.client, arn, policy).await).await
             }
+        }
+    }
+
+    /// Denies the sessions from before `cut_off`, or from before the later time that stands there by now:
+    /// another invocation may have moved it, and it only moves forward. Where nothing stood, containing does
+    /// not wait for that look.
+    async fn revoke(
+        &self,
+        entity: Entity<'_>,
+        arn: &str,
+        policy: &str,
+        from: &Deny,
+        cut_off: Timestamp,
+    ) -> Result<()> {
+        let later = async || {
+            let standing = entity.policy(&self.client, policy).await.ok()?.cut_off()?;
+            (standing > cut_off).then_some(standing)
+        };
+        let deny = async |cut_off| {
+            let document = deny_sessions_before(cut_off).to_string();
+            self.deny(entity, arn, policy, &document, true).await
+        };
+        if *from != Deny::Absent {
+            let cut_off = later().await.unwrap_or(cut_off);
+            return deny(cut_off).await;
+        }
+        let (later, done) = futures::join!(later(), deny(cut_off));
+        match later {
+            Some(later) => deny(later).await,
+            None => done,
         }
     }
 
@@ -90,7 +132,19 @@ impl Iam {
         patiently(async || entity.put_boundary(&self.client, &deny_all).await).await
     }
 
+    /// Of whoever has the key by now: a user that is renamed keeps its keys.
     async fn set_key(&self, user: &str, key: &str, status: &StatusType) -> Result<()> {
+        let done = self.set_key_of(user, key, status).await;
+        if done.as_ref().is_err_and(Error::is_gone)
+            && let Ok(owner) = observe::owner(&self.client, key).await
+            && owner != user
+        {
+            return self.set_key_of(&owner, key, status).await;
+        }
+        done
+    }
+
+    async fn set_key_of(&self, user: &str, key: &str, status: &StatusType) -> Result<()> {
         patiently(async || {
             // Without the user's name the call would be about the caller's own key.
             let call = self
@@ -144,7 +198,7 @@ impl Iam {
                 self.release(entity, arn, ROLE_POLICY, &wanted, from, deny_all)
                     .await
             }
-            Change::MarkContained { arn } => mark::take_off(&self.client, arn).await,
+            Change::MarkContained { arn, .. } => mark::take_off(&self.client, arn).await,
         }
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::deny_all::DenyAll;
 use super::mark;
 use super::policy_document::{Deny, deny_session, deny_sessions_before};
+use super::{ROLE_POLICY, USER_POLICY, session_policy};
 use crate::finding::RoleSession;
 use crate::plan::{Action, Phase, Undo};
 
@@ -15,6 +16,8 @@ pub(super) const DEACTIVATE: &str = "iam:DeactivateAccessKey";
 pub(super) const DENY_SESSION: &str = "iam:DenyRoleSession";
 pub(super) const MARK: &str = "iam:MarkContained";
 pub(super) const REVOKE_ROLE: &str = "iam:RevokeRoleSessions";
+/// Left to a person: a password that is taken away cannot be given back.
+pub(super) const CONSOLE: &str = "iam:DisableConsoleAccess";
 
 /// A change to a user or a role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -76,7 +79,22 @@ pub enum Change {
     MarkContained {
         /// Its ARN.
         arn: String,
+        /// The name of our policy that contains it.
+        #[serde(default)]
+        policy: String,
     },
+}
+
+impl Change {
+    /// The name of our policy that the change writes, if it is a deny.
+    pub(super) fn policy(&self) -> Option<String> {
+        match self {
+            Self::RevokeUserSessions { .. } => Some(USER_POLICY.to_owned()),
+            Self::DenyRoleSession { session, .. } => Some(session_policy(session)),
+            Self::RevokeRoleSessions { .. } => Some(ROLE_POLICY.to_owned()),
+            Self::DeactivateAccessKey { .. } | Self::MarkContained { .. } => None,
+        }
+    }
 }
 
 impl Action for Change {
@@ -108,7 +126,7 @@ impl Action for Change {
         match self {
             Self::RevokeUserSessions { arn, .. }
             | Self::RevokeRoleSessions { arn, .. }
-            | Self::MarkContained { arn } => arn.clone(),
+            | Self::MarkContained { arn, .. } => arn.clone(),
             Self::DenyRoleSession { arn, session, .. } => session_target(arn, session),
             Self::DeactivateAccessKey { key, .. } => key.clone(),
         }
@@ -167,6 +185,10 @@ const DENY_ROLE: &[&str] = &[
     "iam:AttachRolePolicy",
     "iam:PutRolePermissionsBoundary",
 ];
+
+pub(super) fn console_target(user_arn: &str) -> String {
+    format!("{user_arn} (console password)")
+}
 
 pub(super) fn session_target(role_arn: &str, session: &RoleSession) -> String {
     format!("{role_arn} (session {})", session.name)

@@ -6,19 +6,26 @@
 //! credentials of the same principal:
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_iam-tags.html>.
 
+use std::time::Duration;
+
 use aws_sdk_iam::Client;
 use aws_sdk_iam::types::Tag;
+use tokio::time::sleep;
 
 use super::Found;
-use super::change::{Change, DEACTIVATE};
+use super::change::Change;
 use super::entity::Entity;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
 use crate::guard::Resource;
-use crate::plan::{Action as _, Plan, Step};
+use crate::plan::{Plan, Step};
 
 pub(super) const KEY: &str = "gdr:contained";
 pub(super) const VALUE: &str = "true";
+
+/// Pauses before a deny is looked for again that was written a moment ago: IAM answers reads from copies
+/// that lag behind.
+const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
 
 pub(super) fn is_among(tags: &Option<Vec<Tag>>) -> bool {
     let mut tags = tags.iter().flatten();
@@ -34,16 +41,17 @@ pub(super) fn plan(plan: &mut Plan<Change>, found: &Found) {
             Some(user) => (&user.arn, user.marked),
             None => return,
         },
-        Found::Gone | Found::NotRead => return,
+        Found::Astray(_) | Found::Gone | Found::NotRead => return,
     };
-    let denied = plan.steps.iter().any(|step| match step {
-        Step::Do(action) | Step::Already(action, _) => action.name() != DEACTIVATE,
-        Step::Skipped { .. } | Step::Withheld(..) | Step::Unknown { .. } => false,
+    let denied = plan.steps.iter().find_map(|step| match step {
+        Step::Do(action) | Step::Already(action, _) => action.policy(),
+        Step::Skipped { .. } | Step::Withheld(..) | Step::Unknown { .. } => None,
     });
-    if !denied {
+    let Some(policy) = denied else {
         return;
-    }
-    let action = Change::MarkContained { arn: arn.clone() };
+    };
+    let arn = arn.clone();
+    let action = Change::MarkContained { arn, policy };
     plan.steps.push(if marked {
         Step::Already(action, "the tag is there".to_owned())
     } else {
@@ -72,10 +80,28 @@ fn entity(arn: &str) -> Result<Entity<'_>> {
     }
 }
 
-pub(super) async fn set(client: &Client, arn: &str) -> Result<()> {
+/// Tags the entity if `policy`, or what is fallen back to, denies it something. The deny may have been
+/// refused, and then the tag would only keep people from containing the entity themselves.
+pub(super) async fn set(client: &Client, arn: &str, policy: &str) -> Result<()> {
+    let entity = entity(arn)?;
+    let mut denied = is_denied(client, entity, policy).await?;
+    for pause in PAUSES {
+        if denied {
+            break;
+        }
+        sleep(pause).await;
+        denied = is_denied(client, entity, policy).await?;
+    }
+    if !denied {
+        return Err(Error::Refused(format!(
+            "not tagged, since no deny of the responder's is in effect on {}, and the tag would keep \
+             people from containing it",
+            entity.name(),
+        )));
+    }
     let tag = Tag::builder().key(KEY).value(VALUE).build();
     let tag = tag.map_err(|error| Error::Refused(error.to_string()))?;
-    match entity(arn)? {
+    match entity {
         Entity::User(name) => {
             let call = client.tag_user().user_name(name).tags(tag);
             call.send().await.during("iam:TagUser", name).map(drop)
@@ -85,6 +111,13 @@ pub(super) async fn set(client: &Client, arn: &str) -> Result<()> {
             call.send().await.during("iam:TagRole", name).map(drop)
         }
     }
+}
+
+async fn is_denied(client: &Client, entity: Entity<'_>, policy: &str) -> Result<bool> {
+    if entity.policy(client, policy).await?.is_ours() {
+        return Ok(true);
+    }
+    Ok(entity.deny_all(client).await?.in_effect().is_some())
 }
 
 pub(super) async fn take_off(client: &Client, arn: &str) -> Result<()> {

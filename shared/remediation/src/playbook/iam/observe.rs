@@ -1,4 +1,5 @@
-//! Reads the principal of a finding, in one round trip; a federated session takes one more.
+//! Reads the principal of a finding, in one round trip; a federated session takes one more, a user whom the
+//! finding's name does not lead to two.
 
 use aws_sdk_iam::Client;
 use aws_sdk_iam::error::ProvideErrorMetadata as _;
@@ -12,8 +13,8 @@ use super::entity::Entity;
 use super::mark;
 use super::trust::Trust;
 use super::{
-    AccessKey, CreatedKey, FederatedState, Found, ROLE_POLICY, RoleState, State, USER_POLICY,
-    UserState, session_policy,
+    AccessKey, Astray, CreatedKey, FederatedState, Found, ROLE_POLICY, RoleState, State,
+    USER_POLICY, UserState, is_access_key, session_policy,
 };
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, Principal, RoleSession};
@@ -68,7 +69,16 @@ async fn found(
     principal: &Principal,
 ) -> Result<Found> {
     let read = match principal {
-        Principal::User { name, .. } => user(client, name).await.map(Found::User),
+        Principal::User {
+            name,
+            user_id,
+            long_term_key,
+        } => {
+            let (id, key) = (user_id.as_deref(), long_term_key.as_deref());
+            // A key of another account has its owner there.
+            let key = key.filter(|_| finding.remote_account().is_none());
+            Box::pin(suspect(client, name, id, key)).await
+        }
         Principal::RoleSession {
             role: name,
             session,
@@ -82,6 +92,54 @@ async fn found(
         Err(error) if error.is_gone() => Ok(Found::Gone),
         read => read,
     }
+}
+
+/// The user of a name, with this unique id or, where that is not known, this key. Users can be renamed, and
+/// names are given out again: where the name leads to nobody or to somebody else, the key leads on.
+async fn suspect(
+    client: &Client,
+    name: &str,
+    id: Option<&str>,
+    key: Option<&str>,
+) -> Result<Found> {
+    let namesake = match user(client, name).await {
+        Ok(user) if user.is(id, key) => return Ok(Found::User(user)),
+        Ok(user) => Some(user),
+        Err(error) if error.is_gone() => None,
+        Err(error) => return Err(error),
+    };
+    let Some(key) = key.filter(|key| is_access_key(key)) else {
+        return Ok(namesake.map_or(Found::Gone, Found::User));
+    };
+    let owner = match (owner(client, key).await, &namesake) {
+        (Ok(owner), Some(namesake)) if owner == namesake.name => Ok(namesake.clone()),
+        (Ok(owner), _) => match user(client, &owner).await {
+            Err(error) if error.is_gone() => Err(Error::Refused(format!(
+                "iam:GetAccessKeyLastUsed on {key} names {owner}, and there is no such user"
+            ))),
+            user => user,
+        },
+        (Err(error), _) => Err(error),
+    };
+    Ok(match owner {
+        Ok(user) if id.is_none_or(|id| id == user.user_id) => Found::User(UserState {
+            owns_key: true,
+            ..user
+        }),
+        owner => Found::Astray(Astray {
+            namesake: namesake.map(|user| user.user_id),
+            owner: owner.map(|user| (user.name, user.user_id)),
+        }),
+    })
+}
+
+/// The name of the user who has an access key.
+pub(super) async fn owner(client: &Client, key: &str) -> Result<String> {
+    let operation = "iam:GetAccessKeyLastUsed";
+    let answer = client.get_access_key_last_used().access_key_id(key);
+    let owner = answer.send().await.during(operation, key)?.user_name;
+    let owner = owner.filter(|owner| !owner.is_empty());
+    owner.ok_or_else(|| unanswered(operation, key))
 }
 
 async fn user(client: &Client, name: &str) -> Result<UserState> {
@@ -102,6 +160,8 @@ async fn user(client: &Client, name: &str) -> Result<UserState> {
         .ok_or_else(|| unanswered("iam:GetUser", name))?;
     Ok(UserState {
         marked: mark::is_among(&user.tags),
+        name: name.to_owned(),
+        owns_key: false,
         arn: user.arn,
         user_id: user.user_id,
         keys,
@@ -193,12 +253,15 @@ async fn role(client: &Client, name: &str, session: Option<&RoleSession>) -> Res
     })
 }
 
-/// The user who issued the session, if that is one of this account.
+/// The user who issued the session, if that is one of this account and still has that name.
 async fn federated(client: &Client, trail: &Trail, finding: &Finding) -> Result<FederatedState> {
     let key = finding.access_key_id();
     let issuer = issuer(trail, key.as_deref(), &finding.account_id).await;
     let user = match &issuer {
-        Ok(Issuer::User { name, .. }) => Some(user(client, name).await?),
+        Ok(Issuer::User { name, .. }) => match user(client, name).await {
+            Err(error) if error.is_gone() => None,
+            user => Some(user?),
+        },
         _ => None,
     };
     Ok(FederatedState { issuer, user })
@@ -217,7 +280,11 @@ pub(super) async fn created_keys(
         .filter_map(Record::created_key)
         .collect();
     let now = made.into_iter().map(async |(user, id)| {
-        let status = match access_keys(client, &user).await {
+        let described = client.get_user().user_name(&user).send();
+        let (keys, described) = futures::join!(access_keys(client, &user), described);
+        let described = described.during("iam:GetUser", &user);
+        let arn = described.ok().and_then(|it| it.user).map(|user| user.arn);
+        let status = match keys {
             Ok(keys) => Ok(keys
                 .into_iter()
                 .find(|key| key.id == id)
@@ -225,7 +292,12 @@ pub(super) async fn created_keys(
             Err(error) if error.is_gone() => Ok(None),
             Err(error) => Err(error),
         };
-        CreatedKey { user, id, status }
+        CreatedKey {
+            user,
+            arn,
+            id,
+            status,
+        }
     });
     Ok(join_all(now).await)
 }

@@ -4,12 +4,12 @@ mod role;
 mod user;
 
 use aws_sdk_iam::types::StatusType;
-use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
-use super::change::{Change, DEACTIVATE, DENY_SESSION, REVOKE};
+use super::change::{Change, DEACTIVATE, DENY_SESSION};
 use super::mark;
 use super::policy_document::Deny;
-use super::{CreatedKey, Found, State};
+use super::{Astray, CreatedKey, Found, State, is_access_key};
 use crate::error::Result;
 use crate::finding::{Finding, Principal, printable};
 use crate::plan::{Plan, Step};
@@ -35,7 +35,7 @@ pub(super) fn plan(
             Found::User(found),
         ) => {
             let suspect = user::Suspect {
-                name,
+                called: name,
                 id: user_id.as_deref(),
                 stolen: long_term_key.as_deref(),
             };
@@ -44,22 +44,29 @@ pub(super) fn plan(
         (Principal::RoleSession { role, session }, Found::Role(found)) => {
             role::plan(finding, role, session.as_ref(), found, settings, now)
         }
+        (
+            Principal::User {
+                name,
+                user_id,
+                long_term_key: Some(key),
+            },
+            Found::Astray(found),
+        ) => astray(finding, name, user_id.as_deref(), key, found),
         (Principal::FederatedUser { name }, Found::Federated(found)) => {
             user::plan_federated(finding, &printable(name), found, settings, now)
         }
-        (Principal::User { .. } | Principal::RoleSession { .. }, _) => {
-            let action = match principal {
-                Principal::User { .. } => DEACTIVATE,
-                _ => DENY_SESSION,
-            };
-            not_contained(finding, action, gone(finding, &principal))
+        (Principal::User { name, user_id, .. }, _) => {
+            let elsewhere = elsewhere(finding, &principal);
+            let reason = elsewhere.unwrap_or_else(|| no_such_user(name, user_id.as_deref()));
+            not_contained(finding, DEACTIVATE, reason)
         }
-        (Principal::FederatedUser { .. }, _) => not_contained(
-            finding,
-            REVOKE,
-            "the user who issued the session no longer exists, so its credentials are void"
-                .to_owned(),
-        ),
+        (Principal::RoleSession { .. }, _) => {
+            // A role cannot be renamed.
+            let gone =
+                || format!("there is no {principal} (any more), so its credentials are void");
+            let reason = elsewhere(finding, &principal).unwrap_or_else(gone);
+            not_contained(finding, DENY_SESSION, reason)
+        }
         _ => not_contained(finding, DEACTIVATE, unsupported(&principal)),
     };
     if let Some(created) = &state.created_keys {
@@ -71,14 +78,68 @@ pub(super) fn plan(
     plan
 }
 
-fn gone(finding: &Finding, principal: &Principal) -> String {
-    match finding.remote_account() {
-        Some(other) => format!(
-            "there is no {principal} in this account: it belongs to account {other}, which must contain \
-             it; here, deny it in the policy of the resource that it used"
+/// Why there is no such principal here, if it is one of another account.
+fn elsewhere(finding: &Finding, principal: &Principal) -> Option<String> {
+    let other = finding.remote_account()?;
+    Some(format!(
+        "there is no {principal} in this account: it belongs to account {other}, which must contain it; \
+         here, deny it in the policy of the resource that it used"
+    ))
+}
+
+/// The credentials of a user that is deleted are void; those of one that is renamed go on working.
+fn no_such_user(name: &str, id: Option<&str>) -> String {
+    format!(
+        "there is no user {name} (any more): it was deleted or renamed, and renamed it keeps its keys, its \
+         password and its sessions; {}",
+        look_for(id),
+    )
+}
+
+/// How a person finds a user whose name is not known.
+fn look_for(id: Option<&str>) -> String {
+    let how = id.map_or_else(
+        || "in CloudTrail (iam:UpdateUser, iam:DeleteUser)".to_owned(),
+        |id| format!("by its id: aws iam list-users --query \"Users[?UserId=='{id}']\""),
+    );
+    format!("look for it {how}")
+}
+
+/// A user to whom neither the name nor the key led.
+fn astray(
+    finding: &Finding,
+    name: &str,
+    id: Option<&str>,
+    key: &str,
+    found: &Astray,
+) -> Plan<Change> {
+    let missing = match &found.namesake {
+        Some(namesake) => user::not_the_principal(name, namesake, id),
+        None => no_such_user(name, id),
+    };
+    let owner = match &found.owner {
+        Ok((owner, owner_id)) => format!(
+            "the key {key} belongs to the user {owner} ({owner_id}), who is not the principal of the \
+             finding either: deactivate it by hand if it should not be used: aws iam update-access-key \
+             --user-name {owner} --access-key-id {key} --status Inactive"
         ),
-        None => format!("there is no {principal} (any more), so its credentials are void"),
-    }
+        Err(error) if error.is_transient() => {
+            return Plan {
+                steps: vec![Step::Unknown {
+                    action: DEACTIVATE,
+                    target: key.to_owned(),
+                    error: error.clone(),
+                }],
+                next_steps: vec![missing],
+                ..Plan::default()
+            };
+        }
+        Err(error) if error.is_gone() => format!(
+            "the key {key} was deleted, which leaves the sessions that were made with it ({error})"
+        ),
+        Err(error) => format!("whose the key {key} is could not be read ({error})"),
+    };
+    not_contained(finding, DEACTIVATE, format!("{missing}; {owner}"))
 }
 
 /// The keys that the principal made are the attacker's way back.
@@ -103,7 +164,10 @@ fn add_created_keys(
             return;
         }
     };
-    for CreatedKey { user, id, status } in created {
+    for CreatedKey {
+        user, id, status, ..
+    } in created
+    {
         if plan.steps.iter().any(|step| {
             let key = step.key();
             key.action == DEACTIVATE && key.target == *id
@@ -129,7 +193,7 @@ fn add_created_keys(
     }
 }
 
-/// `None`: the key was deleted.
+/// `None`: the key is not listed.
 fn key_step(user: &str, key: &str, status: Option<&StatusType>) -> Step<Change> {
     let action = Change::DeactivateAccessKey {
         user: user.to_owned(),
@@ -139,8 +203,34 @@ fn key_step(user: &str, key: &str, status: Option<&StatusType>) -> Step<Change> 
     match status {
         Some(StatusType::Active) => Step::Do(action),
         Some(status) => Step::Already(action, format!("the key is {}", status.as_str())),
-        None => Step::Already(action, "the key no longer exists".to_owned()),
+        None if is_access_key(key) => Step::Already(action, "the key no longer exists".to_owned()),
+        None => Step::Skipped {
+            action: DEACTIVATE,
+            target: key.to_owned(),
+            reason: format!(
+                "{key} is no access key (AKIA…) but a service-specific credential, an API key or a bearer \
+                 token, which IAM does not list among the keys of {user}: it is left working. Look for \
+                 it with aws iam list-service-specific-credentials --user-name {user}, and deactivate it: \
+                 aws iam update-service-specific-credential --user-name {user} \
+                 --service-specific-credential-id ID --status Inactive"
+            ),
+        },
     }
+}
+
+/// How far ahead sessions are cut off where long-term keys are deactivated. IAM takes its time to enforce that
+/// everywhere, and a session that is made with a key meanwhile lasts up to 36 hours. It costs whoever signs in
+/// within that time another sign-in.
+const AHEAD: SignedDuration = SignedDuration::from_secs(60);
+
+/// What becomes of the long-term keys that sessions may have been made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keys {
+    /// They are not touched.
+    Untouched,
+    /// They are deactivated, or were. `usable`: until now, so that more sessions may have been made since the
+    /// activity that the finding tells of.
+    Deactivated { usable: bool },
 }
 
 /// When to cut off, and whether that is in effect already. The cut-off only moves forward, and only
@@ -152,13 +242,17 @@ enum CutOff {
 }
 
 impl CutOff {
-    /// `renewable`: more sessions may have been made since the activity that the finding tells of.
-    fn of(finding: &Finding, standing: &Deny, renewable: bool, now: Timestamp) -> Self {
+    fn of(finding: &Finding, standing: &Deny, keys: Keys, now: Timestamp) -> Self {
         // IAM knows when a session was issued to the second, and "before" does not include it.
         let up = TimestampRound::new()
             .smallest(Unit::Second)
             .mode(RoundMode::Ceil);
-        let cut_off = now.round(up).unwrap_or(now);
+        let until = match keys {
+            Keys::Untouched => now,
+            Keys::Deactivated { .. } => now.saturating_add(AHEAD).unwrap_or(now),
+        };
+        let renewable = keys == Keys::Deactivated { usable: true };
+        let cut_off = until.round(up).unwrap_or(until);
         let needed = finding.last_seen().map_or(now, |seen| seen.min(now));
         match standing.cut_off() {
             Some(standing) if standing >= cut_off || (standing >= needed && !renewable) => {

@@ -102,6 +102,14 @@ impl Deny {
         matches!(self, Self::Document(found) if found == document)
     }
 
+    /// True if what stands there is a deny of ours, of whichever sessions.
+    pub(super) fn is_ours(&self) -> bool {
+        let Self::Document(document) = self else {
+            return false;
+        };
+        self.is(&deny(document["Statement"][0]["Condition"].clone()))
+    }
+
     /// The cut-off, if what stands there is our deny of older sessions and nothing else.
     pub fn cut_off(&self) -> Option<Timestamp> {
         let Self::Document(document) = self else {
@@ -151,6 +159,23 @@ mod tests {
         assert_eq!(Deny::Document(document).cut_off(), None);
         assert_eq!(Deny::from_encoded("not json").cut_off(), None);
         assert_eq!(Deny::Absent.cut_off(), None);
+    }
+
+    #[test]
+    fn only_a_deny_of_everything_is_ours() {
+        let cut_off = deny_sessions_before(at("2026-03-04T05:06:07Z"));
+        let session = deny_session(&RoleSession {
+            role_id: "AROAEXAMPLE".to_owned(),
+            name: "alice".to_owned(),
+        });
+        for document in [cut_off, session] {
+            assert!(Deny::Document(document.clone()).is_ours());
+            let mut weakened = document;
+            weakened["Statement"][0]["Action"] = json!("s3:GetObject");
+            assert!(!Deny::Document(weakened).is_ours());
+        }
+        assert!(!Deny::Document(json!({})).is_ours());
+        assert!(!Deny::Absent.is_ours() && !Deny::from_encoded("not json").is_ours());
     }
 
     #[test]

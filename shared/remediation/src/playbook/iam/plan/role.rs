@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::RoleState;
 use super::super::change::{Change, DENY_SESSION, REVOKE_ROLE, session_target};
 use super::super::policy_document::{Deny, deny_identity_center_user, deny_session};
-use super::{CutOff, not_contained};
+use super::{CutOff, Keys, not_contained};
 use crate::finding::{Finding, RoleSession};
 use crate::plan::{Plan, Step};
 use crate::settings::IamSettings;
@@ -186,7 +186,7 @@ fn revoke(
             return;
         }
     };
-    let cut_off = CutOff::of(finding, standing, false, now);
+    let cut_off = CutOff::of(finding, standing, Keys::Untouched, now);
     let action = Change::RevokeRoleSessions {
         role: role.to_owned(),
         arn: found.arn.clone(),

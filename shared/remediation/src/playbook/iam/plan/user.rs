@@ -3,18 +3,19 @@
 use aws_sdk_iam::types::StatusType;
 use jiff::Timestamp;
 
-use super::super::change::{Change, DEACTIVATE, REVOKE};
+use super::super::change::{CONSOLE, Change, DEACTIVATE, REVOKE, console_target};
 use super::super::policy_document::Deny;
 use super::super::{AccessKey, FederatedState, UserState};
-use super::{CutOff, is_protected, key_step, not_contained};
-use crate::finding::Finding;
+use super::{CutOff, Keys, is_protected, key_step, look_for, no_such_user, not_contained};
+use crate::finding::{Finding, printable};
 use crate::investigate::issuer::Issuer;
 use crate::plan::{Plan, Step};
 use crate::settings::IamSettings;
 
 /// The user that the finding names.
 pub(super) struct Suspect<'a> {
-    pub(super) name: &'a str,
+    /// The name that the finding gives.
+    pub(super) called: &'a str,
     /// The user's unique id, where the finding has it.
     pub(super) id: Option<&'a str>,
     /// The long-term key that was used; `None`: a session was.
@@ -28,44 +29,57 @@ pub(super) fn plan(
     settings: &IamSettings,
     now: Timestamp,
 ) -> Plan<Change> {
-    let name = suspect.name;
-    let keys = user.keys.as_deref().unwrap_or_default();
-    let listed = suspect
-        .stolen
-        .and_then(|stolen| keys.iter().find(|key| key.id == stolen));
-    // Names are given out again; ids and keys are not.
-    if !suspect.id.map_or(listed.is_some(), |id| id == user.user_id) {
-        return not_contained(
-            finding,
-            DEACTIVATE,
-            format!(
-                "the user {name} of today ({}) is not the principal of the finding ({}): the user was \
-                 created anew under the same name, or the finding does not say enough",
-                user.user_id,
-                suspect.id.unwrap_or("no id given"),
-            ),
-        );
+    // The finding may have a former name.
+    let name = user.name.as_str();
+    if !user.is(suspect.id, suspect.stolen) {
+        let reason = not_the_principal(name, &user.user_id, suspect.id);
+        return not_contained(finding, DEACTIVATE, reason);
     }
     let mut plan = Plan::default();
-    let usable = listed.is_some_and(|key| key.status == StatusType::Active);
-    let cut_off = revoke(&mut plan, finding, name, user, usable, now);
+    if name != suspect.called {
+        plan.next_steps.push(format!(
+            "the user {} of the finding is called {name} now, and was contained under that name: it was \
+             renamed since. Find out in CloudTrail who called iam:UpdateUser, and contain that principal \
+             too if it is another one",
+            suspect.called,
+        ));
+    }
+    let keys = user.keys.as_deref().unwrap_or_default();
+    let listed = suspect.stolen.and_then(|stolen| user.key(stolen));
+    let active = |key: &AccessKey| key.status == StatusType::Active;
+    let deactivated = match suspect.stolen {
+        Some(_) => Keys::Deactivated {
+            usable: listed.is_some_and(active),
+        },
+        None if settings.user_session_keys => Keys::Deactivated {
+            usable: keys.iter().any(active),
+        },
+        None => Keys::Untouched,
+    };
+    let cut_off = revoke(&mut plan, finding, name, user, deactivated, now);
     match (suspect.stolen, &user.keys) {
         (stolen, Err(error)) => plan.steps.push(Step::Unknown {
             action: DEACTIVATE,
             target: stolen.map_or_else(|| format!("the keys of {name}"), ToOwned::to_owned),
             error: error.clone(),
         }),
-        (Some(stolen), Ok(_)) => plan
-            .steps
-            .push(key_step(name, stolen, listed.map(|key| &key.status))),
+        (Some(stolen), Ok(_)) => {
+            plan.steps
+                .push(key_step(name, stolen, listed.map(|key| &key.status)))
+        }
         (None, Ok(keys)) if settings.user_session_keys => {
-            let steps = keys.iter().map(|key| key_step(name, &key.id, Some(&key.status)));
+            let steps = keys
+                .iter()
+                .map(|key| key_step(name, &key.id, Some(&key.status)));
             plan.steps.extend(steps);
         }
-        (None, Ok(_)) => plan.next_steps.push(format!(
-            "find out how the session of {name} was made: with one of the user's keys, which then is \
-             stolen too, or by signing in to the console, whose password and MFA device then are"
-        )),
+        (None, Ok(keys)) => {
+            let untouched = keys.iter().filter(|key| active(key)).map(|key| &key.id);
+            way_back_by_keys(&mut plan, name, user, untouched);
+        }
+    }
+    if suspect.stolen.is_none() {
+        way_back_by_console(&mut plan, name, user);
     }
     let left_alone = |key: &&AccessKey| {
         key.status == StatusType::Active
@@ -75,12 +89,19 @@ pub(super) fn plan(
     other_keys(&mut plan, finding, name, keys.iter().filter(left_alone));
     whole_user(&mut plan, name, user);
     console(&mut plan, name, user, cut_off);
-    if suspect.stolen.is_some() {
-        plan.residual_risks.push(
-            "IAM takes seconds to enforce a change everywhere: a session that was made with the key in \
-             those seconds, after the cut-off, still works"
-                .to_owned(),
-        );
+    if deactivated != Keys::Untouched && user.deny_all.in_effect().is_none() {
+        plan.residual_risks.push(format!(
+            "IAM takes seconds, sometimes longer, to enforce a change everywhere: what is signed in before \
+             {cut_off} is cut off too and signs in again after it; a session that is made with the key \
+             after it, where IAM does not enforce its deactivation yet, works"
+        ));
+    }
+    if user.deny_all.in_effect().is_none() {
+        plan.residual_risks.push(format!(
+            "other credentials of {name} were not looked at and stay as they are: service-specific \
+             credentials (CodeCommit, Amazon Keyspaces), API keys of Amazon Bedrock, SSH keys, signing \
+             certificates"
+        ));
     }
     plan.residual_risks.push(format!(
         "a role that was assumed with these credentials keeps its sessions, and whatever {name} created \
@@ -92,13 +113,74 @@ pub(super) fn plan(
     plan
 }
 
+pub(super) fn not_the_principal(name: &str, today: &str, id: Option<&str>) -> String {
+    format!(
+        "the user {name} of today ({today}) is not the principal of the finding ({}): the name was given \
+         out again after that one was deleted or renamed, or the finding does not say enough; {}",
+        id.unwrap_or("no id given"),
+        look_for(id),
+    )
+}
+
+/// Whoever has a session may have got it with a key, and gets the next one with it too.
+fn way_back_by_keys<'a>(
+    plan: &mut Plan<Change>,
+    name: &str,
+    user: &UserState,
+    active: impl Iterator<Item = &'a String>,
+) {
+    plan.next_steps.push(format!(
+        "find out how the session of {name} was made: with one of the user's keys, which then is stolen \
+         too, or by signing in to the console, whose password and MFA device then are"
+    ));
+    if user.deny_all.in_effect().is_some() {
+        return;
+    }
+    // The deny alone would look like the whole of it.
+    plan.steps.extend(active.map(|key| Step::Skipped {
+        action: DEACTIVATE,
+        target: key.clone(),
+        reason: format!(
+            "the session may have been made with this key of {name}, which makes new ones, and is left to \
+             a person (IAM_USER_SESSION_KEYS is off): aws iam update-access-key --user-name {name} \
+             --access-key-id {key} --status Inactive"
+        ),
+    }));
+}
+
+/// Or by signing in.
+fn way_back_by_console(plan: &mut Plan<Change>, name: &str, user: &UserState) {
+    if user.deny_all.in_effect().is_some() {
+        return;
+    }
+    let target = console_target(&user.arn);
+    match &user.console {
+        Ok(false) => {}
+        Ok(true) => plan.steps.push(Step::Skipped {
+            action: CONSOLE,
+            target,
+            reason: format!(
+                "the session may have been made by signing in to the console, which goes on, since a \
+                 password that is taken away cannot be given back: aws iam update-login-profile \
+                 --user-name {name} --password NEW --password-reset-required, or aws iam \
+                 delete-login-profile --user-name {name}"
+            ),
+        }),
+        Err(error) => plan.steps.push(Step::Unknown {
+            action: CONSOLE,
+            target,
+            error: error.clone(),
+        }),
+    }
+}
+
 /// Plans the deny. Answers the cut-off.
 fn revoke(
     plan: &mut Plan<Change>,
     finding: &Finding,
     name: &str,
     user: &UserState,
-    renewable: bool,
+    keys: Keys,
     now: Timestamp,
 ) -> Timestamp {
     let standing = match (&user.deny, user.deny_all.in_effect()) {
@@ -114,7 +196,7 @@ fn revoke(
             return now;
         }
     };
-    let cut_off = CutOff::of(finding, standing, renewable, now);
+    let cut_off = CutOff::of(finding, standing, keys, now);
     let action = Change::RevokeUserSessions {
         user: name.to_owned(),
         arn: user.arn.clone(),
@@ -176,6 +258,11 @@ fn whole_user(plan: &mut Plan<Change>, name: &str, user: &UserState) {
     plan.residual_risks.push(format!(
         "all of {name} is blocked, not only the sessions that were to be revoked, since {how}: every \
          session, old or new, and the console; {keys}"
+    ));
+    plan.next_steps.push(format!(
+        "{name} stays blocked as a whole until that policy is taken off again: gdr release does so if the \
+         responder put it there, as it does where the user's inline policies leave no room for the narrow \
+         deny"
     ));
 }
 
@@ -244,14 +331,17 @@ pub(super) fn plan_federated(
     };
     let Some(user) = &found.user else {
         return skipped(format!(
-            "the user {name}, who issued the session, was not read"
+            "{name} issued the federated session {session}, which goes on if it was renamed: {}",
+            no_such_user(name, Some(&printable(id))),
         ));
     };
     if *id != user.user_id {
         return skipped(format!(
-            "the user {name} of today ({}) is not the one who issued the session: it was created anew \
-             under the same name, so the session is void",
+            "the user {name} of today ({}) is not the one who issued the session ({}): that one was deleted, \
+             and the session with it, or renamed, and it goes on; {}",
             user.user_id,
+            printable(id),
+            look_for(Some(&printable(id))),
         ));
     }
     if is_protected(settings, finding, name) {
@@ -261,7 +351,7 @@ pub(super) fn plan_federated(
         ));
     }
     let mut plan = Plan::default();
-    let cut_off = revoke(&mut plan, finding, name, user, false, now);
+    let cut_off = revoke(&mut plan, finding, name, user, Keys::Untouched, now);
     plan.residual_risks.push(format!(
         "every session that {name} issued before {cut_off} is cut off, not only {session}: whoever else \
          federates through {name} must ask for a new one"

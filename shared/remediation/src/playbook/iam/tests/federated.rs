@@ -150,17 +150,19 @@ async fn an_issuer_that_is_never_contained_or_that_was_created_anew_is_left_alon
     let recreated = world(issued_by(former));
     let done = run(&recreated.iam, &federated()).await;
     assert_eq!(done.steps[0].outcome(), Outcome::Skipped);
+    let detail = done.steps[0].detail();
+    assert!(detail.contains("or renamed, and it goes on"), "{detail}");
     assert!(untouched(&recreated));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_issuer_that_is_gone_has_no_sessions() {
+async fn an_issuer_that_is_gone_may_have_been_renamed() {
     let mut account = issued_by(by_mallory());
     account.users.clear();
     let world = world(account);
     let done = run(&world.iam, &federated()).await;
     assert!(
-        done.steps[0].detail().contains("no longer exists"),
+        done.steps[0].detail().contains("deleted or renamed"),
         "{:?}",
         done.steps
     );

@@ -3,11 +3,19 @@
 use aws_sdk_iam::types::StatusType;
 use serde_json::{Value, json};
 
+use super::super::Iam;
 use super::role::{payroll, session_finding};
-use super::world::{Account, Entity, KEY, SECOND, mallory, settings, world};
+use super::world::{
+    Account, DENY_ALL, Entity, KEY, SECOND, mallory, mallory_with, settings, world,
+};
 use crate::finding::Finding;
-use crate::fixtures::{finding, investigate, run, run_with, user_detail, user_finding};
-use crate::report::Outcome;
+use crate::fixtures::{
+    ENFORCING, answer, finding, investigate, now, run, run_with, user_detail, user_finding,
+};
+use crate::guard::{Gate, Guard};
+use crate::plan::Step;
+use crate::playbook::Playbook as _;
+use crate::report::{Outcome, Status, StepReport};
 use crate::settings::Settings;
 
 pub(super) const MADE: &str = "AKIAMADE000000000000";
@@ -59,8 +67,15 @@ pub(super) fn created_keys() -> Settings {
 async fn when_a_session_of_a_user_is_stolen_all_keys_go_only_with_the_setting() {
     let careful = world(mallory());
     let done = run(&careful.iam, &user_session()).await;
-    assert_eq!(done.steps.len(), 1, "{:?}", done.steps);
-    assert_eq!(careful.key("mallory", KEY), StatusType::Active);
+    assert_eq!(done.steps.len(), 3, "{:?}", done.steps);
+    for key in [KEY, SECOND] {
+        let step = done.steps.iter().find(|step| step.target() == key);
+        let step = step.expect("a step for each key");
+        assert_eq!(step.outcome(), Outcome::Skipped);
+        let how = format!("aws iam update-access-key --user-name mallory --access-key-id {key}");
+        assert!(step.detail().contains(&how), "{}", step.detail());
+        assert_eq!(careful.key("mallory", key), StatusType::Active);
+    }
     assert!(done.residual_risks.join("\n").contains(KEY));
 
     let bold = world(mallory());
@@ -82,6 +97,112 @@ async fn when_a_session_of_a_user_is_stolen_all_keys_go_only_with_the_setting() 
     bold.wire.clear();
     run_with(&bold.iam, &user_session(), &setting).await;
     assert!(bold.wire.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_contained_when_nothing_is_left_to_make_another_one_with() {
+    let setting = settings(|iam| iam.user_session_keys = true);
+    let contained = async |change: fn(&mut Entity), setting: &Settings| {
+        let world = world(mallory_with(change));
+        let done = run_with(&world.iam, &user_session(), setting).await;
+        let mut outcomes = done.steps.iter().map(StepReport::outcome);
+        let all = outcomes.all(|outcome| matches!(outcome, Outcome::Applied | Outcome::Already));
+        (all, done)
+    };
+    let (all, done) = contained(|_| {}, &setting).await;
+    assert!(all, "{:?}", done.steps);
+    let inactive = |user: &mut Entity| {
+        for key in &mut user.keys {
+            key.1 = StatusType::Inactive;
+        }
+    };
+    let (all, done) = contained(inactive, &Settings::default()).await;
+    assert!(all, "{:?}", done.steps);
+    let blocked = |user: &mut Entity| {
+        user.console = true;
+        user.attached.insert(DENY_ALL.to_owned());
+    };
+    let (all, done) = contained(blocked, &Settings::default()).await;
+    assert!(all, "{:?}", done.steps);
+
+    let (all, done) = contained(|user| user.console = true, &setting).await;
+    assert!(!all);
+    let mut open = done
+        .steps
+        .iter()
+        .filter(|step| step.outcome() == Outcome::Skipped);
+    let step = open.next().expect("a step");
+    assert_eq!(step.action(), "iam:DisableConsoleAccess");
+    assert!(open.next().is_none(), "{:?}", done.steps);
+    assert!(step.detail().contains("aws iam update-login-profile"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_password_that_could_not_be_looked_for_is_not_taken_for_none() {
+    let world = world(mallory());
+    world.wire.fail("iam:GetLoginProfile", 403, "AccessDenied");
+    let setting = settings(|iam| iam.user_session_keys = true);
+    let done = run_with(&world.iam, &user_session(), &setting).await;
+    let step = done
+        .steps
+        .iter()
+        .find(|step| step.action() == "iam:DisableConsoleAccess");
+    let step = step.expect("a step");
+    assert_eq!(step.outcome(), Outcome::Failed);
+    assert!(step.detail().contains("iam:GetLoginProfile"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_that_iam_does_not_list_among_the_keys_is_not_taken_for_deleted() {
+    for id in ["ACCAEXAMPLE000000000", "ABIAEXAMPLE000000000"] {
+        let world = world(mallory());
+        let mut detail = user_detail("mallory");
+        detail["resource"]["accessKeyDetails"]["accessKeyId"] = json!(id);
+        let (report, _) = answer(&world.iam, &finding(detail)).await;
+        assert_eq!(report.status(), Status::Partial, "{}", report.to_line());
+        let step = report.steps().iter().find(|step| step.target() == id);
+        let step = step.expect("a step");
+        assert_eq!(step.outcome(), Outcome::Skipped);
+        assert!(
+            step.detail().contains("update-service-specific-credential"),
+            "{}",
+            step.detail()
+        );
+        let risks = report.residual_risks().join("\n");
+        assert!(risks.contains("SSH keys"), "{risks}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_know_the_path_of_whom_a_key_was_made_for_or_that_it_was_not_read() {
+    let by_path = r#"
+        permit (principal, action, resource);
+        @id("path") forbid (principal, action, resource)
+        when { resource is User && resource.arn like "arn:aws:iam::111122223333:user/ci/*" };
+        @id("unread") forbid (principal, action, resource)
+        when { resource is User && resource.unread.contains("path") };
+    "#;
+    for (readable, by) in [(true, "path"), (false, "unread")] {
+        let mut account = with_a_key_for_bob();
+        account.users.get_mut("bob").unwrap().path = "/ci/";
+        let world = world(account).configured(&created_keys());
+        let finding = user_finding("mallory");
+        let seen = world.iam.glance(&finding).await.unwrap();
+        if !readable {
+            world.wire.fail("iam:GetUser", 403, "AccessDenied");
+        }
+        let state = world.iam.complete(&finding, &seen).await.expect("the keys");
+        let guard = Guard::new(by_path);
+        let gate = Gate::new::<Iam>(&guard, &finding, &ENFORCING, false, now());
+        let plan = gate.plan::<Iam>(&state, &created_keys());
+        let made = plan.steps.iter().find(|step| step.key().target == MADE);
+        let Some(Step::Withheld(_, why)) = made else {
+            panic!("{made:?}")
+        };
+        assert_eq!(why.by, [by]);
+        let stolen = plan.steps.iter().find(|step| step.key().target == KEY);
+        assert!(matches!(stolen, Some(Step::Do(_))), "{stolen:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,11 +270,7 @@ async fn a_cloudtrail_that_does_not_answer_stops_no_containment() {
         .fail("cloudtrail:LookupEvents", 400, "ThrottlingException");
     let done = run_with(&world.iam, &user_finding("mallory"), &created_keys()).await;
     assert_eq!(world.key("mallory", KEY), StatusType::Inactive);
-    let outcomes: Vec<_> = done
-        .steps
-        .iter()
-        .map(crate::report::StepReport::outcome)
-        .collect();
+    let outcomes: Vec<_> = done.steps.iter().map(StepReport::outcome).collect();
     assert_eq!(
         outcomes.iter().filter(|o| **o == Outcome::Failed).count(),
         1,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::role::{payroll, session_finding};
-use super::world::{mallory, mallory_with, settings, world};
+use super::world::{Account, mallory, mallory_with, settings, world};
 use crate::fixtures::{run, run_with, user_finding};
 use crate::plan::Action as _;
 use crate::playbook::Playbook as _;
@@ -63,12 +63,58 @@ async fn nobody_is_tagged_without_the_setting_or_who_is_not_contained() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_is_tagged_whose_deny_is_not_in_effect() {
+    for (account, finding, write) in [
+        (mallory(), user_finding("mallory"), "iam:PutUserPolicy"),
+        (
+            payroll(json!({ "AWS": "*" })),
+            session_finding(),
+            "iam:PutRolePolicy",
+        ),
+    ] {
+        let refused = world(account.clone());
+        refused.wire.fail(write, 403, "AccessDenied");
+        let forgotten = world(Account {
+            forgets: true,
+            ..account
+        });
+        for world in [refused, forgotten] {
+            let done = run_with(&world.iam, &finding, &marking()).await;
+            let writes = world.wire.writes();
+            assert!(writes.contains(&write), "{writes:?}");
+            assert!(
+                !writes.iter().any(|call| call.starts_with("iam:Tag")),
+                "{writes:?}"
+            );
+            let mark = done
+                .steps
+                .iter()
+                .find(|step| step.action() == "iam:MarkContained");
+            let mark = mark.expect("a step");
+            assert_eq!(mark.outcome(), Outcome::Failed);
+            assert!(mark.detail().contains("not tagged"), "{}", mark.detail());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_denied_everything_instead_is_tagged() {
+    let world = world(Account {
+        full: true,
+        ..mallory()
+    });
+    run_with(&world.iam, &user_finding("mallory"), &marking()).await;
+    assert_eq!(tag(&world.user("mallory").tags), Some("true"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_release_takes_the_tag_off() {
     let world = world(mallory());
     run_with(&world.iam, &user_finding("mallory"), &marking()).await;
     assert_eq!(tag(&world.user("mallory").tags), Some("true"));
     let arn = "arn:aws:iam::111122223333:user/ops/mallory".to_owned();
-    let action = Change::MarkContained { arn };
+    let policy = "gdr-revoke-sessions".to_owned();
+    let action = Change::MarkContained { arn, policy };
     assert_eq!(
         action.target(),
         "arn:aws:iam::111122223333:user/ops/mallory"

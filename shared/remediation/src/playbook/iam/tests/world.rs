@@ -57,7 +57,7 @@ pub(super) struct Entity {
     pub(super) tags: BTreeMap<String, String>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Account {
     pub(super) users: BTreeMap<String, Entity>,
     pub(super) roles: BTreeMap<String, Entity>,

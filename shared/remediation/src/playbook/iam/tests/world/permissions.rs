@@ -13,7 +13,7 @@ use super::{Account, Entity};
 use crate::fixtures::Wire;
 
 /// What the access advisor knows.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Services {
     /// Namespace, second of the last use.
     pub(crate) used: Vec<(&'static str, Option<i64>)>,

@@ -146,6 +146,24 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
         rule!(
             account,
             wire,
+            get_access_key_last_used,
+            GetAccessKeyLastUsedInput,
+            "iam:GetAccessKeyLastUsed",
+            |account, request| {
+                let key = request.access_key_id().unwrap();
+                let mut users = account.users.iter();
+                let owner = users.find(|(_, user)| user.keys.iter().any(|(id, ..)| *id == key));
+                let (owner, _) = owner.ok_or("NoSuchEntity")?;
+                Ok(
+                    get_access_key_last_used::GetAccessKeyLastUsedOutput::builder()
+                        .user_name(owner)
+                        .build(),
+                )
+            }
+        ),
+        rule!(
+            account,
+            wire,
             list_access_keys,
             ListAccessKeysInput,
             "iam:ListAccessKeys",
