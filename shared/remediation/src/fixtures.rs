@@ -1,7 +1,9 @@
 //! Findings for unit tests: a whole event, varied where a test says so. And the wire between a
 //! playbook and a small world that a test keeps, on which calls are counted and fail at will.
 
+pub(crate) mod expressions;
 pub(crate) mod fake;
+pub(crate) mod table;
 pub(crate) mod waves;
 
 use std::collections::{BTreeSet, HashMap};

@@ -435,7 +435,6 @@ impl Record {
             .expression_attribute_values(":now", text(now.to_string()));
         let kept_once = [
             "notified",
-            "notified",
             "notified_chat",
             "notified_event",
             "notified_security_hub",
