@@ -142,6 +142,7 @@ fn intent(actions: usize, found: &str) -> Intent {
             .collect(),
         completes: false,
         approved: None,
+        invocation: "request".to_owned(),
     }
 }
 

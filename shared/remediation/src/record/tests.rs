@@ -15,7 +15,7 @@ use crate::finding::Finding;
 use crate::fixtures::table::{Items, table};
 use crate::fixtures::{self, ENFORCING, now};
 use crate::notify::Channel;
-use crate::report::{Approval, Report};
+use crate::report::{Approval, Obstacle, Report};
 use crate::settings::Settings;
 
 const TARGET: &str = "us-east-1/i-0abc1234def567890";
@@ -49,6 +49,7 @@ fn intent(actions: usize, approved: Option<Approved>) -> Intent {
             .collect(),
         completes: false,
         approved,
+        invocation: "request".to_owned(),
     }
 }
 
@@ -86,9 +87,11 @@ async fn dynamodb_takes_every_write_about_a_target() {
         given.expect("given back");
     }
     assert_eq!(state(&items), "contained");
-    let account = &finding.account_id;
-    let released = record.mark_released(Category::Ec2, account, TARGET, "somebody", now());
-    released.await.expect("released");
+    let lease = lease("somebody");
+    let claim = record.claim(Category::Ec2, &finding, TARGET, &lease).await;
+    let claim = claim.expect("a claim");
+    let released = record.mark_released(&claim, "somebody", now()).await;
+    released.expect("released");
     assert_eq!(state(&items), "released");
 }
 
@@ -145,7 +148,9 @@ async fn dynamodb_takes_every_write_about_an_incident_to_its_end() {
         expires_at: now(),
         steps: Vec::new(),
     };
-    for report in [notified(None), notified(Some(held))] {
+    let error = crate::error::Error::Refused("no".to_owned());
+    let prevented = Report::prevented(Category::Ec2, &finding, Obstacle::Target, &error, false);
+    for report in [notified(None), notified(Some(held)), prevented] {
         for (decided, look) in [(None, false), (Some(now()), true)] {
             let times = Times {
                 decided,

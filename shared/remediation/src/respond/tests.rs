@@ -6,7 +6,10 @@ mod hand_over;
 mod hub;
 mod investigation;
 mod limits;
+mod looks;
 mod notices;
+mod released;
+mod silence;
 mod traces;
 
 use std::collections::BTreeSet;

@@ -5,6 +5,7 @@ mod hostile;
 mod investigation;
 mod keys;
 mod mark;
+mod release;
 mod role;
 mod sessions;
 mod world;

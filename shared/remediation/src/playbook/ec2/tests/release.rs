@@ -1,10 +1,13 @@
 use super::world::{Account, ID, World, infected, names};
-use crate::fixtures::{now, run_with};
+use crate::fixtures::table::table;
+use crate::fixtures::{event, now, recorded, release, run_with};
 use crate::plan::{Action as _, Step, Undo};
 use crate::playbook::Playbook as _;
 use crate::playbook::ec2::{Change, Ec2};
+use crate::release::{Allowance, Verdict};
+use crate::report::Status;
 use crate::settings::{AutoScaling, Ec2Settings, Settings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn everything() -> Settings {
     Settings {
@@ -148,4 +151,101 @@ async fn evidence_holds_the_described_world_and_what_could_not_be_read() {
     );
     let collected = world.playbook.collect(&infected()).await.unwrap();
     assert_eq!(collected["ConsoleOutput"]["OutputBase64"], "bG9naW46");
+}
+
+fn infected_event() -> Value {
+    event(json!({ "resource": { "instanceDetails": { "instanceId": ID } } }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_by_the_record_reads_back_that_all_of_it_is_as_it_was_found() {
+    let (_, record) = table();
+    let world = World::to_release(busy());
+    let report = recorded(
+        &world.playbook,
+        &record,
+        &infected_event(),
+        &everything(),
+        now(),
+    )
+    .await;
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    let allowance = Allowance::default();
+    let event = infected_event();
+    let (_, released) = release(&world.playbook, &record, &event, &allowance, now()).await;
+    for step in released.expect("released") {
+        assert_eq!(step.problem, None, "{step:?}");
+    }
+    let id = infected().id;
+    let incident = record.incidents_of(&id).await.unwrap().remove(0);
+    assert_eq!(incident.status, "released");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_went_with_the_instance_is_left_and_the_deny_of_its_role_is_taken_off() {
+    for ended in ["terminated", "missing"] {
+        let (_, record) = table();
+        let world = World::to_release(busy());
+        let event = infected_event();
+        recorded(&world.playbook, &record, &event, &everything(), now()).await;
+        assert!(!world.now().policies.is_empty());
+        if ended == "missing" {
+            world.now().missing = true;
+        } else {
+            world.now().state = "terminated";
+        }
+        let allowance = Allowance::default();
+        let (verdicts, released) =
+            release(&world.playbook, &record, &event, &allowance, now()).await;
+        let released = released.expect("released");
+        let [deny] = released.as_slice() else {
+            panic!("{released:?}");
+        };
+        assert_eq!(
+            (deny.action, &deny.problem),
+            ("iam:DenyInstanceCredentials", &None)
+        );
+        let left = |verdict: &Verdict| matches!(verdict, Verdict::Left(_));
+        let others = verdicts.len() - 1;
+        assert_eq!(
+            verdicts.iter().filter(|(_, verdict)| left(verdict)).count(),
+            others
+        );
+        assert!(world.now().policies.is_empty());
+        let incident = record.incidents_of(&infected().id).await.unwrap().remove(0);
+        assert_eq!(incident.status, "released");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_is_not_back_is_a_problem_and_the_incident_stays_open() {
+    let (_, record) = table();
+    let mut account = Account::default();
+    account.interfaces.retain(|id, _| *id == "eni-1");
+    let world = World::to_release(account);
+    let event = infected_event();
+    recorded(
+        &world.playbook,
+        &record,
+        &event,
+        &Settings::default(),
+        now(),
+    )
+    .await;
+    // EC2 goes on showing another group than was given back.
+    if let Some(interface) = world.now().interfaces.get_mut("eni-1") {
+        (interface.before, interface.lags) = (None, usize::MAX);
+    }
+    let allowance = Allowance::default();
+    let (_, released) = release(&world.playbook, &record, &event, &allowance, now()).await;
+    let released = released.expect("released");
+    let isolated = released
+        .iter()
+        .find(|step| step.action == "ec2:IsolateInterface");
+    assert!(
+        isolated.is_some_and(|step| step.problem.is_some()),
+        "{released:?}"
+    );
+    let incident = record.incidents_of(&infected().id).await.unwrap().remove(0);
+    assert!(!incident.actions.is_empty() && incident.status == "contained");
 }
