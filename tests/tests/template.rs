@@ -652,3 +652,40 @@ fn every_log_is_kept_for_a_set_time_and_written_as_json() {
         assert_eq!(*retention, json!({ "Ref": "LogRetentionDays" }));
     }
 }
+
+/// Whoever holds the role of one function must not get to invent looks for the other, or to take its.
+#[test]
+fn what_contains_credentials_and_instances_looks_again_each_by_a_queue_of_its_own() {
+    let template = template();
+    let resources = &template["Resources"];
+    for (function, queue, other) in [
+        ("Iam", "RecheckQueue", "InstanceRecheckQueue"),
+        ("Ec2", "InstanceRecheckQueue", "RecheckQueue"),
+    ] {
+        let properties = &resources[format!("{function}ResponderFunction")]["Properties"];
+        let url = &properties["Environment"]["Variables"]["RECHECK_QUEUE_URL"];
+        assert_eq!(*url, json!({ "Ref": queue }), "{function}");
+        let source = &properties["Events"]["Rechecks"];
+        assert_eq!(source["Type"], "SQS");
+        assert_eq!(
+            source["Properties"]["Queue"],
+            json!({ "GetAtt": format!("{queue}.Arn") })
+        );
+        assert_eq!(source["Properties"]["BatchSize"], 1);
+        let role = resources[format!("{function}ResponderRole")].to_string();
+        let named = |queue: &str| role.contains(&format!("\"{queue}.Arn\""));
+        assert!(named(queue) && !named(other), "{function}: {role}");
+        let queue = &resources[queue]["Properties"];
+        // Six times the function's time-out.
+        assert_eq!(queue["VisibilityTimeout"], 720);
+        assert_eq!(queue["SqsManagedSseEnabled"], true);
+        let kept = json!({ "GetAtt": "OnFailureQueue.Arn" });
+        assert_eq!(queue["RedrivePolicy"]["deadLetterTargetArn"], kept);
+        assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 3);
+    }
+    for function in ["S3", "Triage"] {
+        let properties = &resources[format!("{function}ResponderFunction")]["Properties"];
+        let url = &properties["Environment"]["Variables"]["RECHECK_QUEUE_URL"];
+        assert!(url.is_null(), "{function}");
+    }
+}

@@ -175,9 +175,13 @@ fn functions(deployment: &Deployment) -> Result<Functions> {
         .into_iter()
         .map(|category| deployment.function_arn(category))
         .collect();
+    let looks_again: Result<_> = [Category::Iam, Category::Ec2]
+        .into_iter()
+        .map(|category| Ok((category.as_str(), deployment.function_arn(category)?)))
+        .collect();
     Ok(Functions {
         known: known?,
-        looks_again: deployment.function_arn(Category::Iam)?,
+        looks_again: looks_again?,
         tells_security_hub: deployment.function_arn(Category::Triage)?,
     })
 }

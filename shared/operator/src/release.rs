@@ -6,6 +6,7 @@ use aws_config::SdkConfig;
 use clap::Args;
 use jiff::Timestamp;
 use remediation::catalogue::Category;
+use remediation::error::Error;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Incident, Record};
 use remediation::release::{self, Allowance, ReleaseStep, Verdict};
@@ -96,9 +97,9 @@ pub(crate) async fn run(
             return Ok(ExitCode::from(REFUSED));
         }
         let code = match incident.known_category()? {
-            Category::S3 => one(&S3::new(sdk), record, incident, options, &by, format).await?,
-            Category::Iam => one(&Iam::new(sdk), record, incident, options, &by, format).await?,
-            Category::Ec2 => one(&Ec2::new(sdk), record, incident, options, &by, format).await?,
+            Category::S3 => one(S3::new(sdk), record, incident, options, &by, format).await?,
+            Category::Iam => one(Iam::new(sdk), record, incident, options, &by, format).await?,
+            Category::Ec2 => one(Ec2::new(sdk), record, incident, options, &by, format).await?,
             Category::Triage => ExitCode::SUCCESS,
         };
         if code != ExitCode::SUCCESS {
@@ -109,7 +110,7 @@ pub(crate) async fn run(
 }
 
 async fn one<P: Playbook>(
-    playbook: &P,
+    mut playbook: P,
     record: &Record,
     incident: &Incident,
     options: &Options,
@@ -120,8 +121,9 @@ async fn one<P: Playbook>(
         force_drift: options.force_drift,
         reactivate: options.reactivate.clone(),
     };
+    playbook.configure(&incident.settings);
     let now = Timestamp::now();
-    let steps = release::plan(playbook, incident, &allowance, now).await?;
+    let steps = release::plan(&playbook, record, incident, &allowance, now).await?;
     if format == Format::Table {
         show(incident, &steps);
     }
@@ -147,7 +149,17 @@ async fn one<P: Playbook>(
         return Ok(ExitCode::from(REFUSED));
     }
     let shown = serde_json::to_value(&steps)?;
-    let released = release::release(playbook, record, incident, steps, &allowance, by, now).await?;
+    // The person may have taken a while.
+    let now = Timestamp::now();
+    let releasing = release::release(&playbook, record, incident, steps, &allowance, by, now);
+    let released = match Box::pin(releasing).await {
+        Ok(released) => released,
+        Err(error @ (Error::Refused(_) | Error::Busy { .. })) => {
+            output::complain(&error.to_string());
+            return Ok(ExitCode::from(REFUSED));
+        }
+        Err(error) => return Err(error.into()),
+    };
     let failed = released.iter().any(|step| step.problem.is_some());
     match format {
         Format::Json => output::json(&json!({

@@ -57,6 +57,7 @@ fn a_retry_completes_what_a_crash_left_and_keeps_what_was_found_first() -> Resul
             actions,
             completes: false,
             approved: None,
+            invocation: "request".to_owned(),
         };
         record
             .intend(Category::Ec2, &finding, &event.0, &intent, now)

@@ -26,6 +26,8 @@ use crate::report::{Approval, Outcome, Proposed, Report, Status};
 
 /// How long a person waits for an invocation that is at work on the target.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// What storing a plan may take: the notice waits for it.
+const STORING: Duration = Duration::from_secs(2);
 /// What containing may take, as in a function.
 const TIME: Duration = Duration::from_secs(120);
 
@@ -74,10 +76,8 @@ pub(crate) async fn hold<P: Playbook>(
         steps: steps.collect(),
     };
     let (event, evidence) = (incoming.event, &waiting.evidence);
-    match record
-        .hold(P::CATEGORY, finding, event, &awaiting, evidence, at)
-        .await
-    {
+    let holding = Box::pin(record.hold(P::CATEGORY, finding, event, &awaiting, evidence, at));
+    match within(Instant::now() + STORING, "dynamodb:UpdateItem", holding).await {
         Ok(true) => {
             report.approval = Some(Approval {
                 expires_at: awaiting.expires_at,
@@ -302,6 +302,7 @@ async fn carry_out<P: Playbook>(
             planned_at: awaiting.planned_at,
             by: approver.by.to_owned(),
         }),
+        invocation: format!("approval by {} at {now}", approver.by),
     };
     let (record, event) = (approver.record, &incident.event);
     record
@@ -318,6 +319,7 @@ async fn carry_out<P: Playbook>(
             actions: came_up.iter().map(recorded).collect(),
             completes: false,
             approved: None,
+            invocation: format!("approval by {} at {now}", approver.by),
         };
         let intended = record.intend(P::CATEGORY, finding, event, &intent, clock());
         if let Err(error) = Box::pin(intended).await {

@@ -379,6 +379,22 @@ pub(crate) async fn ask(
     Answer::Room
 }
 
+/// What is answered where the table does not answer, for this reason.
+pub(crate) fn unanswered(
+    limits: &Limits,
+    needs: &Needs,
+    asker: &Asker<'_>,
+    error: Error,
+) -> Answer {
+    if needs.windows.is_empty() {
+        return Answer::Room;
+    }
+    if asker.alone.lets(asker.finding_id, asker.now, limits.window) {
+        return Answer::Alone(alone(&error));
+    }
+    Answer::Refused(Box::new(unasked(error)))
+}
+
 async fn give_back(record: &Record, held: &[Places]) {
     for places in held {
         if let Err(error) = record.give_places_back(places).await {

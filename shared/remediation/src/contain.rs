@@ -28,8 +28,9 @@ use crate::guidance;
 use crate::investigate::{self, Inquiry, Investigation};
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
+use crate::recheck::Look;
 use crate::record::{Claim, Record, TargetState};
-use crate::report::{Report, Status, StepReport};
+use crate::report::{Obstacle, Report, Status, StepReport};
 use crate::trace::Trace;
 use crate::verify::Verifier;
 
@@ -44,8 +45,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) started: Instant,
     /// When containing must be done, so that the record and the notice still have time.
     pub(crate) until: Instant,
-    /// How many looks there were at this containment before, if this is one.
-    pub(crate) look: Option<usize>,
+    /// The look at a containment that this is, if it is one.
+    pub(crate) look: Option<&'a Look>,
     /// The trace that it is a part of.
     pub(crate) trace: Option<&'a Trace>,
 }
@@ -74,6 +75,8 @@ pub(crate) struct Contained {
     pub(crate) transient: Option<Error>,
     pub(crate) collected: Value,
     pub(crate) claims: Vec<Claim>,
+    /// Whether there was anything that could be planned. If not, the targets are as they were.
+    pub(crate) begun: bool,
     /// When it was known what to do.
     pub(crate) decided: Option<Timestamp>,
     /// When something contains the target, as read back.
@@ -89,6 +92,7 @@ impl Contained {
             transient,
             collected: Value::Null,
             claims: Vec::new(),
+            begun: false,
             decided: None,
             contained: None,
             refused: None,
@@ -136,7 +140,7 @@ pub(crate) async fn rehearse<P: Playbook>(
     }
     let state = match state {
         Ok(state) => state,
-        Err(error) => return unobserved::<P>(finding, &error, true),
+        Err(error) => return prevented::<P>(finding, Obstacle::Target, &error, true),
     };
     let plan = gate.plan_by_history::<P>(&state, &config.settings, history, until);
     let plan = plan.await.into_plan();
@@ -184,7 +188,7 @@ pub(crate) async fn contain<P: Playbook>(
     let Incoming {
         now, until, look, ..
     } = *incoming;
-    let ready = match prepare(means, incoming).await {
+    let ready = match Box::pin(prepare(means, incoming)).await {
         Ok(ready) => ready,
         Err(answered) => return *answered,
     };
@@ -200,7 +204,7 @@ pub(crate) async fn contain<P: Playbook>(
         whole = match completed {
             Ok(whole) => whole,
             Err(error) => {
-                let answered = unobserved::<P>(finding, &error, false);
+                let answered = prevented::<P>(finding, Obstacle::Target, &error, false);
                 return Contained {
                     claims: ready.claims,
                     ..answered
@@ -248,7 +252,6 @@ pub(crate) async fn contain<P: Playbook>(
         }
         Some(more)
     };
-    let undone = look.is_some() && !plan.is_empty();
     let keep = async |came_up: &[P::Action]| {
         Box::pin(begin::keep(means, incoming, &ready, came_up)).await;
     };
@@ -257,6 +260,7 @@ pub(crate) async fn contain<P: Playbook>(
     drop(reading);
     let whole = whole.or(latest);
     let state = whole.as_ref().unwrap_or(&ready.state);
+    let (undone_before, retried) = (begun.undone, begun.retried);
     let (mut refusal, mut remarks) = (begun.refusal, begun.remarks);
     for also in also_begun {
         refusal = refusal.or(also.refusal);
@@ -270,6 +274,9 @@ pub(crate) async fn contain<P: Playbook>(
         awaiting,
     } = done;
     let mut report = Report::concluded(P::CATEGORY, finding, what.clone(), false, steps);
+    let looked = look.is_some_and(|look| look.finds_undone(report.steps()));
+    let undone = looked || undone_before;
+    report.anew = !retried && report.steps().iter().any(StepReport::contained_now);
     let contained = matches!(report.status(), Status::Contained | Status::Partial);
     let contained = contained.then(|| incoming.clock());
     report.residual_risks = residual_risks;
@@ -319,11 +326,17 @@ pub(crate) async fn contain<P: Playbook>(
         .extend(what_is_left(P::CATEGORY, finding, report.status()));
     if done_again {
         report.undone = true;
+        let again = if report.steps().iter().any(StepReport::contained_now) {
+            "it was done again"
+        } else {
+            "it could not be done again"
+        };
         report.next_steps.insert(
             0,
-            "someone undid this containment and it was done again: find out in CloudTrail who, and \
-             contain that principal too"
-                .to_owned(),
+            format!(
+                "someone undid this containment and {again}: find out in CloudTrail who, and contain that \
+                 principal too"
+            ),
         );
     }
     Contained {
@@ -331,6 +344,7 @@ pub(crate) async fn contain<P: Playbook>(
         transient,
         collected,
         claims: ready.claims,
+        begun: true,
         decided,
         contained,
         refused,
@@ -398,12 +412,13 @@ pub(crate) async fn notified<P: Playbook>(
     report
 }
 
-pub(crate) fn unobserved<P: Playbook>(
+pub(crate) fn prevented<P: Playbook>(
     finding: &Finding,
+    obstacle: Obstacle,
     error: &Error,
     dry_run: bool,
 ) -> Contained {
-    let mut report = Report::unobserved(P::CATEGORY, finding, error, dry_run);
+    let mut report = Report::prevented(P::CATEGORY, finding, obstacle, error, dry_run);
     tell(&mut report, investigate::from_finding(finding));
     report
         .next_steps

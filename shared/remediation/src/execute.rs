@@ -29,6 +29,9 @@ const READ_BACK_PAUSES: [Duration; 3] = [
 /// meanwhile) are executed too, before a person must look.
 const ROUNDS: usize = 3;
 
+/// The code of what was not answered in the time set for it.
+pub(crate) const NO_ANSWER: &str = "DeadlineExceeded";
+
 /// How long a protecting step may take.
 const PROTECT_AT_MOST: Duration = Duration::from_secs(10);
 
@@ -450,7 +453,7 @@ pub(crate) async fn within<T>(
         Err(_) => Err(CallError {
             operation: what,
             target: "the finding's target".to_owned(),
-            code: "DeadlineExceeded".to_owned(),
+            code: NO_ANSWER.to_owned(),
             message: "there was no answer in the time set for it".to_owned(),
             kind: CallFailure::Transient,
         }

@@ -1,7 +1,9 @@
 //! Findings for unit tests: a whole event, varied where a test says so. And the wire between a
 //! playbook and a small world that a test keeps, on which calls are counted and fail at will.
 
+pub(crate) mod expressions;
 pub(crate) mod fake;
+pub(crate) mod table;
 pub(crate) mod waves;
 pub(crate) mod windows;
 
@@ -18,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::breaker::Limits;
 use crate::config::Config;
+use crate::contain::actions_of;
 use crate::error::Error;
 use crate::execute::{Execution, execute};
 use crate::finding::Finding;
@@ -27,6 +30,8 @@ use crate::plan::Action;
 use crate::playbook::Playbook;
 use crate::playbook::triage::Triage;
 use crate::policy::{Policy, ResponseMode};
+use crate::record::{Intent, Record, Times};
+use crate::release::{Allowance, Released, Verdict};
 use crate::report::{Report, Status};
 use crate::settings::Settings;
 
@@ -266,6 +271,62 @@ pub(crate) async fn run_with<P: Playbook>(
     carry_out(playbook, finding, &state, settings, now()).await
 }
 
+/// Contains as a function does, with a record of what was found and of what came of it.
+pub(crate) async fn recorded<P: Playbook>(
+    playbook: &P,
+    record: &Record,
+    event: &Value,
+    settings: &Settings,
+    now: Timestamp,
+) -> Report {
+    let finding = Finding::parse(event).expect("a finding");
+    let state = playbook.observe(&finding).await;
+    let state = state.expect("the world can be read");
+    let plan = P::plan(&finding, &state, settings, now);
+    if !plan.is_empty() {
+        let intent = Intent {
+            received_at: now,
+            evidence: Value::Null,
+            settings: settings.clone(),
+            actions: actions_of(&plan),
+            completes: false,
+            approved: None,
+            invocation: now.to_string(),
+        };
+        let intended = record.intend(P::CATEGORY, &finding, event, &intent, now);
+        intended.await.expect("written");
+    }
+    let done = carry_out(playbook, &finding, &state, settings, now).await;
+    let because = "a reason".to_owned();
+    let report = Report::concluded(P::CATEGORY, &finding, because, false, done.steps);
+    let times = Times::default();
+    let concluded = record.conclude(&finding, event, &report, &Value::Null, times, now);
+    concluded.await.expect("written");
+    report
+}
+
+/// Releases the incident of `event` as a person does who is shown the steps. Answers the verdicts, and what
+/// came of it.
+pub(crate) async fn release<P: Playbook>(
+    playbook: &P,
+    record: &Record,
+    event: &Value,
+    allowance: &Allowance,
+    now: Timestamp,
+) -> (Vec<(&'static str, Verdict)>, Result<Vec<Released>, Error>) {
+    let id = event["detail"]["id"].as_str().expect("an id");
+    let incidents = record.incidents_of(id).await.expect("read");
+    let incident = &incidents[0];
+    let planned = crate::release::plan(playbook, record, incident, allowance, now);
+    let steps = Box::pin(planned).await.expect("planned");
+    let verdicts = steps.iter().map(|step| (step.action, step.verdict.clone()));
+    let verdicts = verdicts.collect();
+    let releasing = crate::release::release(
+        playbook, record, incident, steps, allowance, "somebody", now,
+    );
+    (verdicts, Box::pin(releasing).await)
+}
+
 /// [`run`] in a world that perhaps cannot be read, with what the function would answer.
 pub(crate) async fn answer<P: Playbook>(
     playbook: &P,
@@ -274,7 +335,13 @@ pub(crate) async fn answer<P: Playbook>(
     let (category, because) = (P::CATEGORY, "a reason".to_owned());
     match playbook.observe(finding).await {
         Err(error) => {
-            let report = Report::unobserved(category, finding, &error, false);
+            let report = Report::prevented(
+                category,
+                finding,
+                crate::report::Obstacle::Target,
+                &error,
+                false,
+            );
             (report, Some(error).filter(Error::is_transient))
         }
         Ok(state) => {

@@ -462,15 +462,20 @@ impl<A> Deref for Authorized<A> {
 impl<A: Action> Authorized<A> {
     /// Lets the steps of a phase wait for another time, for this reason.
     pub(crate) fn hold_back(&mut self, phase: Phase, reason: &str) {
+        self.leave_out(|action| (action.phase() == phase).then(|| reason.to_owned()));
+    }
+
+    /// Leaves out what is to be done and has a reason not to be, also when reading back would plan it.
+    pub(crate) fn leave_out(&mut self, reason: impl Fn(&A) -> Option<String>) {
         for step in &mut self.plan.steps {
             if let Step::Do(action) = step
-                && action.phase() == phase
+                && let Some(reason) = reason(action)
             {
                 self.plan.held_back.insert(StepKey::of(action));
                 *step = Step::Skipped {
                     action: action.name(),
                     target: action.target(),
-                    reason: reason.to_owned(),
+                    reason,
                 };
             }
         }

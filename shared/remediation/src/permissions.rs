@@ -51,7 +51,7 @@ pub fn of(category: Category, config: &Config) -> BTreeSet<&'static str> {
             return actions;
         }
     }
-    if category == Category::Iam {
+    if matches!(category, Category::Iam | Category::Ec2) {
         actions.extend(recheck::PERMISSIONS.iter().chain(FROM_QUEUE));
     }
     actions.extend(guard::PERMISSIONS.iter().chain(EventHistory::PERMISSIONS));

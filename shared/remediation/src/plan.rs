@@ -65,6 +65,15 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn to(&self) -> Value;
     /// How a person undoes it.
     fn undo(&self) -> Undo;
+    /// True if what it found is the responder's own work, which it goes on from.
+    fn found_ours(&self) -> bool {
+        false
+    }
+    /// True if what `found` found is what this one found: it was put back. Where AWS cannot put back the
+    /// value itself, what stands in its place.
+    fn is_back(&self, found: &Self) -> bool {
+        self.from() == found.from()
+    }
 }
 
 /// How a containment is undone. Always by a person, never by itself.

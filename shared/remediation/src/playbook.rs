@@ -20,6 +20,17 @@ use crate::investigate::{Inquiry, Investigation};
 use crate::plan::{Action, Plan};
 use crate::settings::Settings;
 
+/// What is left of what was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remains {
+    /// It went with its target, so that there is nothing to put back.
+    Nothing,
+    /// It stays although its target is gone.
+    Itself,
+    /// That is not known.
+    Unknown,
+}
+
 /// How one kind of resource is contained.
 ///
 /// There is no separate `verify`: [`crate::execute`] observes again after acting and plans again.
@@ -146,6 +157,11 @@ pub trait Playbook {
     /// credentials of the person who releases. Reads only.
     fn obstacle(&self, _action: &Self::Action) -> impl Future<Output = Option<String>> {
         std::future::ready(None)
+    }
+
+    /// What is left of what `action` changed, where the plan for this state says nothing of it. Pure.
+    fn remains(_state: &Self::State, _action: &Self::Action) -> Remains {
+        Remains::Unknown
     }
 
     /// Answers what a person would ask, from sources that are too slow to be asked before

@@ -1,15 +1,19 @@
 //! Looking again after a containment.
 //!
 //! IAM takes seconds to enforce a change everywhere, and whoever holds the credentials can use
-//! them to take the deny off again. So a containment comes back twice, through a queue that holds
+//! them to take the deny off again, or to give an instance its groups back. So a containment comes back twice, through a queue that holds
 //! it back, instead of keeping a function waiting.
+
+use std::collections::BTreeSet;
 
 use aws_sdk_sqs::Client;
 use serde_json::{Value, json};
 
+use crate::catalogue::Category;
 use crate::error::{CallContext, Result};
 use crate::finding::abridged;
 use crate::queue_message;
+use crate::report::{Outcome, StepReport};
 use crate::trace::Trace;
 
 /// The IAM permissions that sending needs.
@@ -21,6 +25,38 @@ const DELAYS: [i32; 2] = [10, 50];
 /// A message has at most 256 KB in every Region and setting,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>.
 const EVENT_LIMIT: usize = 255 * 1024;
+
+/// How much of a message says what was in effect.
+const STEPS_LIMIT: usize = 64 * 1024;
+
+/// A look whether a containment stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Which one it is; the first is 1.
+    pub number: usize,
+    /// The steps that were in effect before, by their keys. `None`: the message does not say.
+    pub in_effect: Option<BTreeSet<String>>,
+}
+
+impl Look {
+    /// True if something that was in effect had to be done again. What was never in effect was not undone.
+    pub(crate) fn finds_undone(&self, steps: &[StepReport]) -> bool {
+        let stood = |step: &&StepReport| {
+            let keys = self.in_effect.as_ref();
+            keys.is_none_or(|keys| keys.contains(&step.key()))
+        };
+        steps.iter().filter(stood).any(StepReport::was_to_be_done)
+    }
+}
+
+/// The keys of the steps that are in effect.
+fn in_effect(steps: &[StepReport]) -> BTreeSet<String> {
+    let steps = steps.iter();
+    steps
+        .filter(|step| matches!(step.outcome(), Outcome::Applied | Outcome::Already))
+        .map(StepReport::key)
+        .collect()
+}
 
 /// The queue that holds containments back.
 #[derive(Clone, Debug)]
@@ -35,17 +71,32 @@ impl Recheck {
         Self { client, queue_url }
     }
 
-    /// Sends `event` to be looked at again, for the time after `done` looks, as a part of `trace`. Does
-    /// nothing when all looks are done.
+    /// Sends `event`, of which these steps of the function of `category` came, to be looked at again, for the time after `done`, as a part
+    /// of `trace`. Does nothing when all looks are done.
     ///
     /// # Errors
     /// If SQS refused it or could not be reached.
-    pub async fn schedule(&self, event: &Value, done: usize, trace: Option<&Trace>) -> Result<()> {
+    pub async fn schedule(
+        &self,
+        category: Category,
+        event: &Value,
+        steps: &[StepReport],
+        done: Option<&Look>,
+        trace: Option<&Trace>,
+    ) -> Result<()> {
+        let done = done.map_or(0, |look| look.number);
         let Some(delay) = DELAYS.get(done) else {
             return Ok(());
         };
-        let event = abridged(event, EVENT_LIMIT);
-        let message = json!({ "recheck": done + 1, "event": event });
+        let mut stands = json!(in_effect(steps));
+        let mut taken = stands.to_string().len();
+        if taken > STEPS_LIMIT {
+            (stands, taken) = (Value::Null, 0);
+        }
+        let event = abridged(event, EVENT_LIMIT - taken);
+        let message = json!({
+            "recheck": done + 1, "category": category, "in_effect": stands, "event": event,
+        });
         self.client
             .send_message()
             .queue_url(&self.queue_url)
@@ -61,17 +112,25 @@ impl Recheck {
 
 /// Takes a message of [`Recheck::schedule`] apart, as Lambda hands it over: the event, and which
 /// look this is. `None`: the payload is something else.
-pub fn received(payload: &Value) -> Option<(Value, usize)> {
+pub fn received(payload: &Value) -> Option<(Value, Look)> {
     let (_, message) = queue_message::received(payload)?;
-    let look = usize::try_from(message["recheck"].as_u64()?).ok()?;
+    let look = Look {
+        number: usize::try_from(message["recheck"].as_u64()?).ok()?,
+        in_effect: serde_json::from_value(message["in_effect"].clone()).unwrap_or_default(),
+    };
     Some((message["event"].clone(), look))
 }
 
 /// What Lambda hands over of a message of [`Recheck::schedule`], made of the message: to have a look done
-/// that the queue has given up on. `None`: it is no such message.
-pub fn handed_over(message: &str) -> Option<Value> {
+/// that a queue has given up on; and by which function. `None`: it is no such message.
+pub fn handed_over(message: &str) -> Option<(Category, Value)> {
     let payload = queue_message::handed_over(message);
-    received(&payload).is_some().then_some(payload)
+    received(&payload)?;
+    let message: Value = serde_json::from_str(message).ok()?;
+    let category = message["category"].as_str();
+    // Before instances were looked at again, no message said it.
+    let category = category.map_or(Some(Category::Iam), Category::from_word)?;
+    Some((category, payload))
 }
 
 #[cfg(test)]
@@ -83,15 +142,21 @@ mod tests {
         let event = json!({ "detail": { "id": "x" } });
         let body = json!({ "recheck": 2, "event": event }).to_string();
         let payload = json!({ "Records": [{ "eventSource": "aws:sqs", "body": body }] });
-        assert_eq!(received(&payload), Some((event, 2)));
+        let look = Look {
+            number: 2,
+            in_effect: None,
+        };
+        assert_eq!(received(&payload), Some((event, look)));
     }
 
     #[test]
     fn only_a_look_is_handed_over_as_one() {
         let event = json!({ "detail": { "id": "x" } });
         let message = json!({ "recheck": 1, "event": event }).to_string();
-        let payload = handed_over(&message).unwrap();
-        assert_eq!(received(&payload), Some((event, 1)));
+        let (category, payload) = handed_over(&message).unwrap();
+        assert_eq!(category, Category::Iam);
+        let (received, look) = received(&payload).unwrap();
+        assert_eq!((received, look.number), (event, 1));
         for other in ["", "{}", r#"{"event":{}}"#, r#"{"requestPayload":{}}"#] {
             assert_eq!(handed_over(other), None, "{other}");
         }
@@ -109,5 +174,15 @@ mod tests {
         ] {
             assert_eq!(received(&payload), None, "{payload}");
         }
+    }
+
+    #[test]
+    fn a_look_goes_to_the_function_that_contained() {
+        for (word, category) in [("iam", Category::Iam), ("ec2", Category::Ec2)] {
+            let message = json!({ "recheck": 1, "category": word, "event": {} }).to_string();
+            assert_eq!(handed_over(&message).unwrap().0, category);
+        }
+        let unknown = json!({ "recheck": 1, "category": "new", "event": {} }).to_string();
+        assert_eq!(handed_over(&unknown), None);
     }
 }

@@ -67,3 +67,6 @@ fn get<'a>(
 ) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,36 @@
 //! Undoing a containment: started by a person, from what was recorded, and refused where the world
 //! is no longer as the responder left it.
 
-use std::collections::HashMap;
+mod shared;
 
-use jiff::Timestamp;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
+use self::shared::{Heir, Others};
 use crate::error::{Error, Result};
+use crate::execute::within;
 use crate::finding::Finding;
 use crate::plan::{Action, Step, StepKey, Undo};
-use crate::playbook::Playbook;
+use crate::playbook::{Playbook, Remains};
 use crate::policy;
-use crate::record::{Incident, Record};
+use crate::record::{Claim, Incident, Lease, Record};
+
+/// How long a person waits for an invocation that is at work on the target.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// What putting back and reading back may take.
+const TIME: Duration = Duration::from_secs(180);
+/// Pauses before the world is read back again because it does not show what was put back: IAM and EC2 answer
+/// reads from copies that lag behind.
+const READ_BACK_PAUSES: [Duration; 3] = [
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
 
 /// What releasing would do about one action of the incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +61,29 @@ pub struct ReleaseStep<A> {
     pub verdict: Verdict,
     #[serde(skip)]
     recorded: A,
+    /// The incident that it is left for, which has to put it back one day.
+    #[serde(skip)]
+    heir: Option<Heir>,
+}
+
+impl<A: Action> ReleaseStep<A> {
+    /// True if releasing changes something.
+    fn is_put_back(&self) -> bool {
+        matches!(self.verdict, Verdict::Restore | Verdict::Drifted(_))
+    }
+
+    /// What a person agreed to, in words that do not change by themselves.
+    fn gist(&self) -> String {
+        let Self {
+            action,
+            target,
+            from,
+            to,
+            verdict,
+            ..
+        } = self;
+        format!("{action} on {target}: {verdict:?}, from {from} to {to}")
+    }
 }
 
 /// What the person who releases allows.
@@ -71,22 +112,31 @@ pub struct Released {
 /// If the incident's event or actions cannot be read, or the world cannot.
 pub async fn plan<P: Playbook>(
     playbook: &P,
+    record: &Record,
     incident: &Incident,
     allowance: &Allowance,
     now: Timestamp,
 ) -> Result<Vec<ReleaseStep<P::Action>>> {
     let finding = Finding::parse(&incident.event)?;
+    let recorded = recorded::<P>(incident)?;
     let world = look(playbook, &finding, incident, now).await?;
+    let others = Others::of::<P>(record, incident, &finding).await?;
     let mut steps = Vec::new();
-    for (key, recorded) in &incident.actions {
-        let recorded: P::Action = serde_json::from_value(recorded.clone()).map_err(|error| {
-            Error::Refused(format!("the recorded action {key} cannot be read: {error}"))
-        })?;
-        let mut verdict = verdict(&recorded, world.get(&StepKey::of(&recorded)), allowance);
+    for recorded in recorded {
+        let found = world.of(&recorded);
+        let mut verdict = verdict::<P>(&recorded, &found, allowance);
         if verdict == Verdict::Restore
             && let Some(why) = Box::pin(playbook.obstacle(&recorded)).await
         {
             verdict = Verdict::Drifted(why);
+        }
+        let mut heir = None;
+        if matches!(verdict, Verdict::Restore | Verdict::Drifted(_)) {
+            let wide = matches!(&found, Found::InEffect(how) if how.starts_with(shared::WIDE));
+            if let Some(left) = others.rely_on(&StepKey::of(&recorded), wide) {
+                verdict = Verdict::Left(left.why);
+                heir = left.heir;
+            }
         }
         steps.push(ReleaseStep {
             action: recorded.name(),
@@ -95,6 +145,7 @@ pub async fn plan<P: Playbook>(
             to: recorded.from(),
             verdict,
             recorded,
+            heir,
         });
     }
     // What was done last is undone first.
@@ -102,22 +153,23 @@ pub async fn plan<P: Playbook>(
     Ok(steps)
 }
 
-/// Releases: marks the targets, so that the same activity does not contain them again, puts back
-/// what is to be restored, reads it back, and closes the incident if all of it is.
+/// Releases: claims the targets, looks again whether what the person was shown still is so, marks the targets,
+/// so that the same activity does not contain them again, puts back what is to be restored, reads it back, and
+/// closes the incident if all of it is.
 ///
 /// # Errors
-/// If something drifted and that was not allowed, if an invocation is at work on a target, or if
-/// the record cannot be written. Nothing was changed then.
+/// If something drifted and that was not allowed, if an invocation is at work on a target, if it is not as it
+/// was `shown`, or if the record cannot be written. Nothing was changed then.
 pub async fn release<P: Playbook>(
     playbook: &P,
     record: &Record,
     incident: &Incident,
-    steps: Vec<ReleaseStep<P::Action>>,
+    shown: Vec<ReleaseStep<P::Action>>,
     allowance: &Allowance,
     by: &str,
     now: Timestamp,
 ) -> Result<Vec<Released>> {
-    let drifted: Vec<_> = steps
+    let drifted: Vec<_> = shown
         .iter()
         .filter_map(|step| match &step.verdict {
             Verdict::Drifted(why) => Some(format!("{} on {}: {why}", step.action, step.target)),
@@ -131,52 +183,205 @@ pub async fn release<P: Playbook>(
         )));
     }
     let finding = Finding::parse(&incident.event)?;
-    for target in policy::targets(P::CATEGORY, &finding)? {
-        record
-            .mark_released(P::CATEGORY, &finding.account_id, &target, by, now)
-            .await?;
+    let started = Instant::now();
+    let clock = move || {
+        let passed = SignedDuration::try_from(started.elapsed()).unwrap_or_default();
+        now.saturating_add(passed).unwrap_or(now)
+    };
+    let owner = format!("release by {by} at {now}");
+    let lease = Lease {
+        owner: &owner,
+        now,
+        lasts: PATIENCE + TIME + Duration::from_secs(10),
+        until: started + PATIENCE,
+    };
+    let mut claims = Vec::new();
+    let claimed = claim::<P>(record, &finding, &lease, &mut claims).await;
+    let done = match claimed {
+        Ok(()) => {
+            let releasing = Releasing {
+                playbook,
+                record,
+                finding: &finding,
+                claims: &claims,
+                allowance,
+                by,
+                until: started + PATIENCE + TIME,
+            };
+            Box::pin(releasing.carry_out(incident, &shown, clock)).await
+        }
+        Err(error) => Err(error),
+    };
+    for claim in &claims {
+        if let Err(error) = record.give_back(claim, None, clock()).await {
+            tracing::error!(%error, "the claim on a target was not given back and ends by its time");
+        }
     }
-    let mut released = Vec::new();
-    let to_restore = steps
-        .into_iter()
-        .filter(|step| matches!(step.verdict, Verdict::Restore | Verdict::Drifted(_)));
-    for step in to_restore {
-        let problem = Box::pin(playbook.restore(&step.recorded))
-            .await
-            .err()
-            .map(|error| error.to_string());
-        released.push((step, problem));
+    done
+}
+
+async fn claim<P: Playbook>(
+    record: &Record,
+    finding: &Finding,
+    lease: &Lease<'_>,
+    claims: &mut Vec<Claim>,
+) -> Result<()> {
+    for target in policy::targets(P::CATEGORY, finding)? {
+        claims.push(record.claim(P::CATEGORY, finding, &target, lease).await?);
     }
-    let world = look(playbook, &finding, incident, now).await?;
-    let released: Vec<_> = released
-        .into_iter()
-        .map(|(step, problem)| {
-            let found = world.get(&StepKey::of(&step.recorded));
-            let problem = problem.or_else(|| match found {
-                Some(Found::InEffect) => Some("reading back shows it still in effect".to_owned()),
-                _ => None,
-            });
-            Released {
-                action: step.action,
-                target: step.target,
-                problem,
+    Ok(())
+}
+
+struct Releasing<'a, P> {
+    playbook: &'a P,
+    record: &'a Record,
+    finding: &'a Finding,
+    claims: &'a [Claim],
+    allowance: &'a Allowance,
+    by: &'a str,
+    until: Instant,
+}
+
+impl<P: Playbook> Releasing<'_, P> {
+    async fn carry_out(
+        &self,
+        incident: &Incident,
+        shown: &[ReleaseStep<P::Action>],
+        clock: impl Fn() -> Timestamp,
+    ) -> Result<Vec<Released>> {
+        let Self {
+            playbook,
+            record,
+            by,
+            until,
+            ..
+        } = *self;
+        // Newer activity may have been contained while the person looked.
+        let incident = &record.again(incident).await?;
+        let planning = plan(playbook, record, incident, self.allowance, clock());
+        let steps = within(until, "observing", Box::pin(planning)).await?;
+        let gists = |steps: &[ReleaseStep<P::Action>]| {
+            let mut gists: Vec<_> = steps.iter().map(ReleaseStep::gist).collect();
+            gists.sort_unstable();
+            gists
+        };
+        if gists(&steps) != gists(shown) {
+            return Err(Error::Refused(
+                "it is not as it was a moment ago, so nothing was released: look at it again"
+                    .to_owned(),
+            ));
+        }
+        for step in &steps {
+            if let Some(heir) = &step.heir {
+                record
+                    .leave_to(heir.incident(), incident, &StepKey::of(&step.recorded))
+                    .await?;
             }
-        })
-        .collect();
-    if released.iter().all(|step| step.problem.is_none()) {
-        record.close(incident, by, now).await?;
+        }
+        for claim in self.claims {
+            record.mark_released(claim, by, clock()).await?;
+        }
+        let mut put_back = Vec::new();
+        for step in steps.into_iter().filter(ReleaseStep::is_put_back) {
+            let restoring = Box::pin(playbook.restore(&step.recorded));
+            let problem = within(until, step.action, restoring).await.err();
+            put_back.push((step, problem.map(|error| error.to_string())));
+        }
+        let released = self.read_back(incident, put_back, &clock).await?;
+        if released.iter().all(|step| step.problem.is_none()) {
+            record.close(incident, by, clock()).await?;
+        }
+        Ok(released)
     }
-    Ok(released)
+
+    /// What came of each step, by what is read until all of it shows, or the pauses are used up.
+    async fn read_back(
+        &self,
+        incident: &Incident,
+        put_back: Vec<(ReleaseStep<P::Action>, Option<String>)>,
+        clock: impl Fn() -> Timestamp,
+    ) -> Result<Vec<Released>> {
+        let mut pauses = READ_BACK_PAUSES.into_iter();
+        loop {
+            let looking = look(self.playbook, self.finding, incident, clock());
+            let world = within(self.until, "reading back", Box::pin(looking)).await?;
+            let mut lags = false;
+            let released = put_back.iter().map(|(step, problem)| {
+                let unshown =
+                    || unshown::<P>(&step.recorded, world.of(&step.recorded), self.allowance);
+                let problem = problem.clone().or_else(|| {
+                    let unshown = unshown();
+                    lags |= unshown.is_some();
+                    unshown
+                });
+                Released {
+                    action: step.action,
+                    target: step.target.clone(),
+                    problem,
+                }
+            });
+            let released = released.collect();
+            match pauses.next() {
+                Some(pause) if lags => sleep(pause).await,
+                _ => return Ok(released),
+            }
+        }
+    }
+}
+
+fn recorded<P: Playbook>(incident: &Incident) -> Result<Vec<P::Action>> {
+    let read = incident.actions.iter().map(|(key, recorded)| {
+        serde_json::from_value(recorded.clone()).map_err(|error| {
+            Error::Refused(format!("the recorded action {key} cannot be read: {error}"))
+        })
+    });
+    read.collect()
 }
 
 /// What the world shows of an action.
-enum Found {
-    /// As the responder left it.
-    InEffect,
-    /// With this value instead.
-    Other(Value),
+enum Found<A> {
+    /// As the responder left it, as this shows.
+    InEffect(String),
+    /// With another value, that an action would start from.
+    Other(A),
     /// It could not be read, or the resource is not what it was.
     Unclear(String),
+    /// There is nothing left that could be put back.
+    Gone,
+    /// Its target is gone, and it stays without it.
+    Outlives,
+    /// Nothing shows it.
+    Missing,
+}
+
+/// What was read of a finding's target, by what would be done about it.
+struct World<P: Playbook> {
+    state: P::State,
+    steps: HashMap<StepKey, Step<P::Action>>,
+}
+
+impl<P: Playbook> World<P> {
+    fn of(&self, recorded: &P::Action) -> Found<P::Action> {
+        match self.steps.get(&StepKey::of(recorded)) {
+            Some(Step::Already(_, how)) => return Found::InEffect(how.clone()),
+            Some(Step::Do(action) | Step::Withheld(action, _)) => {
+                return Found::Other(action.clone());
+            }
+            Some(Step::Unknown { error, .. }) => return Found::Unclear(error.to_string()),
+            Some(Step::Skipped { .. }) | None => {}
+        }
+        match (
+            P::remains(&self.state, recorded),
+            self.steps.get(&StepKey::of(recorded)),
+        ) {
+            (Remains::Nothing, _) => Found::Gone,
+            (Remains::Itself, _) => Found::Outlives,
+            (Remains::Unknown, Some(Step::Skipped { reason, .. })) => {
+                Found::Unclear(reason.clone())
+            }
+            (Remains::Unknown, _) => Found::Missing,
+        }
+    }
 }
 
 async fn look<P: Playbook>(
@@ -184,26 +389,19 @@ async fn look<P: Playbook>(
     finding: &Finding,
     incident: &Incident,
     now: Timestamp,
-) -> Result<HashMap<StepKey, Found>> {
+) -> Result<World<P>> {
     let state = Box::pin(playbook.observe(finding)).await?;
     let plan = P::plan(finding, &state, &incident.settings, now);
-    Ok(plan
-        .steps
-        .into_iter()
-        .map(|step| {
-            let key = step.key();
-            let found = match step {
-                Step::Already(..) => Found::InEffect,
-                Step::Do(action) | Step::Withheld(action, _) => Found::Other(action.from()),
-                Step::Skipped { reason, .. } => Found::Unclear(reason),
-                Step::Unknown { error, .. } => Found::Unclear(error.to_string()),
-            };
-            (key, found)
-        })
-        .collect())
+    let steps = plan.steps.into_iter().map(|step| (step.key(), step));
+    let steps = steps.collect();
+    Ok(World { state, steps })
 }
 
-fn verdict<A: Action>(recorded: &A, found: Option<&Found>, allowance: &Allowance) -> Verdict {
+fn verdict<P: Playbook>(
+    recorded: &P::Action,
+    found: &Found<P::Action>,
+    allowance: &Allowance,
+) -> Verdict {
     match recorded.undo() {
         Undo::Nothing(why) => return Verdict::Left(why.to_owned()),
         Undo::OnlyIfNamed if !allowance.reactivate.contains(&recorded.target()) => {
@@ -212,10 +410,32 @@ fn verdict<A: Action>(recorded: &A, found: Option<&Found>, allowance: &Allowance
         Undo::Restore | Undo::OnlyIfNamed => {}
     }
     match found {
-        Some(Found::InEffect) => Verdict::Restore,
-        Some(Found::Other(value)) if *value == recorded.from() => Verdict::Already,
-        Some(Found::Other(value)) => Verdict::Drifted(format!("it is {value} now")),
-        Some(Found::Unclear(why)) => Verdict::Drifted(why.clone()),
-        None => Verdict::Drifted("it is no longer there".to_owned()),
+        Found::InEffect(_) | Found::Outlives => Verdict::Restore,
+        Found::Other(other) if recorded.is_back(other) => Verdict::Already,
+        Found::Other(other) => Verdict::Drifted(format!("it is {} now", other.from())),
+        Found::Unclear(why) => Verdict::Drifted(why.clone()),
+        Found::Gone => {
+            Verdict::Left("what it changed is gone, so there is nothing to put back".to_owned())
+        }
+        Found::Missing => Verdict::Drifted("it is no longer there".to_owned()),
+    }
+}
+
+/// Why what was put back does not count as being back.
+fn unshown<P: Playbook>(
+    recorded: &P::Action,
+    found: Found<P::Action>,
+    allowance: &Allowance,
+) -> Option<String> {
+    match found {
+        Found::InEffect(_) => Some("reading back shows it still in effect".to_owned()),
+        Found::Other(other) if recorded.is_back(&other) => None,
+        Found::Other(other) => Some(format!("reading back shows {} instead", other.from())),
+        // A person said that it is to be so whatever it is now.
+        Found::Unclear(_) if allowance.force_drift => None,
+        Found::Unclear(why) => Some(format!("reading back does not show it: {why}")),
+        Found::Missing => Some("reading back does not show it any more".to_owned()),
+        // The call that took it away is all that tells.
+        Found::Gone | Found::Outlives => None,
     }
 }

@@ -9,6 +9,8 @@ mod step;
 pub use self::approval::{Approval, Proposed};
 pub use self::step::{Outcome, StepReport};
 
+use std::fmt;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -61,6 +63,27 @@ impl Status {
     }
 }
 
+/// What keeps a function from planning.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Obstacle {
+    /// The target cannot be read.
+    Target,
+    /// GuardDuty does not say whether the finding is one.
+    GuardDuty,
+    /// The finding's account is not let into.
+    Account,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Target => "the target could not be read",
+            Self::GuardDuty => "GuardDuty could not be asked whether the finding is one",
+            Self::Account => "the role in the finding's account could not be assumed",
+        })
+    }
+}
+
 /// The function's answer, and its line in the log.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -85,6 +108,9 @@ pub struct Report {
     /// Looking again after a containment, it was found undone by someone, and done again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) undone: bool,
+    /// Something was contained that an earlier attempt of the same invocation had not begun.
+    #[serde(skip)]
+    pub(crate) anew: bool,
     steps: Vec<StepReport>,
     /// What waits for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,6 +162,7 @@ impl Report {
             trace_id: None,
             drill: finding.is_drill(),
             undone: false,
+            anew: false,
             steps: Vec::new(),
             approval: None,
             approved_by: None,
@@ -169,14 +196,18 @@ impl Report {
         Self::new(category, finding, Status::Notified, reason, dry_run)
     }
 
-    /// The world could not be read, so nothing was planned.
-    pub(crate) fn unobserved(
+    /// Nothing was planned, since something was in the way. What another attempt did may stand.
+    pub(crate) fn prevented(
         category: Category,
         finding: &Finding,
+        obstacle: Obstacle,
         error: &Error,
         dry_run: bool,
     ) -> Self {
-        let reason = format!("nothing was contained, since the target could not be read: {error}");
+        let reason = match error {
+            Error::Busy { .. } => format!("this attempt changed nothing: {error}"),
+            _ => format!("this attempt changed nothing, since {obstacle}: {error}"),
+        };
         Self::new(category, finding, Status::Failed, reason, dry_run)
     }
 
@@ -247,6 +278,7 @@ impl Report {
             trace_id: None,
             drill,
             undone: false,
+            anew: false,
             steps: Vec::new(),
             approval: None,
             approved_by: None,
@@ -347,6 +379,10 @@ impl Report {
     /// True if it is about a drill, which is a dry run whatever the settings say.
     pub fn drill(&self) -> bool {
         self.drill
+    }
+    /// True if there was nothing that could be planned.
+    pub(crate) fn was_prevented(&self) -> bool {
+        self.status == Status::Failed && self.steps.is_empty()
     }
     /// True if nothing may be changed.
     pub fn dry_run(&self) -> bool {

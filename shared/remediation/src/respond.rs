@@ -19,7 +19,7 @@ use crate::breaker::Alone;
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::contain::{
-    Contained, Incoming, Means, contain, notified, rehearse, target_state, unobserved,
+    Contained, Incoming, Means, contain, notified, prevented, rehearse, target_state,
 };
 use crate::error::{Error, Result};
 use crate::evidence::Evidence;
@@ -33,14 +33,17 @@ use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
-use crate::recheck::Recheck;
+use crate::recheck::{Look, Recheck};
 use crate::record::{Record, TargetState, Times};
-use crate::report::{Report, Status};
+use crate::report::{Obstacle, Report, Status};
 use crate::trace::Trace;
 use crate::verify::Verifier;
 
 /// What is kept of an invocation's time for the record and the notice, after containment.
 const RESERVE: Duration = Duration::from_secs(10);
+
+/// How much of the reserve may be over when the last claim is given back.
+const GIVING_BACK: Duration = Duration::from_secs(9);
 
 /// A function: its settings and clients, built once at start.
 #[derive(Debug)]
@@ -71,8 +74,8 @@ pub struct Invocation {
     pub now: Timestamp,
     /// What it may still take.
     pub time_left: Duration,
-    /// How many looks at this containment this is, if it is not the first time.
-    pub look: Option<usize>,
+    /// The look at a containment that this is, if it is one.
+    pub look: Option<Look>,
     /// The trace that it is a part of.
     pub trace: Option<Trace>,
 }
@@ -286,7 +289,7 @@ impl<P: Playbook> Responder<P> {
             now: invocation.now,
             started,
             until: started + invocation.time_left.saturating_sub(RESERVE),
-            look: invocation.look,
+            look: invocation.look.as_ref(),
             trace: invocation.trace.as_ref(),
         };
         let decided_to = decision.as_str();
@@ -295,6 +298,7 @@ impl<P: Playbook> Responder<P> {
             mut transient,
             collected,
             claims,
+            begun,
             decided,
             contained,
             refused,
@@ -319,10 +323,14 @@ impl<P: Playbook> Responder<P> {
             }
         }
         if let Some(record) = &self.record {
+            let given_back_by = incoming.until + GIVING_BACK;
             for claim in &claims {
                 let withheld = refused.map(|_| TargetState::Withheld);
                 let state = target_state(report.status()).or(withheld);
-                if let Err(error) = record.give_back(claim, state, incoming.clock()).await {
+                // What was not begun is as it was, and what a person released is still released.
+                let state = state.filter(|_| begun && claim.left().is_none());
+                let giving = Box::pin(record.give_back(claim, state, incoming.clock()));
+                if let Err(error) = within(given_back_by, "dynamodb:UpdateItem", giving).await {
                     tracing::error!(%error, "the claim on a target was not given back and ends by its time");
                 }
             }
@@ -383,7 +391,7 @@ impl<P: Playbook> Responder<P> {
         }
         let elsewhere = match self.elsewhere(incoming).await {
             Ok(elsewhere) => elsewhere,
-            Err(error) => return unobserved::<P>(finding, &error, dry_run),
+            Err(error) => return prevented::<P>(finding, Obstacle::Account, &error, dry_run),
         };
         let there = elsewhere.as_ref();
         let history = there.map(|there| EventHistory::new(&there.sdk));

@@ -179,7 +179,7 @@ async fn released<S: Scenario, P: Playbook>(
         force_drift: false,
         reactivate,
     };
-    let steps = Box::pin(release::plan(playbook, incident, &allowance, now)).await?;
+    let steps = Box::pin(release::plan(playbook, &record, incident, &allowance, now)).await?;
     let release = release::release(playbook, &record, incident, steps, &allowance, by, now);
     let released = Box::pin(release).await?;
     if let Some(step) = released.iter().find(|step| step.problem.is_some()) {

@@ -84,6 +84,7 @@ fn a_stack_as_it_was_deployed_is_ok_and_a_detector_that_is_off_is_told() -> Resu
             "rule S3ResponderFunctionBucketFindings",
             "rule PolicyChanged",
             "event source IamResponderFunctionRechecks",
+            "event source Ec2ResponderFunctionRechecks",
             "OnFailureQueue",
             "policies",
             "table of incidents",

@@ -356,7 +356,7 @@ impl<T: Target> Slot<T> {
             force_drift: false,
             reactivate: self.target.keys(),
         };
-        let steps = Box::pin(release::plan(&playbook, incident, &allowance, now)).await?;
+        let steps = Box::pin(release::plan(&playbook, &record, incident, &allowance, now)).await?;
         let drifted = steps
             .iter()
             .find(|step| matches!(step.verdict, Verdict::Drifted(_)));

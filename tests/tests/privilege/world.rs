@@ -160,6 +160,9 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
     let sqs = aws_sdk_sqs::Client::new(&root);
     let url = sqs.create_queue().queue_name(queue).send().await?;
     let url = url.queue_url.ok_or("no queue")?;
+    let instances = "gdr-InstanceRecheckQueue-TEST";
+    let of_instances = sqs.create_queue().queue_name(instances).send().await?;
+    let of_instances = of_instances.queue_url.ok_or("no queue")?;
     let updated = sqs.create_queue().queue_name(updates).send().await?;
     let updated = updated.queue_url.ok_or("no queue")?;
     let evidence = "gdr-evidence-test";
@@ -175,6 +178,10 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
         ("NotificationTopic".to_owned(), (topic.clone(), topic)),
         ("ChatTopic".to_owned(), (chat.clone(), chat)),
         ("RecheckQueue".to_owned(), (url, arn("sqs", queue))),
+        (
+            "InstanceRecheckQueue".to_owned(),
+            (of_instances, arn("sqs", instances)),
+        ),
         (
             "SecurityHubQueue".to_owned(),
             (updated, arn("sqs", updates)),

@@ -75,8 +75,8 @@ struct Content<'a> {
 pub(super) struct Functions {
     /// Their ARNs.
     pub(super) known: Vec<String>,
-    /// The one that looks again after a containment.
-    pub(super) looks_again: String,
+    /// Those that look again after a containment, by what they contain.
+    pub(super) looks_again: BTreeMap<&'static str, String>,
     /// The one that updates Security Hub.
     pub(super) tells_security_hub: String,
 }
@@ -163,12 +163,15 @@ fn read<'a>(
             why: told.collect::<Vec<_>>().join(": "),
         };
     }
-    if let Some(payload) = recheck::handed_over(body) {
+    if let Some((category, payload)) = recheck::handed_over(body) {
         return Content {
             event: &parsed["event"],
             finding: None,
             payload: Some(payload),
-            function: Some(&functions.looks_again),
+            function: functions
+                .looks_again
+                .get(category.as_str())
+                .map(String::as_str),
             at: None,
             tries: None,
             why: "looking again after a containment failed each time".to_owned(),

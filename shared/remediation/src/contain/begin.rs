@@ -1,16 +1,24 @@
 //! Writing down what is about to be done, and asking the breaker whether it may be.
 
+use std::time::Duration;
+
 use futures::future::try_join_all;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::ready::Ready;
 use super::{Incoming, Means, actions_of, recorded};
 use crate::breaker::{self, Asker, Needs, Refusal};
 use crate::error::Error;
+use crate::execute::{NO_ANSWER, within};
 use crate::guard::Authorized;
-use crate::plan::Phase;
+use crate::plan::{Action as _, Phase, Step, StepKey};
 use crate::playbook::Playbook;
-use crate::record::Intent;
+use crate::record::{Intended, Intent};
+
+/// How long the table may take for what is written before something is done.
+const PATIENCE: Duration = Duration::from_secs(3);
+const WRITING: &str = "dynamodb:UpdateItem";
 
 /// What came of beginning.
 pub(super) struct Begun {
@@ -22,6 +30,12 @@ pub(super) struct Begun {
     needs: Needs,
     /// Nothing was intended before.
     first: bool,
+    /// An earlier attempt of the same invocation intended something.
+    pub(super) retried: bool,
+    /// What is to be done was in effect by what was recorded, so someone undid it.
+    pub(super) undone: bool,
+    /// The table did not answer in time, and is not asked again.
+    silent: Option<Error>,
 }
 
 /// Begins a plan that was made of `state`, or what it lacked `after` a part of it was begun. What the breaker refuses is withheld; without the record, what must not be done twice
@@ -47,6 +61,7 @@ pub(super) async fn begin<P: Playbook>(
         claims, unrecorded, ..
     } = ready;
     let finding = ready.finding(incoming);
+    ready.leave_out::<P>(finding, state, plan);
     let mut needs = breaker::needs::<P>(&config.limits, finding, state, plan);
     if let Some(after) = after {
         needs.leave_out(&after.needs);
@@ -59,14 +74,23 @@ pub(super) async fn begin<P: Playbook>(
         now: at,
         until,
     };
+    let silent = after.map_or(unrecorded.as_ref(), |after| after.silent.as_ref());
+    let silent = silent.filter(|error| error.has_code(NO_ANSWER)).cloned();
+    let answers_by = Instant::now() + ready.patience().min(PATIENCE);
     let asked = async {
-        match record {
-            Some(record) => breaker::ask(record, &config.limits, &needs, &asker).await,
-            None => breaker::Answer::Room,
-        }
+        let (limits, needs) = (&config.limits, &needs);
+        let (Some(record), None) = (record, &silent) else {
+            return Ok(silent.clone().map_or(breaker::Answer::Room, |error| {
+                breaker::unanswered(limits, needs, &asker, error)
+            }));
+        };
+        let asking = Box::pin(breaker::ask(record, limits, needs, &asker));
+        let asking = async { Ok(asking.await) };
+        within(answers_by, WRITING, asking).await
     };
     let intending = async {
-        let (Some(record), None, false) = (record, unrecorded, plan.is_empty()) else {
+        let (Some(record), None, None, false) = (record, unrecorded, &silent, plan.is_empty())
+        else {
             return (Ok(None), Ok(()));
         };
         let intent = Intent {
@@ -77,16 +101,22 @@ pub(super) async fn begin<P: Playbook>(
             // A retry keeps what the first attempt found.
             completes: after.is_some_and(|after| after.first),
             approved: None,
+            invocation: incoming.invocation.to_owned(),
         };
         let unbegun = if after.is_none() { claims } else { &[][..] };
-        let targets = unbegun.iter().map(|claim| record.begin(claim, finding, at));
+        let unbegun = unbegun.iter().filter(|claim| claim.left().is_none());
+        let targets = unbegun.map(|claim| record.begin(claim, finding, at));
+        let intending = Box::pin(record.intend(P::CATEGORY, finding, event, &intent, at));
         let (intended, begun) = futures::join!(
-            Box::pin(record.intend(P::CATEGORY, finding, event, &intent, at)),
-            Box::pin(try_join_all(targets)),
+            within(answers_by, WRITING, intending),
+            within(answers_by, WRITING, Box::pin(try_join_all(targets))),
         );
         (intended.map(Some), begun.map(drop))
     };
     let (answer, (intended, begun)) = futures::join!(Box::pin(asked), Box::pin(intending));
+    let unasked = answer.as_ref().err().cloned();
+    let answer =
+        answer.unwrap_or_else(|error| breaker::unanswered(&config.limits, &needs, &asker, error));
     let (refusal, let_through_alone) = match answer {
         breaker::Answer::Room => (None, None),
         breaker::Answer::Alone(remark) => (None, Some(remark)),
@@ -95,13 +125,27 @@ pub(super) async fn begin<P: Playbook>(
     if let Some(refusal) = &refusal {
         plan.withhold(&refusal.withheld);
         if let (Some(record), Ok(Some(intended))) = (record, &intended)
-            && let Err(error) = Box::pin(record.withdraw(P::CATEGORY, finding, intended)).await
+            && let withdrawing = Box::pin(record.withdraw(P::CATEGORY, finding, intended))
+            && let Err(error) = within(Instant::now() + PATIENCE, WRITING, withdrawing).await
         {
             tracing::error!(%error, "the record says that something was intended, and nothing was done");
         }
     }
-    let first = matches!(&intended, Ok(Some(intended)) if intended.is_first());
-    let unrecorded = unrecorded.clone().or(intended.map(drop).and(begun).err());
+    let recorded = intended.as_ref().ok().and_then(Option::as_ref);
+    let first = recorded.is_some_and(Intended::is_first);
+    let retried = recorded.is_some_and(Intended::is_retried);
+    // What stands in part or moved on with newer activity was not undone.
+    let undone = recorded.filter(|_| !retried).is_some_and(|recorded| {
+        let mut begun = plan.steps.iter().filter_map(|step| match step {
+            Step::Do(action) | Step::Withheld(action, _) => Some(action),
+            _ => None,
+        });
+        begun.any(|action| !action.found_ours() && recorded.was_in_effect(&StepKey::of(action)))
+    });
+    let failed = intended.map(drop).and(begun).err();
+    let unanswered = failed.clone().or(unasked);
+    let silent = silent.or(unanswered.filter(|error| error.has_code(NO_ANSWER)));
+    let unrecorded = unrecorded.clone().or(failed);
     let unrecorded = unrecorded.filter(|_| record.is_some() && refusal.is_none());
     if let Some(error) = &unrecorded {
         keep_in_log(error, &actions_of(plan));
@@ -115,6 +159,9 @@ pub(super) async fn begin<P: Playbook>(
         remarks: remarks.chain(let_through_alone).collect(),
         needs,
         first,
+        retried,
+        undone,
+        silent,
     }
 }
 
@@ -135,10 +182,12 @@ pub(super) async fn keep<P: Playbook>(
         actions: came_up.iter().map(recorded).collect(),
         completes: false,
         approved: None,
+        invocation: incoming.invocation.to_owned(),
     };
     let (finding, at) = (ready.finding(incoming), incoming.clock());
-    let intended = record.intend(P::CATEGORY, finding, incoming.event, &intent, at);
-    if let Err(error) = Box::pin(intended).await {
+    let intended = Box::pin(record.intend(P::CATEGORY, finding, incoming.event, &intent, at));
+    let answers_by = Instant::now() + PATIENCE;
+    if let Err(error) = within(answers_by, WRITING, intended).await {
         keep_in_log(&error, &intent.actions);
     }
 }

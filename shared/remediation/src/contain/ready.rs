@@ -5,19 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join3;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Contained, Incoming, Means, alarm_if_unusable, notified, unobserved};
+use super::{Contained, Incoming, Means, alarm_if_unusable, notified, prevented};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::execute::within;
 use crate::finding::Finding;
-use crate::guard::{Gate, Guard};
+use crate::guard::{Authorized, Gate, Guard};
 use crate::playbook::Playbook;
 use crate::policy::{self, Decision};
 use crate::record::{Claim, Lease, Record};
-use crate::report::Report;
+use crate::report::{Obstacle, Report};
 use crate::verify::{Verdict, Verifier};
+
+/// How long the table may take before the containment, for the claims and for what is written down together.
+/// It serves, and does not decide.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A target that may be planned for.
 pub(super) struct Ready<S> {
@@ -35,6 +40,27 @@ impl<S> Ready<S> {
     /// What is enforced.
     pub(super) fn finding<'a>(&'a self, incoming: &Incoming<'a>) -> &'a Finding {
         self.verified.as_deref().unwrap_or(incoming.finding)
+    }
+
+    /// How long the table may still take.
+    pub(super) fn patience(&self) -> Duration {
+        let claimed = self.claims.iter().map(|claim| claim.took).max();
+        PATIENCE.saturating_sub(claimed.unwrap_or_default())
+    }
+
+    /// Leaves out of a plan made of `state` what a person released.
+    pub(super) fn leave_out<P: Playbook<State = S>>(
+        &self,
+        finding: &Finding,
+        state: &S,
+        plan: &mut Authorized<P::Action>,
+    ) {
+        plan.leave_out(|action| {
+            let of = P::resource(finding, state, action);
+            let mut left = self.claims.iter().filter_map(Claim::left);
+            let (_, released) = left.find(|(target, _)| *target == of.name())?;
+            Some(released_at(released))
+        });
     }
 
     /// True if another invocation was at work on a target.
@@ -63,12 +89,13 @@ pub(super) async fn prepare<P: Playbook>(
         until,
         ..
     } = *incoming;
-    let ((claims, state, verified), guard) = policies
+    let mut claims = Vec::new();
+    let ((claimed, state, verified), guard) = policies
         .during(
             now,
             until,
             join3(
-                claim::<P>(record, incoming),
+                Box::pin(claim::<P>(record, incoming, &mut claims)),
                 within(until, "observing", Box::pin(playbook.glance(finding))),
                 within(
                     until,
@@ -80,16 +107,34 @@ pub(super) async fn prepare<P: Playbook>(
         .await;
     alarm_if_unusable(&guard);
     let mut unrecorded = None;
-    let claims = match claims {
-        Ok(claims) => claims,
+    match claimed {
+        Ok(()) => {}
         Err(error @ Error::Busy { .. }) => {
-            return Err(Box::new(unobserved::<P>(finding, &error, false)));
+            return Err(Box::new(Contained {
+                claims,
+                ..prevented::<P>(finding, Obstacle::Target, &error, false)
+            }));
         }
-        Err(error) => {
-            unrecorded = Some(error);
-            Vec::new()
-        }
+        Err(error) => unrecorded = Some(error),
+    }
+    // Before anything that may fail: a person's word stands whatever GuardDuty answers.
+    let latest = match &verified {
+        Ok(Verdict::Genuine(current)) => current,
+        _ => finding,
     };
+    let seen = latest.last_seen();
+    for claim in &mut claims {
+        claim.leave_unless(seen);
+    }
+    let released = claims.iter().filter_map(Claim::left);
+    let released = released.map(|(_, released)| released).max();
+    if let Some(released) = released.filter(|_| claims.iter().all(|claim| claim.left().is_some())) {
+        let report = Report::ignored(P::CATEGORY, finding, released_at(released), false);
+        return Err(Box::new(Contained {
+            claims,
+            ..Contained::just(report, None)
+        }));
+    }
     let verified = match verified {
         Ok(Verdict::Genuine(current)) => Some(current),
         Ok(Verdict::Unasked) => None,
@@ -103,7 +148,7 @@ pub(super) async fn prepare<P: Playbook>(
         Err(error) => {
             return Err(Box::new(Contained {
                 claims,
-                ..unobserved::<P>(finding, &error, false)
+                ..prevented::<P>(finding, Obstacle::GuardDuty, &error, false)
             }));
         }
     };
@@ -111,17 +156,6 @@ pub(super) async fn prepare<P: Playbook>(
     let gate = Gate::new::<P>(&guard, finding, &config.policy, false, now);
     if let Some(why) = gate.forbids_outright() {
         let report = notified(Some(playbook), incoming, why.to_string(), false).await;
-        return Err(Box::new(Contained {
-            claims,
-            ..Contained::just(report, None)
-        }));
-    }
-    let released = claims.iter().filter_map(|claim| claim.released_at).max();
-    if let Some(released) = released
-        && finding.last_seen().is_none_or(|seen| seen <= released)
-    {
-        let why = format!("a person released it at {released}, and there is no newer activity");
-        let report = Report::ignored(P::CATEGORY, finding, why, false);
         return Err(Box::new(Contained {
             claims,
             ..Contained::just(report, None)
@@ -138,7 +172,7 @@ pub(super) async fn prepare<P: Playbook>(
         Err(error) => {
             return Err(Box::new(Contained {
                 claims,
-                ..unobserved::<P>(finding, &error, false)
+                ..prevented::<P>(finding, Obstacle::Target, &error, false)
             }));
         }
     };
@@ -176,12 +210,18 @@ async fn verified<P: Playbook>(
     })
 }
 
+fn released_at(released: Timestamp) -> String {
+    format!("a person released it at {released}, and there is no newer activity")
+}
+
+/// What is claimed before another target cannot be is in `claims` too, to be given back.
 async fn claim<P: Playbook>(
     record: Option<&Record>,
     incoming: &Incoming<'_>,
-) -> Result<Vec<Claim>> {
+    claims: &mut Vec<Claim>,
+) -> Result<()> {
     let Some(record) = record else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     let Incoming {
         finding,
@@ -198,9 +238,8 @@ async fn claim<P: Playbook>(
         lasts,
         until,
     };
-    let mut claims = Vec::new();
     for target in policy::targets(P::CATEGORY, finding)? {
         claims.push(record.claim(P::CATEGORY, finding, &target, &lease).await?);
     }
-    Ok(claims)
+    Ok(())
 }

@@ -1,14 +1,10 @@
 //! What must hold of every item that is written into the table.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemInput, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use aws_smithy_mocks::{RuleMode, mock_client};
 use serde_json::{Value, json};
 
 use super::rendering::assert_fit_to_send;
@@ -17,116 +13,13 @@ use crate::catalogue::Category;
 use crate::config::Config;
 use crate::finding::Finding;
 use crate::fixtures::fake::{Fake, act};
+use crate::fixtures::table::{Items, table};
 use crate::fixtures::{self, now};
 use crate::policy::{self, Policy, ResponseMode};
-use crate::record::{Intent, Lease, Record, Times};
+use crate::record::{Intent, Lease, Times};
 use crate::report::{Report, Status};
 use crate::respond::{Invocation, Responder};
 use crate::settings::Settings;
-
-pub(crate) type Item = HashMap<String, AttributeValue>;
-pub(crate) type Items = Arc<Mutex<HashMap<(String, String), Item>>>;
-
-/// The limits of <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
-const ITEM: usize = 400 * 1024;
-const EXPRESSION: usize = 4 * 1024;
-const OPERATORS: usize = 300;
-
-/// A table that does what an expression says, and takes nothing that DynamoDB would not take.
-pub(crate) fn table() -> (Items, Record) {
-    let items = Items::default();
-    let kept = Arc::clone(&items);
-    let update = mock!(Client::update_item).then_compute_response(move |request| {
-        let mut items = kept.lock().unwrap();
-        let (pk, sk) = (key(request, "pk", 2_048), key(request, "sk", 1_024));
-        // There is always room in the breaker's windows.
-        if pk.starts_with("BREAKER#") {
-            return aws_smithy_mocks::MockResponse::Output(UpdateItemOutput::builder().build());
-        }
-        let item = items.entry((pk.clone(), sk.clone())).or_default();
-        let before = item.clone();
-        item.insert("pk".to_owned(), AttributeValue::S(pk));
-        item.insert("sk".to_owned(), AttributeValue::S(sk));
-        update(item, request);
-        let size: usize = item
-            .iter()
-            .map(|(name, value)| name.len() + size(value))
-            .sum();
-        assert!(size <= ITEM, "an item of {size} bytes");
-        let answered = match request.return_values() {
-            Some(ReturnValue::AllNew) => item.clone(),
-            _ => before,
-        };
-        let output = UpdateItemOutput::builder()
-            .set_attributes(Some(answered))
-            .build();
-        aws_smithy_mocks::MockResponse::Output(output)
-    });
-    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&update], |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
-    (items, Record::new(client, "incidents".to_owned()))
-}
-
-fn key(request: &UpdateItemInput, name: &str, most: usize) -> String {
-    let key = request.key().expect("a key")[name]
-        .as_s()
-        .expect("a text")
-        .clone();
-    assert!(
-        (1..=most).contains(&key.len()),
-        "{name} of {} bytes",
-        key.len()
-    );
-    key
-}
-
-fn size(value: &AttributeValue) -> usize {
-    match value {
-        AttributeValue::S(text) | AttributeValue::N(text) => text.len(),
-        other => panic!("no type of ours: {other:?}"),
-    }
-}
-
-/// Carries out `SET a = :a, b = if_not_exists(b, :b) REMOVE c, d`.
-fn update(item: &mut Item, request: &UpdateItemInput) {
-    let expression = request.update_expression().expect("an expression");
-    assert!(expression.len() <= EXPRESSION, "{} bytes", expression.len());
-    let operators = expression.matches("if_not_exists").count() + expression.matches(" = ").count();
-    assert!(operators <= OPERATORS, "{operators} operators");
-    let names = request.expression_attribute_names();
-    let named = |name: &str| match name.strip_prefix('#') {
-        Some(_) => names.expect("names")[name].clone(),
-        None => name.to_owned(),
-    };
-    let values = request.expression_attribute_values().expect("values");
-    let (set, removed) = expression
-        .split_once(" REMOVE ")
-        .unwrap_or((expression, ""));
-    let set = set.strip_prefix("SET ").expect("SET");
-    for clause in set.replace(", :", " :").split(", ") {
-        let (name, value) = clause.split_once(" = ").expect("a clause");
-        let name = named(name);
-        assert!(
-            (1..=64 * 1024).contains(&name.len()),
-            "a name of {} bytes",
-            name.len()
-        );
-        match value.strip_prefix("if_not_exists(") {
-            Some(value) => {
-                let (first, value) = value.trim_end_matches(')').split_once(' ').expect("two");
-                assert_eq!(named(first), name);
-                item.entry(name).or_insert_with(|| values[value].clone());
-            }
-            None => {
-                item.insert(name, values[value].clone());
-            }
-        }
-    }
-    for name in removed.split(", ").filter(|name| !name.is_empty()) {
-        item.remove(&named(name));
-    }
-}
 
 /// The incidents in the table, their texts by name.
 pub(crate) fn incidents(items: &Items) -> Vec<HashMap<String, String>> {
@@ -249,6 +142,7 @@ fn intent(actions: usize, found: &str) -> Intent {
             .collect(),
         completes: false,
         approved: None,
+        invocation: "request".to_owned(),
     }
 }
 

@@ -116,7 +116,13 @@ fn reports(category: Category, finding: &Finding, why: &str) -> Vec<Report> {
     let mut reports = vec![
         Report::ignored(category, finding, why(), true),
         Report::notified(category, finding, why(), false),
-        Report::unobserved(category, finding, &error, false),
+        Report::prevented(
+            category,
+            finding,
+            crate::report::Obstacle::Target,
+            &error,
+            false,
+        ),
         Report::concluded(category, finding, why(), false, vec![]),
     ];
     for report in &mut reports {

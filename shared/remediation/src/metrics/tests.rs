@@ -131,7 +131,13 @@ fn alarms_see_what_is_open_and_what_was_undone() {
     for (status, open) in [("failed", 1), ("notified", 0)] {
         let mut report = if open == 1 {
             let error = crate::Error::Refused("as the test asked".to_owned());
-            Report::unobserved(Category::S3, &finding(), &error, false)
+            Report::prevented(
+                Category::S3,
+                &finding(),
+                crate::report::Obstacle::Target,
+                &error,
+                false,
+            )
         } else {
             notified()
         };

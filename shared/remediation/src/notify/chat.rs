@@ -198,7 +198,13 @@ mod tests {
     fn the_notification_has_the_members_that_the_service_documents_and_no_others() {
         let finding = finding(json!({ "type": "Backdoor:EC2/Spambot", "title": "spam" }));
         let error = Error::Refused("no interface could be read".to_owned());
-        let mut report = Report::unobserved(Category::Ec2, &finding, &error, false);
+        let mut report = Report::prevented(
+            Category::Ec2,
+            &finding,
+            crate::report::Obstacle::Target,
+            &error,
+            false,
+        );
         report.next_steps = vec!["isolate it by hand".to_owned()];
         let told = notification(&report);
         assert_eq!(told["version"], "1.0");

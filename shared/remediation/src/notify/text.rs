@@ -293,7 +293,13 @@ mod tests {
     fn a_drill_alarms_nobody_whatever_came_of_it() {
         let finding = finding(json!({ "type": "Backdoor:EC2/Spambot" })).drilled();
         let error = Error::Refused("no interface could be read".to_owned());
-        let report = Report::unobserved(Category::Ec2, &finding, &error, true);
+        let report = Report::prevented(
+            Category::Ec2,
+            &finding,
+            crate::report::Obstacle::Target,
+            &error,
+            true,
+        );
         let Notice { subject, body } = render(&report);
         assert_eq!(
             subject,
@@ -307,7 +313,13 @@ mod tests {
     fn the_body_of_a_failure_says_that_the_threat_is_live_and_why() {
         let finding = finding(json!({ "type": "Backdoor:EC2/Spambot", "title": "spam" }));
         let error = Error::Refused("no interface could be read".to_owned());
-        let report = Report::unobserved(Category::Ec2, &finding, &error, false);
+        let report = Report::prevented(
+            Category::Ec2,
+            &finding,
+            crate::report::Obstacle::Target,
+            &error,
+            false,
+        );
         let notice = render(&report);
         assert!(
             notice.subject.starts_with("[NOT CONTAINED, ACT NOW]"),

@@ -35,7 +35,7 @@ pub(crate) use self::change::name;
 pub use self::change::{Attribute, Change};
 pub use self::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
 pub use self::state::{Address, Instance, Interface, State, Target, Timeouts};
-use super::Playbook;
+use super::{Playbook, Remains};
 use crate::breaker::Member;
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
@@ -48,9 +48,6 @@ use crate::settings::Settings;
 
 /// How long a step may take that only protects: the interfaces wait for it.
 const PROTECT_PATIENCE: Duration = Duration::from_secs(10);
-
-/// The idle time-outs of an interface that has none of its own.
-const DEFAULT_TIMEOUTS: (i32, i32, i32) = (432_000, 180, 30);
 
 /// The playbook of the EC2 function.
 #[derive(Debug)]
@@ -228,6 +225,17 @@ impl Playbook for Ec2 {
             self.change(action, until).await
         });
         within(until, action.name(), change).await
+    }
+
+    /// The deny of the role outlives its instance.
+    fn remains(state: &State, action: &Change) -> Remains {
+        let there = state.instance.as_ref();
+        let ended = |state: &str| matches!(state, "terminated" | "shutting-down");
+        match action {
+            _ if there.is_some_and(|instance| !ended(&instance.state)) => Remains::Unknown,
+            Change::DenyCredentials { .. } => Remains::Itself,
+            _ => Remains::Nothing,
+        }
     }
 
     async fn restore(&self, action: &Change) -> Result<()> {
@@ -531,11 +539,11 @@ async fn set_timeouts(
     interface: &str,
     timeouts: Timeouts,
 ) -> Result<()> {
-    let (tcp, stream, udp) = DEFAULT_TIMEOUTS;
+    let (tcp, stream, udp) = timeouts.in_effect();
     let specification = ConnectionTrackingSpecificationRequest::builder()
-        .tcp_established_timeout(timeouts.tcp_established.unwrap_or(tcp))
-        .udp_stream_timeout(timeouts.udp_stream.unwrap_or(stream))
-        .udp_timeout(timeouts.udp.unwrap_or(udp))
+        .tcp_established_timeout(tcp)
+        .udp_stream_timeout(stream)
+        .udp_timeout(udp)
         .build();
     client
         .modify_network_interface_attribute()

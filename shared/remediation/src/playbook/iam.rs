@@ -26,7 +26,7 @@ pub use self::deny_all::DenyAll;
 pub(crate) use self::plan::unsupported;
 use self::policy_document::Deny;
 use self::trust::Trust;
-use super::Playbook;
+use super::{Playbook, Remains};
 use crate::breaker::{Crowd, Member};
 use crate::catalogue::Category;
 use crate::error::Result;
@@ -44,6 +44,9 @@ const USER_POLICY: &str = "gdr-revoke-sessions";
 
 /// The name of our policy on a role that cuts off all its sessions.
 const ROLE_POLICY: &str = "gdr-revoke-role-sessions";
+
+/// How a step is described that is in effect since all of the user or role is denied.
+pub(crate) const EVERYTHING_DENIED: &str = "everything is denied";
 
 /// The name of our policy about one session of a role. A session's name has the grammar of a
 /// policy's and at most 64 of its 128 characters.
@@ -312,6 +315,14 @@ impl Playbook for Iam {
 
     async fn apply(&self, action: &Change) -> Result<()> {
         self.change(action).await
+    }
+
+    /// A user goes with its policies and keys, a role with its policies.
+    fn remains(state: &State, _action: &Change) -> Remains {
+        match state.found {
+            Found::Gone => Remains::Nothing,
+            _ => Remains::Unknown,
+        }
     }
 
     async fn restore(&self, action: &Change) -> Result<()> {

@@ -31,7 +31,7 @@ pub(crate) use self::exemption::was_private;
 use self::observe::Extent;
 pub use self::observe::{AccessPoints, Bucket, BucketState, State};
 pub(crate) use self::planning::refused;
-use super::Playbook;
+use super::{Playbook, Remains};
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
@@ -155,6 +155,17 @@ impl Playbook for S3 {
             S3Action::BlockBucket(action) => self.set(action, BlockPublicAccess::ALL).await,
             S3Action::BlockAccount(action) => self.block_account(action).await,
             S3Action::DenyInPolicy(action) => self.deny(action).await,
+        }
+    }
+
+    fn remains(state: &State, action: &S3Action) -> Remains {
+        let gone = state.buckets.iter().any(|(name, bucket)| {
+            matches!(bucket, BucketState::Gone) && action.bucket() == Some(name)
+        });
+        if gone {
+            Remains::Nothing
+        } else {
+            Remains::Unknown
         }
     }
 

@@ -3,7 +3,7 @@
 mod keys;
 mod read;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -20,6 +20,7 @@ use crate::error::{CallContext, Error, Result};
 use crate::evidence::Stored;
 use crate::finding::{Finding, abridged};
 use crate::notify::Channel;
+use crate::plan::StepKey;
 use crate::report::{Approval, Report, Status};
 use crate::settings::Settings;
 
@@ -62,6 +63,8 @@ pub struct Intent {
     pub completes: bool,
     /// The plan that it carries out, where a person approved one.
     pub approved: Option<Approved>,
+    /// Who does it: the same when Lambda retries an invocation.
+    pub invocation: String,
 }
 
 /// What was written down now and was not before.
@@ -71,9 +74,23 @@ pub struct Intended {
     actions: Vec<String>,
     /// Nothing was intended before.
     first: bool,
+    /// The same invocation intended something before.
+    retried: bool,
+    /// The keys of the steps that the last report shows in effect.
+    in_effect: BTreeSet<String>,
 }
 
 impl Intended {
+    /// True if an earlier attempt of the same invocation intended something.
+    pub(crate) fn is_retried(&self) -> bool {
+        self.retried
+    }
+
+    /// True if the last report shows this step in effect.
+    pub(crate) fn was_in_effect(&self, key: &StepKey) -> bool {
+        self.in_effect.contains(&key.to_string())
+    }
+
     /// True if nothing was intended before.
     pub(crate) fn is_first(&self) -> bool {
         self.first
@@ -103,6 +120,20 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    fn of(item: &HashMap<String, AttributeValue>) -> Self {
+        Self {
+            incident: Box::new(Incident::from_item(item)),
+            notified: Channel::ALL
+                .into_iter()
+                .filter_map(|channel| Some((channel, get(item, notified(channel))?.to_owned())))
+                .collect(),
+            plan: get(item, "notified_plan").and_then(|plan| {
+                let until = get(item, "notified_until")?.parse().ok()?;
+                Some((plan.to_owned(), until))
+            }),
+        }
+    }
+
     /// True if people know of this plan, and were told that it can still be approved at `now`.
     pub(crate) fn told_of(&self, approval: &Approval, now: Timestamp) -> bool {
         let told = self.plan.as_ref();
@@ -142,6 +173,7 @@ impl Record {
                 "evidence = if_not_exists(evidence, :evidence)".to_owned()
             },
             "settings = :settings".to_owned(),
+            "invocation = :invocation".to_owned(),
             "finding_type = :type".to_owned(),
             "account_id = :account".to_owned(),
             "#region = :region".to_owned(),
@@ -157,6 +189,7 @@ impl Record {
             .expression_attribute_values(":event", text(abridged(event, EVENT_LIMIT).to_string()))
             .expression_attribute_values(":evidence", text(cut(&intent.evidence)))
             .expression_attribute_values(":settings", text(json(&intent.settings)))
+            .expression_attribute_values(":invocation", text(&intent.invocation))
             .expression_attribute_values(":type", text(finding.finding_type.as_str()))
             .expression_attribute_values(":account", text(&finding.account_id))
             .expression_attribute_values(":region", text(&finding.region))
@@ -170,7 +203,7 @@ impl Record {
         }
         let mut removed = " REMOVE awaiting, planned_at";
         let mut parts = intent.actions.chunks(ACTIONS);
-        let (mut written, mut first) = (Vec::new(), None);
+        let (mut written, mut earlier) = (Vec::new(), None);
         loop {
             let part = parts.next().unwrap_or_default();
             for (index, (key, action)) in part.iter().enumerate() {
@@ -194,16 +227,23 @@ impl Record {
                 }
                 done => done?.attributes.unwrap_or_default(),
             };
-            first.get_or_insert(!before.contains_key("intended_at"));
+            let (first, retried, in_effect) = earlier.take().unwrap_or_else(|| {
+                let retried = get(&before, "invocation") == Some(&intent.invocation);
+                let first = !before.contains_key("intended_at");
+                (first, retried, in_effect(&before))
+            });
             let new = part.iter().map(|(key, _)| key);
             let new = new.filter(|key| !before.contains_key(&format!("{ACTION}{key}")));
             written.extend(new.cloned());
             if parts.len() == 0 {
                 return Ok(Intended {
                     actions: written,
-                    first: first.unwrap_or_default(),
+                    first,
+                    retried,
+                    in_effect,
                 });
             }
+            earlier = Some((first, retried, in_effect));
             expression.clear();
             removed = "";
             call = self.item(finding, category);
@@ -258,6 +298,11 @@ impl Record {
         times: Times,
         now: Timestamp,
     ) -> Result<Recorded> {
+        if report.was_prevented()
+            && let Some(standing) = self.still_stands(finding, report.category(), now).await?
+        {
+            return Ok(standing);
+        }
         // A delivery that found nothing to do says nothing new of what was done.
         let again = report.status() == Status::AlreadyContained && !finding.is_drill();
         let (status, first) = if again {
@@ -317,18 +362,33 @@ impl Record {
             .send()
             .await
             .during("dynamodb:UpdateItem", &self.table)?;
-        let item = written.attributes.unwrap_or_default();
-        Ok(Recorded {
-            incident: Box::new(Incident::from_item(&item)),
-            notified: Channel::ALL
-                .into_iter()
-                .filter_map(|channel| Some((channel, get(&item, notified(channel))?.to_owned())))
-                .collect(),
-            plan: get(&item, "notified_plan").and_then(|plan| {
-                let until = get(&item, "notified_until")?.parse().ok()?;
-                Some((plan.to_owned(), until))
-            }),
-        })
+        Ok(Recorded::of(&written.attributes.unwrap_or_default()))
+    }
+
+    /// The incident, if it is contained by what was recorded: an attempt that could not even plan says nothing
+    /// of that.
+    async fn still_stands(
+        &self,
+        finding: &Finding,
+        category: Category,
+        now: Timestamp,
+    ) -> Result<Option<Recorded>> {
+        let done = self
+            .item(finding, category)
+            .update_expression("SET updated_at = :now")
+            .condition_expression("#status = :contained OR #status = :partial")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":now", text(now.to_string()))
+            .expression_attribute_values(":contained", text(Status::Contained.as_str()))
+            .expression_attribute_values(":partial", text(Status::Partial.as_str()))
+            .return_values(ReturnValue::AllNew)
+            .send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table);
+        match done {
+            Err(error) if error.has_code("ConditionalCheckFailedException") => Ok(None),
+            done => Ok(Some(Recorded::of(&done?.attributes.unwrap_or_default()))),
+        }
     }
 
     /// Writes down by which channels this status was told, with the plan that waits, and by which it
@@ -435,11 +495,11 @@ impl Record {
             .expression_attribute_values(":now", text(now.to_string()));
         let kept_once = [
             "notified",
-            "notified",
             "notified_chat",
             "notified_event",
             "notified_security_hub",
             "notified_at",
+            "invocation",
             NOT_NOTIFIED,
             "decided_at",
             "contained_at",
@@ -471,6 +531,49 @@ impl Record {
             .map(drop)
     }
 
+    /// Leaves what `incident` found, where it acted by `action`, to another one that is contained by that
+    /// too: whoever releases that one puts it back.
+    ///
+    /// # Errors
+    /// If the table cannot be written, or the other one was released meanwhile.
+    pub(crate) async fn leave_to(
+        &self,
+        heir: &Incident,
+        incident: &Incident,
+        action: &StepKey,
+    ) -> Result<()> {
+        let key = action.to_string();
+        let Some(recorded) = incident.actions.get(&key) else {
+            return Ok(());
+        };
+        let intended = incident.intended_at.as_deref().unwrap_or_default();
+        let done = self
+            .update(self::key(&heir.id, heir.drill), &heir.sort_key())
+            .update_expression(
+                "SET #action = :action, settings = if_not_exists(settings, :settings), \
+                 intended_at = if_not_exists(intended_at, :intended)",
+            )
+            .condition_expression("#status <> :released")
+            .expression_attribute_names("#action", format!("{ACTION}{key}"))
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":action", text(recorded.to_string()))
+            .expression_attribute_values(":settings", text(json(&incident.settings)))
+            .expression_attribute_values(":intended", text(intended))
+            .expression_attribute_values(":released", text("released"))
+            .send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table);
+        match done {
+            Err(error) if error.has_code("ConditionalCheckFailedException") => {
+                Err(Error::Refused(format!(
+                    "incident {} was released meanwhile: look at it again",
+                    heir.id
+                )))
+            }
+            done => done.map(drop),
+        }
+    }
+
     pub(super) fn item(&self, finding: &Finding, category: Category) -> UpdateItemFluentBuilder {
         self.update(
             key(&finding.id, finding.is_drill()),
@@ -482,6 +585,19 @@ impl Record {
         let call = self.client.update_item().table_name(&self.table);
         call.key("pk", text(key)).key("sk", text(sort_key))
     }
+}
+
+/// The keys of the steps that the report of an incident shows in effect, if it stands.
+fn in_effect(item: &HashMap<String, AttributeValue>) -> BTreeSet<String> {
+    let stands = [Status::Contained.as_str(), Status::Partial.as_str()];
+    let report = get(item, "report").filter(|_| {
+        let status = get(item, "status");
+        status.is_some_and(|status| stands.contains(&status))
+    });
+    let report: Value = report
+        .and_then(|report| serde_json::from_str(report).ok())
+        .unwrap_or_default();
+    read::in_effect(&report).collect()
 }
 
 fn json(settings: &Settings) -> String {

@@ -10,10 +10,14 @@ use tokio::time::{Instant, sleep};
 use super::{Record, get, number, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
+use crate::execute::within;
 use crate::finding::Finding;
 
 /// How often an invocation looks whether the one before it is done.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long the table may take to answer. Containing does not wait for one that hangs.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// What is known of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,10 +56,29 @@ impl TargetState {
 pub struct Claim {
     key: String,
     owner: String,
+    target: String,
+    /// How long the table took to answer.
+    pub took: Duration,
     /// True if another invocation had to be waited for, so that what was read before is stale.
     pub waited: bool,
     /// When a person released the target, if that is the last that happened to it.
     pub released_at: Option<Timestamp>,
+    /// A person's release stands.
+    left: bool,
+}
+
+impl Claim {
+    /// Leaves the target alone if it was released and nothing was `seen` of it since.
+    pub(crate) fn leave_unless(&mut self, seen: Option<Timestamp>) {
+        let released = self.released_at;
+        self.left = released.is_some_and(|released| seen.is_none_or(|seen| seen <= released));
+    }
+
+    /// The target that is left alone, and when a person released it. `None`: it is not left alone.
+    pub(crate) fn left(&self) -> Option<(&str, Timestamp)> {
+        let released = self.released_at.filter(|_| self.left)?;
+        Some((&self.target, released))
+    }
 }
 
 /// The terms of a claim.
@@ -103,7 +126,8 @@ impl Record {
             let at = now.as_millisecond().saturating_add(at);
             let lease_ends =
                 at.saturating_add(i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX));
-            let claimed = self
+            let asked = Instant::now();
+            let claiming = self
                 .client
                 .update_item()
                 .table_name(&self.table)
@@ -118,10 +142,10 @@ impl Record {
                 .expression_attribute_values(":now", number(at))
                 .expression_attribute_values(":target", text(target))
                 .return_values(ReturnValue::AllOld)
-                .send()
-                .await
-                .during("dynamodb:UpdateItem", &self.table);
-            match claimed {
+                .send();
+            let claiming =
+                Box::pin(async { claiming.await.during("dynamodb:UpdateItem", &self.table) });
+            match within(asked + ANSWERS_WITHIN, "dynamodb:UpdateItem", claiming).await {
                 Ok(before) => {
                     let before = before.attributes.unwrap_or_default();
                     let released =
@@ -131,8 +155,11 @@ impl Record {
                     return Ok(Claim {
                         key,
                         owner: owner.to_owned(),
+                        target: target.to_owned(),
+                        took: asked.elapsed(),
                         waited,
                         released_at: released_at.filter(|_| released),
+                        left: false,
                     });
                 }
                 Err(error) if error.has_code("ConditionalCheckFailedException") => {
@@ -214,36 +241,28 @@ impl Record {
     /// Marks a target as released by a person, so that the same activity does not contain it again.
     ///
     /// # Errors
-    /// If the table cannot be written, or an invocation is at work on the target.
-    pub async fn mark_released(
-        &self,
-        category: Category,
-        account_id: &str,
-        target: &str,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<()> {
+    /// If the table cannot be written, or the claim's time is over and another has it.
+    pub async fn mark_released(&self, claim: &Claim, by: &str, now: Timestamp) -> Result<()> {
         let done = self
             .client
             .update_item()
             .table_name(&self.table)
-            .key("pk", text(key(category, account_id, target)))
+            .key("pk", text(&claim.key))
             .key("sk", text("state"))
             .update_expression(
-                "SET target_state = :state, released_at = :now, released_by = :by, updated_at = :now, target = :target",
+                "SET target_state = :state, released_at = :now, released_by = :by, updated_at = :now",
             )
-            .condition_expression("attribute_not_exists(lease_ends) OR lease_ends < :ms")
+            .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":state", text(TargetState::Released.as_str()))
             .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":ms", number(now.as_millisecond()))
             .expression_attribute_values(":by", text(by))
-            .expression_attribute_values(":target", text(target))
+            .expression_attribute_values(":owner", text(&claim.owner))
             .send()
             .await
             .during("dynamodb:UpdateItem", &self.table);
         match done {
             Err(error) if error.has_code("ConditionalCheckFailedException") => Err(Error::Busy {
-                target: target.to_owned(),
+                target: claim.target.clone(),
             }),
             done => done.map(drop),
         }

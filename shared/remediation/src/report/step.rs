@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::execute::ReadBack;
-use crate::plan::{Action, Phase, Step};
+use crate::plan::{Action, Phase, Step, StepKey};
 
 /// What became of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,6 +34,9 @@ pub struct StepReport {
     pub(super) detail: String,
     pub(super) from: Value,
     pub(super) to: Value,
+    /// What it would change was read.
+    #[serde(skip)]
+    pub(super) read: bool,
 }
 
 impl StepReport {
@@ -46,6 +49,7 @@ impl StepReport {
             detail,
             from: action.from(),
             to: action.to(),
+            read: true,
         }
     }
 
@@ -82,6 +86,7 @@ impl StepReport {
             detail,
             from: empty(),
             to: empty(),
+            read: false,
         }
     }
 
@@ -101,6 +106,26 @@ impl StepReport {
         Self::new(action, Outcome::Failed, detail)
     }
 
+    /// Its key, as in the record.
+    pub(crate) fn key(&self) -> String {
+        StepKey {
+            action: self.action,
+            target: self.target.clone(),
+        }
+        .to_string()
+    }
+    /// True if it was found not to be in effect, and was not left out for a reason.
+    pub(crate) fn was_to_be_done(&self) -> bool {
+        let open = matches!(
+            self.outcome,
+            Outcome::Applied | Outcome::Withheld | Outcome::Failed
+        );
+        open && self.read
+    }
+    /// True if it contains something now that was not contained before.
+    pub(crate) fn contained_now(&self) -> bool {
+        self.phase == Phase::Contain && self.outcome == Outcome::Applied
+    }
     /// What became of it.
     pub fn outcome(&self) -> Outcome {
         self.outcome

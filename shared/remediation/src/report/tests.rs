@@ -11,6 +11,7 @@ fn status_of(outcomes: &[Outcome]) -> Status {
             detail: String::new(),
             from: Value::Null,
             to: Value::Null,
+            read: true,
         })
         .collect();
     worst(&steps)
@@ -60,6 +61,7 @@ fn what_protects_neither_makes_up_for_a_containment_nor_spoils_one_by_being_skip
             detail: String::new(),
             from: Value::Null,
             to: Value::Null,
+            read: true,
         };
         let steps = [step(Phase::Protect, protect), step(Phase::Contain, contain)];
         assert_eq!(worst(&steps), status, "{protect:?} {contain:?}");

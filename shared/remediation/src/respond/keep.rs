@@ -30,7 +30,7 @@ impl<P: Playbook> Responder<P> {
     ) -> Result<()> {
         let record = self.record.as_ref().filter(|_| recorded);
         let storing = evidence.store(incident, record.map(Record::table), incoming.clock());
-        let until = Instant::now() + STORING;
+        let until = (Instant::now() + STORING).min(incoming.until + STORING);
         match within(until, "s3:PutObject", Box::pin(storing)).await {
             Ok(stored) => {
                 if let Some(record) = record

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::Responder;
 use super::keep::keeps;
@@ -13,15 +14,23 @@ use crate::breaker::Page;
 use crate::catalogue::Category;
 use crate::contain::Incoming;
 use crate::error::{Error, Result};
+use crate::execute::within;
 use crate::metrics;
 use crate::notify::security_hub::{Update, Updated};
 use crate::notify::{Channel, Message};
 use crate::playbook::Playbook;
+use crate::recheck::Look;
 use crate::record::{Incident, Recorded, Times};
 use crate::report::{Report, Status};
 
 /// How much of the reserve notices may take; the rest is for the claims and the line in the log.
 const NOTICES: Duration = Duration::from_secs(6);
+
+/// How long sending for the next look and each write of the record may take: a table that hangs must not cost
+/// the notice.
+const SENDING: Duration = Duration::from_millis(1_500);
+const WRITING: Duration = Duration::from_secs(2);
+const RECORDING: &str = "dynamodb:UpdateItem";
 
 /// What failed of telling.
 #[derive(Debug, Default)]
@@ -50,11 +59,12 @@ impl<P: Playbook> Responder<P> {
             ..
         } = *incoming;
         let mut failures = Failures::default();
-        if report.status() == Status::Contained
+        if is_looked_at_again(report, look)
             && let Some(recheck) = &self.recheck
-            && let Err(error) = recheck
-                .schedule(event, look.unwrap_or_default(), trace)
-                .await
+            && let scheduling =
+                Box::pin(recheck.schedule(P::CATEGORY, event, report.steps(), look, trace))
+            && let Err(error) =
+                within(Instant::now() + SENDING, "sqs:SendMessage", scheduling).await
         {
             report.next_steps.push(format!(
                 "look again whether the containment stands: {error}"
@@ -63,10 +73,10 @@ impl<P: Playbook> Responder<P> {
         }
         let mut before = None;
         if let Some(record) = &self.record {
-            match record
-                .conclude(finding, event, report, collected, times, incoming.clock())
-                .await
-            {
+            let now = incoming.clock();
+            let concluding = record.conclude(finding, event, report, collected, times, now);
+            let concluding = Box::pin(concluding);
+            match within(Instant::now() + WRITING, RECORDING, concluding).await {
                 Ok(recorded) => before = Some(recorded),
                 Err(error) => {
                     tracing::error!(%error, "not recorded: the line of the report is the record");
@@ -119,9 +129,9 @@ impl<P: Playbook> Responder<P> {
             }
         }
         if let Some(record) = self.record.as_ref().filter(|_| before.is_some())
-            && let Err(error) = record
-                .mark_notified(finding, report, &sent, incoming.clock())
-                .await
+            && let marking =
+                Box::pin(record.mark_notified(finding, report, &sent, incoming.clock()))
+            && let Err(error) = within(Instant::now() + WRITING, RECORDING, marking).await
         {
             tracing::error!(%error, "people may be notified again");
         }
@@ -158,6 +168,16 @@ impl<P: Playbook> Responder<P> {
     }
 }
 
+/// Whether someone may undo what was contained. A look goes on also where it found all of it standing: an
+/// attacker may wait.
+fn is_looked_at_again(report: &Report, look: Option<&Look>) -> bool {
+    match report.status() {
+        Status::Contained | Status::Partial => true,
+        Status::AlreadyContained => look.is_some(),
+        _ => false,
+    }
+}
+
 /// Whether `report` is to be told by `channel`. `before`: what was recorded of the incident, if it could
 /// be.
 fn is_due(
@@ -176,7 +196,7 @@ fn is_due(
     report.status() != Status::Ignored && news
 }
 
-/// Each status is told once, not once of each delivery; and a plan that can be approved, unless it is the
+/// Each status is told once, not once of each delivery; and what is contained once more; and a plan that can be approved, unless it is the
 /// one that is known and can be approved still.
 fn is_news(channel: Channel, before: &Recorded, report: &Report, now: Timestamp) -> bool {
     let told = before.notified.get(&channel).map(String::as_str);
@@ -188,7 +208,8 @@ fn is_news(channel: Channel, before: &Recorded, report: &Report, now: Timestamp)
     let again = told == Some(report.status().as_str());
     let still = report.status() == Status::AlreadyContained
         && told.is_some_and(|told| contained.contains(&told));
-    report.undone() || report.approval().is_some_and(unknown) || !(again || still)
+    let anew = report.undone() || report.anew;
+    anew || report.approval().is_some_and(unknown) || !(again || still)
 }
 
 #[cfg(test)]

@@ -7,7 +7,10 @@ mod hub;
 mod investigation;
 mod limits;
 mod logged;
+mod looks;
 mod notices;
+mod released;
+mod silence;
 mod storm;
 mod traces;
 

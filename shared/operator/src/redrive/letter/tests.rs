@@ -5,13 +5,14 @@ use super::*;
 
 const S3: &str = "arn:aws:lambda:us-east-1:111122223333:function:gdr-s3";
 const IAM: &str = "arn:aws:lambda:us-east-1:111122223333:function:gdr-iam";
+const EC2: &str = "arn:aws:lambda:us-east-1:111122223333:function:gdr-ec2";
 const TRIAGE: &str = "arn:aws:lambda:us-east-1:111122223333:function:gdr-triage";
 const NOW: &str = "2026-01-02T12:00:00Z";
 
 fn functions() -> Functions {
     Functions {
-        known: vec![S3.to_owned(), IAM.to_owned(), TRIAGE.to_owned()],
-        looks_again: IAM.to_owned(),
+        known: [S3, IAM, EC2, TRIAGE].map(str::to_owned).to_vec(),
+        looks_again: BTreeMap::from([("iam", IAM.to_owned()), ("ec2", EC2.to_owned())]),
         tells_security_hub: TRIAGE.to_owned(),
     }
 }
@@ -86,15 +87,18 @@ fn what_a_function_failed_on_goes_to_that_function_without_the_record_around_it(
 
 #[test]
 fn a_look_that_was_given_up_on_goes_to_the_function_as_the_look_that_it_is() {
-    let body = json!({ "recheck": 2, "event": event("2026-01-02T11:50:00Z") });
-    let letter = letter(&body, &[]);
-    let Address::Function(function, payload) = &letter.to else {
-        panic!("{letter:?}");
-    };
-    assert_eq!(function, IAM);
-    let received = recheck::received(payload);
-    assert_eq!(received, Some((event("2026-01-02T11:50:00Z"), 2)));
-    assert_eq!(letter.finding_id, "abc");
+    let event = event("2026-01-02T11:50:00Z");
+    for (category, contained_by) in [(json!(null), IAM), (json!("iam"), IAM), (json!("ec2"), EC2)] {
+        let body = json!({ "recheck": 2, "category": category, "event": event });
+        let letter = letter(&body, &[]);
+        let Address::Function(function, payload) = &letter.to else {
+            panic!("{letter:?}");
+        };
+        assert_eq!(function, contained_by);
+        let (received, look) = recheck::received(payload).expect("a look");
+        assert_eq!((received, look.number), (event.clone(), 2));
+        assert_eq!(letter.finding_id, "abc");
+    }
 }
 
 #[test]

@@ -385,6 +385,21 @@ impl Action for Change {
         }
     }
 
+    /// EC2 associates an Elastic IP address anew, assigns another address of its own, and cannot unset a
+    /// time-out.
+    fn is_back(&self, found: &Self) -> bool {
+        match (self, found) {
+            (
+                Self::RemovePublicAddress { from, .. },
+                Self::RemovePublicAddress { from: found, .. },
+            ) => mapped(from) == mapped(found),
+            (Self::ShortenTimeouts { from, .. }, Self::ShortenTimeouts { from: found, .. }) => {
+                from.in_effect() == found.in_effect()
+            }
+            _ => self.from() == found.from(),
+        }
+    }
+
     fn undo(&self) -> Undo {
         match self {
             Self::PrepareIsolationGroup { .. } => Undo::Nothing(
@@ -400,4 +415,12 @@ impl Action for Change {
             _ => Undo::Restore,
         }
     }
+}
+
+/// The private addresses that have a public one, each with its Elastic IP address, if it is one.
+fn mapped(addresses: &[Address]) -> BTreeSet<(&str, Option<&str>)> {
+    let addresses = addresses.iter();
+    addresses
+        .map(|address| (address.private.as_str(), address.allocation.as_deref()))
+        .collect()
 }

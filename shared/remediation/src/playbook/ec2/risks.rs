@@ -216,7 +216,7 @@ fn idle(plan: &Plan<Change>, interfaces: &[&Interface]) -> String {
     let timeouts = interfaces
         .iter()
         .map(|found| found.timeouts.tcp_established);
-    let (default, _, _) = super::DEFAULT_TIMEOUTS;
+    let (default, _, _) = Timeouts::default().in_effect();
     let longest = timeouts.map(|seconds| seconds.unwrap_or(default)).max();
     let longest = match longest {
         Some(seconds) if seconds != default => format!("{seconds} seconds of silence"),

@@ -314,6 +314,15 @@ pub struct Timeouts {
 }
 
 impl Timeouts {
+    /// For established TCP, for streams of UDP, for other UDP, with EC2's defaults for what is not set.
+    pub(super) fn in_effect(self) -> (i32, i32, i32) {
+        (
+            self.tcp_established.unwrap_or(432_000),
+            self.udp_stream.unwrap_or(180),
+            self.udp.unwrap_or(30),
+        )
+    }
+
     /// The shortest that EC2 allows.
     pub const SHORTEST: Self = Self {
         tcp_established: Some(60),

@@ -168,6 +168,15 @@ impl Action for Change {
             Self::MarkContained { .. } => json!({ mark::KEY: mark::VALUE }),
         }
     }
+    /// The cut-off moves forward with newer activity.
+    fn found_ours(&self) -> bool {
+        match self {
+            Self::RevokeUserSessions { from, .. } | Self::RevokeRoleSessions { from, .. } => {
+                from.cut_off().is_some()
+            }
+            _ => false,
+        }
+    }
     fn undo(&self) -> Undo {
         match self {
             Self::RevokeUserSessions { .. }

@@ -9,7 +9,7 @@ use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use super::change::{Change, DEACTIVATE, DENY_SESSION};
 use super::mark;
 use super::policy_document::Deny;
-use super::{Astray, CreatedKey, Found, State, is_access_key};
+use super::{Astray, CreatedKey, EVERYTHING_DENIED, Found, State, is_access_key};
 use crate::error::Result;
 use crate::finding::{Finding, Principal, printable};
 use crate::plan::{Plan, Step};
@@ -270,7 +270,7 @@ impl CutOff {
 
     fn step(&self, action: Change, wider: Option<&str>) -> Step<Change> {
         match (wider, self) {
-            (Some(wider), _) => Step::Already(action, format!("everything is denied: {wider}")),
+            (Some(wider), _) => Step::Already(action, format!("{EVERYTHING_DENIED}: {wider}")),
             (None, Self::Standing(time)) => Step::Already(
                 action,
                 format!("sessions issued before {time} are denied everything"),

@@ -58,6 +58,17 @@ pub struct DenyInPolicy {
     pub(super) from: Option<String>,
 }
 
+impl S3Action {
+    /// The bucket that it changes, if it changes one.
+    pub(super) fn bucket(&self) -> Option<&String> {
+        match self {
+            Self::BlockBucket(action) => Some(&action.bucket.name),
+            Self::DenyInPolicy(action) => Some(&action.bucket.name),
+            Self::BlockAccount(_) => None,
+        }
+    }
+}
+
 impl Action for S3Action {
     const PERMISSIONS: &'static [(&'static str, &'static [&'static str])] = &[
         (BLOCK, &["s3:PutBucketPublicAccessBlock"]),

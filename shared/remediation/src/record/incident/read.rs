@@ -104,6 +104,17 @@ impl Record {
         self.under(key(id, true)).await
     }
 
+    /// An incident as it is now.
+    ///
+    /// # Errors
+    /// If the table cannot be read, or does not have it any more.
+    pub(crate) async fn again(&self, incident: &Incident) -> Result<Incident> {
+        let found = self.under(key(&incident.id, incident.drill)).await?;
+        let mut found = found.into_iter();
+        let same = found.find(|found| found.sort_key() == incident.sort_key());
+        same.ok_or_else(|| Error::Refused(format!("there is no incident {} any more", incident.id)))
+    }
+
     async fn under(&self, key: String) -> Result<Vec<Incident>> {
         let items: Vec<_> = self
             .client
@@ -132,6 +143,7 @@ impl Record {
             .table_name(&self.table)
             .filter_expression("kind = :kind")
             .expression_attribute_values(":kind", text("incident"))
+            .consistent_read(true)
             .into_paginator()
             .items()
             .send()
@@ -142,6 +154,20 @@ impl Record {
         incidents.sort_by(|a: &Incident, b| b.received_at.cmp(&a.received_at));
         Ok(incidents)
     }
+}
+
+/// The keys of the steps that a report shows in effect.
+pub(super) fn in_effect(report: &Value) -> impl Iterator<Item = String> {
+    let steps = report["steps"].as_array().into_iter().flatten();
+    let stands = |step: &&Value| matches!(step["outcome"].as_str(), Some("applied" | "already"));
+    let key = |step: &Value| {
+        Some(format!(
+            "{} {}",
+            step["action"].as_str()?,
+            step["target"].as_str()?
+        ))
+    };
+    steps.filter(stands).filter_map(key)
 }
 
 impl Incident {
@@ -222,6 +248,17 @@ impl Incident {
             settings: serde_json::from_value(json("settings")).unwrap_or_default(),
             actions,
         }
+    }
+
+    /// True if something is contained on account of it, by what was recorded, and it was not released.
+    pub(crate) fn is_open(&self) -> bool {
+        let standing = ["containing", "contained", "partial"];
+        !self.actions.is_empty() || standing.contains(&self.status.as_str())
+    }
+
+    /// The names and targets of what was begun on account of it, and of what was found in effect.
+    pub(crate) fn standing(&self) -> impl Iterator<Item = String> {
+        self.actions.keys().cloned().chain(in_effect(&self.report))
     }
 
     /// The function, and the part of an attack sequence that it was handed, for a person.

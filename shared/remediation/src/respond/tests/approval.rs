@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::hostile::recording::{Items, incidents, table};
+use crate::fixtures::table::{Items, table};
+use crate::hostile::recording::incidents;
 
 fn approving() -> Config {
     let mut config = enforcing();

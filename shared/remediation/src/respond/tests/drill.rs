@@ -66,7 +66,11 @@ async fn a_drill_plans_and_changes_nothing_although_the_settings_enforce() {
     let (written, record) = table();
     let fake = Fake::new([act("exposed")]);
     let responder = nothing_leaves(Responder::new(fake, enforcing(), sns)).recording(record);
-    for look in [None, Some(1)] {
+    let first = Look {
+        number: 1,
+        in_effect: None,
+    };
+    for look in [None, Some(first)] {
         let invocation = Invocation {
             look,
             ..invocation(LONG)

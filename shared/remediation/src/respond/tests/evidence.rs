@@ -5,7 +5,7 @@ use aws_sdk_s3::operation::put_object::{PutObjectInput, PutObjectOutput};
 use super::*;
 use crate::evidence::{Bucket, Evidence};
 use crate::finding::DRILL_SOURCE;
-use crate::hostile::recording::table;
+use crate::fixtures::table::table;
 
 /// What was stored.
 type Stored = Arc<Mutex<Vec<PutObjectInput>>>;

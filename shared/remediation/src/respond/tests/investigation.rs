@@ -98,7 +98,10 @@ async fn a_look_that_finds_the_containment_standing_asks_nothing_again() {
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
     answer(&responder, made_public()).await.unwrap();
     let look = Invocation {
-        look: Some(1),
+        look: Some(Look {
+            number: 1,
+            in_effect: None,
+        }),
         trace: None,
         ..invocation(LONG)
     };

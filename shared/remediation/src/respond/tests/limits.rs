@@ -9,6 +9,7 @@ use aws_smithy_mocks::MockResponse;
 use jiff::SignedDuration;
 
 use super::*;
+use crate::fixtures::expressions;
 
 /// The updates of the table: the item's key, and what was to be written.
 type Writes = Arc<Mutex<Vec<(String, String, HashMap<String, AttributeValue>)>>>;
@@ -25,6 +26,7 @@ where
     let kept = Arc::clone(&writes);
     let update =
         mock!(aws_sdk_dynamodb::Client::update_item).then_compute_response(move |request| {
+            expressions::hold(request);
             let key = request.key().unwrap()["pk"].as_s().unwrap().clone();
             let expression = request.update_expression().unwrap().to_owned();
             let values = request.expression_attribute_values().cloned();

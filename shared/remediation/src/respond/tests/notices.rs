@@ -10,6 +10,7 @@ use aws_sdk_sqs::operation::send_message::SendMessageOutput;
 
 use super::*;
 use crate::finding::DRILL_SOURCE;
+use crate::fixtures::expressions;
 use crate::notify::security_hub::{self, Outbox, SecurityHub, Update};
 use crate::notify::{Channel, DETAIL_TYPE, DRILL_DETAIL_TYPE, Notices, SOURCE};
 
@@ -130,6 +131,7 @@ fn table() -> (Arc<Mutex<HashMap<String, AttributeValue>>>, Record) {
     let kept = Arc::clone(&item);
     let update =
         mock!(aws_sdk_dynamodb::Client::update_item).then_compute_response(move |request| {
+            expressions::hold(request);
             let key = request.key().unwrap()["pk"].as_s().unwrap();
             let mut item = kept.lock().unwrap();
             let before = item.clone();

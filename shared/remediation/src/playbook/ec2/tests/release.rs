@@ -1,10 +1,12 @@
 use super::world::{Account, ID, World, infected, names};
-use crate::fixtures::{event, now, run_with};
+use crate::fixtures::table::table;
+use crate::fixtures::{event, now, recorded, release, run_with};
 use crate::plan::{Action as _, Step, Undo};
 use crate::playbook::Playbook as _;
 use crate::playbook::ec2::{Change, Ec2};
 use crate::record::Incident;
 use crate::release::{self, Allowance, Verdict};
+use crate::report::Status;
 use crate::settings::{AutoScaling, Ec2Settings, Settings};
 use serde_json::{Value, json};
 
@@ -171,7 +173,7 @@ async fn verdict_of(world: &World, action: &str) -> (Verdict, Change) {
         ..Incident::default()
     };
     let allowance = Allowance::default();
-    let steps = release::plan(&world.playbook, &incident, &allowance, now()).await;
+    let steps = release::plan(&world.playbook, &table().1, &incident, &allowance, now()).await;
     let steps = steps.unwrap();
     (steps[0].verdict.clone(), change.unwrap().clone())
 }
@@ -250,4 +252,101 @@ async fn of_a_full_console_the_end_is_kept_that_the_record_takes() {
     assert!(collected.to_string().len() <= 64 * 1024);
     let omitted = console["OmittedBytes"].as_u64().unwrap();
     assert_eq!(omitted + kept.len() as u64 / 4 * 3, 64 * 1024 / 3 * 3 + 3);
+}
+
+fn infected_event() -> Value {
+    event(json!({ "resource": { "instanceDetails": { "instanceId": ID } } }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_by_the_record_reads_back_that_all_of_it_is_as_it_was_found() {
+    let (_, record) = table();
+    let world = World::to_release(busy());
+    let report = recorded(
+        &world.playbook,
+        &record,
+        &infected_event(),
+        &everything(),
+        now(),
+    )
+    .await;
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    let allowance = Allowance::default();
+    let event = infected_event();
+    let (_, released) = release(&world.playbook, &record, &event, &allowance, now()).await;
+    for step in released.expect("released") {
+        assert_eq!(step.problem, None, "{step:?}");
+    }
+    let id = infected().id;
+    let incident = record.incidents_of(&id).await.unwrap().remove(0);
+    assert_eq!(incident.status, "released");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_went_with_the_instance_is_left_and_the_deny_of_its_role_is_taken_off() {
+    for ended in ["terminated", "missing"] {
+        let (_, record) = table();
+        let world = World::to_release(busy());
+        let event = infected_event();
+        recorded(&world.playbook, &record, &event, &everything(), now()).await;
+        assert!(!world.now().policies.is_empty());
+        if ended == "missing" {
+            world.now().missing = true;
+        } else {
+            world.now().state = "terminated";
+        }
+        let allowance = Allowance::default();
+        let (verdicts, released) =
+            release(&world.playbook, &record, &event, &allowance, now()).await;
+        let released = released.expect("released");
+        let [deny] = released.as_slice() else {
+            panic!("{released:?}");
+        };
+        assert_eq!(
+            (deny.action, &deny.problem),
+            ("iam:DenyInstanceCredentials", &None)
+        );
+        let left = |verdict: &Verdict| matches!(verdict, Verdict::Left(_));
+        let others = verdicts.len() - 1;
+        assert_eq!(
+            verdicts.iter().filter(|(_, verdict)| left(verdict)).count(),
+            others
+        );
+        assert!(world.now().policies.is_empty());
+        let incident = record.incidents_of(&infected().id).await.unwrap().remove(0);
+        assert_eq!(incident.status, "released");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_is_not_back_is_a_problem_and_the_incident_stays_open() {
+    let (_, record) = table();
+    let mut account = Account::default();
+    account.interfaces.retain(|id, _| *id == "eni-1");
+    let world = World::to_release(account);
+    let event = infected_event();
+    recorded(
+        &world.playbook,
+        &record,
+        &event,
+        &Settings::default(),
+        now(),
+    )
+    .await;
+    // EC2 goes on showing another group than was given back.
+    if let Some(interface) = world.now().interfaces.get_mut("eni-1") {
+        (interface.before, interface.lags) = (None, usize::MAX);
+    }
+    let allowance = Allowance::default();
+    let (_, released) = release(&world.playbook, &record, &event, &allowance, now()).await;
+    let released = released.expect("released");
+    let isolated = released
+        .iter()
+        .find(|step| step.action == "ec2:IsolateInterface");
+    assert!(
+        isolated.is_some_and(|step| step.problem.is_some()),
+        "{released:?}"
+    );
+    let incident = record.incidents_of(&infected().id).await.unwrap().remove(0);
+    assert!(!incident.actions.is_empty() && incident.status == "contained");
 }

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::super::RoleState;
 use super::super::change::{Change, DENY_SESSION, REVOKE_ROLE, session_target};
 use super::super::policy_document::{Deny, deny_identity_center_user, deny_session};
+use super::super::{EVERYTHING_DENIED, RoleState};
 use super::{CutOff, Keys, not_contained};
 use crate::finding::{Finding, RoleSession};
 use crate::plan::{Plan, Step};
@@ -124,7 +124,7 @@ fn deny(
     };
     plan.steps
         .push(if let Some(how) = found.deny_all.in_effect() {
-            Step::Already(action, format!("everything is denied: {how}"))
+            Step::Already(action, format!("{EVERYTHING_DENIED}: {how}"))
         } else if standing.is(&deny_session(session)) {
             Step::Already(
                 action,

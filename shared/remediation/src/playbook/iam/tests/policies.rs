@@ -6,10 +6,11 @@ use super::world::settings;
 use super::*;
 use crate::approve::{Approver, approve};
 use crate::error::Error;
+use crate::fixtures::table::table;
 use crate::fixtures::windows::{Windows, invocation};
 use crate::fixtures::{ENFORCING, enforcing};
 use crate::guard::{DEFAULT, Gate, Guard, PolicyParameter};
-use crate::hostile::recording::{incidents, table};
+use crate::hostile::recording::incidents;
 use crate::policy::{Policy, ResponseMode};
 use crate::record::Incident;
 

@@ -103,7 +103,13 @@ fn whatever_a_finding_says_the_answer_can_be_sent() {
         let world = world(public());
         let report = block_on(async {
             if let Err(error) = world.playbook.observe(&finding).await {
-                return Report::unobserved(S3::CATEGORY, &finding, &error, false);
+                return Report::prevented(
+                    S3::CATEGORY,
+                    &finding,
+                    crate::report::Obstacle::Target,
+                    &error,
+                    false,
+                );
             }
             let done = run_with(&world.playbook, &finding, &on()).await;
             let mut report =

@@ -1,0 +1,151 @@
+//! What contains several credentials of one user at once.
+
+use super::*;
+use crate::fixtures::table::table;
+use crate::fixtures::{recorded, release};
+use crate::record::Record;
+use crate::release::{Allowance, Verdict};
+
+/// A finding about this key of mallory's, seen at that time of its day.
+fn stolen(id: &str, key: &str, seen: &str) -> Value {
+    let mut detail = user_detail("mallory");
+    detail["id"] = json!(id);
+    detail["resource"]["accessKeyDetails"]["accessKeyId"] = json!(key);
+    detail["service"]["eventLastSeen"] = json!(format!("2026-03-04T{seen}Z"));
+    event(detail)
+}
+
+fn at(time: &str) -> Timestamp {
+    format!("2026-03-04T{time}Z").parse().expect("a time")
+}
+
+async fn contain(world: &World, record: &Record, event: &Value, time: &str) {
+    let settings = Settings::default();
+    let report = recorded(&world.iam, record, event, &settings, at(time)).await;
+    let stands = [Status::Contained, Status::AlreadyContained];
+    assert!(stands.contains(&report.status()), "{}", report.to_line());
+}
+
+async fn put_back(world: &World, record: &Record, event: &Value) -> Verdict {
+    let allowance = Allowance::default();
+    let (verdicts, released) = release(&world.iam, record, event, &allowance, at("08:00:00")).await;
+    let released = released.expect("released");
+    assert!(
+        released.iter().all(|step| step.problem.is_none()),
+        "{released:?}"
+    );
+    let id = event["detail"]["id"].as_str().expect("an id");
+    let incident = record.incidents_of(id).await.expect("read").remove(0);
+    assert_eq!(incident.status, "released");
+    let revoked = verdicts.into_iter().find(|(action, _)| *action == REVOKE);
+    revoked.expect("it was recorded").1
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deny_that_another_incident_counts_on_stays_until_that_one_is_released() {
+    // The second moves the cut-off, or finds it far enough.
+    for (seen, status, moved) in [
+        ("06:30:00", StatusType::Active, true),
+        ("05:01:00", StatusType::Inactive, false),
+    ] {
+        let (_, record) = table();
+        let world = world(mallory_with(|user| {
+            user.keys.retain(|(id, ..)| *id == KEY);
+            user.keys.push((SECOND, status.clone(), 0));
+        }));
+        let first = stolen("first", KEY, "05:00:00");
+        let second = stolen("second", SECOND, seen);
+        contain(&world, &record, &first, "05:06:00").await;
+        contain(&world, &record, &second, "07:00:00").await;
+        let cut_off = world.cut_off().expect("a cut-off");
+        assert_eq!(cut_off == "2026-03-04T07:00:00Z", moved);
+
+        let verdict = put_back(&world, &record, &first).await;
+        let Verdict::Left(why) = verdict else {
+            panic!("{verdict:?}");
+        };
+        assert!(why.contains("incident second"), "{why}");
+        assert_eq!(
+            world.cut_off(),
+            Some(cut_off),
+            "the second is still contained"
+        );
+
+        // What was found before the first is put back.
+        assert_eq!(put_back(&world, &record, &second).await, Verdict::Restore);
+        assert_eq!(world.cut_off(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_later_incident_leaves_the_deny_to_the_earlier_one() {
+    let (_, record) = table();
+    let world = world(mallory_with(|user| {
+        user.keys.retain(|(id, ..)| *id == KEY);
+        user.keys.push((SECOND, StatusType::Active, 0));
+    }));
+    let first = stolen("first", KEY, "05:00:00");
+    let second = stolen("second", SECOND, "06:30:00");
+    contain(&world, &record, &first, "05:06:00").await;
+    contain(&world, &record, &second, "07:00:00").await;
+    let verdict = put_back(&world, &record, &second).await;
+    assert!(matches!(verdict, Verdict::Left(_)), "{verdict:?}");
+    assert!(world.cut_off().is_some());
+    assert_eq!(put_back(&world, &record, &first).await, Verdict::Restore);
+    assert_eq!(world.cut_off(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changed_while_a_person_looked_is_not_released() {
+    let (_, record) = table();
+    let world = world(mallory());
+    let first = stolen("first", KEY, "05:00:00");
+    contain(&world, &record, &first, "05:06:00").await;
+    let incidents = record.incidents_of("first").await.expect("read");
+    let (incident, allowance) = (&incidents[0], Allowance::default());
+    let planned =
+        crate::release::plan(&world.iam, &record, incident, &allowance, at("08:00:00")).await;
+    let shown = planned.expect("planned");
+    world.change_mallory(|user| {
+        user.inline.remove(USER_POLICY);
+    });
+    let (playbook, now) = (&world.iam, at("08:01:00"));
+    let released =
+        crate::release::release(playbook, &record, incident, shown, &allowance, "me", now).await;
+    let refused = released.expect_err("it is refused").to_string();
+    assert!(refused.contains("not as it was a moment ago"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invocation_that_is_at_work_is_waited_for_and_not_released_under() {
+    let (items, record) = table();
+    let world = world(mallory());
+    let first = stolen("first", KEY, "05:00:00");
+    contain(&world, &record, &first, "05:06:00").await;
+    let (pk, later) = (
+        format!("TARGET#iam#111122223333#user/mallory/{KEY}"),
+        at("09:00:00"),
+    );
+    let ends = aws_sdk_dynamodb::types::AttributeValue::N(later.as_millisecond().to_string());
+    let item = [("lease_ends".to_owned(), ends)];
+    items
+        .lock()
+        .unwrap()
+        .insert((pk, "state".to_owned()), item.into());
+    let allowance = Allowance::default();
+    let (_, released) = release(&world.iam, &record, &first, &allowance, at("08:00:00")).await;
+    let busy = released.expect_err("it is refused");
+    assert!(matches!(busy, crate::Error::Busy { .. }), "{busy}");
+    assert!(world.cut_off().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_went_with_its_user_is_left() {
+    let (_, record) = table();
+    let world = world(mallory());
+    let first = stolen("first", KEY, "05:00:00");
+    contain(&world, &record, &first, "05:06:00").await;
+    world.account.lock().unwrap().users.clear();
+    let verdict = put_back(&world, &record, &first).await;
+    assert!(matches!(verdict, Verdict::Left(_)), "{verdict:?}");
+}

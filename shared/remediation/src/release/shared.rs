@@ -1,0 +1,107 @@
+//! What contains a credential for several incidents at once: the deny of a user is one policy for all of the
+//! user's keys and sessions. It is not taken away while another incident that is open counts on it.
+
+use crate::catalogue::Category;
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::plan::StepKey;
+use crate::playbook::Playbook;
+use crate::policy;
+use crate::record::{Incident, Record};
+
+/// How the detail of a step begins that is in effect since all is denied.
+pub(super) const WIDE: &str = crate::playbook::iam::EVERYTHING_DENIED;
+
+/// The open incidents about other credentials of the same account.
+pub(super) struct Others {
+    intended_at: Option<String>,
+    incidents: Vec<Incident>,
+}
+
+/// What is left for others.
+pub(super) struct Left {
+    pub(super) why: String,
+    /// Who has to put it back one day, if nobody else would.
+    pub(super) heir: Option<Heir>,
+}
+
+/// An incident that takes over what was found before the first of them.
+#[derive(Clone, Debug)]
+pub(super) struct Heir(Box<Incident>);
+
+impl Heir {
+    pub(super) fn incident(&self) -> &Incident {
+        &self.0
+    }
+}
+
+impl Others {
+    pub(super) async fn of<P: Playbook>(
+        record: &Record,
+        incident: &Incident,
+        finding: &Finding,
+    ) -> Result<Self> {
+        let mut incidents = Vec::new();
+        // What else is contained has one target, which is released for all of its findings.
+        if P::CATEGORY == Category::Iam {
+            incidents = record.incidents().await?;
+        }
+        let own = policy::targets(P::CATEGORY, finding)?;
+        incidents.retain(|other| {
+            let same = other.id == incident.id && other.part == incident.part;
+            let about = Finding::parse(&other.event);
+            let about = about.and_then(|finding| policy::targets(P::CATEGORY, &finding));
+            let apart = about.is_ok_and(|targets| targets.iter().all(|other| !own.contains(other)));
+            let here = other.account_id == incident.account_id
+                && other.category == incident.category
+                && !other.drill;
+            here && !same && apart && other.is_open()
+        });
+        incidents.sort_by(|a, b| a.received_at.cmp(&b.received_at));
+        Ok(Self {
+            intended_at: incident.intended_at.clone(),
+            incidents,
+        })
+    }
+
+    /// Who counts on the step of this key. `wide`: it is in effect since all of the user or role is denied,
+    /// which contains every session of it.
+    pub(super) fn rely_on(&self, key: &StepKey, wide: bool) -> Option<Left> {
+        let exact = key.to_string();
+        let shares = |other: &&Incident| other.standing().any(|key| key == exact);
+        let is_within = |other: &&Incident| {
+            let mut standing = other.standing();
+            wide && standing.any(|key| entity(&key) == entity(&exact))
+        };
+        let relying = self.incidents.iter();
+        let others: Vec<_> = relying
+            .filter(|other| shares(other) || is_within(other))
+            .collect();
+        let name = &others.first()?.id;
+        let Some(heir) = others.iter().copied().find(shares) else {
+            return Some(Left {
+                why: format!(
+                    "incident {name} is contained by it too, and cannot put it back: take it off by hand \
+                     when that one is over"
+                ),
+                heir: None,
+            });
+        };
+        // Whoever came before has what was found before.
+        let before = |other: &Incident| {
+            other.actions.contains_key(&exact) && other.intended_at < self.intended_at
+        };
+        let kept = others.iter().any(|other| before(other));
+        Some(Left {
+            why: format!(
+                "incident {name} is contained by it too: it is put back when that one is released"
+            ),
+            heir: (!kept).then(|| Heir(Box::new(heir.clone()))),
+        })
+    }
+}
+
+/// The user or role in a step's key: the ARN, without the action and the session.
+fn entity(key: &str) -> Option<&str> {
+    key.split(' ').nth(1)
+}

@@ -1,0 +1,55 @@
+//! A table that hangs.
+
+use super::*;
+
+fn mute() -> Record {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version_latest()
+        .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
+        .with_test_defaults()
+        .http_client(traces::Capture::mute())
+        .build();
+    let client = aws_sdk_dynamodb::Client::from_conf(config);
+    Record::new(client, "incidents".to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_hangs_delays_the_containment_by_seconds_and_costs_no_notice() {
+    let (_, notices, sns) = topic();
+    let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
+    let responder = responder.recording(mute());
+    let started = Instant::now();
+    let error = answer(&responder, made_public()).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    let calls = responder.playbook.calls().into_iter();
+    let begun = calls
+        .filter(|(what, ..)| *what == "begin")
+        .map(|(.., at)| at);
+    let begun: Vec<_> = begun.collect();
+    let [begun] = begun[..] else {
+        panic!("{begun:?}");
+    };
+    assert!(begun <= Duration::from_secs(5), "{begun:?}");
+    assert!(
+        started.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        started.elapsed()
+    );
+    let (subject, body) = notices.lock().unwrap()[0].clone();
+    assert!(subject.starts_with("[CONTAINED]"), "{subject}");
+    assert!(body.contains("was not recorded"), "{body}");
+}
+
+/// Nothing limits what is let through without the table but this.
+#[tokio::test(start_paused = true)]
+async fn a_table_that_hangs_lets_one_finding_through_and_no_other() {
+    let (_, _, sns) = topic();
+    let fake = Fake::new([act("exposed"), act("another")]);
+    let responder = Responder::new(fake, enforcing(), sns).recording(mute());
+    answer(&responder, made_public()).await.unwrap_err();
+    responder.playbook.undo("exposed");
+    let mut next = made_public();
+    next["detail"]["id"] = json!("another");
+    answer(&responder, next).await.unwrap_err();
+    assert_eq!(responder.playbook.applied(), ["exposed", "another"]);
+}
