@@ -1,0 +1,5 @@
+//! `gdr` as a person and a program would call it, where AWS answers what no emulator can be brought to.
+
+mod asks;
+mod stub;
+mod world;
