@@ -1,5 +1,6 @@
 //! `gdr` as a person and a program would call it, where AWS answers what no emulator can be brought to.
 
 mod asks;
+mod doctor;
 mod stub;
 mod world;
