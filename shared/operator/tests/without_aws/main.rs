@@ -2,5 +2,6 @@
 
 mod asks;
 mod doctor;
+mod rehearses;
 mod stub;
 mod world;
