@@ -3,7 +3,7 @@
 use integration_tests::browser::Medium;
 use integration_tests::{Browser, Result};
 use jiff::Timestamp;
-use remediation::page;
+use remediation::page::{self, Place};
 use remediation::record::Incident;
 use serde_json::{Value, json};
 
@@ -110,6 +110,23 @@ fn key() -> Incident {
     }
 }
 
+/// A plan that waits for a person, of hostile names.
+fn awaiting() -> Value {
+    json!({
+        "planned_at": "2026-03-04T05:06:12Z", "expires_at": "2026-03-04T09:06:12Z", "what": HOSTILE,
+        "policy": {
+            "dry_run": false, "mode": "approve", "minimum_severity": 4.0,
+            "approval_not_needed_from": null, "own_account": null, "responder_roles": [],
+            "never_contain": [HOSTILE],
+        },
+        "settings": {},
+        "steps": [{
+            "action": HOSTILE, "target": HOSTILE, "from": { HOSTILE: HOSTILE }, "to": [HOSTILE],
+            "recorded": {},
+        }],
+    })
+}
+
 /// Every text in a value, also the names of members, is `HOSTILE`.
 fn hostile(value: &Value) -> Value {
     match value {
@@ -130,7 +147,11 @@ fn hostile(value: &Value) -> Value {
 fn shown(browser: &mut Browser, incident: &Incident, table: Option<&str>) -> Result {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("incident.html");
-    std::fs::write(&file, page::incident(incident, table, now()))?;
+    let place = table.map(|table| Place {
+        table,
+        policy_parameter: Some(HOSTILE),
+    });
+    std::fs::write(&file, page::incident(incident, place, now()))?;
     browser.open(&file)
 }
 
@@ -257,6 +278,7 @@ fn hostile_names_change_nothing_but_the_text() -> Result {
         account_id: HOSTILE.to_owned(),
         region: HOSTILE.to_owned(),
         status: HOSTILE.to_owned(),
+        awaiting: awaiting(),
         approved: Some(format!("by {HOSTILE} at {}", now())),
         rejected: Some(format!("by x at {}: {HOSTILE}", now())),
         report: hostile(&incident.report),
@@ -293,18 +315,28 @@ fn hostile_names_change_nothing_but_the_text() -> Result {
         },
         Some("t"),
     )?;
-    let command = browser.evaluate("document.querySelector('#release pre').textContent")?;
-    let command = command
-        .as_str()
-        .ok_or("no command")?
-        .replacen("gdr", "printf %s\\\\n", 1);
-    let output = std::process::Command::new("sh")
-        .args(["-c", &command])
-        .output()?;
-    let words = String::from_utf8(output.stdout)?;
-    let words: Vec<_> = words.lines().collect();
     let id = HOSTILE.replace('\u{202e}', "\\u{202e}");
-    assert_eq!(words, ["release", &id, "--table", "t", "--category", "s3"]);
+    let of_incident = [&id, "--table", "t", "--category", "s3"];
+    for (word, more) in [
+        ("release", &[][..]),
+        ("approve", &["--policy-parameter", &id]),
+        ("reject", &["--reason", "why"]),
+    ] {
+        let command = browser.evaluate(&format!(
+            "[...document.querySelectorAll('pre')].map(it => it.textContent)
+               .find(it => it.startsWith('gdr {word} '))"
+        ))?;
+        let command = command
+            .as_str()
+            .ok_or_else(|| format!("no {word}"))?
+            .replacen("gdr", "printf %s\\\\n", 1);
+        let output = std::process::Command::new("sh")
+            .args(["-c", &command])
+            .output()?;
+        let words = String::from_utf8(output.stdout)?;
+        let words: Vec<_> = words.lines().collect();
+        assert_eq!(words, [&[word], &of_incident[..], more].concat());
+    }
     browser.stop()
 }
 

@@ -3,6 +3,7 @@
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use remediation::record::Record;
 
+use crate::Usage;
 use crate::deployment::Deployment;
 
 /// What a command could not get at.
@@ -40,9 +41,11 @@ impl Access {
 
     /// The stack that is named.
     pub(crate) async fn deployment(&self, sdk: &SdkConfig) -> Result<Deployment> {
-        let name = self.stack.as_deref().ok_or(
-            "which stack? Give --stack or set GDR_STACK to the name of the responder's stack",
-        )?;
+        let name = self.stack.as_deref().ok_or_else(|| {
+            Usage::new(
+                "which stack? Give --stack or set GDR_STACK to the name of the responder's stack",
+            )
+        })?;
         Ok(Deployment::of(sdk, name).await?)
     }
 
@@ -54,15 +57,16 @@ impl Access {
         Ok(Record::new(client, table.await?))
     }
 
-    /// The name of the parameter with the policies: the `given` one, or the stack's.
+    /// The name of the parameter with the policies: the `given` one of the command's `option`, or the stack's.
     pub(crate) async fn policy_parameter(
         &self,
         sdk: &SdkConfig,
         given: Option<&str>,
+        option: &str,
     ) -> Result<String> {
         let given = given.map(ToOwned::to_owned);
-        let option = "the parameter or POLICY_PARAMETER";
-        self.given_or_output(sdk, given, "PolicyParameter", option)
+        let option = format!("{option} or POLICY_PARAMETER");
+        self.given_or_output(sdk, given, "PolicyParameter", &option)
             .await
     }
 
@@ -78,9 +82,9 @@ impl Access {
             None if self.stack.is_some() => {
                 Ok(self.deployment(sdk).await?.output(output)?.to_owned())
             }
-            None => Err(format!(
+            None => Err(Usage::new(format!(
                 "which stack? Give --stack with its name, or {option} with its output {output}"
-            )
+            ))
             .into()),
         }
     }

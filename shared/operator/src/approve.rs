@@ -13,12 +13,13 @@ use remediation::error::Error;
 use remediation::guard::{EventHistory, PolicyParameter};
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Awaiting, Incident, Record};
-use remediation::report::Proposed;
-use serde_json::json;
+use remediation::report::{Proposed, Report};
+use serde_json::{Value, json};
 
-use crate::access::{Access, caller, signed_in};
+use crate::access::{Access, Caller, caller, signed_in};
 use crate::deployment::Deployed;
-use crate::{Format, Outcome, REFUSED, incidents, output, told};
+use crate::output::Stream;
+use crate::{Format, Outcome, REFUSED, filters, incidents, output, told};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -28,9 +29,9 @@ Examples:
 pub(crate) struct Approve {
     /// The finding's id, or the beginning of it.
     incident: String,
-    /// Only what this function planned: s3, iam or ec2.
-    #[arg(long)]
-    category: Option<String>,
+    /// Only what this function planned.
+    #[arg(long, value_name = "FUNCTION", value_parser = filters::containing())]
+    category: Option<Category>,
     /// Do not ask.
     #[arg(long)]
     yes: bool,
@@ -51,12 +52,21 @@ Examples:
 pub(crate) struct Reject {
     /// The finding's id, or the beginning of it.
     incident: String,
-    /// Only what this function planned: s3, iam or ec2.
-    #[arg(long)]
-    category: Option<String>,
+    /// Only what this function planned.
+    #[arg(long, value_name = "FUNCTION", value_parser = filters::containing())]
+    category: Option<Category>,
     /// Why, for the record.
     #[arg(long)]
     reason: String,
+}
+
+#[cfg(test)]
+impl Approve {
+    /// What it approves, and the parameter whose policies it asks.
+    pub(crate) fn asks(&self) -> (&str, Option<Category>, Option<&str>) {
+        let parameter = self.policy_parameter.as_deref();
+        (&self.incident, self.category, parameter)
+    }
 }
 
 pub(crate) async fn run(
@@ -67,7 +77,8 @@ pub(crate) async fn run(
     format: Format,
 ) -> Outcome {
     let given = options.policy_parameter.as_deref();
-    let parameter = access.policy_parameter(sdk, given).await?;
+    let parameter = access.policy_parameter(sdk, given, "--policy-parameter");
+    let parameter = parameter.await?;
     let policies = PolicyParameter::new(aws_sdk_ssm::Client::new(sdk), parameter);
     let stack = sdk;
     let member = match &options.member_profile {
@@ -77,35 +88,79 @@ pub(crate) async fn run(
     let sdk = member.as_ref().unwrap_or(sdk);
     let caller = caller(sdk).await?;
     let history = EventHistory::new(sdk);
+    // The settings of each function are added when they are read.
+    let approver = Approver {
+        by: &caller.arn,
+        record,
+        policies: &policies,
+        history: Some(&history),
+        current: None,
+    };
+    let mut answers = Vec::new();
+    let at = At { sdk, stack, access };
+    let code = each(&at, &approver, &caller, options, format, &mut answers).await;
+    // What was done is told also if a later one fails.
+    if format == Format::Json && (code.is_ok() || !answers.is_empty()) {
+        output::json(&answers)?;
+    }
+    code
+}
+
+/// Where it is contained, and where the stack is.
+struct At<'a> {
+    sdk: &'a SdkConfig,
+    stack: &'a SdkConfig,
+    access: &'a Access,
+}
+
+async fn each(
+    at: &At<'_>,
+    approver: &Approver<'_>,
+    caller: &Caller,
+    options: &Approve,
+    format: Format,
+    answers: &mut Vec<Value>,
+) -> Outcome {
+    let At { sdk, stack, access } = *at;
     let mut worst = ExitCode::SUCCESS;
-    for incident in awaiting(record, &options.incident, options.category.as_deref()).await? {
+    for incident in awaiting(approver.record, &options.incident, options.category).await? {
+        let (incident, yes) = (&incident, options.yes);
         // A user or role of the same name in another account must not be contained instead.
-        if caller.account != incident.account_id {
-            output::complain(&format!(
+        let answer = if caller.account == incident.account_id {
+            let category = incident.known_category()?;
+            let config = current(stack, access, category).await?;
+            let approver = &Approver {
+                current: config.as_ref().map(|config| &config.policy),
+                ..*approver
+            };
+            match category {
+                Category::S3 => one(S3::new(sdk), approver, incident, yes, format).await?,
+                Category::Iam => one(Iam::new(sdk), approver, incident, yes, format).await?,
+                Category::Ec2 => one(Ec2::new(sdk), approver, incident, yes, format).await?,
+                Category::Triage => continue,
+            }
+        } else {
+            Err(format!(
                 "nothing was done: the incident is about account {}, and these credentials are of \
                  account {}: give --member-profile",
                 incident.account_id, caller.account,
-            ));
-            return Ok(ExitCode::from(REFUSED));
-        }
-        let (incident, yes) = (&incident, options.yes);
-        let category = incident.known_category()?;
-        let config = current(stack, access, category).await?;
-        let approver = Approver {
-            by: &caller.arn,
-            record,
-            policies: &policies,
-            history: Some(&history),
-            current: config.as_ref().map(|config| &config.policy),
+            ))
         };
-        let code = match category {
-            Category::S3 => one(S3::new(sdk), &approver, incident, yes, format).await?,
-            Category::Iam => one(Iam::new(sdk), &approver, incident, yes, format).await?,
-            Category::Ec2 => one(Ec2::new(sdk), &approver, incident, yes, format).await?,
-            Category::Triage => ExitCode::SUCCESS,
-        };
-        if code != ExitCode::SUCCESS {
-            worst = code;
+        match answer {
+            Ok(report) => {
+                if format == Format::Table {
+                    told::tell(&report, Stream::Output);
+                }
+                if !approve::succeeded(&report) {
+                    worst = ExitCode::FAILURE;
+                }
+                answers.push(serde_json::to_value(&report)?);
+            }
+            Err(why) => {
+                output::complain(&why);
+                worst = ExitCode::from(REFUSED);
+                answers.push(incidents::refused(incident, &why));
+            }
         }
     }
     Ok(worst)
@@ -136,35 +191,49 @@ pub(crate) async fn reject(
     format: Format,
 ) -> Outcome {
     let by = caller(sdk).await?.arn;
-    let mut rejected = Vec::new();
-    for incident in awaiting(record, &options.incident, options.category.as_deref()).await? {
+    let (mut answers, mut code) = (Vec::new(), ExitCode::SUCCESS);
+    for incident in awaiting(record, &options.incident, options.category).await? {
         // A person may also reject what is too old to be approved, or what this version cannot read.
-        if incident.awaiting.is_null()
-            && let Err(why) = approve::pending(&incident, Timestamp::now())
-        {
-            return refused(&why.to_string());
-        }
-        let done = record.reject(&incident, &by, &options.reason, Timestamp::now());
-        match done.await {
-            Ok(()) => rejected.push(incident),
-            Err(Error::Refused(why)) => return refused(&why),
+        let pending = if incident.awaiting.is_null() {
+            approve::pending(&incident, Timestamp::now()).map(drop)
+        } else {
+            Ok(())
+        };
+        let done = match pending {
+            Ok(()) => {
+                let reason = &options.reason;
+                record
+                    .reject(&incident, &by, reason, Timestamp::now())
+                    .await
+            }
+            Err(why) => Err(Error::Refused(why.to_string())),
+        };
+        match done {
+            Ok(()) => {
+                if format == Format::Table {
+                    output::line(&format!(
+                        "{} ({}) is rejected: it is planned anew only for newer activity",
+                        incident.id,
+                        incident.scope()
+                    ));
+                }
+                answers.push(json!({
+                    "incident": incident.id, "category": incident.category, "part": incident.part,
+                    "rejected_by": by, "reason": options.reason,
+                }));
+            }
+            Err(Error::Refused(why)) => {
+                output::complain(&why);
+                code = ExitCode::from(REFUSED);
+                answers.push(incidents::refused(&incident, &why));
+            }
             Err(error) => return Err(error.into()),
         }
     }
-    for incident in &rejected {
-        match format {
-            Format::Json => output::json(&json!({
-                "incident": incident.id, "category": incident.category, "part": incident.part,
-                "rejected_by": by, "reason": options.reason,
-            }))?,
-            Format::Table => output::line(&format!(
-                "{} ({}) is rejected: it is planned anew only for newer activity",
-                incident.id,
-                incident.scope()
-            )),
-        }
+    if format == Format::Json {
+        output::json(&answers)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 /// The incidents of the finding that await approval; where none does, all of them, of which each says why
@@ -172,60 +241,46 @@ pub(crate) async fn reject(
 async fn awaiting(
     record: &Record,
     id: &str,
-    category: Option<&str>,
+    category: Option<Category>,
 ) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {
-    let mut found = incidents::find(record, id).await?;
-    found.retain(|incident| category.is_none_or(|category| category == incident.category));
-    if found.is_empty() {
-        return Err(format!("the incident {id} has no part of that category").into());
-    }
+    let mut found = incidents::of(record, id, category).await?;
     if found.iter().any(|incident| !incident.awaiting.is_null()) {
         found.retain(|incident| !incident.awaiting.is_null());
     }
     Ok(found)
 }
 
-fn refused(why: &str) -> Outcome {
-    output::complain(why);
-    Ok(ExitCode::from(REFUSED))
-}
-
+/// The report, or why it is refused.
 async fn one<P: Playbook>(
     playbook: P,
     approver: &Approver<'_>,
     incident: &Incident,
     yes: bool,
     format: Format,
-) -> Outcome {
+) -> Result<Result<Report, String>, Box<dyn std::error::Error>> {
     let now = Timestamp::now();
     let awaiting = match approve::pending(incident, now) {
         Ok(awaiting) => awaiting,
-        Err(error) => return refused(&error.to_string()),
+        Err(error) => return Ok(Err(error.to_string())),
     };
-    if format == Format::Table {
-        show(incident, &awaiting);
+    if format == Format::Table || !yes {
+        show(incident, &awaiting, Stream::of_question(format));
     }
     if !yes && !output::confirmed("This takes away what is listed. Approve? [y/N] ") {
-        return refused("nothing was done; it still awaits approval");
+        return Ok(Err("nothing was done; it still awaits approval".to_owned()));
     }
+    let _progress = output::waiting("looking again, and containing");
     // The person may have taken a while.
     let now = Timestamp::now();
     match Box::pin(approve::approve(playbook, approver, incident, now)).await {
-        Ok(report) => {
-            told::tell(&report, format)?;
-            Ok(if approve::succeeded(&report) {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            })
-        }
-        Err(error @ (Error::Refused(_) | Error::Busy { .. })) => refused(&error.to_string()),
+        Ok(report) => Ok(Ok(report)),
+        Err(error @ (Error::Refused(_) | Error::Busy { .. })) => Ok(Err(error.to_string())),
         Err(error) => Err(format!("nothing was done: {error}").into()),
     }
 }
 
-fn show(incident: &Incident, awaiting: &Awaiting) {
-    output::line(&format!(
+fn show(incident: &Incident, awaiting: &Awaiting, to: Stream) {
+    to.line(&format!(
         "{} ({}), {}, account {}, region {}",
         incident.id,
         incident.scope(),
@@ -233,20 +288,20 @@ fn show(incident: &Incident, awaiting: &Awaiting) {
         incident.account_id,
         incident.region,
     ));
-    output::line(&format!(
+    to.line(&format!(
         "planned {}, can be approved until {}",
         awaiting.planned_at, awaiting.expires_at
     ));
-    steps(awaiting.steps.iter().map(|step| &step.proposed));
+    steps(to, awaiting.steps.iter().map(|step| &step.proposed));
 }
 
 /// A table of what would be done.
-pub(crate) fn steps<'a>(steps: impl Iterator<Item = &'a Proposed>) {
+pub(crate) fn steps<'a>(to: Stream, steps: impl Iterator<Item = &'a Proposed>) {
     let rows: Vec<_> = steps
         .map(|step| {
             let (from, to) = (step.from.to_string(), step.to.to_string());
             [step.action.clone(), step.target.clone(), from, to]
         })
         .collect();
-    output::table(["ACTION", "TARGET", "FROM", "TO"], &rows);
+    to.table(["ACTION", "TARGET", "FROM", "TO"], &rows);
 }

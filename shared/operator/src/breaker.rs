@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use remediation::catalogue::Category;
 use remediation::record::{Record, Shown};
 use serde_json::{Value, json};
 
-use crate::{Format, Outcome, REFUSED, output};
+use crate::output::Stream;
+use crate::{Format, Outcome, REFUSED, filters, output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -27,9 +29,9 @@ Examples:
   gdr breaker show
   gdr breaker show --category s3 --account 111122223333")]
 pub(crate) struct Which {
-    /// Only what this function contained: s3, iam or ec2.
-    #[arg(long)]
-    category: Option<String>,
+    /// Only what this function contained.
+    #[arg(long, value_name = "FUNCTION", value_parser = filters::containing())]
+    category: Option<Category>,
     /// Only what was contained in this account.
     #[arg(long)]
     account: Option<String>,
@@ -53,7 +55,7 @@ pub(crate) async fn run(record: &Record, command: &Command, format: Format) -> O
             let windows = find(record, which).await?;
             match format {
                 Format::Json => output::json(&as_json(&windows))?,
-                Format::Table => show(&windows),
+                Format::Table => show(&windows, Stream::Output),
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -62,10 +64,12 @@ pub(crate) async fn run(record: &Record, command: &Command, format: Format) -> O
 }
 
 async fn find(record: &Record, which: &Which) -> Result<Vec<Shown>, remediation::Error> {
+    let progress = output::waiting("reading the windows of the breaker");
     let mut windows = record.windows(Timestamp::now()).await?;
+    progress.finish_and_clear();
     windows.retain(|shown| {
-        let category = shown.window.category.as_str();
-        let wanted = which.category.as_deref().unwrap_or(category) == category;
+        let category = shown.window.category;
+        let wanted = which.category.unwrap_or(category) == category;
         let account = &shown.window.account_id;
         wanted && which.account.as_ref().unwrap_or(account) == account
     });
@@ -74,17 +78,22 @@ async fn find(record: &Record, which: &Which) -> Result<Vec<Shown>, remediation:
 
 async fn reset(record: &Record, options: &Reset, format: Format) -> Outcome {
     let windows = find(record, &options.which).await?;
+    let refused = |why: &str| {
+        if format == Format::Json {
+            output::json(&json!({ "reset": [], "refused": why }))?;
+        }
+        output::complain(why);
+        Ok(ExitCode::from(REFUSED))
+    };
     if windows.is_empty() {
-        output::complain("there is nothing to reset: nothing was contained lately there");
-        return Ok(ExitCode::from(REFUSED));
+        return refused("there is nothing to reset: nothing was contained lately there");
     }
-    if format == Format::Table {
-        show(&windows);
+    if format == Format::Table || !options.yes {
+        show(&windows, Stream::of_question(format));
     }
     let question = "As much again may then be contained there. Reset? [y/N] ";
     if !options.yes && !output::confirmed(question) {
-        output::complain("nothing was reset");
-        return Ok(ExitCode::from(REFUSED));
+        return refused("nothing was reset");
     }
     for shown in &windows {
         record.reset(&shown.window).await?;
@@ -113,7 +122,7 @@ fn as_json(windows: &[Shown]) -> Vec<Value> {
     windows.iter().map(one).collect()
 }
 
-fn show(windows: &[Shown]) {
+fn show(windows: &[Shown], to: Stream) {
     let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.to_string());
     let rows: Vec<_> = windows
         .iter()
@@ -128,7 +137,7 @@ fn show(windows: &[Shown]) {
             ]
         })
         .collect();
-    output::table(
+    to.table(
         [
             "FUNCTION",
             "ACCOUNT",

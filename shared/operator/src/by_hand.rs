@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -19,11 +20,12 @@ use remediation::report::Report;
 use remediation::respond::Invocation;
 use remediation::verify::Verifier;
 use remediation::{Responder, catalogue};
+use serde_json::json;
 
 use crate::access::{Access, Caller, caller, signed_in};
 use crate::deployment::{Deployed, Deployment};
 use crate::subject::{self, Subject};
-use crate::{output, policy};
+use crate::{Format, Outcome, REFUSED, output, policy};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -34,7 +36,7 @@ const TIME: Duration = Duration::from_secs(120);
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(crate) struct Options {
-    /// A file with one finding, in any form in which GuardDuty gives them; - is standard input.
+    /// A file with one finding, in any form that gdr explain reads; - is standard input.
     #[arg(value_name = "FILE")]
     pub(crate) finding: PathBuf,
     /// A setting of the functions in place of the deployed one, as in template.yaml (IAM_ROLE_WIDE=true).
@@ -69,6 +71,15 @@ impl Options {
 fn setting(text: &str) -> std::result::Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("NAME=VALUE is needed")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Tells why nothing is done, in place of the list of reports.
+pub(crate) fn refused(why: &str, format: Format) -> Outcome {
+    if format == Format::Json {
+        output::json(&json!([{ "refused": why }]))?;
+    }
+    output::complain(why);
+    Ok(ExitCode::from(REFUSED))
 }
 
 /// One finding, and the functions that it is for.
@@ -262,14 +273,19 @@ async fn function(
     }
     variables.extend(options.set.iter().cloned());
     let config = Config::from_variables(&variables);
-    // Nobody expects notices where no stack is named.
-    let stays = |problem: &&String| deployment.is_some() || !problem.contains("NOTIFICATION_TOPIC");
-    for problem in config.problems.iter().filter(stays) {
-        output::complain(&format!("setting of the {category} function: {problem}"));
-    }
+    tell_problems(category, &config, deployment.is_some());
     Ok(Function {
         category,
         config,
         role,
     })
+}
+
+/// Tells which settings cannot be understood.
+pub(crate) fn tell_problems(category: Category, config: &Config, deployed: bool) {
+    // Nobody expects notices where no stack is named.
+    let stays = |problem: &&String| deployed || !problem.contains("NOTIFICATION_TOPIC");
+    for problem in config.problems.iter().filter(stays) {
+        output::complain(&format!("setting of the {category} function: {problem}"));
+    }
 }

@@ -41,6 +41,8 @@ struct Line {
 #[serde(rename_all = "lowercase")]
 enum Verdict {
     Ok,
+    /// Nothing is wrong, and a person may want it otherwise.
+    Hint,
     Problem,
     /// It could not be looked at.
     Unknown,
@@ -53,6 +55,13 @@ impl Line {
             of: of.into(),
             found: found.into(),
             to_do: None,
+        }
+    }
+
+    fn hint(of: impl Into<String>, found: impl Into<String>, to_do: impl Into<String>) -> Self {
+        Self {
+            check: Verdict::Hint,
+            ..Self::problem(of, found, to_do)
         }
     }
 
@@ -77,19 +86,21 @@ impl Line {
 struct Patient<'a> {
     sdk: &'a SdkConfig,
     deployment: &'a Deployment,
-    resources: &'a [Resource],
+    /// What the stack made, or why it is not known.
+    resources: &'a Result<Vec<Resource>, Error>,
 }
 
 impl Patient<'_> {
-    /// The resources of a type, as the stack made them.
+    /// The resources of a type, as the stack made them; none where they are not known.
     fn of_type(&self, kind: &str) -> impl Iterator<Item = &Resource> {
-        let resources = self.resources.iter();
+        let resources = self.resources.iter().flatten();
         resources.filter(move |resource| resource.kind == kind)
     }
 
     /// The name or id that AWS knows a resource of the template by.
     fn physical(&self, logical: &str) -> Result<&str, Error> {
-        let mut resources = self.resources.iter();
+        let resources = self.resources.as_ref().map_err(Clone::clone)?;
+        let mut resources = resources.iter();
         let found = resources.find(|resource| resource.logical == logical);
         let id = found.map(|resource| resource.physical.as_str());
         id.ok_or_else(|| {
@@ -113,7 +124,7 @@ const FUNCTIONS: [Category; 4] = [Category::S3, Category::Iam, Category::Ec2, Ca
 
 pub(crate) async fn run(sdk: &SdkConfig, access: &Access, format: Format) -> Outcome {
     let deployment = access.deployment(sdk).await?;
-    let resources = deployment.resources(sdk).await?;
+    let resources = deployment.resources(sdk).await;
     let patient = &Patient {
         sdk,
         deployment: &deployment,
@@ -177,6 +188,7 @@ fn conclude(lines: &[Line], format: Format) -> Outcome {
                 .map(|line| {
                     let word = match line.check {
                         Verdict::Ok => "ok",
+                        Verdict::Hint => "hint",
                         Verdict::Problem => "problem",
                         Verdict::Unknown => "unknown",
                     };
@@ -193,7 +205,8 @@ fn conclude(lines: &[Line], format: Format) -> Outcome {
             output::table(["CHECK", "OF", "FOUND, AND WHAT TO DO"], &rows);
         }
     }
-    let ok = lines.iter().all(|line| line.check == Verdict::Ok);
+    let ok = |line: &Line| matches!(line.check, Verdict::Ok | Verdict::Hint);
+    let ok = lines.iter().all(ok);
     Ok(if ok {
         ExitCode::SUCCESS
     } else {

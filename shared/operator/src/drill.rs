@@ -19,7 +19,7 @@ use remediation::record::{Incident, Record};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::{Format, Outcome, incidents, output};
+use crate::{Format, Outcome, Usage, incidents, output, subject};
 
 /// How often the table is asked.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -31,8 +31,8 @@ Examples:
   gdr drill Policy:S3/BucketAnonymousAccessGranted --target customer-data
   gdr drill 'Backdoor:EC2/C&CActivity.B!DNS' --target i-0abc1234def567890")]
 pub(crate) struct Options {
-    /// A file with one finding, in any form in which GuardDuty gives them; or a finding type, of which one
-    /// is made.
+    /// A file with one finding, in any form that gdr explain reads, - for standard input; or a finding type, of
+    /// which one is made.
     #[arg(value_name = "FILE|TYPE")]
     what: String,
     /// What the finding that is made is about: a bucket, a user (or user/access key id), or an instance.
@@ -89,17 +89,19 @@ async fn made(
     now: Timestamp,
 ) -> Result<Value, Box<dyn std::error::Error>> {
     let (what, target) = (&options.what, options.target.as_deref());
-    if Path::new(what).is_file() {
+    if what == "-" || Path::new(what).exists() {
         if target.is_some() {
-            return Err("--target is for a finding type; a file names its own target".into());
+            let why = "--target is for a finding type; a file names its own target";
+            return Err(Usage::new(why).into());
         }
-        let text = std::fs::read_to_string(what).map_err(|error| format!("{what}: {error}"))?;
-        return event::from_file(&text, id, now).map_err(|error| format!("{what}: {error}").into());
+        let document = subject::document(Path::new(what))?;
+        let made = event::from_document(&document, id, now);
+        return made.map_err(|error| format!("{what}: {error}").into());
     }
-    let kind = event::finding_type(what)?;
+    let kind = event::finding_type(what).map_err(Usage::new)?;
     let region = sdk
         .region()
-        .ok_or("which Region? Give --region, or set AWS_REGION")?;
+        .ok_or_else(|| Usage::new("which Region? Give --region, or set AWS_REGION"))?;
     let caller = aws_sdk_sts::Client::new(sdk).get_caller_identity();
     let caller = caller.send().await.during("sts:GetCallerIdentity", "")?;
     let place = event::Place {
@@ -108,7 +110,7 @@ async fn made(
             .ok_or("sts:GetCallerIdentity names no account")?,
         region: region.as_ref(),
     };
-    Ok(event::of_type(&kind, target, &place, id, now)?)
+    Ok(event::of_type(&kind, target, &place, id, now).map_err(Usage::new)?)
 }
 
 /// Puts the finding on the bus. EventBridge takes or refuses each entry by itself,
@@ -148,6 +150,7 @@ async fn reported(
     options: &Options,
     format: Format,
 ) -> Result<BTreeMap<String, Incident>, remediation::Error> {
+    let progress = output::waiting("waiting for the reports");
     let until = Instant::now() + Duration::from_secs(options.wait);
     let mut reported = BTreeMap::new();
     loop {
@@ -155,7 +158,7 @@ async fn reported(
             let new = !reported.contains_key(&incident.category);
             if new && incident.concluded_at.is_some() {
                 if format == Format::Table {
-                    incidents::describe(&incident);
+                    progress.suspend(|| incidents::describe(&incident));
                 }
                 reported.insert(incident.category.clone(), incident);
             }

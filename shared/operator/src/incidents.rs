@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use jiff::Timestamp;
-use remediation::page;
+use remediation::catalogue::Category;
+use remediation::page::{self, Place};
 use remediation::record::{Incident, Record};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::filters::Status;
+use crate::output::Stream;
 use crate::{Format, Outcome, approve, output};
 
 pub(crate) const LIST_EXAMPLES: &str = "\
@@ -24,11 +27,9 @@ Examples:
   gdr incident 16afba5c --category iam --html incident.html
   gdr incident 16afba5c --output json";
 
-pub(crate) async fn list(record: &Record, status: Option<&str>, format: Format) -> Outcome {
-    let mut incidents = record.incidents().await?;
-    if let Some(status) = status {
-        incidents.retain(|incident| incident.status == status);
-    }
+pub(crate) async fn list(record: &Record, status: Option<Status>, format: Format) -> Outcome {
+    let mut incidents = all(record).await?;
+    incidents.retain(|incident| status.is_none_or(|status| status.is_of(incident)));
     if format == Format::Json {
         output::json(&incidents)?;
         return Ok(ExitCode::SUCCESS);
@@ -59,8 +60,14 @@ pub(crate) async fn list(record: &Record, status: Option<&str>, format: Format) 
     Ok(ExitCode::SUCCESS)
 }
 
+/// Every incident, which takes as long as the table is large.
+async fn all(record: &Record) -> remediation::Result<Vec<Incident>> {
+    let _progress = output::waiting("reading the table of incidents");
+    record.incidents().await
+}
+
 /// True while a person may approve what the incident has planned.
-fn awaits(incident: &Incident) -> bool {
+pub(crate) fn awaits(incident: &Incident) -> bool {
     let awaiting = incident.awaiting().ok().flatten();
     awaiting.is_some_and(|awaiting| Timestamp::now() < awaiting.expires_at)
 }
@@ -69,21 +76,30 @@ fn awaits(incident: &Incident) -> bool {
 pub(crate) async fn of(
     record: &Record,
     id: &str,
-    category: Option<&str>,
+    category: Option<Category>,
 ) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {
     let mut found = find(record, id).await?;
     let functions: Vec<_> = found.iter().map(Incident::scope).collect();
-    found.retain(|incident| category.is_none_or(|category| incident.category == category));
-    if found.is_empty() {
+    found.retain(|incident| category.is_none_or(|it| incident.category == it.as_str()));
+    if let (Some(category), true) = (category, found.is_empty()) {
         let functions = functions.join("; ");
-        return Err(format!("the function did not deal with it, only: {functions}").into());
+        return Err(
+            format!("the {category} function did not deal with {id}, only: {functions}").into(),
+        );
     }
     Ok(found)
 }
 
+/// For programs: why nothing is done about an incident.
+pub(crate) fn refused(incident: &Incident, why: &str) -> Value {
+    json!({
+        "incident": incident.id, "category": incident.category, "part": incident.part, "refused": why,
+    })
+}
+
 /// Writes the page of each incident.
 pub(crate) fn write(
-    record: &Record,
+    place: Place<'_>,
     incidents: &[Incident],
     file: Option<&Path>,
     format: Format,
@@ -99,7 +115,7 @@ pub(crate) fn write(
     let mut written = Vec::new();
     for incident in incidents {
         let path = file.map_or_else(|| file_name(incident), Path::to_owned);
-        let page = page::incident(incident, Some(record.table()), Timestamp::now());
+        let page = page::incident(incident, Some(place), Timestamp::now());
         fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
         if format == Format::Table {
             output::line(&path.display().to_string());
@@ -144,7 +160,7 @@ pub(crate) async fn find(
     if !exact.is_empty() {
         return Ok(exact);
     }
-    let mut found = record.incidents().await?;
+    let mut found = all(record).await?;
     found.retain(|incident| incident.id.starts_with(id));
     let mut ids: Vec<_> = found.iter().map(|incident| incident.id.clone()).collect();
     ids.sort_unstable();
@@ -218,23 +234,29 @@ pub(crate) fn describe(incident: &Incident) {
     match incident.awaiting() {
         Ok(Some(awaiting)) => {
             let until = awaiting.expires_at;
+            output::line("");
             output::line(&if awaits(incident) {
                 format!(
-                    "\nawaits approval until {until} (gdr approve {}):",
+                    "awaits approval until {until} (gdr approve {}):",
                     incident.id
                 )
             } else {
-                format!("\ncould be approved until {until}:")
+                format!("could be approved until {until}:")
             });
-            approve::steps(awaiting.steps.iter().map(|step| &step.proposed));
+            let steps = awaiting.steps.iter().map(|step| &step.proposed);
+            approve::steps(Stream::Output, steps);
         }
         Ok(None) => {}
-        Err(error) => output::line(&format!("\n{error}")),
+        Err(error) => {
+            output::line("");
+            output::line(&error.to_string());
+        }
     }
     for (title, member) in [("still at risk", "residual_risks"), ("to do", "next_steps")] {
         let entries = report[member].as_array().cloned().unwrap_or_default();
         if !entries.is_empty() {
-            output::line(&format!("\n{title}:"));
+            output::line("");
+            output::line(&format!("{title}:"));
         }
         for entry in entries {
             output::line(&format!("  - {}", cell(&entry)));
@@ -245,7 +267,8 @@ pub(crate) fn describe(incident: &Incident) {
         .cloned()
         .unwrap_or_default();
     if !answers.is_empty() {
-        output::line("\nwhat is known:");
+        output::line("");
+        output::line("what is known:");
     }
     for answer in answers {
         let [question, text, source] =

@@ -12,6 +12,7 @@ mod deployment;
 mod doctor;
 mod drill;
 mod explain;
+mod filters;
 mod findings;
 mod incidents;
 mod man;
@@ -25,12 +26,15 @@ mod run;
 mod subject;
 mod told;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use access::Access;
+use remediation::catalogue::Category;
+use remediation::page::Place;
 
 /// Looks at what guardduty-responder did or would do, approves it, and releases it.
 #[derive(Debug, Parser)]
@@ -49,7 +53,8 @@ struct Arguments {
 enum Format {
     /// For people.
     Table,
-    /// For programs: one JSON document; of `explain`, one on each line.
+    /// For programs: one JSON document; of `explain`, one on each line. What is asked about is told on
+    /// standard error then.
     Json,
 }
 
@@ -87,9 +92,9 @@ enum OnAws {
     /// List the incidents, the newest first.
     #[command(after_help = incidents::LIST_EXAMPLES)]
     Incidents {
-        /// Only those with this status: contained, partial, failed, notified, dry_run, released.
-        #[arg(long)]
-        status: Option<String>,
+        /// Only those with this status.
+        #[arg(long, value_enum)]
+        status: Option<filters::Status>,
     },
     /// Show an incident: what happened, what was done, what it found.
     #[command(after_help = incidents::SHOW_EXAMPLES)]
@@ -101,9 +106,13 @@ enum OnAws {
         /// into incident-ID-FUNCTION.html in the current folder, one for each function that dealt with it.
         #[arg(long, value_name = "FILE", num_args = 0..=1)]
         html: Option<Option<PathBuf>>,
-        /// Only what this function did: s3, iam, ec2 or triage.
-        #[arg(long)]
-        category: Option<String>,
+        /// Only what this function did.
+        #[arg(long, value_name = "FUNCTION", value_parser = filters::function())]
+        category: Option<Category>,
+        /// The parameter with the policies that the functions ask, which the page's command to approve what
+        /// waits names; in place of the stack's (its output PolicyParameter).
+        #[arg(long, value_name = "NAME", env = "POLICY_PARAMETER")]
+        policy_parameter: Option<String>,
     },
     /// Say what the functions would do about a finding now.
     ///
@@ -162,15 +171,39 @@ Examples:
 /// What a command came to.
 type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
 
+/// The exit status for wrong usage, as clap has it.
+const WRONG_USAGE: u8 = 2;
 /// The exit status for what was refused.
 const REFUSED: u8 = 3;
+
+/// Wrong usage that shows only when the command runs.
+#[derive(Debug)]
+struct Usage(String);
+
+impl Usage {
+    fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
+    }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
             output::complain(&error.to_string());
-            ExitCode::FAILURE
+            if error.is::<Usage>() {
+                ExitCode::from(WRONG_USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -191,14 +224,26 @@ async fn on_aws(access: &Access, command: OnAws, output: Format) -> Outcome {
     let sdk = &access.sdk().await;
     let record = async || access.record(sdk).await;
     match command {
-        OnAws::Incidents { status } => {
-            incidents::list(&record().await?, status.as_deref(), output).await
-        }
-        OnAws::Incident { id, html, category } => {
+        OnAws::Incidents { status } => incidents::list(&record().await?, status, output).await,
+        OnAws::Incident {
+            id,
+            html,
+            category,
+            policy_parameter,
+        } => {
             let record = record().await?;
-            let found = incidents::of(&record, &id, category.as_deref()).await?;
+            let found = incidents::of(&record, &id, category).await?;
             match html {
-                Some(file) => incidents::write(&record, &found, file.as_deref(), output),
+                Some(file) => {
+                    let given = policy_parameter.as_deref();
+                    // The page is written all the same, and says what is missing.
+                    let policies = access.policy_parameter(sdk, given, "").await.ok();
+                    let place = Place {
+                        table: record.table(),
+                        policy_parameter: policies.as_deref(),
+                    };
+                    incidents::write(place, &found, file.as_deref(), output)
+                }
                 None => incidents::show(&found, output),
             }
         }

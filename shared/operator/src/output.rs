@@ -2,20 +2,55 @@
 //! terminals only, and for nobody who sets `NO_COLOR`.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use remediation::finding::visible;
 use serde::Serialize;
+
+use crate::Format;
+
+/// Where text for people goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Output,
+    Error,
+}
+
+impl Stream {
+    /// Where a person reads what is asked about: standard output is a program's where it is JSON.
+    pub(crate) fn of_question(format: Format) -> Self {
+        match format {
+            Format::Table => Self::Output,
+            Format::Json => Self::Error,
+        }
+    }
+
+    /// Prints a line. What it tells may come from whoever can write the table: nothing in it is obeyed by a
+    /// terminal, or begins another line.
+    pub(crate) fn line(self, text: &str) {
+        self.raw(&visible(text));
+    }
+
+    /// Whoever reads may have seen enough (`gdr … | head`); what is being done goes on.
+    fn raw(self, text: &str) {
+        let _ = match self {
+            Self::Output => writeln!(anstream::stdout().lock(), "{text}"),
+            Self::Error => writeln!(anstream::stderr().lock(), "{text}"),
+        };
+    }
+}
 
 /// Prints a value as JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), serde_json::Error> {
-    line(&serde_json::to_string_pretty(value)?);
+    Stream::Output.raw(&serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
-/// Prints a line. Whoever reads may have seen enough (`gdr … | head`); what is being done goes on.
+/// Prints a line to standard output, as [`Stream::line`] does.
 pub(crate) fn line(text: &str) {
-    let _ = writeln!(anstream::stdout().lock(), "{text}");
+    Stream::Output.line(text);
 }
 
 /// Prints text that is made already, at once.
@@ -32,19 +67,40 @@ pub(crate) fn note(text: &str) -> io::Result<()> {
 
 /// Tells what went wrong.
 pub(crate) fn complain(text: &str) {
+    let text = visible(text);
     let _ = writeln!(anstream::stderr().lock(), "{BAD}gdr:{BAD:#} {text}");
 }
 
+/// How often a person sees that something still goes on.
+const TICK: Duration = Duration::from_millis(100);
+
 /// What takes a while, on standard error if that is a terminal: what is counted, and how many so far.
 pub(crate) fn busy(what: &str) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+    progress(terminal(), "{spinner} {pos} {msg}", what)
+}
+
+/// What takes a while and is one thing, on standard error if that is a terminal.
+pub(crate) fn waiting(what: &str) -> ProgressBar {
+    progress(terminal(), "{spinner} {msg} {elapsed}", what)
+}
+
+fn terminal() -> ProgressDrawTarget {
+    if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
     }
-    let style = ProgressStyle::with_template("{spinner} {pos} {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner());
-    ProgressBar::new_spinner()
+}
+
+fn progress(target: ProgressDrawTarget, template: &str, what: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::with_draw_target(None, target)
         .with_style(style)
-        .with_message(what.to_owned())
+        .with_message(what.to_owned());
+    // Without it nothing is drawn before something is counted.
+    bar.enable_steady_tick(TICK);
+    bar
 }
 
 /// Asks a question; true if the answer is yes.
@@ -63,15 +119,33 @@ const BAD: Style = AnsiColor::Red.on_default();
 /// The headings of the columns in which colours tell good from bad.
 const TELLING: [&str; 6] = ["STATUS", "OUTCOME", "VERDICT", "WHAT", "ROLE", "CHECK"];
 
-/// Prints rows under headings, each column as wide as its widest cell.
+/// Prints rows under headings to standard output, as [`Stream::table`] does.
 pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) {
+    Stream::Output.table(headings, rows);
+}
+
+impl Stream {
+    /// Prints rows under headings, each column as wide as its widest cell. Cells are printed as
+    /// [`Stream::line`] prints a line.
+    pub(crate) fn table<const N: usize>(self, headings: [&str; N], rows: &[[String; N]]) {
+        for line in lines(headings, rows) {
+            self.raw(&line);
+        }
+    }
+}
+
+fn lines<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> Vec<String> {
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| visible(cell)))
+        .collect();
     let mut widths = headings.map(|heading| heading.chars().count());
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let print = |cells: [&str; N], style: &dyn Fn(usize, &str) -> Style| {
+    let line = |cells: [&str; N], style: &dyn Fn(usize, &str) -> Style| {
         let mut text = String::new();
         for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
             // Trailing blanks would only break lines of narrow terminals.
@@ -79,18 +153,19 @@ pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) {
             let style = style(column, cell);
             text += &format!("{style}{cell:width$}{style:#}  ");
         }
-        line(text.trim_end());
+        text.trim_end().to_owned()
     };
-    print(headings, &|_, _| HEADING);
-    for row in rows {
-        print(row.each_ref().map(String::as_str), &|column, cell| {
+    let mut lines = vec![line(headings, &|_, _| HEADING)];
+    for row in &rows {
+        lines.push(line(row.each_ref().map(String::as_str), &|column, cell| {
             if TELLING.contains(&headings[column]) {
                 of_word(cell)
             } else {
                 Style::new()
             }
-        });
+        }));
     }
+    lines
 }
 
 /// The colour of what a cell begins with.
@@ -109,7 +184,81 @@ fn of_word(cell: &str) -> Style {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Instant;
+
+    use indicatif::TermLike;
+
     use super::*;
+
+    /// Keeps what is drawn.
+    #[derive(Clone, Debug, Default)]
+    struct Screen(Arc<Mutex<String>>);
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(text)
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().expect("the screen").push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_takes_a_while_is_drawn_though_nothing_is_counted_and_only_on_a_terminal() {
+        let screen = Screen::default();
+        let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+        let bar = progress(target, "{spinner} {msg}", "s3 function at work");
+        let started = Instant::now();
+        let drawn = || screen.0.lock().expect("the screen").clone();
+        while !drawn().contains("s3 function at work") {
+            assert!(
+                started.elapsed() < Duration::from_secs(10),
+                "nothing is drawn"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        bar.finish_and_clear();
+        if !io::stderr().is_terminal() {
+            assert!(busy("checks").is_hidden() && waiting("a function").is_hidden());
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_cell_is_obeyed_by_a_terminal_or_cut() {
+        let long = "x".repeat(5_000);
+        let hostile = ["a\u{1b}[2J", "b\u{9b}31m\n", &format!("\u{202e}{long}")];
+        let printed = lines(["ONE", "TWO", "THREE"], &[hostile.map(ToOwned::to_owned)]);
+        assert_eq!(printed.len(), 2, "{printed:?}");
+        let row = &printed[1];
+        assert!(
+            !row.contains(['\u{1b}', '\u{9b}', '\u{202e}', '\n']),
+            "{row:?}"
+        );
+        assert!(row.contains("a\\u{1b}[2J") && row.contains("\\u{9b}") && row.contains(&long));
+    }
 
     #[test]
     fn what_a_cell_begins_with_tells_its_colour_and_other_words_have_none() {

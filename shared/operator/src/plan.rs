@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 use self::simulation::{Place, Simulation, Verdict};
 use crate::access::Access;
 use crate::by_hand::{self, ByHand, Extent, Function};
-use crate::{Format, Outcome, REFUSED, output, told};
+use crate::output::Stream;
+use crate::{Format, Outcome, output, told};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -47,28 +48,26 @@ pub(crate) async fn run(
     options.by_hand.note_defaults(access)?;
     let by_hand = match ByHand::new(sdk, access, &options.by_hand).await? {
         Ok(by_hand) => by_hand,
-        Err(why) => {
-            output::complain(&why);
-            return Ok(ExitCode::from(REFUSED));
-        }
+        Err(why) => return by_hand::refused(&why, format),
     };
     let mut plans = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for function in &by_hand.functions {
-        let progress = output::busy(&format!("{} function planned for", function.category));
+        let progress = output::waiting(&format!("planning for the {} function", function.category));
         let report = by_hand.respond(function, Extent::ReadOnly).await?;
-        let verdicts = match role(&by_hand, function) {
-            Some(role) if !options.no_simulation => {
-                simulate(&by_hand, function, &report, role).await
-            }
-            _ => Verdicts::new(),
+        let role = role(&by_hand, function).filter(|_| !options.no_simulation);
+        let verdicts = match &role {
+            Some(role) => simulate(&by_hand, function, &report, role).await,
+            None => Verdicts::new(),
         };
+        // Where nothing is planned, nothing was asked.
+        let role = role.filter(|_| !verdicts.is_empty());
         progress.finish_and_clear();
         if told::failed(&report) {
             code = ExitCode::FAILURE;
         }
         match format {
-            Format::Json => plans.push(as_json(function, &report, &verdicts)?),
+            Format::Json => plans.push(as_json(function, &report, role.as_deref(), &verdicts)?),
             Format::Table => show(function, &report, &verdicts),
         }
     }
@@ -91,15 +90,10 @@ fn role(by_hand: &ByHand, function: &Function) -> Option<String> {
     Some(format!("arn:{partition}:iam::{account}:role/{name}"))
 }
 
-async fn simulate(
-    by_hand: &ByHand,
-    function: &Function,
-    report: &Report,
-    role: String,
-) -> Verdicts {
+async fn simulate(by_hand: &ByHand, function: &Function, report: &Report, role: &str) -> Verdicts {
     let simulation = Simulation {
         client: aws_sdk_iam::Client::new(&by_hand.there),
-        role,
+        role: role.to_owned(),
         place: Place::of(&by_hand.subject.finding),
     };
     let mut verdicts = Verdicts::new();
@@ -135,9 +129,9 @@ fn needs(category: Category, step: &StepReport) -> &'static [&'static str] {
 
 fn show(function: &Function, report: &Report, verdicts: &Verdicts) {
     output::line(&told::heading(report));
-    told::steps(report);
+    told::steps(report, Stream::Output);
     permissions(function, report, verdicts);
-    told::left(report);
+    told::left(report, Stream::Output);
     output::line("");
 }
 
@@ -168,7 +162,12 @@ fn permissions(function: &Function, report: &Report, verdicts: &Verdicts) {
     }
 }
 
-fn as_json(function: &Function, report: &Report, verdicts: &Verdicts) -> serde_json::Result<Value> {
+fn as_json(
+    function: &Function,
+    report: &Report,
+    role: Option<&str>,
+    verdicts: &Verdicts,
+) -> serde_json::Result<Value> {
     let steps = report.steps().iter();
     let permissions: Vec<_> = steps
         .flat_map(|step| {
@@ -185,6 +184,6 @@ fn as_json(function: &Function, report: &Report, verdicts: &Verdicts) -> serde_j
         .collect();
     let mut plan = serde_json::to_value(report)?;
     plan["permissions"] = json!(permissions);
-    plan["simulated_role"] = json!(function.role);
+    plan["simulated_role"] = json!(role);
     Ok(plan)
 }

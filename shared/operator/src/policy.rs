@@ -8,7 +8,6 @@ use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use remediation::error::CallContext as _;
-use remediation::finding::Finding;
 use remediation::guard::{
     self, DEFAULT, Explanation, Guard, Policies, Problem, SIZE_LIMIT, Verdict,
 };
@@ -16,7 +15,8 @@ use remediation::policy::{Decision, Policy, ResponseMode};
 use serde_json::{Value, json};
 
 use crate::access::Access;
-use crate::{Format, Outcome, REFUSED, output};
+use crate::output::Stream;
+use crate::{Format, Outcome, REFUSED, output, subject};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -43,8 +43,8 @@ Examples:
 Examples:
   gdr policy explain --finding finding.json --policy mine.cedar")]
 pub(crate) struct Explain {
-    /// A finding, as EventBridge or GuardDuty writes it.
-    #[arg(long)]
+    /// A file with one finding, in any form that gdr explain reads; - is standard input.
+    #[arg(long, value_name = "FILE")]
     finding: PathBuf,
     /// Files of policies; the default policies where none is given.
     #[arg(long = "policy")]
@@ -77,31 +77,14 @@ pub(crate) fn run(command: Command, access: &Access, format: Format) -> Outcome 
     match command {
         Command::Check { files } => check(&files, format),
         Command::Explain(options) => explain(&options, format),
-        Command::Push(options) => push(access, &options),
+        Command::Push(options) => push(access, &options, format),
     }
 }
 
 fn check(files: &[PathBuf], format: Format) -> Outcome {
     let checked = checked(files)?;
-    let found = |problems: &[(String, Problem)]| -> Vec<Value> {
-        let problems = problems.iter();
-        problems
-            .map(|(file, problem)| {
-                json!({
-                    "file": file,
-                    "line": problem.at.map(|(line, _)| line),
-                    "column": problem.at.map(|(_, column)| column),
-                    "message": problem.message,
-                })
-            })
-            .collect()
-    };
     if format == Format::Json {
-        output::json(&json!({
-            "valid": checked.text.is_some(),
-            "errors": found(&checked.errors),
-            "warnings": found(&checked.warnings),
-        }))?;
+        output::json(&checked.as_json())?;
     } else {
         checked.complain();
         if checked.text.is_some() {
@@ -123,6 +106,27 @@ struct Checked {
 }
 
 impl Checked {
+    fn as_json(&self) -> Value {
+        let found = |problems: &[(String, Problem)]| -> Vec<Value> {
+            let problems = problems.iter();
+            problems
+                .map(|(file, problem)| {
+                    json!({
+                        "file": file,
+                        "line": problem.at.map(|(line, _)| line),
+                        "column": problem.at.map(|(_, column)| column),
+                        "message": problem.message,
+                    })
+                })
+                .collect()
+        };
+        json!({
+            "valid": self.text.is_some(),
+            "errors": found(&self.errors),
+            "warnings": found(&self.warnings),
+        })
+    }
+
     fn complain(&self) {
         let place = |file: &str, at: Option<(usize, usize)>| match at {
             Some((line, column)) => format!("{file}:{line}:{column}"),
@@ -182,21 +186,24 @@ fn read(file: &Path) -> Result<String, Box<dyn std::error::Error>> {
 /// The policies of `files`, or the default ones if there are none. `None`: they are not valid, which was
 /// told.
 pub(crate) fn guard(files: &[PathBuf]) -> Result<Option<Guard>, Box<dyn std::error::Error>> {
+    Ok(text(files)?.as_deref().map(Guard::new))
+}
+
+/// The same as text.
+pub(crate) fn text(files: &[PathBuf]) -> Result<Option<String>, Box<dyn std::error::Error>> {
     if files.is_empty() {
-        return Ok(Some(Guard::new(DEFAULT)));
+        return Ok(Some(DEFAULT.to_owned()));
     }
     let checked = checked(files)?;
     checked.complain();
-    Ok(checked.text.as_deref().map(Guard::new))
+    Ok(checked.text)
 }
 
 fn explain(options: &Explain, format: Format) -> Outcome {
     let Some(guard) = guard(&options.policies)? else {
         return Ok(ExitCode::FAILURE);
     };
-    let event: Value = serde_json::from_str(&read(&options.finding)?)
-        .map_err(|error| format!("{}: {error}", options.finding.display()))?;
-    let finding = Finding::read(&event)?;
+    let finding = subject::read(&options.finding)?.finding;
     let settings = Policy {
         dry_run: false,
         mode: ResponseMode::Contain,
@@ -278,51 +285,77 @@ fn show(explanation: &Explanation) {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn push(access: &Access, options: &Push) -> Outcome {
+async fn push(access: &Access, options: &Push, format: Format) -> Outcome {
     let checked = checked(&options.files)?;
     checked.complain();
-    let Some(text) = checked.text else {
-        output::complain("nothing was stored");
-        return Ok(ExitCode::FAILURE);
+    let mut told = checked.as_json();
+    told["stored"] = json!(false);
+    let code = match checked.text {
+        Some(text) => stored(access, options, &text, format, &mut told).await?,
+        None => {
+            output::complain("nothing was stored");
+            ExitCode::FAILURE
+        }
     };
+    if format == Format::Json {
+        output::json(&told)?;
+    }
+    Ok(code)
+}
+
+/// Asks, and stores policies that are valid. What became of it is `told` to programs.
+async fn stored(
+    access: &Access,
+    options: &Push,
+    text: &str,
+    format: Format,
+    told: &mut Value,
+) -> Outcome {
     let sdk = access.sdk().await;
     let given = options.parameter.as_deref();
-    let name = &access.policy_parameter(&sdk, given).await?;
+    let name = access.policy_parameter(&sdk, given, "--parameter");
+    let name = &name.await?;
+    told["parameter"] = json!(name);
     let client = Client::new(&sdk);
     let stored = client.get_parameter().name(name).send().await;
     let stored = stored
         .during("ssm:GetParameter", name)?
         .parameter
         .and_then(|parameter| parameter.value);
-    if stored.as_deref() == Some(text.as_str()) {
-        output::line(&format!("{name} has these policies already"));
-        return Ok(ExitCode::SUCCESS);
+    let done = if stored.as_deref() == Some(text) {
+        format!("{name} has these policies already")
+    } else {
+        if !options.yes && !confirmed(name, &stored.unwrap_or_default(), text, format) {
+            let why = "nothing was stored";
+            told["refused"] = json!(why);
+            output::complain(why);
+            return Ok(ExitCode::from(REFUSED));
+        }
+        client
+            .put_parameter()
+            .name(name)
+            .value(text)
+            .r#type(ParameterType::String)
+            .tier(ParameterTier::IntelligentTiering)
+            .overwrite(true)
+            .send()
+            .await
+            .during("ssm:PutParameter", name)?;
+        format!("stored in {name}; the functions use it within a minute")
+    };
+    told["stored"] = json!(true);
+    if format == Format::Table {
+        output::line(&done);
     }
-    if !options.yes && !confirmed(name, &stored.unwrap_or_default(), &text) {
-        output::complain("nothing was stored");
-        return Ok(ExitCode::from(REFUSED));
-    }
-    client
-        .put_parameter()
-        .name(name)
-        .value(text)
-        .r#type(ParameterType::String)
-        .tier(ParameterTier::IntelligentTiering)
-        .overwrite(true)
-        .send()
-        .await
-        .during("ssm:PutParameter", name)?;
-    output::line(&format!(
-        "stored in {name}; the functions use it within a minute"
-    ));
     Ok(ExitCode::SUCCESS)
 }
 
-fn confirmed(name: &str, old: &str, new: &str) -> bool {
+fn confirmed(name: &str, old: &str, new: &str, format: Format) -> bool {
+    let to = Stream::of_question(format);
     let only = |these: &str, those: &str, mark: &str| {
         let those: Vec<_> = those.lines().collect();
         for line in these.lines().filter(|line| !those.contains(line)) {
-            output::line(&format!("{mark} {line}"));
+            to.line(&format!("{mark} {}", line.replace('\t', "    ")));
         }
     };
     only(old, new, "-");

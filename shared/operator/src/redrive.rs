@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use self::letter::{Address, Functions, Held, Letter};
 use crate::access::Access;
 use crate::deployment::Deployment;
+use crate::output::Stream;
 use crate::{Format, Outcome, REFUSED, output};
 
 /// Seconds for which nobody else sees what was received: time to read and to answer.
@@ -194,9 +195,6 @@ async fn redrive(
     options: &Options,
     format: Format,
 ) -> Vec<Fate> {
-    if format == Format::Table {
-        show(letters);
-    }
     let spared: Vec<_> = letters.iter().map(|it| spared(it, options)).collect();
     let chosen = || {
         letters
@@ -206,6 +204,9 @@ async fn redrive(
     };
     let late = chosen().filter(|(letter, _)| letter.late).count();
     let asks = !options.yes && chosen().count() > 0;
+    if asks || format == Format::Table {
+        show(letters, Stream::of_question(format));
+    }
     let declined = asks && !output::confirmed(&question(chosen().count(), late));
     let progress = output::busy("sent");
     let mut fates = Vec::new();
@@ -302,7 +303,7 @@ async fn give_back(sqs: &Client, message: &Held) {
     }
 }
 
-fn show(letters: &[Letter]) {
+fn show(letters: &[Letter], to: Stream) {
     if letters.is_empty() {
         return;
     }
@@ -329,7 +330,7 @@ fn show(letters: &[Letter]) {
             ]
         })
         .collect();
-    output::table(
+    to.table(
         [
             "QUEUE", "WHEN", "FINDING", "TYPE", "ACCOUNT", "FUNCTION", "TRIES", "WHY",
         ],

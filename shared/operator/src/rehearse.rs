@@ -1,5 +1,6 @@
 //! `gdr rehearse`: what the responder would have done about the findings of the past.
 
+mod basis;
 mod document;
 mod page;
 mod rules;
@@ -18,10 +19,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use remediation::error::CallContext as _;
-use remediation::guard::Guard;
 use remediation::rehearsal::{Occasion, Rehearser, rehearse};
 
+use self::basis::Basis;
 use self::document::{Document, Unreadable};
 use self::rules::RuleOptions;
 use crate::findings::cut::Block;
@@ -29,14 +29,14 @@ use crate::findings::fetch::{self, Detector, Export, Fetch, Period};
 use crate::findings::piece;
 use crate::findings::pool;
 use crate::findings::source::{self, Blocks};
-use crate::{Access, Format, Outcome, output, policy};
+use crate::{Access, Format, Outcome, Usage, output};
 
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("source").required(true).multiple(true).args(["paths", "detector"]))]
 #[command(after_help = "\
 Examples:
   gdr rehearse --detector auto --since 90d --html rehearsal.html
-  gdr rehearse s3://BUCKET/AWSLogs --since 2026-01-01
+  gdr rehearse s3://BUCKET/AWSLogs --since 2026-01-01 --stack guardduty-responder
   gdr rehearse AWSLogs/ --policy default.cedar --policy mine.cedar --max-containments 10")]
 pub(crate) struct Options {
     /// Files, folders, - for standard input, or s3://BUCKET/PREFIX for what GuardDuty exported.
@@ -52,10 +52,11 @@ pub(crate) struct Options {
     /// Events from this time on did not come.
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
-    /// Files of Cedar policies, as they are pushed; else the stored ones, else the default ones.
+    /// Files of Cedar policies, as they are pushed, in place of the stored ones. Without a stack and a parameter,
+    /// and where none is given, the default ones.
     #[arg(long = "policy", value_name = "FILE")]
     policies: Vec<PathBuf>,
-    /// The parameter with the stored policies (the stack's output PolicyParameter).
+    /// The parameter with the stored policies, in place of the stack's (its output PolicyParameter).
     #[arg(long, value_name = "NAME", env = "POLICY_PARAMETER")]
     policy_parameter: Option<String>,
     /// Write a page for people too, which opens from the file and loads nothing.
@@ -65,16 +66,27 @@ pub(crate) struct Options {
     rules: RuleOptions,
 }
 
+impl Options {
+    /// The parameter of the policies, if one is named and counts.
+    fn stored_policies(&self) -> Option<&str> {
+        let name = self.policy_parameter.as_deref();
+        name.filter(|_| self.policies.is_empty())
+    }
+}
+
 /// Rehearses, and prints what would have happened.
 pub(crate) fn run(options: &Options, access: &Access, format: Format) -> Outcome {
-    let Some(guard) = guard(options, access)? else {
+    let sources = sources(options)?;
+    let Some(basis) = Basis::new(options, access)? else {
         return Ok(ExitCode::FAILURE);
     };
-    let rules = options.rules.rules(options.since, options.until);
-    let rehearser = Arc::new(Rehearser::new(rules, guard)?);
-    let (occasions, unreadable) = judge(options, access, &rehearser)?;
+    let rules = options
+        .rules
+        .rules(&basis.functions, options.since, options.until);
+    let rehearser = Arc::new(Rehearser::new(rules, basis.guard()?)?);
+    let (occasions, unreadable) = judge(options, access, &rehearser, sources);
     let report = rehearse(rehearser.rules(), occasions);
-    let document = Document::new(report, unreadable, Timestamp::now());
+    let document = Document::new(report, basis, unreadable, Timestamp::now());
     if let Some(file) = &options.html {
         fs::write(file, page::render(&document))
             .map_err(|error| format!("{}: cannot be written: {error}", file.display()))?;
@@ -114,38 +126,13 @@ fn complain(document: &Document) -> io::Result<()> {
     }
 }
 
-/// The policies to ask. `None`: they are not valid, which was told.
-fn guard(options: &Options, access: &Access) -> Result<Option<Guard>, Box<dyn std::error::Error>> {
-    let Some(name) = &options.policy_parameter else {
-        return policy::guard(&options.policies);
-    };
-    if !options.policies.is_empty() {
-        return policy::guard(&options.policies);
-    }
-    let text = stored(access, name)?;
-    let guard = Guard::new(&text);
-    match guard.problem() {
-        Some(problem) => Err(format!("the policies in {name} permit nothing: {problem}").into()),
-        None => Ok(Some(guard)),
-    }
-}
-
-#[tokio::main(flavor = "current_thread")]
-async fn stored(access: &Access, name: &str) -> Result<String, Box<dyn std::error::Error>> {
-    let client = aws_sdk_ssm::Client::new(&access.sdk().await);
-    let stored = client.get_parameter().name(name).send().await;
-    let stored = stored.during("ssm:GetParameter", name)?;
-    let text = stored.parameter.and_then(|parameter| parameter.value);
-    text.ok_or_else(|| format!("{name} has no value").into())
-}
-
 /// What the functions would make of each finding, in the order of the sources.
 fn judge(
     options: &Options,
     access: &Access,
     rehearser: &Arc<Rehearser>,
-) -> Result<(Vec<Occasion>, Vec<Unreadable>), Box<dyn std::error::Error>> {
-    let (files, fetches) = sources(options)?;
+    (files, fetches): Sources,
+) -> (Vec<Occasion>, Vec<Unreadable>) {
     let progress = progress(if fetches.is_empty() {
         source::size(&files)
     } else {
@@ -177,7 +164,7 @@ fn judge(
         unreadable.extend(not);
     }
     progress.finish_and_clear();
-    Ok((occasions, unreadable))
+    (occasions, unreadable)
 }
 
 fn in_block(rehearser: &Rehearser, block: &Block) -> (Vec<Occasion>, Vec<Unreadable>) {
@@ -201,7 +188,9 @@ fn in_block(rehearser: &Rehearser, block: &Block) -> (Vec<Occasion>, Vec<Unreada
 }
 
 /// The files, and what is to be fetched.
-fn sources(options: &Options) -> Result<(Vec<PathBuf>, Vec<Fetch>), String> {
+type Sources = (Vec<PathBuf>, Vec<Fetch>);
+
+fn sources(options: &Options) -> Result<Sources, Usage> {
     let mut fetches = Vec::new();
     if let Some(detector) = &options.detector {
         fetches.push(Fetch::Detector(Detector::of(detector)));
@@ -211,7 +200,7 @@ fn sources(options: &Options) -> Result<(Vec<PathBuf>, Vec<Fetch>), String> {
         match path.to_str().filter(|text| text.starts_with("s3://")) {
             Some(text) => {
                 let export = Export::of(text);
-                let export = export.ok_or_else(|| format!("{text} names no bucket"))?;
+                let export = export.ok_or_else(|| Usage::new(format!("{text} names no bucket")))?;
                 fetches.push(Fetch::Export(export));
             }
             None => files.push(path.clone()),

@@ -10,10 +10,11 @@ use remediation::error::Error;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Incident, Record};
 use remediation::release::{self, Allowance, ReleaseStep, Verdict};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::access::{caller, signed_in};
-use crate::{Format, Outcome, REFUSED, incidents, output};
+use crate::access::{Caller, caller, signed_in};
+use crate::output::Stream;
+use crate::{Format, Outcome, REFUSED, filters, incidents, output};
 
 const QUESTION: &str = "This gives back what the containment took away. Release? [y/N] ";
 
@@ -25,9 +26,9 @@ Examples:
 pub(crate) struct Options {
     /// The finding's id, or the beginning of it.
     incident: String,
-    /// Only what this function did: s3, iam or ec2.
-    #[arg(long)]
-    category: Option<String>,
+    /// Only what this function did.
+    #[arg(long, value_name = "FUNCTION", value_parser = filters::containing())]
+    category: Option<Category>,
     /// Do not ask.
     #[arg(long)]
     yes: bool,
@@ -58,50 +59,64 @@ pub(crate) async fn run(
     };
     let sdk = member.as_ref().unwrap_or(sdk);
     let caller = caller(sdk).await?;
-    let by = options.by.clone().unwrap_or_else(|| caller.arn.clone());
-    let mut found = incidents::find(record, &options.incident).await?;
-    found.retain(|incident| {
-        options
-            .category
-            .as_ref()
-            .is_none_or(|category| *category == incident.category)
-    });
-    let released: Vec<_> = found
-        .iter()
-        .filter(|incident| incident.released.is_some())
-        .collect();
+    let found = incidents::of(record, &options.incident, options.category).await?;
     let open: Vec<_> = found
         .iter()
         .filter(|incident| !incident.actions.is_empty())
         .collect();
     if open.is_empty() {
-        let why = match released
-            .first()
-            .and_then(|incident| incident.released.as_deref())
-        {
-            Some(released) => format!("it was released {released}"),
-            None => "nothing was changed on account of it".to_owned(),
+        let released = found.iter().find_map(|it| it.released.as_deref());
+        let why = match released {
+            Some(released) => format!("there is nothing to release: it was released {released}"),
+            None => "there is nothing to release: nothing was changed on account of it".to_owned(),
         };
-        output::complain(&format!("there is nothing to release: {why}"));
+        if format == Format::Json {
+            let refused = found.iter().map(|it| incidents::refused(it, &why));
+            output::json(&refused.collect::<Vec<_>>())?;
+        }
+        output::complain(&why);
         return Ok(ExitCode::from(REFUSED));
     }
+    let mut answers = Vec::new();
+    let code = each(sdk, record, &caller, &open, options, format, &mut answers).await;
+    // What was done is told also if a later one fails.
+    if format == Format::Json && (code.is_ok() || !answers.is_empty()) {
+        output::json(&answers)?;
+    }
+    code
+}
+
+async fn each(
+    sdk: &SdkConfig,
+    record: &Record,
+    caller: &Caller,
+    open: &[&Incident],
+    options: &Options,
+    format: Format,
+    answers: &mut Vec<Value>,
+) -> Outcome {
+    let by = options.by.as_ref().unwrap_or(&caller.arn);
     let mut worst = ExitCode::SUCCESS;
     for incident in open {
         // A user or role of the same name in another account must not be given back anything.
         if caller.account != incident.account_id {
-            output::complain(&format!(
+            let why = format!(
                 "nothing was released: the incident is about account {}, and these credentials are of \
                  account {}: give --member-profile",
                 incident.account_id, caller.account,
-            ));
-            return Ok(ExitCode::from(REFUSED));
+            );
+            output::complain(&why);
+            answers.push(incidents::refused(incident, &why));
+            worst = ExitCode::from(REFUSED);
+            continue;
         }
-        let code = match incident.known_category()? {
-            Category::S3 => one(S3::new(sdk), record, incident, options, &by, format).await?,
-            Category::Iam => one(Iam::new(sdk), record, incident, options, &by, format).await?,
-            Category::Ec2 => one(Ec2::new(sdk), record, incident, options, &by, format).await?,
-            Category::Triage => ExitCode::SUCCESS,
+        let (code, answer) = match incident.known_category()? {
+            Category::S3 => one(S3::new(sdk), record, incident, options, by, format).await?,
+            Category::Iam => one(Iam::new(sdk), record, incident, options, by, format).await?,
+            Category::Ec2 => one(Ec2::new(sdk), record, incident, options, by, format).await?,
+            Category::Triage => continue,
         };
+        answers.push(answer);
         if code != ExitCode::SUCCESS {
             worst = code;
         }
@@ -109,6 +124,7 @@ pub(crate) async fn run(
     Ok(worst)
 }
 
+/// Releases an incident. Answers also what is told to programs.
 async fn one<P: Playbook>(
     mut playbook: P,
     record: &Record,
@@ -116,76 +132,80 @@ async fn one<P: Playbook>(
     options: &Options,
     by: &str,
     format: Format,
-) -> Outcome {
+) -> Result<(ExitCode, Value), Box<dyn std::error::Error>> {
     let allowance = Allowance {
         force_drift: options.force_drift,
         reactivate: options.reactivate.clone(),
     };
     playbook.configure(&incident.settings);
     let now = Timestamp::now();
+    let progress = output::waiting("looking at what was contained");
     let steps = release::plan(&playbook, record, incident, &allowance, now).await?;
-    if format == Format::Table {
-        show(incident, &steps);
-    }
+    progress.finish_and_clear();
+    let shown = serde_json::to_value(&steps)?;
+    let answer = |released: Value| {
+        json!({
+            "incident": incident.id, "category": incident.category, "part": incident.part,
+            "plan": &shown, "released": released,
+        })
+    };
+    let refused = |why: &str| {
+        output::complain(why);
+        let mut answer = answer(json!([]));
+        answer["refused"] = json!(why);
+        Ok((ExitCode::from(REFUSED), answer))
+    };
     let drifted = steps
         .iter()
         .any(|step| matches!(step.verdict, Verdict::Drifted(_)));
-    if drifted && !options.force_drift {
-        if format == Format::Json {
-            output::json(
-                &json!({ "incident": incident.id, "category": incident.category, "part": incident.part, "plan": steps, "released": [] }),
-            )?;
-        }
-        output::complain(
-            "nothing was released: look at what drifted, and give --force-drift to restore it all the same",
-        );
-        return Ok(ExitCode::from(REFUSED));
-    }
     let changes = steps
         .iter()
         .filter(|step| matches!(step.verdict, Verdict::Restore | Verdict::Drifted(_)));
-    if changes.count() > 0 && !options.yes && !output::confirmed(QUESTION) {
-        output::complain("nothing was released");
-        return Ok(ExitCode::from(REFUSED));
+    let asks = !options.yes && changes.count() > 0;
+    if format == Format::Table || asks {
+        show(incident, &steps, Stream::of_question(format));
     }
-    let shown = serde_json::to_value(&steps)?;
+    if drifted && !options.force_drift {
+        return refused(
+            "nothing was released: look at what drifted, and give --force-drift to restore it all the same",
+        );
+    }
+    if asks && !output::confirmed(QUESTION) {
+        return refused("nothing was released");
+    }
     // The person may have taken a while.
     let now = Timestamp::now();
+    let progress = output::waiting("releasing, and reading it back");
     let releasing = release::release(&playbook, record, incident, steps, &allowance, by, now);
     let released = match Box::pin(releasing).await {
         Ok(released) => released,
         Err(error @ (Error::Refused(_) | Error::Busy { .. })) => {
-            output::complain(&error.to_string());
-            return Ok(ExitCode::from(REFUSED));
+            return refused(&error.to_string());
         }
         Err(error) => return Err(error.into()),
     };
-    let failed = released.iter().any(|step| step.problem.is_some());
-    match format {
-        Format::Json => output::json(&json!({
-            "incident": incident.id, "category": incident.category, "part": incident.part, "plan": shown, "released": released,
-        }))?,
-        Format::Table => {
-            for step in &released {
-                let what = step
-                    .problem
-                    .as_deref()
-                    .map_or("restored".to_owned(), |why| format!("FAILED: {why}"));
-                output::line(&format!("{} on {}: {what}", step.action, step.target));
-            }
+    progress.finish_and_clear();
+    if format == Format::Table {
+        for step in &released {
+            let what = step
+                .problem
+                .as_deref()
+                .map_or("restored".to_owned(), |why| format!("FAILED: {why}"));
+            output::line(&format!("{} on {}: {what}", step.action, step.target));
         }
     }
-    if failed {
+    let mut code = ExitCode::SUCCESS;
+    if released.iter().any(|step| step.problem.is_some()) {
         output::complain(
             "some of it was not restored; the incident stays open, and can be released again",
         );
-        return Ok(ExitCode::FAILURE);
+        code = ExitCode::FAILURE;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok((code, answer(json!(released))))
 }
 
-fn show<A>(incident: &Incident, steps: &[ReleaseStep<A>]) {
-    output::line(&format!(
+fn show<A>(incident: &Incident, steps: &[ReleaseStep<A>], to: Stream) {
+    to.line(&format!(
         "{} ({}), {}",
         incident.id,
         incident.scope(),
@@ -209,5 +229,5 @@ fn show<A>(incident: &Incident, steps: &[ReleaseStep<A>]) {
             ]
         })
         .collect();
-    output::table(["ACTION", "TARGET", "FROM", "TO", "WHAT"], &rows);
+    to.table(["ACTION", "TARGET", "FROM", "TO", "WHAT"], &rows);
 }

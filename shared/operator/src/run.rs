@@ -8,7 +8,8 @@ use remediation::report::{Outcome as StepOutcome, Report};
 
 use crate::access::Access;
 use crate::by_hand::{self, ByHand, Extent};
-use crate::{Format, Outcome, REFUSED, output, told};
+use crate::output::Stream;
+use crate::{Format, Outcome, output, told};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -36,7 +37,7 @@ pub(crate) async fn run(
     options.by_hand.note_defaults(access)?;
     let by_hand = match ByHand::new(sdk, access, &options.by_hand).await? {
         Ok(by_hand) => by_hand,
-        Err(why) => return refused(&why),
+        Err(why) => return by_hand::refused(&why, format),
     };
     if !options.enforce {
         let reports = respond(&by_hand, Extent::ReadOnly).await?;
@@ -44,10 +45,8 @@ pub(crate) async fn run(
     }
     if !options.yes {
         let reports = respond(&by_hand, Extent::ReadOnly).await?;
-        if format == Format::Table {
-            for report in &reports {
-                told::tell(report, format)?;
-            }
+        for report in &reports {
+            told::tell(report, Stream::of_question(format));
         }
         if !reports.iter().any(plans) {
             output::complain("nothing was done: there is nothing to contain");
@@ -58,7 +57,7 @@ pub(crate) async fn run(
             };
         }
         if !output::confirmed("This takes away what is planned. Contain? [y/N] ") {
-            return refused("nothing was done");
+            return by_hand::refused("nothing was done", format);
         }
     }
     for function in &by_hand.functions {
@@ -77,7 +76,7 @@ pub(crate) async fn run(
 async fn respond(by_hand: &ByHand, extent: Extent) -> remediation::Result<Vec<Report>> {
     let mut reports = Vec::new();
     for function in &by_hand.functions {
-        let progress = output::busy(&format!("{} function at work", function.category));
+        let progress = output::waiting(&format!("{} function at work", function.category));
         reports.push(by_hand.respond(function, extent).await?);
         progress.finish_and_clear();
     }
@@ -94,7 +93,7 @@ fn conclude(reports: &[Report], format: Format) -> Outcome {
         Format::Json => output::json(&reports)?,
         Format::Table => {
             for report in reports {
-                told::tell(report, format)?;
+                told::tell(report, Stream::Output);
                 output::line("");
             }
         }
@@ -108,9 +107,4 @@ fn exit(reports: &[Report]) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
-}
-
-fn refused(why: &str) -> Outcome {
-    output::complain(why);
-    Ok(ExitCode::from(REFUSED))
 }

@@ -1,11 +1,15 @@
-//! The one finding that a command is about, from a file or standard input.
+//! The one finding that a command is about, from a file or standard input, in any form that `gdr explain` reads.
 
-use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use remediation::error::{Error, Result};
-use remediation::finding::{DETAIL_TYPE, Finding, detail_of, split};
+use indicatif::ProgressBar;
+use remediation::error::Result;
+use remediation::finding::{DETAIL_TYPE, Finding, detail_of, printable};
 use serde_json::{Value, json};
+
+use crate::findings::cut::Block;
+use crate::findings::piece;
+use crate::findings::source::{self, Blocks};
 
 /// A finding, and the event that a function would get.
 #[derive(Debug)]
@@ -19,25 +23,48 @@ pub(crate) struct Subject {
 /// # Errors
 /// With the path, if it cannot be read or holds anything but one finding.
 pub(crate) fn read(path: &Path) -> std::result::Result<Subject, String> {
-    let named = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let text = if path.as_os_str() == "-" {
-        let mut text = String::new();
-        let read = std::io::stdin().lock().read_to_string(&mut text);
-        read.map(|_| text)
-    } else {
-        std::fs::read_to_string(path)
-    };
-    let text = text.map_err(|error| named(&error))?;
-    subject(&text).map_err(|error| named(&error))
+    let document = document(path)?;
+    subject(&document).map_err(|error| named(path, &error))
 }
 
-fn subject(text: &str) -> Result<Subject> {
-    let document = one(text)?;
+/// The one document in `path` that is a finding.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn document(path: &Path) -> std::result::Result<Value, String> {
+    let paths = vec![PathBuf::from(path)];
+    one(Blocks::new(source::documents(paths, ProgressBar::hidden())))
+        .map_err(|error| named(path, &error))
+}
+
+fn named(path: &Path, error: &dyn std::fmt::Display) -> String {
+    printable(&format!("{}: {error}", path.display()))
+}
+
+fn one(blocks: impl Iterator<Item = Block>) -> std::result::Result<Value, String> {
+    let (mut first, mut count) = (None, 0_usize);
+    for block in blocks {
+        piece::each(&block, |place, finding| {
+            count += 1;
+            first.get_or_insert_with(|| match finding {
+                Ok(_) => place.document().ok_or_else(|| "not JSON".to_owned()),
+                Err(error) if place.line == 0 => Err(error),
+                Err(error) => Err(format!("line {}: {error}", place.line)),
+            });
+        });
+    }
+    match first {
+        Some(found) if count == 1 => found,
+        _ => Err(format!("has {count} findings, and one is needed")),
+    }
+}
+
+fn subject(document: &Value) -> Result<Subject> {
     let of_event = |member: &str| document.get("detail").and(document.get(member));
     let mut event = json!({
         "source": of_event("source").unwrap_or(&json!("aws.guardduty")),
         "detail-type": DETAIL_TYPE,
-        "detail": detail_of(&document)?,
+        "detail": detail_of(document)?,
     });
     for member in ["time", "account", "region"] {
         if let Some(value) = of_event(member) {
@@ -48,26 +75,31 @@ fn subject(text: &str) -> Result<Subject> {
     Ok(Subject { finding, event })
 }
 
-/// The one document in `text` that may be a finding.
-///
-/// # Errors
-/// For what is no JSON, and for none or several.
-pub(crate) fn one(text: &str) -> Result<Value> {
-    let document = serde_json::from_str(text)
-        .map_err(|error| Error::malformed("document", format!("not JSON: {error}")))?;
-    let mut findings = split(document);
-    match findings.len() {
-        1 => Ok(findings.swap_remove(0)),
-        count => Err(Error::malformed(
-            "document",
-            format!("has {count} findings, and one is needed"),
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::io::Write as _;
+
+    use flate2::{Compression, write::GzEncoder};
+
     use super::*;
+
+    fn subject_of(bytes: &[u8]) -> std::result::Result<Subject, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("finding");
+        fs::write(&path, bytes).expect("a file");
+        let read = read(&path);
+        if let Err(error) = &read {
+            assert!(error.starts_with(&path.display().to_string()), "{error}");
+        }
+        read
+    }
+
+    fn compressed(text: &str) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text.as_bytes()).expect("compressed");
+        encoder.finish().expect("compressed")
+    }
 
     fn detail() -> Value {
         json!({
@@ -85,12 +117,26 @@ mod tests {
         });
         let list = json!({ "Findings": [detail()] });
         for document in [event.clone(), detail(), list, json!([detail()])] {
-            let read = subject(&document.to_string()).unwrap();
-            assert_eq!(read.event["detail"]["id"], detail()["id"]);
-            assert_eq!(read.finding.region, "eu-west-1");
-            assert!(!read.finding.is_drill());
+            let text = document.to_string();
+            let indented = serde_json::to_string_pretty(&document).expect("JSON");
+            for bytes in [text.as_bytes(), indented.as_bytes(), &compressed(&text)] {
+                let read = subject_of(bytes).unwrap();
+                assert_eq!(read.event["detail"]["id"], detail()["id"]);
+                assert_eq!(read.finding.region, "eu-west-1");
+                assert!(!read.finding.is_drill());
+            }
         }
-        assert_eq!(subject(&event.to_string()).unwrap().event, event);
+        assert_eq!(
+            subject_of(event.to_string().as_bytes()).unwrap().event,
+            event
+        );
+        let api = json!({ "Findings": [{
+            "SchemaVersion": "2.0", "Id": "0123", "AccountId": "111122223333", "Region": "eu-west-1",
+            "Type": "Recon:IAMUser/TorIPCaller", "Severity": 5,
+            "Resource": { "ResourceType": "AccessKey" }, "Service": {},
+        }] });
+        let read = subject_of(api.to_string().as_bytes()).unwrap();
+        assert_eq!(read.event["detail"]["accountId"], "111122223333");
     }
 
     #[test]
@@ -98,18 +144,24 @@ mod tests {
         let drill = json!({
             "source": "guardduty-responder.drill", "detail-type": DETAIL_TYPE, "detail": detail(),
         });
-        assert!(subject(&drill.to_string()).unwrap().finding.is_drill());
+        assert!(
+            subject_of(drill.to_string().as_bytes())
+                .unwrap()
+                .finding
+                .is_drill()
+        );
     }
 
     #[test]
     fn anything_but_one_finding_is_told() {
         for (text, told) in [
-            ("{", "not JSON"),
+            ("{", "line 1: the JSON value is not complete"),
+            ("id", "not JSON"),
             ("[]", "has 0 findings"),
             ("[{}, {}]", "has 2 findings"),
             ("{}", "missing"),
         ] {
-            let error = subject(text).unwrap_err().to_string();
+            let error = subject_of(text.as_bytes()).unwrap_err();
             assert!(error.contains(told), "{error}");
         }
     }

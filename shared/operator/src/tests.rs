@@ -1,5 +1,7 @@
 use clap::Command as Described;
 use clap::error::ErrorKind;
+use remediation::record::Incident;
+use serde_json::json;
 
 use super::*;
 
@@ -124,4 +126,71 @@ fn what_each_shell_completes_and_the_manual_name_every_command() {
         );
     }
     assert!(manual.contains("Exit status"), "{manual}");
+}
+
+/// The commands of an incident's page, as a shell would split them.
+fn commands_of_page(place: Place<'_>) -> Vec<Vec<String>> {
+    let incident = Incident {
+        id: "16afba5c".to_owned(),
+        category: "iam".to_owned(),
+        status: "notified".to_owned(),
+        awaiting: json!({
+            "planned_at": "2026-03-04T05:06:12Z", "expires_at": "2026-03-04T09:06:12Z", "what": "a key",
+            "policy": {
+                "dry_run": false, "mode": "approve", "minimum_severity": 4.0,
+                "approval_not_needed_from": null, "own_account": null, "responder_roles": [],
+                "never_contain": [],
+            },
+            "settings": {}, "steps": [],
+        }),
+        report: json!({ "run_by": "arn:aws:iam::111122223333:user/olga" }),
+        ..Incident::default()
+    };
+    let now = "2026-03-04T05:30:00Z".parse().unwrap();
+    let page = remediation::page::incident(&incident, Some(place), now);
+    assert!(
+        page.contains("Run by hand by <bdi>arn:aws:iam::111122223333:user/olga"),
+        "{page}"
+    );
+    let blocks = page.split("<pre><code>").skip(1);
+    let commands = blocks.filter_map(|block| {
+        let (text, _) = block.split_once("</code>")?;
+        let text = text.replace("&quot;", "\"").replace("&amp;", "&");
+        text.starts_with("gdr ").then_some(text)
+    });
+    commands.map(|command| words(&command)).collect()
+}
+
+#[test]
+fn the_commands_of_a_page_are_whole() {
+    let known = commands_of_page(Place {
+        table: "incidents",
+        policy_parameter: Some("/gdr/policy"),
+    });
+    assert_eq!(known.len(), 2, "{known:?}");
+    let approve = Arguments::try_parse_from(&known[0]).unwrap();
+    // What is given is enough to ask the policies, without a stack.
+    let Command::OnAws(OnAws::Approve(options)) = approve.command else {
+        panic!("{known:?}");
+    };
+    assert_eq!(
+        options.asks(),
+        ("16afba5c", Some(Category::Iam), Some("/gdr/policy"))
+    );
+    let reject = Arguments::try_parse_from(&known[1]).unwrap();
+    assert!(matches!(reject.command, Command::OnAws(OnAws::Reject(_))));
+    // A name that a shell would take apart is one word all the same.
+    let quoted = commands_of_page(Place {
+        table: "incidents",
+        policy_parameter: Some("/gdr/it s policies"),
+    });
+    assert_eq!(quoted[0].last().unwrap(), "/gdr/it s policies");
+    let unknown = commands_of_page(Place {
+        table: "incidents",
+        policy_parameter: None,
+    });
+    assert!(
+        Arguments::try_parse_from(&unknown[0]).is_ok(),
+        "{unknown:?}"
+    );
 }

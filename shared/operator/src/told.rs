@@ -2,17 +2,13 @@
 
 use remediation::report::{Outcome, Report, Status};
 
-use crate::{Format, output};
+use crate::output::Stream;
 
 /// Prints a report: what became of it, each step, what is left.
-pub(crate) fn tell(report: &Report, format: Format) -> serde_json::Result<()> {
-    if format == Format::Json {
-        return output::json(report);
-    }
-    output::line(&heading(report));
-    steps(report);
-    left(report);
-    Ok(())
+pub(crate) fn tell(report: &Report, to: Stream) {
+    to.line(&heading(report));
+    steps(report, to);
+    left(report, to);
 }
 
 /// The status, the function, and why.
@@ -26,16 +22,17 @@ pub(crate) fn heading(report: &Report) -> String {
 }
 
 /// What stays dangerous, and what a person should do.
-pub(crate) fn left(report: &Report) {
+pub(crate) fn left(report: &Report, to: Stream) {
     for (title, entries) in [
         ("still at risk", report.residual_risks()),
         ("to do", report.next_steps()),
     ] {
         if !entries.is_empty() {
-            output::line(&format!("\n{title}:"));
+            to.line("");
+            to.line(&format!("{title}:"));
         }
         for entry in entries {
-            output::line(&format!("  - {entry}"));
+            to.line(&format!("  - {entry}"));
         }
     }
 }
@@ -58,7 +55,7 @@ pub(crate) fn failed(report: &Report) -> bool {
 }
 
 /// The steps of a report, with what each found and wants.
-pub(crate) fn steps(report: &Report) {
+pub(crate) fn steps(report: &Report, to: Stream) {
     let rows: Vec<_> = report
         .steps()
         .iter()
@@ -74,7 +71,7 @@ pub(crate) fn steps(report: &Report) {
         })
         .collect();
     if !rows.is_empty() {
-        output::table(
+        to.table(
             ["OUTCOME", "ACTION", "TARGET", "FROM", "TO", "DETAIL"],
             &rows,
         );

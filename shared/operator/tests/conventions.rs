@@ -9,6 +9,7 @@ fn gdr(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Output> {
     let program = env!("CARGO_BIN_EXE_gdr");
     let mut command = Command::new(program);
     command.env_clear().args(arguments);
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
     Ok(command.envs(variables.iter().copied()).output()?)
 }
 
@@ -48,15 +49,34 @@ fn wrong_usage_is_2_and_a_stack_that_is_not_named_says_how_to_name_it() -> Resul
         &["no-such-command"][..],
         &["redrive", "--list", "--yes"],
         &["run"],
+        &["rehearse", "s3://"],
+        &["incidents", "--status", "contianed"],
+        &["--table", "t", "release", "x", "--category", "S3"],
     ] {
         let output = gdr(wrong, &[])?;
         assert_eq!(output.status.code(), Some(2), "{output:?}");
     }
-    for command in ["incidents", "doctor", "redrive"] {
-        let output = gdr(&[command], &[("AWS_REGION", "us-east-1")])?;
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(told.contains("which stack? Give --stack"), "{told}");
+    for (command, told) in [
+        (&["incidents"][..], "which stack? Give --stack"),
+        (&["doctor"], "which stack? Give --stack"),
+        (&["redrive"], "which stack? Give --stack"),
+        (
+            &["--table", "t", "approve", "16afba5c"],
+            "--policy-parameter or POLICY_PARAMETER with its output PolicyParameter",
+        ),
+        (
+            &["policy", "push", "infra/policies/default.cedar"],
+            "--parameter or POLICY_PARAMETER with its output PolicyParameter",
+        ),
+        (
+            &["--table", "t", "drill", "notype"],
+            "neither a file nor a finding type",
+        ),
+    ] {
+        let output = gdr(command, &[("AWS_REGION", "us-east-1")])?;
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(told), "{said}");
     }
     Ok(())
 }

@@ -74,9 +74,11 @@ fn the_document_says_what_would_have_been_contained_when_and_by_what() -> Result
             "hit",
             "left_out",
             "openings",
+            "policies",
             "rehearsed_at",
             "remarks",
             "settings",
+            "settings_from",
             "summary",
             "unreadable",
             "version",
@@ -116,6 +118,20 @@ fn the_document_says_what_would_have_been_contained_when_and_by_what() -> Result
     assert_eq!(isolate.ok_or("no isolation")?["verdict"], "permitted");
     assert_eq!(document["hit"][1]["name"], TWO);
     assert_eq!(document["settings"]["MaxContainments"], 20);
+    // Without a stack nothing says what is deployed.
+    assert_eq!(
+        document["settings_from"],
+        "the defaults of the stack's parameters"
+    );
+    assert_eq!(document["policies"]["from"], "the default policies");
+    let policies = document["policies"]["text"].as_str().unwrap_or_default();
+    assert!(policies.contains("@id(\"playbooks\")"), "{policies}");
+    let remarks = document["remarks"].to_string();
+    assert!(remarks.contains("No stack is named"), "{remarks}");
+    assert!(
+        remarks.contains("the policies are the default ones"),
+        "{remarks}"
+    );
     Ok(())
 }
 
@@ -162,6 +178,7 @@ fn settings_and_policies_are_those_that_are_given() -> Result {
         ["withheld", "contained"]
     );
     let document = json_of(&folder, &["export.jsonl", "--policy", "own.cedar"])?;
+    assert_eq!(document["policies"]["from"], "own.cedar");
     let exemption = &document["exemptions"][0];
     assert_eq!(
         (&exemption["by"], &exemption["reason"]),
@@ -205,6 +222,47 @@ fn the_table_has_the_numbers_and_hostile_names_as_text() -> Result {
 }
 
 #[test]
+fn table_and_page_say_which_settings_and_policies_decided() -> Result {
+    let folder = TempDir::new()?;
+    let findings = (0..60).map(|number| {
+        let instance = format!("i-{number:017}");
+        finding(&format!("{number}"), &instance, "2026-03-04T05:00:00Z")
+    });
+    write(&folder, "export.jsonl", &findings.collect::<Vec<_>>())?;
+    let own = "permit (principal, action, resource);\n// <script>\n";
+    fs::write(folder.path().join("own.cedar"), own)?;
+    let arguments = [
+        "export.jsonl",
+        "--policy",
+        "own.cedar",
+        "--html",
+        "page.html",
+    ];
+    let output = rehearse(
+        &folder,
+        &[&arguments[..], &["--minimum-severity", "5"]].concat(),
+    )?;
+    let text = String::from_utf8(output.stdout)?;
+    for told in [
+        "settings from: the defaults of the stack's parameters, and what is given in their place",
+        "policies from: own.cedar",
+        "more: --output json has all, --html more",
+    ] {
+        assert!(text.contains(told), "no {told} in {text}");
+    }
+    let page = fs::read_to_string(folder.path().join("page.html"))?;
+    for told in [
+        "<h2 id=\"policies-heading\"><bdi>The policies",
+        "permit (principal, action, resource);\n// &lt;script&gt;",
+        "From: <bdi>own.cedar",
+        "From: <bdi>the defaults of the stack",
+    ] {
+        assert!(page.contains(told), "no {told} in {page}");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_cannot_be_read_is_told_with_file_and_line_and_the_rest_goes_on() -> Result {
     let folder = TempDir::new()?;
     let mut timeless = finding("a", ONE, "");
@@ -240,6 +298,7 @@ fn wrong_usage_is_told_before_anything_is_read() -> Result {
         ),
         (&["export.jsonl", "--max-containments", "0"][..], "1..=500"),
         (&["export.jsonl", "--size", "users"][..], "users=NUMBER"),
+        (&["s3://"][..], "names no bucket"),
     ] {
         let output = rehearse(&folder, arguments)?;
         assert_eq!(output.status.code(), Some(2), "{arguments:?} {output:?}");

@@ -9,7 +9,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{CallContext, Error, Result};
-use crate::page;
+use crate::page::{self, Place};
 use crate::record::Incident;
 
 /// The IAM permissions that storing needs.
@@ -56,18 +56,18 @@ impl Evidence {
         Self { client, bucket }
     }
 
-    /// Stores the page of `incident`, which is recorded in `table`, and the incident as JSON.
+    /// Stores the page of `incident`, which is recorded at `place`, and the incident as JSON.
     ///
     /// # Errors
     /// If S3 refused one of them or could not be reached.
     pub async fn store(
         &self,
         incident: &Incident,
-        table: Option<&str>,
+        place: Option<Place<'_>>,
         now: Timestamp,
     ) -> Result<Stored> {
         let key = key(incident, now);
-        let html = page::incident(incident, table, now);
+        let html = page::incident(incident, place, now);
         let json = serde_json::to_vec_pretty(incident).map_err(|error| {
             Error::Refused(format!("the incident cannot be written as JSON: {error}"))
         })?;

@@ -16,7 +16,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-pub use self::incident::render as incident;
+pub use self::incident::{Place, render as incident};
 use crate::finding::{printable, visible};
 
 /// The style of every page. Text has a contrast of at least 4.5 to 1 in light and dark,
@@ -69,6 +69,17 @@ impl Render for Outside<'_> {
     }
 }
 
+/// Text from outside as it stands, line for line and in full.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines<'a>(pub &'a str);
+
+impl Render for Lines<'_> {
+    fn render(&self) -> Markup {
+        let lines: Vec<_> = self.0.lines().map(visible).collect();
+        html! { pre { code { (lines.join("\n")) } } }
+    }
+}
+
 /// A value as indented JSON, in full.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'a>(pub &'a Value);
@@ -76,8 +87,7 @@ pub struct Json<'a>(pub &'a Value);
 impl Render for Json<'_> {
     fn render(&self) -> Markup {
         let text = serde_json::to_string_pretty(self.0).unwrap_or_else(|error| error.to_string());
-        let lines: Vec<_> = text.lines().map(visible).collect();
-        html! { pre { code { (lines.join("\n")) } } }
+        Lines(&text).render()
     }
 }
 

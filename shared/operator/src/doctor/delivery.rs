@@ -27,11 +27,10 @@ pub(super) async fn check(patient: &Patient<'_>) -> Vec<Line> {
     let (mut rules, mappings, queues) =
         futures::join!(join_all(rules), join_all(mappings), join_all(queues));
     if rules.is_empty() {
-        rules.push(Line::problem(
-            "rules",
-            "the stack has none",
-            patient.redeploy(),
-        ));
+        rules.push(match patient.resources {
+            Ok(_) => Line::problem("rules", "the stack has none", patient.redeploy()),
+            Err(error) => Line::unknown("rules and event sources", error),
+        });
     }
     rules.into_iter().chain(mappings).chain(queues).collect()
 }

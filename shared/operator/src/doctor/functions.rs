@@ -43,6 +43,14 @@ pub(super) async fn check(
             "set the parameter of the stack, and deploy it again",
         ));
     }
+    // All functions have the same exemptions, and those of users and roles matter most.
+    if category == Category::Iam && config.policy.never_contain.is_empty() {
+        lines.push(Line::hint(
+            "NeverContain",
+            "it is empty: each user and role may be contained",
+            "name the role that deploys and the break-glass users, so that they can put things right",
+        ));
+    }
     let (concurrency, failures) = futures::join!(
         concurrency(&lambda, name),
         on_failure(patient, &lambda, name)

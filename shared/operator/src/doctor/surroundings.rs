@@ -118,14 +118,15 @@ async fn detector_status(
 
 /// Looks at policies, topic, table and breaker.
 pub(super) async fn check(patient: &Patient<'_>) -> Vec<Line> {
-    let (policies, topic, table, breaker) = futures::join!(
+    let (policies, notices, chat, table, breaker) = futures::join!(
         policies(patient),
-        topic(patient),
+        topic(patient, &NOTICES),
+        topic(patient, &CHAT),
         table(patient),
         breaker(patient)
     );
     let mut lines = vec![policies];
-    lines.extend(topic);
+    lines.extend(notices.into_iter().chain(chat));
     lines.extend([table, breaker]);
     lines
 }
@@ -157,13 +158,43 @@ async fn policies(patient: &Patient<'_>) -> Line {
     }
 }
 
-async fn topic(patient: &Patient<'_>) -> Vec<Line> {
-    let of = "notices";
-    match subscriptions(patient).await {
+/// A topic, and what makes somebody read it.
+struct Topic {
+    of: &'static str,
+    output: &'static str,
+    /// The stack may have none.
+    optional: bool,
+    to_subscribe: &'static str,
+}
+
+const NOTICES: Topic = Topic {
+    of: "notices",
+    output: "NotificationTopic",
+    optional: false,
+    to_subscribe: "deploy with NotificationEmail, or subscribe who is on call",
+};
+
+/// The output is there with `ChatNotices` only.
+const CHAT: Topic = Topic {
+    of: "notices for the chat",
+    output: "ChatTopic",
+    optional: true,
+    to_subscribe: "give a channel of Amazon Q Developer in chat applications this topic, or deploy with \
+                   ChatNotices false",
+};
+
+async fn topic(patient: &Patient<'_>, topic: &Topic) -> Vec<Line> {
+    let of = topic.of;
+    let arn = match patient.deployment.output(topic.output) {
+        Ok(arn) => arn,
+        Err(_) if topic.optional => return Vec::new(),
+        Err(error) => return vec![Line::unknown(of, &error)],
+    };
+    match subscriptions(patient, arn).await {
         Ok(subscriptions) if subscriptions.is_empty() => vec![Line::problem(
             of,
             "nobody has subscribed to the topic",
-            "deploy with NotificationEmail, or subscribe who is on call",
+            topic.to_subscribe,
         )],
         Ok(subscriptions) => subscriptions
             .into_iter()
@@ -185,8 +216,7 @@ async fn topic(patient: &Patient<'_>) -> Vec<Line> {
 }
 
 /// Protocol, address, and whether it is confirmed.
-async fn subscriptions(patient: &Patient<'_>) -> Result<Vec<(String, String, bool)>> {
-    let topic = patient.deployment.output("NotificationTopic")?;
+async fn subscriptions(patient: &Patient<'_>, topic: &str) -> Result<Vec<(String, String, bool)>> {
     let client = aws_sdk_sns::Client::new(patient.sdk);
     let mut pages = client
         .list_subscriptions_by_topic()

@@ -7,22 +7,19 @@ use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding, FindingType, deta
 use remediation::policy::{Policy, ResponseMode, decide};
 use serde_json::{Value, json};
 
-use crate::subject;
-
 /// 32 hexadecimal digits, as GuardDuty's ids are.
 pub(super) fn fresh_id() -> String {
     format!("{:032x}", fastrand::u128(..))
 }
 
-/// The detail of the one finding in `text`, with the id `id` and as if it had just been seen. The account,
+/// The detail of the finding that `document` is, with the id `id` and as if it had just been seen. The account,
 /// the Region and the resources stay those of the finding: they belong together.
 ///
 /// # Errors
-/// For what is no JSON, not one finding, or one that no function could read.
-pub(super) fn from_file(text: &str, id: &str, now: Timestamp) -> Result<Value> {
-    let document = subject::one(text)?;
-    let finding = Finding::read(&document)?;
-    let mut detail = detail_of(&document)?;
+/// For one that no function could read.
+pub(super) fn from_document(document: &Value, id: &str, now: Timestamp) -> Result<Value> {
+    let finding = Finding::read(document)?;
+    let mut detail = detail_of(document)?;
     // Only triage marks a finding so, and the rules would not know what to do with it.
     if let Some(members) = detail.as_object_mut() {
         members.remove("handedOverTo");

@@ -23,16 +23,18 @@ enum Document<'a> {
 }
 
 impl Place<'_> {
-    /// What the finding was read from, as an event's detail.
-    pub(crate) fn detail(&self) -> Option<Value> {
+    /// What the finding was read from.
+    pub(crate) fn document(&self) -> Option<Value> {
         match self.document {
-            Document::Text(text) => {
-                let document = serde_json::from_slice(text).ok()?;
-                finding::detail_of(&document).ok()
-            }
-            Document::Read(document) => finding::detail_of(document).ok(),
+            Document::Text(text) => serde_json::from_slice(text).ok(),
+            Document::Read(document) => Some(document.clone()),
             Document::None => None,
         }
+    }
+
+    /// The same, as an event's detail.
+    pub(crate) fn detail(&self) -> Option<Value> {
+        finding::detail_of(&self.document()?).ok()
     }
 }
 

@@ -8,6 +8,8 @@ use remediation::finding::printable;
 use remediation::rehearsal::Report;
 use serde::Serialize;
 
+use super::basis::{Basis, Policies};
+
 /// The JSON document.
 #[derive(Debug, Serialize)]
 pub(super) struct Document {
@@ -16,6 +18,9 @@ pub(super) struct Document {
     pub(super) rehearsed_at: Timestamp,
     #[serde(flatten)]
     pub(super) report: Report,
+    pub(super) policies: Policies,
+    /// Where the settings come from, for a person.
+    pub(super) settings_from: String,
     pub(super) unreadable: Vec<Unreadable>,
 }
 
@@ -30,14 +35,18 @@ pub(super) struct Unreadable {
 
 impl Document {
     pub(super) fn new(
-        report: Report,
+        mut report: Report,
+        basis: Basis,
         unreadable: Vec<Unreadable>,
         rehearsed_at: Timestamp,
     ) -> Self {
+        report.remarks.splice(0..0, basis.remarks);
         Self {
             version: env!("CARGO_PKG_VERSION"),
             rehearsed_at,
             report,
+            policies: basis.policies,
+            settings_from: basis.settings_from,
             unreadable,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
-use remediation::page::{Outside, Page, Script, Section};
+use remediation::page::{Lines, Outside, Page, Script, Section};
 use remediation::rehearsal::{Entry, Exemption, LeftOut, Opening, Outcome, Report, Step, Verdict};
 use serde_json::{Value, json};
 
@@ -74,7 +74,8 @@ pub(super) fn render(document: &Document) -> String {
             true,
             to_know(report),
         ),
-        ("settings", "The settings", true, settings(&report.settings)),
+        ("settings", "The settings", true, settings(document)),
+        ("policies", "The policies", true, policies(document)),
     ];
     for (id, heading, is, content) in tables {
         if is {
@@ -418,7 +419,7 @@ fn unreadable(document: &Document) -> Markup {
     let all = &document.unreadable;
     html! {
         ul { @for one in all.iter().take(MOST) { li { (Outside(&one.to_string())) } } }
-        @if all.len() > MOST { p { "And " (all.len() - MOST) " more." } }
+        @if all.len() > MOST { p { "And " (all.len() - MOST) " more: gdr rehearse --output json has all." } }
     }
 }
 
@@ -426,8 +427,16 @@ fn to_know(report: &Report) -> Markup {
     html! { ul { @for remark in &report.remarks { li { (Outside(remark)) } } } }
 }
 
-fn settings(settings: &Value) -> Markup {
-    let settings = settings.as_object().into_iter().flatten();
+fn policies(document: &Document) -> Markup {
+    let policies = &document.policies;
+    html! {
+        p { "From: " (Outside(&policies.from)) "." }
+        (Lines(&policies.text))
+    }
+}
+
+fn settings(document: &Document) -> Markup {
+    let settings = document.report.settings.as_object().into_iter().flatten();
     let shown = |value: &Value| match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
@@ -442,6 +451,7 @@ fn settings(settings: &Value) -> Markup {
         other => other.to_string(),
     };
     html! {
+        p { "From: " (Outside(&document.settings_from)) "." }
         dl { @for (name, value) in settings { dt { (name) } dd { (Outside(&shown(value))) } } }
     }
 }

@@ -8,7 +8,7 @@ use remediation::rehearsal::{Entry, Exemption, Hit, LeftOut, Numbers, Opening, O
 
 use super::document::Document;
 
-/// How many rows are printed of a table. The page and the JSON have all.
+/// How many rows are printed of a table. The JSON has all, the page more.
 const ROWS: usize = 40;
 /// How wide a cell is at most, in characters; the last one of a row is never cut.
 const WIDEST: usize = 56;
@@ -18,6 +18,12 @@ pub(super) fn text(document: &Document) -> String {
     let report = &document.report;
     let mut text = String::new();
     summary(&mut text, &report.summary);
+    for (what, from) in [
+        ("settings", &document.settings_from),
+        ("policies", &document.policies.from),
+    ] {
+        let _ = writeln!(text, "{what} from: {}", printable(from));
+    }
     section(
         &mut text,
         "what would have happened",
@@ -184,7 +190,7 @@ fn section<const N: usize>(
     if count > ROWS {
         let _ = writeln!(
             text,
-            "… and {} more: --html and --output json have all",
+            "… and {} more: --output json has all, --html more",
             count - ROWS
         );
     }

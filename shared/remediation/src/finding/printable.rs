@@ -21,7 +21,7 @@ pub fn printable(text: &str) -> String {
 }
 
 /// The same in full, however long it is.
-pub(crate) fn visible(text: &str) -> String {
+pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         show(character, &mut shown);

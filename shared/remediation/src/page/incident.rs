@@ -13,9 +13,19 @@ use crate::finding::{Finding, Severity, visible};
 use crate::record::{Awaiting, Incident};
 use maud::{Markup, html};
 
-/// The page of `incident` as HTML. `table`: where it is recorded, for the commands; `None`: nowhere.
+/// Where an incident is recorded, and what its commands need beside that.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The table.
+    pub table: &'a str,
+    /// The parameter with the policies that the functions ask, and that approving asks again. `None`: whoever
+    /// makes the page does not know it.
+    pub policy_parameter: Option<&'a str>,
+}
+
+/// The page of `incident` as HTML. `place`: for the commands; `None`: it is recorded nowhere.
 /// Pure: `now` is when the page is made.
-pub fn render(incident: &Incident, table: Option<&str>, now: Timestamp) -> String {
+pub fn render(incident: &Incident, place: Option<Place<'_>>, now: Timestamp) -> String {
     let finding = Finding::parse(&incident.event).ok();
     let report = &incident.report;
     let title = match text(report, "title") {
@@ -31,7 +41,7 @@ pub fn render(incident: &Incident, table: Option<&str>, now: Timestamp) -> Strin
         Section {
             id: "done",
             heading: "What was done",
-            content: done(incident, table, now),
+            content: done(incident, place, now),
         },
         Section {
             id: "risk",
@@ -62,7 +72,7 @@ pub fn render(incident: &Incident, table: Option<&str>, now: Timestamp) -> Strin
         Section {
             id: "release",
             heading: "How to release it",
-            content: undo::section(incident, table),
+            content: undo::section(incident, place),
         },
         Section {
             id: "evidence",
@@ -89,6 +99,9 @@ fn lead(incident: &Incident, now: Timestamp) -> Markup {
             @if !reason.is_empty() { p { "Why: " (Outside(reason)) } }
             @if incident.drill {
                 p { "This was a drill: nothing was changed." }
+            }
+            @if let Some(person) = incident.report["run_by"].as_str() {
+                p { "Run by hand by " (Outside(person)) }
             }
             @for (what, told) in decisions(incident) {
                 p { (what) " " (Outside(told)) }
@@ -192,7 +205,7 @@ fn happened(incident: &Incident, finding: Option<&Finding>) -> Markup {
     }
 }
 
-fn done(incident: &Incident, table: Option<&str>, now: Timestamp) -> Markup {
+fn done(incident: &Incident, place: Option<Place<'_>>, now: Timestamp) -> Markup {
     let steps = entries(&incident.report, "steps");
     let awaiting = incident.awaiting();
     html! {
@@ -200,7 +213,7 @@ fn done(incident: &Incident, table: Option<&str>, now: Timestamp) -> Markup {
         @if steps.is_empty() { p { "No step was planned." } }
         @for step in steps { (one(step)) }
         @match &awaiting {
-            Ok(Some(plan)) => (waits(incident, plan, table, now)),
+            Ok(Some(plan)) => (waits(incident, plan, place, now)),
             Ok(None) => {},
             Err(error) => p { (Outside(&error.to_string())) },
         }
@@ -246,15 +259,27 @@ fn values(from: &Value, after: &str, to: &Value) -> Markup {
     }
 }
 
-fn waits(incident: &Incident, plan: &Awaiting, table: Option<&str>, now: Timestamp) -> Markup {
-    let command = |word: &str| command(word, incident, table);
+fn waits(incident: &Incident, plan: &Awaiting, place: Option<Place<'_>>, now: Timestamp) -> Markup {
+    let parameter = place.and_then(|place| place.policy_parameter);
+    let approve = format!(
+        "{}{}",
+        command("approve", incident, place),
+        option("--policy-parameter", parameter)
+    );
     html! {
         h3 { "What waits for a person" }
         @if now < plan.expires_at {
             p { "It can be approved until " (plan.expires_at) ". To run exactly this:" }
-            pre { code { (command("approve")) } }
+            pre { code { (approve) } }
+            @if parameter.is_none() {
+                p.soft {
+                    "The policies are asked again: add " code { "--policy-parameter" } " with the stack's output "
+                    "PolicyParameter, or " code { "--stack" } " with its name."
+                }
+            }
+            (of_member())
             p { "To let it be:" }
-            pre { code { (command("reject")) " --reason \"why\"" } }
+            pre { code { (command("reject", incident, place)) " --reason \"why\"" } }
         } @else {
             p { "It could be approved until " (plan.expires_at) "." }
         }
@@ -265,14 +290,28 @@ fn waits(incident: &Incident, plan: &Awaiting, table: Option<&str>, now: Timesta
     }
 }
 
+/// What a command needs for a hub's incident of a member account.
+fn of_member() -> Markup {
+    html! {
+        p.soft {
+            "Where the resource is in another account than the table, add " code { "--member-profile" }
+            " with a profile for that account."
+        }
+    }
+}
+
 /// A command of `gdr` about this incident, whole, so that it can be copied.
-fn command(word: &str, incident: &Incident, table: Option<&str>) -> String {
-    let table = table.map(|table| format!(" --table {}", quoted(table)));
+fn command(word: &str, incident: &Incident, place: Option<Place<'_>>) -> String {
     format!(
-        "gdr {word} {}{}",
+        "gdr {word} {}{}{}",
         quoted(&incident.id),
-        table.unwrap_or_default()
+        option("--table", place.map(|place| place.table)),
+        option("--category", Some(&incident.category)),
     )
+}
+
+fn option(name: &str, value: Option<&str>) -> String {
+    value.map_or_else(String::new, |value| format!(" {name} {}", quoted(value)))
 }
 
 /// One word to a shell, whatever it is:

@@ -9,8 +9,9 @@ use crate::contain::Incoming;
 use crate::error::Result;
 use crate::evidence::Evidence;
 use crate::execute::within;
+use crate::page::Place;
 use crate::playbook::Playbook;
-use crate::record::{Incident, Record};
+use crate::record::Incident;
 use crate::report::{Report, Status};
 
 /// How long the page of an incident may take to be stored: well within what is reserved, so that time is left
@@ -29,7 +30,11 @@ impl<P: Playbook> Responder<P> {
         report: &mut Report,
     ) -> Result<()> {
         let record = self.record.as_ref().filter(|_| recorded);
-        let storing = evidence.store(incident, record.map(Record::table), incoming.clock());
+        let place = record.map(|record| Place {
+            table: record.table(),
+            policy_parameter: self.config.policy_parameter.as_deref(),
+        });
+        let storing = evidence.store(incident, place, incoming.clock());
         let until = (Instant::now() + STORING).min(incoming.until + STORING);
         match within(until, "s3:PutObject", Box::pin(storing)).await {
             Ok(stored) => {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Incident, command, quoted};
+use super::{Incident, Place, command, of_member, quoted};
 use crate::catalogue::Category;
 use crate::page::{Json, Outside};
 use crate::plan::{Action, Undo};
@@ -18,11 +18,11 @@ struct Undone {
     found: Value,
 }
 
-pub(super) fn section(incident: &Incident, table: Option<&str>) -> Markup {
+pub(super) fn section(incident: &Incident, place: Option<Place<'_>>) -> Markup {
     if let Some(released) = &incident.released {
         return html! { p { "It was released " (Outside(released)) "." } };
     }
-    if table.is_none() {
+    if place.is_none() {
         return html! {
             p {
                 "The incident could not be recorded, so that " code { "gdr release" } " knows nothing of it. Put \
@@ -34,11 +34,7 @@ pub(super) fn section(incident: &Incident, table: Option<&str>) -> Markup {
         return html! { p { "Nothing was changed, so there is nothing to release." } };
     }
     let actions = actions(incident);
-    let release = format!(
-        "{} --category {}",
-        command("release", incident, table),
-        quoted(&incident.category)
-    );
+    let release = command("release", incident, place);
     html! {
         p {
             "With the credentials of a person who may change the resource. It shows what it would put back and \
@@ -63,10 +59,7 @@ pub(super) fn section(incident: &Incident, table: Option<&str>) -> Markup {
                 @for undone in &actions { (one(undone)) }
             }
         }
-        p.soft {
-            "Where the resource is in another account than the table, add " code { "--member-profile" }
-            " with a profile for that account."
-        }
+        (of_member())
     }
 }
 

@@ -1,0 +1,7 @@
+//! `gdr` as a person and a program would call it, where AWS answers what no emulator can be brought to.
+
+mod asks;
+mod doctor;
+mod rehearses;
+mod stub;
+mod world;
