@@ -80,7 +80,7 @@ mod tests {
             Reported::Partial,
             Reported::Failed,
         ] {
-            let status = Status::from_str(reported.as_str(), false).expect(reported.as_str());
+            let status = Status::from_str(reported.as_str(), false).expect("a status");
             let incident = |status: &str| Incident {
                 status: status.to_owned(),
                 ..Incident::default()
