@@ -80,7 +80,7 @@ mod tests {
             Reported::Partial,
             Reported::Failed,
         ] {
-            let status = Status::from_str(reported.as_str(), false).expect("a filter");
+            let status = Status::from_str(reported.as_str(), false).expect("a status");
             let incident = |status: &str| Incident {
                 status: status.to_owned(),
                 ..Incident::default()
