@@ -319,8 +319,13 @@ impl Playbook for Iam {
 
     /// A user goes with its policies and keys, a role with its policies.
     fn remains(state: &State, _action: &Change) -> Remains {
-        match state.found {
+        match &state.found {
             Found::Gone => Remains::Nothing,
+            // A user that was renamed has its key still.
+            Found::Astray(Astray {
+                namesake: None,
+                owner: Err(error),
+            }) if error.is_gone() => Remains::Nothing,
             _ => Remains::Unknown,
         }
     }
