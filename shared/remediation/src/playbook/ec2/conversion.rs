@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::isolation_group::{self, IsolationGroup, Purpose};
 use super::{observe, preserve};
 use crate::error::{CallContext, Error, Result};
+use crate::execute::within;
 
 /// The tag of an interface whose connections were cut: the finding for which they were.
 pub(super) const CUT_TAG: &str = "gdr:connections-cut";
@@ -109,10 +110,8 @@ pub(super) async fn cut(
 /// Looks whether the group did let everything through: another run may have taken its rules away.
 async fn look(client: &Client, vpc: &str, open: &str) -> Result<()> {
     let reading = isolation_group::of(client, vpc, Purpose::Conversion);
-    let found = match timeout(LOOK, reading).await {
-        Ok(found) => found?,
-        Err(_) => None,
-    };
+    let until = Instant::now() + LOOK;
+    let found = within(until, "ec2:DescribeSecurityGroups", reading).await?;
     let is_open = |group: &IsolationGroup| {
         group.id == open && lets_all(&group.ingress) && lets_all(&group.egress)
     };

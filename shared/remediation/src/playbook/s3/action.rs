@@ -124,6 +124,14 @@ impl Action for S3Action {
         }
     }
 
+    /// The ACL is recorded since S3 does not show it meanwhile; it is not changed, and may not have been read.
+    fn is_back(&self, found: &Self) -> bool {
+        match (self, found) {
+            (Self::BlockBucket(action), Self::BlockBucket(found)) => action.from == found.from,
+            _ => self.from() == found.from(),
+        }
+    }
+
     fn to(&self) -> Value {
         match self {
             Self::BlockBucket(_) | Self::BlockAccount(_) => json!(BlockPublicAccess::ALL),

@@ -169,6 +169,30 @@ async fn release_puts_back_exactly_the_flags_that_were_found() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_flags_are_back_also_where_the_acl_was_not_read_before() {
+    let world = world(public());
+    let seen = async || {
+        let state = world.playbook.observe(&made_public()).await.unwrap();
+        let plan = S3::plan(&made_public(), &state, &Settings::default(), now());
+        let step = plan.steps.into_iter().next();
+        let Some(Step::Do(action)) = step else {
+            panic!("{step:?}")
+        };
+        action
+    };
+    world.wire.fail_once("s3:GetBucketAcl", 403, "AccessDenied");
+    let recorded = seen().await;
+    let found = seen().await;
+    assert_ne!(recorded.from(), found.from());
+    assert!(recorded.is_back(&found));
+    let S3Action::BlockBucket(mut other) = found else {
+        panic!("{found:?}")
+    };
+    other.from.block_public_acls = true;
+    assert!(!recorded.is_back(&S3Action::BlockBucket(other)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn flags_that_are_accepted_and_not_kept_are_a_failure() {
     let world = world(Bucket {
         forgets: true,
