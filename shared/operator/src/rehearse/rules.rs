@@ -19,7 +19,11 @@ pub(super) struct Functions {
 
 impl Default for Functions {
     fn default() -> Self {
-        let default = || Config::from_variables(&BTreeMap::new());
+        // Whose account it is is not known, so that no finding is another's.
+        let variables = [("MODE", "hub"), ("EXTERNAL_ID", "any")];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let variables = BTreeMap::from(variables);
+        let default = || Config::from_variables(&variables);
         Self {
             s3: default(),
             iam: default(),
