@@ -89,7 +89,7 @@ fn page(folder: &TempDir, findings: &[Value]) -> Result {
             "--max-containments",
             "2",
         ])
-        .args(["--policy", "own.cedar", "--never-contain", HOSTILE])
+        .args(["--policy", "own.cedar", "--never-contain", "break-glass"])
         .current_dir(folder.path())
         .env_clear()
         .stdin(Stdio::null())
