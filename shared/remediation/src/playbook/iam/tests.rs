@@ -6,6 +6,7 @@ mod investigation;
 mod keys;
 mod mark;
 mod policies;
+mod rails;
 mod release;
 mod renamed;
 mod role;
