@@ -158,10 +158,7 @@ async fn one<P: Playbook>(
     let drifted = steps
         .iter()
         .any(|step| matches!(step.verdict, Verdict::Drifted(_)));
-    let changes = steps
-        .iter()
-        .filter(|step| matches!(step.verdict, Verdict::Restore | Verdict::Drifted(_)));
-    let asks = !options.yes && changes.count() > 0;
+    let asks = !options.yes && steps.iter().any(|step| step.verdict.puts_back());
     if format == Format::Table || asks {
         show(incident, &steps, Stream::of_question(format));
     }

@@ -319,7 +319,7 @@ async fn carry_out<P: Playbook>(
             actions: came_up.iter().map(recorded).collect(),
             completes: false,
             approved: None,
-            invocation: format!("approval by {} at {now}", approver.by),
+            invocation: intent.invocation.clone(),
         };
         let intended = record.intend(P::CATEGORY, finding, event, &intent, clock());
         if let Err(error) = Box::pin(intended).await {

@@ -46,6 +46,14 @@ pub enum Verdict {
     Drifted(String),
 }
 
+impl Verdict {
+    /// True if releasing changes something, where drift is allowed.
+    #[must_use]
+    pub fn puts_back(&self) -> bool {
+        matches!(self, Self::Restore | Self::Drifted(_))
+    }
+}
+
 /// One action of an incident, and what releasing would do about it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReleaseStep<A> {
@@ -67,11 +75,6 @@ pub struct ReleaseStep<A> {
 }
 
 impl<A: Action> ReleaseStep<A> {
-    /// True if releasing changes something.
-    fn is_put_back(&self) -> bool {
-        matches!(self.verdict, Verdict::Restore | Verdict::Drifted(_))
-    }
-
     /// What a person agreed to, in words that do not change by themselves.
     fn gist(&self) -> String {
         let Self {
@@ -131,7 +134,7 @@ pub async fn plan<P: Playbook>(
             verdict = Verdict::Drifted(why);
         }
         let mut heir = None;
-        if matches!(verdict, Verdict::Restore | Verdict::Drifted(_)) {
+        if verdict.puts_back() {
             let wide = matches!(&found, Found::InEffect(how) if how.starts_with(shared::WIDE));
             if let Some(left) = others.rely_on(&StepKey::of(&recorded), wide) {
                 verdict = Verdict::Left(left.why);
@@ -282,7 +285,7 @@ impl<P: Playbook> Releasing<'_, P> {
             record.mark_released(claim, by, clock()).await?;
         }
         let mut put_back = Vec::new();
-        for step in steps.into_iter().filter(ReleaseStep::is_put_back) {
+        for step in steps.into_iter().filter(|step| step.verdict.puts_back()) {
             let restoring = Box::pin(playbook.restore(&step.recorded));
             let problem = within(until, step.action, restoring).await.err();
             put_back.push((step, problem.map(|error| error.to_string())));

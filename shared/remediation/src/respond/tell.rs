@@ -196,8 +196,8 @@ fn is_due(
     report.status() != Status::Ignored && news
 }
 
-/// Each status is told once, not once of each delivery; and what is contained once more; and a plan that can be approved, unless it is the
-/// one that is known and can be approved still.
+/// Each status is told once, not once of each delivery; so is what is contained once more, and a plan that can be
+/// approved, unless it is the one that is known and can be approved still.
 fn is_news(channel: Channel, before: &Recorded, report: &Report, now: Timestamp) -> bool {
     let told = before.notified.get(&channel).map(String::as_str);
     let unknown = |approval| !before.told_of(approval, now);

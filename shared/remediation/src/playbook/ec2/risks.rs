@@ -250,36 +250,20 @@ pub(super) fn credentials(
              hours): the finding names no instance profile"
         ));
     }
-    if let Some(profile) = &instance.profile {
-        let renewed = if gone { "" } else { ", and it gets new ones" };
-        let deny = state.deny.as_ref();
-        of_role(
-            plan,
-            finding,
-            id,
-            hands_off,
-            &Held {
-                profile,
-                role: &state.role,
-                deny,
-                renewed,
-            },
-        );
-    }
-    if let Some(earlier) = &state.earlier {
-        let (profile, role, deny) = (&earlier.profile, &earlier.role, earlier.deny.as_ref());
-        of_role(
-            plan,
-            finding,
-            id,
-            hands_off,
-            &Held {
-                profile,
-                role,
-                deny,
-                renewed: "",
-            },
-        );
+    let current = instance.profile.as_ref().map(|profile| Held {
+        profile,
+        role: &state.role,
+        deny: state.deny.as_ref(),
+        renewed: if gone { "" } else { ", and it gets new ones" },
+    });
+    let earlier = state.earlier.as_ref().map(|earlier| Held {
+        profile: &earlier.profile,
+        role: &earlier.role,
+        deny: earlier.deny.as_ref(),
+        renewed: "",
+    });
+    for held in current.into_iter().chain(earlier) {
+        of_role(plan, finding, id, hands_off, &held);
     }
 }
 
