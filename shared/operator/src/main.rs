@@ -254,9 +254,9 @@ async fn on_aws(access: &Access, command: OnAws, output: Format) -> Outcome {
         }
         OnAws::Reject(options) => approve::reject(sdk, &record().await?, &options, output).await,
         OnAws::Release(options) => release::run(sdk, &record().await?, &options, output).await,
-        OnAws::Plan(options) => plan::run(sdk, access, &options, output).await,
-        OnAws::Run(options) => run::run(sdk, access, &options, output).await,
-        OnAws::Doctor(_) => doctor::run(sdk, access, output).await,
+        OnAws::Plan(options) => Box::pin(plan::run(sdk, access, &options, output)).await,
+        OnAws::Run(options) => Box::pin(run::run(sdk, access, &options, output)).await,
+        OnAws::Doctor(_) => Box::pin(doctor::run(sdk, access, output)).await,
         OnAws::Redrive(options) => redrive::run(sdk, access, &options, output).await,
     }
 }

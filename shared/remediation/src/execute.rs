@@ -50,7 +50,7 @@ impl ReadBack {
         until: Instant,
         planned: &[&P::Action],
     ) -> Result<(Self, Authorized<P::Action>)> {
-        let observing = playbook.read_back(gate.finding(), planned);
+        let observing = Box::pin(playbook.read_back(gate.finding(), planned));
         let state = within(until, "reading back", observing).await?;
         let plan = gate.plan::<P>(&state, settings);
         let in_effect = plan

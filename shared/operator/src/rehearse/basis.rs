@@ -127,7 +127,7 @@ async fn asked(
         None => None,
     };
     let functions = match &deployment {
-        Some(deployment) => Some(deployed(sdk, deployment).await?),
+        Some(deployment) => Some(Box::pin(deployed(sdk, deployment)).await?),
         None => None,
     };
     Ok((policies, functions))

@@ -24,10 +24,8 @@ pub(super) async fn investigate(
     planned: bool,
 ) -> Investigation {
     let finding = inquiry.finding;
-    let state = match inquiry
-        .within(observe::observe(playbook, finding, Extent::Deciding))
-        .await
-    {
+    let observing = Box::pin(observe::observe(playbook, finding, Extent::Deciding));
+    let state = match inquiry.within(observing).await {
         Ok(state) => state,
         Err(error) => {
             let why = format!("{}; {INSTEAD}", reason(&error));

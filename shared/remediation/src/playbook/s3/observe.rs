@@ -161,7 +161,7 @@ async fn bucket_state(
     extent: Extent,
 ) -> BucketState {
     let here = playbook.clients_in(&finding.region);
-    let state = read(&here, bucket, finding, extent).await;
+    let state = Box::pin(read(&here, bucket, finding, extent)).await;
     let BucketState::Unreadable(error) = &state else {
         return state;
     };
@@ -170,7 +170,8 @@ async fn bucket_state(
     }
     match locate::region_of(&here.s3, bucket, &finding.account_id).await {
         Some(region) if region != here.region => {
-            read(&playbook.clients_in(&region), bucket, finding, extent).await
+            let there = playbook.clients_in(&region);
+            Box::pin(read(&there, bucket, finding, extent)).await
         }
         _ => state,
     }
