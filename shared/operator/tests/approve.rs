@@ -6,7 +6,6 @@ mod common;
 use std::process::Output;
 
 use aws_sdk_iam::types::StatusType;
-use aws_sdk_ssm::types::ParameterType;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{InfectedInstance, StolenKey, all_work, none_works};
 use integration_tests::{LocalAws, Result, Scenario, unique};
@@ -14,19 +13,12 @@ use jiff::{SignedDuration, Timestamp};
 use remediation::config::Config;
 use remediation::guard::DEFAULT;
 use remediation::playbook::{Playbook, ec2::Ec2};
-use remediation::policy::ResponseMode;
 use remediation::report::{Report, Status};
 
 use common::{
-    TABLE, answer, config, expect, expect_exit, gdr, iam, json, on_aws, responder_with, sdk,
-    seen_again,
+    TABLE, answer, approving, expect, expect_exit, gdr, iam, json, on_aws, parameter,
+    responder_with, sdk, seen_again,
 };
-
-fn approving() -> Config {
-    let mut config = config();
-    config.policy.mode = ResponseMode::Approve;
-    config
-}
 
 async fn plan<P: Playbook>(
     config: Config,
@@ -36,15 +28,6 @@ async fn plan<P: Playbook>(
 ) -> Result<Report> {
     let responder = responder_with(config, playbook, aws, &TABLE);
     answer(&responder, finding, &unique("request")).await
-}
-
-/// The parameter that the functions read their policies from.
-async fn parameter(aws: &LocalAws, policies: &str) -> Result<String> {
-    let name = format!("/{}/policy", unique("gdr"));
-    let client = aws_sdk_ssm::Client::new(&aws.root());
-    let put = client.put_parameter().name(&name).value(policies);
-    put.r#type(ParameterType::String).send().await?;
-    Ok(name)
 }
 
 fn approve(

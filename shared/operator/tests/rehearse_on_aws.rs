@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_sdk_ssm::types::ParameterType;
 use flate2::{Compression, write::GzEncoder};
-use integration_tests::{LocalAws, Result, unique};
+use integration_tests::{ENFORCING, LocalAws, Result, unique};
 use jiff::{SignedDuration, Timestamp};
 use remediation::breaker::Limits;
 use remediation::catalogue::Category;
@@ -65,13 +65,8 @@ type Story = (BTreeMap<String, usize>, usize, Vec<Timestamp>);
 fn rehearsed(limits: Limits, events: &[Event]) -> Result<Story> {
     let rules = Rules {
         policy: Policy {
-            dry_run: false,
-            mode: ResponseMode::Contain,
             minimum_severity: Some(4.0),
-            approval_not_needed_from: None,
-            own_account: None,
-            responder_roles: vec![],
-            never_contain: vec![],
+            ..ENFORCING.clone()
         },
         modes: Modes {
             s3: ResponseMode::Contain,

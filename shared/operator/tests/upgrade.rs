@@ -14,19 +14,22 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{StolenKey, all_work, none_works};
 use integration_tests::{LocalAws, Result, Scenario, checkout, unique};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use remediation::VERSION;
-use remediation::policy::ResponseMode;
+use remediation::guard::DEFAULT;
 use remediation::report::Status;
 use serde_json::{Value, json};
 
 use common::{
-    TABLE, answer, config, expect, expect_exit, gdr, iam, json, on_aws, respond_in, responder_with,
-    seen_again, table,
+    TABLE, answer, approving, expect, expect_exit, gdr, iam, json, on_aws, parameter, respond_in,
+    responder_with, seen_again, table,
 };
 
 /// The version before. Until there is one, the first as it was before it told, kept evidence and measured.
 const BEFORE: &str = "0.1.0";
+
+/// What stands in the fixture for when the approval expires.
+const EXPIRES: &str = "<expires>";
 
 fn fixture() -> PathBuf {
     checkout().join(format!("tests/fixtures/records/{BEFORE}.json"))
@@ -87,6 +90,8 @@ async fn written_before(aws: &LocalAws, theft: &StolenKey<'_>, finding: &Finding
     for (own, placeholder) in names(theft, finding) {
         text = text.replace(placeholder, &own);
     }
+    let expires = Timestamp::now() + SignedDuration::from_hours(1);
+    text = text.replace(EXPIRES, &expires.to_string());
     let items: Value = serde_json::from_str(&text)?;
     let client = aws_sdk_dynamodb::Client::new(&aws.root());
     for shown in items.as_array().ok_or("no items")? {
@@ -158,6 +163,41 @@ fn the_functions_respect_the_records_of_the_version_before() -> Result {
     })
 }
 
+/// This version cuts sessions off a minute later than the one that wrote the fixture.
+#[test]
+fn a_plan_that_this_version_makes_otherwise_is_refused_until_it_is_planned_anew() -> Result {
+    on_aws(async |aws| {
+        let theft = StolenKey::create(aws).await?;
+        let finding = theft.finding()?;
+        written_before(aws, &theft, &finding).await?;
+        let policies = parameter(aws, DEFAULT).await?;
+        let waiting = finding.clone().with("/id", waiting(&finding));
+        let approve = [
+            "approve",
+            waiting.id(),
+            "--policy-parameter",
+            &policies,
+            "--yes",
+        ];
+        let refused = gdr(aws, &approve, "")?;
+        expect_exit(&refused, 3);
+        let why = String::from_utf8_lossy(&refused.stderr);
+        for told in ["aws:TokenIssueTime", "nothing was changed", "planned anew"] {
+            assert!(why.contains(told), "{why}");
+        }
+        assert!(all_work(&theft.attack().await?), "nothing was changed");
+
+        let waits = responder_with(approving(), iam(aws), aws, &TABLE);
+        let again = seen_again(&waiting, SignedDuration::from_secs(5));
+        let planned = answer(&waits, &again, &unique("request")).await?;
+        assert!(planned.approval().is_some(), "{}", planned.to_line());
+        expect_exit(&gdr(aws, &approve, "")?, 0);
+        assert!(none_works(&theft.attack().await?));
+        assert!(all_work(&theft.bystanders().await?));
+        Ok(())
+    })
+}
+
 #[test]
 fn a_plan_of_the_version_before_can_still_be_rejected() -> Result {
     on_aws(async |aws| {
@@ -200,11 +240,10 @@ fn the_records_of_this_version_are_kept_for_the_next() -> Result {
     on_aws(async |aws| {
         let (theft, elsewhere) = (StolenKey::create(aws).await?, table().await?);
         let finding = theft.finding()?;
-        let mut approving = config();
-        approving.policy.mode = ResponseMode::Approve;
         let waiting = finding.clone().with("/id", waiting(&finding));
-        let waits = responder_with(approving, iam(aws), aws, &elsewhere);
-        answer(&waits, &waiting, "request").await?;
+        let waits = responder_with(approving(), iam(aws), aws, &elsewhere);
+        let planned = answer(&waits, &waiting, "request").await?;
+        let expires = planned.approval().ok_or("nothing waits")?.expires_at;
         respond_in(iam(aws), aws, &finding, &elsewhere, "request").await?;
         let client = aws_sdk_dynamodb::Client::new(&aws.root());
         let items = client.scan().table_name(&elsewhere).send().await?;
@@ -213,6 +252,7 @@ fn the_records_of_this_version_are_kept_for_the_next() -> Result {
         for (own, placeholder) in names(&theft, &finding) {
             text = text.replace(&own, placeholder);
         }
+        text = text.replace(&expires.to_string(), EXPIRES);
         std::fs::write(fixture(), text + "\n")?;
         Ok(())
     })

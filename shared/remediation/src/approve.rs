@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const STORING: Duration = Duration::from_secs(2);
 /// What containing may take, as in a function.
 const TIME: Duration = Duration::from_secs(120);
+/// What to do where a plan is not run any more.
+const ANEW: &str =
+    "contain it by hand, or wait for the next delivery of the finding, which is planned anew";
 
 /// What a function leaves to a person.
 pub(crate) struct Waiting<'a, A> {
@@ -146,8 +149,7 @@ pub fn pending(incident: &Incident, now: Timestamp) -> Result<Awaiting> {
     };
     if awaiting.expires_at <= now {
         return Err(Error::Refused(format!(
-            "it could be approved until {}: contain it by hand, or wait for the next delivery of the \
-             finding, which is planned anew",
+            "it could be approved until {}: {ANEW}",
             awaiting.expires_at
         )));
     }
@@ -287,7 +289,7 @@ async fn carry_out<P: Playbook>(
     let drift = drift(awaiting, &then, &plan);
     if !drift.is_empty() {
         return Err(Error::Refused(format!(
-            "not as it was planned at {}, so nothing was changed: {}",
+            "not as it was planned at {}, so nothing was changed: {}; {ANEW}",
             awaiting.planned_at,
             drift.join("; ")
         )));

@@ -7,8 +7,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use aws_sdk_ssm::types::ParameterType;
 use integration_tests::finding::Finding;
-use integration_tests::{LocalAws, Result, incident_table, unique};
+use integration_tests::{ENFORCING, LocalAws, Result, incident_table, unique};
 use jiff::{SignedDuration, Timestamp};
 use remediation::Responder;
 use remediation::breaker::Limits;
@@ -46,17 +47,21 @@ pub(crate) fn record(aws: &LocalAws, table: &str) -> Record {
     Record::new(aws_sdk_dynamodb::Client::new(&aws.root()), table.to_owned())
 }
 
+/// The parameter that the functions read their policies from.
+pub(crate) async fn parameter(aws: &LocalAws, policies: &str) -> Result<String> {
+    let name = format!("/{}/policy", unique("gdr"));
+    let client = aws_sdk_ssm::Client::new(&aws.root());
+    let put = client.put_parameter().name(&name).value(policies);
+    put.r#type(ParameterType::String).send().await?;
+    Ok(name)
+}
+
 /// Settings under which everything is contained.
 pub(crate) fn config() -> Config {
     Config {
         policy: Policy {
-            dry_run: false,
-            mode: ResponseMode::Contain,
             minimum_severity: Some(4.0),
-            approval_not_needed_from: None,
-            own_account: None,
-            responder_roles: vec![],
-            never_contain: vec![],
+            ..ENFORCING.clone()
         },
         settings: Settings::default(),
         hub: None,
@@ -77,6 +82,13 @@ pub(crate) fn config() -> Config {
         },
         problems: vec![],
     }
+}
+
+/// Settings under which every containment waits for a person.
+pub(crate) fn approving() -> Config {
+    let mut config = config();
+    config.policy.mode = ResponseMode::Approve;
+    config
 }
 
 pub(crate) fn responder<P: Playbook>(playbook: P, aws: &LocalAws, table: &str) -> Responder<P> {
