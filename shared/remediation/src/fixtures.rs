@@ -1,23 +1,24 @@
-//! Findings for unit tests: a whole event, varied where a test says so. And the wire between a
-//! playbook and a small world that a test keeps, on which calls are counted and fail at will.
+//! Findings for unit tests: a whole event, varied where a test says so; and what is done about them.
 
 pub(crate) mod expressions;
 pub(crate) mod fake;
 pub(crate) mod table;
 pub(crate) mod waves;
 pub(crate) mod windows;
+mod wire;
+mod world;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_smithy_mocks::MockResponse;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+pub(crate) use self::wire::{Protocol, Wire};
+pub(crate) use self::world::{World, each_call_fails_in_turn};
 use crate::breaker::Limits;
 use crate::config::Config;
 use crate::contain::actions_of;
@@ -32,7 +33,7 @@ use crate::playbook::triage::Triage;
 use crate::policy::{Policy, ResponseMode};
 use crate::record::{Intent, Record, Times};
 use crate::release::{Allowance, Released, Verdict};
-use crate::report::{Report, Status};
+use crate::report::Report;
 use crate::settings::Settings;
 
 /// An event with `changes` merged into its detail.
@@ -368,289 +369,12 @@ pub(crate) fn answered(investigation: &Investigation, question: Question) -> &An
     answer.unwrap_or_else(|| panic!("no {question}: {investigation:#?}"))
 }
 
-/// A small world with a playbook in it.
-pub(crate) trait World {
-    type Playbook: Playbook;
-    fn playbook(&self) -> &Self::Playbook;
-    fn wire(&self) -> &Wire;
-    /// Whether the threat is over, judged by the world itself.
-    fn is_contained(&self) -> bool;
-    /// Whether a containment that is complete need not tell that this operation was refused, once or
-    /// always: nothing hung on its answer, or it was asked again.
-    fn need_not_tell(&self, _operation: &str, _always: bool) -> bool {
-        false
-    }
-}
-
-/// Contains once undisturbed. Then, for each call that this took: lets that call fail, in every
-/// way and once or always, and holds what is answered against the world; and tries again when
-/// nothing fails any more. `gone` is how an operation says that its resource does not exist.
-pub(crate) async fn each_call_fails_in_turn<W: World>(
-    finding: &Finding,
-    build: impl Fn() -> W,
-    gone: impl Fn(&str) -> &'static str,
-) {
-    let undisturbed = build();
-    let (report, transient) = answer(undisturbed.playbook(), finding).await;
-    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
-    assert!(undisturbed.is_contained() && transient.is_none());
-
-    let mut operations = BTreeSet::new();
-    for (index, operation) in undisturbed.wire().calls().into_iter().enumerate() {
-        let first = operations.insert(operation);
-        for (code, status, may_pass) in [
-            ("AccessDenied", 403, false),
-            ("Throttling", 400, true),
-            ("InternalError", 500, true),
-            (gone(operation), 400, false),
-        ] {
-            for mode in ["once", "always", "after taking effect"] {
-                let takes_effect = mode == "after taking effect";
-                if takes_effect && (status < 500 || reads(operation)) {
-                    continue;
-                }
-                // Once for an operation, however often it is called.
-                if mode == "always" && !first {
-                    continue;
-                }
-                let world = build();
-                let fault = Fault {
-                    code,
-                    status,
-                    times: if mode == "always" { usize::MAX } else { 1 },
-                    takes_effect,
-                };
-                match mode {
-                    "always" => world.wire().set(operation, fault),
-                    _ => world.wire().set_at(index, fault),
-                }
-                let (report, transient) = answer(world.playbook(), finding).await;
-                let line = report.to_line();
-                let case = format!("call {index} {operation} {code} {mode}: {line}");
-                assert!(!claims(&report) || world.is_contained(), "{case}");
-                if may_pass {
-                    assert!(claims(&report) || transient.is_some(), "{case}");
-                } else {
-                    assert!(transient.is_none(), "{case}");
-                }
-                let silent = world.need_not_tell(operation, mode == "always");
-                if status == 403 && !(silent && claims(&report)) {
-                    assert!(line.contains(operation), "{case}");
-                }
-                world.wire().heal();
-                let (report, transient) = answer(world.playbook(), finding).await;
-                let retried = format!("{case}\nretried: {}", report.to_line());
-                assert!(claims(&report) && world.is_contained(), "{retried}");
-                assert!(transient.is_none(), "{retried}");
-            }
-        }
-    }
-}
-
-/// Whether an operation only reads, by its name.
-fn reads(operation: &str) -> bool {
-    let name = operation.split(':').nth(1).unwrap_or_default();
-    // IAM generates reports, which changes nothing.
-    let mut verbs = ["Get", "List", "Describe", "Lookup", "Generate"].iter();
-    verbs.any(|verb| name.starts_with(verb))
-}
-
-fn claims(report: &Report) -> bool {
-    matches!(
-        report.status(),
-        Status::Contained | Status::AlreadyContained
-    )
-}
-
 /// The IAM permissions that a playbook declares.
 pub(crate) fn declared<P: Playbook>() -> BTreeSet<&'static str> {
     let actions = <P::Action as Action>::PERMISSIONS.iter();
     let acting = actions.flat_map(|(_, permissions)| permissions.iter());
     let reads = P::READS.iter().chain(P::INVESTIGATES);
     reads.chain(acting).copied().collect()
-}
-
-/// How a service spells an error.
-#[derive(Clone, Copy)]
-pub(crate) enum Protocol {
-    S3,
-    Query,
-    Ec2,
-    Json,
-}
-
-impl Protocol {
-    /// The status of an error that the world itself answers.
-    fn client_error(self) -> u16 {
-        match self {
-            Self::S3 | Self::Query => 404,
-            Self::Ec2 | Self::Json => 400,
-        }
-    }
-}
-
-/// The wire between a playbook and a test's world.
-#[derive(Clone)]
-pub(crate) struct Wire {
-    protocol: Protocol,
-    calls: Arc<Mutex<Vec<(&'static str, Instant)>>>,
-    faults: Arc<Mutex<HashMap<&'static str, Fault>>>,
-    /// The call, counted from the first, that fails whatever its operation.
-    fault_at: Arc<Mutex<Option<(usize, Fault)>>>,
-}
-
-#[derive(Clone, Copy)]
-struct Fault {
-    code: &'static str,
-    status: u16,
-    /// How many more calls fail.
-    times: usize,
-    /// Whether the call takes effect although it fails.
-    takes_effect: bool,
-}
-
-impl Wire {
-    pub(crate) fn new(protocol: Protocol) -> Self {
-        Self {
-            protocol,
-            calls: Arc::default(),
-            faults: Arc::default(),
-            fault_at: Arc::default(),
-        }
-    }
-
-    fn set(&self, operation: &'static str, fault: Fault) {
-        self.faults.lock().unwrap().insert(operation, fault);
-    }
-
-    fn set_at(&self, index: usize, fault: Fault) {
-        *self.fault_at.lock().unwrap() = Some((index, fault));
-    }
-
-    /// From now on nothing fails.
-    pub(crate) fn heal(&self) {
-        self.faults.lock().unwrap().clear();
-        *self.fault_at.lock().unwrap() = None;
-    }
-
-    /// The same wire to another service.
-    pub(crate) fn speaking(&self, protocol: Protocol) -> Self {
-        Self {
-            protocol,
-            ..self.clone()
-        }
-    }
-
-    /// From now on calls of `operation` fail, without effect.
-    pub(crate) fn fail(&self, operation: &'static str, status: u16, code: &'static str) {
-        let fault = Fault {
-            code,
-            status,
-            times: usize::MAX,
-            takes_effect: false,
-        };
-        self.set(operation, fault);
-    }
-
-    /// The next call of `operation` fails, without effect.
-    pub(crate) fn fail_once(&self, operation: &'static str, status: u16, code: &'static str) {
-        let fault = Fault {
-            code,
-            status,
-            times: 1,
-            takes_effect: false,
-        };
-        self.set(operation, fault);
-    }
-
-    /// From now on calls of `operation` take effect and seem to fail.
-    pub(crate) fn fail_after_effect(
-        &self,
-        operation: &'static str,
-        status: u16,
-        code: &'static str,
-    ) {
-        let fault = Fault {
-            code,
-            status,
-            times: usize::MAX,
-            takes_effect: true,
-        };
-        self.set(operation, fault);
-    }
-
-    /// Every call until now.
-    pub(crate) fn calls(&self) -> Vec<&'static str> {
-        let calls = self.calls.lock().unwrap();
-        calls.iter().map(|(call, _)| *call).collect()
-    }
-
-    /// How long after `start` this operation was called first.
-    pub(crate) fn first(&self, operation: &str, start: Instant) -> Option<Duration> {
-        let calls = self.calls.lock().unwrap();
-        let first = calls.iter().find(|(call, _)| *call == operation);
-        first.map(|(_, at)| at.duration_since(start))
-    }
-
-    /// The calls until now that change something.
-    pub(crate) fn writes(&self) -> Vec<&'static str> {
-        let calls = self.calls().into_iter();
-        calls.filter(|call| !reads(call)).collect()
-    }
-
-    /// Forgets the calls until now.
-    pub(crate) fn clear(&self) {
-        self.calls.lock().unwrap().clear();
-    }
-
-    /// Answers a call with what the world says, or with the fault that is set. `Err` is a code.
-    pub(crate) fn answer<O, E>(
-        &self,
-        operation: &'static str,
-        world: impl FnOnce() -> Result<O, &'static str>,
-    ) -> MockResponse<O, E> {
-        let index = {
-            let mut calls = self.calls.lock().unwrap();
-            calls.push((operation, Instant::now()));
-            calls.len() - 1
-        };
-        let fault = {
-            let mut faults = self.faults.lock().unwrap();
-            let fault = faults.get_mut(operation).filter(|fault| fault.times > 0);
-            fault.map(|fault| {
-                fault.times -= 1;
-                *fault
-            })
-        };
-        let at = *self.fault_at.lock().unwrap();
-        let fault = fault.or(at.filter(|(at, _)| *at == index).map(|(_, fault)| fault));
-        match fault {
-            Some(fault) => {
-                if fault.takes_effect {
-                    drop(world());
-                }
-                MockResponse::Http(self.error(fault.status, fault.code))
-            }
-            None => match world() {
-                Ok(output) => MockResponse::Output(output),
-                Err(code) => MockResponse::Http(self.error(self.protocol.client_error(), code)),
-            },
-        }
-    }
-
-    fn error(&self, status: u16, code: &str) -> HttpResponse {
-        let error = format!("<Code>{code}</Code><Message>as the test asked</Message>");
-        let body = match self.protocol {
-            Protocol::S3 => format!("<Error>{error}</Error>"),
-            Protocol::Query => format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"),
-            Protocol::Ec2 => {
-                format!("<Response><Errors><Error>{error}</Error></Errors></Response>")
-            }
-            Protocol::Json => json!({ "__type": code, "message": "as the test asked" }).to_string(),
-        };
-        let status = status.try_into().expect("a status");
-        HttpResponse::new(status, aws_sdk_s3::primitives::SdkBody::from(body))
-    }
 }
 
 /// The playbook of the triage function, with clients that reach nothing.

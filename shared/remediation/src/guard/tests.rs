@@ -4,7 +4,7 @@ mod past;
 mod rails;
 mod tags;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cedar_policy::Effect;
 use serde_json::{Value, json};
@@ -14,8 +14,11 @@ use super::*;
 use crate::catalogue::Category;
 use crate::fixtures::fake::Fake;
 use crate::fixtures::{ENFORCING, finding, now, user_finding};
+use crate::plan::{Action, Phase};
+use crate::playbook::Playbook;
 use crate::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use crate::policy::ResponseMode;
+use crate::settings::Settings;
 
 const ALL: &str = "permit (principal, action, resource);";
 

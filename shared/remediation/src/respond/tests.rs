@@ -27,6 +27,7 @@ use super::*;
 use crate::error::{CallError, CallFailure};
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{Protocol, Wire, enforcing, event, now, triage};
+use crate::guard::{Guard, PolicyParameter};
 use crate::policy::ResponseMode;
 use crate::report::Outcome;
 

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::Client;
 
+use super::describe;
 use super::membership::all;
-use super::observe;
 use super::state::Address;
 use crate::error::{CallContext, Result};
 
@@ -73,7 +73,7 @@ async fn has(client: &Client, interface: &str, public: &str) -> Result<bool> {
         .await
         .during("ec2:DescribeNetworkInterfaces", interface)?;
     let found = answer.network_interfaces.unwrap_or_default().into_iter();
-    let mut addresses = found.flat_map(|found| observe::interface(found).public_addresses);
+    let mut addresses = found.flat_map(|found| describe::interface(found).public_addresses);
     Ok(addresses.any(|address| address.public == public))
 }
 

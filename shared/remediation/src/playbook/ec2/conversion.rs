@@ -14,7 +14,7 @@ use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::isolation_group::{self, IsolationGroup, Purpose};
-use super::{observe, preserve};
+use super::{describe, preserve};
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
 
@@ -55,7 +55,7 @@ pub(super) async fn cut(
         .unwrap_or_default()
         .into_iter()
         .next();
-    let found = found.map(observe::interface).unwrap_or_default();
+    let found = found.map(describe::interface).unwrap_or_default();
     if !found.groups.iter().eq([&isolation.id]) {
         return Err(Error::Refused(format!(
             "{interface} is not isolated, so it was not opened to cut its connections"

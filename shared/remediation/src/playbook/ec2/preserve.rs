@@ -8,7 +8,7 @@ use aws_sdk_ec2::types::{
 };
 use serde_json::{Value, json};
 
-use super::observe::{FINDING_TAG, snapshots};
+use super::describe::{FINDING_TAG, snapshots};
 use crate::error::{CallContext, Result};
 
 /// The tags of what an incident touched. Other keys than the snapshots', onto which the tags of a

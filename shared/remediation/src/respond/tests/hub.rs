@@ -1,6 +1,6 @@
 //! Findings of member accounts, and findings that nobody but the event knows of.
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 
 use super::*;
 use crate::accounts::tests::{hub, sts};

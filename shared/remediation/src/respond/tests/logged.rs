@@ -1,10 +1,12 @@
 //! What the log says that the stack has alarms on.
 
+use std::io;
+
 use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
 use aws_sdk_ssm::types::Parameter;
 
 use super::*;
-use crate::guard::UNUSABLE;
+use crate::guard::{DEFAULT, UNUSABLE};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -1,0 +1,209 @@
+//! A function, put together from its settings.
+
+use std::io;
+
+use aws_config::SdkConfig;
+
+use super::Responder;
+use super::lines::Lines;
+use crate::accounts::Accounts;
+use crate::breaker::Alone;
+use crate::catalogue::Category;
+use crate::config::Config;
+use crate::evidence::Evidence;
+use crate::guard::{DEFAULT, EventHistory, Guard, Guards, PolicyParameter};
+use crate::hand_over::HandOver;
+use crate::notify::Notices;
+use crate::notify::security_hub::SecurityHub;
+use crate::playbook::Playbook;
+use crate::recheck::Recheck;
+use crate::record::Record;
+use crate::verify::Verifier;
+
+impl<P: Playbook> Responder<P> {
+    /// A responder whose playbooks `build` makes, with the settings of the environment. The record,
+    /// the notices and the rest of the function's own are called with `sdk`.
+    pub fn from_env(build: fn(&SdkConfig) -> P, sdk: &SdkConfig) -> Self
+    where
+        P: 'static,
+    {
+        Self::configured(Config::from_env(), build, sdk)
+    }
+
+    /// [`Responder::from_env`], with these settings.
+    pub fn configured(config: Config, build: fn(&SdkConfig) -> P, sdk: &SdkConfig) -> Self
+    where
+        P: 'static,
+    {
+        for problem in &config.problems {
+            tracing::error!(problem, "setting");
+        }
+        let record = config
+            .incident_table
+            .clone()
+            .map(|table| Record::new(aws_sdk_dynamodb::Client::new(sdk), table));
+        if record.is_none() && P::CATEGORY != Category::Triage {
+            tracing::warn!(
+                "INCIDENT_TABLE is not set: the breaker is off, nothing limits containments"
+            );
+        }
+        let evidence = config.evidence.clone();
+        let evidence = evidence.map(|bucket| Evidence::new(aws_sdk_s3::Client::new(sdk), bucket));
+        let recheck = config
+            .recheck_queue_url
+            .clone()
+            .map(|url| Recheck::new(aws_sdk_sqs::Client::new(sdk), url));
+        // No other function hands anything over, whatever its environment says.
+        let functions = config.hand_over.clone();
+        let hand_over = functions
+            .filter(|_| P::CATEGORY == Category::Triage)
+            .map(|functions| HandOver::new(aws_sdk_lambda::Client::new(sdk), functions));
+        let policies = match &config.policy_parameter {
+            Some(name) => PolicyParameter::new(aws_sdk_ssm::Client::new(sdk), name.clone()),
+            None => {
+                PolicyParameter::fixed(Guard::unusable("POLICY_PARAMETER is not set".to_owned()))
+            }
+        };
+        let sns = aws_sdk_sns::Client::new(sdk);
+        let notices = Notices::new(sns.clone(), config.topic_arn.clone());
+        let notices = notices.with(&config.notices, sdk);
+        let security_hub = || SecurityHub::new(aws_sdk_securityhub::Client::new(sdk));
+        let sts = aws_sdk_sts::Client::new(sdk);
+        let accounts = Accounts::new(build, sdk, sts, config.hub.clone(), &config.settings);
+        let verifier = config.verify_findings.then(|| Verifier::new(sdk));
+        Self {
+            notices,
+            security_hub: (P::CATEGORY == Category::Triage).then(security_hub),
+            accounts: Some(accounts),
+            verifier,
+            record,
+            evidence,
+            recheck,
+            hand_over,
+            guards: Guards {
+                policies,
+                history: Some(EventHistory::new(sdk)),
+            },
+            ..Self::new(build(sdk), config, sns)
+        }
+    }
+
+    /// A responder with these settings, the default policies and this client for notices, without a
+    /// record.
+    pub fn new(mut playbook: P, config: Config, sns: aws_sdk_sns::Client) -> Self {
+        playbook.configure(&config.settings);
+        Self {
+            notices: Notices::new(sns, config.topic_arn.clone()),
+            security_hub: None,
+            playbook,
+            config,
+            guards: Guards {
+                policies: PolicyParameter::fixed(Guard::new(DEFAULT)),
+                history: None,
+            },
+            accounts: None,
+            verifier: None,
+            record: None,
+            evidence: None,
+            recheck: None,
+            hand_over: None,
+            alone: Alone::default(),
+            run_by: None,
+            lines: Lines::default(),
+        }
+    }
+
+    /// The same, recording in `record`.
+    #[must_use]
+    pub fn recording(self, record: Record) -> Self {
+        Self {
+            record: Some(record),
+            ..self
+        }
+    }
+
+    /// The same, telling by these.
+    #[must_use]
+    pub fn telling(self, notices: Notices) -> Self {
+        Self { notices, ..self }
+    }
+
+    /// The same, keeping pages in `evidence`.
+    #[must_use]
+    pub fn keeping(self, evidence: Evidence) -> Self {
+        Self {
+            evidence: Some(evidence),
+            ..self
+        }
+    }
+
+    /// The same, updating Security Hub.
+    #[must_use]
+    pub fn updating(self, security_hub: SecurityHub) -> Self {
+        Self {
+            security_hub: Some(security_hub),
+            ..self
+        }
+    }
+
+    /// The same, asking these.
+    #[must_use]
+    pub fn guarded(self, guards: Guards) -> Self {
+        Self { guards, ..self }
+    }
+
+    /// The same, acting in `accounts`.
+    #[must_use]
+    pub fn across(self, accounts: Accounts<P>) -> Self {
+        Self {
+            accounts: Some(accounts),
+            ..self
+        }
+    }
+
+    /// The same, enforcing only what `verifier` finds to be so.
+    #[must_use]
+    pub fn verifying(self, verifier: Verifier) -> Self {
+        Self {
+            verifier: Some(verifier),
+            ..self
+        }
+    }
+
+    /// The same, having containments looked at again through `recheck`.
+    #[must_use]
+    pub fn rechecking(self, recheck: Recheck) -> Self {
+        Self {
+            recheck: Some(recheck),
+            ..self
+        }
+    }
+
+    /// The same, handing the parts of attack sequences over through `hand_over`.
+    #[must_use]
+    pub fn handing_over(self, hand_over: HandOver) -> Self {
+        Self {
+            hand_over: Some(hand_over),
+            ..self
+        }
+    }
+
+    /// The same, run by the person of this ARN outside of Lambda: the report says so, is not written to
+    /// standard output, and is the answer also where an error would have Lambda try again.
+    #[must_use]
+    pub fn run_by(self, person: String) -> Self {
+        Self {
+            run_by: Some(person),
+            ..self
+        }
+    }
+
+    /// The same, giving the lines of its reports to `write` instead of standard output.
+    #[must_use]
+    pub fn logging(self, write: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self {
+            lines: Lines::to(write),
+            ..self
+        }
+    }
+}
