@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use integration_tests::{Browser, Result};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -210,5 +211,30 @@ fn a_page_without_anything_to_show_is_whole_too() -> Result {
     assert_eq!(browser.faults()?, [""; 0]);
     let text = browser.text()?;
     assert!(text.contains("Nothing would have been contained"), "{text}");
+    browser.stop()
+}
+
+#[test]
+fn the_page_of_a_long_rehearsal_stays_small_and_says_what_it_leaves_out() -> Result {
+    let start: Timestamp = "2026-01-01T00:00:00Z".parse()?;
+    let many: Vec<_> = (0..2_100)
+        .map(|number| {
+            let time = start + SignedDuration::from_hours(2 * number);
+            instance(&format!("i-{number:017x}"), &time.to_string())
+        })
+        .collect();
+    let mut browser = opened(&many)?;
+    let mut counted = |selector: &str| {
+        browser.evaluate(&format!("document.querySelectorAll('{selector}').length"))
+    };
+    assert_eq!(counted("#entries > li")?, 2_000);
+    assert_eq!(counted("#hit tbody > tr")?, 2_000);
+    let text = browser.text()?;
+    for expected in [
+        "Only the first 2000 of 2100 are here and in the time line: gdr rehearse",
+        "Only the first 2000 of 2100 are here: gdr rehearse",
+    ] {
+        assert!(text.contains(expected), "{expected}");
+    }
     browser.stop()
 }

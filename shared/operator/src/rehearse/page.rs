@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::document::Document;
 use super::table::{contained, minute, qualified, words};
 
-/// How many entries are on a page, that a phone can show it. The JSON has all.
-const ENTRIES: usize = 2_000;
+/// How many entries, and how many rows of a table, are on a page, that a phone can show it. The JSON has
+/// all.
+const MOST: usize = 2_000;
 /// How many names there are to choose from.
 const NAMES: usize = 500;
 
@@ -25,7 +26,7 @@ const OUTCOMES: [Outcome; 4] = [
 /// The page as HTML.
 pub(super) fn render(document: &Document) -> String {
     let report = &document.report;
-    let shown = &report.entries[..report.entries.len().min(ENTRIES)];
+    let shown = &report.entries[..report.entries.len().min(MOST)];
     let data = data(report, shown);
     let mut sections = vec![Section {
         id: "time-line",
@@ -214,12 +215,7 @@ fn time_line() -> Markup {
 
 fn events(report: &Report, shown: &[Entry]) -> Markup {
     html! {
-        @if report.entries.len() > shown.len() {
-            p.warn {
-                "Only the first " (shown.len()) " of " (report.entries.len()) " are here and in the time "
-                "line: gdr rehearse --output json has all."
-            }
-        }
+        (left_off(report.entries.len(), "here and in the time line"))
         @if shown.is_empty() {
             p { "Nothing would have been contained, approved or withheld." }
         }
@@ -296,17 +292,30 @@ fn tone(outcome: Outcome) -> &'static str {
     }
 }
 
+/// Says so where there are more than are shown.
+fn left_off(all: usize, place: &str) -> Markup {
+    html! {
+        @if all > MOST {
+            p.warn {
+                "Only the first " (MOST) " of " (all) " are " (place)
+                ": gdr rehearse --output json has all."
+            }
+        }
+    }
+}
+
 /// A table that scrolls by itself where there is no room for it.
 fn table<const N: usize>(
     name: &str,
     headings: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
+    rows: impl ExactSizeIterator<Item = [String; N]>,
 ) -> Markup {
     html! {
+        (left_off(rows.len(), "here"))
         div.wide role="region" aria-label=(name) tabindex="0" {
             table aria-label=(name) {
                 thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
-                tbody { @for row in rows { tr { @for cell in row { td { (Outside(&cell)) } } } } }
+                tbody { @for row in rows.take(MOST) { tr { @for cell in row { td { (Outside(&cell)) } } } } }
             }
         }
     }
@@ -385,7 +394,8 @@ fn exemptions(exemptions: &[Exemption]) -> Markup {
             (minute(exemption.first)) "."
             details {
                 summary { "Targets and steps" }
-                ul { @for target in &exemption.targets { li { (Outside(target)) } } }
+                (left_off(exemption.targets.len(), "here"))
+                ul { @for target in exemption.targets.iter().take(MOST) { li { (Outside(target)) } } }
                 p.soft { (exemption.steps.iter().copied().collect::<Vec<_>>().join(", ")) }
             }
         } } }
@@ -415,11 +425,10 @@ fn left_out(left_out: &[LeftOut]) -> Markup {
 }
 
 fn unreadable(document: &Document) -> Markup {
-    const MOST: usize = 100;
     let all = &document.unreadable;
     html! {
+        (left_off(all.len(), "here"))
         ul { @for one in all.iter().take(MOST) { li { (Outside(&one.to_string())) } } }
-        @if all.len() > MOST { p { "And " (all.len() - MOST) " more: gdr rehearse --output json has all." } }
     }
 }
 
