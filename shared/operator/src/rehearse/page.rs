@@ -13,6 +13,8 @@ use super::table::{contained, minute, qualified, words};
 /// How many entries, and how many rows of a table, are on a page, that a phone can show it. The JSON has
 /// all.
 const MOST: usize = 2_000;
+/// How many lines of what cannot be read are on a page.
+const UNREADABLE: usize = 100;
 /// How many names there are to choose from.
 const NAMES: usize = 500;
 
@@ -215,7 +217,7 @@ fn time_line() -> Markup {
 
 fn events(report: &Report, shown: &[Entry]) -> Markup {
     html! {
-        (left_off(report.entries.len(), "here and in the time line"))
+        (left_off(report.entries.len(), MOST, "here and in the time line"))
         @if shown.is_empty() {
             p { "Nothing would have been contained, approved or withheld." }
         }
@@ -292,12 +294,12 @@ fn tone(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Says so where there are more than are shown.
-fn left_off(all: usize, place: &str) -> Markup {
+/// Says so where there are more than the `most` that are shown.
+fn left_off(all: usize, most: usize, place: &str) -> Markup {
     html! {
-        @if all > MOST {
+        @if all > most {
             p.warn {
-                "Only the first " (MOST) " of " (all) " are " (place)
+                "Only the first " (most) " of " (all) " are " (place)
                 ": gdr rehearse --output json has all."
             }
         }
@@ -311,7 +313,7 @@ fn table<const N: usize>(
     rows: impl ExactSizeIterator<Item = [String; N]>,
 ) -> Markup {
     html! {
-        (left_off(rows.len(), "here"))
+        (left_off(rows.len(), MOST, "here"))
         div.wide role="region" aria-label=(name) tabindex="0" {
             table aria-label=(name) {
                 thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
@@ -394,7 +396,7 @@ fn exemptions(exemptions: &[Exemption]) -> Markup {
             (minute(exemption.first)) "."
             details {
                 summary { "Targets and steps" }
-                (left_off(exemption.targets.len(), "here"))
+                (left_off(exemption.targets.len(), MOST, "here"))
                 ul { @for target in exemption.targets.iter().take(MOST) { li { (Outside(target)) } } }
                 p.soft { (exemption.steps.iter().copied().collect::<Vec<_>>().join(", ")) }
             }
@@ -427,8 +429,8 @@ fn left_out(left_out: &[LeftOut]) -> Markup {
 fn unreadable(document: &Document) -> Markup {
     let all = &document.unreadable;
     html! {
-        (left_off(all.len(), "here"))
-        ul { @for one in all.iter().take(MOST) { li { (Outside(&one.to_string())) } } }
+        (left_off(all.len(), UNREADABLE, "here"))
+        ul { @for one in all.iter().take(UNREADABLE) { li { (Outside(&one.to_string())) } } }
     }
 }
 
