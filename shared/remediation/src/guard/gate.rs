@@ -19,10 +19,10 @@ use crate::settings::Settings;
 /// The policies, and what they decide about: one finding at one function.
 #[derive(Clone, Debug)]
 pub struct Gate<'a> {
-    pub(super) guard: &'a Guard,
+    guard: &'a Guard,
     pub(super) situation: Situation<'a>,
     /// What a person approved.
-    pub(super) approved: HashSet<StepKey>,
+    approved: HashSet<StepKey>,
     pub(super) known: RefCell<Known>,
 }
 
