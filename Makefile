@@ -19,10 +19,11 @@ HOST := $(shell rustc --print host-tuple)
 # SAM looks for what cargo built in the default place.
 unexport CARGO_TARGET_DIR
 
-# cargo-lambda always names the target, which gives its artifacts a folder of their own. Building all
-# programs there first shows progress, which SAM does not, and compiles the AWS crates once for the
-# functions and the demo.
-PROGRAMS := cargo build --workspace --bins --target $(HOST)
+# The functions of this machine, unoptimised, where tests and demo deploy them from. `sam build` compiles with
+# the flags and features of all else, so that each crate is compiled once.
+BUILT_STACK := .aws-sam/local
+FUNCTIONS := $(foreach name,s3 iam ec2 triage,--bin $(name)-responder)
+PROCESSOR := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
 # What is packaged, for which of Lambda's processors, and what rustc calls them.
 PACKAGES := target/packages
@@ -38,7 +39,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 # The programs that the tests look for, in the same order.
 BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable || ls "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" 2>/dev/null))
 
-.PHONY: help setup browser build package test faults check explain demo bench clean
+.PHONY: help setup browser build package stack test faults check quick explain demo bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -105,27 +106,43 @@ endef
 $(CYCLONEDX)/bin/cargo-cyclonedx:
 	cargo install --locked --root $(CYCLONEDX) --version $(CYCLONEDX_VERSION) cargo-cyclonedx
 
-test: setup browser ## Run every test, also those on local AWS
-	$(PROGRAMS)
-	cargo test --workspace --no-fail-fast
+# Cargo shows its progress, which SAM does not.
+stack: $(SAM_TOOLS)/installed ## Build the functions for tests and demo (unoptimised, for this machine)
+	cargo build --locked $(FUNCTIONS) $(STACK_ALSO)
+	SAM_BUILD_MODE=debug CARGO_LAMBDA_COMPILER=cargo __SAM_CLI_APP_DIR=$(CURDIR)/.local/sam-home \
+	    $(SAM) build --build-in-source --build-dir $(BUILT_STACK) \
+	    --parameter-overrides Architecture=$(PROCESSOR) >/dev/null
+
+test: STACK_ALSO := --bin gdr
+test: setup browser stack ## Run every test, also those on local AWS (make test PARTS="e2e gdr": these parts)
+	$(PYTHON) tests/run.py $(PARTS)
 
 faults: setup ## Strike every call of every playbook in every way
-	FAULTS=all cargo test --workspace --test faults -- --nocapture
+	FAULTS=all cargo test --locked -p integration-tests --test integration -- --nocapture faults::
 
 # Such a folder has files that are no findings, so that the exit status may be 1.
 explain: ## Sum up what would be done about the findings in the folder FINDINGS_CORPUS, if it is set
-	$(if $(FINDINGS_CORPUS),$(PROGRAMS))
+	$(if $(FINDINGS_CORPUS),cargo build --locked --bin gdr)
 	$(if $(FINDINGS_CORPUS),target/$(HOST)/debug/gdr explain --output json "$(FINDINGS_CORPUS)" >/dev/null || test $$? -eq 1)
 
 check: $(SAM_TOOLS)/installed $(CHECKOV)/installed ## Check format, lints and templates
 	cargo fmt --check
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template-file template.yaml
 	$(if $(wildcard infra/*.yaml),$(SAM_TOOLS)/bin/cfn-lint infra/*.yaml)
 	$(CHECKOV)/bin/python tests/templates/check.py
 
-demo: setup ## Watch three attacks being stopped (make demo DRY_RUN=true: being planned for)
-	$(PROGRAMS)
+# The crates with changes that are not committed; all have unit tests but the functions.
+CHANGED = $(sort $(shell git status --porcelain --untracked-files=all | sed -nE \
+    's#^.* "?shared/(remediation|operator|testkit)/.*#\1#p; s#^.* "?tests/src/.*#integration-tests#p'))
+
+quick: ## Check format and lints, and run the unit tests of the crates that changed since the last commit
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	$(if $(CHANGED),cargo test --locked $(addprefix -p ,$(CHANGED)) --lib --bins)
+
+demo: STACK_ALSO := --bin demo
+demo: setup stack ## Watch three attacks being stopped (make demo DRY_RUN=true: being planned for)
 	@DRY_RUN=$(DRY_RUN) target/$(HOST)/debug/demo
 
 # Optimised for this machine, and not for arm64 as what is deployed.

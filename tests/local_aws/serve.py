@@ -7,8 +7,10 @@ however it ends, and no one has to remember to stop them.
 """
 
 import argparse
+import fcntl
 import json
 import os
+import random
 import select
 import shutil
 import signal
@@ -24,6 +26,8 @@ from pathlib import Path
 ACCOUNT_ID = "111122223333"
 REGION = "us-east-1"
 START_TIMEOUT_SECONDS = 60
+PORTS = range(20000, 30000)
+LOGS_KEPT_SECONDS = 24 * 60 * 60
 SERVED_BY_MOTO = ("EC2", "AUTO_SCALING", "ELASTIC_LOAD_BALANCING", "ELASTIC_LOAD_BALANCING_V2")
 
 
@@ -35,10 +39,26 @@ def stop(_signal, _frame):
     raise Stopped
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def reserve_port(held):
+    """A port that no other run of this script takes, below those that the system gives to clients.
+
+    The lock is held until this process ends; by it no other run takes the port before the emulator listens.
+    """
+    folder = Path(tempfile.gettempdir()) / f"local-aws-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    for port in random.sample(PORTS, len(PORTS)):
+        lock = open(folder / str(port), "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            lock.close()
+            continue
+        held.append(lock)
+        return port
+    raise SystemExit("no port is free")
 
 
 def environment(scratch, port, aws, ec2, quick):
@@ -72,7 +92,8 @@ def environment(scratch, port, aws, ec2, quick):
 
 
 def start(module, arguments, env, log_folder):
-    with open(log_folder / f"{module}.log", "wb") as log:
+    # A log of its own for each run: several run at once, and the one that failed is the one that matters.
+    with open(log_folder / f"{module}-{os.getpid()}.log", "wb") as log:
         # Its own process group: a Ctrl-C reaches this process only, and ending the group later
         # ends the functions' processes as well.
         return subprocess.Popen(
@@ -109,8 +130,15 @@ def wait_for_end_of_input(processes):
                 raise SystemExit(f"{process.args[2]} ended with {process.returncode}; see its log")
 
 
+def remove_old_logs(log_folder):
+    for log in log_folder.glob("*.log"):
+        if log.stat().st_mtime < time.time() - LOGS_KEPT_SECONDS:
+            log.unlink(missing_ok=True)
+
+
 def serve(scratch, log_folder, quick, processes):
-    aws_port, ec2_port = free_port(), free_port()
+    held = []
+    aws_port, ec2_port = reserve_port(held), reserve_port(held)
     aws, ec2 = f"http://127.0.0.1:{aws_port}", f"http://127.0.0.1:{ec2_port}"
     env = environment(scratch, aws_port, aws, ec2, quick)
     processes.append(start("ministack", [], env, log_folder))
@@ -128,6 +156,7 @@ def main():
     arguments = parser.parse_args()
     log_folder = arguments.log_folder
     log_folder.mkdir(parents=True, exist_ok=True)
+    remove_old_logs(log_folder)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop)
 

@@ -9,6 +9,7 @@ pub mod cloudwatch;
 pub mod console;
 pub mod documents;
 pub mod faults;
+pub mod files;
 pub mod finding;
 pub mod http;
 pub mod incident_table;
@@ -58,8 +59,7 @@ pub fn unique(prefix: &str) -> String {
 /// 32 hexadecimal digits, the shape of GuardDuty's finding ids.
 #[must_use]
 pub fn random_hex() -> String {
-    use std::hash::{BuildHasher, RandomState};
-    // Each RandomState is seeded differently, which is all the randomness that a name needs.
-    let half = || RandomState::new().hash_one(std::time::Instant::now());
-    format!("{:016x}{:016x}", half(), half())
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the system's randomness");
+    format!("{:032x}", u128::from_ne_bytes(bytes))
 }

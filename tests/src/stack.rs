@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::finding::Finding;
 use crate::{LocalAws, Result, checkout, http, unique};
 
-/// Where the debug build goes. It is not where `sam build` puts what people deploy.
+/// Where `make stack` puts the functions of this machine. It is not where `sam build` puts what people deploy.
 pub const BUILD_FOLDER: &str = ".aws-sam/local";
 const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -39,8 +39,6 @@ fn sam(root: &Path) -> Command {
         .env("PATH", format!("{}:{path}", tools.display()))
         .env("SAM_CLI_TELEMETRY", "0")
         .env("__SAM_CLI_APP_DIR", root.join(".local/sam-home"))
-        // The Rust builder looks for what cargo built in the default place.
-        .env_remove("CARGO_TARGET_DIR")
         .stdin(Stdio::null());
     sam
 }
@@ -55,42 +53,29 @@ pub fn architecture() -> &'static str {
     }
 }
 
-/// Builds the functions unoptimised for this machine. The progress goes to standard error.
-pub fn build() -> Result {
-    let root = checkout();
-    let status = sam(root)
-        .args(["build", "--build-in-source", "--build-dir", BUILD_FOLDER])
-        .arg("--parameter-overrides")
-        .arg(format!("Architecture={}", architecture()))
-        .env("SAM_BUILD_MODE", "debug")
-        // The functions run here, so this machine's own linker will do.
-        .env("CARGO_LAMBDA_COMPILER", "cargo")
-        // Advice on what to run next, which does not fit here.
-        .stdout(Stdio::null())
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("sam build ended with {status}").into())
-    }
-}
-
 impl<'a> Stack<'a> {
-    /// Deploys what [`build`] built. Parameters that are not given have their defaults.
+    /// Deploys what `make stack` built. Parameters that are not given have their defaults.
     pub async fn deploy(
         aws: &'a LocalAws,
         name: &str,
         parameters: &[(&str, &str)],
     ) -> Result<Self> {
         let root = checkout();
-        let log = root.join(format!(".local/log/deploy-{name}.log"));
+        let built = format!("{BUILD_FOLDER}/template.yaml");
+        if !root.join(&built).is_file() {
+            return Err(format!("{built} is not there: run `make stack`").into());
+        }
+        let log = root.join(format!(
+            ".local/log/deploy-{name}-{}.log",
+            std::process::id()
+        ));
         let output = std::fs::File::create(&log)?;
         let overrides = parameters
             .iter()
             .map(|(key, value)| format!("{key}={value}"));
         let status = sam(root)
             .args(["deploy", "--template-file"])
-            .arg(format!("{BUILD_FOLDER}/template.yaml"))
+            .arg(built)
             .args(["--stack-name", name, "--resolve-s3", "--s3-prefix", name])
             .args(["--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"])
             .arg("--no-confirm-changeset")
@@ -173,11 +158,33 @@ impl<'a> Stack<'a> {
         Ok(())
     }
 
+    /// Takes back what [`Stack::reserve`] and [`Stack::set`] did.
+    pub async fn restore(
+        &self,
+        responder: Responder,
+        variables: HashMap<String, String>,
+    ) -> Result {
+        self.lambda()
+            .delete_function_concurrency()
+            .function_name(self.function(responder)?)
+            .send()
+            .await?;
+        self.replace_variables(responder, variables).await
+    }
+
     /// Adds to a responder's environment.
     pub async fn set(&self, responder: Responder, added: &[(&str, String)]) -> Result {
         let mut variables = self.variables(responder).await?;
         let added = added.iter();
         variables.extend(added.map(|(key, value)| ((*key).into(), value.clone())));
+        self.replace_variables(responder, variables).await
+    }
+
+    async fn replace_variables(
+        &self,
+        responder: Responder,
+        variables: HashMap<String, String>,
+    ) -> Result {
         let environment = Environment::builder().set_variables(Some(variables));
         self.lambda()
             .update_function_configuration()

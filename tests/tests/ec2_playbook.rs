@@ -16,6 +16,8 @@ use remediation::report::Outcome;
 use remediation::settings::Settings;
 use tokio::time::Instant;
 
+use crate::shared_aws::on_aws;
+
 /// Everything at the emulator of EC2, which knows instance profiles and roles too.
 fn sdk(aws: &LocalAws) -> SdkConfig {
     let root = aws.root().into_builder();
@@ -42,14 +44,14 @@ fn finding_of(victim: &InfectedInstance) -> Result<Finding> {
     Ok(Finding::parse(&victim.finding()?.0)?)
 }
 
-#[tokio::test]
-async fn an_infected_instance_is_contained_and_released() -> Result {
-    let aws = LocalAws::start()?;
-    let sdk = sdk(&aws);
-    let playbook = Ec2::new(&sdk);
-    contained_whole(&aws, &sdk, &playbook).await?;
-    ten_at_once(&aws, &playbook).await?;
-    aws.stop()
+#[test]
+fn an_infected_instance_is_contained_and_released() -> Result {
+    on_aws(async |aws| {
+        let sdk = sdk(aws);
+        let playbook = Ec2::new(&sdk);
+        contained_whole(aws, &sdk, &playbook).await?;
+        ten_at_once(aws, &playbook).await
+    })
 }
 
 async fn contained_whole(aws: &LocalAws, sdk: &SdkConfig, playbook: &Ec2) -> Result {

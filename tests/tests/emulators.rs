@@ -1,6 +1,7 @@
 //! What the end-to-end tests rest on: on the emulators an attack works, a containment stops it, and
 //! the bystanders stay unharmed. Containment is done by hand here, without the responder.
 
+use std::net::TcpStream;
 use std::time::Duration;
 
 use aws_sdk_iam::types::StatusType;
@@ -11,13 +12,28 @@ use integration_tests::scenario::{
 use integration_tests::{LocalAws, Result, Scenario};
 use serde_json::json;
 
-#[tokio::test]
-async fn attacks_work_until_they_are_contained_and_bystanders_do_not_notice() -> Result {
-    let aws = LocalAws::start()?;
-    public_bucket(&aws).await?;
-    stolen_key(&aws).await?;
-    stolen_role_session(&aws).await?;
-    infected_instance(&aws).await
+use crate::shared_aws::on_aws;
+
+#[test]
+fn attacks_work_until_they_are_contained_and_bystanders_do_not_notice() -> Result {
+    on_aws(async |aws| {
+        public_bucket(aws).await?;
+        stolen_key(aws).await?;
+        stolen_role_session(aws).await?;
+        infected_instance(aws).await
+    })
+}
+
+#[test]
+fn the_emulators_end_when_they_are_stopped() -> Result {
+    let aws = LocalAws::start_quick()?;
+    let endpoints = [aws.endpoint.clone(), aws.ec2_endpoint.clone()];
+    aws.stop()?;
+    for endpoint in endpoints {
+        let address = endpoint.trim_start_matches("http://");
+        assert!(TcpStream::connect(address).is_err(), "{endpoint} answers");
+    }
+    Ok(())
 }
 
 async fn expect_success(scenario: &impl Scenario) -> Result {

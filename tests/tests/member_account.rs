@@ -21,6 +21,8 @@ use remediation::settings::Settings;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::shared_aws::on_aws;
+
 const MEMBER: &str = "444455556666";
 const FUNCTION: &str = "gdr-IamResponderRole-TEST";
 const EXTERNAL_ID: &str = "an-external-id";
@@ -168,14 +170,17 @@ fn accounts(aws: &LocalAws, function: &SdkConfig, external_id: &str) -> Accounts
     Accounts::new(Iam::new, function, sts, Some(hub), &Settings::default())
 }
 
-#[tokio::test]
-async fn a_hub_contains_a_member_s_user_and_leaves_its_namesake_alone() -> Result {
-    let aws = LocalAws::start()?;
-    let function = hub_function(&aws).await?;
-    deploy_member_roles(&aws).await?;
-    let victim = alice(&member(&aws)).await?;
+#[test]
+fn a_hub_contains_a_member_s_user_and_leaves_its_namesake_alone() -> Result {
+    on_aws(contains_a_member_s_user)
+}
+
+async fn contains_a_member_s_user(aws: &LocalAws) -> Result {
+    let function = hub_function(aws).await?;
+    deploy_member_roles(aws).await?;
+    let victim = alice(&member(aws)).await?;
     let namesake = alice(&aws.root()).await?;
-    assert!(works(&aws, &victim.key).await? && works(&aws, &namesake.key).await?);
+    assert!(works(aws, &victim.key).await? && works(aws, &namesake.key).await?);
 
     let key = victim.key.access_key_id();
     let event = Event::stolen_key()?
@@ -184,7 +189,7 @@ async fn a_hub_contains_a_member_s_user_and_leaves_its_namesake_alone() -> Resul
     let finding = Finding::parse(&event.0)?;
     let (now, left) = (Timestamp::now(), Duration::from_secs(60));
 
-    let strange = accounts(&aws, &function, "another-external-id");
+    let strange = accounts(aws, &function, "another-external-id");
     let error = strange
         .playbook(&finding, now, left)
         .await
@@ -193,7 +198,7 @@ async fn a_hub_contains_a_member_s_user_and_leaves_its_namesake_alone() -> Resul
     let role = format!("arn:aws:iam::{MEMBER}:role/gdr-member-iam");
     assert!(error.to_string().contains(&role), "{error}");
 
-    let trusted = accounts(&aws, &function, EXTERNAL_ID);
+    let trusted = accounts(aws, &function, EXTERNAL_ID);
     let there = trusted.playbook(&finding, now, left).await?;
     let iam = there.ok_or("the member's playbook")?.playbook;
     let state = iam.observe(&finding).await?;
@@ -208,12 +213,12 @@ async fn a_hub_contains_a_member_s_user_and_leaves_its_namesake_alone() -> Resul
         assert_eq!(step.outcome(), Outcome::Applied, "{step:?}");
     }
     assert!(
-        !works(&aws, &victim.key).await?,
+        !works(aws, &victim.key).await?,
         "the stolen key still works"
     );
     assert!(
-        works(&aws, &namesake.key).await?,
+        works(aws, &namesake.key).await?,
         "the hub's own alice was hit"
     );
-    aws.stop()
+    Ok(())
 }

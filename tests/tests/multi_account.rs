@@ -1,10 +1,8 @@
 //! What the templates say about other accounts, held against the code and against each other.
 
-mod common;
-
 use std::collections::BTreeSet;
 
-use common::{granted, yaml};
+use crate::common::{granted, yaml};
 use remediation::catalogue::Category;
 use remediation::guard::EventHistory;
 use remediation::permissions::declared;

@@ -1,8 +1,5 @@
 //! The alarms and the dashboard, held against the metrics that there are and against the runbook.
 
-#[expect(dead_code, reason = "no role is looked at here")]
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::checkout;
@@ -10,7 +7,7 @@ use remediation::guard;
 use remediation::metrics::{METRICS, POLICY_UNUSABLE};
 use serde_json::{Value, json};
 
-use common::yaml;
+use crate::common::yaml;
 
 fn operations() -> Value {
     yaml("infra/operations.yaml")

@@ -1,9 +1,6 @@
 //! What is released: its version, what the Serverless Application Repository is told, what an update of the
 //! stack keeps, and the licences of what it is made from.
 
-#[expect(dead_code, reason = "no role is looked at here")]
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
@@ -12,7 +9,7 @@ use integration_tests::{checkout, documents};
 use serde_json::{Value, json};
 use spdx::{Expression, Licensee, ParseMode};
 
-use common::yaml;
+use crate::common::yaml;
 
 #[test]
 fn the_stack_has_the_version_of_the_code() {

@@ -21,17 +21,19 @@ use remediation::report::Outcome;
 use remediation::settings::{S3Settings, Settings};
 use serde_json::{Value, json};
 
+use crate::shared_aws::on_aws;
+
 const PARTNER: &str = "999988887777";
 
-#[tokio::test]
-async fn buckets_are_contained_and_released_on_local_aws() -> Result {
-    let aws = LocalAws::start()?;
-    an_exposed_bucket_is_shut_and_opened_again(&aws).await?;
-    a_bucket_of_another_region_is_shut(&aws).await?;
-    a_bucket_that_is_public_on_purpose_stays_public(&aws).await?;
-    one_principal_of_a_partner_is_shut_out(&aws).await?;
-    the_accounts_flags_are_turned_on(&aws).await?;
-    aws.stop()
+#[test]
+fn buckets_are_contained_and_released_on_local_aws() -> Result {
+    on_aws(async |aws| {
+        an_exposed_bucket_is_shut_and_opened_again(aws).await?;
+        a_bucket_of_another_region_is_shut(aws).await?;
+        a_bucket_that_is_public_on_purpose_stays_public(aws).await?;
+        one_principal_of_a_partner_is_shut_out(aws).await?;
+        the_accounts_flags_are_turned_on(aws).await
+    })
 }
 
 fn settings(account_block: bool, policy_deny: bool) -> Settings {

@@ -1,8 +1,6 @@
 //! `gdr approve` and `gdr reject` on local AWS: what waits for a person happens when one says so, and only
 //! what was planned.
 
-mod common;
-
 use std::process::Output;
 
 use aws_sdk_iam::types::StatusType;
@@ -15,7 +13,7 @@ use remediation::guard::DEFAULT;
 use remediation::playbook::{Playbook, ec2::Ec2};
 use remediation::report::{Report, Status};
 
-use common::{
+use crate::common::{
     TABLE, answer, approving, expect, expect_exit, gdr, iam, json, on_aws, parameter,
     responder_with, sdk, seen_again,
 };

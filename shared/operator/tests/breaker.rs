@@ -1,7 +1,5 @@
 //! The breaker on a local DynamoDB: what a storm comes to, and `gdr breaker`.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -17,7 +15,9 @@ use remediation::playbook::s3::S3;
 use remediation::record::{Record, Taken, Terms, Window};
 use remediation::report::Status;
 
-use common::{TABLE, answer, config, expect, expect_exit, gdr, json, on_aws, record, sdk, table};
+use crate::common::{
+    TABLE, answer, config, expect, expect_exit, gdr, json, on_aws, record, sdk, table,
+};
 
 /// A window that no other test has.
 fn window(crowd: Option<Crowd>) -> Window {

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output, Stdio};
 
-use integration_tests::{Result, unique};
+use integration_tests::{Result, files};
 use serde_json::json;
 
 fn gdr(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Output> {
@@ -15,15 +15,13 @@ fn gdr(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Output> {
 
 /// A finding in a file.
 fn finding() -> Result<String> {
-    let path = std::env::temp_dir().join(unique("finding.json"));
     let finding = json!({
         "schemaVersion": "2.0", "id": "0123456789abcdef0123456789abcdef", "accountId": "111122223333",
         "region": "eu-west-1", "type": "Policy:S3/BucketAnonymousAccessGranted", "severity": 8,
         "resource": { "resourceType": "AccessKey", "s3BucketDetails": [{ "name": "customer-data" }] },
         "service": {},
     });
-    std::fs::write(&path, finding.to_string())?;
-    Ok(path.display().to_string())
+    files::file("finding.json", &finding.to_string())
 }
 
 #[test]
@@ -97,7 +95,7 @@ fn a_reader_that_goes_away_is_no_failure() -> Result {
 
 #[test]
 fn the_manual_has_a_page_for_every_command() -> Result {
-    let folder = std::env::temp_dir().join(unique("man"));
+    let folder = files::path("man")?;
     let output = gdr(&["man", &folder.display().to_string()], &[])?;
     assert!(output.status.success(), "{output:?}");
     for command in ["gdr", "gdr-redrive", "gdr-doctor", "gdr-policy-push"] {
@@ -105,6 +103,5 @@ fn the_manual_has_a_page_for_every_command() -> Result {
         assert!(page.contains(".TH"), "{page}");
         assert!(page.contains("Examples"), "{command}: {page}");
     }
-    std::fs::remove_dir_all(folder)?;
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! An invocation that ends in the middle: what it wrote down is kept, and the next one completes it.
 
-mod common;
-
 use std::time::Duration;
 
 use integration_tests::scenario::{InfectedInstance, none_works};
@@ -17,7 +15,7 @@ use remediation::settings::Settings;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use common::{TABLE, expect, expect_exit, gdr, on_aws, record, respond_in, sdk};
+use crate::common::{TABLE, expect, expect_exit, gdr, on_aws, record, respond_in, sdk};
 
 #[test]
 fn a_retry_completes_what_a_crash_left_and_keeps_what_was_found_first() -> Result {

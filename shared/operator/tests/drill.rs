@@ -1,8 +1,6 @@
 //! `gdr drill` on local AWS: the event goes over a bus, is answered as a function would, and the report
 //! comes back to the terminal.
 
-mod common;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Output;
@@ -12,13 +10,15 @@ use aws_sdk_eventbridge::types::Target;
 use aws_sdk_sqs::types::QueueAttributeName;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{PublicBucket, all_work};
-use integration_tests::{LocalAws, Result, Scenario, unique};
+use integration_tests::{LocalAws, Result, Scenario, files, unique};
 use remediation::finding::DRILL_SOURCE;
 use remediation::playbook::s3::S3;
 use remediation::report::Status;
 use serde_json::{Value, json};
 
-use common::{TABLE, answer, expect, expect_exit, gdr, json as printed, on_aws, responder, sdk};
+use crate::common::{
+    TABLE, answer, expect, expect_exit, gdr, json as printed, on_aws, responder, sdk,
+};
 
 /// A bus of which a rule takes drills to a queue.
 struct Bus {
@@ -88,9 +88,7 @@ fn owned<const N: usize>(arguments: [&str; N]) -> Vec<String> {
 }
 
 fn file(finding: &Finding) -> Result<String> {
-    let path = std::env::temp_dir().join(unique("drill.json"));
-    std::fs::write(&path, finding.0.to_string())?;
-    Ok(path.display().to_string())
+    files::file("drill.json", &finding.0.to_string())
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! The pages of incidents: written by `gdr`, and kept in a bucket by the function.
 
-mod common;
-
 use std::path::Path;
 use std::process::Command;
 
@@ -15,7 +13,9 @@ use remediation::evidence::{Bucket, Evidence};
 use remediation::playbook::ec2::Ec2;
 use remediation::report::Status;
 
-use common::{TABLE, answer, expect, expect_exit, gdr, iam, json, on_aws, respond, responder, sdk};
+use crate::common::{
+    TABLE, answer, expect, expect_exit, gdr, iam, json, on_aws, respond, responder, sdk,
+};
 
 fn s3(aws: &LocalAws) -> aws_sdk_s3::Client {
     let config = aws_sdk_s3::config::Builder::from(&aws.root());

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use integration_tests::files;
 use serde_json::{Value, json};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -17,9 +18,7 @@ fn gdr(arguments: &[&str]) -> Output {
 }
 
 fn file(name: &str, text: &str) -> String {
-    let path = std::env::temp_dir().join(format!("gdr-policy-{}-{name}", std::process::id()));
-    std::fs::write(&path, text).expect("a file");
-    path.display().to_string()
+    files::file(name, text).expect("a file")
 }
 
 fn said(output: &Output) -> String {

@@ -1,20 +1,13 @@
 //! `gdr policy push` on local AWS: what a person stores decides what the responder does.
 
-mod common;
-
 use aws_sdk_ssm::types::ParameterType;
+use integration_tests::files::file;
 use integration_tests::scenario::{StolenKey, all_work, none_works};
 use integration_tests::{LocalAws, Result, Scenario, unique};
 use remediation::guard::{DEFAULT, Guards, PolicyParameter};
 use remediation::report::{Outcome, Status};
 
-use common::{TABLE, answer, expect, expect_exit, gdr, iam, on_aws, responder};
-
-fn file(name: &str, text: &str) -> Result<String> {
-    let path = std::env::temp_dir().join(unique(name));
-    std::fs::write(&path, text)?;
-    Ok(path.display().to_string())
-}
+use crate::common::{TABLE, answer, expect, expect_exit, gdr, iam, on_aws, responder};
 
 async fn stored(aws: &LocalAws, name: &str) -> Result<String> {
     let client = aws_sdk_ssm::Client::new(&aws.root());

@@ -1,8 +1,6 @@
 //! `gdr rehearse` on local AWS: the export in its bucket, the stored policies, and that the breaker of a
 //! rehearsal is the breaker of the functions.
 
-mod common;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::time::Duration;
@@ -21,7 +19,7 @@ use remediation::rehearsal::{Modes, Outcome, Rehearser, Rules, rehearse};
 use remediation::settings::Settings;
 use serde_json::{Value, json};
 
-use common::{TABLE, expect_exit, gdr, json as printed, on_aws, record};
+use crate::common::{TABLE, expect_exit, gdr, json as printed, on_aws, record};
 
 /// When an event came, in minutes, and which buckets it is about.
 type Event = (i64, Vec<String>);

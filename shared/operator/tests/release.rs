@@ -1,7 +1,5 @@
 //! `gdr` on local AWS: what the responder contained is looked at and released, as a person would.
 
-mod common;
-
 use aws_sdk_ec2::types::Filter;
 use integration_tests::scenario::{
     InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, all_work, none_works,
@@ -11,7 +9,7 @@ use jiff::SignedDuration;
 use remediation::playbook::{ec2::Ec2, s3::S3};
 use remediation::report::Status;
 
-use common::{
+use crate::common::{
     answer, expect, expect_exit, gdr, iam, json, on_aws, respond, responder, sdk, seen_again,
 };
 

@@ -4,8 +4,6 @@
 //! `tests/fixtures/records/` has items as each version wrote them, with the names of a test's own resources
 //! taken out.
 
-mod common;
-
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::Command;
@@ -20,7 +18,7 @@ use remediation::guard::DEFAULT;
 use remediation::report::Status;
 use serde_json::{Value, json};
 
-use common::{
+use crate::common::{
     TABLE, answer, approving, expect, expect_exit, gdr, iam, json, on_aws, parameter, respond_in,
     responder_with, seen_again, table,
 };

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use aws_sdk_s3::error::DisplayErrorContext;
 use integration_tests::console::{Busy, Console, Mark};
 use integration_tests::scenario::{InfectedInstance, PublicBucket, StolenKey};
-use integration_tests::stack::{self, RESPONDERS, Responder};
+use integration_tests::stack::{RESPONDERS, Responder};
 use integration_tests::{LocalAws, Result, Scenario, Stack, trail};
 
 #[tokio::main]
@@ -36,9 +36,6 @@ async fn main() -> ExitCode {
 }
 
 async fn demo(console: &mut Console, dry_run: bool) -> Result {
-    console.stage("Build the functions (the first time takes minutes)");
-    stack::build()?;
-
     console.stage("Start AWS on this machine");
     let aws = {
         let _busy = Busy::with("two emulators, with IAM enforced");

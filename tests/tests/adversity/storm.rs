@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "the counts are what the test is for")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -23,8 +24,8 @@ use integration_tests::{Result, Scenario, random_hex};
 use serde_json::Value;
 use tokio::time::interval;
 
-use crate::poison::{delete, waiting};
-use crate::world::{World, on_aws};
+use crate::adversity::poison::{delete, waiting};
+use crate::adversity::world::{World, on_aws};
 
 const FINDINGS: usize = 1000;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -112,83 +113,85 @@ fn findings(victims: &[Victim]) -> Result<Vec<(Responder, Finding)>> {
 
 #[test]
 fn of_a_thousand_findings_in_a_minute_none_is_lost_and_each_target_is_contained_once() -> Result {
-    on_aws(async |world| {
-        let victims = victims(world).await?;
-        let findings = findings(&victims)?;
-        assert_eq!(findings.len(), FINDINGS);
-        let proxy = FaultyAws::start(world.aws).await?;
-        for (responder, variable, endpoint) in [
-            ("S3", "AWS_ENDPOINT_URL_S3", &proxy.endpoint),
-            ("Iam", "AWS_ENDPOINT_URL_IAM", &proxy.endpoint),
-            ("Ec2", "AWS_ENDPOINT_URL_EC2", &proxy.ec2_endpoint),
-        ] {
-            world
-                .stack
-                .set(responder, &[(variable, endpoint.clone())])
-                .await?;
-        }
-        for responder in RESPONDERS {
-            world.stack.reserve(responder, ENVIRONMENTS).await?;
-        }
+    on_aws(async |world| storm(world).await)
+}
 
-        let started = Instant::now();
-        let mut pace = interval(MINUTE / u32::try_from(FINDINGS)?);
-        for (responder, finding) in &findings {
-            pace.tick().await;
-            world.stack.send(responder, finding).await?;
-        }
-        let delivered = started.elapsed();
-        let (mut half, mut redelivered) = (BTreeMap::new(), Vec::new());
-        loop {
-            let answered = answered(world).await?;
-            let missing = findings
-                .iter()
-                .filter(|(_, it)| !answered.contains(it.id()));
-            let missing = missing.count();
-            if half.is_empty() && missing <= FINDINGS / 2 {
-                half = memory(world)?;
-            }
-            if missing == 0 {
-                break;
-            }
-            assert!(
-                started.elapsed() < PATIENCE,
-                "{missing} findings are not answered"
-            );
-            redelivered.extend(redeliver(world, &findings).await?);
-        }
-        let took = started.elapsed();
-        let at_end = memory(world)?;
+async fn storm(world: &'static World) -> Result {
+    let victims = victims(world).await?;
+    let findings = findings(&victims)?;
+    assert_eq!(findings.len(), FINDINGS);
+    let proxy = FaultyAws::start(world.aws).await?;
+    for (responder, variable, endpoint) in [
+        ("S3", "AWS_ENDPOINT_URL_S3", &proxy.endpoint),
+        ("Iam", "AWS_ENDPOINT_URL_IAM", &proxy.endpoint),
+        ("Ec2", "AWS_ENDPOINT_URL_EC2", &proxy.ec2_endpoint),
+    ] {
+        world
+            .stack
+            .set(responder, &[(variable, endpoint.clone())])
+            .await?;
+    }
+    for responder in RESPONDERS {
+        world.stack.reserve(responder, ENVIRONMENTS).await?;
+    }
 
-        for (process, kilobytes) in &at_end {
-            if let Some(before) = half.get(process) {
-                assert!(
-                    *kilobytes <= before + FLAT,
-                    "process {process} grew from {before} to {kilobytes} KB"
-                );
-            }
+    let started = Instant::now();
+    let mut pace = interval(MINUTE / u32::try_from(FINDINGS)?);
+    for (responder, finding) in &findings {
+        pace.tick().await;
+        world.stack.send(responder, finding).await?;
+    }
+    let delivered = started.elapsed();
+    let (mut half, mut redelivered) = (BTreeMap::new(), Vec::new());
+    loop {
+        let answered = answered(world).await?;
+        let missing = findings
+            .iter()
+            .filter(|(_, it)| !answered.contains(it.id()));
+        let missing = missing.count();
+        if half.is_empty() && missing <= FINDINGS / 2 {
+            half = memory(world)?;
         }
-        let attacks = stream::iter(&victims)
-            .map(Victim::attack)
-            .buffer_unordered(4);
-        let attacks: Vec<_> = attacks.try_collect().await?;
-        assert!(attacks.iter().all(|attack| none_works(attack)));
-        once_each(world, &findings, &proxy).await?;
-        for message in &redelivered {
-            delete(world, message).await?;
+        if missing == 0 {
+            break;
         }
-        println!(
-            "{FINDINGS} findings on {} targets, delivered in {:.0} s, answered in {:.0} s ({:.0} a minute), \
-             {} of them from the queue; largest process {} KB",
-            victims.len(),
-            delivered.as_secs_f64(),
-            took.as_secs_f64(),
-            FINDINGS as f64 * 60.0 / took.as_secs_f64(),
-            redelivered.len(),
-            at_end.values().max().copied().unwrap_or_default(),
+        assert!(
+            started.elapsed() < PATIENCE,
+            "{missing} findings are not answered"
         );
-        Ok(())
-    })
+        redelivered.extend(redeliver(world, &findings).await?);
+    }
+    let took = started.elapsed();
+    let at_end = memory(world)?;
+
+    for (process, kilobytes) in &at_end {
+        if let Some(before) = half.get(process) {
+            assert!(
+                *kilobytes <= before + FLAT,
+                "process {process} grew from {before} to {kilobytes} KB"
+            );
+        }
+    }
+    let attacks = stream::iter(&victims)
+        .map(Victim::attack)
+        .buffer_unordered(4);
+    let attacks: Vec<_> = attacks.try_collect().await?;
+    assert!(attacks.iter().all(|attack| none_works(attack)));
+    once_each(world, &findings, &proxy).await?;
+    for message in &redelivered {
+        delete(world, message).await?;
+    }
+    println!(
+        "{FINDINGS} findings on {} targets, delivered in {:.0} s, answered in {:.0} s ({:.0} a minute), \
+         {} of them from the queue; largest process {} KB",
+        victims.len(),
+        delivered.as_secs_f64(),
+        took.as_secs_f64(),
+        FINDINGS as f64 * 60.0 / took.as_secs_f64(),
+        redelivered.len(),
+        at_end.values().max().copied().unwrap_or_default(),
+    );
+    Ok(())
 }
 
 /// The findings that have an incident with a report.
@@ -229,29 +232,23 @@ async fn redeliver(world: &World, findings: &[(Responder, Finding)]) -> Result<V
 
 /// The memory of each process of the stack's functions, in KB.
 fn memory(world: &World) -> Result<BTreeMap<u32, u64>> {
+    let functions = RESPONDERS.map(|responder| world.stack.function(responder));
+    let functions: Vec<_> = functions.into_iter().collect::<Result<_>>()?;
+    // With the environment of each process, on Linux and on macOS.
+    let listed = Command::new("ps")
+        .args(["axeww", "-o", "pid=,rss=,command="])
+        .output()?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let mut sizes = BTreeMap::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let Some(process) = name.and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        // Another's process, or one that ended meanwhile.
-        let Ok(environment) = std::fs::read_to_string(path.join("environ")) else {
-            continue;
-        };
-        let ours = RESPONDERS.iter().any(|responder| {
-            world.stack.function(responder).is_ok_and(|name| {
-                environment.contains(&format!("AWS_LAMBDA_FUNCTION_NAME={name}\0"))
-            })
-        });
-        if !ours || !environment.contains(&world.aws.endpoint) {
+    for line in listed.lines() {
+        let is_ours = |name: &&str| line.contains(&format!("AWS_LAMBDA_FUNCTION_NAME={name} "));
+        if !line.contains(&world.aws.endpoint) || !functions.iter().any(is_ours) {
             continue;
         }
-        let status = std::fs::read_to_string(path.join("status")).unwrap_or_default();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = resident.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        sizes.extend(kilobytes.map(|kilobytes: u64| (process, kilobytes)));
+        let mut words = line.split_whitespace();
+        if let (Some(process), Some(kilobytes)) = (words.next(), words.next()) {
+            sizes.insert(process.parse()?, kilobytes.parse()?);
+        }
     }
     if sizes.is_empty() {
         return Err("no process of the functions was found".into());

@@ -2,7 +2,8 @@
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use integration_tests::{LocalAws, Result, Stack, stack};
+use integration_tests::stack::RESPONDERS;
+use integration_tests::{LocalAws, Result, Stack};
 use tokio::runtime::Runtime;
 
 pub(crate) struct World {
@@ -17,15 +18,24 @@ static WORLD: LazyLock<World> =
 static TURN: Mutex<()> = Mutex::new(());
 
 pub(crate) fn on_aws(test: impl AsyncFnOnce(&'static World) -> Result) -> Result {
-    // A test that failed before leaves the stack usable.
+    // A test that failed before leaves the stack usable: what it set is taken back.
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let world = &*WORLD;
-    RUNTIME.block_on(Box::pin(test(world)))
+    RUNTIME.block_on(Box::pin(async {
+        let mut deployed = Vec::new();
+        for responder in RESPONDERS {
+            deployed.push((responder, world.stack.variables(responder).await?));
+        }
+        let tested = Box::pin(test(world)).await;
+        for (responder, variables) in deployed {
+            world.stack.restore(responder, variables).await?;
+        }
+        tested
+    }))
 }
 
 impl World {
     async fn new() -> Result<Self> {
-        stack::build()?;
         let parameters = [
             ("DryRun", "false"),
             // As many as there can be.

@@ -5,7 +5,7 @@ use integration_tests::stack::RESPONDERS;
 use integration_tests::{Result, trail};
 use serde_json::{Value, json};
 
-use crate::world::{expect_status, on_aws};
+use crate::e2e::world::{expect_status, on_aws};
 
 /// Events, and what the reason must name.
 fn bad_events() -> Result<Vec<(Value, &'static str)>> {

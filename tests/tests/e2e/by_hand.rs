@@ -1,19 +1,15 @@
 //! `gdr plan` and `gdr run` on local AWS: what the functions would do, and doing it without them.
 
-use std::path::PathBuf;
-
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{PublicBucket, StolenKey};
-use integration_tests::{Result, Scenario, unique};
+use integration_tests::{Result, Scenario, files};
 use serde_json::Value;
 
-use crate::operator::{expect_exit, gdr, said};
-use crate::world::{World, expect_stopped_attack, expect_working_attack, on_aws};
+use crate::e2e::operator::{expect_exit, gdr, said};
+use crate::e2e::world::{World, expect_stopped_attack, expect_working_attack, on_aws};
 
 fn file(finding: &Finding) -> Result<String> {
-    let path: PathBuf = std::env::temp_dir().join(unique("finding.json"));
-    std::fs::write(&path, finding.0.to_string())?;
-    Ok(path.display().to_string())
+    files::file("finding.json", &finding.0.to_string())
 }
 
 fn with_stack(
@@ -79,11 +75,9 @@ fn a_plan_names_each_permission_and_asks_the_policies_that_are_given() -> Result
         }
         let without = with_stack(world, "gdr", &["plan", &path, "--no-simulation"], "")?;
         assert!(!said(&without).contains("ROLE is what IAM"), "{without:?}");
-        let policy = std::env::temp_dir().join(unique("forbid.cedar"));
         let forbids =
             "@id(\"never\") @reason(\"not this one\") forbid (principal, action, resource);";
-        std::fs::write(&policy, forbids)?;
-        let policy = policy.display().to_string();
+        let policy = files::file("forbid.cedar", forbids)?;
         let withheld = with_stack(world, "gdr", &["plan", &path, "--policy", &policy], "")?;
         assert!(said(&withheld).contains("not this one"), "{withheld:?}");
         expect_working_attack(&bucket).await

@@ -5,8 +5,8 @@ use futures::future::try_join_all;
 use integration_tests::scenario::{InfectedInstance, StolenKey};
 use integration_tests::{Result, Scenario};
 
-use crate::notice::{notices_until_quiet, subscribe};
-use crate::world::{expect_stopped_attack, expect_working_attack, on_aws};
+use crate::e2e::notice::{notices_until_quiet, subscribe};
+use crate::e2e::world::{expect_stopped_attack, expect_working_attack, on_aws};
 
 #[test]
 fn ten_deliveries_at_once_isolate_the_instance_once() -> Result {

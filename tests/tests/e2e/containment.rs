@@ -7,7 +7,7 @@ use integration_tests::scenario::{
 use integration_tests::stack::{Reports, Responder};
 use integration_tests::{Result, Scenario, trail};
 
-use crate::world::{
+use crate::e2e::world::{
     World, expect_action, expect_outcomes, expect_status, expect_stopped_attack,
     expect_working_attack, on_aws,
 };

@@ -8,9 +8,9 @@ use std::process::{Command, Output, Stdio};
 
 use integration_tests::documents::{self, blocks};
 use integration_tests::stack::{BUILD_FOLDER, architecture};
-use integration_tests::{LocalAws, Result, checkout, unique};
+use integration_tests::{LocalAws, Result, checkout, files};
 
-use crate::operator::{program, said};
+use crate::e2e::operator::{program, said};
 
 /// Someone's terminal, in a folder of its own.
 pub(crate) struct Desk<'a> {
@@ -39,7 +39,7 @@ impl<'a> Desk<'a> {
     pub(crate) fn new(aws: &'a LocalAws, guardduty: &str) -> Result<Self> {
         let documents = documents::all().into_iter();
         let documented = documents.flat_map(|path| commands(&documents::read(&path)));
-        let folder = std::env::temp_dir().join(unique("desk"));
+        let folder = files::path("desk")?;
         std::fs::create_dir_all(folder.join(".aws"))?;
         std::fs::write(
             folder.join(".aws/config"),
@@ -62,7 +62,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Puts what `sam deploy` needs into the folder, as who has built it in a checkout has it: with this
-    /// machine's processor for the default one, and the functions of [`stack::build`].
+    /// machine's processor for the default one, and the functions of `make stack`.
     pub(crate) fn has_built(&self) -> Result {
         let (built, mine) = (checkout().join(BUILD_FOLDER), ".aws-sam/build/");
         let template = std::fs::read_to_string(built.join("template.yaml"))?;
@@ -149,7 +149,7 @@ impl<'a> Desk<'a> {
             .env("HOME", &self.folder)
             .env("SAM_CLI_TELEMETRY", "0")
             .env("__SAM_CLI_APP_DIR", self.folder.join(".aws-sam"))
-            .env("GDR_STACK", crate::path::STACK)
+            .env("GDR_STACK", crate::e2e::path::STACK)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -169,7 +169,7 @@ impl<'a> Desk<'a> {
     /// The documented commands that were not typed.
     pub(crate) fn untried(&self) -> Vec<String> {
         let mut typed = self.typed.borrow().clone();
-        // The first optimises for another processor, for many minutes; `stack::build` runs it for a debug
+        // The first optimises for another processor, for many minutes; `make stack` runs it for a debug
         // build. The second reads the address of a nested template, which it takes from AWS's hosts only.
         typed.extend(["sam build".to_owned(), "sam delete".to_owned()]);
         self.documented.difference(&typed).cloned().collect()

@@ -3,10 +3,10 @@
 use integration_tests::{Result, Stack};
 use serde_json::{Value, json};
 
-use crate::guardduty::GuardDuty;
-use crate::operated::{STACK, on_operated, sqs};
-use crate::operator::gdr_with;
-use crate::world::World;
+use crate::e2e::guardduty::GuardDuty;
+use crate::e2e::operated::{STACK, on_operated, sqs};
+use crate::e2e::operator::gdr_with;
+use crate::e2e::world::World;
 
 /// The lines of the doctor, and its exit status.
 fn doctor(world: &World, guardduty: &GuardDuty) -> Result<(Vec<Value>, Option<i32>)> {

@@ -3,11 +3,11 @@
 use std::process::Output;
 
 use integration_tests::scenario::PublicBucket;
-use integration_tests::{Result, Scenario, unique};
+use integration_tests::{Result, Scenario, files};
 use serde_json::Value;
 
-use crate::operator::gdr;
-use crate::world::{World, expect_outcomes, expect_status, expect_working_attack, on_aws};
+use crate::e2e::operator::gdr;
+use crate::e2e::world::{World, expect_outcomes, expect_status, expect_working_attack, on_aws};
 
 #[test]
 fn a_drill_of_a_public_bucket_comes_back_and_leaves_it_public_although_the_stack_enforces() -> Result
@@ -16,9 +16,7 @@ fn a_drill_of_a_public_bucket_comes_back_and_leaves_it_public_although_the_stack
         let bucket = PublicBucket::create(world.aws).await?;
         expect_working_attack(&bucket).await?;
         let finding = bucket.finding()?;
-        let file = std::env::temp_dir().join(unique("drill.json"));
-        std::fs::write(&file, finding.0.to_string())?;
-        let file = file.display().to_string();
+        let file = files::file("drill.json", &finding.0.to_string())?;
         for what in [
             &[file.as_str()][..],
             &[finding.finding_type(), "--target", &bucket.name],

@@ -4,7 +4,7 @@ use integration_tests::scenario::{InfectedInstance, PublicBucket, StolenKey, Sto
 use integration_tests::stack::Responder;
 use integration_tests::{Result, Scenario, trail};
 
-use crate::world::{
+use crate::e2e::world::{
     World, expect_outcomes, expect_status, expect_stopped_attack, expect_working_attack, on_aws,
 };
 

@@ -3,9 +3,9 @@
 use aws_sdk_iam::types::PolicyEvaluationDecisionType;
 use integration_tests::scenario::PublicBucket;
 use integration_tests::stack::{RESPONDERS, Responder};
-use integration_tests::{Browser, Result, Scenario};
+use integration_tests::{Browser, Result, Scenario, files};
 
-use crate::world::{World, expect_status, on_aws};
+use crate::e2e::world::{World, expect_status, on_aws};
 
 #[test]
 fn after_a_containment_the_page_is_in_the_bucket_and_opens_in_a_browser() -> Result {
@@ -43,7 +43,7 @@ fn after_a_containment_the_page_is_in_the_bucket_and_opens_in_a_browser() -> Res
             let version = stored["version"].as_str().map(str::to_owned);
             let object = get.set_version_id(version).send().await?;
             assert_eq!(object.content_type(), Some("text/html; charset=utf-8"));
-            let file = std::env::temp_dir().join(format!("{}-{responder}.html", finding.id()));
+            let file = files::path("incident.html")?;
             std::fs::write(&file, object.body.collect().await?.into_bytes())?;
             let mut browser = Browser::start()?;
             browser.open(&file)?;
@@ -54,7 +54,6 @@ fn after_a_containment_the_page_is_in_the_bucket_and_opens_in_a_browser() -> Res
                 "{shown}"
             );
             browser.stop()?;
-            std::fs::remove_file(&file)?;
         }
         Ok(())
     })

@@ -7,7 +7,7 @@ use integration_tests::scenario::{PublicBucket, StolenRoleSession};
 use integration_tests::{Result, Scenario, unique};
 use serde_json::{Value, json};
 
-use crate::world::{World, on_aws};
+use crate::e2e::world::{World, on_aws};
 
 #[test]
 fn a_containment_is_noticed_in_words_that_fit_a_subject_line() -> Result {

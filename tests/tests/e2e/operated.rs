@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use integration_tests::{LocalAws, Result, Stack};
 use tokio::sync::Mutex;
 
-use crate::world::{World, on_aws};
+use crate::e2e::world::{World, on_aws};
 
 pub(crate) const STACK: &str = "gdr-operated";
 

@@ -6,8 +6,8 @@ use integration_tests::scenario::StolenRoleSession;
 use integration_tests::{Result, Scenario, Stack, cloudwatch};
 use serde_json::{Value, json};
 
-use crate::notice::{next, subscribe};
-use crate::world::{World, expect_status, on_aws};
+use crate::e2e::notice::{next, subscribe};
+use crate::e2e::world::{World, expect_status, on_aws};
 
 /// The alarms and dashboards of a stack's nested stack, by their kinds and ids.
 async fn operations(world: &World, stack: &Stack<'_>) -> Result<Vec<(String, String)>> {

@@ -12,11 +12,13 @@ use integration_tests::{Result, Scenario, Stack, checkout, unique};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::desk::Desk;
-use crate::doctor::subscribed;
-use crate::guardduty::GuardDuty;
-use crate::redrive::{function_arn, leave, of_age};
-use crate::world::{World, expect_status, expect_stopped_attack, expect_working_attack, on_aws};
+use crate::e2e::desk::Desk;
+use crate::e2e::doctor::subscribed;
+use crate::e2e::guardduty::GuardDuty;
+use crate::e2e::redrive::{function_arn, leave, of_age};
+use crate::e2e::world::{
+    World, expect_status, expect_stopped_attack, expect_working_attack, on_aws,
+};
 
 /// As the README calls it.
 pub(crate) const STACK: &str = "guardduty-responder";

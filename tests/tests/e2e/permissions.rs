@@ -7,7 +7,7 @@ use integration_tests::scenario::{InfectedInstance, StolenKey};
 use integration_tests::{Result, Scenario, trail, unique};
 use serde_json::json;
 
-use crate::world::{World, on_aws, steps};
+use crate::e2e::world::{World, on_aws, steps};
 
 #[test]
 fn a_step_that_is_denied_is_reported_with_its_permission_and_the_rest_is_done() -> Result {

@@ -5,7 +5,7 @@ use integration_tests::scenario::{PublicBucket, StolenKey};
 use integration_tests::{Result, Scenario};
 use serde_json::json;
 
-use crate::world::{expect_no_step_applied, expect_status, expect_working_attack, on_aws};
+use crate::e2e::world::{expect_no_step_applied, expect_status, expect_working_attack, on_aws};
 
 #[test]
 fn a_finding_below_the_minimum_severity_is_only_notified() -> Result {

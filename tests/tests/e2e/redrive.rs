@@ -9,9 +9,9 @@ use integration_tests::{LocalAws, Result, Scenario, Stack};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::operated::{STACK, lying, on_operated, sqs};
-use crate::operator::{expect_exit, gdr, said};
-use crate::world::{expect_status, expect_stopped_attack, expect_working_attack};
+use crate::e2e::operated::{STACK, lying, on_operated, sqs};
+use crate::e2e::operator::{expect_exit, gdr, said};
+use crate::e2e::world::{expect_status, expect_stopped_attack, expect_working_attack};
 
 fn redrive(aws: &LocalAws, more: &[&str], typed: &str) -> Result<std::process::Output> {
     gdr(aws, &[&["--stack", STACK, "redrive"], more].concat(), typed)

@@ -5,7 +5,7 @@ use integration_tests::scenario::{PublicBucket, StolenKey};
 use integration_tests::{Result, Scenario};
 use serde_json::{Value, json};
 
-use crate::world::{expect_status, expect_stopped_attack, expect_working_attack, on_aws};
+use crate::e2e::world::{expect_status, expect_stopped_attack, expect_working_attack, on_aws};
 
 /// GuardDuty's word that the stolen key was used on the bucket.
 fn sequence(theft: &StolenKey<'_>, bucket: &PublicBucket) -> Result<Finding> {

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use integration_tests::scenario::{all_work, none_works};
-use integration_tests::{LocalAws, Result, Scenario, Stack, stack};
+use integration_tests::{LocalAws, Result, Scenario, Stack};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -30,7 +30,6 @@ pub(crate) fn on_aws(test: impl AsyncFnOnce(&'static World) -> Result) -> Result
 
 impl World {
     async fn new() -> Result<Self> {
-        stack::build()?;
         Ok(Self {
             aws: &AWS,
             enforcing: Stack::deploy(

@@ -9,9 +9,9 @@ use futures::future::join_all;
 use integration_tests::Result;
 use integration_tests::faults::{Call, Fault, Strike};
 
-use crate::target::Target;
-use crate::trial::{Seen, Slot, Trial};
-use crate::world::{RUNTIME, WORLD};
+use crate::faults::target::Target;
+use crate::faults::trial::{Seen, Slot, Trial};
+use crate::faults::world::{RUNTIME, WORLD};
 
 /// How many victims are under trial at a time. Most of a trial is waiting for time-outs to pass.
 const SLOTS: usize = 6;

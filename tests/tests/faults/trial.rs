@@ -28,9 +28,9 @@ use remediation::{Error, Responder};
 use serde_json::Value;
 use tracing::instrument::WithSubscriber as _;
 
-use crate::log::Log;
-use crate::target::{Route, Target};
-use crate::world::{WORLD, World};
+use crate::faults::log::Log;
+use crate::faults::target::{Route, Target};
+use crate::faults::world::{WORLD, World};
 
 /// A claim that could not be given back ends by its time, which is no longer than a retry and a half.
 const RETRIES: usize = 3;

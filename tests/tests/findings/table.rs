@@ -8,7 +8,7 @@ use remediation::catalogue::Category;
 use remediation::finding::FindingType;
 use remediation::guidance;
 
-use crate::answers;
+use crate::findings::answers;
 
 /// The tables' titles, and the words for the kinds of resources in each. Every other word is in the
 /// last one.

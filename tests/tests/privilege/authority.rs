@@ -21,7 +21,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use integration_tests::{LocalAws, Result, checkout};
 use serde_json::{Value, json};
 
-use crate::calls::{Call, Check, Context};
+use crate::privilege::calls::{Call, Check, Context};
 
 /// The evaluator of policies, in a process of its own.
 pub(crate) struct Judge {

@@ -3,9 +3,9 @@
 use integration_tests::Result;
 use serde_json::{Value, json};
 
-use crate::authority::Role;
-use crate::calls::{Check, Context};
-use crate::{ANY_SETTING, WORLD};
+use crate::privilege::authority::Role;
+use crate::privilege::calls::{Check, Context};
+use crate::privilege::{ANY_SETTING, WORLD};
 
 const ELSEWHERE: &str = "999988887777";
 

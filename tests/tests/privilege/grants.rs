@@ -3,8 +3,8 @@
 use integration_tests::Result;
 use serde_json::{Value, json};
 
-use crate::authority::{Judge, Role};
-use crate::calls::Check;
+use crate::privilege::authority::{Judge, Role};
+use crate::privilege::calls::Check;
 
 /// One action of one statement. Where two statements of a role say the same of an action, that is one
 /// grant: taking it away takes it out of both.

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use integration_tests::Result;
 use serde_json::Value;
 
-use crate::world::{Outcome, Run};
+use crate::privilege::world::{Outcome, Run};
 
 type Trial<'a> = Pin<Box<dyn Future<Output = Result> + 'a>>;
 

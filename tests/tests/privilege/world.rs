@@ -16,10 +16,10 @@ use remediation::respond::Invocation;
 use remediation::{Config, Responder, accounts, catalogue::Category, guard};
 use serde_json::{Value, json};
 
-use crate::authority::{Authority, Canned, Judge, Role, Seat};
 use crate::common::yaml;
-use crate::scenarios::Scenario;
-use crate::template::{Deployed, STACK};
+use crate::privilege::authority::{Authority, Canned, Judge, Role, Seat};
+use crate::privilege::scenarios::Scenario;
+use crate::privilege::template::{Deployed, STACK};
 
 /// An account of which the stack is the hub. The emulator takes an account's id for its root's key.
 pub(crate) const MEMBER: &str = "444455556666";

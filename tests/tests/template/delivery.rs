@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::{StreamExt as _, stream};
-use integration_tests::LocalAws;
+use integration_tests::Result;
 use integration_tests::known_types::{self, event};
 use remediation::catalogue::routes;
 use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding};
@@ -11,6 +11,7 @@ use remediation::notify;
 use serde_json::{Value, json};
 
 use super::{functions, rules, template};
+use crate::shared_aws::on_aws;
 
 /// Findings as AWS may send them one day: kinds that it has not named, and members that are missing.
 fn unforeseen() -> Vec<Value> {
@@ -97,69 +98,71 @@ async fn delivered(
     delivered
 }
 
-#[tokio::test]
-async fn each_kind_of_finding_is_delivered_once_to_exactly_the_functions_it_is_for() {
-    let template = &template();
-    let aws = LocalAws::start().expect("the emulators");
-    let bus = &aws_sdk_eventbridge::Client::new(&aws.root());
-    let known = known_types::all();
-    let known = known.iter().flat_map(|known| known.cases());
-    let events: Vec<_> = known.map(|case| case.event).chain(unforeseen()).collect();
-    assert!(events.len() > 400, "{} events", events.len());
-    let mut outcomes = stream::iter(&events)
-        .map(async |event| {
-            let mut drill = event.clone();
-            drill["source"] = json!(DRILL_SOURCE);
-            let both = futures::join!(
-                delivered(bus, template, event),
-                delivered(bus, template, &drill),
+#[test]
+fn each_kind_of_finding_is_delivered_once_to_exactly_the_functions_it_is_for() -> Result {
+    on_aws(async |aws| {
+        let template = &template();
+        let bus = &aws_sdk_eventbridge::Client::new(&aws.root());
+        let known = known_types::all();
+        let known = known.iter().flat_map(|known| known.cases());
+        let events: Vec<_> = known.map(|case| case.event).chain(unforeseen()).collect();
+        assert!(events.len() > 400, "{} events", events.len());
+        let mut outcomes = stream::iter(&events)
+            .map(async |event| {
+                let mut drill = event.clone();
+                drill["source"] = json!(DRILL_SOURCE);
+                let both = futures::join!(
+                    delivered(bus, template, event),
+                    delivered(bus, template, &drill),
+                );
+                (event, both)
+            })
+            .buffer_unordered(4);
+        while let Some((event, (delivered, of_drill))) = outcomes.next().await {
+            assert_eq!(
+                of_drill, delivered,
+                "a drill goes where its finding goes: {event}"
             );
-            (event, both)
-        })
-        .buffer_unordered(4);
-    while let Some((event, (delivered, of_drill))) = outcomes.next().await {
-        assert_eq!(
-            of_drill, delivered,
-            "a drill goes where its finding goes: {event}"
-        );
-        let expected: Vec<_> = match Finding::parse(event) {
-            Ok(finding) => routes(&finding).iter().map(ToString::to_string).collect(),
-            // Whoever receives it must say so.
-            Err(_) => {
-                assert_eq!(delivered.len(), 1, "{event}");
-                continue;
-            }
-        };
-        let expected: BTreeSet<_> = expected.into_iter().collect();
-        assert_eq!(delivered, Vec::from_iter(expected), "{event}");
-    }
-    aws.stop().expect("the emulators stop");
+            let expected: Vec<_> = match Finding::parse(event) {
+                Ok(finding) => routes(&finding).iter().map(ToString::to_string).collect(),
+                // Whoever receives it must say so.
+                Err(_) => {
+                    assert_eq!(delivered.len(), 1, "{event}");
+                    continue;
+                }
+            };
+            let expected: BTreeSet<_> = expected.into_iter().collect();
+            assert_eq!(delivered, Vec::from_iter(expected), "{event}");
+        }
+        Ok(())
+    })
 }
 
-#[tokio::test]
-async fn a_finding_without_a_type_is_delivered_to_triage_which_says_that_it_has_none() {
-    let template = template();
-    let aws = LocalAws::start().expect("the emulators");
-    let bus = aws_sdk_eventbridge::Client::new(&aws.root());
-    let mut event = event("any", &json!({ "resourceType": "Instance" }), &json!({}));
-    for without in [json!(null), json!(""), json!("no colon")] {
-        event["detail"]["type"] = without;
+#[test]
+fn a_finding_without_a_type_is_delivered_to_triage_which_says_that_it_has_none() -> Result {
+    on_aws(async |aws| {
+        let template = template();
+        let bus = aws_sdk_eventbridge::Client::new(&aws.root());
+        let mut event = event("any", &json!({ "resourceType": "Instance" }), &json!({}));
+        for without in [json!(null), json!(""), json!("no colon")] {
+            event["detail"]["type"] = without;
+            assert_eq!(
+                delivered(&bus, &template, &event).await,
+                ["triage"],
+                "{event}"
+            );
+        }
+        event["detail"]
+            .as_object_mut()
+            .expect("a finding")
+            .remove("type");
         assert_eq!(
             delivered(&bus, &template, &event).await,
             ["triage"],
             "{event}"
         );
-    }
-    event["detail"]
-        .as_object_mut()
-        .expect("a finding")
-        .remove("type");
-    assert_eq!(
-        delivered(&bus, &template, &event).await,
-        ["triage"],
-        "{event}"
-    );
-    aws.stop().expect("the emulators stop");
+        Ok(())
+    })
 }
 
 #[test]
@@ -182,27 +185,28 @@ fn no_rule_takes_an_event_that_is_neither_a_finding_of_guardduty_nor_a_drill() {
 
 /// What the responder puts on the bus must not come back to it, not even as a drill: not by its source,
 /// whatever the report in it looks like.
-#[tokio::test]
-async fn no_rule_of_the_stack_takes_what_the_responder_puts_on_the_bus() {
-    let template = template();
-    let aws = LocalAws::start().expect("the emulators");
-    let bus = aws_sdk_eventbridge::Client::new(&aws.root());
-    let known = known_types::all();
-    let cases: Vec<_> = known.iter().flat_map(|known| known.cases()).collect();
-    for case in cases.iter().step_by(10) {
-        for (source, detail_type) in [
-            (notify::SOURCE, notify::DETAIL_TYPE),
-            (notify::SOURCE, notify::DRILL_DETAIL_TYPE),
-            (notify::SOURCE, DETAIL_TYPE),
-            (DRILL_SOURCE, notify::DETAIL_TYPE),
-            (DRILL_SOURCE, notify::DRILL_DETAIL_TYPE),
-        ] {
-            let mut event = case.event.clone();
-            event["source"] = json!(source);
-            event["detail-type"] = json!(detail_type);
-            let taken = delivered(&bus, &template, &event).await;
-            assert!(taken.is_empty(), "{taken:?} {event}");
+#[test]
+fn no_rule_of_the_stack_takes_what_the_responder_puts_on_the_bus() -> Result {
+    on_aws(async |aws| {
+        let template = template();
+        let bus = aws_sdk_eventbridge::Client::new(&aws.root());
+        let known = known_types::all();
+        let cases: Vec<_> = known.iter().flat_map(|known| known.cases()).collect();
+        for case in cases.iter().step_by(10) {
+            for (source, detail_type) in [
+                (notify::SOURCE, notify::DETAIL_TYPE),
+                (notify::SOURCE, notify::DRILL_DETAIL_TYPE),
+                (notify::SOURCE, DETAIL_TYPE),
+                (DRILL_SOURCE, notify::DETAIL_TYPE),
+                (DRILL_SOURCE, notify::DRILL_DETAIL_TYPE),
+            ] {
+                let mut event = case.event.clone();
+                event["source"] = json!(source);
+                event["detail-type"] = json!(detail_type);
+                let taken = delivered(&bus, &template, &event).await;
+                assert!(taken.is_empty(), "{taken:?} {event}");
+            }
         }
-    }
-    aws.stop().expect("the emulators stop");
+        Ok(())
+    })
 }

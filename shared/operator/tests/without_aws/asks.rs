@@ -7,8 +7,8 @@ use integration_tests::Result;
 use remediation::guard::DEFAULT;
 use serde_json::{Value, json};
 
-use crate::stub::{ACCOUNT, Answer, Call, Stub};
-use crate::world::{
+use crate::without_aws::stub::{ACCOUNT, Answer, Call, Stub};
+use crate::without_aws::world::{
     CONTAINED, ESCAPES, WAITING, bucket, caller, configuration, file, finding, ok, queues, stack,
     table,
 };

@@ -4,8 +4,8 @@ use integration_tests::Result;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::stub::{Answer, Call, Stub};
-use crate::world::{configuration, function_arn, ok, stack, table, topic};
+use crate::without_aws::stub::{Answer, Call, Stub};
+use crate::without_aws::world::{configuration, function_arn, ok, stack, table, topic};
 
 const RULE: &str = "arn:aws:events:us-east-1:111122223333:rule/gdr-buckets";
 
@@ -89,7 +89,7 @@ fn events(call: &Call) -> Answer {
 fn what_is_wrong_around_the_functions_is_told_with_what_to_do() -> Result {
     let stub = Stub::with_clock(SignedDuration::from_secs(90), |call| {
         match (call.service.as_str(), call.operation.as_str()) {
-            ("sts", _) => crate::world::caller(),
+            ("sts", _) => crate::without_aws::world::caller(),
             ("cloudformation", "DescribeStacks") => stack(),
             ("cloudformation", "ListStackResources") => resources(),
             ("sns", _) => subscriptions(call),

@@ -4,8 +4,8 @@ use integration_tests::Result;
 use remediation::guard::DEFAULT;
 use serde_json::{Value, json};
 
-use crate::stub::{ACCOUNT, Stub};
-use crate::world::{configuration, file, finding, ok, stack};
+use crate::without_aws::stub::{ACCOUNT, Stub};
+use crate::without_aws::world::{configuration, file, finding, ok, stack};
 
 fn stub() -> Result<Stub> {
     let spares = format!(

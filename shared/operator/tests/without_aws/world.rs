@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use integration_tests::{Result, unique};
+use integration_tests::{Result, files};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::stub::{ACCOUNT, Answer, Call};
+use crate::without_aws::stub::{ACCOUNT, Answer, Call};
 
 pub(crate) const WAITING: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 pub(crate) const CONTAINED: &str = "cccccccccccccccccccccccccccccccc";
@@ -33,9 +33,7 @@ pub(crate) fn finding(id: &str) -> Value {
 }
 
 pub(crate) fn file(text: &str) -> Result<String> {
-    let path = std::env::temp_dir().join(unique("without-aws"));
-    std::fs::write(&path, text)?;
-    Ok(path.display().to_string())
+    files::file("without-aws", text)
 }
 
 /// An item of the table, with texts that obey nobody's terminal.

@@ -1,10 +1,9 @@
 use aws_sdk_sts::config::ProvideCredentials as _;
-use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
 use aws_sdk_sts::primitives::DateTime;
 use aws_sdk_sts::types::{AssumedRoleUser, Credentials as Issued};
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use serde_json::json;
+use testkit::{mock, mock_client};
 
 use super::*;
 use crate::fixtures::fake::{Fake, act};
@@ -65,9 +64,7 @@ pub(crate) fn sts() -> Sts {
                 .build())
         })
     });
-    let client = mock_client!(aws_sdk_sts, RuleMode::MatchAny, [&assume], |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_sts, [&assume]);
     Sts {
         wire,
         asked,

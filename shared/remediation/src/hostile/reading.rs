@@ -320,8 +320,8 @@ fn a_long_event_is_cut_to_what_names_the_same_targets() {
 
 /// A client of which every call is a panic.
 fn silent() -> aws_sdk_sns::Client {
-    let rules = [] as [&aws_smithy_mocks::Rule; 0];
-    aws_smithy_mocks::mock_client!(aws_sdk_sns, aws_smithy_mocks::RuleMode::MatchAny, rules)
+    let rules = [] as [&testkit::Rule; 0];
+    testkit::mock_client!(aws_sdk_sns, rules)
 }
 
 #[test]

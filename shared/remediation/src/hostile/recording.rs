@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use aws_smithy_mocks::{RuleMode, mock_client};
 use serde_json::{Value, json};
+use testkit::mock_client;
 
 use super::rendering::assert_fit_to_send;
 use super::{block_on, event, hold, mutation};
@@ -67,11 +67,7 @@ fn config() -> Config {
 
 #[test]
 fn whatever_a_finding_says_what_comes_of_it_is_recorded() {
-    let sns = mock_client!(
-        aws_sdk_sns,
-        RuleMode::MatchAny,
-        [] as [&aws_smithy_mocks::Rule; 0]
-    );
+    let sns = mock_client!(aws_sdk_sns, [] as [&testkit::Rule; 0]);
     let seen = Mutex::new(BTreeSet::new());
     hold(1, event(), |event| {
         let (items, record) = table();

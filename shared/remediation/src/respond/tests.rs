@@ -18,10 +18,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_sns::Client;
-use aws_sdk_sns::config::retry::RetryConfig;
 use aws_sdk_sns::operation::publish::PublishOutput;
-use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use serde_json::json;
+use testkit::{Rule, client_over, mock, mock_client};
 
 use super::*;
 use crate::error::{CallError, CallFailure};
@@ -45,15 +44,13 @@ fn topic() -> (Wire, Notices, Client) {
             Ok(PublishOutput::builder().build())
         })
     });
-    let client = mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&publish], |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_sns, [&publish]);
     (wire, notices, client)
 }
 
 /// A client of which every call is a panic.
 fn silent() -> Client {
-    mock_client!(aws_sdk_sns, RuleMode::MatchAny, [] as [&Rule; 0])
+    mock_client!(aws_sdk_sns, [] as [&Rule; 0])
 }
 
 fn dry_run() -> Config {

@@ -1,9 +1,8 @@
 use aws_sdk_guardduty::config::http::HttpResponse;
-use aws_sdk_guardduty::config::retry::RetryConfig;
 use aws_sdk_guardduty::operation::list_detectors::ListDetectorsOutput;
 use aws_sdk_s3::primitives::SdkBody;
-use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use serde_json::json;
+use testkit::{MockResponse, mock, mock_client};
 
 use super::*;
 use crate::fixtures::{ENFORCING, Protocol, Wire, attack, event};
@@ -34,12 +33,7 @@ pub(crate) fn guardduty(findings: Vec<Value>) -> (Wire, Verifier) {
             MockResponse::Error(error) => MockResponse::Error(error),
         }
     });
-    let client = mock_client!(
-        aws_sdk_guardduty,
-        RuleMode::MatchAny,
-        [&detectors, &get],
-        |config| config.retry_config(RetryConfig::disabled())
-    );
+    let client = mock_client!(aws_sdk_guardduty, [&detectors, &get]);
     (wire, Verifier::with_client(client))
 }
 

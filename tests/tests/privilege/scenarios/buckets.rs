@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{PLAIN, Scenario, TOLD};
-use crate::world::{MEMBER, Run, name};
+use crate::privilege::world::{MEMBER, Run, name};
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario {

@@ -7,7 +7,7 @@ use integration_tests::finding::Finding;
 use serde_json::json;
 
 use super::{PLAIN, Scenario, TOLD};
-use crate::world::{MEMBER, Run, name};
+use crate::privilege::world::{MEMBER, Run, name};
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario {

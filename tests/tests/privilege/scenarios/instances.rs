@@ -8,7 +8,7 @@ use integration_tests::{Result, Scenario as _};
 use serde_json::json;
 
 use super::{PLAIN, Scenario, TOLD};
-use crate::world::{MEMBER, Run, name};
+use crate::privilege::world::{MEMBER, Run, name};
 
 pub(super) const ALL: &[Scenario] = &[
     Scenario {

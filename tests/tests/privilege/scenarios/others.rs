@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::credentials::{ISSUER, role, user};
 use super::{PLAIN, Scenario, TOLD};
-use crate::world::Run;
+use crate::privilege::world::Run;
 
 const RULE: &str = "InitialAccess:IAM/ValidAccounts";
 

@@ -4,11 +4,10 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::config::retry::RetryConfig;
 use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
 use aws_sdk_ssm::types::Parameter;
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use jiff::SignedDuration;
+use testkit::{mock, mock_client};
 use tokio::time::{Instant, sleep};
 
 use super::*;
@@ -39,9 +38,7 @@ fn store_that_takes(time: Duration, text: &str) -> Store {
                 .build())
         })
     });
-    let client = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&get], |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_ssm, [&get]);
     Store {
         wire,
         text,

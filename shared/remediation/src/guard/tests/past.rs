@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use aws_sdk_cloudtrail::config::Region;
-use aws_sdk_cloudtrail::config::retry::RetryConfig;
+use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
 use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::Event;
-use aws_sdk_cloudtrail::{Client, Config};
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use testkit::{client_over, mock, mock_client};
 use tokio::time::Instant;
 
 use super::*;
@@ -63,9 +61,7 @@ fn history(calls: &'static [Call], more: bool) -> (Wire, EventHistory) {
                 .build())
         })
     });
-    let client = mock_client!(aws_sdk_cloudtrail, RuleMode::MatchAny, [&rule], |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_cloudtrail, [&rule]);
     (wire, EventHistory::with_client(client))
 }
 
@@ -182,11 +178,8 @@ async fn what_cloudtrail_does_not_tell_is_absent_and_a_person_is_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn cloudtrail_is_waited_for_three_seconds() {
-    let config = Config::builder()
-        .with_test_defaults()
-        .region(Region::new("us-east-1"))
-        .http_client(http_client_fn(|_, _| SharedHttpConnector::new(Silent)));
-    let slow = EventHistory::with_client(Client::from_conf(config.build()));
+    let silent = http_client_fn(|_, _| SharedHttpConnector::new(Silent));
+    let slow = EventHistory::with_client(client_over!(aws_sdk_cloudtrail, silent));
     let start = Instant::now();
     let (withheld, told) = planned(
         &forbids("called", true),

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_cloudtrail::Client;
-use aws_sdk_cloudtrail::config::retry::RetryConfig;
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
 use aws_sdk_cloudtrail::types::Event;
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use testkit::{mock, mock_client};
 use tokio::time::Instant;
 
 use super::*;
@@ -43,9 +42,7 @@ fn history(calls: &'static [(&'static str, bool)]) -> (Wire, EventHistory) {
                 .build())
         })
     });
-    let client = mock_client!(aws_sdk_cloudtrail, RuleMode::MatchAny, [&rule], |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_cloudtrail, [&rule]);
     (wire, EventHistory::with_client(client))
 }
 

@@ -1,10 +1,9 @@
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_securityhub::Client;
-use aws_sdk_securityhub::config::retry::RetryConfig;
 use aws_sdk_securityhub::operation::batch_update_findings::BatchUpdateFindingsOutput;
 use aws_sdk_securityhub::types::BatchUpdateFindingsUnprocessedFinding as Unprocessed;
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use testkit::{mock, mock_client};
 
 use super::*;
 use crate::catalogue::Category;
@@ -44,9 +43,7 @@ fn hub(unprocessed: Option<&'static str>) -> (Wire, Arc<Mutex<Vec<Value>>>, Secu
                 .build())
         })
     });
-    let client = mock_client!(aws_sdk_securityhub, RuleMode::MatchAny, [&rule], |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_securityhub, [&rule]);
     (wire, sent, SecurityHub::new(client))
 }
 

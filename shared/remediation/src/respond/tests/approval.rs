@@ -149,9 +149,7 @@ async fn what_cannot_be_stored_cannot_be_approved_and_the_notice_says_why() {
                     )
                 })
             });
-        let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&update], |config| {
-            config.retry_config(RetryConfig::disabled())
-        });
+        let client = mock_client!(aws_sdk_dynamodb, [&update]);
         wire.fail("hold", status, code);
         let record = crate::record::Record::new(client, "incidents".to_owned());
         let responder = Responder::new(Fake::new([act("exposed")]), approving(), sns);

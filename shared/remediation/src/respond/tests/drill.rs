@@ -29,14 +29,14 @@ fn table() -> (Written, Record) {
             true
         })
         .then_output(|| UpdateItemOutput::builder().build());
-    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&update]);
+    let client = mock_client!(aws_sdk_dynamodb, [&update]);
     (written, Record::new(client, "incidents".to_owned()))
 }
 
 /// A queue and functions of which every call is a panic.
 fn nothing_leaves<P: Playbook>(responder: Responder<P>) -> Responder<P> {
-    let sqs = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [] as [&Rule; 0]);
-    let lambda = mock_client!(aws_sdk_lambda, RuleMode::MatchAny, [] as [&Rule; 0]);
+    let sqs = mock_client!(aws_sdk_sqs, [] as [&Rule; 0]);
+    let lambda = mock_client!(aws_sdk_lambda, [] as [&Rule; 0]);
     let functions = Functions {
         s3: "function-s3".to_owned(),
         iam: "function-iam".to_owned(),

@@ -25,9 +25,7 @@ fn bucket() -> (Wire, Stored, Evidence) {
             Ok(PutObjectOutput::builder().version_id("v1").build())
         })
     });
-    let client = mock_client!(aws_sdk_s3, RuleMode::MatchAny, [&put], |config| {
-        config.retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_s3, [&put]);
     let bucket = Bucket {
         name: "evidence".to_owned(),
         owner: "111122223333".to_owned(),

@@ -27,9 +27,7 @@ fn functions() -> (Wire, Sent, HandOver) {
             Ok(InvokeOutput::builder().status_code(202).build())
         })
     });
-    let client = mock_client!(aws_sdk_lambda, RuleMode::MatchAny, [&invoke], |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_lambda, [&invoke]);
     (wire, sent, HandOver::new(client, named()))
 }
 
@@ -43,7 +41,7 @@ fn named() -> Functions {
 
 /// A client of which every call is a panic.
 fn nowhere() -> HandOver {
-    let client = mock_client!(aws_sdk_lambda, RuleMode::MatchAny, [] as [&Rule; 0]);
+    let client = mock_client!(aws_sdk_lambda, [] as [&Rule; 0]);
     HandOver::new(client, named())
 }
 

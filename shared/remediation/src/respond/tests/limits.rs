@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
-use aws_smithy_mocks::MockResponse;
 use jiff::SignedDuration;
+use testkit::MockResponse;
 
 use super::*;
 use crate::fixtures::expressions;
@@ -42,9 +42,7 @@ where
     let transact = mock!(aws_sdk_dynamodb::Client::transact_write_items)
         .then_http_response(|| refusal(400, "TransactionCanceledException"));
     let rules = [&update, &transact];
-    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, rules, |config| {
-        config.retry_config(aws_sdk_dynamodb::config::retry::RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_dynamodb, rules);
     (writes, Record::new(client, "incidents".to_owned()))
 }
 
@@ -364,7 +362,7 @@ async fn what_cannot_be_recorded_is_contained_if_the_breaker_lets_it_and_only_sn
             }
             _ => failing(400, "AccessDeniedException"),
         });
-    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&update]);
+    let client = mock_client!(aws_sdk_dynamodb, [&update]);
     let preserved = Act {
         phase: crate::plan::Phase::Preserve,
         ..act("snapshots")

@@ -55,7 +55,7 @@ fn stored(text: Option<&'static str>) -> PolicyParameter {
                 .build())
         })
     });
-    let client = mock_client!(aws_sdk_ssm, RuleMode::MatchAny, [&get]);
+    let client = mock_client!(aws_sdk_ssm, [&get]);
     PolicyParameter::new(client, "policies".to_owned())
 }
 

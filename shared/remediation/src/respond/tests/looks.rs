@@ -19,7 +19,7 @@ fn queue() -> (Sent, Recheck) {
         to.lock().unwrap().push((delay, message));
         SendMessageOutput::builder().build()
     });
-    let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&send]);
+    let client = mock_client!(aws_sdk_sqs, [&send]);
     (sent, Recheck::new(client, "queue".to_owned()))
 }
 

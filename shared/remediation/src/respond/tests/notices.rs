@@ -46,9 +46,7 @@ fn channels() -> Channels {
             Ok(PublishOutput::builder().build())
         })
     });
-    let sns = mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&publish], |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
+    let sns = mock_client!(aws_sdk_sns, [&publish]);
     let (bus, events) = bus(&sent, None);
     let (queue, outbox) = outbox(&sent);
     let text = enforcing().topic_arn;
@@ -93,9 +91,7 @@ pub(super) fn bus(
                     .build())
             })
         });
-    let client = mock_client!(aws_sdk_eventbridge, RuleMode::MatchAny, [&put], |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_eventbridge, [&put]);
     (wire, client)
 }
 
@@ -112,9 +108,7 @@ pub(super) fn outbox(sent: &Sent) -> (Wire, Outbox) {
             Ok(SendMessageOutput::builder().build())
         })
     });
-    let client = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&send], |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_sqs, [&send]);
     (wire, Outbox::new(client, "queue".to_owned()))
 }
 
@@ -151,9 +145,9 @@ fn table() -> (Arc<Mutex<HashMap<String, AttributeValue>>>, Record) {
             let output = UpdateItemOutput::builder()
                 .set_attributes(Some(before))
                 .build();
-            aws_smithy_mocks::MockResponse::Output(output)
+            testkit::MockResponse::Output(output)
         });
-    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&update]);
+    let client = mock_client!(aws_sdk_dynamodb, [&update]);
     (item, Record::new(client, "incidents".to_owned()))
 }
 
@@ -264,13 +258,8 @@ async fn a_channel_that_is_refused_is_an_answer_that_says_what_to_do_instead() {
 async fn a_channel_that_does_not_answer_delays_no_other_and_not_the_report() {
     let sent = Sent::default();
     let (_, events) = bus(&sent, None);
-    let config = aws_sdk_sns::Config::builder()
-        .behavior_version_latest()
-        .region(aws_sdk_sns::config::Region::new("us-east-1"))
-        .with_test_defaults()
-        .http_client(traces::Capture::mute())
-        .build();
-    let notices = Notices::new(Client::from_conf(config), enforcing().topic_arn).by_event(events);
+    let mute = client_over!(aws_sdk_sns, traces::Capture::mute());
+    let notices = Notices::new(mute, enforcing().topic_arn).by_event(events);
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), silent());
     let responder = responder.telling(notices);
     let started = Instant::now();
@@ -333,11 +322,7 @@ fn late(comes: usize) -> SecurityHub {
                 .build()
         },
     );
-    SecurityHub::new(mock_client!(
-        aws_sdk_securityhub,
-        RuleMode::MatchAny,
-        [&rule]
-    ))
+    SecurityHub::new(mock_client!(aws_sdk_securityhub, [&rule]))
 }
 
 #[tokio::test(start_paused = true)]

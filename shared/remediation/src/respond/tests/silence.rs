@@ -3,13 +3,7 @@
 use super::*;
 
 fn mute() -> Record {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version_latest()
-        .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
-        .with_test_defaults()
-        .http_client(traces::Capture::mute())
-        .build();
-    let client = aws_sdk_dynamodb::Client::from_conf(config);
+    let client = client_over!(aws_sdk_dynamodb, traces::Capture::mute());
     Record::new(client, "incidents".to_owned())
 }
 

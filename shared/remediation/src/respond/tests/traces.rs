@@ -93,9 +93,9 @@ async fn the_next_look_the_event_and_security_hub_s_message_are_of_the_same_trac
             kept.lock()
                 .unwrap()
                 .push(header(request.message_system_attributes()));
-            aws_smithy_mocks::MockResponse::Output(SendMessageOutput::builder().build())
+            testkit::MockResponse::Output(SendMessageOutput::builder().build())
         });
-        let queue = mock_client!(aws_sdk_sqs, RuleMode::MatchAny, [&send]);
+        let queue = mock_client!(aws_sdk_sqs, [&send]);
         let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), silent())
             .telling(notices)
             .rechecking(Recheck::new(queue, "queue".to_owned()));
@@ -119,18 +119,13 @@ async fn the_next_look_the_event_and_security_hub_s_message_are_of_the_same_trac
 #[tokio::test(start_paused = true)]
 async fn what_is_handed_over_is_of_the_same_trace() {
     let capture = Capture::default();
-    let config = aws_sdk_lambda::Config::builder()
-        .behavior_version_latest()
-        .region(aws_sdk_lambda::config::Region::new("us-east-1"))
-        .with_test_defaults()
-        .http_client(capture.clone())
-        .build();
+    let client = client_over!(aws_sdk_lambda, capture.clone());
     let functions = Functions {
         s3: "function-s3".to_owned(),
         iam: "function-iam".to_owned(),
         ec2: "function-ec2".to_owned(),
     };
-    let hand_over = HandOver::new(aws_sdk_lambda::Client::from_conf(config), functions);
+    let hand_over = HandOver::new(client, functions);
     let (_, _, sns) = topic();
     let responder = Responder::new(triage(), enforcing(), sns).handing_over(hand_over);
     let report = responder

@@ -1,12 +1,11 @@
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::error::ErrorMetadata;
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::Object;
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
+use testkit::{mock, mock_client};
 
 use super::*;
 
@@ -47,12 +46,7 @@ fn bucket(keys: &[String]) -> (Client, Arc<Mutex<Vec<String>>>) {
     let denied = mock!(Client::get_object).then_error(|| {
         GetObjectError::generic(ErrorMetadata::builder().code("AccessDenied").build())
     });
-    let client = mock_client!(
-        aws_sdk_s3,
-        RuleMode::MatchAny,
-        [&list, &get, &denied],
-        |config| config.retry_config(RetryConfig::disabled())
-    );
+    let client = mock_client!(aws_sdk_s3, [&list, &get, &denied]);
     (client, asked)
 }
 

@@ -1,21 +1,18 @@
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_guardduty::config::http::HttpResponse;
-use aws_sdk_guardduty::config::retry::RetryConfig;
 use aws_sdk_guardduty::error::ErrorMetadata;
 use aws_sdk_guardduty::operation::list_detectors::ListDetectorsOutput;
 use aws_sdk_guardduty::operation::list_findings::{ListFindingsError, ListFindingsOutput};
 use aws_sdk_s3::primitives::SdkBody;
-use aws_smithy_mocks::{MockResponse, Rule, RuleMode, mock, mock_client};
 use serde_json::{Value, json};
+use testkit::{MockResponse, Rule, mock, mock_client};
 
 use super::*;
 
 /// Whatever the rules answer.
 fn client(rules: &[&Rule]) -> Client {
-    mock_client!(aws_sdk_guardduty, RuleMode::MatchAny, rules, |config| {
-        config.retry_config(RetryConfig::disabled())
-    })
+    mock_client!(aws_sdk_guardduty, rules.iter().copied())
 }
 
 fn detectors(ids: &'static [&str]) -> Rule {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types as t;
-use aws_smithy_mocks::{Rule, mock};
+use testkit::{Rule, mock};
 
 use super::world::{Account, Group, ID, Iface, group, lags, profile};
 use crate::fixtures::Wire;

@@ -6,7 +6,7 @@ use aws_sdk_autoscaling as autoscaling;
 use aws_sdk_elasticloadbalancing as elb;
 use aws_sdk_elasticloadbalancingv2 as elbv2;
 use aws_sdk_iam as iam;
-use aws_smithy_mocks::{Rule, mock};
+use testkit::{Rule, mock};
 
 use super::world::{Account, ID, profile};
 use crate::fixtures::Wire;

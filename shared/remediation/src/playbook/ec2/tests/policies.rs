@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use aws_sdk_cloudtrail::operation::lookup_events::{LookupEventsError, LookupEventsOutput};
 use aws_sdk_cloudtrail::types::Event;
 use aws_sdk_sns::operation::publish::{PublishError, PublishOutput};
-use aws_smithy_mocks::{MockResponse, RuleMode, mock, mock_client};
 use serde_json::json;
+use testkit::{MockResponse, mock, mock_client};
 
 use super::world::{ID, infected_with};
 use super::*;
@@ -193,8 +193,8 @@ async fn a_tag_that_was_set_since_spares_no_step_that_is_planned_while_others_ar
         let publish = mock!(aws_sdk_sns::Client::publish).then_compute_response(|_| {
             MockResponse::Output::<_, PublishError>(PublishOutput::builder().build())
         });
-        let trail = mock_client!(aws_sdk_cloudtrail, RuleMode::MatchAny, [&lookup]);
-        let sns = mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&publish]);
+        let trail = mock_client!(aws_sdk_cloudtrail, [&lookup]);
+        let sns = mock_client!(aws_sdk_sns, [&publish]);
         let world = World::new(Account {
             tags: tags(&[("isolation", "never")]),
             ..prepared([], [])

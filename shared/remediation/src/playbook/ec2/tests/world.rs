@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use aws_sdk_ec2::config::retry::RetryConfig;
-use aws_smithy_mocks::{RuleMode, mock_client};
+use testkit::mock_client;
 
 use super::super::{Clients, Ec2, ISOLATION_GROUP};
 use super::{ec2_rules, other_rules};
@@ -311,8 +310,7 @@ impl World {
             [&iam, &autoscaling, &elb, &elbv2].map(|rules| rules.iter().collect::<Vec<_>>());
         macro_rules! client {
             ($service:ident, $rules:expr) => {
-                mock_client!($service, RuleMode::MatchAny, $rules, |config| config
-                    .retry_config(RetryConfig::disabled()))
+                mock_client!($service, $rules)
             };
         }
         let clients = Clients {

@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
 use aws_sdk_cloudtrail::types::{Event, LookupAttributeKey};
-use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::types::StatusType;
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use serde_json::Value;
+use testkit::{mock, mock_client};
 
 pub(super) use self::permissions::Services;
 use self::permissions::permission_rules;
@@ -261,14 +260,7 @@ fn trail(
                 Ok(built.set_next_token(next).build())
             })
         });
-    mock_client!(
-        aws_sdk_cloudtrail,
-        RuleMode::MatchAny,
-        [&lookup],
-        |config| {
-            config.retry_config(aws_sdk_cloudtrail::config::retry::RetryConfig::disabled())
-        }
-    )
+    mock_client!(aws_sdk_cloudtrail, [&lookup])
 }
 
 pub(super) fn world(account: Account) -> World {
@@ -278,9 +270,7 @@ pub(super) fn world(account: Account) -> World {
     let mut rules = user_rules(&account, &wire);
     rules.extend(role_rules(&account, &wire));
     rules.extend(permission_rules(&account, &wire));
-    let client = mock_client!(aws_sdk_iam, RuleMode::MatchAny, &rules, |config| {
-        config.retry_config(RetryConfig::disabled())
-    });
+    let client = mock_client!(aws_sdk_iam, &rules);
     let iam = Iam {
         principals: Principals {
             iam: client.clone(),

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
 use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::Event;
-use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::operation::delete_bucket_policy::DeleteBucketPolicyOutput;
 use aws_sdk_s3::operation::get_bucket_acl::GetBucketAclOutput;
 use aws_sdk_s3::operation::get_bucket_ownership_controls::GetBucketOwnershipControlsOutput;
@@ -27,8 +26,8 @@ use aws_sdk_s3control::operation::put_public_access_block::PutPublicAccessBlockO
 use aws_sdk_s3control::types::{
     AccessPoint, NetworkOrigin, PublicAccessBlockConfiguration as Flags,
 };
-use aws_smithy_mocks::{RuleMode, mock, mock_client};
 use serde_json::{Value, json};
+use testkit::{mock, mock_client};
 
 use super::super::S3;
 use crate::fixtures::{Protocol, Wire};
@@ -314,12 +313,7 @@ pub(super) fn world(bucket: Bucket) -> World {
             }
         ),
     ];
-    let s3 = mock_client!(
-        aws_sdk_s3,
-        RuleMode::MatchAny,
-        rules.iter().collect::<Vec<_>>(),
-        |config| config.retry_config(RetryConfig::disabled())
-    );
+    let s3 = mock_client!(aws_sdk_s3, rules.iter().collect::<Vec<_>>());
     World {
         playbook: S3::with_clients(s3, account(&bucket, &control), trail(&bucket, &wire)),
         bucket,
@@ -373,12 +367,7 @@ fn account(bucket: &Arc<Mutex<Bucket>>, wire: &Wire) -> aws_sdk_s3control::Clien
                 .build())
         })
     });
-    mock_client!(
-        aws_sdk_s3control,
-        RuleMode::MatchAny,
-        [&get, &put, &list],
-        |config| config.retry_config(aws_sdk_s3control::config::retry::RetryConfig::disabled())
-    )
+    mock_client!(aws_sdk_s3control, [&get, &put, &list])
 }
 
 fn trail(bucket: &Arc<Mutex<Bucket>>, wire: &Wire) -> aws_sdk_cloudtrail::Client {
@@ -409,10 +398,5 @@ fn trail(bucket: &Arc<Mutex<Bucket>>, wire: &Wire) -> aws_sdk_cloudtrail::Client
                 .build())
         })
     });
-    mock_client!(
-        aws_sdk_cloudtrail,
-        RuleMode::MatchAny,
-        [&look_up],
-        |config| config.retry_config(aws_sdk_cloudtrail::config::retry::RetryConfig::disabled())
-    )
+    mock_client!(aws_sdk_cloudtrail, [&look_up])
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use aws_sdk_iam::operation::*;
 use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{Group, JobStatusType, Policy, PolicyVersion, ServiceLastAccessed};
-use aws_smithy_mocks::{Rule, mock};
+use testkit::{Rule, mock};
 
 use super::super::super::Client;
 use super::rules::{attached, encoded};

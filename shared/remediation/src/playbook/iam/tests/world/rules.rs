@@ -8,8 +8,8 @@ use aws_sdk_iam::types::{
     AccessKeyMetadata, AttachedPermissionsBoundary, AttachedPolicy, LoginProfile, Role,
     SummaryKeyType, Tag, User,
 };
-use aws_smithy_mocks::{Rule, mock};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use testkit::{Rule, mock};
 
 use super::super::super::Client;
 use super::{Account, Entity};

@@ -1,8 +1,6 @@
 //! What the template promises, held against the code: the rules deliver each finding to exactly the
 //! functions that expect it, and each role allows exactly what its function's code declares.
 
-#[path = "../common/mod.rs"]
-mod common;
 mod delivery;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +13,7 @@ use remediation::notify::{self, security_hub};
 use remediation::{evidence, permissions, record};
 use serde_json::{Value, json};
 
-use common::{granted, yaml};
+use crate::common::{granted, yaml};
 
 const FUNCTIONS: [(&str, Category); 4] = [
     ("S3", Category::S3),

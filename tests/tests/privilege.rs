@@ -4,12 +4,6 @@
 mod authority;
 mod by_others;
 mod calls;
-#[expect(
-    dead_code,
-    reason = "what code declares is held against the templates elsewhere"
-)]
-#[path = "../common/mod.rs"]
-mod common;
 mod conditions;
 mod grants;
 mod scenarios;
@@ -23,11 +17,11 @@ use futures::{StreamExt as _, stream};
 use integration_tests::{Result, checkout};
 use tokio::runtime::Runtime;
 
-use crate::by_others::{CALLED_ELSEWHERE, USED_BY_LAMBDA};
-use crate::calls::Check;
-use crate::grants::Grant;
-use crate::scenarios::Scenario;
-use crate::world::{Outcome, Run, World};
+use crate::privilege::by_others::{CALLED_ELSEWHERE, USED_BY_LAMBDA};
+use crate::privilege::calls::Check;
+use crate::privilege::grants::Grant;
+use crate::privilege::scenarios::Scenario;
+use crate::privilege::world::{Outcome, Run, World};
 
 /// The settings that bring permissions with them.
 const ANY_SETTING: &[(&str, &str)] = &[

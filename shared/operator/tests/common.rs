@@ -1,7 +1,5 @@
 //! The responder in this process, on local AWS, with a table; and `gdr` as a person would call it.
 
-#![allow(dead_code, reason = "each test file uses its part")]
-
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;

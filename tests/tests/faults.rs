@@ -12,8 +12,8 @@ mod world;
 
 use integration_tests::Result;
 
-use crate::sweep::sweep;
-use crate::target::{Bucket, Cut, First, Instance, Key, Next, Session};
+use crate::faults::sweep::sweep;
+use crate::faults::target::{Bucket, Cut, First, Instance, Key, Next, Session};
 
 #[test]
 fn whatever_befalls_a_call_an_exposed_bucket_ends_shut() -> Result {

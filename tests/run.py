@@ -1,0 +1,162 @@
+"""Runs every test: the compiled programs in parts, some side by side, the longest first.
+
+A part is a process of its own. Its tests share what they start: local AWS, deployed stacks. Most of a part's
+time passes in waiting, so that a few parts at a time keep two processors busy. Each part's output is shown
+when it ends, and what failed is shown once more at the end.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / ".local/log"
+AT_ONCE = 3
+# Parts of the one integration test program, by the names of their tests; the longest first.
+SLOW = ["e2e", "adversity", "faults", "privilege"]
+FAILURES = re.compile(r"^failures:$.*?(?=^test result:)", re.MULTILINE | re.DOTALL)
+RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
+
+
+class Part:
+    def __init__(self, name, commands):
+        self.name = name
+        self.commands = commands
+        self.output = ""
+        self.problems = []
+        self.seconds = 0.0
+
+    def run(self, running):
+        started = time.monotonic()
+        for command in self.commands:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            running.append(process)
+            self.output += process.communicate()[0]
+            running.remove(process)
+            if process.returncode < 0:
+                died = signal.Signals(-process.returncode).name
+                self.problems.append(f"{self.name}: {command[0]} died of {died}")
+            elif process.returncode > 0:
+                self.problems.append(f"{self.name}: {command[0]} ended with {process.returncode}")
+        self.seconds = time.monotonic() - started
+        (LOGS / f"test-{self.name}.log").write_text(self.output)
+
+    def counts(self):
+        found = [tuple(map(int, counts)) for counts in RESULT.findall(self.output)]
+        return tuple(map(sum, zip(*found))) if found else (0, 0, 0)
+
+
+def programs():
+    """Compiles all tests. Returns the test programs by the package and the kind of target."""
+    command = ["cargo", "test", "--locked", "--no-run", "--message-format=json-render-diagnostics"]
+    build = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if build.returncode:
+        sys.exit(build.returncode)
+    found = {}
+    for line in build.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("executable") and message.get("profile", {}).get("test"):
+            # `path+file:///…/shared/operator#0.1.0` or `…/tests#integration-tests@0.1.0`
+            folder, _, named = message["package_id"].rpartition("#")
+            package = named.split("@")[0] if "@" in named else folder.rsplit("/", 1)[-1]
+            target = message["target"]
+            found[(package, target["kind"][0], target["name"])] = message["executable"]
+    return found
+
+
+def parts(found):
+    """Each test belongs to exactly one part."""
+    integration = found.pop(("integration-tests", "test", "integration"))
+    gdr = found.pop(("operator", "test", "gdr"))
+    library = found.pop(("remediation", "lib", "remediation"))
+    whole = [Part(name, [[integration, f"{name}::"]]) for name in SLOW]
+    whole.append(Part("library", [[library]]))
+    whole.append(Part("gdr", [[gdr]]))
+    skipped = [word for name in SLOW for word in ("--skip", f"{name}::")]
+    whole.append(Part("local", [[integration, *skipped]]))
+    whole.append(Part("others", [[program] for program in found.values()]))
+    return whole
+
+
+def run(whole):
+    waiting, running, lock = list(whole), [], threading.Lock()
+
+    def work():
+        while True:
+            with lock:
+                if not waiting:
+                    return
+                part = waiting.pop(0)
+            part.run(running)
+            with lock:
+                print(f"\n===== {part.name} ({part.seconds:.0f} s)\n{part.output}", flush=True)
+
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(AT_ONCE)]
+
+    def stop(number, _frame):
+        # The emulators end with the process that started them.
+        waiting.clear()
+        for process in list(running):
+            os.killpg(process.pid, signal.SIGKILL)
+        sys.exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def report(whole):
+    """Sums up, and returns the exit status."""
+    for part in whole:
+        for block in FAILURES.findall(part.output):
+            print(f"\n===== what failed in {part.name}, once more\n{block}")
+    print()
+    total = (0, 0, 0)
+    for part in whole:
+        counts = part.counts()
+        total = tuple(map(sum, zip(total, counts)))
+        print(f"{part.name:10} {counts[0]:5} passed {counts[1]:3} failed {part.seconds:6.0f} s")
+    problems = [problem for part in whole for problem in part.problems]
+    problems += [f"{part.name}: no test ran" for part in whole if not sum(part.counts()[:2])]
+    for problem in problems:
+        print(problem)
+    print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped", flush=True)
+    return 1 if problems else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", help="run these parts only")
+    chosen = parser.parse_args().parts
+    LOGS.mkdir(parents=True, exist_ok=True)
+    whole = parts(programs())
+    known = [part.name for part in whole]
+    unknown = set(chosen) - set(known)
+    if unknown:
+        parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(known)}")
+    if chosen:
+        whole = [part for part in whole if part.name in chosen]
+    run(whole)
+    sys.exit(report(whole))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+//! All tests that need more than one crate, in one program: it links the AWS clients once.
+//!
+//! `tests/run.py` runs parts of it side by side, each in a process of its own. A part's tests share what
+//! they start.
+
+mod adversity;
+mod common;
+mod documents;
+mod e2e;
+mod ec2_playbook;
+mod emulators;
+mod faults;
+mod findings;
+mod iam_playbook;
+mod incident_page;
+mod member_account;
+mod multi_account;
+mod operations;
+mod pages;
+mod privilege;
+mod release;
+mod s3_playbook;
+mod shared_aws;
+mod template;
