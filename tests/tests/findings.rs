@@ -59,7 +59,7 @@ fn the_answer_about_each_finding_type_is_the_one_that_was_decided() {
             }
         }
     }
-    expect_file!["../../fixtures/finding-answers.tsv"].assert_eq(&text);
+    expect_file!["../fixtures/finding-answers.tsv"].assert_eq(&text);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn the_document_has_the_answer_about_each_finding_type() {
     let (before, rest) = document.split_once(START).expect("the mark of the start");
     let (_, after) = rest.split_once(END).expect("the mark of the end");
     let text = format!("{before}{START}{}{END}{after}", table::render());
-    expect_file!["../../../docs/findings.md"].assert_eq(&text);
+    expect_file!["../../docs/findings.md"].assert_eq(&text);
 }
 
 #[test]

@@ -140,6 +140,27 @@ mod tests {
     }
 
     #[test]
+    fn a_finding_that_was_relayed_becomes_the_event_that_it_was() {
+        let event = json!({
+            "source": "aws.guardduty", "detail-type": DETAIL_TYPE, "time": "2026-01-02T03:04:05Z",
+            "account": "111122223333", "region": "us-east-1", "detail": detail(),
+        });
+        let notification = json!({ "Type": "Notification", "Message": event.to_string() });
+        for wrapped in [
+            json!({ "Records": [{ "EventSource": "aws:sns", "Sns": notification }] }),
+            json!({ "Records": [{ "eventSource": "aws:sqs", "body": notification.to_string() }] }),
+            json!({ "Messages": [{ "Body": event.to_string() }] }),
+        ] {
+            let read = subject_of(wrapped.to_string().as_bytes()).unwrap();
+            assert_eq!(read.event, event);
+        }
+        let mut without = event.clone();
+        without["detail"]["accountId"] = json!(null);
+        let read = subject_of(without.to_string().as_bytes()).unwrap();
+        assert_eq!(read.event, event);
+    }
+
+    #[test]
     fn a_drill_stays_one() {
         let drill = json!({
             "source": "guardduty-responder.drill", "detail-type": DETAIL_TYPE, "detail": detail(),

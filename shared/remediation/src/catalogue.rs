@@ -116,8 +116,8 @@ pub fn disposition(category: Category, finding: &Finding) -> Disposition {
         return Disposition::Contain;
     }
     match category {
-        Category::S3 => buckets::disposition(&finding.finding_type),
-        Category::Iam => credentials::disposition(&finding.finding_type),
+        Category::S3 => buckets::disposition(finding),
+        Category::Iam => credentials::disposition(finding),
         Category::Ec2 => instances::disposition(finding),
         Category::Triage => Disposition::Notify(triage(finding)),
     }
@@ -127,7 +127,7 @@ pub fn disposition(category: Category, finding: &Finding) -> Disposition {
 fn triage(finding: &Finding) -> &'static str {
     if finding.resource_type() == "AttackSequence" {
         "an attack on several resources; the findings that it is made of are answered one by one"
-    } else if custom::found(&finding.finding_type) {
+    } else if custom::found(finding) {
         custom::WHY
     } else {
         "no playbook contains resources of this kind; it is recorded and notified"
@@ -334,6 +334,105 @@ mod tests {
                 matches!(answer, Disposition::Notify(_)),
                 "{category} {kind}"
             );
+        }
+    }
+
+    #[test]
+    fn a_finding_of_the_account_s_own_rule_is_custom_whatever_its_type_is_called() {
+        for (category, kind, resource_type) in [
+            (Category::Ec2, "Execution:Runtime/ReverseShell", "Instance"),
+            (Category::Ec2, "Backdoor:EC2/C&CActivity.B!DNS", "Instance"),
+            (Category::Iam, "Recon:IAMUser/TorIPCaller", "AccessKey"),
+            (
+                Category::Iam,
+                "Exfiltration:S3/MaliciousIPCaller",
+                "S3Bucket",
+            ),
+            (
+                Category::S3,
+                "Exfiltration:S3/MaliciousIPCaller",
+                "S3Bucket",
+            ),
+            (
+                Category::Triage,
+                "Discovery:RDS/TorIPCaller",
+                "RDSDBInstance",
+            ),
+        ] {
+            let of = |rule: Option<&str>| {
+                let finding = finding(json!({
+                    "type": kind, "customDetectionRuleName": rule,
+                    "resource": { "resourceType": resource_type,
+                        "instanceDetails": { "instanceId": "i-0abc1234" } },
+                }));
+                disposition(category, &finding)
+            };
+            assert_ne!(of(None), Disposition::Notify(custom::WHY), "{kind}");
+            assert_ne!(of(Some("")), Disposition::Notify(custom::WHY), "{kind}");
+            assert_eq!(
+                of(Some("nightly-shells")),
+                Disposition::Notify(custom::WHY),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_that_amazon_knows_as_leaked_is_contained() {
+        let kind = "CredentialAccess:IAMUser/CompromisedCredentials";
+        let finding = finding(json!({ "type": kind, "resource": { "resourceType": "AccessKey" } }));
+        assert_eq!(disposition(Category::Iam, &finding), Disposition::Contain);
+    }
+
+    #[test]
+    fn a_sensitive_file_that_was_modified_is_contained_on_an_instance_and_told_elsewhere() {
+        for purpose in ["Persistence", "PrivilegeEscalation", "DefenseEvasion"] {
+            let on = |category, resource_type: &str| {
+                let finding = finding(json!({
+                    "type": format!("{purpose}:Runtime/SensitiveFileModified"),
+                    "resource": { "resourceType": resource_type,
+                        "instanceDetails": { "instanceId": "i-0abc1234" } },
+                }));
+                assert_eq!(routes(&finding), [category]);
+                disposition(category, &finding)
+            };
+            assert_eq!(on(Category::Ec2, "Instance"), Disposition::Contain);
+            assert!(matches!(
+                on(Category::Triage, "ECSCluster"),
+                Disposition::Notify(_)
+            ));
+        }
+    }
+
+    #[test]
+    fn a_principal_that_is_told_by_its_key_alone_goes_to_iam_too() {
+        use Category::{Iam, S3};
+        for (details, expected) in [
+            (
+                json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE" }),
+                vec![S3, Iam],
+            ),
+            (
+                json!({ "accessKeyId": "ASIAIOSFODNN7EXAMPLE", "userType": null }),
+                vec![S3, Iam],
+            ),
+            (
+                json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "userType": "Unknown" }),
+                vec![S3, Iam],
+            ),
+            (
+                json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "userType": "AWSAccount" }),
+                vec![S3],
+            ),
+            (json!({ "accessKeyId": "", "userType": "" }), vec![S3]),
+            (json!({ "principalId": "ANONYMOUS_PRINCIPAL" }), vec![S3]),
+            (json!({}), vec![S3]),
+        ] {
+            let finding = finding(json!({
+                "type": "Exfiltration:S3/MaliciousIPCaller",
+                "resource": { "resourceType": "S3Bucket", "accessKeyDetails": details },
+            }));
+            assert_eq!(routes(&finding), expected, "{details}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod abridged;
 mod actor;
+mod behaviour;
 mod drill;
 mod forms;
 mod ids;
@@ -10,6 +11,7 @@ mod origin;
 mod principal;
 mod printable;
 mod resource;
+mod runtime;
 mod same;
 mod sample;
 mod sequence;
@@ -18,6 +20,7 @@ mod wire;
 
 use crate::error::{Error, Result};
 pub(crate) use abridged::abridged;
+pub use behaviour::{Aspect, Behaviour, Frequency, Whose};
 pub use drill::DRILL_SOURCE;
 pub use forms::{DETAIL_TYPE, detail_of, split};
 pub use kind::{FindingType, Severity};
@@ -25,6 +28,7 @@ pub use origin::{ApiCall, Remote};
 pub use principal::{Principal, RoleSession};
 pub use printable::{printable, visible};
 pub use resource::{Bucket, Interface};
+pub use runtime::FileChange;
 pub(crate) use sequence::instance;
 pub use sequence::{Actor, Endpoint, Indicator, Resource, Sequence, Signal};
 
@@ -55,17 +59,32 @@ impl Finding {
         root: &'static str,
         detector: Option<forms::Detector>,
     ) -> Result<Self> {
+        let detector = detector.unwrap_or_default();
+        let (account_at, account) = stated(
+            (format!("{root}accountId"), &detail.account_id),
+            ("account", &detector.account),
+        )?;
+        let (region_at, region) = stated(
+            (format!("{root}region"), &detail.region),
+            ("region", &detector.region),
+        )?;
         Ok(Self {
             id: ids::finding(format_args!("{root}id"), &detail.id)?,
             finding_type: FindingType::at(format_args!("{root}type"), &detail.finding_type)?,
-            account_id: ids::account(format_args!("{root}accountId"), &detail.account_id)?,
-            region: ids::region(format_args!("{root}region"), &detail.region)?,
+            account_id: ids::account(account_at, &account)?,
+            region: ids::region(region_at, &region)?,
             severity: Severity::at(format_args!("{root}severity"), detail.severity)?,
-            detector: detector.unwrap_or_default(),
+            detector,
             detail,
             root,
             drill: false,
         })
+    }
+
+    /// The name of the account's own detection rule that made the finding, printable. `None`: it is one of
+    /// GuardDuty's own detections, or of a rule that AWS wrote.
+    pub fn custom_detection_rule(&self) -> Option<&str> {
+        self.detail.custom_detection_rule_name.as_deref()
     }
 
     /// GuardDuty's title for people; control and direction characters made visible.
@@ -190,6 +209,19 @@ impl Finding {
 /// True if `text` is the id of an instance.
 pub(crate) fn is_instance_id(text: &str) -> bool {
     ids::instance("session", text).is_ok()
+}
+
+/// What the member of the detail says, or where it says nothing that of the envelope; after its path.
+fn stated(
+    (in_detail, value): (String, &Option<String>),
+    (in_envelope, otherwise): (&str, &Option<String>),
+) -> Result<(String, String)> {
+    let said = |text: &&String| !text.is_empty();
+    match (value.as_ref().filter(said), otherwise.as_ref().filter(said)) {
+        (Some(text), _) => Ok((in_detail, text.clone())),
+        (None, Some(text)) => Ok((in_envelope.to_owned(), text.clone())),
+        (None, None) => Err(Error::malformed(in_detail, "missing")),
+    }
 }
 
 /// The value of `member`, which must be there.

@@ -90,6 +90,19 @@ pub(crate) fn finding(changes: Value) -> Finding {
     Finding::parse(&event(changes)).expect("a finding")
 }
 
+/// The text of an input of `tests/fixtures/cases`, of which `answers.tsv` there says what is right.
+pub(crate) fn case_text(name: &str) -> String {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/cases");
+    let path = format!("{folder}/{name}.json");
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The finding of [`case_text`].
+pub(crate) fn case(name: &str) -> Finding {
+    let event = serde_json::from_str(&case_text(name)).expect("JSON");
+    Finding::parse(&event).expect("a finding")
+}
+
 /// A finding that an access key of an IAM user was used from a malicious address.
 pub(crate) fn user_finding(name: &str) -> Finding {
     finding(user_detail(name))

@@ -7,8 +7,12 @@ mod principals;
 mod resources;
 mod workloads;
 
+pub(crate) use self::principals::uncontained;
 use crate::catalogue::{self, Category};
 use crate::finding::{Finding, FindingType};
+
+/// The family of the findings about files that grant access, or that log it.
+const SENSITIVE_FILE: &str = "SensitiveFileModified";
 
 /// The next steps for the part of `finding` that concerns `category` where it was not contained.
 pub fn next_steps(category: Category, finding: &Finding) -> Vec<String> {
@@ -19,7 +23,12 @@ pub fn next_steps(category: Category, finding: &Finding) -> Vec<String> {
 
 /// What a person should find out also where it was contained.
 pub fn questions(category: Category, finding: &Finding) -> Vec<String> {
-    other_reports(category, finding).into_iter().collect()
+    let files = category == Category::Ec2 && finding.finding_type.family() == SENSITIVE_FILE;
+    let files = files.then(|| resources::sensitive_file().to_owned());
+    files
+        .into_iter()
+        .chain(other_reports(category, finding))
+        .collect()
 }
 
 fn other_reports(category: Category, finding: &Finding) -> Option<String> {

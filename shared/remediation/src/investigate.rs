@@ -10,6 +10,7 @@
 pub mod principal;
 
 pub(crate) mod before;
+mod behaviour;
 pub(crate) mod data_events;
 pub(crate) mod deeds;
 mod history;
@@ -58,6 +59,8 @@ pub enum Question {
     WhereBefore,
     /// Whether the principal has called that API before the first event.
     History,
+    /// What of it GuardDuty's anomaly model has not seen before, and what is usual.
+    Unusual,
     /// What the principal may do.
     Permissions,
     /// Which services the principal used last, before and since the first event.
@@ -83,6 +86,7 @@ impl fmt::Display for Question {
             Self::Where => "from where",
             Self::WhereBefore => "seen there before",
             Self::History => "called before",
+            Self::Unusual => "unusual",
             Self::Permissions => "what it may do",
             Self::LastUsed => "services last used",
             Self::PublicNow => "public now",
@@ -209,6 +213,7 @@ pub(crate) fn reason(error: &Error) -> String {
 pub(crate) fn from_finding(finding: &Finding) -> Investigation {
     let mut answers = said::answers(finding);
     answers.extend(owner::question(finding));
+    behaviour::fill_in(finding, &mut answers);
     Investigation {
         answers,
         leads: Vec::new(),
@@ -226,8 +231,14 @@ pub(crate) async fn investigate<P: Playbook>(
     let work = Box::pin(playbook.investigate(inquiry, state));
     match timeout_at(inquiry.until, work).await {
         Ok(found) => {
+            let is_anew = |answer: &Answer| {
+                let anew = |other: &Answer| other.question == answer.question;
+                found.answers.iter().any(anew) && behaviour::QUESTIONS.contains(&answer.question)
+            };
+            investigation.answers.retain(|answer| !is_anew(answer));
             investigation.answers.extend(found.answers);
             investigation.leads = found.leads;
+            behaviour::fill_in(inquiry.finding, &mut investigation.answers);
         }
         Err(_) => investigation.leads.push(
             "look into the finding yourself: the investigation was not done in the time set for it"

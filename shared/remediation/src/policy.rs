@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{self, Category, Disposition};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::{Finding, Principal};
+use crate::guidance;
 use crate::settings::{Entity, protects};
 
 /// The policy flag of a category.
@@ -119,6 +120,7 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
                     long_term_key.as_deref().unwrap_or("sessions")
                 )
             }
+            Principal::KeyOwner { key, .. } => format!("key/{key}"),
             Principal::RoleSession { role, session } => {
                 format!(
                     "role/{role}/{}",
@@ -144,247 +146,117 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
 /// Decides about the part of `finding` that concerns `category`, before the policies have their say about
 /// each step ([`crate::guard`]).
 ///
-/// # Errors
-/// [`crate::Error::Malformed`] if the finding is one to contain and lacks what names the target.
-pub fn decide(category: Category, finding: &Finding, policy: &Policy) -> Result<Decision> {
-    let kind = &finding.finding_type;
+/// A finding that names too much or too little to be contained is one to notify: what GuardDuty found, the
+/// on-call engineer must see.
+pub fn decide(category: Category, finding: &Finding, policy: &Policy) -> Decision {
+    if let Some(why) = ignored(category, finding, policy) {
+        return Decision::Ignore(why);
+    }
+    match left(category, finding, policy) {
+        Some(why) => Decision::Notify(why),
+        None => match what(category, finding, policy) {
+            Ok(what) => Decision::Contain(what),
+            Err(why) => Decision::Notify(why),
+        },
+    }
+}
+
+/// Why nobody is told.
+fn ignored(category: Category, finding: &Finding, policy: &Policy) -> Option<String> {
     let routes = catalogue::routes(finding);
     if !routes.contains(&category) {
         let names: Vec<_> = routes.iter().map(|route| route.as_str()).collect();
-        return Ok(Decision::Ignore(format!(
-            "{kind} is for the {} function, not for {category}",
+        return Some(format!(
+            "{} is for the {} function, not for {category}",
+            finding.finding_type,
             names.join(" and "),
-        )));
+        ));
     }
     if policy.mode == ResponseMode::Off {
-        return Ok(Decision::Ignore(format!(
-            "the {category} response is off (RESPONSE_MODE)"
-        )));
+        return Some(format!("the {category} response is off (RESPONSE_MODE)"));
     }
-    if finding.is_archived() {
-        return Ok(Decision::Ignore(
-            "the finding is archived in GuardDuty".to_owned(),
-        ));
-    }
+    finding
+        .is_archived()
+        .then(|| "the finding is archived in GuardDuty".to_owned())
+}
+
+/// Why it is left to the on-call engineer, whatever it names.
+fn left(category: Category, finding: &Finding, policy: &Policy) -> Option<String> {
     if let Disposition::Notify(why) = catalogue::disposition(category, finding) {
-        return Ok(Decision::Notify(why.to_owned()));
+        let rule = finding.custom_detection_rule();
+        let rule = rule.map_or_else(String::new, |rule| format!(" (the rule {rule})"));
+        return Some(format!("{why}{rule}"));
     }
     if policy.mode == ResponseMode::Notify {
-        return Ok(Decision::Notify(format!(
+        return Some(format!(
             "the {category} response is set to notify only (RESPONSE_MODE)"
-        )));
-    }
-    if policy.minimum_severity.is_none() {
-        return Ok(Decision::Notify(
-            "MINIMUM_SEVERITY cannot be read, so nothing is contained".to_owned(),
         ));
     }
-    if let Some(own) = &policy.own_account
-        && *own != finding.account_id
-    {
-        return Ok(Decision::Notify(format!(
+    if policy.minimum_severity.is_none() {
+        return Some("MINIMUM_SEVERITY cannot be read, so nothing is contained".to_owned());
+    }
+    let own = policy.own_account.as_ref()?;
+    (*own != finding.account_id).then(|| {
+        format!(
             "the resource is in account {}, and this stack contains only in its own, {own}",
             finding.account_id,
-        )));
-    }
-    let what = match category {
+        )
+    })
+}
+
+/// What is contained.
+///
+/// # Errors
+/// Why it cannot be said, or may not be contained.
+fn what(
+    category: Category,
+    finding: &Finding,
+    policy: &Policy,
+) -> std::result::Result<String, String> {
+    let kind = &finding.finding_type;
+    Ok(match category {
         Category::S3 if catalogue::concerns_account_block(finding) => {
             format!("{kind} in account {}", finding.account_id)
         }
         Category::S3 => {
-            let buckets = finding.buckets()?;
+            let buckets = finding
+                .buckets()
+                .map_err(|error| unnamed("the buckets", &error))?;
             if buckets.is_empty() {
-                return Ok(Decision::Notify("the finding names no bucket".to_owned()));
+                return Err("the finding names no bucket".to_owned());
             }
             format!("{kind} on {}", buckets.join(", "))
         }
         Category::Iam => {
-            let principal = finding.principal()?;
+            let principal = finding
+                .principal()
+                .map_err(|error| unnamed("the principal", &error))?;
             if let Some(why) = policy.protects(&finding.account_id, &principal) {
-                return Ok(Decision::Notify(why));
+                return Err(why);
+            }
+            if let Principal::Other { .. } | Principal::InstanceIdentity { .. } = principal {
+                return Err(guidance::uncontained(&principal));
             }
             format!("{kind} by {principal}")
         }
-        Category::Ec2 => format!("{kind} by instance {}", finding.instance_id()?),
+        Category::Ec2 => {
+            let instance = finding
+                .instance_id()
+                .map_err(|error| unnamed("the instance", &error))?;
+            format!("{kind} by instance {instance}")
+        }
         Category::Triage => kind.to_string(),
+    })
+}
+
+/// That a target cannot be told from the finding, and why.
+fn unnamed(target: &str, error: &Error) -> String {
+    let why = match error {
+        Error::Malformed { member, problem } => format!("`{member}`: {problem}"),
+        other => other.to_string(),
     };
-    Ok(Decision::Contain(what))
+    format!("{target} cannot be told from the finding, so that nothing is contained: {why}")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixtures::{finding, user_detail, user_finding};
-    use serde_json::json;
-
-    fn policy() -> Policy {
-        Policy {
-            dry_run: false,
-            mode: ResponseMode::Contain,
-            minimum_severity: Some(4.0),
-            approval_not_needed_from: None,
-            own_account: Some("111122223333".to_owned()),
-            responder_roles: vec!["gdr-IamResponderRole-ABC".to_owned()],
-            never_contain: vec!["arn:aws:iam::111122223333:user/ops/break-glass".to_owned()],
-        }
-    }
-
-    fn reason(decision: Decision) -> String {
-        match decision {
-            Decision::Ignore(why) | Decision::Notify(why) | Decision::Contain(why) => why,
-        }
-    }
-
-    #[test]
-    fn a_severe_finding_of_a_kind_to_contain_is_contained() {
-        let decision = decide(Category::Iam, &user_finding("mallory"), &policy());
-        assert!(matches!(decision, Ok(Decision::Contain(_))), "{decision:?}");
-    }
-
-    #[test]
-    fn a_finding_of_another_function_is_ignored() {
-        let decision = decide(Category::Ec2, &user_finding("mallory"), &policy()).unwrap();
-        assert!(matches!(decision, Decision::Ignore(_)), "{decision:?}");
-        assert!(reason(decision).contains("for the iam function"));
-    }
-
-    #[test]
-    fn a_minimum_severity_that_cannot_be_read_notifies() {
-        let policy = Policy {
-            minimum_severity: None,
-            ..policy()
-        };
-        let decision = decide(Category::Iam, &user_finding("mallory"), &policy).unwrap();
-        assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
-    }
-
-    #[test]
-    fn the_mode_notifies_or_ignores() {
-        let with = |mode| {
-            let policy = Policy { mode, ..policy() };
-            decide(Category::Iam, &user_finding("mallory"), &policy).unwrap()
-        };
-        assert!(matches!(with(ResponseMode::Notify), Decision::Notify(_)));
-        assert!(matches!(with(ResponseMode::Approve), Decision::Contain(_)));
-        assert!(matches!(with(ResponseMode::Off), Decision::Ignore(_)));
-    }
-
-    #[test]
-    fn a_drill_is_a_dry_run_and_a_finding_is_what_the_settings_say() {
-        let enforcing = policy();
-        assert!(!enforcing.is_dry_run(&user_finding("mallory")));
-        assert!(enforcing.is_dry_run(&user_finding("mallory").drilled()));
-    }
-
-    #[test]
-    fn protected_principals_are_refused() {
-        let decision = decide(Category::Iam, &user_finding("break-glass"), &policy()).unwrap();
-        assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
-        let own = finding(json!({
-            "type": "PrivilegeEscalation:IAMUser/AnomalousBehavior",
-            "resource": { "resourceType": "AccessKey", "accessKeyDetails": {
-                "userType": "AssumedRole", "userName": "gdr-IamResponderRole-ABC",
-                "principalId": "AROAEXAMPLE:gdr-iam" } },
-        }));
-        let decision = decide(Category::Iam, &own, &policy()).unwrap();
-        assert!(reason(decision).contains("responder's own role"));
-    }
-
-    #[test]
-    fn a_resource_of_another_account_is_notified() {
-        let policy = Policy {
-            own_account: Some("999988887777".to_owned()),
-            ..policy()
-        };
-        let decision = decide(Category::Iam, &user_finding("mallory"), &policy).unwrap();
-        assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
-    }
-
-    #[test]
-    fn a_hub_contains_in_every_account() {
-        let policy = Policy {
-            own_account: None,
-            ..policy()
-        };
-        for account in ["111122223333", "444455556666"] {
-            let mut detail = user_detail("mallory");
-            detail["accountId"] = json!(account);
-            let decision = decide(Category::Iam, &finding(detail), &policy).unwrap();
-            assert!(matches!(decision, Decision::Contain(_)), "{decision:?}");
-        }
-    }
-
-    #[test]
-    fn an_arn_protects_in_its_account_and_a_name_in_every_account() {
-        let policy = Policy {
-            own_account: None,
-            never_contain: vec![
-                "arn:aws:iam::111122223333:user/ops/break-glass".to_owned(),
-                "deployer".to_owned(),
-            ],
-            ..policy()
-        };
-        for (account, name, contained) in [
-            ("111122223333", "break-glass", false),
-            ("444455556666", "break-glass", true),
-            ("444455556666", "deployer", false),
-        ] {
-            let mut detail = user_detail(name);
-            detail["accountId"] = json!(account);
-            let decision = decide(Category::Iam, &finding(detail), &policy).unwrap();
-            let contains = matches!(decision, Decision::Contain(_));
-            assert_eq!(contains, contained, "{account} {decision:?}");
-        }
-    }
-
-    #[test]
-    fn a_credential_is_one_target_in_all_regions_and_an_instance_is_not() {
-        let in_region = |mut detail: serde_json::Value, region: &str| {
-            detail["region"] = json!(region);
-            finding(detail)
-        };
-        let of = |category, detail: &serde_json::Value, region| {
-            targets(category, &in_region(detail.clone(), region)).unwrap()
-        };
-        let user = user_detail("mallory");
-        let instance =
-            json!({ "resource": { "instanceDetails": { "instanceId": "i-0abc1234def567890" } } });
-        for (category, detail, one) in [
-            (Category::Iam, user, true),
-            (Category::Ec2, instance, false),
-        ] {
-            let [here, there] =
-                ["us-east-1", "eu-west-1"].map(|region| of(category, &detail, region));
-            assert_eq!(here == there, one, "{here:?} {there:?}");
-        }
-    }
-
-    #[test]
-    fn the_block_of_an_account_is_one_target_in_all_regions_and_no_bucket() {
-        let off = |region: &str| {
-            finding(
-                json!({ "type": "Policy:S3/AccountBlockPublicAccessDisabled", "region": region }),
-            )
-        };
-        let of = |region: &str| targets(Category::S3, &off(region)).unwrap();
-        assert_eq!(of("us-east-1"), of("eu-west-1"));
-        let [target] = of("us-east-1").try_into().unwrap();
-        let bucket = finding(json!({
-            "type": "Policy:S3/BucketPublicAccessGranted",
-            "resource": { "s3BucketDetails": [{ "name": target }] },
-        }));
-        assert!(targets(Category::S3, &bucket).is_err(), "{target}");
-    }
-
-    #[test]
-    fn a_finding_to_contain_that_names_no_target_is_malformed() {
-        let finding = finding(json!({
-            "type": "Backdoor:EC2/Spambot", "resource": { "resourceType": "Instance" },
-        }));
-        let error = decide(Category::Ec2, &finding, &policy()).unwrap_err();
-        assert!(
-            error.to_string().contains("instanceDetails.instanceId"),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -34,7 +34,7 @@ use crate::error::Result;
 use crate::finding::Finding;
 use crate::guard::{Foresight, Guard, Situation};
 use crate::hand_over;
-use crate::policy::{Decision, Policy, ResponseMode, decide};
+use crate::policy::{self, Decision, Policy, ResponseMode, decide};
 use crate::settings::Settings;
 
 /// The policies of the default ones that only carry a setting out.
@@ -193,11 +193,7 @@ impl Rehearser {
         if finding.is_drill() {
             return left(Cause::Drill, "a drill changes nothing".to_owned());
         }
-        let decision = match decide(function, finding, policy) {
-            Ok(decision) => decision,
-            Err(error) => return left(Cause::Malformed, error.to_string()),
-        };
-        match decision {
+        match decide(function, finding, policy) {
             Decision::Ignore(why) if finding.is_archived() => left(Cause::Archived, why),
             Decision::Ignore(why) => left(Cause::Setting, why),
             Decision::Notify(why) => match cause(function, finding, policy) {
@@ -244,6 +240,9 @@ fn cause(function: Category, finding: &Finding, policy: &Policy) -> Cause {
         && *own != finding.account_id
     {
         return Cause::Account;
+    }
+    if policy::targets(function, finding).is_err() {
+        return Cause::Malformed;
     }
     match finding.principal() {
         Ok(principal) if policy.protects(&finding.account_id, &principal).is_some() => {

@@ -179,7 +179,7 @@ impl<P: Playbook> Responder<P> {
 
     fn assess(&self, event: &Value) -> Result<(Finding, Decision)> {
         let finding = Finding::parse(event)?;
-        let decision = decide(P::CATEGORY, &finding, &self.config.policy)?;
+        let decision = decide(P::CATEGORY, &finding, &self.config.policy);
         Ok((finding, decision))
     }
 

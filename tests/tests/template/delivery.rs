@@ -62,6 +62,25 @@ fn unforeseen() -> Vec<Value> {
             events.push(event(kind, &resource, &json!({})));
         }
     }
+    // Without a kind of user, which the key tells.
+    for key in ["AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE", ""] {
+        for user_type in [json!(""), json!("Unknown"), json!("New"), Value::Null] {
+            let details = json!({ "accessKeyId": key, "userType": user_type });
+            for kind in [
+                "Exfiltration:S3/AnomalousBehavior",
+                "Recon:IAMUser/TorIPCaller",
+            ] {
+                let resource = json!({ "accessKeyDetails": details });
+                events.push(event(kind, &resource, &json!({})));
+            }
+        }
+        let resource = json!({ "accessKeyDetails": { "accessKeyId": key } });
+        events.push(event(
+            "Exfiltration:S3/AnomalousBehavior",
+            &resource,
+            &json!({}),
+        ));
+    }
     for resource in [Value::Null, json!({ "accessKeyDetails": null })] {
         events.push(event(
             "Exfiltration:S3/AnomalousBehavior",

@@ -1,10 +1,10 @@
 //! The finding that a drill sends: one from a file, or one made of a finding type.
 
 use jiff::{SignedDuration, Timestamp, Unit};
-use remediation::catalogue;
+use remediation::catalogue::{self, Disposition};
 use remediation::error::Result;
 use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding, FindingType, detail_of, printable};
-use remediation::policy::{Policy, ResponseMode, decide};
+use remediation::policy::targets;
 use serde_json::{Value, json};
 
 /// 32 hexadecimal digits, as GuardDuty's ids are.
@@ -137,22 +137,15 @@ fn stamp(detail: &mut Value, id: &str, now: Timestamp, lasted: SignedDuration) {
 /// The finding as the functions will read it.
 ///
 /// # Errors
-/// If one of them could not: it would answer nobody.
+/// If one of them could not say what to contain: it would only tell.
 pub(super) fn as_delivered(detail: &Value) -> Result<Finding> {
     let finding = Finding::parse(&json!({
         "source": DRILL_SOURCE, "detail-type": DETAIL_TYPE, "detail": detail,
     }))?;
-    let settings = Policy {
-        dry_run: true,
-        mode: ResponseMode::Contain,
-        minimum_severity: Some(0.0),
-        approval_not_needed_from: None,
-        own_account: None,
-        responder_roles: Vec::new(),
-        never_contain: Vec::new(),
-    };
     for function in catalogue::routes(&finding) {
-        decide(function, &finding, &settings)?;
+        if catalogue::disposition(function, &finding) == Disposition::Contain {
+            targets(function, &finding)?;
+        }
     }
     Ok(finding)
 }

@@ -43,15 +43,9 @@ impl Answer {
             file: Arc::clone(&block.file),
             format,
         };
-        piece::each(block, |place, finding| {
-            let row = finding.and_then(|finding| {
-                Row::new(&answer.file, &finding, rules)
-                    .map_err(|error| format!("{}{error}", place.which))
-            });
-            match row {
-                Ok(row) => answer.row(&row),
-                Err(error) => answer.fail(place.line, error),
-            }
+        piece::each(block, |place, finding| match finding {
+            Ok(finding) => answer.row(&Row::new(&answer.file, &finding, rules)),
+            Err(error) => answer.fail(place.line, error),
         });
         answer
     }

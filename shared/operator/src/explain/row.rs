@@ -37,15 +37,15 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    fn decide(&self, function: Category, finding: &Finding) -> remediation::Result<Decision> {
-        let decision = policy::decide(function, finding, &self.settings)?;
+    fn decide(&self, function: Category, finding: &Finding) -> Decision {
+        let decision = policy::decide(function, finding, &self.settings);
         let forbidden = match decision {
             Decision::Contain(_) => self
                 .guard
                 .forbids(function, finding, &self.settings, self.now),
             _ => None,
         };
-        Ok(forbidden.map_or(decision, |why| Decision::Notify(why.to_string())))
+        forbidden.map_or(decision, |why| Decision::Notify(why.to_string()))
     }
 }
 
@@ -76,29 +76,19 @@ pub(super) struct Failure {
 
 impl Row {
     /// What the functions would do about `finding` by these rules.
-    ///
-    /// # Errors
-    /// Where none of them could do anything: the finding lacks what names the target.
-    pub(super) fn new(
-        file: &Arc<str>,
-        finding: &Finding,
-        rules: &Rules,
-    ) -> remediation::Result<Self> {
+    pub(super) fn new(file: &Arc<str>, finding: &Finding, rules: &Rules) -> Self {
         let functions = catalogue::routes(finding);
-        let mut answers = Vec::new();
-        let mut failures = Vec::new();
-        for function in &functions {
-            match rules.decide(*function, finding) {
-                Ok(Decision::Ignore(why)) => answers.push((*function, Verdict::Ignore, why)),
-                Ok(Decision::Notify(why)) => answers.push((*function, Verdict::Notify, why)),
-                Ok(Decision::Contain(what)) => answers.push((*function, Verdict::Contain, what)),
-                Err(error) => failures.push((*function, error)),
-            }
-        }
-        let Some(decision) = answers.iter().map(|(_, verdict, _)| *verdict).max() else {
-            // A finding is always for some function, so that there is a failure to tell.
-            return Err(failures.swap_remove(0).1);
-        };
+        let answers: Vec<_> = functions
+            .iter()
+            .map(|function| match rules.decide(*function, finding) {
+                Decision::Ignore(why) => (*function, Verdict::Ignore, why),
+                Decision::Notify(why) => (*function, Verdict::Notify, why),
+                Decision::Contain(what) => (*function, Verdict::Contain, what),
+            })
+            .collect();
+        let most = answers.iter().map(|(_, verdict, _)| *verdict).max();
+        // A finding is always for some function.
+        let decision = most.unwrap_or(Verdict::Ignore);
         let mut targets = Vec::new();
         for (function, verdict, _) in &answers {
             if *verdict == decision && decision != Verdict::Ignore {
@@ -108,11 +98,11 @@ impl Row {
         targets.sort_unstable();
         targets.dedup();
         let sample = finding.is_sample();
-        let mut reason = reason(&answers, &failures);
+        let mut reason = reason(&answers);
         if sample {
             reason.push_str("; it is a sample: a dry run, whatever the settings say");
         }
-        Ok(Self {
+        Self {
             file: Arc::clone(file),
             finding_id: finding.id.clone(),
             finding_type: finding.finding_type.to_string(),
@@ -121,28 +111,24 @@ impl Row {
             reason,
             sample,
             targets,
-        })
+        }
     }
 }
 
 /// One reason where the functions agree, else one for each.
-fn reason(
-    answers: &[(Category, Verdict, String)],
-    failures: &[(Category, remediation::Error)],
-) -> String {
-    let (_, verdict, why) = &answers[0];
-    let agree =
-        |(_, other, reason): &(Category, Verdict, String)| other == verdict && reason == why;
-    if failures.is_empty() && answers.iter().all(agree) {
+fn reason(answers: &[(Category, Verdict, String)]) -> String {
+    let agreed = answers.split_first().filter(|((_, verdict, why), others)| {
+        let agrees =
+            |(_, other, reason): &(Category, Verdict, String)| other == verdict && reason == why;
+        others.iter().all(agrees)
+    });
+    if let Some(((_, _, why), _)) = agreed {
         return why.clone();
     }
-    let answers = answers
+    let each = answers
         .iter()
         .map(|(function, verdict, why)| format!("{function}: {}, {why}", verdict.as_str()));
-    let failures = failures
-        .iter()
-        .map(|(function, error)| format!("{function}: fail, {error}"));
-    answers.chain(failures).collect::<Vec<_>>().join("; ")
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// What of a function's kind the finding names, as ARNs and ids that are held against AWS's

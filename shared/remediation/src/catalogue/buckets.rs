@@ -3,10 +3,11 @@
 
 use super::Disposition::{self, Contain, Notify};
 use super::{UNKNOWN, custom, is_malware, kinds};
-use crate::finding::FindingType;
+use crate::finding::{Finding, FindingType};
 
-pub(super) fn disposition(kind: &FindingType) -> Disposition {
-    if custom::found(kind) {
+pub(super) fn disposition(finding: &Finding) -> Disposition {
+    let kind = &finding.finding_type;
+    if custom::found(finding) {
         return Notify(custom::WHY);
     }
     if is_malware(kind) {

@@ -3,10 +3,11 @@
 
 use super::Disposition::{self, Contain, Notify};
 use super::{UNKNOWN, buckets, custom, is_malware, kinds};
-use crate::finding::FindingType;
+use crate::finding::{Finding, FindingType};
 
-pub(super) fn disposition(kind: &FindingType) -> Disposition {
-    if custom::found(kind) {
+pub(super) fn disposition(finding: &Finding) -> Disposition {
+    let kind = &finding.finding_type;
+    if custom::found(finding) {
         return Notify(custom::WHY);
     }
     if kind.resource() == "S3" {
@@ -68,7 +69,9 @@ fn is_misuse(family: &str) -> bool {
         // Of models, by AI Protection.
         "AnomalousModelInvocation"
             | "CostHarvesting"
-            // Credentials of an instance or a function, used elsewhere.
+            // A key that Amazon's threat intelligence knows as leaked, and that was used since.
+            | "CompromisedCredentials"
+            // Credentials of an instance, a function or an ECS task, used elsewhere.
             | "InstanceCredentialExfiltration"
             | "ResourceCredentialExfiltration"
             | "ConsoleLoginSuccess"

@@ -9,7 +9,7 @@ use crate::finding::{Finding, FindingType};
 
 pub(super) fn disposition(finding: &Finding) -> Disposition {
     let kind = &finding.finding_type;
-    if custom::found(kind) {
+    if custom::found(finding) {
         return Notify(custom::WHY);
     }
     if is_malware(kind) && kind.artifact().is_some() {
@@ -96,6 +96,8 @@ fn is_compromise(kind: &FindingType) -> bool {
             | "PtraceAntiDebugging"
             | "ReverseShell"
             | "RuncContainerEscape"
+            // GuardDuty reports it only together with other suspicious activity.
+            | "SensitiveFileModified"
             | "SuspiciousCommand"
             | "SuspiciousShellCreated"
             | "SuspiciousTool"

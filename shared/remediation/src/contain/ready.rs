@@ -201,7 +201,7 @@ async fn verified<P: Playbook>(
         return Ok(verdict);
     };
     // The event's severity may have been another, or its sign of a sample missing.
-    Ok(match policy::decide(P::CATEGORY, &current, policy)? {
+    Ok(match policy::decide(P::CATEGORY, &current, policy) {
         Decision::Contain(_) if policy.is_dry_run(&current) => {
             Verdict::Withheld("GuardDuty has it as a sample".to_owned())
         }

@@ -1,6 +1,7 @@
 //! Who acted.
 
-use super::{Finding, Principal, ids, needed};
+use super::principal::is_told_by_key;
+use super::{Finding, Principal, ids};
 use crate::error::{Error, Result};
 
 impl Finding {
@@ -13,8 +14,7 @@ impl Finding {
         let member = self.path("resource.accessKeyDetails");
         let details = self.detail.resource.access_key_details.as_ref();
         let details = details.ok_or_else(|| Error::malformed(&member, "missing"))?;
-        needed(format!("{member}.userType"), &details.user_type)?;
-        Principal::parse(details, &member)
+        Principal::parse(details, &member, &self.account_id)
     }
 
     /// The access key, long-term or temporary, with which the principal acted, if the finding has it
@@ -25,14 +25,15 @@ impl Finding {
         ids::access_key("accessKeyId", key).ok()
     }
 
-    /// True if the finding says that a principal of this account acted, readable or not.
+    /// True if the finding says that a principal of this account acted, readable or not; or does not say
+    /// of which kind it is, but names a key, by which that may be found out.
     pub fn names_own_principal(&self) -> bool {
         let details = self.detail.resource.access_key_details.as_ref();
         details.is_some_and(|key| {
             matches!(
                 key.user_type.as_deref(),
                 Some("IAMUser" | "AssumedRole" | "FederatedUser" | "Root")
-            )
+            ) || is_told_by_key(key)
         })
     }
 

@@ -6,14 +6,20 @@
 //! | the bare `detail` | the export to S3 | [`Finding::parse`] |
 //! | the members in capitals (`Id`, `AccountId`) | the API `GetFindings`, as the AWS CLI and most SDKs show it | [`Finding::read`] |
 //! | either inside an event that lacks members | test events | [`Finding::read`] |
+//! | each of these inside a record of SNS or SQS, an entry of `PutEvents`, a line of a log | relays and their archives | [`split`], then [`Finding::read`] |
 //!
-//! A finding of Security Hub (ASFF) is none of them, and is refused as what it is.
+//! A finding of Security Hub (ASFF, OCSF) is none of them, and is refused as what it is. So is a record of
+//! SNS or SQS by a function, which reads only what EventBridge hands to it.
+
+mod security_hub;
+mod wrapping;
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+pub use self::wrapping::split;
 use super::{DRILL_SOURCE, Finding, printable, wire};
 use crate::error::{Error, Result};
 
@@ -42,6 +48,8 @@ impl Finding {
         if members.contains_key("schemaVersion") && !members.contains_key("detail") {
             return Self::from_detail(event, "", None);
         }
+        wrapping::refuse(members)?;
+        security_hub::refuse(members, "")?;
         Self::from_event(event)
     }
 
@@ -55,7 +63,8 @@ impl Finding {
     pub fn read(document: &Value) -> Result<Self> {
         let members = object(document, "document")?;
         let Some(detail) = members.get("detail") else {
-            refuse_security_hub(members, "")?;
+            wrapping::refuse(members)?;
+            security_hub::refuse(members, "")?;
             return match wire_names(members) {
                 Some(converted) => {
                     let detector = Detector {
@@ -72,7 +81,7 @@ impl Finding {
             event.entry(member).or_insert_with(|| ours.into());
         }
         if let Some(members) = detail.as_object() {
-            refuse_security_hub(members, "detail.")?;
+            security_hub::refuse(members, "detail.")?;
             if let Some(converted) = wire_names(members) {
                 event.insert("detail".to_owned(), converted);
             }
@@ -101,6 +110,7 @@ impl Finding {
         // A rule hands over other kinds of GuardDuty events too if someone widens its pattern, and
         // a person can invoke the function with anything.
         let envelope: EventBridgeEvent<Value> = typed(event, "")?;
+        security_hub::refuse_event(&envelope)?;
         let drill = envelope.source == DRILL_SOURCE;
         let source = if drill { DRILL_SOURCE } else { SOURCE };
         for (member, found, expected) in [
@@ -142,49 +152,23 @@ impl Finding {
 /// # Errors
 /// As for [`Finding::read`].
 pub fn detail_of(document: &Value) -> Result<Value> {
-    Finding::read(document)?;
+    let finding = Finding::read(document)?;
     let members = object(document, "document")?;
     let detail = match members.get("detail") {
         Some(detail) => object(detail, "detail")?,
         None => members,
     };
-    Ok(wire_names(detail).unwrap_or_else(|| Value::Object(detail.clone())))
-}
-
-/// The findings in a document: each of a list, each of the answer of `GetFindings`
-/// (`{"Findings": […]}`, also in small letters), or the document itself.
-pub fn split(document: Value) -> Vec<Value> {
-    match document {
-        Value::Array(findings) => findings,
-        Value::Object(mut members) => {
-            for name in ["Findings", "findings"] {
-                match members.remove(name) {
-                    Some(Value::Array(findings)) => return findings,
-                    Some(other) => {
-                        members.insert(name.to_owned(), other);
-                    }
-                    None => {}
-                }
-            }
-            vec![Value::Object(members)]
+    let mut detail = wire_names(detail).unwrap_or_else(|| Value::Object(detail.clone()));
+    // The envelope may say it in their place, which the detail is without here.
+    for (member, value) in [
+        ("accountId", finding.account_id),
+        ("region", finding.region),
+    ] {
+        if detail[member].as_str().is_none_or(str::is_empty) {
+            detail[member] = value.into();
         }
-        other => vec![other],
     }
-}
-
-/// Security Hub's own format has GuardDuty's findings too, by other names,
-/// <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings-format.html>.
-fn refuse_security_hub(members: &Map<String, Value>, root: &str) -> Result<()> {
-    const ONLY_THERE: [&str; 2] = ["AwsAccountId", "ProductArn"];
-    let of_guardduty = members.contains_key("type") || members.contains_key("Type");
-    match ONLY_THERE.iter().find(|name| members.contains_key(**name)) {
-        Some(name) if !of_guardduty => Err(Error::malformed(
-            format!("{root}{name}"),
-            "this is a finding of AWS Security Hub (ASFF), not of GuardDuty: take it from \
-             GuardDuty itself, with `aws guardduty get-findings` or from its export to S3",
-        )),
-        _ => Ok(()),
-    }
+    Ok(detail)
 }
 
 fn object<'a>(value: &'a Value, member: &str) -> Result<&'a Map<String, Value>> {

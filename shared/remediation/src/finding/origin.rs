@@ -18,6 +18,8 @@ pub struct Remote {
     pub organisation: Option<String>,
     /// The number of the autonomous system.
     pub asn: Option<String>,
+    /// The domain, where the caller is one (`callerType` `Domain`).
+    pub domain: Option<String>,
 }
 
 /// A call of an AWS API.
@@ -68,15 +70,16 @@ impl Finding {
     /// The other ends of the activity, each as often as the finding has it.
     pub fn remotes(&self) -> impl Iterator<Item = Remote> {
         let action = &self.detail.service.action;
-        let call = self.aws_api_call().map(|call| &call.remote_ip_details);
+        let call = self.aws_api_call().map(Remote::from);
         let connection = action.network_connection_action.as_ref();
         let others = [
             &action.kubernetes_api_call_action,
             &action.rds_login_attempt_action,
         ];
         let probes = action.port_probe_action.iter();
-        call.into_iter()
-            .chain(connection.map(|connection| &connection.remote_ip_details))
+        let others = connection
+            .map(|connection| &connection.remote_ip_details)
+            .into_iter()
             .chain(
                 others
                     .into_iter()
@@ -88,7 +91,9 @@ impl Finding {
                 ends.map(|end| &end.remote_ip_details)
             }))
             .flatten()
-            .map(Remote::from)
+            .map(Remote::from);
+        call.into_iter()
+            .chain(others)
             .filter(|remote| *remote != Remote::default())
     }
 
@@ -102,6 +107,18 @@ impl Finding {
     }
 }
 
+impl From<&AwsApiCall> for Remote {
+    fn from(call: &AwsApiCall) -> Self {
+        Self {
+            domain: call.domain_details.domain.clone(),
+            ..call
+                .remote_ip_details
+                .as_ref()
+                .map_or_else(Self::default, Self::from)
+        }
+    }
+}
+
 impl From<&RemoteIp> for Remote {
     fn from(details: &RemoteIp) -> Self {
         let first = |names: &[&Option<String>]| names.iter().find_map(|name| (*name).clone());
@@ -112,6 +129,7 @@ impl From<&RemoteIp> for Remote {
             city: details.city.city_name.clone(),
             organisation: first(&[&organisation.org, &organisation.isp, &organisation.asn_org]),
             asn: organisation.asn.clone(),
+            domain: None,
         }
     }
 }
@@ -141,6 +159,7 @@ mod tests {
             city: Some("Berlin".to_owned()),
             organisation: Some("Org".to_owned()),
             asn: Some("64496".to_owned()),
+            domain: None,
         };
         let end = json!({ "remoteIpDetails": details });
         for action in [
@@ -179,6 +198,22 @@ mod tests {
             assert_eq!(remote(nothing.clone()), None, "{nothing}");
         }
         assert_eq!(acted(json!(null)).remote(), None);
+    }
+
+    #[test]
+    fn a_caller_may_be_a_domain_and_have_no_address() {
+        let call = |changes: Value| acted(json!({ "awsApiCallAction": changes })).remote();
+        let domain =
+            json!({ "callerType": "Domain", "domainDetails": { "domain": "ec2.example.com" } });
+        let remote = call(domain).expect("an other end");
+        assert_eq!(remote.domain.as_deref(), Some("ec2.example.com"));
+        assert_eq!(remote.address, None);
+        let both = call(json!({ "domainDetails": { "domain": "a\u{202e}" },
+            "remoteIpDetails": { "ipAddressV4": "198.51.100.1" } }));
+        let both = both.expect("an other end");
+        assert_eq!(both.domain.as_deref(), Some("a\\u{202e}"));
+        assert_eq!(both.address.as_deref(), Some("198.51.100.1"));
+        assert_eq!(call(json!({ "domainDetails": null })), None);
     }
 
     #[test]

@@ -42,6 +42,9 @@ fn what_is_not_a_finding_is_refused_by_name() {
 fn a_needed_member_that_is_missing_or_of_the_wrong_type_is_named() {
     for member in ["id", "type", "accountId", "region", "severity", "resource"] {
         let mut event = event(json!({}));
+        // Which may say it in the detail's place.
+        event["account"] = json!(null);
+        event["region"] = json!(null);
         event["detail"].as_object_mut().unwrap().remove(member);
         assert!(
             problem(&event).contains(&format!("`detail.{member}`: missing")),
@@ -213,9 +216,138 @@ fn the_principal_is_told_by_its_user_type() {
 }
 
 #[test]
+fn without_a_user_type_the_ids_tell_the_kind_that_aws_gives_out() {
+    let key = "AKIAIOSFODNN7EXAMPLE";
+    let session = "ASIAIOSFODNN7EXAMPLE";
+    let id = Some("AIDAEXAMPLEUSERID".to_owned());
+    for (details, expected) in [
+        (
+            json!({ "accessKeyId": key, "userName": "alice" }),
+            Principal::User {
+                name: "alice".to_owned(),
+                user_id: None,
+                long_term_key: Some(key.to_owned()),
+            },
+        ),
+        (
+            json!({ "accessKeyId": session, "userName": "alice", "principalId": "AIDAEXAMPLEUSERID" }),
+            Principal::User {
+                name: "alice".to_owned(),
+                user_id: id.clone(),
+                long_term_key: None,
+            },
+        ),
+        (
+            json!({ "accessKeyId": key }),
+            Principal::KeyOwner {
+                key: key.to_owned(),
+                user_id: None,
+            },
+        ),
+        (
+            json!({ "accessKeyId": key, "principalId": "AIDAEXAMPLEUSERID", "userName": "" }),
+            Principal::KeyOwner {
+                key: key.to_owned(),
+                user_id: id.clone(),
+            },
+        ),
+        (
+            json!({ "accessKeyId": session, "principalId": "AROAX:build", "userName": "app" }),
+            Principal::RoleSession {
+                role: "app".to_owned(),
+                session: Some(RoleSession {
+                    role_id: "AROAX".to_owned(),
+                    name: "build".to_owned(),
+                }),
+            },
+        ),
+        (
+            json!({ "accessKeyId": key, "principalId": "111122223333" }),
+            Principal::Root,
+        ),
+        (
+            json!({ "accessKeyId": session, "principalId": "111122223333:guest", "userName": "guest" }),
+            Principal::FederatedUser {
+                name: "guest".to_owned(),
+            },
+        ),
+        (
+            json!({ "accessKeyId": null, "principalId": "ANONYMOUS_PRINCIPAL", "userName": null }),
+            Principal::Anonymous,
+        ),
+        (
+            json!({ "principalId": "111122223333:aws:ec2-instance:i-0abc1234def567890" }),
+            Principal::InstanceIdentity {
+                instance: Some("i-0abc1234def567890".to_owned()),
+            },
+        ),
+    ] {
+        for user_type in [
+            None,
+            Some(json!(null)),
+            Some(json!("")),
+            Some(json!("Unknown")),
+        ] {
+            let mut details = details.clone();
+            if let Some(user_type) = user_type {
+                details["userType"] = user_type;
+            }
+            let finding = finding(json!({ "resource": { "accessKeyDetails": details } }));
+            assert_eq!(finding.principal().unwrap(), expected, "{details}");
+        }
+    }
+    // A name that anybody may choose says nothing where there is a key.
+    let named = finding(json!({ "resource": { "accessKeyDetails":
+        { "accessKeyId": key, "userName": "ANONYMOUS_PRINCIPAL" } } }));
+    assert!(matches!(named.principal(), Ok(Principal::User { .. })));
+    // What another account's ids look like is no kind of this one.
+    let other = finding(json!({ "resource": { "accessKeyDetails":
+        { "userType": "AWSAccount", "accessKeyId": key, "principalId": "AIDAOTHER" } } }));
+    assert!(matches!(
+        other.principal(),
+        Ok(Principal::OtherAccount { .. })
+    ));
+}
+
+#[test]
+fn a_principal_without_a_name_is_shown_by_its_id_or_its_kind_alone() {
+    for (details, shown) in [
+        (
+            json!({ "userType": "IdentityCenterUser", "principalId": "94482488-3041" }),
+            "IdentityCenterUser 94482488-3041",
+        ),
+        (
+            json!({ "userType": "Directory", "userName": "" }),
+            "Directory",
+        ),
+        (json!({ "userType": "Unknown" }), "Unknown"),
+        (
+            json!({ "userType": "AssumedRole", "userName": "aws:ec2-instance",
+                "principalId": "999988887777:aws:ec2-instance:i-x" }),
+            "the identity that EC2 gives to an instance (aws:ec2-instance)",
+        ),
+    ] {
+        let finding = finding(json!({ "resource": { "accessKeyDetails": details } }));
+        assert_eq!(finding.principal().unwrap().to_string(), shown);
+    }
+}
+
+#[test]
+fn an_id_of_digits_alone_may_be_a_number() {
+    let finding = finding(json!({ "resource": { "accessKeyDetails":
+        { "userType": "Root", "principalId": 111_122_223_333_u64, "userName": 7 } } }));
+    assert_eq!(finding.principal().unwrap(), Principal::Root);
+}
+
+#[test]
 fn a_principal_that_cannot_be_named_in_a_call_is_refused() {
     for (details, member) in [
         (json!({}), "userType"),
+        (
+            json!({ "userName": "alice", "principalId": "x" }),
+            "userType",
+        ),
+        (json!({ "accessKeyId": "ASIAIOSFODNN7EXAMPLE" }), "userType"),
         (json!({ "userType": "IAMUser", "userName": "" }), "userName"),
         (
             json!({ "userType": "IAMUser", "userName": "a*" }),

@@ -16,7 +16,8 @@ use serde_json::Value;
 
 pub(super) use lenient::{Object, kind};
 use lenient::{
-    account, count, embedded, flag, instant, list, number, object, optional, section, shown, truth,
+    account, count, embedded, flag, id, instant, list, number, object, optional, section, shown,
+    truth,
 };
 
 #[derive(Debug, Deserialize)]
@@ -25,9 +26,12 @@ pub(super) struct Detail {
     pub(super) id: String,
     #[serde(rename = "type")]
     pub(super) finding_type: String,
-    #[serde(deserialize_with = "account")]
-    pub(super) account_id: String,
-    pub(super) region: String,
+    /// `None`: the envelope may say it.
+    #[serde(default, deserialize_with = "account")]
+    pub(super) account_id: Option<String>,
+    /// `None`: the envelope may say it.
+    #[serde(default)]
+    pub(super) region: Option<String>,
     #[serde(deserialize_with = "number")]
     pub(super) severity: f64,
     #[serde(default, deserialize_with = "shown")]
@@ -36,6 +40,8 @@ pub(super) struct Detail {
     pub(super) title: Option<String>,
     #[serde(default, deserialize_with = "shown")]
     pub(super) description: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) custom_detection_rule_name: Option<String>,
     #[serde(default, deserialize_with = "instant")]
     pub(super) created_at: Option<Timestamp>,
     #[serde(default, deserialize_with = "instant")]
@@ -63,19 +69,36 @@ pub(super) struct Resource {
     pub(super) s3_bucket_details: Vec<S3BucketDetail>,
     #[serde(default, deserialize_with = "optional")]
     pub(super) instance_details: Option<InstanceDetails>,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) ecs_cluster_details: EcsCluster,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AccessKeyDetails {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "id")]
     pub(super) access_key_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "id")]
     pub(super) principal_id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "id")]
     pub(super) user_name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "id")]
     pub(super) user_type: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EcsCluster {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) name: Option<String>,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) task_details: EcsTask,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct EcsTask {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) arn: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -158,17 +181,53 @@ pub(super) struct Service {
     pub(super) additional_info: AdditionalInfo,
     #[serde(default, deserialize_with = "section")]
     pub(super) action: Action,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) runtime_details: Runtime,
     /// Read where it is asked for: only attack sequences have what the responder reads of it.
     #[serde(default)]
     pub(super) detection: Value,
 }
 
+/// What the agent of Runtime Monitoring saw. All of it only informs.
 #[derive(Debug, Default, Deserialize)]
+pub(super) struct Runtime {
+    #[serde(default, deserialize_with = "section")]
+    pub(super) process: Process,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) context: RuntimeContext,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Process {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) executable_path: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) user: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RuntimeContext {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) file_operation: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) file_path: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct AdditionalInfo {
     #[serde(default, deserialize_with = "flag")]
     pub(super) sample: Option<bool>,
     #[serde(default, deserialize_with = "embedded")]
     pub(super) value: AdditionalValue,
+    /// As in [`AdditionalValue`]: findings have been sent with it in either place.
+    #[serde(default)]
+    pub(super) profiled_behavior: Value,
+    /// As `profiled_behavior`.
+    #[serde(default)]
+    pub(super) unusual_behavior: Value,
 }
 
 /// What the JSON text in `additionalInfo.value` says. It is JSON once, not again inside.
@@ -180,6 +239,12 @@ pub(super) struct AdditionalValue {
     /// `{"fullUserAgent": …}`; only informs, so whatever is there is taken.
     #[serde(default)]
     pub(super) user_agent: Value,
+    /// What the anomaly model has seen before. Read where it is asked for.
+    #[serde(default)]
+    pub(super) profiled_behavior: Value,
+    /// What the anomaly model has not seen before. Read where it is asked for.
+    #[serde(default)]
+    pub(super) unusual_behavior: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -214,8 +279,17 @@ pub(super) struct AwsApiCall {
     pub(super) caller_type: Option<String>,
     #[serde(default, deserialize_with = "optional")]
     pub(super) remote_ip_details: Option<RemoteIp>,
+    #[serde(default, deserialize_with = "section")]
+    pub(super) domain_details: Domain,
     #[serde(default, deserialize_with = "optional")]
     pub(super) remote_account_details: Option<RemoteAccount>,
+}
+
+/// Where the caller is a domain and not an address: an AWS service, as a rule.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Domain {
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) domain: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

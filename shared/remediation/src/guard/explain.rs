@@ -52,7 +52,7 @@ pub fn explain(
 ) -> Result<Vec<Explanation>> {
     let mut explanations = Vec::new();
     for category in catalogue::routes(finding) {
-        let decision = decide(category, finding, settings)?;
+        let decision = decide(category, finding, settings);
         let mut steps = Vec::new();
         if let Decision::Contain(_) = decision {
             let situation = Situation {

@@ -91,7 +91,7 @@ impl<'a> Gate<'a> {
                 why_not
             }
             Err(error) => {
-                self.knows(Past::UNKNOWN);
+                self.knows(Past::of_model(self.finding()));
                 Some(reason(&error))
             }
         };

@@ -5,7 +5,7 @@
 use jiff::SignedDuration;
 
 use crate::error::{Error, Result};
-use crate::finding::ApiCall;
+use crate::finding::{ApiCall, Finding, Frequency};
 use crate::investigate::before::{Before, history_of};
 use crate::investigate::data_events::is_data_event;
 use crate::investigate::record::Record;
@@ -69,11 +69,36 @@ impl Past {
         let sought = Sought {
             call: finding.api_call(),
             address: finding.remote_address(),
+            model: Self::of_model(finding),
         };
         let history = history_of(trail, sought.call.as_ref());
         let enough = |record: &_| sought.is_call(record) && sought.is_there(record);
         let before = Before::read(trail, history, inquiry, &principal, time, enough).await;
         Ok(sought.among(&before))
+    }
+
+    /// That the principal never did so, as far as the finding says what GuardDuty's anomaly model has seen.
+    /// That it did is no answer: the model may have learned from the intruder.
+    pub(super) fn of_model(finding: &Finding) -> Self {
+        let never = |seen: Option<Frequency>| (seen == Some(Frequency::Unseen)).then_some(false);
+        let model = Self {
+            called: never(finding.api_was_seen()),
+            seen_there: never(finding.network_was_seen()),
+            called_from_there: None,
+        };
+        Self::UNKNOWN.or(model)
+    }
+
+    /// What CloudTrail shows, and where it does not tell what the model says.
+    fn or(self, model: Self) -> Self {
+        let called = self.called.or(model.called);
+        let seen_there = self.seen_there.or(model.seen_there);
+        let neither = called == Some(false) || seen_there == Some(false);
+        Self {
+            called,
+            seen_there,
+            called_from_there: self.called_from_there.or(neither.then_some(false)),
+        }
     }
 
     /// As the schema has it.
@@ -92,6 +117,8 @@ impl Past {
 struct Sought {
     call: Option<ApiCall>,
     address: Option<String>,
+    /// What GuardDuty's anomaly model says of it.
+    model: Past,
 }
 
 impl Sought {
@@ -139,7 +166,8 @@ impl Sought {
                 &|record| self.is_call(record) && self.is_there(record),
                 &of_both,
             ),
-        };
+        }
+        .or(self.model);
         let complete = past.members().count() == 3;
         (past, of_both.filter(|_| !complete))
     }

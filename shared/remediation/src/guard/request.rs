@@ -229,8 +229,8 @@ impl<'a> Situation<'a> {
 /// CloudTrail's words.
 fn kind_of(actor: &Principal) -> &str {
     match actor {
-        Principal::User { .. } => "IAMUser",
-        Principal::RoleSession { .. } => "AssumedRole",
+        Principal::User { .. } | Principal::KeyOwner { .. } => "IAMUser",
+        Principal::RoleSession { .. } | Principal::InstanceIdentity { .. } => "AssumedRole",
         Principal::FederatedUser { .. } => "FederatedUser",
         Principal::Root => "Root",
         Principal::Anonymous => "Anonymous",

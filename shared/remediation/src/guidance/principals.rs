@@ -1,7 +1,46 @@
 //! Users, roles, the root user, and the rules of the account,
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html>.
 
-use crate::finding::FindingType;
+use crate::finding::{FindingType, Principal};
+
+/// Why nothing in IAM contains a principal, and what to do instead; for kinds that are neither a user nor a
+/// role of the account, by CloudTrail's words for them,
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>.
+pub(crate) fn uncontained(principal: &Principal) -> String {
+    let (user_type, id) = match principal {
+        Principal::InstanceIdentity { instance } => {
+            let instance = instance.as_deref().unwrap_or("the instance");
+            return format!(
+                "{principal} is no role of IAM, so no policy binds it and nothing in IAM can be denied to it: \
+                 isolate {instance}, which alone is given its credentials; they end within hours after that"
+            );
+        }
+        Principal::Other { user_type, id, .. } => (user_type.as_str(), id.as_deref()),
+        _ => ("", None),
+    };
+    let id = id.unwrap_or("the principal id of the finding");
+    let instead = match user_type {
+        "IdentityCenterUser" => format!(
+            "look {id} up in the identity store (aws identitystore describe-user), disable that user in IAM \
+             Identity Center, and deny the sessions of its permission sets"
+        ),
+        "WebIdentityUser" => format!(
+            "find its identity provider and subject in {id}; block the subject at the provider, and narrow \
+             who may assume the role in the role's trust policy (the conditions on sub and aud)"
+        ),
+        "SAMLUser" => format!(
+            "find its identity provider and subject in {id}; block the user at the provider, and narrow who \
+             may assume the role in the role's trust policy (the conditions on saml:sub and saml:namequalifier)"
+        ),
+        "Directory" => "look in the directory (AWS Directory Service) for the user behind the call, and \
+                        disable that user there"
+            .to_owned(),
+        "AWSService" => "find out who set that service to work: it acts for somebody".to_owned(),
+        _ => "find out on whose behalf it acted, in CloudTrail by the time and the address of the call"
+            .to_owned(),
+    };
+    format!("{principal} is not a user or role that can be contained: {instead}")
+}
 
 pub(super) fn credentials(kind: &FindingType) -> &'static str {
     match (kind.purpose(), kind.family()) {
@@ -41,10 +80,15 @@ pub(super) fn credentials(kind: &FindingType) -> &'static str {
              credentials, allow invoking models only to the principals that need it, and look at the \
              bill: the finding lists the models"
         }
+        (_, "CompromisedCredentials") => {
+            "Amazon's threat intelligence knows the key as leaked: find out where it leaked (a repository, \
+             an image, a page, a log) and take it out there, give its programs another one, and review what \
+             was done with it since it was made"
+        }
         (_, "InstanceCredentialExfiltration" | "ResourceCredentialExfiltration") => {
-            "find out how the credentials left the instance or the function (a request forged through \
-             its application, IMDSv1, code that prints its environment), close that way, and revoke the \
-             sessions of its role; if the caller is a proxy or a VPC of your own, suppress its address by a rule"
+            "find out how the credentials left the instance, the function or the ECS task (a request forged \
+             through its application, IMDSv1, code that prints its environment), close that way, and revoke \
+             the sessions of its role; if the caller is a proxy or a VPC of your own, suppress its address by a rule"
         }
         (_, "ConsoleLogin" | "ConsoleLoginSuccess") => {
             "ask the user about the sign-in; if it was not theirs, reset the password, look at the MFA \

@@ -72,6 +72,7 @@ pub(super) fn instance(kind: &FindingType) -> &'static str {
             "compare the file and its hash with what was installed at that time; if no update or \
              deployment explains it, isolate the instance and preserve its volumes"
         }
+        (_, "SensitiveFileModified", _) => sensitive_file(),
         (_, "InstanceCredentialExfiltration", _) => {
             "find out how the credentials left the instance (a request forged through its application, \
              IMDSv1, a process of the attacker's), require IMDSv2, and revoke the sessions of its role"
@@ -111,6 +112,15 @@ pub(super) fn instance(kind: &FindingType) -> &'static str {
     }
 }
 
+/// Packages and administrators write such files too, but GuardDuty reports them only together with other
+/// suspicious activity,
+/// <https://docs.aws.amazon.com/guardduty/latest/ug/findings-runtime-monitoring.html>.
+pub(super) fn sensitive_file() -> &'static str {
+    "compare the file with what was installed or deployed at that time, since packages and administrators \
+     write such files too; if neither explains it, look for keys, users, sudo rules and scheduled tasks that \
+     were added, and for logs that were cut"
+}
+
 /// <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-ec2-recoverypoint.html>,
 /// <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-s3-recoverypoint.html>
 fn recovery_point() -> &'static str {
@@ -138,6 +148,7 @@ pub(super) fn database(kind: &FindingType) -> &'static str {
             "make the database private again (not publicly accessible), narrow its security groups, and \
              look for logins from outside since"
         }
+        _ if matches!(kind.purpose(), "Exfiltration" | "Impact") => of_data(kind.purpose()),
         _ if name.ends_with("FailedLogin") => {
             "admit only the application's security groups to the database's port and make it private; \
              see that no login from that address succeeded, and that the user name is not a real one's"
@@ -150,6 +161,22 @@ pub(super) fn database(kind: &FindingType) -> &'static str {
         _ => {
             "the database answered an address of ill repute: narrow its security groups, make it private \
              if it need not be public, and look for logins from there"
+        }
+    }
+}
+
+/// Data of a database that were read in bulk, dropped or deleted,
+/// <https://aws.amazon.com/about-aws/whats-new/2026/10/guardduty-rds-data-exfiltration/>.
+fn of_data(purpose: &str) -> &'static str {
+    match purpose {
+        "Impact" => {
+            "take a snapshot and keep the automated backups, end the database user's sessions and change its \
+             password, narrow the security groups, and restore what was dropped or deleted to a point in \
+             time before it (rds:RestoreDBInstanceToPointInTime)"
+        }
+        _ => {
+            "end the database user's sessions and change its password, narrow the security groups, find out \
+             from the database's log what was read, hold it to be copied, and take a snapshot as evidence"
         }
     }
 }

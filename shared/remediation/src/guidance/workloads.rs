@@ -79,6 +79,11 @@ pub(super) fn container(kind: &FindingType) -> &'static str {
             "compare the file and its hash with the image of the container: what is not in it was brought \
              in later; if no update explains it, isolate the pod or task"
         }
+        (_, "SensitiveFileModified") => {
+            "compare the file with the image of the container and with what was deployed, since packages and \
+             administrators write such files too; if nothing explains it, isolate the pod or task, and see \
+             whether the file is one of the host's"
+        }
         (
             _,
             "CGroupsReleaseAgentModified"

@@ -288,7 +288,7 @@ impl Assessor<'_> {
         detail["handedOverTo"] = json!(function);
         let named = |error| format!("the sequence does not name it well enough: {error}");
         let finding = Finding::parse(&event).map_err(named)?;
-        match policy::decide(function, &finding, self.policy).map_err(named)? {
+        match policy::decide(function, &finding, self.policy) {
             Decision::Contain(_) => {}
             Decision::Notify(why) | Decision::Ignore(why) => return Err(why),
         }

@@ -149,6 +149,15 @@ async fn subject(
             let (name, id) = (user.unwrap_or(name).to_owned(), user_id.clone());
             (Some(Subject::User { name, id }), None)
         }
+        // Under the name that IAM gave for the key, if it did.
+        Principal::KeyOwner { user_id, .. } => {
+            let id = user_id.clone();
+            let subject = user.map(|name| Subject::User {
+                name: name.to_owned(),
+                id,
+            });
+            (subject, None)
+        }
         Principal::RoleSession { role, session } => {
             let id = session.as_ref().map(|session| session.role_id.clone());
             let name = role.clone();

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{Answer, Question};
+use super::{Answer, Question, behaviour};
 use crate::finding::{ApiCall, Finding, Principal, RoleSession, is_instance_id};
 
-const SOURCE: &str = "the finding";
+pub(super) const SOURCE: &str = "the finding";
 
 /// The answers, each where the finding has something to it.
 pub(super) fn answers(finding: &Finding) -> Vec<Answer> {
@@ -15,6 +15,7 @@ pub(super) fn answers(finding: &Finding) -> Vec<Answer> {
         what(finding),
         when(finding),
         from_where(finding),
+        behaviour::answer(finding),
     ]
     .into_iter()
     .flatten()
@@ -42,6 +43,12 @@ fn who(finding: &Finding) -> Option<Answer> {
         Principal::User { .. } => format!(
             "a user of account {account}, by a session: of the console, or made with a key of the user's"
         ),
+        Principal::KeyOwner { .. } => format!(
+            "a user of account {account}, by a long-term access key; the finding does not say which user"
+        ),
+        Principal::InstanceIdentity { .. } => {
+            "every instance has such an identity; it is no role of IAM".to_owned()
+        }
         Principal::RoleSession { .. } => {
             format!("a role of account {account}, by a session that somebody opened")
         }
@@ -52,6 +59,9 @@ fn who(finding: &Finding) -> Option<Answer> {
         Principal::Root => format!("the root user of account {account}, who may do everything"),
         Principal::Anonymous => "without credentials".to_owned(),
         Principal::OtherAccount { .. } => "not of this account".to_owned(),
+        Principal::Other { id: Some(id), .. } => {
+            format!("neither a user nor a role; its principal id is {id}")
+        }
         Principal::Other { .. } => "neither a user nor a role".to_owned(),
     };
     let key = match finding.access_key_id() {
@@ -73,6 +83,9 @@ fn instance(finding: &Finding) -> Option<Answer> {
             session: Some(RoleSession { name, .. }),
             ..
         }) if is_instance_id(&name) => Some(name),
+        Ok(Principal::InstanceIdentity {
+            instance: Some(instance),
+        }) => return Some(of_identity(finding, &instance)),
         _ => None,
     };
     let described = finding.instance_id().ok();
@@ -101,8 +114,46 @@ fn instance(finding: &Finding) -> Option<Answer> {
     ))
 }
 
+/// The instance whose own identity acted. Only that instance can ask for its credentials.
+fn of_identity(finding: &Finding, instance: &str) -> Answer {
+    let other = match finding.instance_id() {
+        Ok(described) if described != instance => {
+            format!("; the finding describes {described} beside it")
+        }
+        _ => String::new(),
+    };
+    Answer::known(
+        Question::Instance,
+        &format!(
+            "{instance}, whose identity acted: only that instance is given its credentials{other}"
+        ),
+        SOURCE,
+    )
+}
+
+/// The file that was changed, for findings about one, and the task that it is in.
+fn changed(finding: &Finding) -> Option<Answer> {
+    let change = finding.file_change()?;
+    let operation = change.operation.unwrap_or("a change");
+    let program = change
+        .program
+        .map_or_else(String::new, |it| format!(" by {it}"));
+    let user = change
+        .user
+        .map_or_else(String::new, |it| format!(" as {it}"));
+    let task = finding.ecs_task();
+    let task = task.map_or_else(String::new, |task| format!("; in ECS task {task}"));
+    Some(Answer::known(
+        Question::What,
+        &format!("{operation} of {}{program}{user}{task}", change.path),
+        SOURCE,
+    ))
+}
+
 fn what(finding: &Finding) -> Option<Answer> {
-    let call = finding.api_call()?;
+    let Some(call) = finding.api_call() else {
+        return changed(finding);
+    };
     let service = call.service.as_deref().unwrap_or("an unnamed service");
     let outcome = match &call.error_code {
         Some(code) => format!("it was answered with the error {code}"),
@@ -188,10 +239,12 @@ pub(super) fn place(finding: &Finding) -> Option<String> {
         .chain(remote.organisation)
         .chain(system)
         .collect();
-    let address = match remote.address {
-        Some(address) if is_private(&address) => format!("{address}, a private address"),
-        Some(address) => address,
-        None => "an address that the finding does not name".to_owned(),
+    let address = match (remote.address, remote.domain) {
+        (Some(address), _) if is_private(&address) => format!("{address}, a private address"),
+        (Some(address), Some(domain)) => format!("{address}, {domain}"),
+        (Some(address), None) => address,
+        (None, Some(domain)) => format!("the domain {domain}"),
+        (None, None) => "an address that the finding does not name".to_owned(),
     };
     Some(match about.as_slice() {
         [] => address,

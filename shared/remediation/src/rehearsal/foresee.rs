@@ -174,6 +174,13 @@ fn nothing(function: Category, finding: &Finding, settings: &Settings) -> Option
                     (Cause::Nothing, why)
                 })
             }
+            Principal::KeyOwner { key, .. } => Some((
+                Cause::Unknown,
+                format!(
+                    "IAM is asked whose the key {key} is; it is then deactivated, and that user's sessions \
+                     are denied"
+                ),
+            )),
             Principal::FederatedUser { .. } => {
                 let why = "CloudTrail is asked for the user who issued the federated session, whose \
                            sessions are then denied";

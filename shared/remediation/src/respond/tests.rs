@@ -247,18 +247,61 @@ async fn what_is_not_a_finding_is_answered_without_a_call() {
         with("region", json!("../../x")),
         with("resource", json!("text")),
         with("service", json!(7)),
-        with(
-            "resource",
-            json!({ "s3BucketDetails": [{ "name": "a/b*" }] }),
-        ),
+        json!({ "Records": [{ "EventSource": "aws:sns",
+            "Sns": { "Message": made_public().to_string() } }] }),
+        json!({ "Records": [{ "eventSource": "aws:sqs", "body": made_public().to_string() }] }),
+        json!({ "source": "aws.securityhub", "detail-type": "Findings Imported V2",
+            "detail": { "findings": [{ "class_uid": 2004, "finding_info": {} }] } }),
     ];
-    events.extend(["id", "type", "accountId", "region", "severity"].map(without));
+    events.extend(["id", "type", "severity"].map(without));
+    for (member, of_envelope) in [("accountId", "account"), ("region", "region")] {
+        let mut event = without(member);
+        event[of_envelope] = json!(null);
+        events.push(event);
+    }
     for event in events {
         let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), silent());
         let report = answer(&responder, event.clone()).await.unwrap();
         assert_eq!(report.status(), Status::Failed, "{event}");
         assert!(report.reason().contains("not a usable GuardDuty finding"));
         assert!(responder.playbook.calls().is_empty(), "{event}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finding_that_names_too_much_or_too_little_is_told_to_the_on_call_engineer() {
+    let with = |resource: Value| {
+        let mut event = made_public();
+        event["detail"]["resource"] = resource;
+        event
+    };
+    let tenants: Vec<_> = (0..101)
+        .map(|n| json!({ "name": format!("tenant-{n:03}") }))
+        .collect();
+    for (event, told) in [
+        (
+            with(json!({ "s3BucketDetails": tenants })),
+            "names 101 buckets",
+        ),
+        (
+            with(json!({ "s3BucketDetails": [{ "name": null }] })),
+            "s3BucketDetails[0].name",
+        ),
+        (
+            with(json!({ "s3BucketDetails": [{ "name": "a/b*" }] })),
+            "s3BucketDetails[0].name",
+        ),
+        (with(json!({})), "names no bucket"),
+    ] {
+        let (_, notices, sns) = topic();
+        let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
+        let report = answer(&responder, event).await.unwrap();
+        assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
+        assert!(report.reason().contains(told), "{}", report.reason());
+        assert!(!report.reason().contains("not a usable"));
+        assert!(!report.next_steps().is_empty());
+        assert!(responder.playbook.applied().is_empty());
+        assert!(notices.lock().unwrap()[0].0.starts_with("[LOOK AT THIS]"));
     }
 }
 

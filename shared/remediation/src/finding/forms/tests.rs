@@ -158,8 +158,65 @@ fn a_finding_of_security_hub_is_refused_as_what_it_is() {
         assert!(problem.contains(member), "{problem}");
         assert!(problem.contains("Security Hub (ASFF)"), "{problem}");
     }
+    assert!(problem(Finding::parse(&asff)).contains("Security Hub (ASFF)"));
     for document in split(json!({ "Findings": [asff] })) {
         assert!(problem(Finding::read(&document)).contains("Security Hub (ASFF)"));
+    }
+    let ocsf = json!({
+        "class_uid": 2004, "category_uid": 2, "severity_id": 4, "time": 1_764_494_310_000_u64,
+        "metadata": { "version": "1.6.0", "product": { "name": "GuardDuty", "vendor_name": "AWS" } },
+        "finding_info": { "uid": "arn:aws:guardduty:us-east-1:111122223333:detector/1/finding/2" },
+    });
+    for problem in [
+        problem(Finding::read(&ocsf)),
+        problem(Finding::parse(&ocsf)),
+        problem(Finding::read(&json!({ "detail": ocsf.clone() }))),
+    ] {
+        assert!(problem.contains("Security Hub (OCSF)"), "{problem}");
+    }
+    for (detail_type, findings) in [
+        ("Findings Imported V2", json!([ocsf])),
+        ("Security Hub Findings - Imported", json!([{}])),
+    ] {
+        let event = json!({ "source": "aws.securityhub", "detail-type": detail_type,
+            "detail": { "findings": findings } });
+        for problem in [
+            problem(Finding::read(&event)),
+            problem(Finding::parse(&event)),
+        ] {
+            assert!(
+                problem.contains("`source`: expected 'aws.guardduty'"),
+                "{problem}"
+            );
+            assert!(
+                problem.contains("an event of AWS Security Hub"),
+                "{problem}"
+            );
+            assert!(problem.contains(detail_type), "{problem}");
+        }
+    }
+}
+
+#[test]
+fn the_envelope_says_account_and_region_where_the_detail_does_not() {
+    for absent in [None, Some(json!(null)), Some(json!(""))] {
+        let mut event = event(json!({ "accountId": "444455556666", "region": "eu-central-1" }));
+        for member in ["accountId", "region"] {
+            match &absent {
+                Some(value) => event["detail"][member] = value.clone(),
+                None => drop(event["detail"].as_object_mut().unwrap().remove(member)),
+            }
+        }
+        let finding = Finding::parse(&event).expect("a finding");
+        assert_eq!(finding.account_id, "111122223333");
+        assert_eq!(finding.region, "us-east-1");
+        let detail = detail_of(&event).expect("a finding");
+        assert_eq!(detail["accountId"], "111122223333");
+        assert_eq!(detail["region"], "us-east-1");
+        event["account"] = json!("12");
+        assert!(problem(Finding::parse(&event)).contains("`account`: '12' is not"));
+        event.as_object_mut().unwrap().remove("account");
+        assert!(problem(Finding::parse(&event)).contains("`detail.accountId`: missing"));
     }
 }
 

@@ -88,12 +88,28 @@ pub(super) fn shown<'de, D: Deserializer<'de>>(
 }
 
 /// An account id, which has also been sent as a number. One with a leading zero would come out
-/// too short, and is refused with the grammar of account ids.
-pub(super) fn account<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+/// too short, and is refused with the grammar of account ids. `null` and an absent one are the same.
+pub(super) fn account<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    text(deserializer, "an account id")
+}
+
+/// An id or a name, which may be of digits alone and then has been sent as a number. `null` and an
+/// absent one are the same.
+pub(super) fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    text(deserializer, "a string")
+}
+
+fn text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+    expected: &str,
+) -> Result<Option<String>, D::Error> {
     match Scalar::deserialize(deserializer)? {
-        Scalar::Text(text) => Ok(text),
-        Scalar::Number(number) => Ok(number.to_string()),
-        other => Err(other.instead_of("an account id")),
+        Scalar::Null => Ok(None),
+        Scalar::Text(text) => Ok(Some(text)),
+        Scalar::Number(number) => Ok(Some(number.to_string())),
+        other => Err(other.instead_of(expected)),
     }
 }
 

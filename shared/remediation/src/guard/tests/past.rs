@@ -176,6 +176,62 @@ async fn what_cloudtrail_does_not_tell_is_absent_and_a_person_is_asked() {
     }
 }
 
+/// [`called`], of which GuardDuty's anomaly model has never seen these of the principal.
+fn unseen(api: &str, members: &[(&str, &str)]) -> Finding {
+    let mut detail = crate::fixtures::user_detail("mallory");
+    let unusual: serde_json::Map<_, _> = members
+        .iter()
+        .map(|(member, values)| ((*member).to_owned(), json!(values)))
+        .collect();
+    detail["service"] = json!({
+        "action": { "awsApiCallAction": { "api": api, "serviceName": "s3.amazonaws.com",
+            "remoteIpDetails": { "ipAddressV4": THERE, "organization": { "asn": "64496" } } } },
+        "additionalInfo": { "value": json!({ "unusualBehavior": unusual }).to_string() },
+    });
+    finding(detail)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_guardduty_never_saw_of_the_principal_is_known_of_data_events_too() {
+    let api = ("unusualAPIsUserIdentityProfiling", "GetObject");
+    let network = (
+        "unusualASNsUserIdentityProfiling",
+        "asnNumber: 64496 asnOrg: Example Org",
+    );
+    let of_account = ("unusualAPIsAccountProfiling", "GetObject");
+    for (said, member, known) in [
+        (&[api][..], "called", true),
+        (&[api], "calledFromThere", true),
+        (&[network], "seenThere", true),
+        (&[network], "calledFromThere", true),
+        (&[network], "called", false),
+        (&[of_account], "called", false),
+    ] {
+        let finding = unseen("GetObject", said);
+        // Neither where CloudTrail has nothing of the principal, nor where it is not asked.
+        let (_, history) = history(&[], false);
+        for history in [Some(&history), None] {
+            let (withheld, _) = planned(&forbids(member, false), &finding, history).await;
+            assert_eq!(withheld, known, "{said:?} {member}");
+            let (withheld, _) = planned(&forbids(member, true), &finding, history).await;
+            assert!(!withheld, "{said:?} {member}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cloudtrail_shows_stands_against_the_model() {
+    let finding = unseen(
+        "ListBuckets",
+        &[("unusualAPIsUserIdentityProfiling", "ListBuckets")],
+    );
+    for member in ["called", "calledFromThere"] {
+        let (_, history) = history(&[MADE], false);
+        let (withheld, _) = planned(&forbids(member, true), &finding, Some(&history)).await;
+        assert!(withheld, "{member}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn cloudtrail_is_waited_for_three_seconds() {
     let silent = http_client_fn(|_, _| SharedHttpConnector::new(Silent));

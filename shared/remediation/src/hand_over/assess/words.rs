@@ -22,6 +22,11 @@ pub(super) fn what(function: Category, finding: &Finding) -> Result<String, Stri
                 ..
             } => format!("deny user {name}'s sessions so far, and deactivate access key {key}"),
             Principal::User { name, .. } => format!("deny user {name}'s sessions so far"),
+            Principal::KeyOwner { key, .. } => {
+                format!(
+                    "deny the sessions so far of the user who has access key {key}, and deactivate it"
+                )
+            }
             Principal::RoleSession {
                 role,
                 session: Some(session),

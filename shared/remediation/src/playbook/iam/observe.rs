@@ -34,7 +34,7 @@ pub(super) async fn glance(
     let users = async {
         let of_user = matches!(
             principal,
-            Principal::User { .. } | Principal::FederatedUser { .. }
+            Principal::User { .. } | Principal::KeyOwner { .. } | Principal::FederatedUser { .. }
         );
         // Whoever else made keys made them of users.
         if of_user || (settings.created_keys && principal.is_own()) {
@@ -79,6 +79,9 @@ async fn found(
             let key = key.filter(|_| finding.remote_account().is_none());
             Box::pin(suspect(client, name, id, key)).await
         }
+        Principal::KeyOwner { key, user_id } => {
+            Box::pin(by_key(client, key, user_id.as_deref(), None)).await
+        }
         Principal::RoleSession {
             role: name,
             session,
@@ -111,6 +114,17 @@ async fn suspect(
     let Some(key) = key.filter(|key| is_access_key(key)) else {
         return Ok(namesake.map_or(Found::Gone, Found::User));
     };
+    by_key(client, key, id, namesake).await
+}
+
+/// The user who has a key, if it is the one with this unique id, where that is known. `namesake`: the user
+/// that was read under the finding's name and is another one.
+async fn by_key(
+    client: &Client,
+    key: &str,
+    id: Option<&str>,
+    namesake: Option<UserState>,
+) -> Result<Found> {
     let owner = match (owner(client, key).await, &namesake) {
         (Ok(owner), Some(namesake)) if owner == namesake.name => Ok(namesake.clone()),
         (Ok(owner), _) => match user(client, &owner).await {

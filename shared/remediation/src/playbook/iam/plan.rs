@@ -12,6 +12,7 @@ use super::policy_document::Deny;
 use super::{Astray, CreatedKey, EVERYTHING_DENIED, Found, State, is_access_key};
 use crate::error::Result;
 use crate::finding::{Finding, Principal, printable};
+use crate::guidance;
 use crate::plan::{Plan, Step};
 use crate::settings::{Entity, IamSettings, protects};
 
@@ -44,6 +45,14 @@ pub(super) fn plan(
         (Principal::RoleSession { role, session }, Found::Role(found)) => {
             role::plan(finding, role, session.as_ref(), found, settings, now)
         }
+        (Principal::KeyOwner { key, user_id }, Found::User(found)) => {
+            let suspect = user::Suspect {
+                called: &found.name,
+                id: user_id.as_deref(),
+                stolen: Some(key),
+            };
+            user::plan(finding, &suspect, found, settings, now)
+        }
         (
             Principal::User {
                 name,
@@ -51,7 +60,17 @@ pub(super) fn plan(
                 long_term_key: Some(key),
             },
             Found::Astray(found),
-        ) => astray(finding, name, user_id.as_deref(), key, found),
+        ) => {
+            let missing = match &found.namesake {
+                Some(namesake) => user::not_the_principal(name, namesake, user_id.as_deref()),
+                None => no_such_user(name, user_id.as_deref()),
+            };
+            astray(finding, missing, key, found)
+        }
+        (Principal::KeyOwner { key, .. }, Found::Astray(found)) => {
+            let missing = format!("the finding does not say whose the key {key} is");
+            astray(finding, missing, key, found)
+        }
         (Principal::FederatedUser { name }, Found::Federated(found)) => {
             user::plan_federated(finding, &printable(name), found, settings, now)
         }
@@ -106,17 +125,7 @@ fn look_for(id: Option<&str>) -> String {
 }
 
 /// A user to whom neither the name nor the key led.
-fn astray(
-    finding: &Finding,
-    name: &str,
-    id: Option<&str>,
-    key: &str,
-    found: &Astray,
-) -> Plan<Change> {
-    let missing = match &found.namesake {
-        Some(namesake) => user::not_the_principal(name, namesake, id),
-        None => no_such_user(name, id),
-    };
+fn astray(finding: &Finding, missing: String, key: &str, found: &Astray) -> Plan<Change> {
     let owner = match &found.owner {
         Ok((owner, owner_id)) => format!(
             "the key {key} belongs to the user {owner} ({owner_id}), who is not the principal of the \
@@ -315,8 +324,6 @@ pub(crate) fn unsupported(principal: &Principal) -> String {
              the resource that it used"
                 .to_owned()
         }
-        _ => format!(
-            "{principal} is not a user or role that can be contained: find out on whose behalf it acted"
-        ),
+        _ => guidance::uncontained(principal),
     }
 }

@@ -1,3 +1,4 @@
+mod cases;
 mod fallback;
 mod faults;
 mod federated;

@@ -43,6 +43,31 @@ async fn an_exposed_bucket_gets_all_four_flags_after_one_round_trip_of_reads() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_anonymous_caller_is_known_by_its_principal_id_where_its_kind_is_not_said() {
+    let finding = crate::fixtures::case("anonymous-without-user-type");
+    let world = world(public());
+    let done = run(&world.playbook, &finding).await;
+    assert_eq!(
+        done.steps[0].outcome(),
+        Outcome::Applied,
+        "{:?}",
+        done.steps
+    );
+    assert_eq!(world.flags(), [true; 4]);
+    // A key shows that somebody has credentials, which the flags do not stop.
+    let finding = crate::fixtures::case("key-without-user-type");
+    let world = self::world::world(public());
+    let done = run(&world.playbook, &finding).await;
+    assert_eq!(done.steps[0].outcome(), Outcome::Skipped);
+    assert!(
+        done.steps[0].detail().contains("for the iam function"),
+        "{:?}",
+        done.steps
+    );
+    assert_eq!(world.flags(), [false; 4]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_round_trips_come_before_the_flags_are_set() {
     let world = world(public());
     let playbook = S3 {

@@ -50,6 +50,23 @@ async fn every_interface_is_isolated_in_its_own_vpc_and_the_credentials_are_deni
     }
 }
 
+/// As people have reported them: `tests/fixtures/cases`.
+#[tokio::test(start_paused = true)]
+async fn an_instance_is_isolated_for_a_sensitive_file_a_listed_file_and_its_own_identity() {
+    for input in [
+        "sensitive-file-on-instance",
+        "listed-file-executed",
+        "instance-identity",
+    ] {
+        let world = World::new(Account::default());
+        run(&world.playbook, &crate::fixtures::case(input)).await;
+        assert!(
+            world.is_isolated("eni-1") && world.is_isolated("eni-2"),
+            "{input}"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_second_run_plans_nothing_and_writes_nothing() {
     let everything = with(Ec2Settings {

@@ -75,7 +75,8 @@ async fn principals_that_cannot_be_contained_are_named_without_a_call() {
             "ec2.amazonaws.com",
             "AWSService ec2.amazonaws.com",
         ),
-        ("Directory", "corp", "on whose behalf"),
+        ("Directory", "corp", "look in the directory"),
+        ("New", "corp", "on whose behalf"),
     ] {
         let world = world(mallory());
         let finding = by(json!({ "userType": user_type, "userName": name, "principalId": name }));
