@@ -132,6 +132,22 @@ async fn of_ten_users_or_more_no_more_than_the_share_is_contained_and_of_fewer_e
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_administrator_is_contained_and_the_steps_for_the_whole_account_are_told() {
+    for (policy, told) in [("AdministratorAccess", true), ("ReadOnlyAccess", false)] {
+        let world = world(mallory_with(|mallory| {
+            let arn = format!("arn:aws:iam::aws:policy/{policy}");
+            mallory.attached = [arn].into();
+        }));
+        let event = event(user_detail("mallory"));
+        let report = Windows::new().answered(again(&world), event).await;
+        assert_eq!(world.key("mallory", KEY), StatusType::Inactive);
+        let next = report.next_steps().join("\n");
+        let suggested = next.contains("the whole of account 111122223333 may be compromised");
+        assert_eq!(suggested, told, "{policy}: {next}");
+    }
+}
+
 /// What comes of approving, if the settings are these by then, and the plan in the table is changed so.
 async fn approved(
     current: Option<&Policy>,
