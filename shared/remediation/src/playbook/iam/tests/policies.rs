@@ -114,10 +114,10 @@ async fn of_ten_users_or_more_no_more_than_the_share_is_contained_and_of_fewer_e
         (&others[..2], &others[..2], true),
     ] {
         let mut account = mallory();
-        for name in others.iter().copied() {
+        for name in others {
             account
                 .users
-                .insert(name.to_owned(), world::Entity::default());
+                .insert((*name).to_owned(), world::Entity::default());
         }
         let world = world::world(account);
         let windows = Windows::new();
