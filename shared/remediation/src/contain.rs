@@ -158,9 +158,8 @@ pub(crate) async fn rehearse<P: Playbook>(
         &mut report,
         incoming.investigate(playbook, Some(&state)).await,
     );
-    report
-        .next_steps
-        .extend(what_is_left(P::CATEGORY, finding, report.status()));
+    let left = what_is_left(P::CATEGORY, finding, &report);
+    report.next_steps.extend(left);
     Contained {
         decided,
         ..Contained::just(report, transient)
@@ -321,9 +320,8 @@ pub(crate) async fn contain<P: Playbook>(
     );
     let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
     tell(&mut report, investigation);
-    report
-        .next_steps
-        .extend(what_is_left(P::CATEGORY, finding, report.status()));
+    let left = what_is_left(P::CATEGORY, finding, &report);
+    report.next_steps.extend(left);
     if done_again {
         report.undone = true;
         let again = if report.steps().iter().any(StepReport::contained_now) {
@@ -377,11 +375,17 @@ async fn beside<A: Future + Unpin, W: Future>(aside: &mut MaybeDone<A>, work: W)
 }
 
 /// Advice how to contain would only confuse where it was contained.
-fn what_is_left(category: Category, finding: &Finding, status: Status) -> Vec<String> {
-    match status {
+fn what_is_left(category: Category, finding: &Finding, report: &Report) -> Vec<String> {
+    let mut left = match report.status() {
         Status::Contained | Status::AlreadyContained => guidance::questions(category, finding),
         _ => guidance::next_steps(category, finding),
-    }
+    };
+    left.extend(guidance::whole_account(
+        category,
+        finding,
+        &report.investigation,
+    ));
+    left
 }
 
 /// The stack has an alarm on this line.
@@ -406,9 +410,8 @@ pub(crate) async fn notified<P: Playbook>(
         None => investigate::from_finding(finding),
     };
     tell(&mut report, investigation);
-    report
-        .next_steps
-        .extend(guidance::next_steps(P::CATEGORY, finding));
+    let left = what_is_left(P::CATEGORY, finding, &report);
+    report.next_steps.extend(left);
     report
 }
 
@@ -420,9 +423,8 @@ pub(crate) fn prevented<P: Playbook>(
 ) -> Contained {
     let mut report = Report::prevented(P::CATEGORY, finding, obstacle, error, dry_run);
     tell(&mut report, investigate::from_finding(finding));
-    report
-        .next_steps
-        .extend(guidance::next_steps(P::CATEGORY, finding));
+    let left = what_is_left(P::CATEGORY, finding, &report);
+    report.next_steps.extend(left);
     Contained::just(report, Some(error.clone()).filter(Error::is_transient))
 }
 

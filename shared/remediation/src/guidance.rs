@@ -3,6 +3,7 @@
 //! After the remediation pages of the GuardDuty user guide,
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_remediate.html>.
 
+mod account;
 mod principals;
 mod resources;
 mod workloads;
@@ -10,6 +11,7 @@ mod workloads;
 pub(crate) use self::principals::uncontained;
 use crate::catalogue::{self, Category};
 use crate::finding::{Finding, FindingType};
+use crate::investigate::Answer;
 
 /// The family of the findings about files that grant access, or that log it.
 const SENSITIVE_FILE: &str = "SensitiveFileModified";
@@ -29,6 +31,12 @@ pub fn questions(category: Category, finding: &Finding) -> Vec<String> {
         .into_iter()
         .chain(other_reports(category, finding))
         .collect()
+}
+
+/// What a person should do where the account may be compromised as a whole, contained or not. Empty: nothing
+/// in the finding or in what was found out suggests it.
+pub fn whole_account(category: Category, finding: &Finding, answers: &[Answer]) -> Vec<String> {
+    account::steps(category, finding, answers)
 }
 
 fn other_reports(category: Category, finding: &Finding) -> Option<String> {
