@@ -1,3 +1,4 @@
+mod afterwards;
 mod fallback;
 mod faults;
 mod federated;

@@ -52,6 +52,23 @@ pub(super) fn plan(
     plan
 }
 
+/// True if a bucket stays public for the sake of a mark that could have been set in the last minutes.
+pub(super) fn is_provisional(finding: &Finding, state: &State, now: Timestamp) -> bool {
+    let account = state.account.clone().unwrap_or_default();
+    state.buckets.iter().any(|(name, state)| {
+        let BucketState::Live(bucket) = state else {
+            return false;
+        };
+        let exposure = Exposure::of(bucket.block.and(account), bucket);
+        bucket.block != BlockPublicAccess::ALL
+            && refusal(finding, bucket.block, exposure).is_none()
+            && matches!(
+                exemption(finding, name, bucket, now),
+                Exemption::HonouredForNow(_)
+            )
+    })
+}
+
 /// The bucket as policies see it.
 pub(super) fn resource(finding: &Finding, state: &State, of: &BucketRef) -> Resource {
     let resource = Resource::bucket(finding, &of.region, &of.name);
@@ -157,7 +174,8 @@ fn live(
         _ => Exemption::Unmarked,
     };
     let block = match (&refusal, &exemption) {
-        (Some(reason), _) | (None, Exemption::Honoured(reason)) => {
+        (Some(reason), _)
+        | (None, Exemption::Honoured(reason) | Exemption::HonouredForNow(reason)) => {
             skipped(BLOCK, &of.arn, format!("{reason} ({seen})"))
         }
         (None, _) => {
@@ -179,7 +197,9 @@ fn live(
     }
     if !blocked && exposure == Exposure::Public {
         plan.residual_risks.push(match exemption {
-            Exemption::Honoured(_) => format!("{name} stays public, as it is marked"),
+            Exemption::Honoured(_) | Exemption::HonouredForNow(_) => {
+                format!("{name} stays public, as it is marked")
+            }
             _ => format!("{name} is public at present, apart from what this finding is about"),
         });
     }
@@ -222,7 +242,11 @@ fn live(
         remaining_access(plan, finding, &name, bucket, blocked);
     }
     // What the deny answers needs no step that says why the block is not the answer.
-    if blocked || !denied || matches!(exemption, Exemption::Honoured(_)) {
+    let exempt = matches!(
+        exemption,
+        Exemption::Honoured(_) | Exemption::HonouredForNow(_)
+    );
+    if blocked || !denied || exempt {
         plan.steps.push(block);
     }
     plan.steps.extend(deny);
