@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".local/log"
@@ -25,20 +26,27 @@ FAILURES = re.compile(r"^failures:$.*?(?=^test result:)", re.MULTILINE | re.DOTA
 RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
 
 
+class Program(NamedTuple):
+    path: str
+    folder: Path
+
+
 class Part:
-    def __init__(self, name, commands):
+    def __init__(self, name, runs):
         self.name = name
-        self.commands = commands
+        self.runs = runs
         self.output = ""
         self.problems = []
         self.seconds = 0.0
 
     def run(self, running):
         started = time.monotonic()
-        for command in self.commands:
+        for program, *arguments in self.runs:
             process = subprocess.Popen(
-                command,
-                cwd=ROOT,
+                [program.path, *arguments],
+                # As `cargo test` runs it.
+                cwd=program.folder,
+                env={**os.environ, "CARGO_MANIFEST_DIR": str(program.folder)},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -50,9 +58,9 @@ class Part:
             running.remove(process)
             if process.returncode < 0:
                 died = signal.Signals(-process.returncode).name
-                self.problems.append(f"{self.name}: {command[0]} died of {died}")
+                self.problems.append(f"{self.name}: {program.path} died of {died}")
             elif process.returncode > 0:
-                self.problems.append(f"{self.name}: {command[0]} ended with {process.returncode}")
+                self.problems.append(f"{self.name}: {program.path} ended with {process.returncode}")
         self.seconds = time.monotonic() - started
         (LOGS / f"test-{self.name}.log").write_text(self.output)
 
@@ -62,7 +70,7 @@ class Part:
 
 
 def programs():
-    """Compiles all tests. Returns the test programs by the package and the kind of target."""
+    """Compiles all tests. Returns the test programs by their package's folder, their kind and their name."""
     command = ["cargo", "test", "--locked", "--no-run", "--message-format=json-render-diagnostics"]
     build = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if build.returncode:
@@ -71,19 +79,17 @@ def programs():
     for line in build.stdout.splitlines():
         message = json.loads(line)
         if message.get("executable") and message.get("profile", {}).get("test"):
-            # `path+file:///…/shared/operator#0.1.0` or `…/tests#integration-tests@0.1.0`
-            folder, _, named = message["package_id"].rpartition("#")
-            package = named.split("@")[0] if "@" in named else folder.rsplit("/", 1)[-1]
-            target = message["target"]
-            found[(package, target["kind"][0], target["name"])] = message["executable"]
+            folder, target = Path(message["manifest_path"]).parent, message["target"]
+            key = (str(folder.relative_to(ROOT)), target["kind"][0], target["name"])
+            found[key] = Program(message["executable"], folder)
     return found
 
 
 def parts(found):
     """Each test belongs to exactly one part."""
-    integration = found.pop(("integration-tests", "test", "integration"))
-    gdr = found.pop(("operator", "test", "gdr"))
-    library = found.pop(("remediation", "lib", "remediation"))
+    integration = found.pop(("tests", "test", "integration"))
+    gdr = found.pop(("shared/operator", "test", "gdr"))
+    library = found.pop(("shared/remediation", "lib", "remediation"))
     whole = [Part(name, [[integration, f"{name}::"]]) for name in SLOW]
     whole.append(Part("library", [[library]]))
     whole.append(Part("gdr", [[gdr]]))

@@ -8,7 +8,9 @@ use crate::checkout;
 /// If they cannot be read.
 #[must_use]
 pub fn all() -> Vec<String> {
-    let mut found = vec!["README.md".to_owned(), "ARCHITECTURE.md".to_owned()];
+    let mut found = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"]
+        .map(str::to_owned)
+        .to_vec();
     for folder in ["docs", "docs/playbooks"] {
         for entry in std::fs::read_dir(checkout().join(folder)).expect("a folder") {
             let name = entry.expect("an entry").file_name();

@@ -20,6 +20,7 @@ pub mod s3;
 pub mod scenario;
 pub mod stack;
 pub mod trail;
+pub mod waits;
 
 pub use browser::Browser;
 pub use faults::FaultyAws;

@@ -2,14 +2,13 @@
 //! the bystanders stay unharmed. Containment is done by hand here, without the responder.
 
 use std::net::TcpStream;
-use std::time::Duration;
 
 use aws_sdk_iam::types::StatusType;
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
 use integration_tests::scenario::{
     InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, all_work, none_works,
 };
-use integration_tests::{LocalAws, Result, Scenario};
+use integration_tests::{LocalAws, Result, Scenario, waits};
 use serde_json::json;
 
 use crate::shared_aws::on_aws;
@@ -98,7 +97,7 @@ async fn stolen_key(aws: &LocalAws) -> Result {
         .await?;
     expect_containment(&theft).await?;
     // Sessions are dated to the second: one made in the second of the revocation is revoked too.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    waits::next_second().await;
     assert!(theft.new_session().await?.works);
     Ok(())
 }

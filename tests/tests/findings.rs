@@ -1,7 +1,7 @@
 //! What is done about each finding type that AWS has named: held in a file, so that a change of the
 //! catalogue shows every answer that it changes, and in docs/findings.md, for people.
 //!
-//! Where a change is meant, `UPDATE_EXPECT=1 cargo test -p integration-tests --test findings` writes
+//! Where a change is meant, `UPDATE_EXPECT=1 cargo test -p integration-tests findings` writes
 //! both anew.
 
 mod table;

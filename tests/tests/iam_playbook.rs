@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use integration_tests::finding::Finding as Event;
 use integration_tests::scenario::{StolenKey, StolenRoleSession, all_work, none_works};
-use integration_tests::{ENFORCING, LocalAws, Result, Scenario};
+use integration_tests::{ENFORCING, LocalAws, Result, Scenario, waits};
 use jiff::Timestamp;
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
@@ -28,13 +28,13 @@ async fn contain(
     aws: &LocalAws,
     event: &Event,
     settings: &Settings,
+    now: Timestamp,
 ) -> Result<(Execution<Change>, Vec<Change>)> {
     let mut iam = Iam::new(&aws.root());
     iam.configure(settings);
     let finding = Finding::parse(&event.0)?;
     let state = iam.observe(&finding).await?;
     let guard = Guard::new(DEFAULT);
-    let now = Timestamp::now() - EARLIER;
     let gate = Gate::new::<Iam>(&guard, &finding, &ENFORCING, false, now);
     let plan = gate.plan::<Iam>(&state, settings);
     let actions = plan
@@ -71,7 +71,8 @@ async fn stolen_key(aws: &LocalAws) -> Result {
     let theft = StolenKey::create(aws).await?;
     assert!(all_work(&theft.attack().await?));
     let event = theft.finding()?;
-    let (done, actions) = contain(aws, &event, &Settings::default()).await?;
+    let earlier = Timestamp::now() - EARLIER;
+    let (done, actions) = contain(aws, &event, &Settings::default(), earlier).await?;
     all(&done, Outcome::Applied);
     let attack = theft.attack().await?;
     assert!(none_works(&attack), "{attack:?}");
@@ -80,10 +81,10 @@ async fn stolen_key(aws: &LocalAws) -> Result {
     // Made while the deactivation may not be enforced everywhere yet.
     assert!(!theft.new_session().await?.works);
     // Sessions are dated to the second, and the cut-off is a minute ahead, rounded up.
-    tokio::time::sleep(Duration::from_secs(62) - EARLIER).await;
+    tokio::time::sleep(waits::CUT_OFF - EARLIER).await;
     assert!(theft.new_session().await?.works);
 
-    let (again, more) = contain(aws, &event, &Settings::default()).await?;
+    let (again, more) = contain(aws, &event, &Settings::default(), Timestamp::now()).await?;
     all(&again, Outcome::Already);
     assert!(more.is_empty());
 
@@ -108,7 +109,13 @@ async fn stolen_key(aws: &LocalAws) -> Result {
 
 async fn stolen_session(aws: &LocalAws) -> Result {
     let theft = StolenRoleSession::create(aws).await?;
-    let (done, actions) = contain(aws, &theft.finding()?, &Settings::default()).await?;
+    let (done, actions) = contain(
+        aws,
+        &theft.finding()?,
+        &Settings::default(),
+        Timestamp::now(),
+    )
+    .await?;
     all(&done, Outcome::Applied);
     let attack = theft.attack().await?;
     assert!(none_works(&attack), "{attack:?}");
@@ -127,16 +134,16 @@ async fn whole_role(aws: &LocalAws) -> Result {
     let theft = StolenRoleSession::create(aws).await?;
     let mut settings = Settings::default();
     settings.iam.role_wide = true;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    waits::next_second().await;
     let event = theft.finding()?;
-    let (done, actions) = contain(aws, &event, &settings).await?;
+    let (done, actions) = contain(aws, &event, &settings, Timestamp::now()).await?;
     all(&done, Outcome::Applied);
     assert_eq!(done.steps.len(), 2);
     let attack = theft.attack().await?;
     assert!(none_works(&attack), "{attack:?}");
     let others = theft.bystanders().await?;
     assert!(none_works(&others), "everybody is hit: {others:?}");
-    let (again, _) = contain(aws, &event, &settings).await?;
+    let (again, _) = contain(aws, &event, &settings, Timestamp::now()).await?;
     all(&again, Outcome::Already);
 
     let iam = Iam::new(&aws.root());
@@ -157,7 +164,13 @@ async fn quarantined_by_hand(aws: &LocalAws) -> Result {
         .policy_arn("arn:aws:iam::aws:policy/AWSDenyAll")
         .send()
         .await?;
-    let (done, actions) = contain(aws, &theft.finding()?, &Settings::default()).await?;
+    let (done, actions) = contain(
+        aws,
+        &theft.finding()?,
+        &Settings::default(),
+        Timestamp::now(),
+    )
+    .await?;
     let outcomes: Vec<_> = done
         .steps
         .iter()

@@ -5,6 +5,7 @@
 
 mod adversity;
 mod common;
+mod compiled_once;
 mod documents;
 mod e2e;
 mod ec2_playbook;

@@ -9,7 +9,7 @@ use aws_sdk_s3control::types::PublicAccessBlockConfiguration;
 use integration_tests::finding::Finding as Event;
 use integration_tests::s3::{self, client};
 use integration_tests::scenario::{PublicBucket, all_work, none_works};
-use integration_tests::{ENFORCING, LocalAws, Result, Scenario, unique};
+use integration_tests::{ENFORCING, LocalAws, Result, Scenario, unique, waits};
 use jiff::Timestamp;
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
@@ -153,7 +153,7 @@ async fn a_bucket_that_is_public_on_purpose_stays_public(aws: &LocalAws) -> Resu
             .tagging(tags.clone())
     };
     mark().send().await?;
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    waits::next_second().await;
     let event = bucket
         .read_by_anyone()?
         .with("/service/eventFirstSeen", Timestamp::now().to_string())
@@ -169,7 +169,7 @@ async fn a_bucket_that_is_public_on_purpose_stays_public(aws: &LocalAws) -> Resu
     assert!(all_work(&bucket.attack().await?));
 
     // Marked again, by whoever wants to keep it open: now the mark is younger than the activity.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    waits::next_second().await;
     mark().send().await?;
     let (done, _) = contain(&playbook, &event, &settings(false, false)).await?;
     let blocked = ("s3:BlockBucketPublicAccess", Outcome::Applied);

@@ -6,7 +6,7 @@ use std::process::Output;
 use aws_sdk_iam::types::StatusType;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{InfectedInstance, StolenKey, all_work, none_works};
-use integration_tests::{LocalAws, Result, Scenario, unique};
+use integration_tests::{LocalAws, Result, Scenario, unique, waits};
 use jiff::{SignedDuration, Timestamp};
 use remediation::config::Config;
 use remediation::guard::DEFAULT;
@@ -76,7 +76,7 @@ fn an_approved_key_stops_working_with_every_session_until_then() -> Result {
         assert!(all_work(&theft.attack().await?), "nothing was done");
 
         // So that a session that was made after the plan is told from one that was made before.
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        waits::next_second().await;
         let approved = approve(aws, &parameter, &finding.id()[..12], &[], "y\n")?;
         expect_exit(&approved, 0);
         assert!(none_works(&theft.attack().await?));

@@ -233,7 +233,7 @@ fn gdr_has_the_version_of_the_functions() -> Result {
 
 /// Writes the fixture that the next version is tested with.
 #[test]
-#[ignore = "part of a release: cargo test -p operator --test upgrade -- --ignored"]
+#[ignore = "part of a release: cargo test -p operator --test gdr upgrade -- --ignored"]
 fn the_records_of_this_version_are_kept_for_the_next() -> Result {
     on_aws(async |aws| {
         let (theft, elsewhere) = (StolenKey::create(aws).await?, table().await?);

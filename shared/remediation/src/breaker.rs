@@ -3,7 +3,7 @@
 //! A wrong threat list, a noisy detector or an attacker who causes findings on purpose must not make the
 //! responder the outage. So in any time as long as the window a function contains at most so many targets
 //! of an account, and of what belongs together (an Auto Scaling group, the instances of a role, the users
-//! of an account) at most a share. What is beyond is withheld; one person is told once, and findings are
+//! of an account, if there are ten or more) at most a share. What is beyond is withheld; one person is told once, and findings are
 //! recorded until places are free again by time or by `gdr breaker reset`.
 //!
 //! What is contained already takes no place, and a target that has one needs no second. Places are taken
@@ -49,7 +49,8 @@ pub struct Limits {
     pub containments: usize,
     /// How long a containment counts.
     pub window: SignedDuration,
-    /// Per cent of the members of a [`Crowd`] that may be contained in that time. One always may.
+    /// Per cent of the members of a [`Crowd`] that may be contained in that time. One always may; and of
+    /// users, of whom an account has fewer than [`Limits::USERS_FROM`], as many as of anything.
     pub share_percent: usize,
 }
 
@@ -58,8 +59,15 @@ impl Limits {
     /// 400 KB at most, and a target's name up to 512 bytes.
     pub const MOST: usize = 500;
 
+    /// From how many users of an account on no more than a share of them is contained. A share of a handful
+    /// is nobody: half of three users would let the second one that is stolen work on.
+    pub const USERS_FROM: usize = 10;
+
     /// How many members of a crowd of this size may be contained.
-    pub(crate) fn share_of(&self, size: usize) -> usize {
+    pub(crate) fn share_of(&self, crowd: &Crowd, size: usize) -> usize {
+        if *crowd == Crowd::Users && size < Self::USERS_FROM {
+            return self.containments;
+        }
         (size.saturating_mul(self.share_percent) / 100).max(1)
     }
 
@@ -130,7 +138,7 @@ pub(crate) fn needs<P: Playbook>(
     };
     let mut windows: Vec<_> = crowds
         .into_iter()
-        .map(|(crowd, (size, names))| (limits.share_of(size), window(Some(crowd)), names))
+        .map(|(crowd, (size, names))| (limits.share_of(&crowd, size), window(Some(crowd)), names))
         .collect();
     if !names.is_empty() {
         windows.push((limits.containments, window(None), names));

@@ -159,9 +159,8 @@ pub(crate) async fn rehearse<P: Playbook>(
         &mut report,
         incoming.investigate(playbook, Some(&state)).await,
     );
-    report
-        .next_steps
-        .extend(what_is_left(P::CATEGORY, finding, report.status()));
+    let left = what_is_left(P::CATEGORY, finding, &report);
+    report.next_steps.extend(left);
     Contained {
         decided,
         ..Contained::just(report, transient)
@@ -336,9 +335,8 @@ pub(crate) async fn contain<P: Playbook>(
     );
     let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
     tell(&mut report, investigation);
-    report
-        .next_steps
-        .extend(what_is_left(P::CATEGORY, finding, report.status()));
+    let left = what_is_left(P::CATEGORY, finding, &report);
+    report.next_steps.extend(left);
     if let Some(after) = still_works {
         report.undone = true;
         report.next_steps.insert(0, not_held(after, again));
@@ -423,11 +421,17 @@ async fn beside<A: Future + Unpin, W: Future>(aside: &mut MaybeDone<A>, work: W)
 }
 
 /// Advice how to contain would only confuse where it was contained.
-fn what_is_left(category: Category, finding: &Finding, status: Status) -> Vec<String> {
-    match status {
+fn what_is_left(category: Category, finding: &Finding, report: &Report) -> Vec<String> {
+    let mut left = match report.status() {
         Status::Contained | Status::AlreadyContained => guidance::questions(category, finding),
         _ => guidance::next_steps(category, finding),
-    }
+    };
+    left.extend(guidance::whole_account(
+        category,
+        finding,
+        &report.investigation,
+    ));
+    left
 }
 
 /// The stack has an alarm on this line.
@@ -452,9 +456,8 @@ pub(crate) async fn notified<P: Playbook>(
         None => investigate::from_finding(finding),
     };
     tell(&mut report, investigation);
-    report
-        .next_steps
-        .extend(guidance::next_steps(P::CATEGORY, finding));
+    let left = what_is_left(P::CATEGORY, finding, &report);
+    report.next_steps.extend(left);
     report
 }
 
@@ -466,9 +469,8 @@ pub(crate) fn prevented<P: Playbook>(
 ) -> Contained {
     let mut report = Report::prevented(P::CATEGORY, finding, obstacle, error, dry_run);
     tell(&mut report, investigate::from_finding(finding));
-    report
-        .next_steps
-        .extend(guidance::next_steps(P::CATEGORY, finding));
+    let left = what_is_left(P::CATEGORY, finding, &report);
+    report.next_steps.extend(left);
     Contained::just(report, Some(error.clone()).filter(Error::is_transient))
 }
 

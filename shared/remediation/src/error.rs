@@ -221,6 +221,12 @@ impl Error {
         self.failure() == Some(CallFailure::Gone)
     }
 
+    /// True if the service refused the call, so that it had no effect: the role may not make it, or a guard
+    /// such as the expected bucket owner stood in the way.
+    pub fn is_denied(&self) -> bool {
+        self.failure() == Some(CallFailure::Denied)
+    }
+
     /// True if the service answered with exactly this error code.
     pub fn has_code(&self, code: &str) -> bool {
         matches!(self, Self::Call(call) if call.code == code)

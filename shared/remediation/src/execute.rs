@@ -40,6 +40,8 @@ const PROTECT_AT_MOST: Duration = Duration::from_secs(10);
 pub struct ReadBack {
     /// What shows that a step is in effect; `None`: it is not.
     in_effect: HashMap<StepKey, Option<String>>,
+    /// What does the work of a step that is not in effect, see [`Playbook::dispensable`].
+    dispensable: HashMap<StepKey, String>,
 }
 
 impl ReadBack {
@@ -64,7 +66,16 @@ impl ReadBack {
                 (step.key(), shown)
             })
             .collect();
-        Ok((Self { in_effect }, plan))
+        let dispensable = planned.iter().filter_map(|action| {
+            let otherwise = P::dispensable(&state, action)?;
+            Some((StepKey::of(*action), otherwise))
+        });
+        let dispensable = dispensable.collect();
+        let back = Self {
+            in_effect,
+            dispensable,
+        };
+        Ok((back, plan))
     }
 
     /// `Some(true)`: in effect; `Some(false)`: not; `None`: the resource is no longer there.
@@ -428,6 +439,12 @@ fn conclude(
             action,
             "the call was accepted, but reading back does not show it in effect".to_owned(),
         ),
+        (Err(error), Ok((back, Some(false)))) if error.is_denied() => {
+            match back.dispensable.get(&StepKey::of(action)) {
+                Some(otherwise) => StepReport::dispensed(action, format!("{otherwise}: {error}")),
+                None => StepReport::failed(action, error.to_string()),
+            }
+        }
         (Err(error), Ok((_, None))) if error.is_gone() => {
             StepReport::vanished(action, format!("the resource is no longer there: {error}"))
         }

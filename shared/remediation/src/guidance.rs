@@ -3,12 +3,14 @@
 //! After the remediation pages of the GuardDuty user guide,
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_remediate.html>.
 
+mod account;
 mod principals;
 mod resources;
 mod workloads;
 
 use crate::catalogue::{self, Category};
 use crate::finding::{Finding, FindingType};
+use crate::investigate::Answer;
 
 /// The next steps for the part of `finding` that concerns `category` where it was not contained.
 pub fn next_steps(category: Category, finding: &Finding) -> Vec<String> {
@@ -20,6 +22,12 @@ pub fn next_steps(category: Category, finding: &Finding) -> Vec<String> {
 /// What a person should find out also where it was contained.
 pub fn questions(category: Category, finding: &Finding) -> Vec<String> {
     other_reports(category, finding).into_iter().collect()
+}
+
+/// What a person should do where the account may be compromised as a whole, contained or not. Empty: nothing
+/// in the finding or in what was found out suggests it.
+pub fn whole_account(category: Category, finding: &Finding, answers: &[Answer]) -> Vec<String> {
+    account::steps(category, finding, answers)
 }
 
 fn other_reports(category: Category, finding: &Finding) -> Option<String> {

@@ -242,6 +242,14 @@ pub(crate) async fn investigate<P: Playbook>(
     investigation
 }
 
+/// True if an answer says that the principal may do everything, or may give itself every permission.
+pub(crate) fn tells_of_administrator(answers: &[Answer]) -> bool {
+    let mut permissions = answers
+        .iter()
+        .filter(|it| it.question == Question::Permissions);
+    permissions.any(|answer| powers::tells_of_administrator(&answer.answer))
+}
+
 /// The first `most` of `items`, and how many are left out.
 pub(crate) fn listed<T: AsRef<str>>(items: &[T], most: usize) -> String {
     let shown: Vec<_> = items.iter().take(most).map(AsRef::as_ref).collect();

@@ -129,6 +129,12 @@ pub trait Playbook {
     /// If the change was refused or could not be asked for.
     fn apply(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
 
+    /// What does the work of `action` in this state, where AWS refused the action and it is not in effect: no
+    /// harm comes of that then. Pure.
+    fn dispensable(_state: &Self::State, _action: &Self::Action) -> Option<String> {
+        None
+    }
+
     /// [`Playbook::apply`] after `preceding`, which is cut off at `until`. For actions that take their time
     /// and must not be cut off in the middle, and for those that look once more before they change
     /// anything, which can be done while `preceding` is.

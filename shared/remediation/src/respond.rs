@@ -291,6 +291,9 @@ impl<P: Playbook> Responder<P> {
         report
             .next_steps
             .extend(guidance::next_steps(P::CATEGORY, finding));
+        report
+            .next_steps
+            .extend(guidance::whole_account(P::CATEGORY, finding, &[]));
         Contained::just(report, unfolded.transient)
     }
 

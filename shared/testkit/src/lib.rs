@@ -8,6 +8,8 @@
 
 mod client;
 mod rule;
+#[cfg(test)]
+mod tests;
 
 pub use client::{Answering, NothingSent};
 pub use rule::{MockResponse, Operation, Rule, owned};
@@ -46,7 +48,8 @@ macro_rules! client_over {
     };
 }
 
-/// The settings that each client needs.
+/// The settings that each client needs. Requests are not signed: nobody would check it, and in an unoptimised
+/// build it takes a fifth of a call.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! config {
@@ -54,12 +57,6 @@ macro_rules! config {
         $service::Config::builder()
             .behavior_version($service::config::BehaviorVersion::latest())
             .region($service::config::Region::new("us-east-1"))
-            .credentials_provider($service::config::Credentials::new(
-                "AKIAIOSFODNN7EXAMPLE",
-                "secret",
-                None,
-                None,
-                "a test",
-            ))
+            .allow_no_auth()
     };
 }

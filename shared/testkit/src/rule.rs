@@ -12,6 +12,10 @@ use aws_smithy_runtime_api::client::result::SdkError;
 
 /// What a call is answered.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on its way to the client"
+)]
 pub enum MockResponse<O, E> {
     Output(O),
     Error(E),

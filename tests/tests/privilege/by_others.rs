@@ -48,6 +48,13 @@ const TRACE: &str = "sends the trace of an invocation";
 /// emulator lacks. The function, the action, what is lacking, and the test with its file.
 pub(crate) const CALLED_ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[
     (
+        "S3",
+        "s3:ListAllMyBuckets",
+        "the emulator does not hold a bucket against its expected owner",
+        "a_bucket_of_another_account_is_said_to_be_anothers_and_ours_is_shut",
+        "shared/remediation/src/playbook/s3/tests/by_others.rs",
+    ),
+    (
         "Ec2",
         "ec2:DisassociateAddress",
         "the emulator does not show the association of an interface's address",

@@ -84,13 +84,34 @@ fn crowd(name: &str) -> Crowd {
 fn a_share_of_a_crowd_is_rounded_down_and_one_member_always_is_contained() {
     let limits = Limits::default();
     for (size, places) in [(0, 1), (1, 1), (2, 1), (3, 1), (4, 2), (9, 4), (500, 250)] {
-        assert_eq!(limits.share_of(size), places, "{size}");
+        assert_eq!(limits.share_of(&crowd("web"), size), places, "{size}");
     }
     let all = Limits {
         share_percent: 100,
         ..limits
     };
-    assert_eq!(all.share_of(7), 7);
+    assert_eq!(all.share_of(&crowd("web"), 7), 7);
+}
+
+#[test]
+fn of_fewer_than_ten_users_as_many_are_contained_as_of_anything_and_from_ten_on_a_share() {
+    let limits = Limits::default();
+    for (size, places) in [
+        (0, 20),
+        (1, 20),
+        (3, 20),
+        (9, 20),
+        (10, 5),
+        (11, 5),
+        (500, 250),
+    ] {
+        assert_eq!(limits.share_of(&Crowd::Users, size), places, "{size}");
+    }
+    let few = Limits {
+        containments: 2,
+        ..limits
+    };
+    assert_eq!(few.share_of(&Crowd::Users, 9), 2);
 }
 
 #[test]

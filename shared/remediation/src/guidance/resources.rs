@@ -17,7 +17,8 @@ pub(super) fn bucket(kind: &FindingType) -> &'static str {
         }
         (_, "DisableOrModifyTools") => {
             "look for objects that were rewritten with keys of the caller's (SSE-C), as extortionists do; \
-             contain the principal, deny SSE-C in the bucket's policy, and restore earlier versions"
+             contain the principal, block SSE-C in the bucket's default encryption (BlockedEncryptionTypes), \
+             and restore earlier versions"
         }
         (_, "TransferDataToCloudAccount") => {
             "take the account that you do not know out of the bucket's policy, and look at what it read \
@@ -28,13 +29,16 @@ pub(super) fn bucket(kind: &FindingType) -> &'static str {
              and which objects expired, and restore them"
         }
         ("Policy", _) => {
-            "review who may read the bucket: its policy, its ACL, and Block Public Access"
+            "review who may read the bucket: its policy, its ACL, and Block Public Access; give those who \
+             need it another way in than public access (CloudFront with origin access control, presigned \
+             URLs, an access point, a statement of its policy that names their account)"
         }
         _ => {
             "review who may read the bucket (its policy, its ACL, Block Public Access, access points), \
              which objects were read or changed since the first event, and whether what they hold is \
              sensitive (Macie); a preflight request by an anonymous caller speaks of CORS, not of public \
-             access"
+             access. If the access was meant, mark the bucket (gdr:public-ok) or suppress such findings by a \
+             rule of GuardDuty"
         }
     }
 }

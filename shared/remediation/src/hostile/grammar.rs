@@ -84,7 +84,11 @@ fn assert_is_condition(condition: &Value) {
                 match operator.as_str() {
                     "StringEquals" | "BoolIfExists" | "StringLike" => {}
                     "ArnEquals" => assert!(!value.contains(['*', '?']), "{value}"),
-                    "IpAddress" => drop(value.parse::<IpAddr>().expect("one address")),
+                    "IpAddress" => {
+                        let (address, bits) = range(value);
+                        let all = if address.is_ipv4() { 32 } else { 128 };
+                        assert_eq!(bits, all, "more than one address: {value}");
+                    }
                     "DateLessThan" => drop(value.parse::<Timestamp>().expect("a time")),
                     other => panic!("no operator of ours: {other}"),
                 }
@@ -136,7 +140,15 @@ fn matches(operator: &str, value: &str, has: &str) -> bool {
     match operator {
         "StringEquals" | "BoolIfExists" => value == has,
         "StringLike" | "ArnEquals" => like(value.as_bytes(), has.as_bytes()),
-        "IpAddress" => value.parse::<IpAddr>().ok() == has.parse().ok(),
+        "IpAddress" => match (range(value), has.parse()) {
+            ((IpAddr::V4(first), bits), Ok(IpAddr::V4(has))) => {
+                first.to_bits().checked_shr(32 - bits) == has.to_bits().checked_shr(32 - bits)
+            }
+            ((IpAddr::V6(first), bits), Ok(IpAddr::V6(has))) => {
+                first.to_bits().checked_shr(128 - bits) == has.to_bits().checked_shr(128 - bits)
+            }
+            _ => false,
+        },
         "DateLessThan" => {
             let (value, has): (Timestamp, Timestamp) =
                 (value.parse().unwrap(), has.parse().unwrap());
@@ -144,6 +156,16 @@ fn matches(operator: &str, value: &str, has: &str) -> bool {
         }
         other => panic!("no operator of ours: {other}"),
     }
+}
+
+/// The first address of a range, and how many bits its addresses have in common. IAM takes 32 where it is
+/// not said, of whichever kind.
+fn range(value: &str) -> (IpAddr, u32) {
+    let (address, bits) = value.split_once('/').unwrap_or((value, "32"));
+    (
+        address.parse().expect("an address"),
+        bits.parse().expect("a prefix"),
+    )
 }
 
 /// `*` is any text, `?` any one character.

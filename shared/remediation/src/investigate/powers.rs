@@ -50,6 +50,13 @@ impl Power {
     }
 }
 
+/// True if `text` tells of one who may do everything, or give itself everything. No name that AWS allows has
+/// the words.
+pub(super) fn tells_of_administrator(text: &str) -> bool {
+    let powers = [Power::Administrator, Power::Iam];
+    powers.iter().any(|power| text.contains(&power.to_string()))
+}
+
 fn of(statement: &Value) -> Option<Power> {
     if statement["Effect"] != "Allow" || !texts(&statement["Resource"]).contains(&"*") {
         return None;

@@ -7,16 +7,19 @@
 //! again restores what was.
 
 mod action;
+mod alternatives;
 mod apply;
 mod block;
 mod bucket_policy;
 mod denying;
 mod exemption;
+mod exposure;
 mod grants;
 mod investigate;
 mod locate;
 mod observe;
 mod planning;
+mod refused_call;
 mod remaining;
 
 use aws_config::SdkConfig;
@@ -31,6 +34,7 @@ pub(crate) use self::exemption::was_private;
 use self::observe::Extent;
 pub use self::observe::{AccessPoints, Bucket, BucketState, State};
 pub(crate) use self::planning::refused;
+pub(crate) use self::refused_call::got_nothing;
 use super::{Playbook, Remains};
 use crate::catalogue::Category;
 use crate::error::Result;
@@ -118,6 +122,7 @@ impl Playbook for S3 {
         "s3:GetBucketTagging",
         "s3:GetBucketWebsite",
         "s3:ListAccessPoints",
+        "s3:ListAllMyBuckets",
     ];
     const INVESTIGATES: &'static [&'static str] = Self::READS;
     type State = State;
@@ -164,13 +169,19 @@ impl Playbook for S3 {
 
     fn remains(state: &State, action: &S3Action) -> Remains {
         let gone = state.buckets.iter().any(|(name, bucket)| {
-            matches!(bucket, BucketState::Gone) && action.bucket() == Some(name)
+            // One of that name that is another account's by now was made after ours was gone.
+            matches!(bucket, BucketState::Gone | BucketState::AnotherAccounts)
+                && action.bucket() == Some(name)
         });
         if gone {
             Remains::Nothing
         } else {
             Remains::Unknown
         }
+    }
+
+    fn dispensable(state: &State, action: &S3Action) -> Option<String> {
+        planning::dispensable(state, action)
     }
 
     async fn restore(&self, action: &S3Action) -> Result<()> {

@@ -156,6 +156,7 @@ fn nothing(function: Category, finding: &Finding, settings: &Settings) -> Option
         Category::S3 => {
             let refused = s3::refused(finding)?;
             let deniable = settings.s3.policy_deny
+                && !s3::got_nothing(finding)
                 && matches!(
                     finding.principal(),
                     Ok(Principal::Anonymous | Principal::OtherAccount { .. })
@@ -249,7 +250,7 @@ fn block(finding: &Finding) -> Planned {
     }
     match finding.principal() {
         Ok(Principal::OtherAccount { .. }) if finding.finding_type.purpose() != "Policy" => {
-            Planned::If("it is public, and not on purpose")
+            Planned::If("it or its objects may be public, and not on purpose")
         }
         _ if s3::was_private(finding) => Planned::If(TAGGED),
         _ => Planned::If(MARKED),
@@ -257,7 +258,7 @@ fn block(finding: &Finding) -> Planned {
 }
 
 fn deny(finding: &Finding) -> Planned {
-    if matches!(finding.finding_type.purpose(), "Policy" | "Stealth") {
+    if matches!(finding.finding_type.purpose(), "Policy" | "Stealth") || s3::got_nothing(finding) {
         return Planned::Never;
     }
     match finding.principal() {

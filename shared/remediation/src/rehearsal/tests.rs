@@ -198,11 +198,19 @@ fn a_share_of_a_crowd_is_held_where_its_size_is_known() {
         "{:?}",
         unsized_crowd.remarks
     );
-    let sized = Rules {
-        sizes: vec![CrowdSize::Users(4)],
+    let of_size = |size| Rules {
+        sizes: vec![CrowdSize::Users(size)],
+        limits: Limits {
+            share_percent: 20,
+            ..Limits::default()
+        },
         ..rules()
     };
-    let sized = rehearsed_with(sized, "", &events);
+    // Of a handful a share would be nobody.
+    let handful = rehearsed_with(of_size(9), "", &events);
+    assert_eq!(users(&handful), (Some(20), 3));
+    assert_eq!(handful.summary.contained, 3);
+    let sized = rehearsed_with(of_size(10), "", &events);
     assert_eq!(users(&sized), (Some(2), 2));
     assert_eq!(sized.summary.contained, 2);
     assert_eq!(sized.openings[0].crowd.as_deref(), Some("the users"));

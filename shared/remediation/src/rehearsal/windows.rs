@@ -147,7 +147,7 @@ impl<'a> Windows<'a> {
         let mut needs: Vec<(Option<usize>, Window, &BTreeSet<String>)> = crowds
             .iter()
             .map(|(crowd, names)| {
-                let places = sized(crowd).map(|size| self.limits.share_of(size));
+                let places = sized(crowd).map(|size| self.limits.share_of(crowd, size));
                 (places, window(Some(crowd)), names)
             })
             .collect();

@@ -105,6 +105,11 @@ impl StepReport {
         Self::new(action, Outcome::Skipped, detail)
     }
 
+    /// A step that AWS refused, and whose work is done otherwise.
+    pub(crate) fn dispensed(action: &impl Action, detail: String) -> Self {
+        Self::new(action, Outcome::Skipped, detail)
+    }
+
     /// A step that is not in effect, or not known to be.
     pub(crate) fn failed(action: &impl Action, detail: String) -> Self {
         Self::new(action, Outcome::Failed, detail)

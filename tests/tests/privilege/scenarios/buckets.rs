@@ -1,12 +1,10 @@
 //! Buckets.
 
-use std::time::Duration;
-
 use aws_sdk_s3::types::{Tag, Tagging};
 use aws_sdk_s3control::types::PublicAccessBlockConfiguration;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::PublicBucket;
-use integration_tests::{Result, Scenario as _};
+use integration_tests::{Result, Scenario as _, waits};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -71,7 +69,7 @@ async fn marked(run: &Run<'_>) -> Result {
     let bucket = PublicBucket::create(run.aws()).await?;
     let began = Timestamp::now();
     // CloudTrail is asked by the second.
-    tokio::time::sleep(Duration::from_millis(1100)).await;
+    waits::next_second().await;
     let tag = Tag::builder().key("gdr:public-ok").value("true").build()?;
     let tags = Tagging::builder().tag_set(tag).build()?;
     let owner = aws_sdk_s3::Client::new(&run.aws().root());

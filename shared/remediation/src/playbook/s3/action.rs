@@ -39,6 +39,10 @@ pub struct BlockBucket {
     pub(super) from: BlockPublicAccess,
     /// What `GetBucketAcl` answered before. `None`: it could not be read.
     pub(super) acl: Option<Acl>,
+    /// The account's flags shut the bucket already, so that its own only keep it shut. Records of earlier
+    /// versions do not say it.
+    #[serde(default)]
+    pub(super) account_is_blocked: bool,
 }
 
 /// See [`S3Action::BlockAccount`].
@@ -99,7 +103,15 @@ impl Action for S3Action {
     }
 
     fn phase(&self) -> Phase {
-        Phase::Contain
+        match self {
+            Self::BlockBucket(action) if action.account_is_blocked => Phase::Protect,
+            _ => Phase::Contain,
+        }
+    }
+
+    /// The deny in the policy waits, see [`S3Action::order`].
+    fn precedes(&self) -> bool {
+        true
     }
 
     /// S3 answers two changes of one bucket's configuration at once with a conflict.

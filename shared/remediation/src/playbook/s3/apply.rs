@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::action::{BlockAccount, BlockBucket, BucketRef, DenyInPolicy};
 use super::block::BlockPublicAccess;
-use super::bucket_policy::{SIZE_LIMIT, has_sid, holds, same, with, without};
+use super::bucket_policy::{SIZE_LIMIT, has_sid, holds, naming_the_deleted, same, with, without};
 use super::{Clients, S3, observe};
 use crate::error::{CallContext, Error, Result};
 
@@ -97,7 +97,8 @@ impl S3 {
                     bucket.name
                 )));
             }
-            put_policy(&clients, bucket, wanted).await
+            let put = put_policy(&clients, bucket, wanted).await;
+            put.map_err(|error| explained(error, bucket, standing.as_ref()))
         })
         .await
     }
@@ -126,12 +127,30 @@ impl S3 {
                 without(&standing, &action.statement).map(|policy| policy.to_string())
             };
             match left {
-                Some(policy) => put_policy(&clients, bucket, policy).await,
+                Some(policy) => {
+                    let put = put_policy(&clients, bucket, policy).await;
+                    put.map_err(|error| explained(error, bucket, Some(&standing)))
+                }
                 None => delete_policy(&clients, bucket).await,
             }
         })
         .await
     }
+}
+
+/// S3 takes no policy that names a deleted user or role, in whichever statement: the one of ours has none.
+/// What stands tells which, also where what is to be put back still has the ARN.
+fn explained(error: Error, bucket: &BucketRef, standing: Option<&Value>) -> Error {
+    let deleted = standing.map(naming_the_deleted).unwrap_or_default();
+    if !error.has_code("MalformedPolicy") || deleted.is_empty() {
+        return error;
+    }
+    Error::Refused(format!(
+        "{error}; the policy of {} names users or roles that were deleted, with which S3 takes no policy: \
+         {}. Take those principals out of the bucket's policy, and do this again",
+        bucket.name,
+        deleted.join("; "),
+    ))
 }
 
 async fn put_policy(clients: &Clients, bucket: &BucketRef, policy: String) -> Result<()> {

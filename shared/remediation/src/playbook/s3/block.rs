@@ -35,6 +35,11 @@ impl BlockPublicAccess {
         restrict_public_buckets: true,
     };
 
+    /// True if these flags alone end the exposure that is there; the other two keep it from coming back.
+    pub fn shut(self) -> bool {
+        self.ignore_public_acls && self.restrict_public_buckets
+    }
+
     /// What holds where `self` and `other` both apply: S3 takes the stricter of a bucket's and its
     /// account's settings.
     #[must_use]
@@ -124,6 +129,23 @@ impl Acl {
     pub fn is_public(&self) -> bool {
         let mut grantees = self.grants.iter().map(|grant| grant.grantee.as_str());
         grantees.any(|grantee| PUBLIC_GROUPS.contains(&grantee))
+    }
+
+    /// The grants to everybody: `READ to AllUsers`.
+    pub(super) fn public(&self) -> Vec<String> {
+        let grants = self.grants.iter();
+        let public = grants.filter(|grant| PUBLIC_GROUPS.contains(&grant.grantee.as_str()));
+        public
+            .map(
+                |Grant {
+                     grantee,
+                     permission,
+                 }| {
+                    let group = grantee.rsplit('/').next().unwrap_or(grantee);
+                    format!("{permission} to {group}")
+                },
+            )
+            .collect()
     }
 
     /// The grants to other accounts.

@@ -8,10 +8,14 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
+use crate::finding::printable;
 
 /// S3 allows a bucket's policy 20 KB,
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/add-bucket-policy.html>.
 pub(super) const SIZE_LIMIT: usize = 20 * 1024;
+
+/// The condition key of the caller's address. Condition keys are written in any case.
+const SOURCE_IP: &str = "aws:SourceIp";
 
 /// What the `Sid` of our statements begins with.
 const SID_PREFIX: &str = "GuardDutyResponderDeny";
@@ -53,11 +57,13 @@ impl Caller {
     /// user which no longer exists, and an unauthenticated caller has no principal. The unique id is
     /// in `aws:userid`; a role's is followed by the session's name. A call that an AWS service makes
     /// for someone comes from the service's address,
-    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>. An address
+    /// has its prefix always: without one IAM takes `/32`, which is one address of IPv4 only,
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>.
     pub(super) fn statement(&self, bucket_arn: &str) -> Value {
         let condition = match self {
             Self::Address(address) => json!({
-                "IpAddress": { "aws:SourceIp": address.to_string() },
+                "IpAddress": { SOURCE_IP: one_address(*address) },
                 "BoolIfExists": { "aws:ViaAWSService": "false" },
             }),
             Self::Principal(id) if id.starts_with("AROA") => {
@@ -158,8 +164,50 @@ pub(super) fn statements(policy: Option<&Value>) -> Vec<Value> {
     }
 }
 
+/// The statements of `policy` that name a user or a role which was deleted. S3 shows the unique id in
+/// place of its ARN, and takes no policy with it,
+/// <https://repost.aws/knowledge-center/s3-invalid-principal-in-policy-error>. Each as `statement Sid (AIDA…)`.
+pub(super) fn naming_the_deleted(policy: &Value) -> Vec<String> {
+    let all = statements(Some(policy)).into_iter().enumerate();
+    all.filter_map(|(index, statement)| {
+        let deleted: Vec<_> = ["Principal", "NotPrincipal"]
+            .into_iter()
+            .flat_map(|element| principals(&statement[element]["AWS"]))
+            .filter(|named| is_unique_id(named))
+            .map(|id| printable(&id))
+            .collect();
+        let called = match statement["Sid"].as_str() {
+            Some(sid) => format!("statement {}", printable(sid)),
+            None => format!("statement number {} (it has no Sid)", index + 1),
+        };
+        (!deleted.is_empty()).then(|| format!("{called}: {}", deleted.join(", ")))
+    })
+    .collect()
+}
+
+fn principals(named: &Value) -> Vec<String> {
+    match named {
+        Value::String(one) => vec![one.clone()],
+        Value::Array(several) => several.iter().flat_map(principals).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// True for what S3 shows of a principal that is gone,
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>.
+fn is_unique_id(named: &str) -> bool {
+    let prefixed = ["AIDA", "AROA"].iter().any(|kind| named.starts_with(kind));
+    prefixed && named.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// The range that holds this address alone.
+fn one_address(address: IpAddr) -> String {
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    format!("{address}/{bits}")
+}
+
 /// A form in which texts that IAM holds to be the same are the same: a list of one is that one,
-/// lists have no order, `{"AWS": "*"}` is `*`, and truth is text.
+/// lists have no order, `{"AWS": "*"}` is `*`, truth is text, and an IPv4 address is a range of one.
 fn normal(value: &Value) -> Value {
     match value {
         Value::Array(items) => {
@@ -173,7 +221,13 @@ fn normal(value: &Value) -> Value {
         Value::Object(members) => {
             let members: Map<_, _> = members
                 .iter()
-                .map(|(key, value)| (key.clone(), normal(value)))
+                .map(|(key, value)| {
+                    if key.eq_ignore_ascii_case(SOURCE_IP) {
+                        (key.clone(), normal(&ranges(value)))
+                    } else {
+                        (key.clone(), normal(value))
+                    }
+                })
                 .collect();
             if members.len() == 1 && members.get("AWS").is_some_and(|aws| aws == "*") {
                 return json!("*");
@@ -181,6 +235,19 @@ fn normal(value: &Value) -> Value {
             Value::Object(members)
         }
         Value::Bool(truth) => json!(truth.to_string()),
+        other => other.clone(),
+    }
+}
+
+/// Addresses of IPv4 without a prefix with the one that IAM takes them to have. Statements of earlier
+/// versions have none.
+fn ranges(addresses: &Value) -> Value {
+    match addresses {
+        Value::Array(several) => several.iter().map(ranges).collect(),
+        Value::String(one) => match one.parse() {
+            Ok(address @ IpAddr::V4(_)) => json!(one_address(address)),
+            _ => addresses.clone(),
+        },
         other => other.clone(),
     }
 }

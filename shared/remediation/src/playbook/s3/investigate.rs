@@ -1,6 +1,6 @@
 //! Is the bucket public now, by what, and was it meant to be? Read anew, after containing.
 
-use super::block::{Acl, BlockPublicAccess};
+use super::block::BlockPublicAccess;
 use super::exemption::{self, Exemption};
 use super::observe::{self, Bucket, BucketState, Extent};
 use super::remaining::remaining_access;
@@ -66,6 +66,15 @@ pub(super) async fn investigate(
                 &format!("{name} is not public: {why}"),
                 SOURCE,
             )),
+            BucketState::AnotherAccounts => answers.push(Answer::unknown(
+                Question::PublicNow,
+                &format!(
+                    "{name} belongs to another account, which alone can tell: it is not among the buckets of \
+                     account {}",
+                    finding.account_id
+                ),
+                "s3:ListBuckets",
+            )),
             BucketState::Unreadable(error) => answers.push(Answer::unknown(
                 Question::PublicNow,
                 &format!("{name}: {}; {INSTEAD}", reason(&error)),
@@ -129,7 +138,9 @@ fn public_now(
         stopped.push("IgnorePublicAcls stops public ACLs");
     } else {
         match &bucket.acl {
-            Ok(acl) if acl.is_public() => ways.push(format!("its ACL ({})", public_grants(acl))),
+            Ok(acl) if acl.is_public() => {
+                ways.push(format!("its ACL ({})", listed(&acl.public(), MOST)))
+            }
             Ok(_) => stopped.push("its ACL is not public"),
             Err(error) => gaps.push(reason(error)),
         }
@@ -170,18 +181,6 @@ fn public_now(
             Answer::unknown(Question::PublicNow, &why, SOURCE)
         }
     }
-}
-
-fn public_grants(acl: &Acl) -> String {
-    let grants: Vec<_> = acl
-        .grants
-        .iter()
-        .filter_map(|grant| {
-            let (_, group) = grant.grantee.rsplit_once("/groups/global/")?;
-            Some(format!("{} to {group}", grant.permission))
-        })
-        .collect();
-    listed(&grants, MOST)
 }
 
 fn meant_public(inquiry: &Inquiry<'_>, name: &str, bucket: &Bucket) -> Answer {

@@ -18,7 +18,7 @@ use crate::execute::within;
 use crate::finding::{Finding, printable};
 
 /// How long the reads may take that only inform. The flags are set without their answers.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// How many access points are listed.
 const ACCESS_POINTS: i32 = 100;
 
@@ -48,6 +48,8 @@ pub enum BucketState {
     Gone,
     /// Of a kind that cannot be public, for this reason.
     OtherKind(&'static str),
+    /// It belongs to another account than the finding's.
+    AnotherAccounts,
     /// It could not be read.
     Unreadable(Error),
 }
@@ -94,7 +96,7 @@ pub(super) async fn observe(playbook: &S3, finding: &Finding, extent: Extent) ->
     let buckets = names.into_iter().map(async |bucket| {
         let state = match other_kind(&bucket) {
             Some(why) => BucketState::OtherKind(why),
-            None => bucket_state(playbook, &bucket, finding, extent).await,
+            None => locate::bucket_state(playbook, &bucket, finding, extent).await,
         };
         (bucket, state)
     });
@@ -154,30 +156,13 @@ pub(super) async fn complete(playbook: &S3, finding: &Finding, part: &State) -> 
     Some(whole)
 }
 
-async fn bucket_state(
-    playbook: &S3,
+/// Reads a bucket that is where the clients are.
+pub(super) async fn read(
+    clients: &Clients,
     bucket: &str,
     finding: &Finding,
     extent: Extent,
 ) -> BucketState {
-    let here = playbook.clients_in(&finding.region);
-    let state = Box::pin(read(&here, bucket, finding, extent)).await;
-    let BucketState::Unreadable(error) = &state else {
-        return state;
-    };
-    if !locate::is_elsewhere(error) {
-        return state;
-    }
-    match locate::region_of(&here.s3, bucket, &finding.account_id).await {
-        Some(region) if region != here.region => {
-            let there = playbook.clients_in(&region);
-            Box::pin(read(&there, bucket, finding, extent)).await
-        }
-        _ => state,
-    }
-}
-
-async fn read(clients: &Clients, bucket: &str, finding: &Finding, extent: Extent) -> BucketState {
     let owner = &finding.account_id;
     let until = Instant::now() + PATIENCE;
     let access_points = async {

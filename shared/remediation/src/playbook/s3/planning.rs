@@ -3,17 +3,23 @@
 use jiff::Timestamp;
 
 use super::action::{BLOCK, BLOCK_ACCOUNT, BlockAccount, BlockBucket, BucketRef, DENY, S3Action};
+use super::alternatives::alternatives_of_account;
 use super::block::BlockPublicAccess;
 use super::denying::{Stranger, deny, stranger};
-use super::exemption::{Exemption, exemption, mark};
+use super::exemption::{Exemption, TAG, exemption, mark};
+use super::exposure::{Exposure, Seen};
 use super::observe::{Bucket, BucketState, State};
+use super::refused_call::refused_call;
 use super::remaining::remaining_access;
 use crate::catalogue;
 use crate::error::Result;
 use crate::finding::{Finding, Principal};
 use crate::guard::Resource;
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Step, StepKey};
 use crate::settings::S3Settings;
+
+const ALL_FLAGS: &str = "all four flags are in effect, by the account's own setting or by the policy of its \
+                         organization";
 
 pub(super) fn plan(
     finding: &Finding,
@@ -42,10 +48,17 @@ pub(super) fn plan(
                 .steps
                 .push(skipped("there is no such bucket (any more)")),
             BucketState::OtherKind(why) => plan.steps.push(skipped(why)),
-            BucketState::Unreadable(error) => plan.steps.push(Step::Unknown {
-                action: BLOCK,
-                target: arn,
-                error: error.clone(),
+            BucketState::AnotherAccounts => another_accounts(&mut plan, finding, name, arn),
+            BucketState::Unreadable(error) => plan.steps.push(match refused(finding) {
+                // Whatever the bucket is like, so that it need not be read.
+                Some(reason) => {
+                    skipped(&format!("{reason} (the bucket could not be read: {error})"))
+                }
+                None => Step::Unknown {
+                    action: BLOCK,
+                    target: arn,
+                    error: error.clone(),
+                },
             }),
         }
     }
@@ -54,19 +67,32 @@ pub(super) fn plan(
 
 /// True if a bucket stays public for the sake of a mark that could have been set in the last minutes.
 pub(super) fn is_provisional(finding: &Finding, state: &State, now: Timestamp) -> bool {
-    let account = state.account.clone().unwrap_or_default();
-    state.buckets.iter().any(|(name, state)| {
-        let BucketState::Live(bucket) = state else {
+    state.buckets.iter().any(|(name, found)| {
+        let BucketState::Live(bucket) = found else {
             return false;
         };
-        let exposure = Exposure::of(bucket.block.and(account), bucket);
+        let seen = Seen::of(bucket, &state.account);
         bucket.block != BlockPublicAccess::ALL
-            && refusal(finding, bucket.block, exposure).is_none()
+            && refused_call(finding, Some(&seen)).is_none()
+            && refusal(finding, Some(&seen)).is_none()
             && matches!(
                 exemption(finding, name, bucket, now),
                 Exemption::HonouredForNow(_)
             )
     })
+}
+
+fn another_accounts(plan: &mut Plan<S3Action>, finding: &Finding, name: &str, arn: String) {
+    let account = &finding.account_id;
+    let reason = format!(
+        "the bucket belongs to another account: S3 refuses it to account {account}, and it is not among \
+         the buckets of that account"
+    );
+    plan.steps.push(skipped(BLOCK, &arn, reason));
+    plan.next_steps.push(format!(
+        "{name} belongs to another account, and only its owner can shut it: find out in CloudTrail what \
+         principals of account {account} wrote to it or read from it"
+    ));
 }
 
 /// The bucket as policies see it.
@@ -76,8 +102,7 @@ pub(super) fn resource(finding: &Finding, state: &State, of: &BucketRef) -> Reso
     let Some((_, BucketState::Live(bucket))) = found else {
         return resource.unread("public");
     };
-    let effective = bucket.block.and(state.account.clone().unwrap_or_default());
-    let resource = match Exposure::of(effective, bucket) {
+    let resource = match Seen::of(bucket, &state.account).exposure {
         Exposure::Public => resource.flag("public", true),
         Exposure::NotPublic => resource.flag("public", false),
         Exposure::Unknown => resource.unread("public"),
@@ -115,9 +140,7 @@ fn account(
                 from: *from,
             });
             if *from == BlockPublicAccess::ALL {
-                let seen = "all four flags are in effect, by the account's own setting or by the \
-                            policy of its organization";
-                Step::Already(action, seen.to_owned())
+                Step::Already(action, ALL_FLAGS.to_owned())
             } else if settings.account_block {
                 Step::Do(action)
             } else {
@@ -140,6 +163,7 @@ fn account(
             "list the buckets of account {target} that are public on purpose (websites, downloads): \
              their users are shut out while the account's setting is on, whatever their tags say"
         ));
+        plan.next_steps.push(alternatives_of_account(target));
     }
     plan.steps.push(step);
 }
@@ -154,9 +178,8 @@ fn live(
     now: Timestamp,
 ) {
     let name = of.name.clone();
-    let effective = bucket.block.and(state.account.clone().unwrap_or_default());
-    let exposure = Exposure::of(effective, bucket);
-    let mut seen = exposure.describe().to_owned();
+    let under_flags = Seen::of(bucket, &state.account);
+    let mut seen = under_flags.describe().to_owned();
     if let Ok(acl) = &bucket.acl
         && let Some(owner) = &acl.owner
     {
@@ -168,7 +191,11 @@ fn live(
             bucket.region, finding.region
         ));
     }
-    let refusal = refusal(finding, bucket.block, exposure);
+    let refused_call = refused_call(finding, Some(&under_flags));
+    let refusal = match &refused_call {
+        Some(reason) => Some(reason.clone()),
+        None => refusal(finding, Some(&under_flags)),
+    };
     let exemption = match refusal {
         None if bucket.block != BlockPublicAccess::ALL => exemption(finding, &name, bucket, now),
         _ => Exemption::Unmarked,
@@ -178,55 +205,42 @@ fn live(
         | (None, Exemption::Honoured(reason) | Exemption::HonouredForNow(reason)) => {
             skipped(BLOCK, &of.arn, format!("{reason} ({seen})"))
         }
-        (None, _) => {
-            let action = S3Action::BlockBucket(BlockBucket {
-                bucket: of.clone(),
-                from: bucket.block,
-                acl: bucket.acl.as_ref().ok().cloned(),
-            });
-            if bucket.block == BlockPublicAccess::ALL {
-                Step::Already(action, format!("all four flags are on ({seen})"))
-            } else {
-                Step::Do(action)
-            }
-        }
+        (None, _) => block(&of, bucket, &state.account, &seen),
     };
     let blocked = matches!(block, Step::Do(_) | Step::Already(..));
     if let Exemption::NotHonoured(why) = &exemption {
         plan.next_steps.push(why.clone());
     }
-    if !blocked && exposure == Exposure::Public {
+    if !blocked && under_flags.exposure == Exposure::Public {
         plan.residual_risks.push(match exemption {
             Exemption::Honoured(_) | Exemption::HonouredForNow(_) => {
                 format!("{name} stays public, as it is marked")
             }
             _ => format!("{name} is public at present, apart from what this finding is about"),
         });
+        if refused_call.is_some() {
+            plan.next_steps.push(format!(
+                "ask the owner of {name} whether it is public on purpose: if not, turn its Block Public \
+                 Access on; if so, mark it ({TAG})"
+            ));
+        }
     }
 
-    let deny = match stranger(finding, blocked, bucket) {
-        Some(Stranger { caller, .. }) if settings.policy_deny => {
-            let refuses_public = blocked || effective.block_public_policy;
-            Some(deny(plan, &of, bucket, refuses_public, caller))
-        }
-        // The flags alone would look like the whole of it.
-        Some(Stranger { way, .. }) if blocked => Some(skipped(
-            DENY,
-            &of.arn,
-            format!(
-                "{way}, which the flags do not stop, and the bucket's policy is left to a person \
-                 (S3_POLICY_DENY is off)"
-            ),
-        )),
-        Some(_) => {
-            plan.next_steps.push(format!(
-                "to shut the caller out of {name}, deny it in the bucket's policy (S3_POLICY_DENY \
-                 does so)"
-            ));
-            None
-        }
-        None => None,
+    let stranger = match refused_call {
+        // Whoever got nothing is not to be shut out.
+        Some(_) => None,
+        None => stranger(finding, blocked, bucket),
     };
+    let refuses_public = blocked || under_flags.effective.block_public_policy;
+    let deny = deny_if_set(
+        plan,
+        &of,
+        bucket,
+        refuses_public,
+        blocked,
+        stranger,
+        settings,
+    );
     if bucket.block == BlockPublicAccess::ALL
         && blocked
         && let Some(mark) = mark(bucket)
@@ -241,6 +255,9 @@ fn live(
     if blocked || denied {
         remaining_access(plan, finding, &name, bucket, blocked);
     }
+    if matches!(block, Step::Do(_)) {
+        shut_by_account(plan, &of, &state.account);
+    }
     // What the deny answers needs no step that says why the block is not the answer.
     let exempt = matches!(
         exemption,
@@ -252,49 +269,95 @@ fn live(
     plan.steps.extend(deny);
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Exposure {
-    Public,
-    NotPublic,
-    Unknown,
+/// The deny of a caller whom the flags do not stop, as far as the setting lets it.
+fn deny_if_set(
+    plan: &mut Plan<S3Action>,
+    of: &BucketRef,
+    bucket: &Bucket,
+    refuses_public: bool,
+    blocked: bool,
+    stranger: Option<Stranger>,
+    settings: &S3Settings,
+) -> Option<Step<S3Action>> {
+    let Stranger { caller, way } = stranger?;
+    if settings.policy_deny {
+        return Some(deny(plan, of, bucket, refuses_public, caller));
+    }
+    if blocked {
+        // The flags alone would look like the whole of it.
+        let reason = format!(
+            "{way}, which the flags do not stop, and the bucket's policy is left to a person \
+             (S3_POLICY_DENY is off)"
+        );
+        return Some(skipped(DENY, &of.arn, reason));
+    }
+    plan.next_steps.push(format!(
+        "to shut the caller out of {}, deny it in the bucket's policy (S3_POLICY_DENY does so)",
+        of.name
+    ));
+    None
 }
 
-impl Exposure {
-    /// What the flags that apply make of the bucket's policy and ACL.
-    fn of(block: BlockPublicAccess, bucket: &Bucket) -> Self {
-        let policy = if block.restrict_public_buckets {
-            Some(false)
-        } else {
-            bucket.policy_is_public.as_ref().ok().copied()
-        };
-        let acl = if block.ignore_public_acls {
-            Some(false)
-        } else {
-            bucket.acl.as_ref().ok().map(super::block::Acl::is_public)
-        };
-        match (policy, acl) {
-            (Some(true), _) | (_, Some(true)) => Self::Public,
-            (Some(false), Some(false)) => Self::NotPublic,
-            _ => Self::Unknown,
-        }
+fn block(
+    of: &BucketRef,
+    bucket: &Bucket,
+    account: &Result<BlockPublicAccess>,
+    seen: &str,
+) -> Step<S3Action> {
+    let done = bucket.block == BlockPublicAccess::ALL;
+    let action = S3Action::BlockBucket(BlockBucket {
+        bucket: of.clone(),
+        from: bucket.block,
+        acl: bucket.acl.as_ref().ok().cloned(),
+        account_is_blocked: !done && matches!(account, Ok(BlockPublicAccess::ALL)),
+    });
+    if done {
+        Step::Already(action, format!("all four flags are on ({seen})"))
+    } else {
+        Step::Do(action)
     }
+}
 
-    fn describe(self) -> &'static str {
-        match self {
-            Self::Public => "the bucket is public at present",
-            Self::NotPublic => "the bucket is not public at present",
-            Self::Unknown => "whether the bucket is public could not be read",
-        }
+/// Tells that the account's flags shut the bucket already, so that its own only keep it shut. They are set
+/// all the same: whoever opens the account does not open the bucket then. A policy of the organization may
+/// refuse that, <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_s3.html>.
+fn shut_by_account(plan: &mut Plan<S3Action>, of: &BucketRef, account: &Result<BlockPublicAccess>) {
+    let Ok(BlockPublicAccess::ALL) = account else {
+        return;
+    };
+    let action = S3Action::BlockAccount(BlockAccount {
+        account: of.owner_account.clone(),
+        region: of.region.clone(),
+        from: BlockPublicAccess::ALL,
+    });
+    let key = StepKey::of(&action);
+    if plan.steps.iter().all(|step| step.key() != key) {
+        let seen = format!("{ALL_FLAGS}: they shut each of its buckets");
+        plan.steps.push(Step::Already(action, seen));
     }
+}
+
+/// Why a bucket's own flags, which S3 did not let be set, may be off: its account's shut it.
+pub(super) fn dispensable(state: &State, action: &S3Action) -> Option<String> {
+    let (S3Action::BlockBucket(action), Ok(account)) = (action, &state.account) else {
+        return None;
+    };
+    account.shut().then(|| {
+        format!(
+            "the flags of account {} shut {}, whose own are off; to set these was refused",
+            action.bucket.owner_account, action.bucket.name
+        )
+    })
 }
 
 /// Why the block is not the answer to the finding, whatever is found of the bucket.
 pub(crate) fn refused(finding: &Finding) -> Option<String> {
-    refusal(finding, BlockPublicAccess::ALL, Exposure::Public)
+    refused_call(finding, None).or_else(|| refusal(finding, None))
 }
 
-/// Why blocking public access is not the answer to this finding, if it is not.
-fn refusal(finding: &Finding, block: BlockPublicAccess, exposure: Exposure) -> Option<String> {
+/// Why blocking public access is not the answer to this finding, if it is not. `None` for `seen`: whatever
+/// the bucket is like.
+fn refusal(finding: &Finding, seen: Option<&Seen<'_>>) -> Option<String> {
     let kind = &finding.finding_type;
     // The finding is that the bucket was made public, whoever did it; or that whoever attacks it has
     // credentials that could do it next.
@@ -308,9 +371,14 @@ fn refusal(finding: &Finding, block: BlockPublicAccess, exposure: Exposure) -> O
                 .to_owned(),
         ),
         Ok(Principal::Anonymous) => None,
-        // Let in by the public grant; once that is blocked the bucket is no longer public.
+        // Let in by the public grant, or perhaps by that of an object; once these are blocked the bucket is
+        // no longer public.
         Ok(Principal::OtherAccount { .. })
-            if exposure == Exposure::Public || block == BlockPublicAccess::ALL =>
+            if seen.is_none_or(|seen| {
+                seen.exposure == Exposure::Public
+                    || seen.bucket.block == BlockPublicAccess::ALL
+                    || seen.may_be_let_in_by_an_object(finding)
+            }) =>
         {
             None
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::alternatives::alternatives;
 use super::grants::Grants;
 use super::observe::Bucket;
 use crate::finding::{Finding, Principal};
@@ -85,7 +86,8 @@ pub(super) fn remaining_access<A>(
             "check whether {name} is public on purpose: its tags could not be read ({error})"
         ));
     }
-    if blocked && matches!(bucket.website, Ok(true)) {
+    let website = matches!(bucket.website, Ok(true));
+    if blocked && website {
         plan.next_steps.push(format!(
             "{name} serves a static website, which answers 403 from now on: serve it through \
              CloudFront with origin access control, or restore the flags shown under `from`"
@@ -95,6 +97,10 @@ pub(super) fn remaining_access<A>(
             "whoever uses {name} without credentials is shut out now: if it was public on purpose, \
              restore the flags shown under `from`"
         ));
+    }
+    if blocked && (website || may_have_been_public(bucket)) {
+        let step = alternatives(name, bucket, restricted);
+        plan.next_steps.push(step);
     }
 }
 

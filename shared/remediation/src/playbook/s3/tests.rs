@@ -1,4 +1,5 @@
 mod account;
+mod by_others;
 mod cases;
 mod deny;
 mod exemption;
@@ -7,13 +8,16 @@ mod investigation;
 mod left_open;
 mod looks;
 mod policies;
+mod policy_text;
+mod refused_call;
 mod region;
+mod shut_out;
 mod world;
 
 use serde_json::{Value, json};
 
 use self::cases::{anonymous, data_access, made_public, partner, public, shared};
-use self::world::{Bucket, world};
+use self::world::{Bucket, World, world};
 use super::*;
 use crate::fixtures::waves::{contained, slow};
 use crate::fixtures::{event, finding, now, run};
@@ -406,27 +410,6 @@ async fn who_can_still_read_this_bucket_is_named() {
         !told.contains("canonical-id"),
         "the owner is no stranger: {told}"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn partners_that_a_public_policy_also_names_are_said_to_be_shut_out() {
-    let both = json!({ "Statement": [
-        { "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject" },
-        { "Effect": "Allow", "Principal": { "AWS": "999988887777" }, "Action": "s3:PutObject" },
-    ] });
-    let world = world(Bucket {
-        policy: Some(both.to_string()),
-        ..public()
-    });
-    let done = run(&world.playbook, &made_public()).await;
-    let next = done.next_steps.join("\n");
-    assert!(
-        next.contains("account 999988887777 (s3:PutObject); they are shut out"),
-        "{next}"
-    );
-    assert!(!next.contains("lets in account 999988887777 too"), "{next}");
-    let risks = done.residual_risks.join("\n");
-    assert!(!risks.contains("999988887777"), "{risks}");
 }
 
 #[tokio::test(start_paused = true)]

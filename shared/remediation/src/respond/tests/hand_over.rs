@@ -94,6 +94,26 @@ async fn each_part_of_a_sequence_is_handed_to_its_function_and_listed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_several_principals_acted_the_notice_has_the_steps_for_the_whole_account() {
+    let actor = |name: &str| json!({ "id": name, "user": { "name": name, "type": "IAMUser" } });
+    for (actors, told) in [(vec!["alice"], false), (vec!["alice", "bob"], true)] {
+        let (_, notices, sns) = topic();
+        let responder = Responder::new(triage(), enforcing(), sns);
+        let actors: Vec<_> = actors.into_iter().map(actor).collect();
+        let event = attack(json!({ "actors": actors }));
+        answer(&responder, event).await.unwrap();
+        let body = body(&notices);
+        for part in [
+            "the whole of account 111122223333 may be compromised",
+            "several of its principals acted in one attack (alice, bob)",
+            "root user of 111122223333",
+        ] {
+            assert_eq!(body.contains(part), told, "{part} in:\n{body}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dry_run_and_a_sample_say_what_they_would_hand_over_and_do_not() {
     let mut sample = attack(json!({}));
     sample["detail"]["service"]["additionalInfo"] = json!({ "sample": true });

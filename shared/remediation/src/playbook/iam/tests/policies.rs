@@ -98,14 +98,26 @@ async fn a_policy_sees_all_that_is_observed_of_a_user_and_of_a_role() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_the_users_of_an_account_no_more_than_the_share_is_contained() {
+async fn of_ten_users_or_more_no_more_than_the_share_is_contained_and_of_fewer_each_that_is_stolen()
+{
     const WINDOW: &str = "BREAKER#iam#111122223333#users";
-    for (before, contained) in [(&["alice"][..], true), (&["alice", "bob"], false)] {
+    // Beside mallory.
+    let others = [
+        "alice", "bob", "carol", "dave", "eve", "frank", "grace", "heidi", "ivan",
+    ];
+    for (others, before, contained) in [
+        (&others[..], &others[..4], true),
+        (&others[..], &others[..5], false),
+        // Of a handful a share would be nobody.
+        (&others[..8], &others[..8], true),
+        (&others[..2], &others[..1], true),
+        (&others[..2], &others[..2], true),
+    ] {
         let mut account = mallory();
-        for name in ["alice", "bob", "carol"] {
+        for name in others {
             account
                 .users
-                .insert(name.to_owned(), world::Entity::default());
+                .insert((*name).to_owned(), world::Entity::default());
         }
         let world = world::world(account);
         let windows = Windows::new();
@@ -117,6 +129,22 @@ async fn of_the_users_of_an_account_no_more_than_the_share_is_contained() {
         assert_eq!(world.wire.writes().is_empty(), !contained);
         let taken = windows.taken(WINDOW);
         assert_eq!(taken.contains("mallory"), contained, "{taken:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_administrator_is_contained_and_the_steps_for_the_whole_account_are_told() {
+    for (policy, told) in [("AdministratorAccess", true), ("ReadOnlyAccess", false)] {
+        let world = world(mallory_with(|mallory| {
+            let arn = format!("arn:aws:iam::aws:policy/{policy}");
+            mallory.attached = [arn].into();
+        }));
+        let event = event(user_detail("mallory"));
+        let report = Windows::new().answered(again(&world), event).await;
+        assert_eq!(world.key("mallory", KEY), StatusType::Inactive);
+        let next = report.next_steps().join("\n");
+        let suggested = next.contains("the whole of account 111122223333 may be compromised");
+        assert_eq!(suggested, told, "{policy}: {next}");
     }
 }
 

@@ -49,6 +49,22 @@ pub(super) fn data_access(details: Value) -> Finding {
     }))
 }
 
+/// An anonymous caller got this error, the last of so many calls.
+pub(super) fn refused_with(code: &str, count: u64) -> Finding {
+    finding(json!({
+        "type": "UnauthorizedAccess:S3/TorIPCaller",
+        "resource": {
+            "resourceType": "S3Bucket",
+            "accessKeyDetails": anonymous(),
+            "s3BucketDetails": [{ "name": "exposed" }],
+        },
+        "service": { "count": count, "action": { "awsApiCallAction": {
+            "api": "ListObjects", "errorCode": code,
+            "remoteIpDetails": { "ipAddressV4": "198.51.100.7" },
+        } } },
+    }))
+}
+
 pub(super) fn anonymous() -> Value {
     json!({ "userType": "AWSAccount", "userName": "ANONYMOUS_PRINCIPAL", "principalId": "ANONYMOUS_PRINCIPAL" })
 }

@@ -1,5 +1,4 @@
 use super::cases::PARTNER_READS;
-use super::world::World;
 use super::*;
 use crate::execute::Execution;
 use crate::fixtures::run_with;
@@ -15,22 +14,25 @@ pub(super) fn on() -> Settings {
     }
 }
 
-fn marked() -> Bucket {
+pub(super) fn marked() -> Bucket {
     Bucket {
         tag: Some("yes"),
         ..public()
     }
 }
 
-async fn respond(world: &World, who: Value) -> Execution<S3Action> {
+pub(super) async fn respond(world: &World, who: Value) -> Execution<S3Action> {
     run_with(&world.playbook, &data_access(who), &on()).await
 }
 
-fn step<'a>(done: &'a Execution<S3Action>, action: &str) -> Option<&'a crate::report::StepReport> {
+pub(super) fn step<'a>(
+    done: &'a Execution<S3Action>,
+    action: &str,
+) -> Option<&'a crate::report::StepReport> {
     done.steps.iter().find(|step| step.action() == action)
 }
 
-async fn planned(world: &World, who: Value) -> S3Action {
+pub(super) async fn planned(world: &World, who: Value) -> S3Action {
     let finding = data_access(who);
     let state = world.playbook.observe(&finding).await.unwrap();
     let plan = S3::plan(&finding, &state, &on(), now());
@@ -148,7 +150,7 @@ async fn the_address_of_an_anonymous_caller_is_denied_where_the_bucket_stays_pub
     assert_eq!(
         ours["Condition"],
         json!({
-            "IpAddress": { "aws:SourceIp": "198.51.100.7" },
+            "IpAddress": { "aws:SourceIp": "198.51.100.7/32" },
             "BoolIfExists": { "aws:ViaAWSService": "false" },
         })
     );

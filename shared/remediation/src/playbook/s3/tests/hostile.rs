@@ -35,6 +35,7 @@ fn callers(finding: &Finding) -> Vec<Vec<(&'static str, String)>> {
     let mut callers = vec![
         by("aws:SourceIp", "203.0.113.9"),
         by("aws:SourceIp", "2001:db8::1"),
+        by("aws:SourceIp", "2001:db8:ffff::1"),
         by("aws:PrincipalAccount", "444455556666"),
         by("aws:PrincipalAccount", &finding.account_id),
         by("aws:userid", "AIDASOMEONEELSE"),
@@ -226,7 +227,7 @@ fn an_ipv4_address_in_the_dress_of_ipv6_is_the_address_that_is_denied() {
     let statement = deny("::ffff:198.51.100.7").expect("a statement");
     assert_eq!(
         statement["Condition"]["IpAddress"]["aws:SourceIp"],
-        "198.51.100.7"
+        "198.51.100.7/32"
     );
     assert_eq!(deny("::ffff:10.0.0.1"), None);
 }

@@ -1,5 +1,7 @@
 //! One bucket of account 111122223333, its account's flags, and what CloudTrail saw, behind mocks.
 
+mod rules;
+
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
@@ -30,6 +32,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use testkit::{mock, mock_client};
 
+use self::rules::list_buckets;
 use super::super::S3;
 use crate::fixtures::{Protocol, Wire};
 
@@ -58,6 +61,12 @@ pub(super) struct Bucket {
     pub(super) forgets: bool,
     /// Where S3 says that it is.
     pub(super) home: Option<&'static str>,
+    /// The bucket of this name is another account's.
+    pub(super) of_another_account: Option<&'static str>,
+    /// An object has an ACL that lets everybody read it.
+    pub(super) object_is_public: bool,
+    /// The ARN of a user that was deleted. S3 takes no policy that names it, nor one with a unique id.
+    pub(super) deleted: Option<&'static str>,
 }
 
 pub(super) struct World {
@@ -110,6 +119,12 @@ macro_rules! rule {
                 owned($request.expected_bucket_owner())?;
                 #[allow(unused_mut)]
                 let mut $bucket = state.lock().unwrap();
+                if $bucket
+                    .of_another_account
+                    .is_some_and(|name| $request.bucket() == Some(name))
+                {
+                    return Err("AccessDenied");
+                }
                 if $bucket.gone {
                     return Err("NoSuchBucket");
                 }
@@ -183,6 +198,7 @@ pub(super) fn world(bucket: Bucket) -> World {
                 if bucket.policy_is_public && blocks {
                     return Err("AccessDenied");
                 }
+                bucket.takes(request.policy().unwrap_or_default())?;
                 if !bucket.forgets {
                     bucket.policy = request.policy().map(ToOwned::to_owned);
                 }
@@ -316,7 +332,9 @@ pub(super) fn world(bucket: Bucket) -> World {
             }
         ),
     ];
-    let s3 = mock_client!(aws_sdk_s3, rules.iter().collect::<Vec<_>>());
+    let list = list_buckets(&bucket, &wire);
+    let rules: Vec<_> = rules.iter().chain([&list]).collect();
+    let s3 = mock_client!(aws_sdk_s3, rules);
     World {
         playbook: S3::with_clients(s3, account(&bucket, &control), trail(&bucket, &wire)),
         bucket,

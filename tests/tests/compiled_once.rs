@@ -1,0 +1,60 @@
+//! Each crate has one set of features, whichever package is built and with its tests or without: a second
+//! set would compile it, and all that depends on it, once more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use integration_tests::{Result, checkout};
+
+/// What is built: all, as `sam build` and the tests do, and each package alone, as in everyday work.
+const BUILT: [&[&str]; 8] = [
+    &[],
+    &["-p", "remediation"],
+    &["-p", "operator"],
+    &["-p", "integration-tests"],
+    &["-p", "s3-responder"],
+    &["-p", "iam-responder"],
+    &["-p", "ec2-responder"],
+    &["-p", "triage-responder"],
+];
+
+/// The features of each crate in a build, by its name and version. A crate that is built both for this machine
+/// and for the target, such as one that macros use too, has two sets.
+fn features(packages: &[&str], edges: &str) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(checkout())
+        .args(["tree", "--locked", "--offline", "--target", "host-tuple"])
+        .args(["--edges", edges, "--prefix", "none", "--no-dedupe"])
+        .args(["--format", "{p}|{f}"])
+        .args(packages)
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let mut features = BTreeMap::<String, BTreeSet<String>>::new();
+    for line in String::from_utf8(output.stdout)?.lines() {
+        let (crate_, of_crate) = line.split_once('|').ok_or("no features")?;
+        let sets = features.entry(crate_.to_owned()).or_default();
+        sets.insert(of_crate.to_owned());
+    }
+    Ok(features)
+}
+
+#[test]
+fn each_crate_has_the_same_features_in_every_build() -> Result {
+    let all = features(&[], "normal,build,dev")?;
+    assert!(all.keys().any(|it| it.starts_with("aws-sdk-ec2 ")));
+    for packages in BUILT {
+        for edges in ["normal,build", "normal,build,dev"] {
+            for (crate_, sets) in features(packages, edges)? {
+                let others: Vec<_> = sets.difference(&all[&crate_]).collect();
+                assert!(
+                    others.is_empty(),
+                    "{crate_} has other features with {packages:?} ({edges}) than with all tests: {others:?} and {:?}",
+                    all[&crate_]
+                );
+            }
+        }
+    }
+    Ok(())
+}
