@@ -113,6 +113,11 @@ fn an_update_of_the_stack_keeps_the_incidents_the_policies_and_the_queues() {
             json!({ "QueueName": null, "FifoQueue": null }),
         ),
         (
+            "BucketRecheckQueue",
+            queue,
+            json!({ "QueueName": null, "FifoQueue": null }),
+        ),
+        (
             "PolicyParameter",
             "AWS::SSM::Parameter",
             json!({ "Name": path }),

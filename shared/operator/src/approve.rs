@@ -10,7 +10,7 @@ use remediation::approve::{self, Approver};
 use remediation::catalogue::Category;
 use remediation::config::Config;
 use remediation::error::Error;
-use remediation::guard::{EventHistory, PolicyParameter};
+use remediation::guard::PolicyParameter;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Awaiting, Incident, Record};
 use remediation::report::{Proposed, Report};
@@ -87,13 +87,11 @@ pub(crate) async fn run(
     };
     let sdk = member.as_ref().unwrap_or(sdk);
     let caller = caller(sdk).await?;
-    let history = EventHistory::new(sdk);
     // The settings of each function are added when they are read.
     let approver = Approver {
         by: &caller.arn,
         record,
         policies: &policies,
-        history: Some(&history),
         current: None,
     };
     let mut answers = Vec::new();

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use remediation::accounts::Accounts;
 use remediation::catalogue::Category;
 use remediation::config::Config;
-use remediation::guard::{DEFAULT, EventHistory, Guard, Guards, PolicyParameter};
+use remediation::guard::{DEFAULT, Guard, Guards, PolicyParameter};
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
 use remediation::recheck::Recheck;
 use remediation::record::Record;
@@ -211,7 +211,7 @@ impl ByHand {
         config.hub = None;
         let guards = Guards {
             policies: self.policies(&config),
-            history: Some(EventHistory::new(there)),
+            history: None,
         };
         let sts = aws_sdk_sts::Client::new(there);
         let accounts = Accounts::new(build, there, sts, None, &config.settings);

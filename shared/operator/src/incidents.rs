@@ -280,7 +280,25 @@ pub(crate) fn describe(incident: &Incident) {
         };
         output::line(&format!("  - {question}: {open}{text} ({source})"));
     }
+    afterwards(&incident.afterwards);
     output::line("");
+}
+
+/// What CloudTrail showed some time after the containment.
+fn afterwards(after: &Value) {
+    if after.is_null() {
+        return;
+    }
+    output::line("");
+    output::line(&format!(
+        "what CloudTrail showed at {}:",
+        cell(&after["asked_at"])
+    ));
+    output::line(&format!("  - {}", cell(&after["summary"])));
+    let made = after["made"].as_array().into_iter().flatten();
+    for made in made {
+        output::line(&format!("  - {}", cell(made)));
+    }
 }
 
 /// The status, and that it is a drill's.

@@ -21,6 +21,7 @@ use crate::guard::{EventHistory, Gate, PolicyParameter};
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::policy::{self, Policy};
+use crate::recheck::in_effect;
 use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record, Times};
 use crate::report::{Approval, Outcome, Proposed, Report, Status};
 
@@ -118,8 +119,6 @@ pub struct Approver<'a> {
     pub record: &'a Record,
     /// The policies that the function asks.
     pub policies: &'a PolicyParameter,
-    /// What tells how old tags are, in the account of the resource.
-    pub history: Option<&'a EventHistory>,
     /// The function's settings as they are now. `None`: they are not known.
     pub current: Option<&'a Policy>,
 }
@@ -195,9 +194,12 @@ pub async fn approve<P: Playbook>(
         }
         Err(error) => Err(error),
     };
-    let state = done.as_ref().ok().map(Report::status);
     for claim in &claims {
-        let state = state.and_then(target_state);
+        let state = done.as_ref().ok().and_then(|report| {
+            let in_effect = in_effect(report.steps());
+            let severity = finding.severity.value();
+            target_state(report.status()).map(|state| claim.conclude(state, in_effect, severity))
+        });
         if let Err(error) = approver.record.give_back(claim, state, clock()).await {
             tracing::error!(%error, "the claim on a target was not given back and ends by its time");
         }
@@ -283,8 +285,9 @@ async fn carry_out<P: Playbook>(
     let approved = approved.filter(|key| held(awaiting, key).is_some());
     let gate =
         Gate::new::<P>(&guard, finding, &awaiting.policy, false, now).approving(approved.collect());
+    let history = EventHistory::of(playbook);
     let plan = gate
-        .plan_by_history::<P>(&state, settings, approver.history, until)
+        .plan_by_history::<P>(&state, settings, history.as_ref(), until)
         .await;
     let drift = drift(awaiting, &then, &plan);
     if !drift.is_empty() {

@@ -25,6 +25,7 @@ use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
 use crate::guard::{EventHistory, Gate, Guard, PolicyParameter, UNUSABLE};
 use crate::guidance;
+use crate::investigate::afterwards::Afterwards;
 use crate::investigate::{self, Inquiry, Investigation};
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
@@ -187,12 +188,20 @@ pub(crate) async fn contain<P: Playbook>(
     let Incoming {
         now, until, look, ..
     } = *incoming;
-    let ready = match Box::pin(prepare(means, incoming)).await {
+    let mut ready = match Box::pin(prepare(means, incoming)).await {
         Ok(ready) => ready,
         Err(answered) => return *answered,
     };
+    let afterwards = Box::pin(look_back(playbook, incoming, ready.finding(incoming))).await;
+    // Newer activity moves a cut-off forward.
+    let works = afterwards.as_ref().and_then(Afterwards::not_held);
+    if let Some(seen) = works {
+        ready.go_on_until(incoming, seen);
+    }
+    let ready = ready;
     let finding = ready.finding(incoming);
     let gate = Gate::new::<P>(&ready.guard, finding, &config.policy, false, now);
+    let gate = gate.about(&ready.claims);
     let plan = gate.plan_by_history::<P>(&ready.state, &config.settings, history, until);
     let mut plan = plan.await;
     let mut whole = None;
@@ -272,7 +281,13 @@ pub(crate) async fn contain<P: Playbook>(
         next_steps,
         awaiting,
     } = done;
+    let mut steps = steps;
+    let still_works = afterwards.as_ref().filter(|_| works.is_some());
+    let again = steps.iter().any(StepReport::contained_now);
+    // What reading back shows in effect, and does not keep the credential out, contains only in part.
+    steps.extend(still_works.filter(|_| !again).map(StepReport::contradicted));
     let mut report = Report::concluded(P::CATEGORY, finding, what.clone(), false, steps);
+    report.provisional = P::is_provisional(finding, state, now);
     let looked = look.is_some_and(|look| look.finds_undone(report.steps()));
     let undone = looked || undone_before;
     report.anew = !retried && report.steps().iter().any(StepReport::contained_now);
@@ -304,7 +319,7 @@ pub(crate) async fn contain<P: Playbook>(
     let repeats = unchanged && ready.waited();
     let untold = refused == Some(Page::Done);
     let investigated = async {
-        if repeats || untold || (look.is_some() && !undone) {
+        if repeats || untold || (look.is_some() && (!undone || works.is_some())) {
             investigate::from_finding(finding)
         } else {
             incoming.investigate(playbook, Some(state)).await
@@ -322,9 +337,16 @@ pub(crate) async fn contain<P: Playbook>(
     tell(&mut report, investigation);
     let left = what_is_left(P::CATEGORY, finding, &report);
     report.next_steps.extend(left);
-    if done_again {
+    if let Some(after) = still_works {
         report.undone = true;
-        let again = if report.steps().iter().any(StepReport::contained_now) {
+        report.next_steps.insert(0, not_held(after, again));
+        report.next_steps.extend(after.made.iter().cloned());
+    }
+    report.afterwards = afterwards;
+    // A cut-off that moved forward was not undone.
+    if done_again && works.is_none() {
+        report.undone = true;
+        let again = if again {
             "it was done again"
         } else {
             "it could not be done again"
@@ -347,6 +369,30 @@ pub(crate) async fn contain<P: Playbook>(
         contained,
         refused,
     }
+}
+
+/// What CloudTrail shows of the credential that was contained, if this is the look for that.
+async fn look_back<P: Playbook>(
+    playbook: &P,
+    incoming: &Incoming<'_>,
+    finding: &Finding,
+) -> Option<Afterwards> {
+    let look = incoming.look.filter(|look| look.is_by_trail())?;
+    let credential = P::kept_out(finding, look.in_effect.as_ref()?)?;
+    let inquiry = Inquiry::new(finding, incoming.clock(), incoming.until);
+    let (trail, contained_at) = (playbook.trail()?, look.contained_at?);
+    Some(Afterwards::read(trail, &inquiry, &credential, contained_at).await)
+}
+
+/// What a person must know where a containment did not hold.
+fn not_held(after: &Afterwards, again: bool) -> String {
+    let again = if again {
+        "it was contained again; find out in CloudTrail whether somebody undid it"
+    } else {
+        "what contains it is in effect as read back, and nothing more could be done: delete or change the \
+         credential itself, and look for what else lets it in"
+    };
+    format!("the containment did not hold: {}; {again}", after.summary)
 }
 
 /// The whole of what is to be read, from a part. `None`: the part is the whole.

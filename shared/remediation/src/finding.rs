@@ -51,6 +51,8 @@ pub struct Finding {
     /// What the paths of the detail's members begin with: `detail.`, or nothing for a bare one.
     root: &'static str,
     drill: bool,
+    /// When the marks of its buckets were seen first, where that is known.
+    marks_seen_at: Option<jiff::Timestamp>,
 }
 
 impl Finding {
@@ -78,6 +80,7 @@ impl Finding {
             detail,
             root,
             drill: false,
+            marks_seen_at: None,
         })
     }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod expressions;
 pub(crate) mod fake;
+pub(crate) mod looks;
 pub(crate) mod table;
 pub(crate) mod waves;
 pub(crate) mod windows;

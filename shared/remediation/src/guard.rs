@@ -24,6 +24,7 @@ use jiff::Timestamp;
 
 pub(crate) use self::doubt::{Foreseen, Foresight};
 pub use self::explain::{Explained, Explanation, explain};
+pub(crate) use self::gate::standing;
 pub use self::gate::{Authorized, Gate};
 pub use self::history::EventHistory;
 pub use self::parameter::{PolicyParameter, SIZE_LIMIT};
@@ -58,7 +59,7 @@ const NOT_PERMITTED: &str = "not-permitted";
 pub struct Guards {
     /// The policies.
     pub policies: PolicyParameter,
-    /// What tells how old tags are, and what a principal did before. `None`: nothing does.
+    /// What tells how old tags are, and what a principal did before. `None`: what the playbook asks.
     pub history: Option<EventHistory>,
 }
 
@@ -125,14 +126,8 @@ impl Guard {
         settings: &Policy,
         now: Timestamp,
     ) -> Option<Withheld> {
-        let situation = Situation {
-            finding,
-            settings,
-            category,
-            dry_run: settings.is_dry_run(finding),
-            now,
-            past: Past::UNKNOWN,
-        };
+        let dry_run = settings.is_dry_run(finding);
+        let situation = Situation::new(finding, settings, category, dry_run, now);
         self.forbids_outright(&situation)
     }
 

@@ -7,6 +7,7 @@
 //! calling an API does not make a known-bad call a good one. All of it reads only, and within a set
 //! time; what cannot be had is an answer too, which says why and what to do instead.
 
+pub mod afterwards;
 pub mod principal;
 
 pub(crate) mod before;
@@ -22,7 +23,8 @@ mod permissions;
 mod powers;
 pub(crate) mod record;
 mod said;
-pub(crate) mod trail;
+pub(crate) mod setters;
+pub mod trail;
 
 use std::fmt;
 use std::future::Future;

@@ -51,9 +51,7 @@ pub fn of(category: Category, config: &Config) -> BTreeSet<&'static str> {
             return actions;
         }
     }
-    if matches!(category, Category::Iam | Category::Ec2) {
-        actions.extend(recheck::PERMISSIONS.iter().chain(FROM_QUEUE));
-    }
+    actions.extend(recheck::PERMISSIONS.iter().chain(FROM_QUEUE));
     actions.extend(guard::PERMISSIONS.iter().chain(EventHistory::PERMISSIONS));
     if config.hub.is_some() {
         actions.extend(accounts::PERMISSIONS);

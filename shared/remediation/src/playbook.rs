@@ -5,6 +5,7 @@ pub mod iam;
 pub mod s3;
 pub mod triage;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use jiff::Timestamp;
@@ -16,6 +17,8 @@ use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::guard::Resource;
+use crate::investigate::afterwards::Credential;
+use crate::investigate::trail::Trail;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::{Action, Plan};
 use crate::settings::Settings;
@@ -168,6 +171,24 @@ pub trait Playbook {
     /// What is left of what `action` changed, where the plan for this state says nothing of it. Pure.
     fn remains(_state: &Self::State, _action: &Self::Action) -> Remains {
         Remains::Unknown
+    }
+
+    /// CloudTrail's event history, as the playbook asks it: whoever else asks for the same finding asks
+    /// through it, so that there is one pace and one set of answers. `None`: the playbook asks nothing.
+    fn trail(&self) -> Option<&Trail> {
+        None
+    }
+
+    /// True if a decision rests for the moment on what CloudTrail shows late, so that it has to be made again
+    /// when CloudTrail must show it. Pure.
+    fn is_provisional(_finding: &Finding, _state: &Self::State, _now: Timestamp) -> bool {
+        false
+    }
+
+    /// The credential that the steps of these keys keep out while they are in effect, as CloudTrail knows it.
+    /// `None`: they keep out none, or the finding does not name it. Pure.
+    fn kept_out(_finding: &Finding, _in_effect: &BTreeSet<String>) -> Option<Credential> {
+        None
     }
 
     /// Answers what a person would ask, from sources that are too slow to be asked before

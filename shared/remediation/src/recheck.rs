@@ -1,12 +1,15 @@
 //! Looking again after a containment.
 //!
 //! IAM takes seconds to enforce a change everywhere, and whoever holds the credentials can use
-//! them to take the deny off again, or to give an instance its groups back. So a containment comes back twice, through a queue that holds
-//! it back, instead of keeping a function waiting.
+//! them to take the deny off again, to open a bucket again, or to give an instance its groups back. So a
+//! containment comes back twice, through a queue that holds it back, instead of keeping a function waiting.
+//! CloudTrail shows what was done some 15 minutes late. So what only CloudTrail can tell comes back once more
+//! by then: whether a contained credential still works, and whether a bucket was marked as public just now.
 
 use std::collections::BTreeSet;
 
 use aws_sdk_sqs::Client;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::catalogue::Category;
@@ -22,6 +25,18 @@ pub const PERMISSIONS: &[&str] = &["sqs:SendMessage"];
 /// Seconds until the first look and from there to the second: 10 and 60 after the containment.
 const DELAYS: [i32; 2] = [10, 50];
 
+/// The look at what CloudTrail shows.
+const BY_TRAIL: usize = 3;
+
+/// Seconds until then: the most that SQS holds a message back,
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-delay-queues.html>, and as late
+/// as CloudTrail usually is.
+const TRAIL_DELAY: i32 = 900;
+
+/// How often all looks are done anew, after the last of them found that a containment did not hold. A person
+/// was told each time.
+const ROUNDS: u64 = 3;
+
 /// A message has at most 256 KB in every Region and setting,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>.
 const EVENT_LIMIT: usize = 255 * 1024;
@@ -30,15 +45,64 @@ const EVENT_LIMIT: usize = 255 * 1024;
 const STEPS_LIMIT: usize = 64 * 1024;
 
 /// A look whether a containment stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
     /// Which one it is; the first is 1.
     pub number: usize,
     /// The steps that were in effect before, by their keys. `None`: the message does not say.
     pub in_effect: Option<BTreeSet<String>>,
+    /// When that was contained, as read back. `None`: the message does not say.
+    pub contained_at: Option<Timestamp>,
+    /// When marks of buckets were seen of which CloudTrail could not tell yet how old they are.
+    pub marks_seen_at: Option<Timestamp>,
+    /// How often all looks were done before.
+    pub round: u64,
+}
+
+/// What is to be looked at again.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cause {
+    /// Something is contained, which somebody may undo.
+    pub(crate) stands: bool,
+    /// Something of it was contained only now.
+    pub(crate) anew: bool,
+    /// When something contained the target, as read back.
+    pub(crate) contained_at: Option<Timestamp>,
+    /// A credential is kept out, of which CloudTrail may show that it still works.
+    pub(crate) keeps_out: bool,
+    /// Something was decided for the moment, until CloudTrail must show what it does not show yet.
+    pub(crate) provisional: bool,
+    /// When the event came in.
+    pub(crate) now: Option<Timestamp>,
+}
+
+impl Cause {
+    /// The next look after `done`, the seconds until then, and its round. `None`: all looks are done.
+    fn next(&self, done: Option<&Look>) -> Option<(usize, i32, u64)> {
+        let (number, round) = done.map_or((0, 0), |look| (look.number, look.round));
+        if let Some(delay) = DELAYS.get(number).filter(|_| self.stands) {
+            return Some((number + 1, *delay, round));
+        }
+        let by_trail = self.provisional || (self.stands && self.keeps_out);
+        if number < BY_TRAIL {
+            return by_trail.then_some((BY_TRAIL, TRAIL_DELAY, round));
+        }
+        let (first, anew) = (DELAYS[0], self.stands && self.anew);
+        // What was done again may be undone again; and clocks differ.
+        let next = anew
+            .then_some((1, first))
+            .or(self.provisional.then_some((BY_TRAIL, TRAIL_DELAY)));
+        let (number, delay) = next.filter(|_| round < ROUNDS)?;
+        Some((number, delay, round + 1))
+    }
 }
 
 impl Look {
+    /// True if CloudTrail is to be asked whether the containment held.
+    pub(crate) fn is_by_trail(&self) -> bool {
+        self.number == BY_TRAIL
+    }
+
     /// True if something that was in effect had to be done again. What was never in effect was not undone.
     pub(crate) fn finds_undone(&self, steps: &[StepReport]) -> bool {
         let stood = |step: &&StepReport| {
@@ -50,7 +114,7 @@ impl Look {
 }
 
 /// The keys of the steps that are in effect.
-fn in_effect(steps: &[StepReport]) -> BTreeSet<String> {
+pub(crate) fn in_effect(steps: &[StepReport]) -> BTreeSet<String> {
     let steps = steps.iter();
     steps
         .filter(|step| matches!(step.outcome(), Outcome::Applied | Outcome::Already))
@@ -71,23 +135,27 @@ impl Recheck {
         Self { client, queue_url }
     }
 
-    /// Sends `event`, of which these steps of the function of `category` came, to be looked at again, for the time after `done`, as a part
-    /// of `trace`. Does nothing when all looks are done.
+    /// Sends `event`, of which these steps of the function of `category` came, to be looked at again after
+    /// `done`, as a part of `trace`. Does nothing when all looks are done.
     ///
     /// # Errors
     /// If SQS refused it or could not be reached.
-    pub async fn schedule(
+    pub(crate) async fn schedule(
         &self,
         category: Category,
         event: &Value,
         steps: &[StepReport],
+        cause: &Cause,
         done: Option<&Look>,
         trace: Option<&Trace>,
     ) -> Result<()> {
-        let done = done.map_or(0, |look| look.number);
-        let Some(delay) = DELAYS.get(done) else {
+        let Some((number, delay, round)) = cause.next(done) else {
             return Ok(());
         };
+        let before = done.and_then(|look| look.contained_at);
+        let contained_at = before.filter(|_| !cause.anew).or(cause.contained_at);
+        let seen_at = done.and_then(|look| look.marks_seen_at).or(cause.now);
+        let marks_seen_at = seen_at.filter(|_| cause.provisional);
         let mut stands = json!(in_effect(steps));
         let mut taken = stands.to_string().len();
         if taken > STEPS_LIMIT {
@@ -95,12 +163,13 @@ impl Recheck {
         }
         let event = abridged(event, EVENT_LIMIT - taken);
         let message = json!({
-            "recheck": done + 1, "category": category, "in_effect": stands, "event": event,
+            "recheck": number, "category": category, "in_effect": stands, "event": event,
+            "contained_at": contained_at, "marks_seen_at": marks_seen_at, "round": round,
         });
         self.client
             .send_message()
             .queue_url(&self.queue_url)
-            .delay_seconds(*delay)
+            .delay_seconds(delay)
             .message_body(message.to_string())
             .set_message_system_attributes(trace.and_then(Trace::sqs_attributes))
             .send()
@@ -117,8 +186,15 @@ pub fn received(payload: &Value) -> Option<(Value, Look)> {
     let look = Look {
         number: usize::try_from(message["recheck"].as_u64()?).ok()?,
         in_effect: serde_json::from_value(message["in_effect"].clone()).unwrap_or_default(),
+        contained_at: time(&message["contained_at"]),
+        marks_seen_at: time(&message["marks_seen_at"]),
+        round: message["round"].as_u64().unwrap_or_default(),
     };
     Some((message["event"].clone(), look))
+}
+
+fn time(member: &Value) -> Option<Timestamp> {
+    member.as_str()?.parse().ok()
 }
 
 /// What Lambda hands over of a message of [`Recheck::schedule`], made of the message: to have a look done
@@ -144,9 +220,53 @@ mod tests {
         let payload = json!({ "Records": [{ "eventSource": "aws:sqs", "body": body }] });
         let look = Look {
             number: 2,
-            in_effect: None,
+            ..Look::default()
         };
         assert_eq!(received(&payload), Some((event, look)));
+    }
+
+    /// The numbers of the looks that follow each other, with their seconds.
+    fn looks(cause: Cause, most: usize) -> Vec<(usize, i32)> {
+        let (mut done, mut looks) = (None, Vec::new());
+        while let Some((number, delay, round)) = cause.next(done.as_ref()) {
+            looks.push((number, delay));
+            if looks.len() == most {
+                break;
+            }
+            done = Some(Look {
+                number,
+                round,
+                ..Look::default()
+            });
+        }
+        looks
+    }
+
+    #[test]
+    fn what_stands_is_looked_at_twice_and_by_cloudtrail_where_that_can_tell() {
+        let stands = Cause {
+            stands: true,
+            ..Cause::default()
+        };
+        let keeps_out = Cause {
+            keeps_out: true,
+            ..stands
+        };
+        let provisional = Cause {
+            provisional: true,
+            ..Cause::default()
+        };
+        let anew = Cause {
+            anew: true,
+            ..keeps_out
+        };
+        assert_eq!(looks(Cause::default(), 9), []);
+        assert_eq!(looks(stands, 9), [(1, 10), (2, 50)]);
+        assert_eq!(looks(keeps_out, 9), [(1, 10), (2, 50), (3, 900)]);
+        assert_eq!(looks(provisional, 1), [(3, 900)]);
+        assert_eq!(looks(provisional, 100).len(), 4);
+        // What never holds is not looked at for ever.
+        assert_eq!(looks(anew, 100).len(), 12);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::evidence::Stored;
 use crate::finding::{DRILL_SOURCE, Finding, printable};
 use crate::hand_over::Outline;
 use crate::investigate::Answer;
+use crate::investigate::afterwards::Afterwards;
 use crate::plan::Phase;
 
 /// What an event of CloudWatch Logs may have in every Region and in every tool that reads them,
@@ -105,12 +106,16 @@ pub struct Report {
     /// A person sent the finding to see what would be done.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     drill: bool,
-    /// Looking again after a containment, it was found undone by someone, and done again.
+    /// Looking again after a containment, it was found undone by someone, or CloudTrail showed that it did not
+    /// hold; and it was done again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) undone: bool,
     /// Something was contained that an earlier attempt of the same invocation had not begun.
     #[serde(skip)]
     pub(crate) anew: bool,
+    /// Something was decided for the moment, until CloudTrail must show what it does not show yet.
+    #[serde(skip)]
+    pub(crate) provisional: bool,
     steps: Vec<StepReport>,
     /// What waits for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,6 +142,9 @@ pub struct Report {
     /// What is known of who, what, when and where.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) investigation: Vec<Answer>,
+    /// What CloudTrail shows of the contained credential some time later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) afterwards: Option<Afterwards>,
 }
 
 impl Report {
@@ -163,6 +171,7 @@ impl Report {
             drill: finding.is_drill(),
             undone: false,
             anew: false,
+            provisional: false,
             steps: Vec::new(),
             approval: None,
             approved_by: None,
@@ -173,6 +182,7 @@ impl Report {
             residual_risks: Vec::new(),
             next_steps: Vec::new(),
             investigation: Vec::new(),
+            afterwards: None,
         }
     }
 
@@ -279,6 +289,7 @@ impl Report {
             drill,
             undone: false,
             anew: false,
+            provisional: false,
             steps: Vec::new(),
             approval: None,
             approved_by: None,
@@ -293,6 +304,7 @@ impl Report {
                     .to_owned(),
             ],
             investigation: Vec::new(),
+            afterwards: None,
         }
     }
 
@@ -343,6 +355,10 @@ impl Report {
     /// What is known of who, what, when and where.
     pub fn investigation(&self) -> &[Answer] {
         &self.investigation
+    }
+    /// What CloudTrail shows of the contained credential some time later, if it was asked.
+    pub fn afterwards(&self) -> Option<&Afterwards> {
+        self.afterwards.as_ref()
     }
     /// The finding's id.
     pub fn finding_id(&self) -> &str {
@@ -442,6 +458,7 @@ impl Report {
             if most == 0 {
                 short.sequence = None;
                 short.breaker = None;
+                short.afterwards = None;
             }
             short.next_steps = next_steps.iter().take(most).cloned().collect();
             short.next_steps.push(format!(

@@ -32,7 +32,7 @@ use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
-use crate::recheck::{Look, Recheck};
+use crate::recheck::{self, Look, Recheck};
 use crate::record::{Record, TargetState, Times};
 use crate::report::{Obstacle, Report, Status};
 use crate::trace::Trace;
@@ -86,7 +86,8 @@ impl<P: Playbook> Responder<P> {
     /// A transient failure that is left after everything that could be done was done and reported,
     /// so that Lambda tries again. Any other failure is an answer: a [`Report`] that says so.
     pub async fn respond(&self, event: Value, invocation: &Invocation) -> Result<Report> {
-        let (finding, decision) = match self.assess(&event) {
+        let look = invocation.look.as_ref();
+        let (finding, decision) = match self.assess(&event, look) {
             Ok(assessed) => assessed,
             Err(error) => {
                 let report = self.malformed(&event, &error);
@@ -102,7 +103,7 @@ impl<P: Playbook> Responder<P> {
             now: invocation.now,
             started,
             until: started + invocation.time_left.saturating_sub(RESERVE),
-            look: invocation.look.as_ref(),
+            look,
             trace: invocation.trace.as_ref(),
         };
         let decided_to = decision.as_str();
@@ -124,7 +125,7 @@ impl<P: Playbook> Responder<P> {
             let times = Times {
                 decided,
                 contained,
-                look: invocation.look.is_some(),
+                look: look.is_some(),
             };
             let told = self.tell(&incoming, &mut report, &collected, times, refused);
             let failures = Box::pin(told).await;
@@ -142,6 +143,12 @@ impl<P: Playbook> Responder<P> {
                 let state = target_state(report.status()).or(withheld);
                 // What was not begun is as it was, and what a person released is still released.
                 let state = state.filter(|_| begun && claim.left().is_none());
+                let severity = finding.severity.value();
+                let concluded = |state| {
+                    let in_effect = recheck::in_effect(report.steps());
+                    claim.conclude(state, in_effect, severity)
+                };
+                let state = state.map(concluded);
                 let giving = Box::pin(record.give_back(claim, state, incoming.clock()));
                 if let Err(error) = within(given_back_by, "dynamodb:UpdateItem", giving).await {
                     tracing::error!(%error, "the claim on a target was not given back and ends by its time");
@@ -177,8 +184,9 @@ impl<P: Playbook> Responder<P> {
         report
     }
 
-    fn assess(&self, event: &Value) -> Result<(Finding, Decision)> {
-        let finding = Finding::parse(event)?;
+    fn assess(&self, event: &Value, look: Option<&Look>) -> Result<(Finding, Decision)> {
+        let mut finding = Finding::parse(event)?;
+        finding.see_marks(look.and_then(|look| look.marks_seen_at));
         let decision = decide(P::CATEGORY, &finding, &self.config.policy);
         Ok((finding, decision))
     }
@@ -207,12 +215,14 @@ impl<P: Playbook> Responder<P> {
             Err(error) => return prevented::<P>(finding, Obstacle::Account, &error, dry_run),
         };
         let there = elsewhere.as_ref();
-        let history = there.map(|there| EventHistory::new(&there.sdk));
+        let playbook = there.map_or(&self.playbook, |there| &*there.playbook);
+        let history = self.guards.history.clone();
+        let history = history.or_else(|| EventHistory::of(playbook));
         let means = Means {
-            playbook: there.map_or(&self.playbook, |there| &*there.playbook),
+            playbook,
             config: &self.config,
             policies: &self.guards.policies,
-            history: history.as_ref().or(self.guards.history.as_ref()),
+            history: history.as_ref(),
             record: self.record.as_ref(),
             verifier: self.verifier.as_ref(),
             alone: &self.alone,
@@ -292,7 +302,11 @@ impl<P: Playbook> Responder<P> {
         let Incoming { finding, now, .. } = *incoming;
         let guard = self.guards.policies.fresh(now)?;
         let gate = Gate::new::<P>(&guard, finding, &self.config.policy, dry_run, now);
-        gate.forbids_outright().map(|why| why.to_string())
+        let why = gate.forbids_outright()?;
+        // A bucket that is contained and was opened again is closed again whatever the finding's severity, and
+        // what is contained only the record knows.
+        let reopened = P::CATEGORY == Category::S3 && self.record.is_some() && !dry_run;
+        (!reopened || !gate.may_restore()).then(|| why.to_string())
     }
 
     /// No call is made for an event that is not a finding, not even for a notice: whoever can

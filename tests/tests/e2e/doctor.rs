@@ -83,6 +83,7 @@ fn a_stack_as_it_was_deployed_is_ok_and_a_detector_that_is_off_is_told() -> Resu
             "iam role, as deployed",
             "rule S3ResponderFunctionBucketFindings",
             "rule PolicyChanged",
+            "event source S3ResponderFunctionRechecks",
             "event source IamResponderFunctionRechecks",
             "event source Ec2ResponderFunctionRechecks",
             "OnFailureQueue",

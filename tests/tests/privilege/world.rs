@@ -163,6 +163,9 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
     let instances = "gdr-InstanceRecheckQueue-TEST";
     let of_instances = sqs.create_queue().queue_name(instances).send().await?;
     let of_instances = of_instances.queue_url.ok_or("no queue")?;
+    let buckets = "gdr-BucketRecheckQueue-TEST";
+    let of_buckets = sqs.create_queue().queue_name(buckets).send().await?;
+    let of_buckets = of_buckets.queue_url.ok_or("no queue")?;
     let updated = sqs.create_queue().queue_name(updates).send().await?;
     let updated = updated.queue_url.ok_or("no queue")?;
     let evidence = "gdr-evidence-test";
@@ -181,6 +184,10 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
         (
             "InstanceRecheckQueue".to_owned(),
             (of_instances, arn("sqs", instances)),
+        ),
+        (
+            "BucketRecheckQueue".to_owned(),
+            (of_buckets, arn("sqs", buckets)),
         ),
         (
             "SecurityHubQueue".to_owned(),

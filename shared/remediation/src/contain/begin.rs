@@ -11,10 +11,11 @@ use super::{Incoming, Means, actions_of, recorded};
 use crate::breaker::{self, Asker, Needs, Refusal};
 use crate::error::Error;
 use crate::execute::{NO_ANSWER, within};
-use crate::guard::Authorized;
+use crate::finding::Finding;
+use crate::guard::{Authorized, standing};
 use crate::plan::{Action as _, Phase, Step, StepKey};
 use crate::playbook::Playbook;
-use crate::record::{Intended, Intent};
+use crate::record::{Claim, Intended, Intent};
 
 /// How long the table may take for what is written before something is done.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -142,6 +143,7 @@ pub(super) async fn begin<P: Playbook>(
         });
         begun.any(|action| !action.found_ours() && recorded.was_in_effect(&StepKey::of(action)))
     });
+    let undone = undone || (!retried && reopened::<P>(finding, state, plan, claims));
     let failed = intended.map(drop).and(begun).err();
     let unanswered = failed.clone().or(unasked);
     let silent = silent.or(unanswered.filter(|error| error.has_code(NO_ANSWER)));
@@ -163,6 +165,27 @@ pub(super) async fn begin<P: Playbook>(
         undone,
         silent,
     }
+}
+
+/// True if something is to be contained that contained its target already by the record, on account of whatever
+/// finding: somebody undid it.
+fn reopened<P: Playbook>(
+    finding: &Finding,
+    state: &P::State,
+    plan: &Authorized<P::Action>,
+    claims: &[Claim],
+) -> bool {
+    plan.steps.iter().any(|step| {
+        let (Step::Do(action) | Step::Withheld(action, _)) = step else {
+            return false;
+        };
+        let stood = standing(
+            claims,
+            &StepKey::of(action),
+            &P::resource(finding, state, action),
+        );
+        action.phase() == Phase::Contain && !action.found_ours() && stood.is_some()
+    })
 }
 
 /// Writes down what came up while a plan was being executed, before that is done too.

@@ -32,7 +32,7 @@ pub(super) struct Ready<S> {
     pub(super) guard: Arc<Guard>,
     /// Why the claims could not be recorded.
     pub(super) unrecorded: Option<Error>,
-    /// The finding as GuardDuty has it, if it was asked.
+    /// The finding as GuardDuty has it, if it was asked; and with what CloudTrail shows, if that is newer.
     verified: Option<Box<Finding>>,
 }
 
@@ -40,6 +40,20 @@ impl<S> Ready<S> {
     /// What is enforced.
     pub(super) fn finding<'a>(&'a self, incoming: &Incoming<'a>) -> &'a Finding {
         self.verified.as_deref().unwrap_or(incoming.finding)
+    }
+
+    /// The activity goes on until this time at least, by what CloudTrail shows. True if that can be taken into
+    /// account.
+    pub(super) fn go_on_until(&mut self, incoming: &Incoming<'_>, seen: Timestamp) -> bool {
+        let known = self.verified.take();
+        let anew = || Finding::parse(incoming.event).ok().map(Box::new);
+        self.verified = known.or_else(anew);
+        let Some(finding) = &mut self.verified else {
+            return false;
+        };
+        finding.see_marks(incoming.finding.marks_seen_at());
+        finding.go_on_until(seen);
+        true
     }
 
     /// How long the table may still take.
@@ -136,7 +150,10 @@ pub(super) async fn prepare<P: Playbook>(
         }));
     }
     let verified = match verified {
-        Ok(Verdict::Genuine(current)) => Some(current),
+        Ok(Verdict::Genuine(mut current)) => {
+            current.see_marks(incoming.finding.marks_seen_at());
+            Some(current)
+        }
         Ok(Verdict::Unasked) => None,
         Ok(Verdict::Withheld(why)) => {
             let report = notified(Some(playbook), incoming, why, false).await;
@@ -153,7 +170,7 @@ pub(super) async fn prepare<P: Playbook>(
         }
     };
     let finding = verified.as_deref().unwrap_or(finding);
-    let gate = Gate::new::<P>(&guard, finding, &config.policy, false, now);
+    let gate = Gate::new::<P>(&guard, finding, &config.policy, false, now).about(&claims);
     if let Some(why) = gate.forbids_outright() {
         let report = notified(Some(playbook), incoming, why.to_string(), false).await;
         return Err(Box::new(Contained {

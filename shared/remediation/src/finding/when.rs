@@ -55,6 +55,22 @@ impl Finding {
         Ok(first.into_iter().chain([last]).collect())
     }
 
+    /// When a function saw the marks of the buckets first, about whose age CloudTrail could not tell yet.
+    pub(crate) fn marks_seen_at(&self) -> Option<Timestamp> {
+        self.marks_seen_at
+    }
+
+    /// The marks of the buckets were seen at this time already.
+    pub(crate) fn see_marks(&mut self, at: Option<Timestamp>) {
+        self.marks_seen_at = at;
+    }
+
+    /// The activity goes on until this time at least, by what CloudTrail shows.
+    pub(crate) fn go_on_until(&mut self, seen: Timestamp) {
+        let last = self.last_seen().map_or(seen, |last| last.max(seen));
+        self.detail.service.event_last_seen = Some(last);
+    }
+
     /// How often the activity was seen.
     pub fn count(&self) -> Option<u64> {
         self.detail.service.count

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::past::Past;
 use super::policies::schema;
 use super::request::Situation;
 use super::{Guard, Kind, Resource, Verdict};
@@ -55,14 +54,7 @@ pub fn explain(
         let decision = decide(category, finding, settings);
         let mut steps = Vec::new();
         if let Decision::Contain(_) = decision {
-            let situation = Situation {
-                finding,
-                settings,
-                category,
-                dry_run: false,
-                now,
-                past: Past::UNKNOWN,
-            };
+            let situation = Situation::new(finding, settings, category, false, now);
             for resource in resources(category, finding)? {
                 let possible = possible(category, resource.kind)?;
                 steps.extend(possible.into_iter().map(|(action, phase)| {

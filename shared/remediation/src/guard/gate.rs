@@ -14,13 +14,19 @@ use crate::finding::Finding;
 use crate::plan::{Action, Phase, Plan, Step, StepKey, Withheld};
 use crate::playbook::Playbook;
 use crate::policy::Policy;
+use crate::record::{Claim, Standing};
 use crate::settings::Settings;
+
+/// The highest severity that GuardDuty gives.
+const MOST_SEVERE: f64 = 10.0;
 
 /// The policies, and what they decide about: one finding at one function.
 #[derive(Clone, Debug)]
 pub struct Gate<'a> {
     guard: &'a Guard,
     pub(super) situation: Situation<'a>,
+    /// The targets, with what stands of them by the record.
+    claims: &'a [Claim],
     /// What a person approved.
     approved: HashSet<StepKey>,
     pub(super) known: RefCell<Known>,
@@ -51,14 +57,8 @@ impl<'a> Gate<'a> {
     ) -> Self {
         Self {
             guard,
-            situation: Situation {
-                finding,
-                settings,
-                category: P::CATEGORY,
-                dry_run,
-                now,
-                past: Past::UNKNOWN,
-            },
+            situation: Situation::new(finding, settings, P::CATEGORY, dry_run, now),
+            claims: &[],
             approved: HashSet::new(),
             known: RefCell::default(),
         }
@@ -70,6 +70,14 @@ impl<'a> Gate<'a> {
         Self { approved, ..self }
     }
 
+    /// The same, where the record has these targets. What contains one of them already was permitted on account
+    /// of another finding. If it is to be done again, somebody undid it; then the policies are asked as about
+    /// that finding's severity, since GuardDuty gives a low one to the undoing itself.
+    #[must_use]
+    pub(crate) fn about(self, claims: &'a [Claim]) -> Self {
+        Self { claims, ..self }
+    }
+
     /// From now on this is known of what the principal did before.
     pub(super) fn knows(&self, past: Past) {
         self.known.borrow_mut().past = Some(past);
@@ -78,6 +86,12 @@ impl<'a> Gate<'a> {
     fn situation(&self) -> Situation<'a> {
         let past = self.known.borrow().past;
         self.situation.with(past.unwrap_or(Past::UNKNOWN))
+    }
+
+    /// The situation of one step.
+    fn situation_of(&self, step: &StepKey, resource: &Resource) -> Situation<'a> {
+        let severity = standing(self.claims, step, resource).map(|stands| stands.severity);
+        self.situation().at_least(severity.unwrap_or_default())
     }
 
     /// What is decided about.
@@ -157,14 +171,23 @@ impl<'a> Gate<'a> {
 
     /// What forbids every step about this finding, whatever its target is. Then it need not be observed.
     pub fn forbids_outright(&self) -> Option<Withheld> {
-        self.guard.forbids_outright(&self.situation())
+        let stands = self.claims.iter().filter_map(Claim::stands);
+        let severity = stands.map(|stands| stands.severity).fold(0.0, f64::max);
+        let situation = self.situation().at_least(severity);
+        self.guard.forbids_outright(&situation)
+    }
+
+    /// True if a target that is contained already, by a record that was not read yet, could be contained again.
+    pub(crate) fn may_restore(&self) -> bool {
+        let situation = self.situation().at_least(MOST_SEVERE);
+        self.guard.forbids_outright(&situation).is_none()
     }
 
     /// What the policies say of a step of this name on `resource`.
     pub(crate) fn judge(&self, step: &StepKey, resource: &Resource) -> Verdict {
         let approved = self.approved.contains(step);
         self.guard
-            .judge(&self.situation(), step, resource, approved)
+            .judge(&self.situation_of(step, resource), step, resource, approved)
     }
 
     /// True if the policies would answer otherwise if more were known of what the principal did before.
@@ -175,7 +198,7 @@ impl<'a> Gate<'a> {
         }
         let approved = self.approved.contains(step);
         let answers = Past::POSSIBLE.map(|past| {
-            let situation = self.situation.with(past);
+            let situation = self.situation_of(step, resource).with(past);
             match self.guard.judge(&situation, step, resource, approved) {
                 Verdict::Permitted(_) => (true, false),
                 Verdict::Withheld(why) => (false, why.awaits_approval),
@@ -197,6 +220,20 @@ impl<'a> Gate<'a> {
             by.join(", "),
         ))
     }
+}
+
+/// What stands of the target of a step by the record, if the step is a part of it.
+pub(crate) fn standing<'a>(
+    claims: &'a [Claim],
+    step: &StepKey,
+    resource: &Resource,
+) -> Option<&'a Standing> {
+    let claim = match claims {
+        [claim] => claim,
+        claims => claims.iter().find(|claim| claim.is_of(resource.name()))?,
+    };
+    let stands = claim.stands();
+    stands.filter(|stands| stands.steps.contains(&step.to_string()))
 }
 
 /// True if a step is withheld for the sake of tags only: without them it may run, or a person may let it.

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use tokio::time::Instant;
 
 use super::past::Past;
-use super::tags::TagHistory;
 use super::{Authorized, Gate};
 use crate::error::Error;
 use crate::finding::printable;
@@ -20,32 +18,30 @@ use crate::settings::Settings;
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// CloudTrail's event history, asked only where a decision rests on it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct EventHistory {
-    tags: TagHistory,
-    calls: Trail,
+    trail: Trail,
 }
 
 impl EventHistory {
     /// The IAM permissions that asking needs, in the account of the finding.
     pub const PERMISSIONS: &[&str] = &["cloudtrail:LookupEvents"];
 
-    /// A history that is read with these settings: of tags in the Region of each resource, of calls in
-    /// that of the settings, or of IAM.
-    pub fn new(sdk: &SdkConfig) -> Self {
-        Self {
-            tags: TagHistory::new(sdk),
-            calls: Trail::new(sdk),
-        }
+    /// What a playbook reads of it: with the same pace, and the same answers.
+    pub(crate) fn of<P: Playbook>(playbook: &P) -> Option<Self> {
+        let trail = playbook.trail()?.clone();
+        Some(Self { trail })
     }
 
     /// A history that is read through this client.
     #[cfg(test)]
     pub(crate) fn with_client(client: aws_sdk_cloudtrail::Client) -> Self {
-        Self {
-            tags: TagHistory::with_client(client.clone()),
-            calls: Trail::of(client, None),
-        }
+        let trail = Trail::of(client, None);
+        Self { trail }
+    }
+
+    pub(super) fn trail(&self) -> &Trail {
+        &self.trail
     }
 }
 
@@ -65,8 +61,7 @@ impl<'a> Gate<'a> {
             Box::pin(self.look_back(history, until)).await;
             plan = self.plan::<P>(state, settings);
         }
-        let tags = history.map(|history| &history.tags);
-        if Box::pin(self.weigh_tags(&plan, tags, until)).await {
+        if Box::pin(self.weigh_tags(&plan, history, until)).await {
             plan = self.plan::<P>(state, settings);
         }
         let told = self.known.borrow().told.clone();
@@ -82,7 +77,11 @@ impl<'a> Gate<'a> {
             until: until.min(Instant::now() + PATIENCE),
         };
         let asked = match history {
-            Some(history) => Past::read(&history.calls, &inquiry).await,
+            // A call is recorded in the Region of the finding, wherever the function is.
+            Some(history) => {
+                let there = history.trail.in_region(&inquiry.finding.region);
+                Past::read(&there, &inquiry).await
+            }
             None => Err(Error::Refused("CloudTrail is not asked here".to_owned())),
         };
         let why_not = match asked {

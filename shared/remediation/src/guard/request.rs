@@ -26,6 +26,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) dry_run: bool,
     pub(crate) now: Timestamp,
     pub(super) past: Past,
+    /// That of the finding; or of one on account of which the target is contained already, if that is higher.
+    pub(super) severity: f64,
 }
 
 /// What goes wrong only if the schema and this file disagree.
@@ -47,6 +49,15 @@ impl<'a> Situation<'a> {
             dry_run,
             now,
             past: Past::UNKNOWN,
+            severity: finding.severity.value(),
+        }
+    }
+
+    /// The same, about a target that is contained on account of a finding of this severity.
+    pub(super) fn at_least(&self, severity: f64) -> Self {
+        Self {
+            severity: self.severity.max(severity),
+            ..self.clone()
         }
     }
 
@@ -146,7 +157,7 @@ impl<'a> Situation<'a> {
             ("id", text(&finding.id)),
             ("type", text(finding.finding_type.as_str())),
             ("purpose", text(finding.finding_type.purpose())),
-            ("severity", decimal(finding.severity.value())),
+            ("severity", decimal(self.severity)),
             (
                 "sample",
                 RestrictedExpression::new_bool(finding.is_sample()),

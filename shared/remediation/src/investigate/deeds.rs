@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::record::Record;
 use super::trail::{Events, History, Lookup, MOST_PAGES, Trail};
-use super::{Inquiry, reason};
+use super::{Inquiry, listed, reason};
 use crate::error::Result;
 use crate::finding::{Finding, Principal, printable};
 
@@ -128,8 +128,8 @@ pub(super) async fn deeds(
     lines.dedup();
     if lines.is_empty() {
         lines.push(format!(
-            "CloudTrail shows no key, user, password, role or role session made by {who} since the first \
-             event in this Region and that of IAM; the last minutes may be missing"
+            "CloudTrail shows no key, user, password, role, policy, session, function or instance made or changed by \
+             {who} since the first event in this Region and that of IAM; the last minutes may be missing"
         ));
     }
     if lines.len() > MOST_LINES {
@@ -145,7 +145,7 @@ pub(super) async fn deeds(
 }
 
 /// What a person must know of an event; `None` for the many that they need not.
-fn told(record: &Record) -> Option<String> {
+pub(super) fn told(record: &Record) -> Option<String> {
     if !record.succeeded() {
         return None;
     }
@@ -160,6 +160,12 @@ fn told(record: &Record) -> Option<String> {
             ),
             None => format!("look for an access key of user {} made at {at}", user()),
         },
+        "UpdateAccessKey" => format!(
+            "review access key {} of user {}, which the principal set to {} at {at}",
+            record.parameter("accessKeyId"),
+            user(),
+            record.parameter("status"),
+        ),
         "CreateUser" => format!(
             "find out what user {} is for, whom the principal made at {at}",
             user()
@@ -172,9 +178,30 @@ fn told(record: &Record) -> Option<String> {
             "review the MFA device of user {}, which the principal registered at {at}",
             user()
         ),
+        "CreateServiceSpecificCredential" | "ResetServiceSpecificCredential" => format!(
+            "deactivate the credential of user {} for {}, which the principal made at {at}: it is no access \
+             key, and no deny of sessions stops it",
+            user(),
+            record.parameter("serviceName"),
+        ),
+        "UploadSSHPublicKey" | "UploadSigningCertificate" => format!(
+            "deactivate what the principal registered for user {} at {at} ({})",
+            user(),
+            record.name()
+        ),
         "CreateRole" | "UpdateAssumeRolePolicy" => format!(
             "review who may assume role {}, as the principal set it at {at}",
             role()
+        ),
+        "CreateSAMLProvider" | "UpdateSAMLProvider" | "CreateOpenIDConnectProvider" => format!(
+            "review the identity provider that the principal made or changed at {at} ({} {}): whoever it vouches \
+             for may be let into roles",
+            record.name(),
+            ["name", "sAMLProviderArn", "url"]
+                .map(|member| record.parameter(member))
+                .into_iter()
+                .find(|text| text != "?")
+                .unwrap_or_default(),
         ),
         "AssumeRole" => format!(
             "contain the session {} of {}, which the principal opened at {at} and which outlives this \
@@ -182,7 +209,106 @@ fn told(record: &Record) -> Option<String> {
             record.parameter("roleSessionName"),
             record.parameter("roleArn"),
         ),
+        "GetFederationToken" | "GetSessionToken" => format!(
+            "find out who uses the temporary credentials ({} {}) that the principal asked for at {at}: they may \
+             outlive its key",
+            record.name(),
+            record
+                .issued_key()
+                .map_or_else(|| "?".to_owned(), printable),
+        ),
+        _ => return changed(record, &at).or_else(|| ran(record, &at)),
+    })
+}
+
+/// What it changed of anybody's permissions.
+fn changed(record: &Record, at: &str) -> Option<String> {
+    let whom = || {
+        [
+            ("user", "userName"),
+            ("role", "roleName"),
+            ("group", "groupName"),
+        ]
+        .into_iter()
+        .map(|(kind, member)| (kind, record.parameter(member)))
+        .find(|(_, name)| name != "?")
+        .map_or_else(|| "?".to_owned(), |(kind, name)| format!("{kind} {name}"))
+    };
+    Some(match record.name() {
+        "AttachUserPolicy" | "AttachRolePolicy" | "AttachGroupPolicy" => format!(
+            "review {}, to which the principal attached {} at {at}",
+            whom(),
+            record.parameter("policyArn"),
+        ),
+        "PutUserPolicy" | "PutRolePolicy" | "PutGroupPolicy" => format!(
+            "review the policy {} of {}, which the principal wrote at {at}",
+            record.parameter("policyName"),
+            whom(),
+        ),
+        "DetachUserPolicy" | "DetachRolePolicy" | "DetachGroupPolicy" => format!(
+            "review {}, from which the principal took {} at {at}",
+            whom(),
+            record.parameter("policyArn"),
+        ),
+        "DeleteUserPolicy" | "DeleteRolePolicy" | "DeleteGroupPolicy" => format!(
+            "review {}, from which the principal took the policy {} at {at}",
+            whom(),
+            record.parameter("policyName"),
+        ),
+        "PutUserPermissionsBoundary"
+        | "PutRolePermissionsBoundary"
+        | "DeleteUserPermissionsBoundary"
+        | "DeleteRolePermissionsBoundary" => format!(
+            "review the permissions boundary of {}, which the principal changed at {at}",
+            whom(),
+        ),
+        "CreatePolicy" => format!(
+            "review the policy {}, which the principal made at {at}",
+            record.parameter("policyName"),
+        ),
+        "CreatePolicyVersion" | "SetDefaultPolicyVersion" => format!(
+            "review the policy {}, of which the principal set the version at {at}",
+            record.parameter("policyArn"),
+        ),
+        "AddUserToGroup" => format!(
+            "review user {}, whom the principal added to group {} at {at}",
+            record.parameter("userName"),
+            record.parameter("groupName"),
+        ),
+        "AddRoleToInstanceProfile" => format!(
+            "review the instance profile {}, to which the principal added role {} at {at}",
+            record.parameter("instanceProfileName"),
+            record.parameter("roleName"),
+        ),
         _ => return None,
+    })
+}
+
+/// What it made or changed that runs with permissions of its own. Lambda's events carry the version of the
+/// API: `CreateFunction20150331`.
+fn ran(record: &Record, at: &str) -> Option<String> {
+    const FUNCTIONS: [&str; 4] = [
+        "CreateFunction",
+        "UpdateFunctionCode",
+        "UpdateFunctionConfiguration",
+        "AddPermission",
+    ];
+    let name = record
+        .name()
+        .trim_end_matches(|it: char| it.is_ascii_digit() || it == 'v');
+    if record.service() == "lambda.amazonaws.com" && FUNCTIONS.contains(&name) {
+        return Some(format!(
+            "review the function {}, which the principal made or changed at {at} ({name})",
+            record.parameter("functionName"),
+        ));
+    }
+    (name == "RunInstances").then(|| {
+        let started = record.started_instances();
+        let which = match started.as_slice() {
+            [] => "the instances".to_owned(),
+            ids => format!("the instances {}", listed(ids, 5)),
+        };
+        format!("find out what {which} are for, which the principal started at {at}")
     })
 }
 

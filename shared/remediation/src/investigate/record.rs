@@ -33,6 +33,31 @@ impl Record {
         self.name() == call.api && (call.service.is_none() || call.service.as_deref() == source)
     }
 
+    /// The service that was called.
+    pub(crate) fn service(&self) -> &str {
+        self.0["eventSource"].as_str().unwrap_or_default()
+    }
+
+    /// Why the call had no effect, as CloudTrail has it. `None`: it had its effect.
+    pub(crate) fn error(&self) -> Option<&str> {
+        self.0["errorCode"].as_str()
+    }
+
+    /// True for a call of an API, and not an event of a service or of the console's sign-in.
+    pub(crate) fn is_call(&self) -> bool {
+        self.0["eventType"]
+            .as_str()
+            .is_none_or(|kind| kind == "AwsApiCall")
+    }
+
+    /// True if the call is about the resource of this name, or may be: where CloudTrail left the request's
+    /// parameters out, nothing says that it is not.
+    pub(crate) fn may_name(&self, name: &str) -> bool {
+        let parameters = &self.0["requestParameters"];
+        let left_out = !parameters.is_object() || parameters.get("omitted").is_some();
+        left_out || names(parameters, name) || names(&self.0["resources"], name)
+    }
+
     /// True if the call had its effect.
     pub(crate) fn succeeded(&self) -> bool {
         self.0["errorCode"].is_null()
@@ -76,6 +101,14 @@ impl Record {
         printable(self.0["requestParameters"][member].as_str().unwrap_or("?"))
     }
 
+    /// The ids of the instances that the call started. Printable.
+    pub(crate) fn started_instances(&self) -> Vec<String> {
+        let items = self.0["responseElements"]["instancesSet"]["items"].as_array();
+        let ids = items.into_iter().flatten();
+        let ids = ids.filter_map(|item| item["instanceId"].as_str());
+        ids.map(printable).collect()
+    }
+
     /// The user and the id of the long-term key that the call made, if both are of their grammar.
     pub(crate) fn created_key(&self) -> Option<(String, String)> {
         if self.name() != "CreateAccessKey" || !self.succeeded() {
@@ -87,6 +120,19 @@ impl Record {
         })?;
         let user = made["userName"].as_str().filter(|name| is_name(name))?;
         Some((user.to_owned(), key.to_owned()))
+    }
+}
+
+/// Whether a text anywhere in `value` is the name of a resource, or an ARN that ends in it.
+fn names(value: &Value, name: &str) -> bool {
+    match value {
+        Value::String(text) => {
+            let rest = text.strip_suffix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.ends_with(':') || rest.ends_with('/'))
+        }
+        Value::Array(values) => values.iter().any(|value| names(value, name)),
+        Value::Object(members) => members.values().any(|value| names(value, name)),
+        _ => false,
     }
 }
 

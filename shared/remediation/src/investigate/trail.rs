@@ -1,13 +1,13 @@
-//! What CloudTrail's event history tells of credentials.
+//! What CloudTrail's event history tells: the one reader of it.
 //!
 //! `LookupEvents` answers two requests a second for the whole account and Region, takes one
 //! attribute, covers 90 days of management events, and gets them some 5 minutes late:
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
-//! So requests are paced and bounded, answers are kept for a minute, and a request
-//! that fails means "unknown", never "nothing happened".
+//! So requests are paced by Region and bounded, answers are kept for a minute and shared by all who ask,
+//! and a request that fails means "unknown", never "nothing happened".
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -17,13 +17,13 @@ use aws_sdk_cloudtrail::Client;
 use aws_sdk_cloudtrail::config::{Builder, Region};
 use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep_until};
 
 use super::record::Record;
 use crate::error::{CallContext, Error, Result};
 
-/// Between two requests, so that the account's other readers get their share.
+/// From one request to a Region to the next, so that the account's other readers get their share.
 const PACE: Duration = Duration::from_millis(600);
 
 /// Of one question, each with up to 50 events.
@@ -32,20 +32,38 @@ pub(crate) const MOST_PAGES: usize = 3;
 /// How long an answer is used again. Reading back asks the same questions within seconds.
 const FRESH: Duration = Duration::from_secs(60);
 
-/// The event history of the function's Region, and of the Region that records the events of IAM.
-#[derive(Debug)]
-pub(crate) struct Trail {
+/// By when the event history usually has an event,
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>. What it does not
+/// show yet happened within this time before now, however long ago the activity began.
+pub(crate) const LAG: SignedDuration = SignedDuration::from_mins(15);
+
+/// How far the event history goes back.
+pub(crate) const REACH: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// The event history of one Region, and of the Region that records the events of IAM. Clones, also those for
+/// other Regions, keep one pace and share their answers.
+#[derive(Clone, Debug)]
+pub struct Trail {
     regional: Client,
-    /// `None`: it is the function's Region.
+    /// `None`: it is the same Region.
     global: Option<Client>,
-    last_request: futures::lock::Mutex<Option<Instant>>,
-    answers: Mutex<HashMap<Lookup, (Instant, Events)>>,
+    desk: Arc<Desk>,
+}
+
+/// What all readers of one account have in common.
+#[derive(Debug, Default)]
+struct Desk {
+    /// When each Region was asked last. Whoever asks holds it for all pages, so that the same question
+    /// that is asked meanwhile finds the answer.
+    asked: Mutex<HashMap<String, Arc<futures::lock::Mutex<Option<Instant>>>>>,
+    /// By the Region and the question.
+    answers: Mutex<HashMap<(String, Lookup), (Instant, Events)>>,
 }
 
 /// Which event history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum History {
-    /// The function's Region.
+    /// The Region that the trail is for.
     Regional,
     /// The Region of IAM, and of STS's global endpoint.
     Global,
@@ -116,12 +134,28 @@ impl Trail {
         Self {
             regional,
             global,
-            last_request: futures::lock::Mutex::new(None),
-            answers: Mutex::default(),
+            desk: Arc::default(),
         }
     }
 
-    /// The histories there are: one, where the function's Region is that of IAM.
+    /// The same for another Region: with the same pace and the same answers.
+    pub(crate) fn in_region(&self, name: &str) -> Self {
+        if name == self.region(History::Regional) {
+            return self.clone();
+        }
+        let config = self.regional.config().to_builder();
+        let there = Client::from_conf(config.region(Region::new(name.to_owned())).build());
+        // A trail that knows of no Region of IAM is already there.
+        let of_iam = self.global.as_ref().unwrap_or(&self.regional);
+        let global = (global_region(name) != name).then(|| of_iam.clone());
+        Self {
+            regional: there,
+            global,
+            desk: Arc::clone(&self.desk),
+        }
+    }
+
+    /// The histories there are: one, where the Region is that of IAM.
     pub(crate) fn histories(&self) -> &'static [History] {
         match self.global {
             Some(_) => &[History::Global, History::Regional],
@@ -149,9 +183,24 @@ impl Trail {
 
     /// The events that are asked for.
     pub(crate) async fn events(&self, lookup: Lookup) -> Result<Events> {
-        if let Some(events) = self.known(&lookup) {
+        let region = self.region(lookup.history).to_owned();
+        let asked = (region, lookup);
+        if let Some(events) = self.desk.known(&asked) {
             return Ok(events);
         }
+        let turn = self.desk.turn(&asked.0);
+        let mut last = turn.lock().await;
+        // Whoever had the turn before may have asked the same.
+        if let Some(events) = self.desk.known(&asked) {
+            return Ok(events);
+        }
+        let answer = self.ask(&asked.1, &mut last).await?;
+        self.desk.keep(asked, &answer);
+        Ok(answer)
+    }
+
+    /// Asks for one page after the other. `last`: when this Region was asked last.
+    async fn ask(&self, lookup: &Lookup, last: &mut Option<Instant>) -> Result<Events> {
         let attribute = LookupAttribute::builder()
             .attribute_key(LookupAttributeKey::from(lookup.attribute))
             .attribute_value(&lookup.value)
@@ -169,15 +218,12 @@ impl Trail {
                 .set_start_time(lookup.since.map(seconds))
                 .set_end_time(lookup.until.map(seconds))
                 .set_next_token(next);
-            let page = {
-                let mut last = self.last_request.lock().await;
-                if let Some(last) = *last {
-                    sleep_until(last + PACE).await;
-                }
-                let page = request.send().await;
-                *last = Some(Instant::now());
-                page.during("cloudtrail:LookupEvents", &lookup.value)?
-            };
+            if let Some(last) = *last {
+                sleep_until(last + PACE).await;
+            }
+            *last = Some(Instant::now());
+            let page = request.send().await;
+            let page = page.during("cloudtrail:LookupEvents", &lookup.value)?;
             let events = page.events.unwrap_or_default();
             answer
                 .records
@@ -188,26 +234,46 @@ impl Trail {
                 break;
             }
         }
-        if let Ok(mut answers) = self.answers.lock() {
-            answers.retain(|_, (at, _)| at.elapsed() < FRESH);
-            answers.insert(lookup, (Instant::now(), answer.clone()));
-        }
         Ok(answer)
     }
+}
 
-    fn known(&self, lookup: &Lookup) -> Option<Events> {
-        let answers = self.answers.lock().ok()?;
-        let (at, answer) = answers.get(lookup)?;
+impl Desk {
+    fn turn(&self, region: &str) -> Arc<futures::lock::Mutex<Option<Instant>>> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(asked.entry(region.to_owned()).or_default())
+    }
+
+    fn known(&self, asked: &(String, Lookup)) -> Option<Events> {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, answer) = answers.get(asked)?;
         (at.elapsed() < FRESH).then(|| answer.clone())
     }
-}
 
-/// Where the events of IAM are recorded,
-/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events>.
-fn global_region(region: &str) -> &'static str {
-    match region {
-        region if region.starts_with("cn-") => "cn-north-1",
-        region if region.starts_with("us-gov-") => "us-gov-west-1",
-        _ => "us-east-1",
+    fn keep(&self, asked: (String, Lookup), answer: &Events) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.retain(|_, (at, _)| at.elapsed() < FRESH);
+        answers.insert(asked, (Instant::now(), answer.clone()));
     }
 }
+
+/// Where the events of IAM are recorded: the Region that signs its calls, by partition,
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events>
+/// and the endpoints of IAM in the service models.
+fn global_region(region: &str) -> &'static str {
+    const BY_PREFIX: [(&str, &str); 7] = [
+        ("cn-", "cn-north-1"),
+        ("us-gov-", "us-gov-west-1"),
+        ("us-iso-", "us-iso-east-1"),
+        ("us-isob-", "us-isob-east-1"),
+        ("eu-isoe-", "eu-isoe-west-1"),
+        ("us-isof-", "us-isof-south-1"),
+        ("eusc-", "eusc-de-east-1"),
+    ];
+    let mut known = BY_PREFIX.into_iter();
+    let known = known.find(|(prefix, _)| region.starts_with(prefix));
+    known.map_or("us-east-1", |(_, global)| global)
+}
+
+#[cfg(test)]
+mod tests;

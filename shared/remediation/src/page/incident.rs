@@ -62,7 +62,7 @@ pub fn render(incident: &Incident, place: Option<Place<'_>>, now: Timestamp) -> 
         Section {
             id: "known",
             heading: "What is known",
-            content: known(report),
+            content: html! { (known(report)) (afterwards(&incident.afterwards)) },
         },
         Section {
             id: "owner",
@@ -341,6 +341,27 @@ fn known(report: &Value) -> Markup {
                         " " span.soft { "(" (Outside(text(answer, "source"))) ")" }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// What CloudTrail showed some time after the containment.
+fn afterwards(after: &Value) -> Markup {
+    let made = entries(after, "made");
+    html! {
+        @if !after.is_null() {
+            h3 { "What CloudTrail showed later" }
+            p {
+                @if text(after, "shown") == "not_held" { span.badge.bad { "did not hold" } " " }
+                (Outside(text(after, "summary")))
+                " " span.soft { "(asked at " (Outside(text(after, "asked_at"))) ")" }
+            }
+            @if made.is_empty() {
+                p { "It shows nothing that the principal made or changed since the first event." }
+            } @else {
+                p { "Made or changed by the principal since the first event:" }
+                (list(made, ""))
             }
         }
     }

@@ -43,6 +43,8 @@ use crate::error::Result;
 use crate::execute::within;
 use crate::finding::Finding;
 use crate::guard::Resource;
+use crate::investigate::afterwards::Credential;
+use crate::investigate::trail::Trail;
 use crate::investigate::{Answer, Inquiry, Investigation, Question, reason};
 use crate::plan::{Action, Phase, Plan};
 use crate::settings::Settings;
@@ -54,6 +56,8 @@ const PROTECT_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Ec2 {
     clients: Clients,
+    /// `None`: CloudTrail is not asked.
+    trail: Option<Trail>,
 }
 
 /// The services that it calls.
@@ -77,6 +81,7 @@ impl Ec2 {
                 elb: aws_sdk_elasticloadbalancing::Client::new(sdk),
                 elbv2: aws_sdk_elasticloadbalancingv2::Client::new(sdk),
             },
+            trail: Some(Trail::new(sdk)),
         }
     }
 
@@ -262,6 +267,18 @@ impl Playbook for Ec2 {
     }
 
     /// What was observed before tells of the instance; where nothing was, it is observed now.
+    fn trail(&self) -> Option<&Trail> {
+        self.trail.as_ref()
+    }
+
+    /// The instance's own credentials, where its role denies them everything.
+    fn kept_out(finding: &Finding, in_effect: &BTreeSet<String>) -> Option<Credential> {
+        let denies = |key: &String| key.split(' ').next() == Some(name::DENY);
+        let id = finding.instance_id().ok()?;
+        let denied = in_effect.iter().any(denies);
+        denied.then(|| Credential::instance(&id))
+    }
+
     async fn investigate(&self, inquiry: &Inquiry<'_>, state: Option<&State>) -> Investigation {
         let mut investigation = Investigation::default();
         if let Some(state) = state {

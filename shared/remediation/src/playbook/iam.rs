@@ -10,11 +10,14 @@ mod apply;
 mod change;
 mod deny_all;
 mod entity;
+mod kept_out;
 mod mark;
 mod observe;
 mod plan;
 pub mod policy_document;
 mod trust;
+
+use std::collections::BTreeSet;
 
 use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
@@ -32,8 +35,10 @@ use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::{Finding, RoleSession};
 use crate::guard::Resource;
+use crate::investigate::afterwards::Credential;
 use crate::investigate::issuer::Issuer;
 use crate::investigate::principal::{self, Principals};
+use crate::investigate::trail::Trail;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::Plan;
 use crate::settings::{IamSettings, Settings};
@@ -332,6 +337,14 @@ impl Playbook for Iam {
 
     async fn restore(&self, action: &Change) -> Result<()> {
         self.put_back(action).await
+    }
+
+    fn trail(&self) -> Option<&Trail> {
+        Some(&self.principals.trail)
+    }
+
+    fn kept_out(finding: &Finding, in_effect: &BTreeSet<String>) -> Option<Credential> {
+        kept_out::kept_out(finding, in_effect)
     }
 
     async fn investigate(&self, inquiry: &Inquiry<'_>, state: Option<&State>) -> Investigation {

@@ -40,6 +40,7 @@ use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::guard::Resource;
+use crate::investigate::trail::Trail;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::Plan;
 use crate::settings::Settings;
@@ -49,7 +50,7 @@ use crate::settings::Settings;
 pub struct S3 {
     s3: aws_sdk_s3::Client,
     control: aws_sdk_s3control::Client,
-    trail: aws_sdk_cloudtrail::Client,
+    trail: Trail,
 }
 
 /// The clients of one Region.
@@ -58,17 +59,17 @@ struct Clients {
     region: String,
     s3: aws_sdk_s3::Client,
     control: aws_sdk_s3control::Client,
-    trail: aws_sdk_cloudtrail::Client,
+    trail: Trail,
 }
 
 impl S3 {
     /// A playbook that calls with these settings, in the Region of each finding.
     pub fn new(sdk: &SdkConfig) -> Self {
-        Self::with_clients(
-            aws_sdk_s3::Client::new(sdk),
-            aws_sdk_s3control::Client::new(sdk),
-            aws_sdk_cloudtrail::Client::new(sdk),
-        )
+        Self {
+            s3: aws_sdk_s3::Client::new(sdk),
+            control: aws_sdk_s3control::Client::new(sdk),
+            trail: Trail::new(sdk),
+        }
     }
 
     /// A playbook that calls through these clients, in the Region of each finding.
@@ -77,7 +78,11 @@ impl S3 {
         control: aws_sdk_s3control::Client,
         trail: aws_sdk_cloudtrail::Client,
     ) -> Self {
-        Self { s3, control, trail }
+        Self {
+            s3,
+            control,
+            trail: Trail::of(trail, None),
+        }
     }
 
     /// S3 answers a request for a bucket of another Region with a redirect that the SDK does not
@@ -95,12 +100,11 @@ impl S3 {
         let there = || Region::new(region.to_owned());
         let s3 = self.s3.config().to_builder().region(there()).build();
         let control = self.control.config().to_builder().region(there()).build();
-        let trail = self.trail.config().to_builder().region(there()).build();
         Clients {
             region: region.to_owned(),
             s3: aws_sdk_s3::Client::from_conf(s3),
             control: aws_sdk_s3control::Client::from_conf(control),
-            trail: aws_sdk_cloudtrail::Client::from_conf(trail),
+            trail: self.trail.in_region(region),
         }
     }
 }
@@ -186,6 +190,15 @@ impl Playbook for S3 {
             S3Action::BlockAccount(action) => self.set_account(action, action.from).await,
             S3Action::DenyInPolicy(action) => self.lift_deny(action).await,
         }
+    }
+
+    fn trail(&self) -> Option<&Trail> {
+        Some(&self.trail)
+    }
+
+    /// A mark that could have been set in the last minutes.
+    fn is_provisional(finding: &Finding, state: &State, now: Timestamp) -> bool {
+        planning::is_provisional(finding, state, now)
     }
 
     async fn investigate(&self, inquiry: &Inquiry<'_>, state: Option<&State>) -> Investigation {

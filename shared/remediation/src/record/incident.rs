@@ -26,10 +26,12 @@ use crate::settings::Settings;
 
 /// DynamoDB takes items of at most 400 KB,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>. What an
-/// event, a report and each of the two pieces of evidence may take leaves 112 KB for the actions,
+/// event, a report and each of the two pieces of evidence may take leaves 104 KB for the actions, beside what CloudTrail shows later,
 /// which are kept in full: they are what is put back.
 const PART_LIMIT: usize = 64 * 1024;
 pub(super) const EVENT_LIMIT: usize = 96 * 1024;
+/// What CloudTrail showed some time later.
+const AFTERWARDS_LIMIT: usize = 8 * 1024;
 /// An expression has at most 4 KB and 300 operators (ibid.): the actions of one update.
 const ACTIONS: usize = 50;
 /// The attribute that says by which channels an incident could not be told, and why.
@@ -331,6 +333,11 @@ impl Record {
         }
         if times.look {
             more.push_str(", looked_at = :now");
+        }
+        if let Some(after) = report.afterwards() {
+            more.push_str(", afterwards = :afterwards");
+            let after = text(after.within(AFTERWARDS_LIMIT));
+            call = call.expression_attribute_values(":afterwards", after);
         }
         if finding.is_drill() {
             let until = now.saturating_add(DRILL_LASTS).unwrap_or(now).as_second();

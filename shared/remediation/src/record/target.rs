@@ -1,8 +1,9 @@
 //! Who is at work on a target, and what became of it.
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
@@ -51,6 +52,16 @@ impl TargetState {
     }
 }
 
+/// What stands of a target by the record: what contains it, and the severity on account of which that was
+/// permitted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Standing {
+    /// The keys of the steps.
+    pub(crate) steps: BTreeSet<String>,
+    /// The highest of its findings.
+    pub(crate) severity: f64,
+}
+
 /// The right to act on a target, until it is given back or its time is over.
 #[derive(Debug)]
 pub struct Claim {
@@ -65,6 +76,8 @@ pub struct Claim {
     pub released_at: Option<Timestamp>,
     /// A person's release stands.
     left: bool,
+    /// What contained the target when it was last looked at, unless a person released it since.
+    stands: Option<Standing>,
 }
 
 impl Claim {
@@ -72,6 +85,16 @@ impl Claim {
     pub(crate) fn leave_unless(&mut self, seen: Option<Timestamp>) {
         let released = self.released_at;
         self.left = released.is_some_and(|released| seen.is_none_or(|seen| seen <= released));
+    }
+
+    /// What stands of the target by the record. `None`: nothing that it knows of.
+    pub(crate) fn stands(&self) -> Option<&Standing> {
+        self.stands.as_ref()
+    }
+
+    /// True if this is the target of that name.
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        self.target == name
     }
 
     /// The target that is left alone, and when a person released it. `None`: it is not left alone.
@@ -94,9 +117,36 @@ pub struct Lease<'a> {
     pub until: Instant,
 }
 
+/// What stands of a target by its item.
+fn standing(item: &HashMap<String, AttributeValue>) -> Option<Standing> {
+    let steps = serde_json::from_str(get(item, "in_effect")?).ok()?;
+    let severity = item.get("contained_severity").and_then(|it| it.as_n().ok());
+    let severity = severity.and_then(|it| it.parse().ok()).unwrap_or_default();
+    Some(Standing { steps, severity })
+}
+
 /// The key of a target. IAM is global; buckets' names are too.
 pub(super) fn key(category: Category, account_id: &str, target: &str) -> String {
     format!("TARGET#{category}#{account_id}#{target}")
+}
+
+impl Claim {
+    /// What the target's item is to say: its new state, and what contains it by then, also on account of
+    /// findings before this one, of `severity`.
+    pub(crate) fn conclude(
+        &self,
+        state: TargetState,
+        in_effect: BTreeSet<String>,
+        severity: f64,
+    ) -> (TargetState, Standing) {
+        let before = self.stands.clone().unwrap_or_default();
+        let mut standing = Standing {
+            steps: in_effect,
+            severity: severity.max(before.severity),
+        };
+        standing.steps.extend(before.steps);
+        (state, standing)
+    }
 }
 
 impl Record {
@@ -160,6 +210,7 @@ impl Record {
                         waited,
                         released_at: released_at.filter(|_| released),
                         left: false,
+                        stands: standing(&before).filter(|_| !released),
                     });
                 }
                 Err(error) if error.has_code("ConditionalCheckFailedException") => {
@@ -201,21 +252,28 @@ impl Record {
             .map(drop)
     }
 
-    /// Gives a claim back, with what became of the target. `None`: nothing was done to it.
+    /// Gives a claim back, with what became of the target and what contains it now. `None`: nothing was done
+    /// to it.
     ///
     /// # Errors
     /// If the table cannot be written. The claim then ends by its time.
-    pub async fn give_back(
+    pub(crate) async fn give_back(
         &self,
         claim: &Claim,
-        state: Option<TargetState>,
+        state: Option<(TargetState, Standing)>,
         now: Timestamp,
     ) -> Result<()> {
-        let set = match state {
-            Some(_) => {
-                "SET target_state = :state, updated_at = :now REMOVE lease_owner, lease_ends"
+        let stands = state.as_ref().is_some_and(|(_, it)| !it.steps.is_empty());
+        let set = match (&state, stands) {
+            (Some(_), true) => {
+                "SET target_state = :state, in_effect = :steps, contained_severity = :severity, \
+                 updated_at = :now REMOVE lease_owner, lease_ends"
             }
-            None => "SET updated_at = :now REMOVE lease_owner, lease_ends",
+            (Some(_), false) => {
+                "SET target_state = :state, updated_at = :now \
+                 REMOVE lease_owner, lease_ends, in_effect, contained_severity"
+            }
+            (None, _) => "SET updated_at = :now REMOVE lease_owner, lease_ends",
         };
         let mut call = self
             .client
@@ -227,8 +285,15 @@ impl Record {
             .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":owner", text(&claim.owner))
             .expression_attribute_values(":now", text(now.to_string()));
-        if let Some(state) = state {
+        if let Some((state, standing)) = state {
             call = call.expression_attribute_values(":state", text(state.as_str()));
+            if stands {
+                let steps = serde_json::to_string(&standing.steps).unwrap_or_default();
+                let severity = AttributeValue::N(standing.severity.to_string());
+                call = call
+                    .expression_attribute_values(":steps", text(steps))
+                    .expression_attribute_values(":severity", severity);
+            }
         }
         let done = call.send().await.during("dynamodb:UpdateItem", &self.table);
         match done {
@@ -250,7 +315,8 @@ impl Record {
             .key("pk", text(&claim.key))
             .key("sk", text("state"))
             .update_expression(
-                "SET target_state = :state, released_at = :now, released_by = :by, updated_at = :now",
+                "SET target_state = :state, released_at = :now, released_by = :by, updated_at = :now \
+                 REMOVE in_effect, contained_severity",
             )
             .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":state", text(TargetState::Released.as_str()))

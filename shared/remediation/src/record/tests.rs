@@ -78,7 +78,12 @@ fn state(items: &Items) -> String {
 async fn dynamodb_takes_every_write_about_a_target() {
     let (items, record) = table();
     let finding = finding();
-    for given_back in [None, Some(TargetState::Contained)] {
+    let stands = Standing {
+        steps: ["ec2:IsolateInterface eni-1".to_owned()].into(),
+        severity: 7.5,
+    };
+    let states = [Standing::default(), stands.clone()].map(|it| (TargetState::Contained, it));
+    for given_back in [None].into_iter().chain(states.map(Some)) {
         let lease = lease("request");
         let claim = record.claim(Category::Ec2, &finding, TARGET, &lease).await;
         let claim = claim.expect("a claim");

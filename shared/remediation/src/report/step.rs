@@ -4,7 +4,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::execute::ReadBack;
+use crate::investigate::afterwards::Afterwards;
 use crate::plan::{Action, Phase, Step, StepKey};
+
+/// What a containment of a credential is for, as CloudTrail tells it afterwards. Nothing is done by it.
+const CREDENTIAL_REFUSED: &str = "cloudtrail:CredentialRefused";
 
 /// What became of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -109,6 +113,22 @@ impl StepReport {
     /// A step that is not in effect, or not known to be.
     pub(crate) fn failed(action: &impl Action, detail: String) -> Self {
         Self::new(action, Outcome::Failed, detail)
+    }
+
+    /// That CloudTrail shows a credential to work which is contained as read back: the containment is not whole,
+    /// whatever its steps say.
+    pub(crate) fn contradicted(after: &Afterwards) -> Self {
+        let empty = || Value::Object(serde_json::Map::new());
+        Self {
+            phase: Phase::Contain,
+            action: CREDENTIAL_REFUSED,
+            target: after.credential.clone(),
+            outcome: Outcome::Failed,
+            detail: after.summary.clone(),
+            from: empty(),
+            to: empty(),
+            read: false,
+        }
     }
 
     /// Its key, as in the record.

@@ -11,7 +11,7 @@ use crate::breaker::Alone;
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::evidence::Evidence;
-use crate::guard::{DEFAULT, EventHistory, Guard, Guards, PolicyParameter};
+use crate::guard::{DEFAULT, Guard, Guards, PolicyParameter};
 use crate::hand_over::HandOver;
 use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
@@ -82,7 +82,7 @@ impl<P: Playbook> Responder<P> {
             hand_over,
             guards: Guards {
                 policies,
-                history: Some(EventHistory::new(sdk)),
+                history: None,
             },
             ..Self::new(build(sdk), config, sns)
         }

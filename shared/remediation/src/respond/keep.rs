@@ -68,7 +68,7 @@ pub(super) fn keeps(report: &Report, recorded: Option<&Incident>, news: bool) ->
     let worth = match report.status() {
         Status::Ignored => false,
         Status::Contained | Status::Partial | Status::Failed => true,
-        Status::AlreadyContained => news || !kept,
+        Status::AlreadyContained => news || !kept || report.afterwards().is_some(),
         Status::Notified | Status::DryRun => news,
     };
     worth && !report.drill()

@@ -15,13 +15,14 @@ use crate::catalogue::Category;
 use crate::contain::Incoming;
 use crate::error::{Error, Result};
 use crate::execute::within;
+use crate::finding::Finding;
 use crate::metrics;
 use crate::notify::security_hub::{Update, Updated};
 use crate::notify::{Channel, Message};
 use crate::playbook::Playbook;
-use crate::recheck::Look;
+use crate::recheck::{self, Cause, Look};
 use crate::record::{Incident, Recorded, Times};
-use crate::report::{Report, Status};
+use crate::report::{Report, Status, StepReport};
 
 /// How much of the reserve notices may take; the rest is for the claims and the line in the log.
 const NOTICES: Duration = Duration::from_secs(6);
@@ -59,17 +60,24 @@ impl<P: Playbook> Responder<P> {
             ..
         } = *incoming;
         let mut failures = Failures::default();
-        if is_looked_at_again(report, look)
-            && let Some(recheck) = &self.recheck
+        let cause = cause::<P>(finding, report, look, times, incoming.now);
+        if let Some(recheck) = &self.recheck
             && let scheduling =
-                Box::pin(recheck.schedule(P::CATEGORY, event, report.steps(), look, trace))
+                Box::pin(recheck.schedule(P::CATEGORY, event, report.steps(), &cause, look, trace))
             && let Err(error) =
                 within(Instant::now() + SENDING, "sqs:SendMessage", scheduling).await
         {
             report.next_steps.push(format!(
-                "look again whether the containment stands: {error}"
+                "look again whether the containment stands, and in 15 minutes at what CloudTrail shows: {error}"
             ));
             failures.errors.push(error);
+        }
+        if cause.provisional && self.recheck.is_none() {
+            report.next_steps.push(
+                "look in 15 minutes whether CloudTrail shows that the mark was set just now: this function \
+                 looks at nothing again (RECHECK_QUEUE_URL is not set)"
+                    .to_owned(),
+            );
         }
         let mut before = None;
         if let Some(record) = &self.record {
@@ -165,6 +173,26 @@ impl<P: Playbook> Responder<P> {
             }
         }
         Ok(Updated::new(update, Some(told)))
+    }
+}
+
+/// Why the target is to be looked at again.
+fn cause<P: Playbook>(
+    finding: &Finding,
+    report: &Report,
+    look: Option<&Look>,
+    times: Times,
+    now: Timestamp,
+) -> Cause {
+    let keeps_out = P::kept_out(finding, &recheck::in_effect(report.steps()));
+    let contained_now = report.steps().iter().any(StepReport::contained_now);
+    Cause {
+        stands: is_looked_at_again(report, look),
+        anew: contained_now || report.undone(),
+        contained_at: times.contained,
+        keeps_out: keeps_out.is_some(),
+        provisional: report.provisional,
+        now: Some(now),
     }
 }
 

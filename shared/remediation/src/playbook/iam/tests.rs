@@ -1,3 +1,4 @@
+mod afterwards;
 mod cases;
 mod fallback;
 mod faults;

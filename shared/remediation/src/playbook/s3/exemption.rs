@@ -1,41 +1,36 @@
 //! Buckets that are public on purpose: marked by a tag, or serving a static website.
 //!
-//! A mark counts only if it is older than the activity, else whoever opens a bucket could mark it
-//! along the way. S3 does not tell when a bucket was tagged, so CloudTrail must, and it is asked
-//! every time: what GuardDuty says of the bucket's tags it read after the activity had begun. A
-//! website says nothing of a bucket that was only now made public. When in doubt a bucket is not
-//! exempt.
+//! A mark counts only if nobody set it later than a day before the activity, else whoever opens a bucket
+//! could mark it along the way: what GuardDuty finds first is seldom what was done first. S3 does not tell
+//! when a bucket was tagged, so CloudTrail must, and it is asked every time: what GuardDuty says of the
+//! bucket's tags it read after the activity had begun. CloudTrail shows the last 15 minutes late. A mark that
+//! could have been set in that time counts for the moment, and is looked at again when it must be shown. A
+//! website says nothing of a bucket that was only now made public. When in doubt a bucket is not exempt.
 
 use std::time::Duration;
 
-use aws_sdk_cloudtrail::Client;
-use aws_sdk_cloudtrail::primitives::DateTime;
-use aws_sdk_cloudtrail::types::{Event, LookupAttribute, LookupAttributeKey};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 use tokio::time::timeout;
 
 use super::observe::Bucket;
-use crate::error::{CallContext, Error, Result};
-use crate::finding::{Finding, Principal, printable};
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::investigate::setters::{TAG_BUCKETS, on_bucket};
+use crate::investigate::trail::{LAG, REACH, Trail};
 
 /// The key of the tag by which a bucket is public on purpose. Any value but `false`.
 pub(super) const TAG: &str = "gdr:public-ok";
 
 /// How long the way to the containing write may be held up by CloudTrail, which allows an account
 /// two look-ups a second, <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Each has up to 50 events.
-const PAGES: usize = 3;
-/// By when CloudTrail's event history usually has an event,
-/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>.
-const LAG: SignedDuration = SignedDuration::from_mins(15);
-/// How far CloudTrail's event history goes back.
-const REACH: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// A bucket with both marks takes five.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How much older than the activity a mark must be.
+const APART: SignedDuration = SignedDuration::from_hours(24);
 
 /// What says that a bucket is public on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mark {
+pub(super) enum Mark {
     Tag,
     Website,
 }
@@ -48,13 +43,12 @@ impl Mark {
         }
     }
 
-    fn is_set_by(self, call: &str) -> bool {
-        // A bucket that was made since then was marked since then.
-        call == "CreateBucket"
-            || match self {
-                Self::Tag => matches!(call, "PutBucketTagging" | "TagResource"),
-                Self::Website => call == "PutBucketWebsite",
-            }
+    /// The kinds of calls that set it. A bucket that was made since then was marked since then.
+    fn set_by(self) -> &'static [&'static str] {
+        match self {
+            Self::Tag => TAG_BUCKETS,
+            Self::Website => &["PutBucketWebsite", "CreateBucket"],
+        }
     }
 }
 
@@ -65,11 +59,13 @@ pub(super) enum Exemption {
     Unmarked,
     /// It is.
     Honoured(String),
+    /// It is until CloudTrail must show whether the mark was set in the last minutes.
+    HonouredForNow(String),
     /// It is marked, and the mark does not count.
     NotHonoured(String),
 }
 
-/// The calls about a bucket since the activity began.
+/// The calls that may have marked a bucket since a day before the activity began.
 #[derive(Clone, Debug)]
 pub struct History {
     calls: Vec<Call>,
@@ -80,7 +76,7 @@ pub struct History {
 #[derive(Clone, Debug)]
 struct Call {
     name: String,
-    at: Timestamp,
+    at: String,
     by: String,
 }
 
@@ -92,19 +88,23 @@ pub(super) fn exemption(
     now: Timestamp,
 ) -> Exemption {
     let mut refusals = Vec::new();
-    let tagged = matches!(bucket.tagged, Ok(true)).then_some(Mark::Tag);
-    let website = matches!(bucket.website, Ok(true)).then_some(Mark::Website);
-    for mark in tagged.into_iter().chain(website) {
+    for mark in marks_of(&bucket.tagged, &bucket.website) {
+        let what = mark.describe();
         match doubt(mark, finding, name, bucket, now) {
-            None => {
+            None if is_settled(mark, finding, name, now) => {
                 return Exemption::Honoured(format!(
-                    "the bucket has {}, which is older than the activity: it is public on purpose",
-                    mark.describe()
+                    "the bucket has {what}, which is older than the activity: it is public on purpose"
                 ));
             }
-            Some(why) => {
-                refusals.push(format!("{} does not exempt {name}: {why}", mark.describe()));
+            None => {
+                return Exemption::HonouredForNow(format!(
+                    "the bucket has {what}, and for the moment it counts as public on purpose: CloudTrail \
+                     shows nobody who set it since a day before the activity, but shows the last 15 minutes \
+                     late; the mark is looked at again in 15 minutes, and if it was set in that time the \
+                     bucket is closed then"
+                ));
             }
+            Some(why) => refusals.push(format!("{what} does not exempt {name}: {why}")),
         }
     }
     if refusals.is_empty() {
@@ -114,15 +114,30 @@ pub(super) fn exemption(
     }
 }
 
-/// What marks `bucket` as public on purpose, old enough or not.
+/// What marks a bucket as public on purpose, old enough or not.
+pub(super) fn marks_of(tagged: &Result<bool>, website: &Result<bool>) -> Vec<Mark> {
+    let tagged = matches!(tagged, Ok(true)).then_some(Mark::Tag);
+    let website = matches!(website, Ok(true)).then_some(Mark::Website);
+    tagged.into_iter().chain(website).collect()
+}
+
+/// The first of [`marks_of`], for a person.
 pub(super) fn mark(bucket: &Bucket) -> Option<&'static str> {
-    if matches!(bucket.tagged, Ok(true)) {
-        Some(Mark::Tag.describe())
-    } else if matches!(bucket.website, Ok(true)) {
-        Some(Mark::Website.describe())
-    } else {
-        None
-    }
+    let marks = marks_of(&bucket.tagged, &bucket.website);
+    marks.first().map(|mark| mark.describe())
+}
+
+/// True if the mark was there at a time of which CloudTrail must show by now what was done before. Whoever is
+/// anonymous in the finding may have credentials too, so that the caller proves nothing.
+fn is_settled(mark: Mark, finding: &Finding, name: &str, now: Timestamp) -> bool {
+    let listed = finding.bucket_tags(name);
+    let listed = listed.is_some_and(|tags| marks(tags.into_iter()));
+    // GuardDuty read the tags when it updated the finding at the latest.
+    let read_at = finding.updated_at().filter(|_| mark == Mark::Tag && listed);
+    let seen_at = [read_at, finding.marks_seen_at()].into_iter().flatten();
+    seen_at
+        .min()
+        .is_some_and(|at| now.duration_since(at) >= LAG)
 }
 
 /// Why a mark does not count, if it does not.
@@ -145,7 +160,7 @@ fn doubt(
     let Some(began) = finding.first_seen() else {
         return Some("the finding does not say when the activity began".to_owned());
     };
-    if now.duration_since(began) > REACH {
+    if now.duration_since(began) > REACH - APART {
         return Some("the activity began before CloudTrail's event history".to_owned());
     }
     let history = match &bucket.history {
@@ -153,38 +168,25 @@ fn doubt(
         Some(Err(error)) => return Some(format!("CloudTrail could not tell its age: {error}")),
         None => return Some("CloudTrail was not asked for its age".to_owned()),
     };
-    // CloudTrail's times are whole seconds.
-    let changed = history
-        .calls
-        .iter()
-        .find(|call| mark.is_set_by(&call.name) && call.at.as_second() >= began.as_second());
-    if let Some(call) = changed {
+    let mut calls = history.calls.iter();
+    if let Some(call) = calls.find(|call| mark.set_by().contains(&call.name.as_str())) {
         return Some(format!(
-            "{} called {} at {}, after the activity began",
+            "{} called {} at {}, which is not a day before the activity began",
             call.by, call.name, call.at
         ));
     }
     if !history.complete {
         return Some(
-            "CloudTrail has more calls since the activity began than were read".to_owned(),
+            "CloudTrail has more calls of the kinds that set it, since a day before the activity began, \
+             than were read"
+                .to_owned(),
         );
     }
     let in_finding = finding
         .bucket_tags(name)
         .map(|tags| marks(tags.into_iter()));
-    if mark == Mark::Tag && in_finding == Some(false) {
-        return Some(
-            "the finding lists the bucket's tags without it, so it was set later".to_owned(),
-        );
-    }
-    // An unauthenticated caller cannot mark a bucket; whoever has credentials could have done so
-    // just now, and before GuardDuty read the tags.
-    let could_mark = !matches!(finding.principal(), Ok(Principal::Anonymous));
-    (could_mark && now.duration_since(began) < LAG).then(|| {
-        "the activity began less than 15 minutes ago, and CloudTrail may not show yet what has \
-         changed since"
-            .to_owned()
-    })
+    (mark == Mark::Tag && in_finding == Some(false))
+        .then(|| "the finding lists the bucket's tags without it, so it was set later".to_owned())
 }
 
 /// True if the finding says that the bucket was not public before: the bucket was granted public
@@ -199,72 +201,41 @@ pub(super) fn marks<'a>(mut tags: impl Iterator<Item = (&'a str, &'a str)>) -> b
     tags.any(|(key, value)| key == TAG && !value.trim().eq_ignore_ascii_case("false"))
 }
 
-/// Reads what was done to `bucket` since `began`, by those whose call succeeded.
+/// Reads who may have set these `marks` on `bucket` since a day before `began`, in the Region of the trail.
 pub(super) async fn history(
-    client: &Client,
+    trail: &Trail,
     bucket: &str,
+    marks: &[Mark],
     began: Option<Timestamp>,
 ) -> Result<History> {
-    let Some(began) = began else {
+    let since = began.and_then(|began| began.checked_sub(APART).ok());
+    let Some(since) = since else {
         return Err(Error::Refused(
             "the finding does not say when the activity began".to_owned(),
         ));
     };
-    timeout(PATIENCE, look_up(client, bucket, began))
-        .await
-        .unwrap_or_else(|_| {
-            Err(Error::Refused(format!(
-                "CloudTrail did not answer within {} seconds",
-                PATIENCE.as_secs()
-            )))
-        })
-}
-
-async fn look_up(client: &Client, bucket: &str, began: Timestamp) -> Result<History> {
-    let named = LookupAttribute::builder()
-        .attribute_key(LookupAttributeKey::ResourceName)
-        .attribute_value(bucket)
-        .build();
-    // Only a builder without its required members fails, and this one has them.
-    let named = named.map_err(|error| Error::Refused(error.to_string()))?;
-    let mut history = History {
-        calls: Vec::new(),
-        complete: false,
-    };
-    let mut next = None;
-    for _ in 0..PAGES {
-        let answer = client
-            .lookup_events()
-            .lookup_attributes(named.clone())
-            .start_time(DateTime::from_secs(began.as_second()))
-            .set_next_token(next)
-            .send()
-            .await
-            .during("cloudtrail:LookupEvents", bucket)?;
-        let events = answer.events.unwrap_or_default();
-        history.calls.extend(events.iter().filter_map(call));
-        next = answer.next_token;
-        if next.is_none() {
-            history.complete = true;
-            break;
-        }
-    }
-    Ok(history)
-}
-
-fn call(event: &Event) -> Option<Call> {
-    let detail: Value = event
-        .cloud_trail_event()
-        .and_then(|text| serde_json::from_str(text).ok())
-        .unwrap_or_default();
-    // What was refused has changed nothing.
-    if detail["errorCode"].is_string() {
-        return None;
-    }
-    let at = event.event_time().map(DateTime::secs)?;
-    Some(Call {
-        name: event.event_name().unwrap_or_default().to_owned(),
-        at: Timestamp::from_second(at).ok()?,
-        by: printable(event.username().unwrap_or("someone")),
+    let mut kinds: Vec<_> = marks
+        .iter()
+        .flat_map(|mark| mark.set_by())
+        .copied()
+        .collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let asked = timeout(PATIENCE, on_bucket(trail, &kinds, bucket, since)).await;
+    let asked = asked.unwrap_or_else(|_| {
+        Err(Error::Refused(format!(
+            "CloudTrail did not answer within {} seconds",
+            PATIENCE.as_secs()
+        )))
+    });
+    let events = asked?;
+    let calls = events.records.iter().map(|record| Call {
+        name: record.name().to_owned(),
+        at: record.time(),
+        by: record.caller_name(),
+    });
+    Ok(History {
+        calls: calls.collect(),
+        complete: !events.cut,
     })
 }

@@ -44,10 +44,10 @@ pub(super) async fn investigate(
     for (name, bucket) in buckets {
         match bucket {
             BucketState::Live(mut bucket) => {
-                let marked = exemption::mark(&bucket).is_some();
-                if marked && bucket.history.is_none() {
+                let marks = exemption::marks_of(&bucket.tagged, &bucket.website);
+                if !marks.is_empty() && bucket.history.is_none() {
                     let trail = playbook.clients_in(&bucket.region).trail;
-                    let history = exemption::history(&trail, &name, finding.first_seen());
+                    let history = exemption::history(&trail, &name, &marks, finding.first_seen());
                     bucket.history = Some(inquiry.within(history).await);
                 }
                 answers.push(public_now(finding, &name, &bucket, &account));
@@ -202,7 +202,7 @@ fn meant_public(inquiry: &Inquiry<'_>, name: &str, bucket: &Bucket) -> Answer {
         Exemption::Honoured(why) => {
             Answer::known(question, &format!("{name}: yes: {why}{tags}"), source)
         }
-        Exemption::NotHonoured(why) => Answer::unknown(
+        Exemption::HonouredForNow(why) | Exemption::NotHonoured(why) => Answer::unknown(
             question,
             &format!("{name}: {why}; ask its owner{tags}"),
             source,

@@ -71,7 +71,7 @@ pub struct Bucket {
     pub(super) tagged: Result<bool>,
     /// Whether it serves a static website.
     pub(super) website: Result<bool>,
-    /// What was done to it since the activity began. `None`: not asked, as nothing depends on it.
+    /// What may have marked it since a day before the activity. `None`: not asked, as nothing depends on it.
     pub(super) history: Option<Result<History>>,
     /// `None`: not asked yet, as nothing depends on them.
     pub(super) access_points: Option<Result<AccessPoints>>,
@@ -202,9 +202,9 @@ pub(super) async fn read(
         let tags = tags.iter();
         exemption::marks(tags.map(|(key, value)| (key.as_str(), value.as_str())))
     });
-    let marked = matches!(tagged, Ok(true)) || matches!(website, Ok(true));
-    let history = if marked && block != BlockPublicAccess::ALL {
-        Some(exemption::history(&clients.trail, bucket, finding.first_seen()).await)
+    let marks = exemption::marks_of(&tagged, &website);
+    let history = if !marks.is_empty() && block != BlockPublicAccess::ALL {
+        Some(exemption::history(&clients.trail, bucket, &marks, finding.first_seen()).await)
     } else {
         None
     };

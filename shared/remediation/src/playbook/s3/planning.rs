@@ -65,6 +65,23 @@ pub(super) fn plan(
     plan
 }
 
+/// True if a bucket stays public for the sake of a mark that could have been set in the last minutes.
+pub(super) fn is_provisional(finding: &Finding, state: &State, now: Timestamp) -> bool {
+    state.buckets.iter().any(|(name, found)| {
+        let BucketState::Live(bucket) = found else {
+            return false;
+        };
+        let seen = Seen::of(bucket, &state.account);
+        bucket.block != BlockPublicAccess::ALL
+            && refused_call(finding, Some(&seen)).is_none()
+            && refusal(finding, Some(&seen)).is_none()
+            && matches!(
+                exemption(finding, name, bucket, now),
+                Exemption::HonouredForNow(_)
+            )
+    })
+}
+
 fn another_accounts(plan: &mut Plan<S3Action>, finding: &Finding, name: &str, arn: String) {
     let account = &finding.account_id;
     let reason = format!(
@@ -184,7 +201,8 @@ fn live(
         _ => Exemption::Unmarked,
     };
     let block = match (&refusal, &exemption) {
-        (Some(reason), _) | (None, Exemption::Honoured(reason)) => {
+        (Some(reason), _)
+        | (None, Exemption::Honoured(reason) | Exemption::HonouredForNow(reason)) => {
             skipped(BLOCK, &of.arn, format!("{reason} ({seen})"))
         }
         (None, _) => block(&of, bucket, &state.account, &seen),
@@ -195,7 +213,9 @@ fn live(
     }
     if !blocked && under_flags.exposure == Exposure::Public {
         plan.residual_risks.push(match exemption {
-            Exemption::Honoured(_) => format!("{name} stays public, as it is marked"),
+            Exemption::Honoured(_) | Exemption::HonouredForNow(_) => {
+                format!("{name} stays public, as it is marked")
+            }
             _ => format!("{name} is public at present, apart from what this finding is about"),
         });
         if refused_call.is_some() {
@@ -239,7 +259,11 @@ fn live(
         shut_by_account(plan, &of, &state.account);
     }
     // What the deny answers needs no step that says why the block is not the answer.
-    if blocked || !denied || matches!(exemption, Exemption::Honoured(_)) {
+    let exempt = matches!(
+        exemption,
+        Exemption::Honoured(_) | Exemption::HonouredForNow(_)
+    );
+    if blocked || !denied || exempt {
         plan.steps.push(block);
     }
     plan.steps.extend(deny);

@@ -54,6 +54,9 @@ pub struct Incident {
     /// When the responder last looked again whether the containment stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<String>,
+    /// What CloudTrail showed of the contained credential some time later. Null: it was not asked.
+    #[serde(skip_serializing_if = "Value::is_null")]
+    pub afterwards: Value,
     /// When anything last changed.
     pub updated_at: String,
     /// The status of the last report.
@@ -196,6 +199,7 @@ impl Incident {
             concluded_at: at(now),
             updated_at: now.to_string(),
             status: report.status().as_str().to_owned(),
+            afterwards: serde_json::to_value(report.afterwards()).unwrap_or_default(),
             report: serde_json::to_value(report).unwrap_or_default(),
             event: event.clone(),
             evidence: serde_json::json!({ "before": null, "after": collected }),
@@ -234,6 +238,7 @@ impl Incident {
             concluded_at: get(item, "concluded_at").map(ToOwned::to_owned),
             notified_at: get(item, "notified_at").map(ToOwned::to_owned),
             looked_at: get(item, "looked_at").map(ToOwned::to_owned),
+            afterwards: json("afterwards"),
             updated_at: field("updated_at"),
             status: field("status"),
             not_notified: get(item, NOT_NOTIFIED).map(ToOwned::to_owned),

@@ -68,7 +68,7 @@ async fn a_drill_plans_and_changes_nothing_although_the_settings_enforce() {
     let responder = nothing_leaves(Responder::new(fake, enforcing(), sns)).recording(record);
     let first = Look {
         number: 1,
-        in_effect: None,
+        ..Look::default()
     };
     for look in [None, Some(first)] {
         let invocation = Invocation {

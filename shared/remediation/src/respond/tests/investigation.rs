@@ -100,7 +100,7 @@ async fn a_look_that_finds_the_containment_standing_asks_nothing_again() {
     let look = Invocation {
         look: Some(Look {
             number: 1,
-            in_effect: None,
+            ..Look::default()
         }),
         trace: None,
         ..invocation(LONG)

@@ -1,50 +1,20 @@
 //! Looks whether a containment stands, 10 and 60 seconds after it.
 
-use aws_sdk_sqs::operation::send_message::SendMessageOutput;
-
 use super::*;
+use crate::fixtures::looks::{Sent, delays, next, queue};
 use crate::fixtures::table::table;
+use crate::guard::DEFAULT;
 use crate::hostile::recording::incidents;
-use crate::recheck;
-
-/// The messages that were sent, each with the seconds that it is held back.
-type Sent = Arc<Mutex<Vec<(i32, String)>>>;
-
-fn queue() -> (Sent, Recheck) {
-    let sent = Sent::default();
-    let to = Arc::clone(&sent);
-    let send = mock!(aws_sdk_sqs::Client::send_message).then_compute_output(move |request| {
-        let message = request.message_body().unwrap().to_owned();
-        let delay = request.delay_seconds().unwrap();
-        to.lock().unwrap().push((delay, message));
-        SendMessageOutput::builder().build()
-    });
-    let client = mock_client!(aws_sdk_sqs, [&send]);
-    (sent, Recheck::new(client, "queue".to_owned()))
-}
 
 /// What a function answers to the one message that was sent.
 async fn look(responder: &Responder<Fake>, sent: &Sent) -> Report {
-    let messages = std::mem::take(&mut *sent.lock().unwrap());
-    let [(_, message)] = messages.as_slice() else {
-        panic!("{messages:?}");
-    };
-    let (_, payload) = recheck::handed_over(message).expect("a look");
-    let (event, look) = recheck::received(&payload).expect("a look");
+    let (event, look) = next(sent);
     let invocation = Invocation {
         id: format!("look {}", look.number),
         look: Some(look),
         ..invocation(LONG)
     };
     responder.respond(event, &invocation).await.unwrap()
-}
-
-fn delays(sent: &Sent) -> Vec<i32> {
-    sent.lock()
-        .unwrap()
-        .iter()
-        .map(|(delay, _)| *delay)
-        .collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,4 +119,113 @@ async fn an_attempt_that_cannot_look_leaves_the_record_of_a_containment_and_says
     );
     assert_eq!(incidents(&items)[0]["status"], "contained");
     assert!(notices.lock().unwrap()[1].1.contains(reason));
+}
+
+/// A finding of another id and this severity, of later activity, that the flags of a bucket were taken off.
+fn opened(bucket: &str, id: char, severity: f64) -> Value {
+    event(json!({
+        "id": id.to_string().repeat(32), "severity": severity,
+        "type": "Policy:S3/BucketBlockPublicAccessDisabled",
+        "resource": { "s3BucketDetails": [{ "name": bucket }] },
+        "service": { "eventLastSeen": "2026-03-04T05:06:00Z" },
+    }))
+}
+
+/// Under the default policies, which leave what is below severity 4 to a person.
+#[tokio::test(start_paused = true)]
+async fn what_stands_contained_and_was_undone_is_done_again_whatever_the_severity_and_told_as_undone()
+ {
+    let (_, notices, sns) = topic();
+    let (_, record) = table();
+    let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
+    let responder = responder.recording(record);
+    let report = answer(&responder, opened("exposed", 'a', 2.0))
+        .await
+        .unwrap();
+    assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
+    assert!(!report.undone());
+
+    let report = answer(&responder, made_public()).await.unwrap();
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    assert!(!report.undone());
+    responder.playbook.undo("exposed");
+    let told = notices.lock().unwrap().len();
+    let report = answer(&responder, opened("exposed", 'b', 2.0))
+        .await
+        .unwrap();
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    assert!(report.undone());
+    assert!(
+        report.next_steps()[0].contains("someone undid this containment and it was done again")
+    );
+    assert_eq!(responder.playbook.applied(), ["exposed", "exposed"]);
+    assert_eq!(notices.lock().unwrap().len(), told + 1);
+    // What was contained again on account of it stands as before.
+    responder.playbook.undo("exposed");
+    let report = answer(&responder, opened("exposed", 'c', 2.0))
+        .await
+        .unwrap();
+    assert!(report.undone(), "{}", report.to_line());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_released_or_what_never_stood_is_judged_by_the_severity_of_the_finding() {
+    let (_, _, sns) = topic();
+    let (_, record) = table();
+    let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
+    let responder = responder.recording(record.clone());
+    let event = made_public();
+    answer(&responder, event.clone()).await.unwrap();
+    responder.playbook.undo("exposed");
+    let finding = Finding::parse(&event).unwrap();
+    let lease = crate::record::Lease {
+        owner: "ann",
+        now: now(),
+        lasts: LONG,
+        until: Instant::now() + LONG,
+    };
+    let claim = record.claim(Category::S3, &finding, "exposed", &lease);
+    let claim = claim.await.unwrap();
+    let before: Timestamp = "2026-03-04T05:05:00Z".parse().unwrap();
+    record.mark_released(&claim, "ann", before).await.unwrap();
+    record.give_back(&claim, None, before).await.unwrap();
+    let report = answer(&responder, opened("exposed", 'b', 2.0))
+        .await
+        .unwrap();
+    assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
+    assert!(!report.undone());
+    assert_eq!(responder.playbook.applied(), ["exposed"]);
+    // A severe one is contained, and undoes nothing that stood.
+    let report = answer(&responder, opened("exposed", 'c', 8.0))
+        .await
+        .unwrap();
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    assert!(!report.undone());
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_that_forbid_more_than_by_severity_still_forbid_what_was_undone() {
+    let (_, _, sns) = topic();
+    let (_, record) = table();
+    let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns.clone());
+    answer(&responder.recording(record.clone()), made_public())
+        .await
+        .unwrap();
+    let policies = format!(
+        "{DEFAULT} @id(\"hands-off\") forbid (principal, action, resource)
+         when {{ resource.name == \"exposed\" }};"
+    );
+    let guards = Guards {
+        policies: PolicyParameter::fixed(Guard::new(&policies)),
+        history: None,
+    };
+    let fake = Fake::new([act("exposed")]);
+    let responder = Responder::new(fake, enforcing(), sns).recording(record);
+    let responder = responder.guarded(guards);
+    let report = answer(&responder, opened("exposed", 'b', 2.0))
+        .await
+        .unwrap();
+    assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
+    assert!(report.reason().contains("hands-off"), "{}", report.reason());
+    assert!(responder.playbook.applied().is_empty());
 }

@@ -169,6 +169,7 @@ async fn an_iam_that_answers_late_holds_no_interface_up() {
             iam: slow!(aws_sdk_iam, iam, late),
             ..world.playbook.clients.clone()
         },
+        trail: None,
     };
     let start = tokio::time::Instant::now();
     carry_out(&playbook, &infected(), &state, &Settings::default(), now()).await;

@@ -156,6 +156,7 @@ async fn of_a_group_and_of_the_instances_of_a_role_no_more_than_the_share_is_con
         let world = World::new(account(alike));
         let playbook = Ec2 {
             clients: world.playbook.clients.clone(),
+            trail: None,
         };
         let report = windows.answered(playbook, infected_event(json!([]))).await;
         let line = report.to_line();
@@ -181,9 +182,10 @@ async fn a_tag_that_was_set_since_spares_no_step_that_is_planned_while_others_ar
         let lookup = mock!(aws_sdk_cloudtrail::Client::lookup_events).then_compute_response(
             move |request| {
                 assert_eq!(request.lookup_attributes()[0].attribute_value(), ID);
+                let record =
+                    json!({ "eventName": call, "userIdentity": { "userName": "mallory" } });
                 let called = Event::builder()
-                    .event_name(call)
-                    .username("mallory")
+                    .cloud_trail_event(record.to_string())
                     .build();
                 MockResponse::Output::<_, LookupEventsError>(
                     LookupEventsOutput::builder().events(called).build(),
@@ -201,6 +203,7 @@ async fn a_tag_that_was_set_since_spares_no_step_that_is_planned_while_others_ar
         });
         let playbook = Ec2 {
             clients: world.playbook.clients.clone(),
+            trail: None,
         };
         let guards = Guards {
             policies: PolicyParameter::fixed(Guard::new(policy)),

@@ -43,6 +43,7 @@ fn slowly(world: &World) -> Ec2 {
             elb: slow!(aws_sdk_elasticloadbalancing, elb, long),
             elbv2: slow!(aws_sdk_elasticloadbalancingv2, elbv2, long),
         },
+        trail: None,
     }
 }
 

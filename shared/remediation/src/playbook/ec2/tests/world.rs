@@ -323,7 +323,10 @@ impl World {
         Self {
             account,
             wire,
-            playbook: Ec2 { clients },
+            playbook: Ec2 {
+                clients,
+                trail: None,
+            },
             releases: false,
         }
     }

@@ -182,7 +182,6 @@ async fn approved(
         by: "arn:aws:iam::111122223333:user/ann",
         record: &record,
         policies: &policies,
-        history: None,
         current,
     };
     let later = now() + SignedDuration::from_mins(5);

@@ -93,17 +93,57 @@ async fn a_mark_that_was_set_since_the_activity_began_does_not_count() {
     }
 }
 
+const DAY: i64 = 24 * 60 * 60;
+
+/// What GuardDuty finds first is seldom what was done first: whoever opens a bucket marks it along the way.
 #[tokio::test(start_paused = true)]
-async fn other_calls_earlier_calls_and_calls_that_were_refused_leave_the_mark_as_old_as_it_is() {
+async fn a_mark_that_was_set_less_than_a_day_before_the_activity_does_not_count() {
+    for (seconds, expected) in [
+        (1, Outcome::Applied),
+        (DAY, Outcome::Applied),
+        (DAY + 1, Outcome::Skipped),
+    ] {
+        for finding in [made_public(), data_access(anonymous())] {
+            let bucket = Bucket {
+                calls: vec![("PutBucketTagging", began() - seconds, false)],
+                ..tagged()
+            };
+            let (outcome, told) = outcome(bucket, &finding).await;
+            assert_eq!(outcome, expected, "{seconds}: {told}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_calls_calls_on_other_buckets_and_calls_that_were_refused_leave_the_mark_as_old_as_it_is()
+ {
     let bucket = Bucket {
         calls: vec![
-            ("PutBucketTagging", began() - 1, false),
             ("PutBucketTagging", began() + 1, true),
             ("PutBucketPolicy", began() + 1, false),
         ],
         ..tagged()
     };
     assert_eq!(outcome(bucket, &made_public()).await.0, Outcome::Skipped);
+    for other in ["another", "not-exposed", "exposed-too"] {
+        let bucket = Bucket {
+            calls: vec![("PutBucketTagging", began() + 1, false)],
+            called_on: Some(other),
+            ..tagged()
+        };
+        let (outcome, told) = outcome(bucket, &made_public()).await;
+        assert_eq!(outcome, Outcome::Skipped, "{other}: {told}");
+    }
+}
+
+/// A bucket that is looked at all day keeps its mark: the responder itself reads it with each delivery.
+#[tokio::test(start_paused = true)]
+async fn reads_of_the_bucket_do_not_use_up_what_is_read_of_cloudtrail() {
+    let mut calls = vec![("GetBucketAcl", began() + 1, false); 151];
+    calls.push(("PutBucketWebsite", began() + 2, false));
+    let bucket = Bucket { calls, ..tagged() };
+    let (outcome, told) = outcome(bucket, &made_public()).await;
+    assert_eq!(outcome, Outcome::Skipped, "{told}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,77 +170,72 @@ async fn a_mark_whose_age_cannot_be_told_does_not_count() {
     assert_eq!(world.flags(), [true; 4]);
 }
 
+/// What CloudTrail does not show yet is what happened in the last minutes before now, whenever the activity
+/// began; and whoever is anonymous in the finding may have credentials too.
 #[tokio::test(start_paused = true)]
-async fn a_mark_on_fresh_activity_counts_only_if_the_caller_cannot_have_set_it() {
+async fn a_mark_that_may_have_been_set_in_the_last_minutes_counts_for_the_moment_and_says_so() {
     let now: Timestamp = NOW.parse().unwrap();
-    let minute = jiff::SignedDuration::from_mins(1);
-    let began = (now - minute).to_string();
-    let fresh = |mut detail: Value, who: Value, tags: Value| {
-        detail["resource"] = json!({
-            "accessKeyDetails": who,
-            "s3BucketDetails": [{ "name": "exposed", "tags": tags }],
-        });
-        detail["service"] = json!({ "eventFirstSeen": began });
-        finding(detail)
-    };
-    let policy = || json!({ "type": "Policy:S3/BucketPublicAccessGranted" });
-    let access = || json!({ "type": "Discovery:S3/TorIPCaller" });
-    let admin = || json!({ "userType": "IAMUser", "userName": "admin", "principalId": "AIDAX" });
-    let mark = || json!([{ "key": "gdr:public-ok", "value": "yes" }]);
-    let cases = [
-        (
-            tagged(),
-            fresh(policy(), admin(), Value::Null),
-            Outcome::Applied,
-        ),
-        (
-            tagged(),
-            fresh(policy(), admin(), json!([])),
-            Outcome::Applied,
-        ),
-        // GuardDuty read the tags minutes after they were set, and CloudTrail is later still.
-        (tagged(), fresh(policy(), admin(), mark()), Outcome::Applied),
-        (
-            tagged(),
-            fresh(access(), anonymous(), json!([])),
-            Outcome::Applied,
-        ),
-        (
-            tagged(),
-            fresh(access(), anonymous(), Value::Null),
-            Outcome::Skipped,
-        ),
-        (
-            website(),
-            fresh(policy(), admin(), json!([])),
-            Outcome::Applied,
-        ),
-        (
-            website(),
-            fresh(access(), anonymous(), json!([])),
-            Outcome::Skipped,
-        ),
-    ];
-    for (index, (bucket, finding, expected)) in cases.into_iter().enumerate() {
-        let (outcome, told) = outcome(bucket, &finding).await;
-        assert_eq!(outcome, expected, "case {index}: {told}");
+    for minutes in [1, 20, 600] {
+        let began = (now - jiff::SignedDuration::from_mins(minutes)).to_string();
+        let late = |mut detail: Value, tags: Value| {
+            detail["resource"]["s3BucketDetails"] = json!([{ "name": "exposed", "tags": tags }]);
+            detail["service"] = json!({ "eventFirstSeen": began });
+            finding(detail)
+        };
+        let granted = || json!({ "type": "Policy:S3/BucketPublicAccessGranted", "resource": {} });
+        let read = || json!({ "type": "Discovery:S3/TorIPCaller", "resource": { "accessKeyDetails": anonymous() } });
+        let mark = || json!([{ "key": "gdr:public-ok", "value": "yes" }]);
+        for (bucket, finding, provisional) in [
+            (tagged(), late(granted(), Value::Null), true),
+            (tagged(), late(granted(), mark()), true),
+            (tagged(), late(read(), Value::Null), true),
+            (website(), late(read(), json!([])), true),
+            // GuardDuty saw the bucket without it.
+            (tagged(), late(read(), json!([])), false),
+            (tagged(), late(granted(), json!([])), false),
+        ] {
+            let world = world(bucket);
+            let state = world.playbook.observe(&finding).await.unwrap();
+            assert_eq!(S3::is_provisional(&finding, &state, now), provisional);
+            let done = run(&world.playbook, &finding).await;
+            let told = done.steps[0].detail();
+            assert_eq!(
+                done.steps[0].outcome() == Outcome::Skipped,
+                provisional,
+                "{told}"
+            );
+            assert_eq!(told.contains("for the moment"), provisional, "{told}");
+            assert_eq!(told.contains("in 15 minutes"), provisional, "{told}");
+        }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tag_that_the_finding_lists_counts_once_cloudtrail_must_show_what_was_set_since() {
+async fn a_tag_that_guardduty_saw_before_what_cloudtrail_shows_late_counts_for_good() {
     let now: Timestamp = NOW.parse().unwrap();
-    for (minutes, expected) in [(14, Outcome::Applied), (15, Outcome::Skipped)] {
-        let began = now - jiff::SignedDuration::from_mins(minutes);
+    for (minutes, settled) in [(14, false), (15, true)] {
+        let read = now - jiff::SignedDuration::from_mins(minutes);
         let finding = finding(json!({
             "type": "Policy:S3/BucketPublicAccessGranted",
             "resource": { "s3BucketDetails": [
                 { "name": "exposed", "tags": [{ "key": "gdr:public-ok", "value": "yes" }] },
             ] },
-            "service": { "eventFirstSeen": began.to_string() },
+            "updatedAt": read.to_string(),
         }));
+        let world = world(tagged());
+        let state = world.playbook.observe(&finding).await.unwrap();
+        assert_eq!(
+            S3::is_provisional(&finding, &state, now),
+            !settled,
+            "{minutes}"
+        );
         let (outcome, told) = outcome(tagged(), &finding).await;
-        assert_eq!(outcome, expected, "{minutes}: {told}");
+        assert_eq!(outcome, Outcome::Skipped, "{told}");
+        assert_eq!(
+            told.contains("older than the activity"),
+            settled,
+            "{minutes}: {told}"
+        );
     }
 }
 

@@ -96,14 +96,14 @@ async fn whether_it_was_meant_to_be_public_is_told_by_marks_older_than_the_first
     };
     for (bucket, known, word) in [
         (public(), true, "nothing says so"),
-        (tagged(), true, "yes: the bucket has the tag gdr:public-ok"),
+        (tagged(), false, "the tag gdr:public-ok, and for the moment"),
         (
             Bucket {
                 website: true,
                 ..public()
             },
-            true,
-            "yes: the bucket has a static-website",
+            false,
+            "a static-website configuration, and for the moment",
         ),
         (since, false, "does not exempt"),
     ] {
@@ -113,6 +113,17 @@ async fn whether_it_was_meant_to_be_public_is_told_by_marks_older_than_the_first
         assert_eq!(answer.is_known(), known, "{answer:?}");
         assert!(answer.answer().contains(word), "{word}: {answer:?}");
     }
+    // GuardDuty read the tag when CloudTrail was not late yet.
+    let listed = finding(json!({
+        "type": "Discovery:S3/TorIPCaller", "updatedAt": "2026-03-04T04:51:00Z",
+        "resource": { "accessKeyDetails": anonymous(), "s3BucketDetails": [{
+            "name": "exposed", "tags": [{ "key": "gdr:public-ok", "value": "website of the press office" }],
+        }] },
+    }));
+    let answer = told(&world(tagged()), &listed, Question::MeantPublic).await;
+    assert!(answer.is_known(), "{answer:?}");
+    let yes = "yes: the bucket has the tag gdr:public-ok, which is older";
+    assert!(answer.answer().contains(yes), "{answer:?}");
     let denied = world(public());
     denied.wire.fail("s3:GetBucketTagging", 403, "AccessDenied");
     let answer = told(&denied, &made_public(), Question::MeantPublic).await;

@@ -28,6 +28,7 @@ use aws_sdk_s3control::operation::put_public_access_block::PutPublicAccessBlockO
 use aws_sdk_s3control::types::{
     AccessPoint, NetworkOrigin, PublicAccessBlockConfiguration as Flags,
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use testkit::{mock, mock_client};
 
@@ -50,6 +51,8 @@ pub(super) struct Bucket {
     pub(super) website: bool,
     /// What CloudTrail shows: a call, when (seconds), and whether it failed.
     pub(super) calls: Vec<(&'static str, i64, bool)>,
+    /// The bucket that they were about, if that is another one.
+    pub(super) called_on: Option<&'static str>,
     /// CloudTrail always has one page more.
     pub(super) endless: bool,
     pub(super) access_points: Vec<&'static str>,
@@ -395,19 +398,28 @@ fn trail(bucket: &Arc<Mutex<Bucket>>, wire: &Wire) -> aws_sdk_cloudtrail::Client
         // By a name that `Wire` knows to be that of a read.
         on.answer("cloudtrail:DescribeEvents", || {
             let since = request.start_time().map(DateTime::secs).unwrap_or_default();
+            let asked = &request.lookup_attributes()[0];
+            assert_eq!(asked.attribute_key().as_str(), "EventName");
             let bucket = state.lock().unwrap();
-            let calls = bucket.calls.iter().filter(|(_, at, _)| *at >= since);
+            let calls = bucket
+                .calls
+                .iter()
+                .filter(|(name, at, _)| *at >= since && *name == asked.attribute_value());
             let events = calls.map(|(name, at, failed)| {
-                let detail = if *failed {
-                    json!({ "errorCode": "AccessDenied" })
-                } else {
-                    json!({})
-                };
+                let mut record = json!({
+                    "eventName": name, "eventSource": "s3.amazonaws.com",
+                    "eventTime": Timestamp::from_second(*at).unwrap().to_string(),
+                    "userIdentity": { "userName": "mallory" },
+                    "requestParameters": match *name {
+                        "TagResource" => json!({ "resourceArn": "arn:aws:s3:::exposed" }),
+                        _ => json!({ "bucketName": bucket.called_on.unwrap_or("exposed") }),
+                    },
+                });
+                if *failed {
+                    record["errorCode"] = json!("AccessDenied");
+                }
                 Event::builder()
-                    .event_name(*name)
-                    .event_time(DateTime::from_secs(*at))
-                    .username("mallory")
-                    .cloud_trail_event(detail.to_string())
+                    .cloud_trail_event(record.to_string())
                     .build()
             });
             Ok(LookupEventsOutput::builder()

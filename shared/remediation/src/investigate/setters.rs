@@ -1,0 +1,75 @@
+//! Which calls may have set something on a resource: asked for by the few kinds of calls that set it, so
+//! that calls that only read the resource, which may be many, never use up the pages.
+
+use jiff::Timestamp;
+
+use super::record::Record;
+use super::trail::{Events, History, Lookup, MOST_PAGES, Trail};
+use crate::error::Result;
+
+/// The kinds of calls that tag a bucket, or make one with tags: S3's own, and those of the services that tag
+/// for it, <https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html>.
+pub(crate) const TAG_BUCKETS: &[&str] = &[
+    "PutBucketTagging",
+    "TagResource",
+    "TagResources",
+    "CreateBucket",
+];
+
+/// The kinds of calls that tag an instance, or make one with tags.
+const TAG_INSTANCES: &[&str] = &["CreateTags", "RunInstances", "TagResources"];
+
+/// The calls of these kinds, in the Region of the trail, that had their effect on the bucket of this name
+/// since a time, the newest of each kind first.
+pub(crate) async fn on_bucket(
+    trail: &Trail,
+    kinds: &[&'static str],
+    bucket: &str,
+    since: Timestamp,
+) -> Result<Events> {
+    let mut found = Events::default();
+    for kind in kinds {
+        let events = trail.events(asked("EventName", kind, since)).await?;
+        let records = events.records.into_iter();
+        found
+            .records
+            .extend(records.filter(|record| sets_bucket(record, bucket)));
+        // Then it cannot be told any more that nobody did.
+        if events.cut {
+            found.cut = true;
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The calls that tagged the instance of this id since a time. They are asked for by its id, since an account
+/// starts and tags instances all day, and few calls name one instance.
+pub(crate) async fn on_instance(trail: &Trail, id: &str, since: Timestamp) -> Result<Events> {
+    let mut events = trail.events(asked("ResourceName", id, since)).await?;
+    events
+        .records
+        .retain(|record| record.succeeded() && TAG_INSTANCES.contains(&record.name()));
+    Ok(events)
+}
+
+fn asked(attribute: &'static str, value: &str, since: Timestamp) -> Lookup {
+    Lookup {
+        history: History::Regional,
+        attribute,
+        value: value.to_owned(),
+        since: Some(since),
+        until: None,
+        pages: MOST_PAGES,
+    }
+}
+
+/// `TagResource` is a call of many services; what was refused has changed nothing.
+fn sets_bucket(record: &Record, bucket: &str) -> bool {
+    let service = record.service();
+    let tags_buckets = service.is_empty() || service.starts_with("s3") || service == TAGGING;
+    tags_buckets && record.succeeded() && record.may_name(bucket)
+}
+
+/// The Resource Groups Tagging API, which tags for other services.
+const TAGGING: &str = "tagging.amazonaws.com";

@@ -1,0 +1,36 @@
+//! Which credential of a finding the steps in effect keep out.
+
+use std::collections::BTreeSet;
+
+use super::change::{DEACTIVATE, DENY_SESSION, REVOKE, REVOKE_ROLE};
+use crate::finding::{Finding, Principal};
+use crate::investigate::afterwards::{Credential, by_name};
+
+/// `in_effect`: the keys of the steps. A long-term key works on where it was not deactivated, whatever was
+/// denied to the sessions.
+pub(super) fn kept_out(finding: &Finding, in_effect: &BTreeSet<String>) -> Option<Credential> {
+    let action = |key: &String| key.split(' ').next().unwrap_or_default().to_owned();
+    let stands = |wanted: &[&str]| {
+        in_effect
+            .iter()
+            .any(|key| wanted.contains(&action(key).as_str()))
+    };
+    let key = finding.access_key_id();
+    let by_key = key.as_deref().map(Credential::session_key);
+    let principal = finding.principal().ok()?;
+    match &principal {
+        Principal::User {
+            long_term_key: Some(key),
+            ..
+        } => in_effect
+            .contains(&format!("{DEACTIVATE} {key}"))
+            .then(|| Credential::key(key)),
+        Principal::User { .. } if stands(&[REVOKE]) => by_key.or_else(|| by_name(&principal)),
+        Principal::RoleSession { .. } if stands(&[DENY_SESSION, REVOKE_ROLE]) => {
+            by_key.or_else(|| by_name(&principal))
+        }
+        // Who issued it is asked for too, at each observation.
+        Principal::FederatedUser { .. } if stands(&[REVOKE]) => by_key.map(Credential::by_one_page),
+        _ => None,
+    }
+}
