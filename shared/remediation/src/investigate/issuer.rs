@@ -4,7 +4,7 @@
 //! user who asked for it with `GetFederationToken`, and ends with that user's sessions.
 
 use super::record::{Record, is_name};
-use super::trail::{History, Lookup, Trail};
+use super::trail::{Lookup, Trail};
 use crate::error::Result;
 
 /// Who issued a federated session.
@@ -24,8 +24,9 @@ pub(crate) enum Issuer {
     Unknown(&'static str),
 }
 
-/// Asks CloudTrail at most three times: for calls with the session's key, which name the issuer, and
-/// for the call that issued the key.
+/// Asks CloudTrail at most four times: for calls with the session's key, which name the issuer, and
+/// for the call that issued the key. Each in both histories: STS records the calls of its global endpoint in the
+/// Region of IAM, those of a Region's own endpoint there.
 pub(crate) async fn issuer(trail: &Trail, key: Option<&str>, account: &str) -> Result<Issuer> {
     let Some(key) = key else {
         return Ok(Issuer::Unknown("the finding does not name its access key"));
@@ -44,19 +45,23 @@ pub(crate) async fn issuer(trail: &Trail, key: Option<&str>, account: &str) -> R
             Err(error) => failed = Some(error),
         }
     }
-    let issued = trail.events(Lookup::one_page(History::Regional, "ResourceName", key));
-    match issued.await {
-        Ok(answer) => {
-            let by_issue = |record: &Record| {
-                let issue =
-                    record.name() == "GetFederationToken" && record.issued_key() == Some(key);
-                issue.then(|| identity(record.caller(), account)).flatten()
-            };
-            if let Some(issuer) = answer.records.iter().find_map(by_issue) {
-                return Ok(issuer);
+    for history in trail.histories() {
+        match trail
+            .events(Lookup::one_page(*history, "ResourceName", key))
+            .await
+        {
+            Ok(answer) => {
+                let by_issue = |record: &Record| {
+                    let issue =
+                        record.name() == "GetFederationToken" && record.issued_key() == Some(key);
+                    issue.then(|| identity(record.caller(), account)).flatten()
+                };
+                if let Some(issuer) = answer.records.iter().find_map(by_issue) {
+                    return Ok(issuer);
+                }
             }
+            Err(error) => failed = Some(error),
         }
-        Err(error) => failed = Some(error),
     }
     match failed {
         Some(error) => Err(error),

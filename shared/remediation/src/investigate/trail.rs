@@ -202,12 +202,42 @@ impl Trail {
     }
 }
 
-/// Where the events of IAM are recorded,
+/// Where the events of IAM are recorded: in the Region of its one endpoint in the partition,
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events>.
 fn global_region(region: &str) -> &'static str {
-    match region {
-        region if region.starts_with("cn-") => "cn-north-1",
-        region if region.starts_with("us-gov-") => "us-gov-west-1",
-        _ => "us-east-1",
+    const BY_PARTITION: [(&str, &str); 7] = [
+        ("cn-", "cn-north-1"),
+        ("us-gov-", "us-gov-west-1"),
+        ("us-iso-", "us-iso-east-1"),
+        ("us-isob-", "us-isob-east-1"),
+        ("eu-isoe-", "eu-isoe-west-1"),
+        ("us-isof-", "us-isof-south-1"),
+        ("eusc-", "eusc-de-east-1"),
+    ];
+    let mut partitions = BY_PARTITION.iter();
+    partitions
+        .find(|(prefix, _)| region.starts_with(prefix))
+        .map_or("us-east-1", |(_, global)| global)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_events_of_iam_are_looked_for_in_one_region_of_the_same_partition() {
+        for (region, global) in [
+            ("eu-central-1", "us-east-1"),
+            ("us-east-1", "us-east-1"),
+            ("cn-northwest-1", "cn-north-1"),
+            ("us-gov-east-1", "us-gov-west-1"),
+            ("us-iso-west-1", "us-iso-east-1"),
+            ("us-isob-west-1", "us-isob-east-1"),
+            ("eu-isoe-west-1", "eu-isoe-west-1"),
+            ("us-isof-east-1", "us-isof-south-1"),
+            ("eusc-de-east-1", "eusc-de-east-1"),
+        ] {
+            assert_eq!(global_region(region), global, "{region}");
+        }
     }
 }
