@@ -1,6 +1,6 @@
 //! Findings in the envelope in which EventBridge delivers them, made from the fixtures.
 
-use jiff::{Timestamp, Unit};
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use serde_json::{Value, json};
 
 use crate::{Result, random_hex};
@@ -14,8 +14,16 @@ impl Finding {
         Self::fresh(include_str!("../fixtures/bucket-made-public.json"))
     }
 
+    /// Seen first after all that a scenario has made so far: what is younger counts as the thief's.
     pub fn stolen_key() -> Result<Self> {
-        Self::fresh(include_str!("../fixtures/stolen-key.json"))
+        let rounded = TimestampRound::new()
+            .smallest(Unit::Second)
+            .mode(RoundMode::Ceil);
+        let first = Timestamp::now().round(rounded)?.to_string();
+        let finding = Self::fresh(include_str!("../fixtures/stolen-key.json"))?;
+        Ok(finding
+            .with("/service/eventFirstSeen", first.clone())
+            .with("/service/eventLastSeen", first))
     }
 
     pub fn instance_calls_home() -> Result<Self> {

@@ -35,7 +35,7 @@ pub(crate) struct Options {
     /// Restore also what is no longer as the responder left it.
     #[arg(long)]
     force_drift: bool,
-    /// Activate this access key again. It can be given more than once.
+    /// Activate this access key, or this service-specific credential, again. It can be given more than once.
     #[arg(long = "reactivate-key", value_name = "KEYID")]
     reactivate: Vec<String>,
     /// The profile of the AWS configuration for the account of what was contained, where that is not the

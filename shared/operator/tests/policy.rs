@@ -130,6 +130,10 @@ fn which_steps_would_run_is_explained_with_the_policy_that_decides() {
         [
             (json!("iam:RevokeUserSessions"), json!("sessions")),
             (json!("iam:DeactivateAccessKey"), json!("not-permitted")),
+            (
+                json!("iam:DeactivateServiceSpecificCredential"),
+                json!("not-permitted")
+            ),
             (json!("iam:MarkContained"), json!("not-permitted")),
         ]
     );

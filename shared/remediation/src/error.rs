@@ -34,7 +34,7 @@ pub enum Error {
 
 /// A failed call to AWS.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{operation} on {target}: {code}: {message}{}", .kind.hint(.operation))]
+#[error("{operation} on {target}: {code}: {message}{}", .kind.hint(.operation, .message))]
 pub struct CallError {
     /// The IAM name of the operation: `iam:PutUserPolicy`.
     pub operation: &'static str,
@@ -63,8 +63,20 @@ pub enum CallFailure {
 }
 
 impl CallFailure {
-    fn hint(self, operation: &str) -> String {
+    /// How AWS says which kind of policy refused a call:
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>.
+    fn hint(self, operation: &str, message: &str) -> String {
+        let of_organization = ["service control policy", "resource control policy"];
+        let of_organization = of_organization
+            .into_iter()
+            .find(|kind| message.contains(kind));
         match self {
+            Self::Denied if of_organization.is_some() => format!(
+                " (a {} of the organization forbids {operation} on it, which no permission of the \
+                 caller's role changes: ask whoever administers the organization to exempt the role in \
+                 that policy, or to contain it)",
+                of_organization.unwrap_or_default(),
+            ),
             Self::Denied => format!(
                 " (check that the caller's role allows {operation} on it, and that no service \
                  control policy or ownership condition forbids it)"
@@ -279,6 +291,28 @@ mod tests {
             ("LimitExceeded", 409, CallFailure::Permanent),
         ] {
             assert_eq!(classify(code, status), kind, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_by_the_organization_names_the_organization_and_is_not_retried() {
+        for message in [
+            "User: arn:aws:sts::111122223333:assumed-role/gdr/x is not authorized to perform: \
+             iam:PutRolePolicy on resource: role AWSControlTowerExecution with an explicit deny in a service \
+             control policy",
+            "not authorized because no service control policy allows the iam:PutRolePolicy action",
+            "with an explicit deny in a resource control policy",
+        ] {
+            let error = Error::from(CallError::within_answer(
+                "iam:PutRolePolicy",
+                "AWSControlTowerExecution",
+                "AccessDenied",
+                message,
+            ));
+            let text = error.to_string();
+            assert!(text.contains("of the organization forbids"), "{text}");
+            assert!(!text.contains("check that the caller's role allows"));
+            assert!(!error.is_transient());
         }
     }
 

@@ -74,6 +74,15 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn is_back(&self, found: &Self) -> bool {
         self.from() == found.from()
     }
+    /// True if what `found` found is what this one left, although it would be changed today: an earlier
+    /// version wanted less.
+    fn left(&self, _found: &Self) -> bool {
+        false
+    }
+    /// True if it changes less than `wider`, and nothing else: whoever approved that one approved this one.
+    fn is_within(&self, _wider: &Self) -> bool {
+        false
+    }
 }
 
 /// How a containment is undone. Always by a person, never by itself.

@@ -415,6 +415,7 @@ fn verdict<P: Playbook>(
     match found {
         Found::InEffect(_) | Found::Outlives => Verdict::Restore,
         Found::Other(other) if recorded.is_back(other) => Verdict::Already,
+        Found::Other(other) if recorded.left(other) => Verdict::Restore,
         Found::Other(other) => Verdict::Drifted(format!("it is {} now", other.from())),
         Found::Unclear(why) => Verdict::Drifted(why.clone()),
         Found::Gone => {

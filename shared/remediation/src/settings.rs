@@ -38,8 +38,8 @@ pub struct IamSettings {
     /// `IAM_USER_SESSION_KEYS`: when a session of a user is stolen and the key that made it is not
     /// known, deactivate all active keys of the user.
     pub user_session_keys: bool,
-    /// `IAM_CREATED_KEYS`: deactivate the access keys that the principal created since the first
-    /// event.
+    /// `IAM_CREATED_KEYS`: deactivate the access keys that the principal created since the first event, and
+    /// the keys and service-specific credentials of the user that are as young, whoever created them.
     pub created_keys: bool,
     /// `IAM_ROLE_WIDE`: revoke all sessions of the role, not only the one that the finding names.
     pub role_wide: bool,

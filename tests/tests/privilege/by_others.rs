@@ -62,6 +62,13 @@ pub(crate) const CALLED_ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[
         "shared/remediation/src/playbook/ec2/tests/contain.rs",
     ),
     (
+        "Iam",
+        "iam:UpdateServiceSpecificCredential",
+        "the emulators have no service-specific credentials",
+        "the_service_specific_credential_that_the_finding_names_is_deactivated_and_no_other",
+        "shared/remediation/src/playbook/iam/tests/way_back.rs",
+    ),
+    (
         "Triage",
         "securityhub:BatchUpdateFindings",
         "the emulators have no Security Hub",

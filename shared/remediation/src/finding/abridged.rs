@@ -30,6 +30,8 @@ const READ_AGAIN: &[&str] = &[
     "detail.service.action.actionType",
     "detail.service.action.awsApiCallAction.api",
     "detail.service.action.awsApiCallAction.remoteAccountDetails.accountId",
+    "detail.service.action.awsApiCallAction.remoteAccountDetails.affiliated",
+    "detail.service.action.awsApiCallAction.remoteAccountDetails.awsServiceName",
     "detail.service.action.awsApiCallAction.remoteIpDetails.ipAddressV4",
     "detail.service.action.awsApiCallAction.remoteIpDetails.ipAddressV6",
     "detail.service.action.networkConnectionAction.connectionDirection",

@@ -56,6 +56,29 @@ impl Finding {
         is_other.then_some(account)
     }
 
+    /// The account of [`Finding::remote_account`], where that is the one to which the credentials belong. A
+    /// finding about credentials is of the account to which these belong, so there it is that of the network
+    /// from which they were used: see [`Finding::network_account`].
+    pub fn credentials_account(&self) -> Option<&str> {
+        self.remote_account()
+            .filter(|_| self.finding_type.resource() != "IAMUser")
+    }
+
+    /// The account of the network from which credentials of this account were used, if that is another one,
+    /// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-iam.html#unauthorizedaccess-iam-instancecredentialexfiltrationinsideaws>.
+    pub fn network_account(&self) -> Option<&str> {
+        self.remote_account()
+            .filter(|_| self.finding_type.resource() == "IAMUser")
+    }
+
+    /// The AWS service to which the remote account belongs, if it is one of AWS's own.
+    pub fn remote_service(&self) -> Option<&str> {
+        let call = self.detail.service.action.aws_api_call_action.as_ref()?;
+        let details = call.remote_account_details.as_ref()?;
+        let service = details.aws_service_name.as_deref()?;
+        Some(service).filter(|service| !service.is_empty())
+    }
+
     /// Whether GuardDuty knows the account of [`Finding::remote_account`] as related to this one.
     /// `None`: the finding does not say.
     pub fn remote_is_affiliated(&self) -> Option<bool> {

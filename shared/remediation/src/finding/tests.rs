@@ -402,6 +402,29 @@ fn the_account_of_another_caller_is_told_only_if_it_is_one() {
 }
 
 #[test]
+fn another_account_is_that_of_the_network_where_the_finding_is_about_credentials() {
+    let of = |kind: &str| {
+        let remote = json!({
+            "accountId": "999988887777", "affiliated": true, "awsServiceName": "batch.amazonaws.com",
+        });
+        let call = json!({ "remoteAccountDetails": remote });
+        finding(json!({
+            "type": kind, "service": { "action": { "awsApiCallAction": call } },
+        }))
+    };
+    let other = Some("999988887777");
+    let stolen = of("UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.InsideAWS");
+    assert_eq!(stolen.network_account(), other);
+    assert_eq!(stolen.credentials_account(), None);
+    assert_eq!(stolen.remote_is_affiliated(), Some(true));
+    assert_eq!(stolen.remote_service(), Some("batch.amazonaws.com"));
+    let bucket = of("UnauthorizedAccess:S3/TorIPCaller");
+    assert_eq!(bucket.network_account(), None);
+    assert_eq!(bucket.credentials_account(), other);
+    assert_eq!(finding(json!({})).remote_service(), None);
+}
+
+#[test]
 fn the_detail_says_where_the_resource_is_and_the_envelope_where_the_detector_is() {
     let mut event = event(json!({ "accountId": "444455556666", "region": "eu-central-1" }));
     let told = Finding::parse(&event).unwrap();

@@ -367,4 +367,6 @@ pub(super) struct RemoteAccount {
     pub(super) account_id: Option<String>,
     #[serde(default, deserialize_with = "flag")]
     pub(super) affiliated: Option<bool>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) aws_service_name: Option<String>,
 }

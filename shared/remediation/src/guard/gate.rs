@@ -99,7 +99,8 @@ impl<'a> Gate<'a> {
         self.situation.finding
     }
 
-    /// Plans, and withholds what the policies do not permit.
+    /// Plans, and withholds what the policies do not permit. What the playbook itself leaves to a person runs only
+    /// if a person approved it.
     pub fn plan<P: Playbook>(
         &self,
         state: &P::State,
@@ -112,43 +113,52 @@ impl<'a> Gate<'a> {
         let mut rests_on_past = false;
         let distrusts_tags = self.known.borrow().distrusts_tags;
         let steps = std::mem::take(&mut plan.steps);
+        let mut authorize = |action: P::Action| {
+            let resource = P::resource(finding, state, &action);
+            let tagless = resource.without_set_tags();
+            let key = StepKey::of(&action);
+            let with_and_without = [Some(&resource), tagless.as_ref()];
+            rests_on_past |= with_and_without
+                .into_iter()
+                .flatten()
+                .any(|resource| self.rests_on_past(&key, resource));
+            let resource = match &tagless {
+                Some(tagless) if distrusts_tags => tagless,
+                _ => &resource,
+            };
+            match self.judge(&key, resource) {
+                Verdict::Permitted(_) => {
+                    doubted.extend(self.doubted(&key, resource));
+                    Step::Do(action)
+                }
+                Verdict::Withheld(why) => {
+                    let without = tagless.as_ref().map(|tagless| self.judge(&key, tagless));
+                    if !without.is_some_and(|without| is_exempted(&why, &without)) {
+                        return Step::Withheld(action, why);
+                    }
+                    let of = (resource.name.clone(), resource.region.clone());
+                    let doubt = self.known.borrow().tags.get(&of).cloned().flatten();
+                    rests_on_tags_of.insert(of);
+                    match doubt {
+                        None => Step::Withheld(action, why),
+                        Some(_) if self.approved.contains(&key) => Step::Do(action),
+                        Some(doubt) => Step::Withheld(action, left_to_a_person(why, &doubt)),
+                    }
+                }
+            }
+        };
         plan.steps = steps
             .into_iter()
             .map(|step| match step {
-                Step::Do(action) => {
-                    let resource = P::resource(finding, state, &action);
-                    let tagless = resource.without_set_tags();
-                    let key = StepKey::of(&action);
-                    let with_and_without = [Some(&resource), tagless.as_ref()];
-                    rests_on_past |= with_and_without
-                        .into_iter()
-                        .flatten()
-                        .any(|resource| self.rests_on_past(&key, resource));
-                    let resource = match &tagless {
-                        Some(tagless) if distrusts_tags => tagless,
-                        _ => &resource,
-                    };
-                    match self.judge(&key, resource) {
-                        Verdict::Permitted(_) => {
-                            doubted.extend(self.doubted(&key, resource));
-                            Step::Do(action)
+                Step::Do(action) => authorize(action),
+                Step::Withheld(action, why) => {
+                    let approved = self.approved.contains(&StepKey::of(&action));
+                    match authorize(action) {
+                        Step::Do(action) if !approved => Step::Withheld(action, why),
+                        Step::Withheld(action, policies) => {
+                            Step::Withheld(action, both(why, policies))
                         }
-                        Verdict::Withheld(why) => {
-                            let without = tagless.as_ref().map(|tagless| self.judge(&key, tagless));
-                            if !without.is_some_and(|without| is_exempted(&why, &without)) {
-                                return Step::Withheld(action, why);
-                            }
-                            let of = (resource.name.clone(), resource.region.clone());
-                            let doubt = self.known.borrow().tags.get(&of).cloned().flatten();
-                            rests_on_tags_of.insert(of);
-                            match doubt {
-                                None => Step::Withheld(action, why),
-                                Some(_) if self.approved.contains(&key) => Step::Do(action),
-                                Some(doubt) => {
-                                    Step::Withheld(action, left_to_a_person(why, &doubt))
-                                }
-                            }
-                        }
+                        step => step,
                     }
                 }
                 other => other,
@@ -241,6 +251,16 @@ fn is_exempted(why: &Withheld, without: &Verdict) -> bool {
     match without {
         Verdict::Permitted(_) => true,
         Verdict::Withheld(without) => without.awaits_approval && !why.awaits_approval,
+    }
+}
+
+/// What the playbook leaves to a person and the policies withhold too: a person may let it only if the policies
+/// let a person.
+fn both(playbook: Withheld, policies: Withheld) -> Withheld {
+    Withheld {
+        by: playbook.by.into_iter().chain(policies.by).collect(),
+        reason: format!("{}; {}", policies.reason, playbook.reason),
+        awaits_approval: playbook.awaits_approval && policies.awaits_approval,
     }
 }
 

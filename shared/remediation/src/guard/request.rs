@@ -176,6 +176,16 @@ impl<'a> Situation<'a> {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             ("count", RestrictedExpression::new_long(count))
         }));
+        members.extend(
+            finding
+                .remote_is_affiliated()
+                .map(|is| ("affiliated", RestrictedExpression::new_bool(is))),
+        );
+        members.extend(
+            finding
+                .remote_service()
+                .map(|service| ("remoteService", text(service))),
+        );
         let actor = finding.principal().ok();
         members.extend(actor.map(|actor| ("actor", text(kind_of(&actor)))));
         members.extend(

@@ -510,8 +510,79 @@ fn what_would_be_asked_of_the_policies_can_be_explained_without_observing() {
         [
             "iam:RevokeUserSessions",
             "iam:DeactivateAccessKey",
+            "iam:DeactivateServiceSpecificCredential",
             "iam:MarkContained"
         ]
     );
     assert_eq!(user[0].steps[0].phase, Phase::Contain);
+}
+
+#[test]
+fn credentials_that_are_used_from_an_affiliated_network_are_left_to_its_owner_unless_a_policy_differs()
+ {
+    let settings = settings();
+    let of = |kind: &str, remote: Value| {
+        finding(json!({
+            "type": format!("UnauthorizedAccess:IAMUser/{kind}"),
+            "severity": 5,
+            "resource": {
+                "resourceType": "AccessKey",
+                "accessKeyDetails": {
+                    "accessKeyId": "ASIASESSION000000000", "userType": "AssumedRole",
+                    "principalId": "AROAPAYROLL:i-0abc1234def567890", "userName": "payroll",
+                },
+                "instanceDetails": { "instanceId": "i-0abc1234def567890" },
+            },
+            "service": { "action": { "awsApiCallAction": { "remoteAccountDetails": remote } } },
+        }))
+    };
+    let own = DEFAULT.split("@id(\"affiliated-network\")").next().unwrap();
+    let instance = "InstanceCredentialExfiltration.InsideAWS";
+    for (kind, remote, left) in [
+        (
+            instance,
+            json!({ "accountId": "999988887777", "affiliated": true }),
+            true,
+        ),
+        (
+            instance,
+            json!({ "accountId": "999988887777", "affiliated": false }),
+            false,
+        ),
+        (instance, json!({ "accountId": "999988887777" }), false),
+        (
+            instance,
+            json!({ "accountId": "999988887777", "affiliated": false, "awsServiceName": "batch.amazonaws.com" }),
+            true,
+        ),
+        (
+            "ResourceCredentialExfiltration.InsideAWS",
+            json!({ "accountId": "999988887777", "affiliated": true }),
+            true,
+        ),
+        (
+            "InstanceCredentialExfiltration.OutsideAWS",
+            json!({ "accountId": "999988887777", "affiliated": true }),
+            false,
+        ),
+    ] {
+        let finding = of(kind, remote.clone());
+        for category in [Category::Iam, Category::Ec2] {
+            let decided = crate::policy::decide(category, &finding, &settings);
+            if category == Category::Iam || kind == instance {
+                let contains = matches!(decided, crate::policy::Decision::Contain(_));
+                assert!(contains, "{decided:?}");
+            }
+            let withheld = |text: &str| {
+                let guard = Guard::new(text);
+                assert_eq!(guard.problem(), None);
+                guard
+                    .forbids(category, &finding, &settings, now())
+                    .map(|why| why.by)
+            };
+            let by = vec!["affiliated-network".to_owned()];
+            assert_eq!(withheld(DEFAULT), left.then_some(by), "{kind} {remote}");
+            assert_eq!(withheld(own), None, "another policy decides otherwise");
+        }
+    }
 }

@@ -24,8 +24,9 @@ pub(crate) enum Issuer {
     Unknown(&'static str),
 }
 
-/// Asks CloudTrail at most four times, in the Region of the trail and in that of IAM: for calls with the session's key, which name the issuer, and
-/// for the call that issued the key.
+/// Asks CloudTrail at most four times: for calls with the session's key, which name the issuer, and
+/// for the call that issued the key. Each in both histories: STS records the calls of its global endpoint in the
+/// Region of IAM, those of a Region's own endpoint there.
 pub(crate) async fn issuer(trail: &Trail, key: Option<&str>, account: &str) -> Result<Issuer> {
     let Some(key) = key else {
         return Ok(Issuer::Unknown("the finding does not name its access key"));

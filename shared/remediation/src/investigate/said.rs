@@ -207,16 +207,26 @@ fn when(finding: &Finding) -> Option<Answer> {
 
 fn from_where(finding: &Finding) -> Option<Answer> {
     let place = place(finding);
+    let network = finding.network_account().is_some();
     let account = finding.remote_account().map(|account| {
         let tie = match finding.remote_is_affiliated() {
             Some(true) => ", which GuardDuty knows as affiliated with this one",
             Some(false) => ", which has nothing to do with this one as far as GuardDuty knows",
             None => "",
         };
-        format!("with credentials of account {account}{tie}")
+        let service = match finding.remote_service() {
+            Some(service) => format!("; that account belongs to the AWS service {service}"),
+            None => String::new(),
+        };
+        let what = if network {
+            "from the network"
+        } else {
+            "with credentials"
+        };
+        format!("{what} of account {account}{tie}{service}")
     });
     let own = match finding.principal() {
-        Ok(principal) if principal.is_own() && account.is_none() => {
+        Ok(principal) if principal.is_own() && (network || account.is_none()) => {
             Some("with credentials of this account".to_owned())
         }
         _ => None,

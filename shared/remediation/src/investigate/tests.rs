@@ -148,14 +148,36 @@ fn another_account_is_told_with_what_guardduty_knows_of_it() {
         (json!(null), "444455556666"),
     ] {
         let details = json!({ "accountId": "444455556666", "affiliated": affiliated });
-        let finding = called(json!({ "remoteAccountDetails": details }));
-        let place = said(&finding, Question::Where);
+        let call = json!({ "remoteAccountDetails": details });
+        let mut detail = user_detail("mallory");
+        detail["type"] = json!("UnauthorizedAccess:S3/TorIPCaller");
+        detail["service"] = json!({ "action": { "awsApiCallAction": call } });
+        let place = said(&finding(detail), Question::Where);
         assert!(
-            place.contains("of account 444455556666") && place.contains(told),
+            place.contains("with credentials of account 444455556666") && place.contains(told),
             "{place}"
         );
         assert!(!place.contains("of this account"), "{place}");
     }
+}
+
+#[test]
+fn credentials_of_this_account_that_are_used_from_the_network_of_another_are_told_as_this_account_s()
+ {
+    let details = json!({
+        "accountId": "444455556666", "affiliated": true, "awsServiceName": "batch.amazonaws.com",
+    });
+    let finding = called(json!({ "remoteAccountDetails": details }));
+    let place = said(&finding, Question::Where);
+    for told in [
+        "from the network of account 444455556666",
+        "knows as affiliated",
+        "belongs to the AWS service batch.amazonaws.com",
+        "with credentials of this account",
+    ] {
+        assert!(place.contains(told), "{told}: {place}");
+    }
+    assert!(!place.contains("credentials of account"), "{place}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod mark;
 mod observe;
 mod plan;
 pub mod policy_document;
+mod shared_name;
 mod trust;
 
 use std::collections::BTreeSet;
@@ -24,10 +25,11 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::types::StatusType;
 use jiff::Timestamp;
 
-pub use self::change::Change;
+pub use self::change::{Change, Issued};
 pub use self::deny_all::DenyAll;
 pub(crate) use self::plan::unsupported;
 use self::policy_document::Deny;
+use self::shared_name::Sharing;
 use self::trust::Trust;
 use super::{Playbook, Remains};
 use crate::breaker::{Crowd, Member};
@@ -78,7 +80,7 @@ impl Iam {
     }
 
     /// The keys that the principal made. `None`: the settings do not ask for them, or it can make none.
-    async fn created_keys(&self, finding: &Finding) -> Option<Result<Vec<CreatedKey>>> {
+    async fn created_keys(&self, finding: &Finding) -> Option<Result<CreatedKeys>> {
         let own = finding
             .principal()
             .is_ok_and(|principal| principal.is_own());
@@ -95,7 +97,7 @@ impl Iam {
 pub struct State {
     found: Found,
     /// The keys that the principal made since the first event, where the settings ask for them.
-    created_keys: Option<Result<Vec<CreatedKey>>>,
+    created_keys: Option<Result<CreatedKeys>>,
     /// How many users the account has, where the principal may be one.
     users: Option<Result<usize>>,
 }
@@ -109,7 +111,8 @@ impl State {
             _ => None,
         };
         let of_made = || {
-            let mut made = self.created_keys.iter().flatten().flatten();
+            let made = self.created_keys.as_ref()?.as_ref().ok()?;
+            let mut made = made.keys.iter();
             made.find(|made| made.user == user)?.arn.as_deref()
         };
         let found = found.filter(|found| found.name == user);
@@ -158,10 +161,12 @@ struct UserState {
     arn: String,
     user_id: String,
     keys: Result<Vec<AccessKey>>,
+    /// Its service-specific credentials.
+    credentials: Result<Vec<ServiceCredential>>,
     deny: Result<Deny>,
     deny_all: DenyAll,
-    /// Whether the user has a console password.
-    console: Result<bool>,
+    /// The user's console password, if it has one.
+    console: Result<Option<Password>>,
     /// Whether the user has our tag.
     marked: bool,
 }
@@ -172,8 +177,17 @@ impl UserState {
     fn is(&self, id: Option<&str>, key: Option<&str>) -> bool {
         match id {
             Some(id) => id == self.user_id,
-            None => self.owns_key || key.is_some_and(|key| self.key(key).is_some()),
+            None => {
+                let has = |key| self.key(key).is_some() || self.credential(key).is_some();
+                self.owns_key || key.is_some_and(has)
+            }
         }
+    }
+
+    /// One of the service-specific credentials that were listed.
+    fn credential(&self, id: &str) -> Option<&ServiceCredential> {
+        let mut credentials = self.credentials.iter().flatten();
+        credentials.find(|credential| credential.id == id)
     }
 
     /// One of the keys that were listed.
@@ -195,6 +209,30 @@ struct AccessKey {
     created: Option<Timestamp>,
 }
 
+/// A credential for one AWS service, beside the access keys.
+#[derive(Clone, Debug)]
+struct ServiceCredential {
+    id: String,
+    /// `codecommit.amazonaws.com`.
+    service: String,
+    status: StatusType,
+    created: Option<Timestamp>,
+}
+
+/// A console password.
+#[derive(Clone, Debug)]
+struct Password {
+    created: Option<Timestamp>,
+}
+
+/// The keys that the principal made, as far as CloudTrail was read.
+#[derive(Clone, Debug)]
+struct CreatedKeys {
+    keys: Vec<CreatedKey>,
+    /// Whether the principal did more than was read.
+    cut: bool,
+}
+
 #[derive(Clone, Debug)]
 struct CreatedKey {
     user: String,
@@ -212,6 +250,8 @@ struct RoleState {
     path: String,
     created: Option<Timestamp>,
     trust: Trust,
+    /// Who else has the session's name.
+    sharing: Sharing,
     /// Our policy about the session.
     deny: Result<Deny>,
     /// Our policy about all sessions.
@@ -242,6 +282,7 @@ impl Playbook for Iam {
         "iam:ListAccessKeys",
         "iam:ListAttachedRolePolicies",
         "iam:ListAttachedUserPolicies",
+        "iam:ListServiceSpecificCredentials",
     ];
     const INVESTIGATES: &'static [&'static str] = principal::READS;
     type State = State;
@@ -286,7 +327,8 @@ impl Playbook for Iam {
             Change::RevokeUserSessions { user, arn, .. } => {
                 Resource::user(finding, user, Some(arn))
             }
-            Change::DeactivateAccessKey { user, .. } => {
+            Change::DeactivateAccessKey { user, .. }
+            | Change::DeactivateServiceSpecificCredential { user, .. } => {
                 let arn = state.arn_of(user);
                 let resource = Resource::user(finding, user, arn);
                 match arn {
@@ -304,8 +346,9 @@ impl Playbook for Iam {
     }
 
     fn crowds(_finding: &Finding, state: &State, action: &Change) -> Vec<Member> {
-        let (Change::RevokeUserSessions { user, .. } | Change::DeactivateAccessKey { user, .. }) =
-            action
+        let (Change::RevokeUserSessions { user, .. }
+        | Change::DeactivateAccessKey { user, .. }
+        | Change::DeactivateServiceSpecificCredential { user, .. }) = action
         else {
             return Vec::new();
         };

@@ -203,6 +203,7 @@ fn planned(action: &str, finding: &Finding, settings: &Settings) -> Planned {
         "s3:BlockAccountPublicAccess" => when(settings.s3.account_block, Surely),
         "iam:RevokeUserSessions" | "ec2:KeepVolume" | "ec2:SnapshotVolumes" => Surely,
         "iam:DeactivateAccessKey" => key(finding, settings),
+        "iam:DeactivateServiceSpecificCredential" => service_credential(finding, settings),
         "iam:DenyRoleSession" => match finding.principal() {
             Ok(Principal::RoleSession {
                 session: Some(_), ..
@@ -289,6 +290,19 @@ fn key(finding: &Finding, settings: &Settings) -> Planned {
             Planned::If("the user has active keys")
         }
         _ if settings.iam.created_keys => Planned::If("the principal created keys"),
+        _ => Planned::Never,
+    }
+}
+
+fn service_credential(finding: &Finding, settings: &Settings) -> Planned {
+    match finding.principal() {
+        Ok(Principal::User {
+            long_term_key: Some(key),
+            ..
+        }) if !key.starts_with("AKIA") => Planned::If("IAM lists the credential as the user's"),
+        Ok(Principal::User { .. }) if settings.iam.created_keys => {
+            Planned::If("the user has service-specific credentials from after the first event")
+        }
         _ => Planned::Never,
     }
 }

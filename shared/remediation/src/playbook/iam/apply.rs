@@ -7,13 +7,16 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::change::Change;
+use super::change::{Change, Issued};
 use super::deny_all::{DenyAll, deny_all_arn, is_deny_all};
 use super::entity::Entity;
-use super::policy_document::{Deny, deny_sessions_before};
+use super::policy_document::{
+    Deny, deny_sessions_before, deny_sessions_issued, deny_user_sessions_before,
+};
 use super::{Iam, ROLE_POLICY, USER_POLICY, session_policy};
 use super::{mark, observe};
 use crate::error::{CallContext, Error, Result};
+use crate::finding::RoleSession;
 use crate::plan::Action;
 
 /// IAM refuses a change while another one to the same entity is under way, and the SDK does not
@@ -39,6 +42,12 @@ impl Iam {
             }
             Change::DeactivateAccessKey { user, key, .. } => {
                 self.set_key(user, key, &StatusType::Inactive).await
+            }
+            Change::DeactivateServiceSpecificCredential {
+                user, credential, ..
+            } => {
+                self.set_credential(user, credential, &StatusType::Inactive)
+                    .await
             }
             Change::DenyRoleSession {
                 role,
@@ -83,7 +92,10 @@ impl Iam {
             (standing > cut_off).then_some(standing)
         };
         let deny = async |cut_off| {
-            let document = deny_sessions_before(cut_off).to_string();
+            let document = match entity {
+                Entity::User(_) => deny_user_sessions_before(cut_off).to_string(),
+                Entity::Role(_) => deny_sessions_before(cut_off).to_string(),
+            };
             self.deny(entity, arn, policy, &document, true).await
         };
         if *from != Deny::Absent {
@@ -158,6 +170,25 @@ impl Iam {
         .await
     }
 
+    async fn set_credential(
+        &self,
+        user: &str,
+        credential: &str,
+        status: &StatusType,
+    ) -> Result<()> {
+        patiently(async || {
+            // Without the user's name the call would be about the caller's own credential.
+            let call = self.client.update_service_specific_credential();
+            let call = call
+                .user_name(user)
+                .service_specific_credential_id(credential);
+            let done = call.status(status.clone()).send().await;
+            done.during("iam:UpdateServiceSpecificCredential", credential)
+                .map(drop)
+        })
+        .await
+    }
+
     pub(super) async fn put_back(&self, action: &Change) -> Result<()> {
         let wanted = action.to();
         match action {
@@ -175,15 +206,27 @@ impl Iam {
             Change::DeactivateAccessKey { user, key, .. } => {
                 self.set_key(user, key, &StatusType::Active).await
             }
+            Change::DeactivateServiceSpecificCredential {
+                user, credential, ..
+            } => {
+                self.set_credential(user, credential, &StatusType::Active)
+                    .await
+            }
             Change::DenyRoleSession {
                 role,
                 arn,
                 session,
                 from,
                 deny_all,
+                issued,
                 ..
             } => {
                 let (entity, policy) = (Entity::Role(role), session_policy(session));
+                if let Some(issued) = issued
+                    && self.release_one(entity, session, issued, from).await?
+                {
+                    return Ok(());
+                }
                 self.release(entity, arn, &policy, &wanted, from, deny_all)
                     .await
             }
@@ -200,6 +243,33 @@ impl Iam {
             }
             Change::MarkContained { arn, .. } => mark::take_off(&self.client, arn).await,
         }
+    }
+
+    /// Takes one session out of those that are denied each by itself, whichever others are by now. False: it is
+    /// not among them.
+    async fn release_one(
+        &self,
+        entity: Entity<'_>,
+        session: &RoleSession,
+        one: &Issued,
+        from: &Deny,
+    ) -> Result<bool> {
+        let policy = session_policy(session);
+        let standing = entity.policy(&self.client, &policy).await?;
+        let mut denied = standing.issued(session);
+        if denied.remove(&one.key).is_none() {
+            return Ok(false);
+        }
+        if !denied.is_empty() {
+            let document = deny_sessions_issued(session, &denied).to_string();
+            entity.put_policy(&self.client, &policy, &document).await?;
+        } else if *from == Deny::Absent || !from.issued(session).is_empty() {
+            entity.delete_policy(&self.client, &policy).await?;
+        } else {
+            let document = from.document();
+            entity.put_policy(&self.client, &policy, &document).await?;
+        }
+        Ok(true)
     }
 
     /// Puts back our inline policy as it was. If ours does not stand there, the containment fell back

@@ -6,18 +6,30 @@ use serde_json::{Value, json};
 
 use super::deny_all::DenyAll;
 use super::mark;
-use super::policy_document::{Deny, deny_session, deny_sessions_before};
+use super::policy_document::{
+    Deny, deny_session, deny_sessions_before, deny_sessions_issued, deny_user_sessions_before,
+};
 use super::{ROLE_POLICY, USER_POLICY, session_policy};
 use crate::finding::RoleSession;
 use crate::plan::{Action, Phase, Undo};
 
 pub(super) const REVOKE: &str = "iam:RevokeUserSessions";
 pub(super) const DEACTIVATE: &str = "iam:DeactivateAccessKey";
+pub(super) const DEACTIVATE_CREDENTIAL: &str = "iam:DeactivateServiceSpecificCredential";
 pub(super) const DENY_SESSION: &str = "iam:DenyRoleSession";
 pub(super) const MARK: &str = "iam:MarkContained";
 pub(super) const REVOKE_ROLE: &str = "iam:RevokeRoleSessions";
 /// Left to a person: a password that is taken away cannot be given back.
 pub(super) const CONSOLE: &str = "iam:DisableConsoleAccess";
+
+/// One session among those that share its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issued {
+    /// The session's access key (`ASIA…`).
+    pub key: String,
+    /// When it was issued, to the second: its `aws:TokenIssueTime`.
+    pub at: Timestamp,
+}
 
 /// A change to a user or a role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +57,17 @@ pub enum Change {
         /// The key's status as it was.
         from: String,
     },
+    /// Makes one service-specific credential (CodeCommit, Amazon Keyspaces, Amazon Bedrock) unusable.
+    DeactivateServiceSpecificCredential {
+        /// The user's name.
+        user: String,
+        /// The credential's id.
+        credential: String,
+        /// The service that it is for.
+        service: String,
+        /// The credential's status as it was.
+        from: String,
+    },
     /// Denies everything to one session of a role, by its name.
     DenyRoleSession {
         /// The role's name.
@@ -61,6 +84,9 @@ pub enum Change {
         /// Whether all of the role may be hit where there is no room for the narrow policy.
         #[serde(default)]
         role_wide: bool,
+        /// Which of the sessions of that name, where others share it. `None`: whichever has the name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issued: Option<Issued>,
     },
     /// Denies everything to sessions of the role that were issued before a time, whosever they are.
     RevokeRoleSessions {
@@ -92,7 +118,9 @@ impl Change {
             Self::RevokeUserSessions { .. } => Some(USER_POLICY.to_owned()),
             Self::DenyRoleSession { session, .. } => Some(session_policy(session)),
             Self::RevokeRoleSessions { .. } => Some(ROLE_POLICY.to_owned()),
-            Self::DeactivateAccessKey { .. } | Self::MarkContained { .. } => None,
+            Self::DeactivateAccessKey { .. }
+            | Self::DeactivateServiceSpecificCredential { .. }
+            | Self::MarkContained { .. } => None,
         }
     }
 }
@@ -108,6 +136,10 @@ impl Action for Change {
             ],
         ),
         (DEACTIVATE, &["iam:UpdateAccessKey"]),
+        (
+            DEACTIVATE_CREDENTIAL,
+            &["iam:UpdateServiceSpecificCredential"],
+        ),
         (DENY_SESSION, DENY_ROLE),
         (REVOKE_ROLE, DENY_ROLE),
         (MARK, &["iam:TagUser", "iam:TagRole"]),
@@ -117,6 +149,7 @@ impl Action for Change {
         match self {
             Self::RevokeUserSessions { .. } => REVOKE,
             Self::DeactivateAccessKey { .. } => DEACTIVATE,
+            Self::DeactivateServiceSpecificCredential { .. } => DEACTIVATE_CREDENTIAL,
             Self::DenyRoleSession { .. } => DENY_SESSION,
             Self::RevokeRoleSessions { .. } => REVOKE_ROLE,
             Self::MarkContained { .. } => MARK,
@@ -129,6 +162,7 @@ impl Action for Change {
             | Self::MarkContained { arn, .. } => arn.clone(),
             Self::DenyRoleSession { arn, session, .. } => session_target(arn, session),
             Self::DeactivateAccessKey { key, .. } => key.clone(),
+            Self::DeactivateServiceSpecificCredential { credential, .. } => credential.clone(),
         }
     }
     fn phase_of(name: &str) -> Phase {
@@ -154,17 +188,29 @@ impl Action for Change {
             Self::RevokeUserSessions { from, deny_all, .. }
             | Self::DenyRoleSession { from, deny_all, .. }
             | Self::RevokeRoleSessions { from, deny_all, .. } => deny_all.beside(from),
-            Self::DeactivateAccessKey { from, .. } => json!({ "Status": from }),
+            Self::DeactivateAccessKey { from, .. }
+            | Self::DeactivateServiceSpecificCredential { from, .. } => json!({ "Status": from }),
             Self::MarkContained { .. } => json!({ mark::KEY: null }),
         }
     }
     fn to(&self) -> Value {
         match self {
-            Self::RevokeUserSessions { cut_off, .. } | Self::RevokeRoleSessions { cut_off, .. } => {
-                deny_sessions_before(*cut_off)
+            Self::RevokeUserSessions { cut_off, .. } => deny_user_sessions_before(*cut_off),
+            Self::RevokeRoleSessions { cut_off, .. } => deny_sessions_before(*cut_off),
+            Self::DenyRoleSession {
+                session,
+                issued: Some(issued),
+                from,
+                ..
+            } => {
+                let mut denied = from.issued(session);
+                denied.insert(issued.key.clone(), issued.at);
+                deny_sessions_issued(session, &denied)
             }
             Self::DenyRoleSession { session, .. } => deny_session(session),
-            Self::DeactivateAccessKey { .. } => json!({ "Status": "Inactive" }),
+            Self::DeactivateAccessKey { .. } | Self::DeactivateServiceSpecificCredential { .. } => {
+                json!({ "Status": "Inactive" })
+            }
             Self::MarkContained { .. } => json!({ mark::KEY: mark::VALUE }),
         }
     }
@@ -177,14 +223,71 @@ impl Action for Change {
             _ => false,
         }
     }
+    /// Others that share the name may be denied, or not any more, beside the one session.
+    fn is_back(&self, found: &Self) -> bool {
+        match (self, found) {
+            (
+                Self::DenyRoleSession {
+                    session,
+                    issued: Some(issued),
+                    ..
+                },
+                Self::DenyRoleSession { from, .. },
+            ) => {
+                let denied = from.issued(session).contains_key(&issued.key);
+                !denied && !from.is(&deny_session(session))
+            }
+            _ => self.from() == found.from(),
+        }
+    }
+    /// The deny of a user as earlier versions wrote it.
+    fn left(&self, found: &Self) -> bool {
+        match (self, found) {
+            (
+                Self::RevokeUserSessions { from: before, .. },
+                Self::RevokeUserSessions { from, .. },
+            ) => from.lets_renew() && from != before,
+            _ => false,
+        }
+    }
+    /// One of the sessions of a name is less than all of them.
+    fn is_within(&self, wider: &Self) -> bool {
+        match (self, wider) {
+            (
+                Self::DenyRoleSession {
+                    arn,
+                    session,
+                    from,
+                    issued: Some(_),
+                    ..
+                },
+                Self::DenyRoleSession {
+                    arn: of,
+                    session: named,
+                    from: found,
+                    issued: None,
+                    ..
+                },
+            ) => (arn, session, from) == (of, named, found),
+            _ => false,
+        }
+    }
     fn undo(&self) -> Undo {
         match self {
             Self::RevokeUserSessions { .. }
             | Self::DenyRoleSession { .. }
             | Self::RevokeRoleSessions { .. }
             | Self::MarkContained { .. } => Undo::Restore,
-            Self::DeactivateAccessKey { from, .. } if from == "Active" => Undo::OnlyIfNamed,
+            Self::DeactivateAccessKey { from, .. }
+            | Self::DeactivateServiceSpecificCredential { from, .. }
+                if from == "Active" =>
+            {
+                Undo::OnlyIfNamed
+            }
             Self::DeactivateAccessKey { .. } => Undo::Nothing("the key was not active before"),
+            Self::DeactivateServiceSpecificCredential { .. } => {
+                Undo::Nothing("the credential was not active before")
+            }
         }
     }
 }

@@ -2,7 +2,6 @@
 //! finding's name does not lead to two.
 
 use aws_sdk_iam::Client;
-use aws_sdk_iam::error::ProvideErrorMetadata as _;
 use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::SummaryKeyType;
 use futures::future::join_all;
@@ -13,11 +12,12 @@ use super::entity::Entity;
 use super::mark;
 use super::trust::Trust;
 use super::{
-    AccessKey, Astray, CreatedKey, FederatedState, Found, ROLE_POLICY, RoleState, State,
-    USER_POLICY, UserState, is_access_key, session_policy,
+    AccessKey, Astray, CreatedKey, CreatedKeys, FederatedState, Found, Password, ROLE_POLICY,
+    RoleState, ServiceCredential, State, USER_POLICY, UserState, is_access_key, session_policy,
 };
+use super::{Sharing, shared_name};
 use crate::error::{CallContext, Error, Result};
-use crate::finding::{Finding, Principal, RoleSession};
+use crate::finding::{Finding, Principal, RoleSession, printable};
 use crate::investigate::deeds::deeds_in_iam;
 use crate::investigate::issuer::{Issuer, issuer};
 use crate::investigate::record::Record;
@@ -43,7 +43,7 @@ pub(super) async fn glance(
             None
         }
     };
-    let found = Box::pin(found(client, trail, finding, &principal));
+    let found = Box::pin(found(client, trail, settings, finding, &principal));
     let (found, users) = futures::join!(found, users);
     Ok(State {
         found: found?,
@@ -65,6 +65,7 @@ async fn users(client: &Client) -> Result<usize> {
 async fn found(
     client: &Client,
     trail: &Trail,
+    settings: &IamSettings,
     finding: &Finding,
     principal: &Principal,
 ) -> Result<Found> {
@@ -76,7 +77,7 @@ async fn found(
         } => {
             let (id, key) = (user_id.as_deref(), long_term_key.as_deref());
             // A key of another account has its owner there.
-            let key = key.filter(|_| finding.remote_account().is_none());
+            let key = key.filter(|_| finding.credentials_account().is_none());
             Box::pin(suspect(client, name, id, key)).await
         }
         Principal::KeyOwner { key, user_id } => {
@@ -85,7 +86,15 @@ async fn found(
         Principal::RoleSession {
             role: name,
             session,
-        } => role(client, name, session.as_ref()).await.map(Found::Role),
+        } => {
+            let mut read = role(client, name, session.as_ref()).await;
+            if let (Ok(role), Some(session)) = (&mut read, session) {
+                let asking = shared_name::sharing(trail, settings, finding, session, role);
+                let sharing = Box::pin(asking).await;
+                role.sharing = sharing;
+            }
+            read.map(Found::Role)
+        }
         Principal::FederatedUser { .. } => federated(client, trail, finding)
             .await
             .map(Found::Federated),
@@ -162,9 +171,10 @@ async fn user(client: &Client, name: &str) -> Result<UserState> {
         let described = client.get_user().user_name(name).send().await;
         described.during("iam:GetUser", name)
     };
-    let (described, keys, deny, attached, console) = futures::join!(
+    let (described, keys, credentials, deny, attached, console) = futures::join!(
         described,
         access_keys(client, name),
+        service_credentials(client, name),
         entity.policy(client, USER_POLICY),
         entity.has_deny_all(client),
         console_password(client, name),
@@ -179,6 +189,7 @@ async fn user(client: &Client, name: &str) -> Result<UserState> {
         arn: user.arn,
         user_id: user.user_id,
         keys,
+        credentials,
         deny,
         deny_all: DenyAll {
             attached: attached.ok(),
@@ -191,17 +202,16 @@ async fn user(client: &Client, name: &str) -> Result<UserState> {
 }
 
 pub(super) async fn access_keys(client: &Client, name: &str) -> Result<Vec<AccessKey>> {
+    let operation = "iam:ListAccessKeys";
     let mut keys = Vec::new();
-    let mut pages = client
-        .list_access_keys()
-        .user_name(name)
-        .into_paginator()
-        .send();
-    while let Some(page) = pages.next().await {
-        let page = page.during("iam:ListAccessKeys", name)?;
+    let mut marker = None;
+    loop {
+        let call = client.list_access_keys().user_name(name);
+        let page = call.set_marker(marker).send().await;
+        let page = page.during(operation, name)?;
         for key in page.access_key_metadata {
             let (Some(id), Some(status)) = (key.access_key_id, key.status) else {
-                return Err(unanswered("iam:ListAccessKeys", name));
+                return Err(unanswered(operation, name));
             };
             keys.push(AccessKey {
                 id,
@@ -209,19 +219,76 @@ pub(super) async fn access_keys(client: &Client, name: &str) -> Result<Vec<Acces
                 created: key.create_date.as_ref().and_then(timestamp),
             });
         }
+        marker = next(operation, name, page.is_truncated, page.marker)?;
+        if marker.is_none() {
+            return Ok(keys);
+        }
     }
-    Ok(keys)
 }
 
-/// Whether the user can sign in to the console.
-async fn console_password(client: &Client, name: &str) -> Result<bool> {
-    let profile = client.get_login_profile().user_name(name).send().await;
-    if let Err(error) = &profile
-        && error.code() == Some("NoSuchEntity")
-    {
-        return Ok(false);
+/// Where the next page of a list begins. `None`: that was the last. A list that is cut off is an error: what
+/// it would have shown is not known.
+fn next(
+    operation: &'static str,
+    name: &str,
+    truncated: bool,
+    marker: Option<String>,
+) -> Result<Option<String>> {
+    match marker.filter(|marker| !marker.is_empty()) {
+        Some(marker) => Ok(Some(marker)),
+        None if truncated => Err(Error::Refused(format!(
+            "{operation} on {name} answered a list that is cut off, without saying where it goes on"
+        ))),
+        None => Ok(None),
     }
-    profile.during("iam:GetLoginProfile", name).map(|_| true)
+}
+
+/// How an IAM answers that knows no service-specific credentials, so that there are none: the one of a partition
+/// that does not have the operation, or none of the services.
+const NO_SUCH_CREDENTIALS: [&str; 2] = ["InvalidAction", "NotSupportedService"];
+
+/// The service-specific credentials of a user, of all services.
+async fn service_credentials(client: &Client, name: &str) -> Result<Vec<ServiceCredential>> {
+    let operation = "iam:ListServiceSpecificCredentials";
+    let mut credentials = Vec::new();
+    let mut marker = None;
+    loop {
+        // Without the user's name it would be the caller's own.
+        let call = client.list_service_specific_credentials().user_name(name);
+        let page = call.set_marker(marker).send().await.during(operation, name);
+        let page = match page {
+            Err(error) if NO_SUCH_CREDENTIALS.iter().any(|code| error.has_code(code)) => {
+                return Ok(credentials);
+            }
+            page => page?,
+        };
+        let listed = page.service_specific_credentials.unwrap_or_default();
+        credentials.extend(listed.into_iter().map(|listed| ServiceCredential {
+            id: listed.service_specific_credential_id,
+            service: printable(&listed.service_name),
+            status: listed.status,
+            created: timestamp(&listed.create_date),
+        }));
+        marker = next(operation, name, page.is_truncated, page.marker)?;
+        if marker.is_none() {
+            return Ok(credentials);
+        }
+    }
+}
+
+/// The password with which the user can sign in to the console.
+async fn console_password(client: &Client, name: &str) -> Result<Option<Password>> {
+    let operation = "iam:GetLoginProfile";
+    let profile = client.get_login_profile().user_name(name).send().await;
+    match profile.during(operation, name) {
+        Ok(answer) => Ok(Some(Password {
+            created: answer
+                .login_profile
+                .and_then(|profile| timestamp(&profile.create_date)),
+        })),
+        Err(error) if error.has_code("NoSuchEntity") => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn role(client: &Client, name: &str, session: Option<&RoleSession>) -> Result<RoleState> {
@@ -256,6 +323,7 @@ async fn role(client: &Client, name: &str, session: Option<&RoleSession>) -> Res
                 .as_deref()
                 .unwrap_or_default(),
         ),
+        sharing: Sharing::Nobody,
         deny,
         revocation,
         deny_all: DenyAll {
@@ -286,7 +354,7 @@ pub(super) async fn created_keys(
     client: &Client,
     trail: &Trail,
     finding: &Finding,
-) -> Result<Vec<CreatedKey>> {
+) -> Result<CreatedKeys> {
     let deeds = deeds_in_iam(trail, finding).await?;
     let made: Vec<_> = deeds
         .records
@@ -313,7 +381,10 @@ pub(super) async fn created_keys(
             status,
         }
     });
-    Ok(join_all(now).await)
+    Ok(CreatedKeys {
+        keys: join_all(now).await,
+        cut: deeds.cut,
+    })
 }
 
 fn timestamp(time: &DateTime) -> Option<Timestamp> {

@@ -1,5 +1,6 @@
 //! What is to be done about a principal. Pure.
 
+mod others;
 mod role;
 mod user;
 
@@ -9,8 +10,8 @@ use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use super::change::{Change, DEACTIVATE, DENY_SESSION};
 use super::mark;
 use super::policy_document::Deny;
-use super::{Astray, CreatedKey, EVERYTHING_DENIED, Found, State, is_access_key};
-use crate::error::Result;
+use super::{Astray, CreatedKey, CreatedKeys, EVERYTHING_DENIED, Found, State, is_access_key};
+use crate::error::{Error, Result};
 use crate::finding::{Finding, Principal, printable};
 use crate::guidance;
 use crate::plan::{Plan, Step};
@@ -99,7 +100,7 @@ pub(super) fn plan(
 
 /// Why there is no such principal here, if it is one of another account.
 fn elsewhere(finding: &Finding, principal: &Principal) -> Option<String> {
-    let other = finding.remote_account()?;
+    let other = finding.credentials_account()?;
     Some(format!(
         "there is no {principal} in this account: it belongs to account {other}, which must contain it; \
          here, deny it in the policy of the resource that it used"
@@ -156,20 +157,28 @@ fn add_created_keys(
     plan: &mut Plan<Change>,
     finding: &Finding,
     principal: &Principal,
-    created: &Result<Vec<CreatedKey>>,
+    created: &Result<CreatedKeys>,
     settings: &IamSettings,
 ) {
+    let who = printable(&principal.to_string());
+    let unknown = |error| Step::Unknown {
+        action: DEACTIVATE,
+        target: format!("the access keys that {who} created"),
+        error,
+    };
     let created = match created {
-        Ok(created) => created,
+        Ok(CreatedKeys { keys, cut }) => {
+            if *cut {
+                plan.steps.push(unknown(Error::Refused(format!(
+                    "{who} did more in IAM since the first event than was read of CloudTrail, so that keys \
+                     may be missing: look for them with aws cloudtrail lookup-events --lookup-attributes \
+                     AttributeKey=EventName,AttributeValue=CreateAccessKey"
+                ))));
+            }
+            keys
+        }
         Err(error) => {
-            plan.steps.push(Step::Unknown {
-                action: DEACTIVATE,
-                target: format!(
-                    "the access keys that {} created",
-                    printable(&principal.to_string())
-                ),
-                error: error.clone(),
-            });
+            plan.steps.push(unknown(error.clone()));
             return;
         }
     };
@@ -218,8 +227,8 @@ fn key_step(user: &str, key: &str, status: Option<&StatusType>) -> Step<Change> 
             target: key.to_owned(),
             reason: format!(
                 "{key} is no access key (AKIA…) but a service-specific credential, an API key or a bearer \
-                 token, which IAM does not list among the keys of {user}: it is left working. Look for \
-                 it with aws iam list-service-specific-credentials --user-name {user}, and deactivate it: \
+                 token, which IAM lists neither among the keys nor among the service-specific credentials \
+                 of {user}: it is left working if it was not deleted. Look for it with aws iam list-service-specific-credentials --user-name {user}, and deactivate it: \
                  aws iam update-service-specific-credential --user-name {user} \
                  --service-specific-credential-id ID --status Inactive"
             ),
@@ -251,7 +260,17 @@ enum CutOff {
 }
 
 impl CutOff {
-    fn of(finding: &Finding, standing: &Deny, keys: Keys, now: Timestamp) -> Self {
+    /// Of a user: what an earlier version wrote lets sign-in sessions be renewed, and is written anew.
+    fn of_user(finding: &Finding, standing: &Deny, keys: Keys, now: Timestamp) -> Self {
+        match Self::of(finding, standing, keys, now) {
+            Self::Standing(time) if standing.lets_renew() => {
+                Self::Needed(time.max(Self::until(keys, now)))
+            }
+            cut_off => cut_off,
+        }
+    }
+
+    fn until(keys: Keys, now: Timestamp) -> Timestamp {
         // IAM knows when a session was issued to the second, and "before" does not include it.
         let up = TimestampRound::new()
             .smallest(Unit::Second)
@@ -260,8 +279,12 @@ impl CutOff {
             Keys::Untouched => now,
             Keys::Deactivated { .. } => now.saturating_add(AHEAD).unwrap_or(now),
         };
+        until.round(up).unwrap_or(until)
+    }
+
+    fn of(finding: &Finding, standing: &Deny, keys: Keys, now: Timestamp) -> Self {
         let renewable = keys == Keys::Deactivated { usable: true };
-        let cut_off = until.round(up).unwrap_or(until);
+        let cut_off = Self::until(keys, now);
         let needed = finding.last_seen().map_or(now, |seen| seen.min(now));
         match standing.cut_off() {
             Some(standing) if standing >= cut_off || (standing >= needed && !renewable) => {

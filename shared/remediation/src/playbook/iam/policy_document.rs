@@ -1,5 +1,7 @@
 //! The denies that end sessions, and what is found where they belong.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
@@ -7,10 +9,33 @@ use serde_json::{Value, json};
 
 use crate::finding::RoleSession;
 
-/// Denies everything to the sessions of a user that were issued before `cut_off`. Requests with
+/// The Sid of our statement; where a policy has several, what their Sids begin with.
+const SID: &str = "GuardDutyResponder";
+
+/// What renews the credentials of a sign-in session (`aws login`), every 15 minutes for up to 90 days: each
+/// renewal is newer than any cut-off,
+/// <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sign-in.html>.
+const RENEWALS: [&str; 2] = ["signin:AuthorizeOAuth2Access", "signin:CreateOAuth2Token"];
+
+/// Denies everything to the sessions of a role that were issued before `cut_off`. Requests with
 /// long-term keys do not carry `aws:TokenIssueTime` and are not affected.
 pub fn deny_sessions_before(cut_off: Timestamp) -> Value {
     deny(json!({ "DateLessThan": { "aws:TokenIssueTime": seconds(cut_off) } }))
+}
+
+/// [`deny_sessions_before`] for a user, who may also have sign-in sessions: these are not renewed any more,
+/// whenever they were begun.
+pub fn deny_user_sessions_before(cut_off: Timestamp) -> Value {
+    let mut document = deny_sessions_before(cut_off);
+    if let Some(statements) = document["Statement"].as_array_mut() {
+        statements.push(json!({
+            "Sid": "GuardDutyResponderSignIn",
+            "Effect": "Deny",
+            "Action": RENEWALS,
+            "Resource": "*",
+        }));
+    }
+    document
 }
 
 /// Denies everything to one session of a role. `aws:userid` of a session is the role's unique id,
@@ -18,6 +43,26 @@ pub fn deny_sessions_before(cut_off: Timestamp) -> Value {
 pub fn deny_session(session: &RoleSession) -> Value {
     let user_id = format!("{}:{}", session.role_id, session.name);
     deny(json!({ "StringEquals": { "aws:userid": user_id } }))
+}
+
+/// Denies everything to the sessions of a role that have the name of `session` and were issued at one of these
+/// times, by their access keys. For a name that others have too: each session is denied by itself.
+pub fn deny_sessions_issued(session: &RoleSession, issued: &BTreeMap<String, Timestamp>) -> Value {
+    let statements = issued.iter().map(|(key, at)| {
+        let mut document = deny(json!({
+            "StringEquals": { "aws:userid": format!("{}:{}", session.role_id, session.name) },
+            "DateEquals": { "aws:TokenIssueTime": seconds(*at) },
+        }));
+        document["Statement"][0]["Sid"] = json!(format!("{SID}{key}"));
+        document["Statement"][0].take()
+    });
+    json!({ "Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>() })
+}
+
+/// True for an access key that can be a part of a Sid, which takes letters and digits only,
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_sid.html>.
+pub(super) fn fits_sid(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// For a permission set of IAM Identity Center, whose roles only Identity Center may change. Denies
@@ -45,7 +90,7 @@ fn deny(condition: Value) -> Value {
     json!({
         "Version": "2012-10-17",
         "Statement": [{
-            "Sid": "GuardDutyResponder",
+            "Sid": SID,
             "Effect": "Deny",
             "Action": "*",
             "Resource": "*",
@@ -107,10 +152,13 @@ impl Deny {
         let Self::Document(document) = self else {
             return false;
         };
-        self.is(&deny(document["Statement"][0]["Condition"].clone()))
+        self.cut_off().is_some()
+            || self.is(&deny(document["Statement"][0]["Condition"].clone()))
+            || self.of_issued().is_some()
     }
 
-    /// The cut-off, if what stands there is our deny of older sessions and nothing else.
+    /// The cut-off, if what stands there is our deny of older sessions and nothing else: a role's, a user's,
+    /// or a user's of an earlier version, which let sign-in sessions be renewed.
     pub fn cut_off(&self) -> Option<Timestamp> {
         let Self::Document(document) = self else {
             return None;
@@ -120,7 +168,48 @@ impl Deny {
             .as_str()?
             .parse()
             .ok()?;
-        self.is(&deny_sessions_before(cut_off)).then_some(cut_off)
+        let ours = [deny_sessions_before, deny_user_sessions_before];
+        let is_ours = ours.into_iter().any(|document| self.is(&document(cut_off)));
+        is_ours.then_some(cut_off)
+    }
+
+    /// True if sign-in sessions can be renewed although older sessions are denied.
+    pub(super) fn lets_renew(&self) -> bool {
+        self.cut_off()
+            .is_some_and(|cut_off| !self.is(&deny_user_sessions_before(cut_off)))
+    }
+
+    /// Which sessions of the name of `session` are denied each by itself: their access keys, and when they were
+    /// issued. Empty where what stands there is not exactly such a deny of ours.
+    pub(super) fn issued(&self, session: &RoleSession) -> BTreeMap<String, Timestamp> {
+        match self.of_issued() {
+            Some((of, issued)) if of == *session => issued,
+            _ => BTreeMap::new(),
+        }
+    }
+
+    fn of_issued(&self) -> Option<(RoleSession, BTreeMap<String, Timestamp>)> {
+        let Self::Document(document) = self else {
+            return None;
+        };
+        let statements = document["Statement"].as_array()?;
+        let user_id = statements.first()?["Condition"]["StringEquals"]["aws:userid"].as_str()?;
+        let (role_id, name) = user_id.split_once(':')?;
+        let session = RoleSession {
+            role_id: role_id.to_owned(),
+            name: name.to_owned(),
+        };
+        let issued: Option<BTreeMap<_, _>> = statements
+            .iter()
+            .map(|statement| {
+                let key = statement["Sid"].as_str()?.strip_prefix(SID)?;
+                let at = statement["Condition"]["DateEquals"]["aws:TokenIssueTime"].as_str()?;
+                Some((key.to_owned(), at.parse().ok()?))
+            })
+            .collect();
+        let issued = issued?;
+        let rebuilt = deny_sessions_issued(&session, &issued);
+        (issued.keys().all(|key| fits_sid(key)) && self.is(&rebuilt)).then_some((session, issued))
     }
 }
 
@@ -176,6 +265,87 @@ mod tests {
         }
         assert!(!Deny::Document(json!({})).is_ours());
         assert!(!Deny::Absent.is_ours() && !Deny::from_encoded("not json").is_ours());
+    }
+
+    #[test]
+    fn the_deny_of_a_user_keeps_sign_in_sessions_from_being_renewed_and_fits() {
+        let cut_off = at("2026-03-04T05:06:07Z");
+        let document = deny_user_sessions_before(cut_off);
+        let statements = document["Statement"].as_array().expect("statements");
+        let renewal = &statements[1];
+        assert_eq!(renewal["Effect"], "Deny");
+        assert_eq!(renewal["Resource"], "*");
+        assert!(renewal["Condition"].is_null(), "whenever it was begun");
+        for action in ["signin:AuthorizeOAuth2Access", "signin:CreateOAuth2Token"] {
+            let actions = renewal["Action"].as_array().expect("actions");
+            assert!(actions.contains(&json!(action)), "{action}");
+        }
+        // IAM takes 2,048 characters of inline policies on a user.
+        assert!(document.to_string().len() < 2_048 / 2);
+    }
+
+    #[test]
+    fn a_deny_of_an_earlier_version_is_ours_and_has_its_cut_off() {
+        let cut_off = at("2026-03-04T05:06:07Z");
+        let earlier = Deny::Document(deny_sessions_before(cut_off));
+        let present = Deny::Document(deny_user_sessions_before(cut_off));
+        for deny in [&earlier, &present] {
+            assert_eq!(deny.cut_off(), Some(cut_off));
+            assert!(deny.is_ours());
+        }
+        assert!(earlier.lets_renew() && !present.lets_renew());
+        assert!(!Deny::Absent.lets_renew());
+    }
+
+    #[test]
+    fn a_deny_of_a_user_that_someone_weakened_has_no_cut_off() {
+        let cut_off = at("2026-03-04T05:06:07Z");
+        for (member, value) in [
+            ("Effect", json!("Allow")),
+            ("Action", json!("signin:CreateOAuth2Token")),
+            ("Resource", json!("arn:aws:signin:::one")),
+            (
+                "Condition",
+                json!({ "StringEquals": { "aws:userid": "AIDA" } }),
+            ),
+        ] {
+            let mut document = deny_user_sessions_before(cut_off);
+            document["Statement"][1][member] = value;
+            let weakened = Deny::Document(document);
+            assert_eq!(weakened.cut_off(), None, "{member}");
+            assert!(!weakened.is_ours(), "{member}");
+        }
+    }
+
+    #[test]
+    fn sessions_that_share_a_name_are_denied_each_by_itself() {
+        let session = RoleSession {
+            role_id: "AROAEXAMPLE".to_owned(),
+            name: "CognitoIdentityCredentials".to_owned(),
+        };
+        let issued: BTreeMap<_, _> = [
+            ("ASIAONE".to_owned(), at("2026-03-04T05:00:00Z")),
+            ("ASIATWO".to_owned(), at("2026-03-04T05:01:00Z")),
+        ]
+        .into();
+        let document = deny_sessions_issued(&session, &issued);
+        let deny = Deny::Document(document.clone());
+        assert!(deny.is_ours());
+        assert_eq!(deny.issued(&session), issued);
+        let other = RoleSession {
+            name: "another".to_owned(),
+            ..session.clone()
+        };
+        assert!(deny.issued(&other).is_empty());
+        assert!(
+            Deny::Document(deny_session(&session))
+                .issued(&session)
+                .is_empty()
+        );
+        let mut weakened = document;
+        weakened["Statement"][1]["Action"] = json!("s3:GetObject");
+        let weakened = Deny::Document(weakened);
+        assert!(weakened.issued(&session).is_empty() && !weakened.is_ours());
     }
 
     #[test]

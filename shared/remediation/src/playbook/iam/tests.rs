@@ -13,7 +13,9 @@ mod release;
 mod renamed;
 mod role;
 mod sessions;
+mod shared_name;
 mod standing;
+mod way_back;
 mod world;
 
 use std::collections::BTreeSet;
@@ -25,7 +27,7 @@ use serde_json::{Value, json};
 use self::federated::{by_mallory, federated, issued_by};
 use self::role::{own_account, payroll, session_finding, wide};
 use self::world::{Account, DENY_ALL, KEY, SECOND, World, mallory, mallory_with, world};
-use super::change::{DEACTIVATE, DENY_SESSION, REVOKE};
+use super::change::{CONSOLE, DEACTIVATE, DEACTIVATE_CREDENTIAL, DENY_SESSION, REVOKE};
 use super::{Iam, USER_POLICY};
 use crate::finding::Finding;
 use crate::fixtures::waves::{contained, contained_with, slow};
@@ -96,11 +98,11 @@ async fn a_stolen_key_is_deactivated_and_the_sessions_it_made_are_denied() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_write_comes_after_one_round_trip_of_six_reads() {
+async fn the_first_write_comes_after_one_round_trip_of_seven_reads() {
     let world = world(mallory());
     run(&world.iam, &stolen_key()).await;
     let calls = world.wire.calls();
-    let reads: BTreeSet<_> = calls[..6].iter().copied().collect();
+    let reads: BTreeSet<_> = calls[..7].iter().copied().collect();
     let wanted = [
         "iam:GetAccountSummary",
         "iam:GetLoginProfile",
@@ -108,11 +110,12 @@ async fn the_first_write_comes_after_one_round_trip_of_six_reads() {
         "iam:GetUserPolicy",
         "iam:ListAccessKeys",
         "iam:ListAttachedUserPolicies",
+        "iam:ListServiceSpecificCredentials",
     ];
     assert_eq!(reads, BTreeSet::from(wanted));
     // What stands by now is looked at beside it.
     let beside = ["iam:GetUserPolicy", "iam:PutUserPolicy"];
-    assert_eq!(calls[6..8], beside, "{calls:?}");
+    assert_eq!(calls[7..9], beside, "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -416,6 +419,10 @@ async fn the_calls_are_those_that_the_playbook_declares_permissions_for() {
         (|| payroll(own_account()), session_finding()),
         (|| issued_by(by_mallory()), federated()),
         (Account::default, stolen_key()),
+        (
+            way_back::with_credentials,
+            by(json!({ "accessKeyId": way_back::BEDROCK })),
+        ),
     ] {
         for full in [
             &[][..],

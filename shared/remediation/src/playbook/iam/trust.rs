@@ -13,7 +13,13 @@ pub(super) struct Trust {
     pub(super) services: Vec<String>,
     /// Accounts, users, roles, identity providers.
     pub(super) others: Vec<String>,
+    /// The identity providers among the others: of web identities and of SAML.
+    pub(super) providers: Vec<String>,
 }
+
+/// What Cognito's identity pools are called in a trust policy: `cognito-identity.amazonaws.com`, in some
+/// partitions with more behind its first word.
+const IDENTITY_POOLS: &str = "cognito-identity";
 
 impl Trust {
     /// Reads a document as IAM hands it out. What cannot be read names nobody.
@@ -41,15 +47,25 @@ impl Trust {
     }
 
     fn add(&mut self, kind: &str, name: &str) {
+        let name = printable(name);
+        if kind == "Federated" && !self.providers.contains(&name) {
+            self.providers.push(name.clone());
+        }
         let list = if kind == "Service" {
             &mut self.services
         } else {
             &mut self.others
         };
-        let name = printable(name);
         if !list.contains(&name) {
             list.push(name);
         }
+    }
+
+    /// Whether the users of an identity pool of Cognito may assume the role.
+    pub(super) fn is_for_identity_pools(&self) -> bool {
+        self.providers
+            .iter()
+            .any(|name| name.starts_with(IDENTITY_POOLS))
     }
 
     /// Whether the service `name`, without its domain, may assume the role.
@@ -101,6 +117,8 @@ mod tests {
             trust.others,
             ["arn:aws:iam::111122223333:root", "accounts.google.com", "*"]
         );
+        assert_eq!(trust.providers, ["accounts.google.com"]);
+        assert!(!trust.is_for_identity_pools());
         assert!(!trust.who().contains("444455556666"));
         assert!(
             Trust::from_encoded("not json")

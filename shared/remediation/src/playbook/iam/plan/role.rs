@@ -2,13 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::super::change::{Change, DENY_SESSION, REVOKE_ROLE, session_target};
+use super::super::change::{Change, DENY_SESSION, Issued, REVOKE_ROLE, session_target};
 use super::super::policy_document::{Deny, deny_identity_center_user, deny_session};
+use super::super::shared_name::Sharing;
 use super::super::{EVERYTHING_DENIED, RoleState};
 use super::{CutOff, Keys, not_contained};
 use crate::finding::{Finding, RoleSession};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Step, Withheld};
 use crate::settings::IamSettings;
+
+/// What the deny of a name that others have too is withheld by, where the policies permit it.
+const SHARED_NAME: &str = "playbook:shared-session-name";
 
 pub(super) fn plan(
     finding: &Finding,
@@ -23,7 +27,7 @@ pub(super) fn plan(
     }
     let mut plan = Plan::default();
     match session {
-        Some(session) => deny(&mut plan, role, session, found, settings),
+        Some(session) => deny(&mut plan, finding, role, session, found, settings),
         None if settings.role_wide => {}
         None => {
             return not_contained(
@@ -96,11 +100,13 @@ fn not_this_role(
 
 fn deny(
     plan: &mut Plan<Change>,
+    finding: &Finding,
     role: &str,
     session: &RoleSession,
     found: &RoleState,
     settings: &IamSettings,
 ) {
+    let target = session_target(&found.arn, session);
     let standing = match (&found.deny, found.deny_all.in_effect()) {
         (Ok(standing), _) => standing,
         // What denies everything makes the narrow policy superfluous.
@@ -108,38 +114,117 @@ fn deny(
         (Err(error), None) => {
             plan.steps.push(Step::Unknown {
                 action: DENY_SESSION,
-                target: session_target(&found.arn, session),
+                target,
                 error: error.clone(),
             });
             return;
         }
     };
-    let action = Change::DenyRoleSession {
+    let action = |issued| Change::DenyRoleSession {
         role: role.to_owned(),
         arn: found.arn.clone(),
         session: session.clone(),
         from: standing.clone(),
         deny_all: found.deny_all.clone(),
         role_wide: settings.role_wide,
+        issued,
     };
-    plan.steps
-        .push(if let Some(how) = found.deny_all.in_effect() {
-            Step::Already(action, format!("{EVERYTHING_DENIED}: {how}"))
-        } else if standing.is(&deny_session(session)) {
-            Step::Already(
-                action,
-                format!("the session {} is denied everything", session.name),
-            )
-        } else {
-            Step::Do(action)
-        });
-    let target = session_target(&found.arn, session);
+    let by_itself = denied_by_itself(finding, session, standing);
+    let only = by_itself.clone().or_else(|| issued(finding, found));
+    let only = only.filter(|_| found.deny_all.in_effect().is_none());
+    let stands = stands(session, found, standing, by_itself.as_ref());
+    match (stands, &found.sharing) {
+        (Some(how), _) => plan.steps.push(Step::Already(action(by_itself), how)),
+        (None, Sharing::Nobody | Sharing::Unclear(_)) => plan.steps.push(Step::Do(action(None))),
+        (None, Sharing::Everybody { .. }) if only.is_some() => {
+            plan.steps.push(Step::Do(action(only.clone())));
+        }
+        // Its sessions so far are cut off all the same, and those to come go on.
+        (None, Sharing::Everybody { who, .. }) if settings.role_wide => {
+            plan.residual_risks.push(format!(
+                "the session {} is cut off with all others of {role} and not by its name, since {who}",
+                session.name,
+            ));
+            return;
+        }
+        (None, Sharing::Everybody { who, issued }) => {
+            let why = left_to_a_person(role, session, who, issued.as_ref().err());
+            plan.steps.push(Step::Withheld(action(None), why));
+            return;
+        }
+    }
     plan.residual_risks.push(format!(
         "whoever may assume {role} still can, under another session name: {}; roles that {target} assumed \
          keep their sessions: look for AssumeRole in CloudTrail and contain its source",
         found.trust.who(),
     ));
-    plan.residual_risks.push(same_name(role, session, found));
+    plan.residual_risks.push(match only {
+        Some(one) => format!(
+            "only the session {} of {role} that was issued at {} is denied: others have the same name and go \
+             on, and whoever can open one opens the next, so find out how this one was opened",
+            session.name, one.at,
+        ),
+        None => same_name(role, session, found),
+    });
+}
+
+/// What shows that the session is denied already. `by_itself`: it is, among others of its name.
+fn stands(
+    session: &RoleSession,
+    found: &RoleState,
+    standing: &Deny,
+    by_itself: Option<&Issued>,
+) -> Option<String> {
+    let name = &session.name;
+    match (found.deny_all.in_effect(), by_itself) {
+        (Some(how), _) => Some(format!("{EVERYTHING_DENIED}: {how}")),
+        (None, Some(one)) => Some(format!(
+            "the session {name} that was issued at {} is denied everything",
+            one.at
+        )),
+        (None, None) => standing
+            .is(&deny_session(session))
+            .then(|| format!("the session {name} is denied everything")),
+    }
+}
+
+/// The session of the finding, if it is denied by itself already.
+fn denied_by_itself(finding: &Finding, session: &RoleSession, standing: &Deny) -> Option<Issued> {
+    let key = finding.access_key_id()?;
+    let at = *standing.issued(session).get(&key)?;
+    Some(Issued { key, at })
+}
+
+/// The session of the finding among those that share its name, if it is known which one it is.
+fn issued(finding: &Finding, found: &RoleState) -> Option<Issued> {
+    match &found.sharing {
+        Sharing::Everybody { issued: Ok(at), .. } => Some(Issued {
+            key: finding.access_key_id()?,
+            at: *at,
+        }),
+        _ => None,
+    }
+}
+
+/// A deny by the name would be right about the session and wrong about everybody else.
+fn left_to_a_person(
+    role: &str,
+    session: &RoleSession,
+    who: &str,
+    unknown: Option<&String>,
+) -> Withheld {
+    let name = &session.name;
+    Withheld {
+        by: vec![SHARED_NAME.to_owned()],
+        reason: format!(
+            "to deny the session {name} of {role} denies everybody who has that name, until a release: \
+             {who}. Which of these sessions it is could not be found out in time: {}. Approve it if the \
+             application may stand still; or set IAM_ROLE_WIDE, which cuts off the sessions so far and spares \
+             those to come; or contain the source that opened the session",
+            unknown.map_or("CloudTrail does not say", String::as_str),
+        ),
+        awaits_approval: true,
+    }
 }
 
 /// Who else has the name of the session, which the deny goes by. AWS services give it after what the
@@ -163,7 +248,18 @@ fn same_name(role: &str, session: &RoleSession, found: &RoleState) -> String {
              until it is replaced; other tasks keep them"
         )
     } else {
-        format!("every session of {role} that is named {name} is cut off, whoever made it")
+        let others = match &found.sharing {
+            Sharing::Unclear(why) => format!(
+                "; whether other people or programs have that name could not be found out in time: {why}"
+            ),
+            // What stands is not looked for again.
+            _ if !trust.providers.is_empty() => format!(
+                "; others that come by {} may have that name too",
+                trust.providers.join(", "),
+            ),
+            _ => String::new(),
+        };
+        format!("every session of {role} that is named {name} is cut off, whoever made it{others}")
     }
 }
 

@@ -3,9 +3,10 @@
 use aws_sdk_iam::types::StatusType;
 use jiff::Timestamp;
 
-use super::super::change::{CONSOLE, Change, DEACTIVATE, REVOKE, console_target};
+use super::super::change::{Change, DEACTIVATE, REVOKE};
 use super::super::policy_document::Deny;
-use super::super::{AccessKey, FederatedState, UserState};
+use super::super::{AccessKey, FederatedState, UserState, is_access_key};
+use super::others::{self, Age, age};
 use super::{CutOff, Keys, is_protected, key_step, look_for, no_such_user, not_contained};
 use crate::finding::{Finding, printable};
 use crate::investigate::issuer::Issuer;
@@ -44,51 +45,16 @@ pub(super) fn plan(
             suspect.called,
         ));
     }
-    let keys = user.keys.as_deref().unwrap_or_default();
-    let listed = suspect.stolen.and_then(|stolen| user.key(stolen));
-    let active = |key: &AccessKey| key.status == StatusType::Active;
-    let deactivated = match suspect.stolen {
-        Some(_) => Keys::Deactivated {
-            usable: listed.is_some_and(active),
-        },
-        None if settings.user_session_keys => Keys::Deactivated {
-            usable: keys.iter().any(active),
-        },
-        None => Keys::Untouched,
-    };
+    let deactivated = deactivated(finding, suspect, user, settings);
     let cut_off = revoke(&mut plan, finding, name, user, deactivated, now);
-    match (suspect.stolen, &user.keys) {
-        (stolen, Err(error)) => plan.steps.push(Step::Unknown {
-            action: DEACTIVATE,
-            target: stolen.map_or_else(|| format!("the keys of {name}"), ToOwned::to_owned),
-            error: error.clone(),
-        }),
-        (Some(stolen), Ok(_)) => {
-            plan.steps
-                .push(key_step(name, stolen, listed.map(|key| &key.status)))
-        }
-        (None, Ok(keys)) if settings.user_session_keys => {
-            let steps = keys
-                .iter()
-                .map(|key| key_step(name, &key.id, Some(&key.status)));
-            plan.steps.extend(steps);
-        }
-        (None, Ok(keys)) => {
-            let untouched = keys.iter().filter(|key| active(key)).map(|key| &key.id);
-            way_back_by_keys(&mut plan, name, user, untouched);
-        }
-    }
+    keys(&mut plan, finding, suspect, user, settings);
     if suspect.stolen.is_none() {
-        way_back_by_console(&mut plan, name, user);
+        others::way_back_by_keys(&mut plan, user, settings);
+        others::way_back_by_console(&mut plan, user);
     }
-    let left_alone = |key: &&AccessKey| {
-        key.status == StatusType::Active
-            && Some(key.id.as_str()) != suspect.stolen
-            && !(suspect.stolen.is_none() && settings.user_session_keys)
-    };
-    other_keys(&mut plan, finding, name, keys.iter().filter(left_alone));
+    others::service_credentials(&mut plan, finding, user, suspect.stolen, settings);
     whole_user(&mut plan, name, user);
-    console(&mut plan, name, user, cut_off);
+    others::console(&mut plan, finding, user, cut_off);
     if deactivated != Keys::Untouched && user.deny_all.in_effect().is_none() {
         plan.residual_risks.push(format!(
             "IAM takes seconds, sometimes longer, to enforce a change everywhere: what is signed in before \
@@ -98,8 +64,7 @@ pub(super) fn plan(
     }
     if user.deny_all.in_effect().is_none() {
         plan.residual_risks.push(format!(
-            "other credentials of {name} were not looked at and stay as they are: service-specific \
-             credentials (CodeCommit, Amazon Keyspaces), API keys of Amazon Bedrock, SSH keys, signing \
+            "other credentials of {name} were not looked at and stay as they are: SSH keys, signing \
              certificates"
         ));
     }
@@ -113,6 +78,71 @@ pub(super) fn plan(
     plan
 }
 
+/// What becomes of the keys that sessions may have been made with.
+fn deactivated(
+    finding: &Finding,
+    suspect: &Suspect<'_>,
+    user: &UserState,
+    settings: &IamSettings,
+) -> Keys {
+    let keys = user.keys.as_deref().unwrap_or_default();
+    let listed = suspect.stolen.and_then(|stolen| user.key(stolen));
+    let active = |key: &AccessKey| key.status == StatusType::Active;
+    let made_since = |key: &AccessKey| {
+        settings.created_keys && age(finding, key.created) == Age::SinceFirstEvent
+    };
+    let usable_since = keys.iter().any(|key| active(key) && made_since(key));
+    match suspect.stolen {
+        Some(_) => Keys::Deactivated {
+            usable: listed.is_some_and(active) || usable_since,
+        },
+        None if settings.user_session_keys => Keys::Deactivated {
+            usable: keys.iter().any(active),
+        },
+        None if keys.iter().any(made_since) => Keys::Deactivated {
+            usable: usable_since,
+        },
+        None => Keys::Untouched,
+    }
+}
+
+/// Plans the keys: the one that the finding names, and those that it does not.
+fn keys(
+    plan: &mut Plan<Change>,
+    finding: &Finding,
+    suspect: &Suspect<'_>,
+    user: &UserState,
+    settings: &IamSettings,
+) {
+    let name = user.name.as_str();
+    match (suspect.stolen, &user.keys) {
+        (stolen, Err(error)) => plan.steps.push(Step::Unknown {
+            action: DEACTIVATE,
+            target: stolen.map_or_else(|| format!("the keys of {name}"), ToOwned::to_owned),
+            error: error.clone(),
+        }),
+        (Some(stolen), Ok(_)) if !is_access_key(stolen) && user.credential(stolen).is_some() => {}
+        (Some(stolen), Ok(_)) => plan.steps.push(key_step(
+            name,
+            stolen,
+            user.key(stolen).map(|key| &key.status),
+        )),
+        (None, Ok(keys)) if settings.user_session_keys => {
+            let steps = keys
+                .iter()
+                .map(|key| key_step(name, &key.id, Some(&key.status)));
+            plan.steps.extend(steps);
+        }
+        (None, Ok(_)) => {}
+    }
+    let listed = user.keys.as_deref().unwrap_or_default();
+    let untold = |key: &&AccessKey| {
+        Some(key.id.as_str()) != suspect.stolen
+            && !(suspect.stolen.is_none() && settings.user_session_keys)
+    };
+    others::keys(plan, finding, user, listed.iter().filter(untold), settings);
+}
+
 pub(super) fn not_the_principal(name: &str, today: &str, id: Option<&str>) -> String {
     format!(
         "the user {name} of today ({today}) is not the principal of the finding ({}): the name was given \
@@ -120,58 +150,6 @@ pub(super) fn not_the_principal(name: &str, today: &str, id: Option<&str>) -> St
         id.unwrap_or("no id given"),
         look_for(id),
     )
-}
-
-/// Whoever has a session may have got it with a key, and gets the next one with it too.
-fn way_back_by_keys<'a>(
-    plan: &mut Plan<Change>,
-    name: &str,
-    user: &UserState,
-    active: impl Iterator<Item = &'a String>,
-) {
-    plan.next_steps.push(format!(
-        "find out how the session of {name} was made: with one of the user's keys, which then is stolen \
-         too, or by signing in to the console, whose password and MFA device then are"
-    ));
-    if user.deny_all.in_effect().is_some() {
-        return;
-    }
-    // The deny alone would look like the whole of it.
-    plan.steps.extend(active.map(|key| Step::Skipped {
-        action: DEACTIVATE,
-        target: key.clone(),
-        reason: format!(
-            "the session may have been made with this key of {name}, which makes new ones, and is left to \
-             a person (IAM_USER_SESSION_KEYS is off): aws iam update-access-key --user-name {name} \
-             --access-key-id {key} --status Inactive"
-        ),
-    }));
-}
-
-/// Or by signing in.
-fn way_back_by_console(plan: &mut Plan<Change>, name: &str, user: &UserState) {
-    if user.deny_all.in_effect().is_some() {
-        return;
-    }
-    let target = console_target(&user.arn);
-    match &user.console {
-        Ok(false) => {}
-        Ok(true) => plan.steps.push(Step::Skipped {
-            action: CONSOLE,
-            target,
-            reason: format!(
-                "the session may have been made by signing in to the console, which goes on, since a \
-                 password that is taken away cannot be given back: aws iam update-login-profile \
-                 --user-name {name} --password NEW --password-reset-required, or aws iam \
-                 delete-login-profile --user-name {name}"
-            ),
-        }),
-        Err(error) => plan.steps.push(Step::Unknown {
-            action: CONSOLE,
-            target,
-            error: error.clone(),
-        }),
-    }
 }
 
 /// Plans the deny. Answers the cut-off.
@@ -196,7 +174,7 @@ fn revoke(
             return now;
         }
     };
-    let cut_off = CutOff::of(finding, standing, keys, now);
+    let cut_off = CutOff::of_user(finding, standing, keys, now);
     let action = Change::RevokeUserSessions {
         user: name.to_owned(),
         arn: user.arn.clone(),
@@ -207,35 +185,6 @@ fn revoke(
     plan.steps
         .push(cut_off.step(action, user.deny_all.in_effect()));
     cut_off.time()
-}
-
-fn other_keys<'a>(
-    plan: &mut Plan<Change>,
-    finding: &Finding,
-    name: &str,
-    keys: impl Iterator<Item = &'a AccessKey>,
-) {
-    for key in keys {
-        let created = key.created.map_or_else(
-            || "at an unknown time".to_owned(),
-            |created| created.to_string(),
-        );
-        let since_first_event = key.created.zip(finding.first_seen());
-        plan.residual_risks
-            .push(if since_first_event.is_some_and(|(key, first)| key >= first) {
-                format!(
-                    "{name} has another active key, {}, created {created}, after the first event: it may \
-                     be the attacker's, and was left working, since the finding does not name it",
-                    key.id,
-                )
-            } else {
-                format!(
-                    "{name} has another active key, {}, created {created}: it was left working, since \
-                     the finding does not name it",
-                    key.id,
-                )
-            });
-    }
 }
 
 /// What `AWSDenyAll` hits beside the sessions.
@@ -264,24 +213,6 @@ fn whole_user(plan: &mut Plan<Change>, name: &str, user: &UserState) {
          responder put it there, as it does where the user's inline policies leave no room for the narrow \
          deny"
     ));
-}
-
-/// A password is never taken away: it could not be given back.
-fn console(plan: &mut Plan<Change>, name: &str, user: &UserState, cut_off: Timestamp) {
-    match &user.console {
-        Ok(false) => {}
-        Ok(true) if user.deny_all.in_effect().is_some() => plan.next_steps.push(format!(
-            "reset the console password of {name} and review its MFA devices before it is released"
-        )),
-        Ok(true) => plan.residual_risks.push(format!(
-            "{name} has a console password: console sessions from before {cut_off} are cut off, a new \
-             sign-in is not; reset the password and review the MFA devices"
-        )),
-        Err(error) => plan.residual_risks.push(format!(
-            "whether {name} has a console password is not known ({error}): if it has, a new sign-in is not \
-             cut off"
-        )),
-    }
 }
 
 /// A federated session ends with the sessions of the user who issued it.
@@ -351,21 +282,36 @@ pub(super) fn plan_federated(
         ));
     }
     let mut plan = Plan::default();
-    let cut_off = revoke(&mut plan, finding, name, user, Keys::Untouched, now);
+    let keys = user.keys.as_deref().unwrap_or_default();
+    let mut made_since = keys
+        .iter()
+        .filter(|key| age(finding, key.created) == Age::SinceFirstEvent)
+        .peekable();
+    let deactivated = match made_since.peek() {
+        Some(_) if settings.created_keys => Keys::Deactivated {
+            usable: made_since.any(|key| key.status == StatusType::Active),
+        },
+        _ => Keys::Untouched,
+    };
+    let cut_off = revoke(&mut plan, finding, name, user, deactivated, now);
     plan.residual_risks.push(format!(
         "every session that {name} issued before {cut_off} is cut off, not only {session}: whoever else \
          federates through {name} must ask for a new one"
     ));
     whole_user(&mut plan, name, user);
     match &user.keys {
-        Ok(keys) => {
-            let active = keys.iter().filter(|key| key.status == StatusType::Active);
-            other_keys(&mut plan, finding, name, active);
-        }
-        Err(error) => plan.residual_risks.push(format!(
+        Ok(keys) => others::keys(&mut plan, finding, user, keys.iter(), settings),
+        Err(error) if user.deny_all.in_effect().is_some() => plan.residual_risks.push(format!(
             "which active keys {name} has is not known ({error}): none was touched"
         )),
+        Err(error) => plan.steps.push(Step::Unknown {
+            action: DEACTIVATE,
+            target: format!("the keys of {name}"),
+            error: error.clone(),
+        }),
     }
+    others::service_credentials(&mut plan, finding, user, None, settings);
+    others::console(&mut plan, finding, user, cut_off);
     plan.next_steps.push(format!(
         "find out how the session {session} got out, and whether the system that federates through {name} \
          would issue it again; rotate the keys of {name} if they may have got out too"

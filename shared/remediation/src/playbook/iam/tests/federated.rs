@@ -2,10 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::super::Iam;
 use super::world::{Account, DENY_ALL, World, mallory, settings, world};
 use crate::finding::Finding;
 use crate::fixtures::{finding, investigate, run, run_with};
+use crate::investigate::principal::Principals;
+use crate::investigate::trail::Trail;
 use crate::report::Outcome;
+use crate::settings::IamSettings;
 
 const SESSION: &str = "ASIAFEDERATED0000000";
 
@@ -74,7 +78,11 @@ async fn keys_that_cannot_be_listed_are_not_taken_for_none() {
         world.wire.fail("iam:ListAccessKeys", 403, "AccessDenied");
         let done = run(&world.iam, &federated()).await;
         let risks = done.residual_risks.join("\n");
-        assert!(risks.contains("iam:ListAccessKeys"), "{risks}");
+        assert_eq!(risks.contains("iam:ListAccessKeys"), deny_all, "{risks}");
+        let failed = done.steps.iter().any(|step| {
+            step.outcome() == Outcome::Failed && step.detail().contains("iam:ListAccessKeys")
+        });
+        assert_eq!(failed, !deny_all, "{:?}", done.steps);
         assert!(!risks.contains("no active keys"), "{risks}");
         assert_eq!(risks.contains("whichever it has"), deny_all, "{risks}");
     }
@@ -97,6 +105,37 @@ async fn the_call_that_issued_the_session_tells_too() {
         "{:?}",
         done.steps
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_call_that_issued_the_session_is_looked_for_in_the_region_of_iam_too() {
+    let mut account = mallory();
+    let mut caller = by_mallory();
+    caller["accessKeyId"] = json!(super::world::KEY);
+    account.events = vec![json!({
+        "eventName": "GetFederationToken", "userIdentity": caller,
+        "responseElements": { "credentials": { "accessKeyId": SESSION } },
+    })];
+    let world = world(account);
+    // The function's own Region has no event of it, since the session came from the global endpoint.
+    let elsewhere = super::world::world(mallory());
+    let (regional, global) = (elsewhere.trail(), world.trail());
+    let iam = Iam {
+        client: world.iam.client.clone(),
+        principals: Principals {
+            iam: world.iam.client.clone(),
+            trail: Trail::of(regional, Some(global)),
+        },
+        settings: IamSettings::default(),
+    };
+    let done = run(&iam, &federated()).await;
+    assert_eq!(
+        done.steps[0].outcome(),
+        Outcome::Applied,
+        "{:?}",
+        done.steps
+    );
+    assert!(world.cut_off().is_some());
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::policy_document::{
-    Deny, deny_identity_center_user, deny_session, deny_sessions_before,
+    Deny, deny_identity_center_user, deny_session, deny_sessions_before, deny_user_sessions_before,
 };
 use super::super::{ROLE_POLICY, session_policy};
 use super::role::{acted, acted_detail};
@@ -110,23 +110,27 @@ fn the_deny_of_a_session_hits_that_session_and_no_other() {
 fn the_deny_of_older_sessions_hits_those_that_are_older() {
     hold(1, -62_000_000_000_i64..253_402_200_000, |second| {
         let cut_off = Timestamp::from_second(second).expect("a time");
-        let document = deny_sessions_before(cut_off);
-        if second > 0 {
-            assert_is_policy(&document, USER);
-            assert_eq!(Deny::Document(document.clone()).cut_off(), Some(cut_off));
+        for document in [
+            deny_sessions_before(cut_off),
+            deny_user_sessions_before(cut_off),
+        ] {
+            if second > 0 {
+                assert_is_policy(&document, USER);
+                assert_eq!(Deny::Document(document.clone()).cut_off(), Some(cut_off));
+            }
+            let denied = |seconds: i64| {
+                let issued = Timestamp::from_second(second + seconds)
+                    .expect("a time")
+                    .to_string();
+                denies(statements(&document), &[("aws:TokenIssueTime", &issued)])
+            };
+            assert!(denied(-1) && !denied(0) && !denied(1), "{document}");
+            // Long-term keys have no such time.
+            assert!(!denies(
+                statements(&document),
+                &[("aws:userid", "AIDAEXAMPLEUSERID")]
+            ));
         }
-        let denied = |seconds: i64| {
-            let issued = Timestamp::from_second(second + seconds)
-                .expect("a time")
-                .to_string();
-            denies(statements(&document), &[("aws:TokenIssueTime", &issued)])
-        };
-        assert!(denied(-1) && !denied(0) && !denied(1), "{document}");
-        // Long-term keys have no such time.
-        assert!(!denies(
-            statements(&document),
-            &[("aws:userid", "AIDAEXAMPLEUSERID")]
-        ));
     });
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::ToSpan as _;
 
-use super::super::policy_document::deny_sessions_before;
+use super::super::policy_document::{deny_sessions_before, deny_user_sessions_before};
 use super::super::{Change, Iam, ROLE_POLICY, USER_POLICY};
 use super::role::{own_account, payroll, session_finding, wide};
 use super::world::{World, mallory, settings, world};
@@ -27,7 +27,7 @@ async fn planned(world: &World, finding: &Finding, settings: &Settings) -> Vec<C
 #[tokio::test(start_paused = true)]
 async fn a_cut_off_that_another_invocation_moved_meanwhile_is_not_moved_back() {
     let at = |hours: i64| {
-        deny_sessions_before((now() + hours.hours()).round(jiff::Unit::Second).unwrap())
+        deny_user_sessions_before((now() + hours.hours()).round(jiff::Unit::Second).unwrap())
     };
     for before in [None, Some(at(-5))] {
         for (meanwhile, kept) in [(at(3), true), (at(-3), false)] {

@@ -17,6 +17,7 @@ use self::permissions::permission_rules;
 use self::rules::{role_rules, user_rules};
 use super::super::Iam;
 use crate::fixtures::{self, Protocol, Wire};
+use crate::hostile::grammar::denies;
 use crate::investigate::principal::Principals;
 use crate::investigate::trail::Trail;
 use crate::playbook::Playbook as _;
@@ -50,6 +51,10 @@ pub(super) struct Entity {
     /// Id, status, second of creation.
     pub(super) keys: Vec<(&'static str, StatusType, i64)>,
     pub(super) console: bool,
+    /// The second at which the console password was made.
+    pub(super) console_since: i64,
+    /// Service-specific credentials: id, service, status, second of creation.
+    pub(super) credentials: Vec<(&'static str, &'static str, StatusType, i64)>,
     pub(super) trust: Value,
     /// The groups of a user.
     pub(super) groups: Vec<&'static str>,
@@ -72,6 +77,8 @@ pub(super) struct Account {
     pub(super) forgets: bool,
     /// Has no room for inline policies.
     pub(super) full: bool,
+    /// Lists of credentials end in the middle, and do not say where they go on.
+    pub(super) cut: bool,
 }
 
 impl Account {
@@ -134,6 +141,14 @@ impl World {
         let cut_off = &condition["DateLessThan"]["aws:TokenIssueTime"];
         Some(cut_off.as_str()?.to_owned())
     }
+    /// Whether Mallory's inline policies deny a request with these keys.
+    pub(super) fn refuses(&self, request: &[(&str, &str)]) -> bool {
+        refuses(&self.user("mallory"), request)
+    }
+    /// Whether the role's inline policies deny a request with these keys.
+    pub(super) fn role_refuses(&self, request: &[(&str, &str)]) -> bool {
+        refuses(&self.role("payroll"), request)
+    }
     /// Whether everything is denied to one session of the role.
     pub(super) fn denies_session(&self, session: &str) -> bool {
         let document = self.policy(&format!("gdr-deny-session-{session}"));
@@ -154,6 +169,11 @@ impl World {
     pub(super) fn role(&self, name: &str) -> Entity {
         self.account.lock().unwrap().roles[name].clone()
     }
+    pub(super) fn credential(&self, id: &str) -> StatusType {
+        let user = self.user("mallory");
+        let mut credentials = user.credentials.iter();
+        credentials.find(|(it, ..)| *it == id).unwrap().2.clone()
+    }
     pub(super) fn key(&self, user: &str, key: &str) -> StatusType {
         let user = self.user(user);
         user.keys
@@ -169,10 +189,20 @@ impl World {
     }
 }
 
-/// The only condition of `document`, if it denies everything to whom that matches.
+fn refuses(entity: &Entity, request: &[(&str, &str)]) -> bool {
+    entity.inline.values().any(|document| {
+        let document: Value = serde_json::from_str(document).expect("JSON");
+        denies(document["Statement"].as_array().expect("a list"), request)
+    })
+}
+
+/// The only condition of `document`, if it denies everything to whom that matches, and beside it nothing but the
+/// renewal of sign-in sessions.
 fn denies_everything(document: &Value) -> Option<&Value> {
-    let [statement] = document["Statement"].as_array()?.as_slice() else {
-        return None;
+    let statement = match document["Statement"].as_array()?.as_slice() {
+        [statement] => statement,
+        [statement, renewal] if renewal["Sid"] == "GuardDutyResponderSignIn" => statement,
+        _ => return None,
     };
     let everything =
         ["Effect", "Action", "Resource"].map(|member| statement[member].as_str().unwrap_or(""));
@@ -207,8 +237,6 @@ impl fixtures::World for World {
         let informs = [
             // For the breaker, which tells it.
             "iam:GetAccountSummary",
-            // Not for a federated session; else the risks tell it, see `keys`.
-            "iam:GetLoginProfile",
             "iam:ListAttachedRolePolicies",
             "iam:ListAttachedUserPolicies",
         ];

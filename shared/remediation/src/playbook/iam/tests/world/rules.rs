@@ -6,7 +6,7 @@ use aws_sdk_iam::operation::*;
 use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{
     AccessKeyMetadata, AttachedPermissionsBoundary, AttachedPolicy, LoginProfile, Role,
-    SummaryKeyType, Tag, User,
+    ServiceSpecificCredentialMetadata, SummaryKeyType, Tag, User,
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use testkit::{Rule, mock};
@@ -168,6 +168,7 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
             ListAccessKeysInput,
             "iam:ListAccessKeys",
             |account, request| {
+                let cut = account.cut;
                 let keys = &account.user(request.user_name())?.keys;
                 let keys = keys.iter().map(|(id, status, created)| {
                     let built = AccessKeyMetadata::builder()
@@ -177,6 +178,7 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                 });
                 let built = list_access_keys::ListAccessKeysOutput::builder();
                 Ok(built
+                    .is_truncated(cut)
                     .set_access_key_metadata(Some(keys.collect()))
                     .build()
                     .unwrap())
@@ -190,11 +192,13 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
             "iam:GetLoginProfile",
             |account, request| {
                 let name = request.user_name().unwrap();
-                if !account.user(Some(name))?.console {
+                let user = account.user(Some(name))?;
+                if !user.console {
                     return Err("NoSuchEntity");
                 }
+                let since = DateTime::from_secs(user.console_since);
                 let profile = LoginProfile::builder().user_name(name);
-                let profile = profile.create_date(DateTime::from_secs(0)).build().unwrap();
+                let profile = profile.create_date(since).build().unwrap();
                 Ok(get_login_profile::GetLoginProfileOutput::builder()
                     .login_profile(profile)
                     .build())
@@ -215,6 +219,48 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                     .ok_or("NoSuchEntity")?;
                 key.1 = request.status().unwrap().clone();
                 Ok(update_access_key::UpdateAccessKeyOutput::builder().build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            list_service_specific_credentials,
+            ListServiceSpecificCredentialsInput,
+            "iam:ListServiceSpecificCredentials",
+            |account, request| {
+                let cut = account.cut;
+                let credentials = &account.user(request.user_name())?.credentials;
+                let credentials = credentials.iter().map(|(id, service, status, created)| {
+                    let built = ServiceSpecificCredentialMetadata::builder()
+                        .user_name("-")
+                        .service_user_name("-")
+                        .service_name(*service)
+                        .service_specific_credential_id(*id)
+                        .status(status.clone());
+                    let built = built.create_date(DateTime::from_secs(*created));
+                    built.build().unwrap()
+                });
+                let built = list_service_specific_credentials::ListServiceSpecificCredentialsOutput::builder();
+                let listed = Some(credentials.collect());
+                Ok(built
+                    .set_service_specific_credentials(listed)
+                    .is_truncated(cut)
+                    .build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            update_service_specific_credential,
+            UpdateServiceSpecificCredentialInput,
+            "iam:UpdateServiceSpecificCredential",
+            |account, request| {
+                let id = request.service_specific_credential_id().unwrap();
+                let credentials = &mut account.user(request.user_name())?.credentials;
+                let mut found = credentials.iter_mut();
+                let found = found.find(|(it, ..)| *it == id).ok_or("NoSuchEntity")?;
+                found.2 = request.status().unwrap().clone();
+                Ok(update_service_specific_credential::UpdateServiceSpecificCredentialOutput::builder().build())
             }
         ),
         rule!(
