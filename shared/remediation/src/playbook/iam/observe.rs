@@ -172,12 +172,12 @@ async fn user(client: &Client, name: &str) -> Result<UserState> {
         described.during("iam:GetUser", name)
     };
     let (described, keys, credentials, deny, attached, console) = futures::join!(
-        described,
-        access_keys(client, name),
-        service_credentials(client, name),
-        entity.policy(client, USER_POLICY),
-        entity.has_deny_all(client),
-        console_password(client, name),
+        Box::pin(described),
+        Box::pin(access_keys(client, name)),
+        Box::pin(service_credentials(client, name)),
+        Box::pin(entity.policy(client, USER_POLICY)),
+        Box::pin(entity.has_deny_all(client)),
+        Box::pin(console_password(client, name)),
     );
     let user = described?
         .user
