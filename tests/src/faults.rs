@@ -23,7 +23,7 @@ pub use self::wire::{Request, reply};
 use crate::{LocalAws, Result};
 
 /// How much later a slow answer comes.
-const SLOW: Duration = Duration::from_millis(150);
+const SLOW: Duration = Duration::from_millis(250);
 
 /// One way in which a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -32,7 +32,9 @@ fn features(packages: &[&str], edges: &str) -> Result<BTreeMap<String, BTreeSet<
         return Err(String::from_utf8_lossy(&output.stderr).into());
     }
     let mut features = BTreeMap::<String, BTreeSet<String>>::new();
-    for line in String::from_utf8(output.stdout)?.lines() {
+    // An empty line parts the packages.
+    let lines = String::from_utf8(output.stdout)?;
+    for line in lines.lines().filter(|line| !line.is_empty()) {
         let (crate_, of_crate) = line.split_once('|').ok_or("no features")?;
         let sets = features.entry(crate_.to_owned()).or_default();
         sets.insert(of_crate.to_owned());

@@ -89,6 +89,11 @@ fn instance() -> Incident {
             isolate,
         )]
         .into(),
+        afterwards: json!({
+            "asked_at": "2026-03-04T05:22:00Z", "shown": "not_held",
+            "summary": "the session called s3:ListBuckets from 198.51.100.7 after it was denied",
+            "made": ["created access key AKIAIOSFODNN7EXAMPLE of mallory"],
+        }),
         ..Incident::default()
     }
 }
@@ -176,6 +181,10 @@ fn the_page_of_an_incident_opens_from_a_file_with_nothing_missing_and_without_a_
     // They are said in other words.
     parts.retain(|part| !["ask_the_owner", "applied", "failed"].contains(part));
     parts.extend([
+        "What CloudTrail showed later",
+        "did not hold",
+        "the session called s3:ListBuckets from 198.51.100.7 after it was denied",
+        "created access key AKIAIOSFODNN7EXAMPLE of mallory",
         "partly contained",
         "Not known: CloudTrail throttled",
         "What remains at risk",
@@ -283,6 +292,7 @@ fn hostile_names_change_nothing_but_the_text() -> Result {
         rejected: Some(format!("by x at {}: {HOSTILE}", now())),
         report: hostile(&incident.report),
         evidence: hostile(&incident.evidence),
+        afterwards: hostile(&incident.afterwards),
         event,
         actions: [(HOSTILE.to_owned(), HOSTILE.into())].into(),
         ..incident

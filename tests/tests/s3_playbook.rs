@@ -9,8 +9,8 @@ use aws_sdk_s3control::types::PublicAccessBlockConfiguration;
 use integration_tests::finding::Finding as Event;
 use integration_tests::s3::{self, client};
 use integration_tests::scenario::{PublicBucket, all_work, none_works};
-use integration_tests::{ENFORCING, LocalAws, Result, Scenario, unique, waits};
-use jiff::Timestamp;
+use integration_tests::{ENFORCING, LocalAws, Result, Scenario, unique};
+use jiff::{SignedDuration, Timestamp};
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
 use remediation::guard::{DEFAULT, Gate, Guard};
@@ -153,10 +153,11 @@ async fn a_bucket_that_is_public_on_purpose_stays_public(aws: &LocalAws) -> Resu
             .tagging(tags.clone())
     };
     mark().send().await?;
-    waits::next_second().await;
+    // All that the emulator records is of today. An activity that begins in two days began a day after the mark.
+    let in_two_days = Timestamp::now() + SignedDuration::from_hours(48);
     let event = bucket
         .read_by_anyone()?
-        .with("/service/eventFirstSeen", Timestamp::now().to_string())
+        .with("/service/eventFirstSeen", in_two_days.to_string())
         .with(
             "/resource/s3BucketDetails/0/tags",
             json!([{ "key": "gdr:public-ok", "value": "downloads" }]),
@@ -168,9 +169,8 @@ async fn a_bucket_that_is_public_on_purpose_stays_public(aws: &LocalAws) -> Resu
     assert_eq!(outcomes(&done), [left], "{:?}", done.steps);
     assert!(all_work(&bucket.attack().await?));
 
-    // Marked again, by whoever wants to keep it open: now the mark is younger than the activity.
-    waits::next_second().await;
-    mark().send().await?;
+    // Of an activity that began before that, the mark is not old enough.
+    let event = event.with("/service/eventFirstSeen", Timestamp::now().to_string());
     let (done, _) = contain(&playbook, &event, &settings(false, false)).await?;
     let blocked = ("s3:BlockBucketPublicAccess", Outcome::Applied);
     assert_eq!(outcomes(&done), [blocked], "{:?}", done.steps);

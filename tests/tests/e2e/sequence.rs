@@ -9,7 +9,8 @@ use crate::e2e::world::{expect_status, expect_stopped_attack, expect_working_att
 
 /// GuardDuty's word that the stolen key was used on the bucket.
 fn sequence(theft: &StolenKey<'_>, bucket: &PublicBucket) -> Result<Finding> {
-    let key = theft.finding()?.0["detail"]["resource"]["accessKeyDetails"].clone();
+    let stolen = theft.finding()?.0["detail"].clone();
+    let key = &stolen["resource"]["accessKeyDetails"];
     let arn = format!("arn:aws:s3:::{}", bucket.name);
     let sequence = json!({
         "uid": "one",
@@ -34,6 +35,14 @@ fn sequence(theft: &StolenKey<'_>, bucket: &PublicBucket) -> Result<Finding> {
         .with("/severity", 9)
         .with("/resource", json!({ "resourceType": "AttackSequence" }))
         .with("/service/action", Value::Null)
+        .with(
+            "/service/eventFirstSeen",
+            stolen["service"]["eventFirstSeen"].clone(),
+        )
+        .with(
+            "/service/eventLastSeen",
+            stolen["service"]["eventLastSeen"].clone(),
+        )
         .with("/service/detection", json!({ "sequence": sequence })))
 }
 

@@ -14,7 +14,7 @@ use crate::faults::trial::{Seen, Slot, Trial};
 use crate::faults::world::{RUNTIME, WORLD};
 
 /// How many victims are under trial at a time. Most of a trial is waiting for time-outs to pass.
-const SLOTS: usize = 12;
+const SLOTS: usize = 6;
 /// Of the trials, every so-manieth is run unless FAULTS=all: each call once or more, each fault at many calls.
 /// It has no factor in common with the number of faults of a call, so that they take turns.
 const SOME: usize = 7;

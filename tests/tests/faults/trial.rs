@@ -109,9 +109,9 @@ fn hasty(sdk: SdkConfig, endpoint: &str) -> SdkConfig {
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(1))
-                .read_timeout(Duration::from_millis(700))
-                .operation_attempt_timeout(Duration::from_millis(800))
-                .operation_timeout(Duration::from_secs(2))
+                .read_timeout(Duration::from_millis(1000))
+                .operation_attempt_timeout(Duration::from_millis(1200))
+                .operation_timeout(Duration::from_secs(3))
                 .build(),
         )
         .build()

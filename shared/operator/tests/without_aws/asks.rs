@@ -209,6 +209,22 @@ fn nothing_that_the_table_holds_is_obeyed_by_a_terminal() -> Result {
 }
 
 #[test]
+fn an_incident_is_shown_with_what_cloudtrail_told_of_it_later() -> Result {
+    let stub = stub()?;
+    let output = stub.gdr(&["--table", "incidents", "incident", CONTAINED], "")?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    for part in [
+        "what CloudTrail showed at 2026-03-04T05:22:00Z:",
+        "3 calls were refused, the last of 198.51.100.7",
+        "created user eve",
+    ] {
+        assert!(shown.contains(part), "no {part}: {shown}");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_function_that_did_not_deal_with_an_incident_is_told_and_not_that_nothing_was_changed() -> Result
 {
     let stub = stub()?;

@@ -93,8 +93,21 @@ fn contained() -> Value {
     item(
         CONTAINED,
         "contained",
-        &[(name, &action), ("report", &report())],
+        &[
+            (name, &action),
+            ("report", &report()),
+            ("afterwards", &afterwards()),
+        ],
     )
+}
+
+/// What CloudTrail showed of a contained credential later.
+fn afterwards() -> Value {
+    json!({
+        "asked_at": "2026-03-04T05:22:00Z", "shown": "refused",
+        "summary": format!("3 calls were refused, the last of 198.51.100.7{ESCAPES}"),
+        "made": [format!("created user eve{ESCAPES}")],
+    })
 }
 
 fn report() -> Value {

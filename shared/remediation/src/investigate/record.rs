@@ -8,14 +8,23 @@ use serde_json::Value;
 
 use crate::finding::{ApiCall, printable};
 
+/// No member of CloudTrail's: the names of the resources that the event history gives for an event.
+const ABOUT: &str = "namedByTheEventHistory";
+
 #[derive(Clone, Debug)]
 pub(crate) struct Record(Value);
 
 impl Record {
     pub(crate) fn read(event: &Event) -> Option<Self> {
-        serde_json::from_str(event.cloud_trail_event()?)
-            .ok()
-            .map(Self)
+        let mut record: Value = serde_json::from_str(event.cloud_trail_event()?).ok()?;
+        // The event history names what a call was about beside the record, also where the record does not:
+        // <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Event.html>.
+        let about = event.resources().iter();
+        let about = about.filter_map(|resource| resource.resource_name());
+        record
+            .as_object_mut()?
+            .insert(ABOUT.to_owned(), about.collect());
+        Some(Self(record))
     }
 
     /// Unique among the events of all accounts.
@@ -55,7 +64,8 @@ impl Record {
     pub(crate) fn may_name(&self, name: &str) -> bool {
         let parameters = &self.0["requestParameters"];
         let left_out = !parameters.is_object() || parameters.get("omitted").is_some();
-        left_out || names(parameters, name) || names(&self.0["resources"], name)
+        let named = [parameters, &self.0["resources"], &self.0[ABOUT]];
+        left_out || named.into_iter().any(|value| names(value, name))
     }
 
     /// True if the call had its effect.
@@ -142,4 +152,25 @@ pub(crate) fn is_name(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_cloudtrail::types::Resource;
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_about_what_the_event_history_names_beside_the_record() {
+        let record = r#"{"eventName": "PutBucketTagging", "requestParameters": {}}"#;
+        let of = |name: &str| {
+            let resource = Resource::builder().resource_name(name).build();
+            let event = Event::builder()
+                .cloud_trail_event(record)
+                .resources(resource);
+            Record::read(&event.build()).expect("a record")
+        };
+        assert!(of("exposed").may_name("exposed"));
+        assert!(!of("another").may_name("exposed"));
+    }
 }

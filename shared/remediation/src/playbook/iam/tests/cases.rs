@@ -29,12 +29,14 @@ fn role(name: &str, id: &'static str, path: &'static str) -> Account {
 
 /// Whether a request of the session is denied by what is on the role now.
 fn is_denied(world: &World, role: &str, user_id: &str) -> bool {
+    is_denied_since(world, role, user_id, "2026-03-04T04:40:00Z")
+}
+
+/// The same of a session that was issued then.
+fn is_denied_since(world: &World, role: &str, user_id: &str, issued: &str) -> bool {
     world.role(role).inline.values().any(|document| {
         let document: Value = serde_json::from_str(document).expect("JSON");
-        let request = [
-            ("aws:userid", user_id),
-            ("aws:TokenIssueTime", "2026-03-04T04:40:00Z"),
-        ];
+        let request = [("aws:userid", user_id), ("aws:TokenIssueTime", issued)];
         denies(statements(&document), &request)
     })
 }
@@ -80,6 +82,60 @@ async fn a_session_with_every_sign_of_a_role_under_a_path_is_denied_and_its_neig
     ] {
         assert!(!is_denied(&world, name, other), "{other}");
     }
+}
+
+/// All users of an identity pool have the session's name.
+#[tokio::test(start_paused = true)]
+async fn a_session_with_everybody_s_name_is_denied_alone_or_not_at_all() {
+    let finding = case("session-name-of-everybody");
+    let (name, session) = ("app-guests", "AROAGUESTS:CognitoIdentityCredentials");
+    let mut account = role(name, "AROAGUESTS", "/");
+    let pool = json!({ "Federated": "cognito-identity.amazonaws.com" });
+    let guests = account.roles.get_mut(name).expect("the role");
+    guests.trust = json!({ "Statement": [{ "Effect": "Allow", "Principal": pool }] });
+    let unseen = world(account.clone());
+    let (report, _) = answer(&unseen.iam, &finding).await;
+    assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
+    assert!(!is_denied(&unseen, name, session));
+
+    // CloudTrail shows when the session of the finding was issued: as `is_denied` asks about it.
+    account.events = vec![json!({
+        "eventName": "ListBuckets", "eventTime": "2026-03-04T04:55:00Z",
+        "userIdentity": {
+            "type": "AssumedRole", "principalId": session, "accessKeyId": "ASIASESSION000000000",
+            "sessionContext": { "attributes": { "creationDate": "2026-03-04T04:40:00Z" } },
+        },
+    })];
+    let seen = world(account);
+    let (report, _) = answer(&seen.iam, &finding).await;
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    assert!(is_denied(&seen, name, session));
+    assert!(!is_denied_since(
+        &seen,
+        name,
+        session,
+        "2026-03-04T04:45:00Z"
+    ));
+}
+
+/// The organization lets nobody change the role.
+#[tokio::test(start_paused = true)]
+async fn a_role_that_the_organization_keeps_stays_as_it_is_and_the_refusal_is_named() {
+    let name = "AWSControlTowerExecution";
+    let world = world(role(name, "AROATOWER", "/"));
+    world.wire.refuse(
+        "iam:PutRolePolicy",
+        "is not authorized to perform: iam:PutRolePolicy with an explicit deny in a service control policy",
+    );
+    let (report, transient) = answer(&world.iam, &case("role-kept-by-the-organization")).await;
+    let line = report.to_line();
+    assert_eq!(report.status(), Status::Failed, "{line}");
+    assert!(transient.is_none(), "it is not tried again");
+    assert!(
+        line.contains("service control policy of the organization"),
+        "{line}"
+    );
+    assert_eq!(world.wire.writes(), ["iam:PutRolePolicy"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -183,9 +183,18 @@ fn governed() -> World {
 
 #[tokio::test(start_paused = true)]
 async fn a_bucket_that_the_accounts_flags_shut_is_told_so_where_its_own_are_refused() {
+    for finding in [
+        made_public(),
+        crate::fixtures::case("bucket-of-a-blocked-account"),
+    ] {
+        told_as_shut_by_the_account(&finding).await;
+    }
+}
+
+async fn told_as_shut_by_the_account(finding: &Finding) {
     let world = governed();
     assert!(!world.anybody_gets_an_object());
-    let (report, transient) = answer(&world.playbook, &made_public()).await;
+    let (report, transient) = answer(&world.playbook, finding).await;
     let line = report.to_line();
     assert_eq!(report.status(), Status::AlreadyContained, "{line}");
     assert!(transient.is_none(), "{transient:?}");
