@@ -102,9 +102,16 @@ impl LocalAws {
 
     #[must_use]
     pub fn ec2(&self) -> aws_sdk_ec2::Client {
+        self.ec2_in(&self.region)
+    }
+
+    /// EC2 in another Region of the account.
+    #[must_use]
+    pub fn ec2_in(&self, region: &str) -> aws_sdk_ec2::Client {
         let root = self
             .root()
             .into_builder()
+            .region(Region::new(region.to_owned()))
             .endpoint_url(&self.ec2_endpoint)
             .build();
         aws_sdk_ec2::Client::new(&root)

@@ -179,7 +179,7 @@ pub async fn approve<P: Playbook>(
         now.saturating_add(passed).unwrap_or(now)
     };
     let mut claims = Vec::new();
-    let claimed = claim::<P>(approver, &finding, now, &mut claims).await;
+    let claimed = claim::<P>(approver, &finding, &awaiting, now, &mut claims).await;
     let done = match claimed {
         Ok(()) => {
             let approval = Approving {
@@ -227,9 +227,18 @@ fn spare_also(awaiting: &mut Awaiting, current: &Policy) {
     }
 }
 
+/// The actions of the plan, as far as they can be read.
+fn planned<P: Playbook>(awaiting: &Awaiting) -> Vec<P::Action> {
+    let steps = awaiting.steps.iter();
+    steps
+        .filter_map(|step| serde_json::from_value(step.recorded.clone()).ok())
+        .collect()
+}
+
 async fn claim<P: Playbook>(
     approver: &Approver<'_>,
     finding: &Finding,
+    awaiting: &Awaiting,
     now: Timestamp,
     claims: &mut Vec<Claim>,
 ) -> Result<()> {
@@ -240,7 +249,7 @@ async fn claim<P: Playbook>(
         lasts: PATIENCE + TIME + Duration::from_secs(10),
         until: Instant::now() + PATIENCE,
     };
-    for target in policy::targets(P::CATEGORY, finding)? {
+    for target in policy::recorded_targets::<P>(finding, &planned::<P>(awaiting))? {
         let claim = approver.record.claim(P::CATEGORY, finding, &target, &lease);
         claims.push(claim.await?);
     }
@@ -276,7 +285,10 @@ async fn carry_out<P: Playbook>(
         )));
     }
     let until = Instant::now() + TIME;
-    let observing = within(until, "observing", Box::pin(playbook.observe(finding)));
+    let planned = planned::<P>(awaiting);
+    let planned: Vec<_> = planned.iter().collect();
+    let observing = Box::pin(playbook.read_back(finding, &planned));
+    let observing = within(until, "observing", observing);
     let (state, guard) = approver.policies.during(now, until, observing).await;
     let state = state?;
     let settings = &awaiting.settings;
@@ -353,7 +365,7 @@ async fn carry_out<P: Playbook>(
     report.approved_by = Some(approver.by.to_owned());
     report.residual_risks = residual_risks;
     report.next_steps = next_steps;
-    let collecting = Box::pin(playbook.collect(finding));
+    let collecting = Box::pin(playbook.collect(finding, &state));
     let collected = within(until, "collecting evidence", collecting).await;
     let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
     let times = Times {

@@ -329,7 +329,7 @@ pub(crate) async fn contain<P: Playbook>(
         within(
             until,
             "collecting evidence",
-            Box::pin(playbook.collect(finding))
+            Box::pin(playbook.collect(finding, state))
         ),
         Box::pin(investigated),
     );

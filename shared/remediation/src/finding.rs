@@ -42,7 +42,8 @@ pub struct Finding {
     pub finding_type: FindingType,
     /// The account that owns the resource.
     pub account_id: String,
-    /// The Region of the resource.
+    /// The Region that the finding names. Of a call that CloudTrail recorded it is that of the call; see
+    /// [`Finding::instance_region`].
     pub region: String,
     /// How bad GuardDuty holds it to be.
     pub severity: Severity,
@@ -122,19 +123,7 @@ impl Finding {
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>. What the finding's
     /// ARN says does not count: the calls go to the Region.
     pub fn partition(&self) -> &'static str {
-        const BY_REGION: [(&str, &str); 7] = [
-            ("cn-", "aws-cn"),
-            ("us-gov-", "aws-us-gov"),
-            ("us-iso-", "aws-iso"),
-            ("us-isob-", "aws-iso-b"),
-            ("eu-isoe-", "aws-iso-e"),
-            ("us-isof-", "aws-iso-f"),
-            ("eusc-", "aws-eusc"),
-        ];
-        BY_REGION
-            .iter()
-            .find(|(prefix, _)| self.region.starts_with(prefix))
-            .map_or("aws", |(_, partition)| partition)
+        partition_of(&self.region)
     }
 
     /// The account of the detector that made the finding, where the event says so; else the
@@ -207,6 +196,23 @@ impl Finding {
     fn path(&self, member: &str) -> String {
         format!("{}{member}", self.root)
     }
+}
+
+/// The AWS partition of a Region.
+fn partition_of(region: &str) -> &'static str {
+    const BY_REGION: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+        ("eusc-", "aws-eusc"),
+    ];
+    BY_REGION
+        .iter()
+        .find(|(prefix, _)| region.starts_with(prefix))
+        .map_or("aws", |(_, partition)| partition)
 }
 
 /// True if `text` is the id of an instance.

@@ -81,7 +81,7 @@ pub trait Playbook {
     }
 
     /// [`Playbook::observe`] when what was `planned` was done, or found as it should be: what had no part in
-    /// the plan need not be looked through again.
+    /// the plan need not be looked through again, and it is read where it was found.
     ///
     /// # Errors
     /// As [`Playbook::observe`].
@@ -91,6 +91,17 @@ pub trait Playbook {
         _planned: &[&Self::Action],
     ) -> impl Future<Output = Result<Self::State>> {
         self.observe(finding)
+    }
+
+    /// The name under which the record keeps what was found elsewhere than the finding says. `None`: it is where
+    /// the finding says, under the name that [`policy::targets`](crate::policy::targets) gives. Pure.
+    fn found_target(_finding: &Finding, _state: &Self::State) -> Option<String> {
+        None
+    }
+
+    /// [`Playbook::found_target`] of what `action` changed. Pure.
+    fn recorded_target(_finding: &Finding, _action: &Self::Action) -> Option<String> {
+        None
     }
 
     /// What is to be done about `finding` in this state. Pure: it has no client to call with.
@@ -115,11 +126,16 @@ pub trait Playbook {
         Value::Null
     }
 
-    /// Evidence that takes time. Read after containment, for the incident record. Reads only.
+    /// Evidence that takes time, of what was observed as `state`. Read after containment, for the incident record.
+    /// Reads only.
     ///
     /// # Errors
     /// If it could not be read.
-    fn collect(&self, _finding: &Finding) -> impl Future<Output = Result<Value>> {
+    fn collect(
+        &self,
+        _finding: &Finding,
+        _state: &Self::State,
+    ) -> impl Future<Output = Result<Value>> {
         std::future::ready(Ok(Value::Null))
     }
 

@@ -6,6 +6,7 @@ use crate::catalogue::{self, Category, Disposition};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Principal};
 use crate::guidance;
+use crate::playbook::Playbook;
 use crate::settings::{Entity, protects};
 
 /// The policy flag of a category.
@@ -136,10 +137,38 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
                     .collect()
             }
         }],
-        Category::Ec2 => vec![format!("{}/{}", finding.region, finding.instance_id()?)],
+        Category::Ec2 => vec![instance_target(
+            &finding.instance_region(),
+            &finding.instance_id()?,
+        )],
         Category::Triage => vec![],
     };
     targets.sort_unstable();
+    Ok(targets)
+}
+
+/// The name under which the record keeps an instance.
+pub(crate) fn instance_target(region: &str, id: &str) -> String {
+    format!("{region}/{id}")
+}
+
+/// [`targets`], and what was changed elsewhere than the finding says by these actions of the record.
+///
+/// # Errors
+/// As [`targets`].
+pub(crate) fn recorded_targets<P: Playbook>(
+    finding: &Finding,
+    actions: &[P::Action],
+) -> Result<Vec<String>> {
+    let mut targets = targets(P::CATEGORY, finding)?;
+    for target in actions
+        .iter()
+        .filter_map(|action| P::recorded_target(finding, action))
+    {
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
     Ok(targets)
 }
 

@@ -122,7 +122,7 @@ pub async fn plan<P: Playbook>(
 ) -> Result<Vec<ReleaseStep<P::Action>>> {
     let finding = Finding::parse(&incident.event)?;
     let recorded = recorded::<P>(incident)?;
-    let world = look(playbook, &finding, incident, now).await?;
+    let world = look(playbook, &finding, incident, &recorded, now).await?;
     let others = Others::of::<P>(record, incident, &finding).await?;
     let mut steps = Vec::new();
     for recorded in recorded {
@@ -199,7 +199,7 @@ pub async fn release<P: Playbook>(
         until: started + PATIENCE,
     };
     let mut claims = Vec::new();
-    let claimed = claim::<P>(record, &finding, &lease, &mut claims).await;
+    let claimed = claim::<P>(record, &finding, incident, &lease, &mut claims).await;
     let done = match claimed {
         Ok(()) => {
             let releasing = Releasing {
@@ -226,10 +226,11 @@ pub async fn release<P: Playbook>(
 async fn claim<P: Playbook>(
     record: &Record,
     finding: &Finding,
+    incident: &Incident,
     lease: &Lease<'_>,
     claims: &mut Vec<Claim>,
 ) -> Result<()> {
-    for target in policy::targets(P::CATEGORY, finding)? {
+    for target in policy::recorded_targets::<P>(finding, &recorded::<P>(incident)?)? {
         claims.push(record.claim(P::CATEGORY, finding, &target, lease).await?);
     }
     Ok(())
@@ -305,8 +306,9 @@ impl<P: Playbook> Releasing<'_, P> {
         clock: impl Fn() -> Timestamp,
     ) -> Result<Vec<Released>> {
         let mut pauses = READ_BACK_PAUSES.into_iter();
+        let recorded = recorded::<P>(incident)?;
         loop {
-            let looking = look(self.playbook, self.finding, incident, clock());
+            let looking = look(self.playbook, self.finding, incident, &recorded, clock());
             let world = within(self.until, "reading back", Box::pin(looking)).await?;
             let mut lags = false;
             let released = put_back.iter().map(|(step, problem)| {
@@ -387,13 +389,16 @@ impl<P: Playbook> World<P> {
     }
 }
 
+/// Reads the target, where it was when it was contained.
 async fn look<P: Playbook>(
     playbook: &P,
     finding: &Finding,
     incident: &Incident,
+    recorded: &[P::Action],
     now: Timestamp,
 ) -> Result<World<P>> {
-    let state = Box::pin(playbook.observe(finding)).await?;
+    let recorded: Vec<_> = recorded.iter().collect();
+    let state = Box::pin(playbook.read_back(finding, &recorded)).await?;
     let plan = P::plan(finding, &state, &incident.settings, now);
     let steps = plan.steps.into_iter().map(|step| (step.key(), step));
     let steps = steps.collect();

@@ -39,7 +39,12 @@ pub struct InfectedInstance {
 
 impl InfectedInstance {
     pub async fn create(aws: &LocalAws) -> Result<Self> {
-        let ec2 = aws.ec2();
+        Self::create_in(aws, &aws.region).await
+    }
+
+    /// In a Region that need not be that of the stack.
+    pub async fn create_in(aws: &LocalAws, region: &str) -> Result<Self> {
+        let ec2 = aws.ec2_in(region);
         let (vpc_id, subnet_id) = network(&ec2).await?;
         let web = group(&ec2, &vpc_id, "web", 443).await?;
         let admin = group(&ec2, &vpc_id, "admin", 22).await?;
@@ -143,6 +148,18 @@ impl InfectedInstance {
             .iter()
             .filter_map(|g| g.group_id.clone())
             .collect())
+    }
+
+    /// A finding that the credentials of the instance's own identity were used in an API call, which does not
+    /// describe the instance. CloudTrail recorded the call in the Region of the stack.
+    pub fn identity_stolen(&self, account: &str) -> Result<Finding> {
+        let identity = "aws:ec2-instance";
+        let principal = format!("{account}:{identity}:{}", self.id);
+        let instance =
+            Finding::stolen_key()?.by("ASIAIOSFODNN7EXAMPLE", &principal, "AssumedRole", identity);
+        Ok(instance
+            .of_type("UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS")
+            .with("/severity", 8))
     }
 
     async fn observe(&self, who: &str, instance_id: &str) -> Result<Vec<Observation>> {

@@ -119,6 +119,40 @@ fn an_infected_instance_is_cut_off_on_every_interface() -> Result {
 }
 
 #[test]
+fn an_instance_in_another_region_than_its_finding_is_isolated_there() -> Result {
+    on_aws(async |world| {
+        let theft = InfectedInstance::create_in(world.aws, "eu-west-1").await?;
+        expect_working_attack(&theft).await?;
+        // The call was recorded in the Region of the stack, and nothing says where the instance is.
+        let finding = theft.identity_stolen(&world.aws.account_id)?;
+        let reports = contain(world, &finding, "Ec2").await?;
+        expect_stopped_attack(&theft).await?;
+        expect_status(&reports["Iam"], "notified");
+        let isolation = theft.groups_named("gdr-isolation").await?;
+        assert_eq!(isolation.len(), 1);
+        for (interface, groups) in theft.groups().await? {
+            assert_eq!(groups, isolation, "{interface}");
+        }
+        // Another finding names the Availability Zone.
+        let details = serde_json::json!({
+            "instanceId": theft.id, "availabilityZone": "eu-west-1a",
+        });
+        let described = theft
+            .identity_stolen(&world.aws.account_id)?
+            .with("/resource/instanceDetails", details);
+        let reports = world.enforcing.respond(&described).await?;
+        let again = &reports["Ec2"];
+        assert!(
+            again["steps"].as_array().into_iter().flatten().all(|step| {
+                step["action"] != "ec2:IsolateInterface" || step["outcome"] == "already"
+            }),
+            "{again:#}"
+        );
+        Ok(())
+    })
+}
+
+#[test]
 fn a_second_instance_in_the_network_shares_the_isolation_group() -> Result {
     on_aws(async |world| {
         let infection = InfectedInstance::create(world.aws).await?;

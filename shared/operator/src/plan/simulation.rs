@@ -72,7 +72,7 @@ impl Place {
         Self {
             partition: finding.partition(),
             account: finding.account_id.clone(),
-            region: finding.region.clone(),
+            region: finding.instance_region(),
             entity: entity.unwrap_or("any").to_owned(),
         }
     }

@@ -109,7 +109,10 @@ pub(super) async fn prepare<P: Playbook>(
             now,
             until,
             join3(
-                Box::pin(claim::<P>(record, incoming, &mut claims)),
+                Box::pin(async {
+                    let targets = policy::targets(P::CATEGORY, finding)?;
+                    claim::<P>(record, incoming, targets, &mut claims).await
+                }),
                 within(until, "observing", Box::pin(playbook.glance(finding))),
                 within(
                     until,
@@ -120,6 +123,14 @@ pub(super) async fn prepare<P: Playbook>(
         )
         .await;
     alarm_if_unusable(&guard);
+    let found = state.as_ref().ok();
+    let found = found.and_then(|state| P::found_target(finding, state));
+    let claimed = match &found {
+        Some(found) if claimed.is_ok() => {
+            claim::<P>(record, incoming, vec![found.clone()], &mut claims).await
+        }
+        _ => claimed,
+    };
     let mut unrecorded = None;
     match claimed {
         Ok(()) => {}
@@ -142,7 +153,10 @@ pub(super) async fn prepare<P: Playbook>(
     }
     let released = claims.iter().filter_map(Claim::left);
     let released = released.map(|(_, released)| released).max();
-    if let Some(released) = released.filter(|_| claims.iter().all(|claim| claim.left().is_some())) {
+    // The name by which it was found decides, not that by which it was sought.
+    let decides = |claim: &&Claim| found.as_ref().is_none_or(|found| claim.is_of(found));
+    let mut deciding = claims.iter().filter(decides);
+    if let Some(released) = released.filter(|_| deciding.all(|claim| claim.left().is_some())) {
         let report = Report::ignored(P::CATEGORY, finding, released_at(released), false);
         return Err(Box::new(Contained {
             claims,
@@ -235,6 +249,7 @@ fn released_at(released: Timestamp) -> String {
 async fn claim<P: Playbook>(
     record: Option<&Record>,
     incoming: &Incoming<'_>,
+    targets: Vec<String>,
     claims: &mut Vec<Claim>,
 ) -> Result<()> {
     let Some(record) = record else {
@@ -255,7 +270,7 @@ async fn claim<P: Playbook>(
         lasts,
         until,
     };
-    for target in policy::targets(P::CATEGORY, finding)? {
+    for target in targets {
         claims.push(record.claim(P::CATEGORY, finding, &target, &lease).await?);
     }
     Ok(())

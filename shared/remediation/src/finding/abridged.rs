@@ -23,6 +23,8 @@ const READ_AGAIN: &[&str] = &[
     "detail.resource.accessKeyDetails.principalId",
     "detail.resource.accessKeyDetails.userName",
     "detail.resource.accessKeyDetails.userType",
+    "detail.resource.instanceDetails.availabilityZone",
+    "detail.resource.instanceDetails.iamInstanceProfile.arn",
     "detail.resource.instanceDetails.instanceId",
     "detail.resource.resourceType",
     "detail.resource.s3BucketDetails.name",

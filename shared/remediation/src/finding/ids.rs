@@ -33,6 +33,27 @@ pub(super) fn region(member: impl Display, text: &str) -> Result<String> {
     })
 }
 
+/// The Region of an Availability Zone, by the zone's name. A Local or Wavelength Zone belongs to the Region with
+/// which its name begins: `us-west-2-lax-1a`, `us-east-1-wl1-bos-wlz-1`,
+/// <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-availability-zones.html>. `None`: it is
+/// no name of a zone.
+pub(super) fn region_of_zone(text: &str) -> Option<String> {
+    let is_number = |part: &str| {
+        let digits = part.trim_end_matches(|last: char| last.is_ascii_lowercase());
+        !digits.is_empty()
+            && part.len() - digits.len() <= 1
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let parts: Vec<&str> = text.split('-').collect();
+    let end = parts.iter().position(|part| is_number(part))?;
+    let of_region = parts[..=end].join("-");
+    let letter = |last: char| last.is_ascii_lowercase();
+    // The name of a Region alone is no zone.
+    let is_zone = of_region.ends_with(letter) != (end + 1 < parts.len());
+    let name = of_region.trim_end_matches(letter);
+    region("", name).ok().filter(|_| is_zone)
+}
+
 /// A finding id: GuardDuty's are 32 hexadecimal digits; the model allows 300 characters.
 pub(super) fn finding(member: impl Display, text: &str) -> Result<String> {
     check(member, text, "a finding id", |text| {
@@ -246,6 +267,26 @@ mod tests {
             "us-a-b-c-1",
         ] {
             assert!(region("m", other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_zone_is_of_the_region_with_which_its_name_begins() {
+        for (zone, of) in [
+            ("eu-west-1b", Some("eu-west-1")),
+            ("us-gov-west-1a", Some("us-gov-west-1")),
+            ("eusc-de-east-1c", Some("eusc-de-east-1")),
+            ("us-west-2-lax-1a", Some("us-west-2")),
+            ("us-east-1-wl1-bos-wlz-1", Some("us-east-1")),
+            ("us-east-1", None),
+            ("use1-az1", None),
+            ("eu-west-1bb", None),
+            ("eu-west-1b-lax-1a", None),
+            ("-1a", None),
+            ("", None),
+            ("evil.example/eu-west-1a", None),
+        ] {
+            assert_eq!(region_of_zone(zone).as_deref(), of, "{zone}");
         }
     }
 

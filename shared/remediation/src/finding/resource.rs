@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use jiff::Timestamp;
 
-use super::{Finding, ids, needed, printable};
+use super::{Finding, Principal, ids, needed, partition_of, printable};
 use crate::error::{Error, Result};
 
 /// A bucket as the finding describes it, for people; [`Finding::buckets`] has the names for calls.
@@ -104,7 +104,10 @@ impl Finding {
         self.detail.resource.instance_details.is_some()
     }
 
-    /// The id of the instance.
+    /// The id of the instance. Where the section about the instance is missing, it is that of the instance after
+    /// which the session of its role is named, or whose own identity acted. GuardDuty leaves the section out where
+    /// the instance is terminated, or where the call was made in another Region,
+    /// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings-summary.html>.
     ///
     /// # Errors
     /// [`Error::Malformed`](crate::Error::Malformed) if the finding has none or it is not an
@@ -113,7 +116,44 @@ impl Finding {
         let member = self.path("resource.instanceDetails.instanceId");
         let details = self.detail.resource.instance_details.as_ref();
         let id = details.map_or(&None, |details| &details.instance_id);
-        ids::instance(&member, needed(&member, id)?)
+        match (needed(&member, id), self.acting_instance()) {
+            (Ok(id), _) => ids::instance(&member, id),
+            (Err(_), Some(acting)) => Ok(acting),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// The id of the instance whose credentials were used, by the principal.
+    fn acting_instance(&self) -> Option<String> {
+        let instance = match self.principal().ok()? {
+            Principal::RoleSession { session, .. } => session?.name,
+            Principal::InstanceIdentity { instance } => instance?,
+            _ => return None,
+        };
+        ids::instance("principalId", &instance).ok()
+    }
+
+    /// The Region of the instance, as far as the finding tells: that of its Availability Zone, else the finding's.
+    pub fn instance_region(&self) -> String {
+        let of_zone = self.zone().and_then(ids::region_of_zone);
+        let of_zone = of_zone.filter(|region| partition_of(region) == self.partition());
+        of_zone.unwrap_or_else(|| self.region.clone())
+    }
+
+    /// The instance's Availability Zone.
+    pub(super) fn zone(&self) -> Option<&str> {
+        let details = self.detail.resource.instance_details.as_ref()?;
+        details.availability_zone.as_deref()
+    }
+
+    /// True if the instance may be in another Region than [`Finding::instance_region`]. CloudTrail records a call in
+    /// the Region where it was made, and the credentials of an instance work in each; see
+    /// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_data-sources.html>. A part of an attack sequence
+    /// may have no Region but that of what contains it, such as a role, which is global.
+    pub(crate) fn instance_may_be_elsewhere(&self) -> bool {
+        self.finding_type.resource() == "IAMUser"
+            || self.api().is_some()
+            || self.handed_over_to().is_some()
     }
 
     /// The ARN of the instance's profile, for people.

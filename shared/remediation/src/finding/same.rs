@@ -22,6 +22,8 @@ impl Finding {
             let details = finding.detail.resource.instance_details.as_ref()?;
             details.instance_id.clone()
         };
+        // The zone of an instance never changes, and an event may have left it out.
+        let zones = self.zone().zip(current.zone());
         let buckets = |finding: &Self| {
             let buckets = finding.detail.resource.s3_bucket_details.iter();
             let mut names: Vec<_> = buckets.map(|bucket| bucket.name.clone()).collect();
@@ -47,7 +49,8 @@ impl Finding {
             ),
             (
                 "resource.instanceDetails",
-                instance(self) == instance(current),
+                instance(self) == instance(current)
+                    && zones.is_none_or(|(zone, current)| zone == current),
             ),
             (
                 "resource.s3BucketDetails",

@@ -89,6 +89,10 @@ pub struct Resource {
     pub public_ip: Option<String>,
     /// Of an instance: its network interfaces.
     pub interfaces: Vec<String>,
+    /// Of an instance: the ARN of its instance profile.
+    pub instance_profile: Option<String>,
+    /// Of an instance: its Availability Zone.
+    pub zone: Option<String>,
     /// Of what holds instances, such as a cluster or an instance profile: their ARNs or ids.
     pub instances: Vec<String>,
 }
@@ -243,6 +247,9 @@ impl Resource {
     fn read(value: &Value) -> Self {
         let data = &value["data"];
         let key = &data["accessKey"];
+        let instance = &data["ec2Instance"];
+        // The API's name of it begins with a capital, as no other's.
+        let profiles = ["IamInstanceProfile", "iamInstanceProfile"];
         let tags = value["tags"].as_array().into_iter().flatten();
         // One member of `data`, by the kind of resource, lists instances.
         let parts = data.as_object().into_iter().flat_map(|data| data.values());
@@ -263,7 +270,11 @@ impl Resource {
             user_type: text(&key["userType"]),
             effective_permission: text(&data["s3Bucket"]["effectivePermission"]),
             public_ip: text(&data["ec2NetworkInterface"]["publicIp"]),
-            interfaces: texts(&data["ec2Instance"]["ec2NetworkInterfaceUids"]),
+            interfaces: texts(&instance["ec2NetworkInterfaceUids"]),
+            instance_profile: profiles
+                .iter()
+                .find_map(|member| text(&instance[*member]["arn"])),
+            zone: text(&instance["availabilityZone"]),
             instances: parts
                 .flat_map(|part| texts(&part["ec2InstanceUids"]))
                 .collect(),

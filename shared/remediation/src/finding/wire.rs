@@ -129,6 +129,8 @@ pub(super) struct PublicAccess {
 pub(super) struct InstanceDetails {
     #[serde(default)]
     pub(super) instance_id: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) availability_zone: Option<String>,
     /// Only informs, so whatever is there is taken.
     #[serde(default)]
     pub(super) tags: Value,

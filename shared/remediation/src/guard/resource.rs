@@ -112,9 +112,14 @@ impl Resource {
         entity
     }
 
-    /// The finding's instance.
+    /// The finding's instance, where the finding says that it is.
     pub fn instance(finding: &Finding, id: &str) -> Self {
-        let (account, region) = (&finding.account_id, &finding.region);
+        Self::instance_in(finding, &finding.instance_region(), id)
+    }
+
+    /// The finding's instance, in the Region where it was found.
+    pub fn instance_in(finding: &Finding, region: &str, id: &str) -> Self {
+        let account = &finding.account_id;
         let arn = format!(
             "arn:{}:ec2:{region}:{account}:instance/{id}",
             finding.partition()

@@ -1,13 +1,14 @@
 //! What containing each actor and resource of a sequence would be, and by which function; or why
 //! there is none. Pure.
 
+mod instances;
 mod words;
 
 use serde_json::{Map, Value, json};
 
 use self::words::{by_hand, what};
 use crate::catalogue::Category;
-use crate::finding::{Actor, Finding, Resource, Sequence, instance};
+use crate::finding::{Actor, Finding, Resource, Sequence};
 use crate::policy::{self, Decision, Policy};
 
 /// How many containments one sequence can have. What GuardDuty puts together has a handful of
@@ -174,45 +175,6 @@ impl Assessor<'_> {
         }
         let section = json!({ "resourceType": "S3Bucket", "s3BucketDetails": [bucket] });
         self.target(Category::S3, place, section)
-    }
-
-    fn instance(&mut self, uid: &str, place: Place<'_>) -> Result<usize, String> {
-        let Some(id) = instance(uid) else {
-            return Err(format!("'{uid}' is not the ARN or id of an instance"));
-        };
-        // `arn:aws:ec2:<region>:<account>:instance/<id>`
-        let arn: Vec<_> = uid.split(':').collect();
-        let part = |index: usize| arn.get(index).copied().filter(|part| !part.is_empty());
-        let place = Place {
-            account: place.account.or(part(4)),
-            region: place.region.or(part(3)),
-        };
-        let mut details = json!({ "instanceId": id });
-        let mut described = self.sequence.resources.iter();
-        let described =
-            described.find(|one| one.kind == "EC2_INSTANCE" && one.uid.as_deref() == Some(uid));
-        if let Some(described) = described.filter(|one| !one.tags.is_empty()) {
-            details["tags"] = tags(described);
-        }
-        let section = json!({ "resourceType": "Instance", "instanceDetails": details });
-        self.target(Category::Ec2, place, section)
-    }
-
-    /// An interface says nothing of its instance, but an instance lists its interfaces.
-    fn interface(&mut self, interface: &Resource) -> Verdict {
-        let uid = interface.uid.as_ref();
-        let sequence = self.sequence;
-        let resources = sequence.resources.iter();
-        let of: Vec<_> = resources
-            .filter(|one| one.kind == "EC2_INSTANCE")
-            .filter(|one| uid.is_some_and(|uid| one.interfaces.contains(uid)))
-            .collect();
-        if of.is_empty() {
-            return no(
-                "the sequence does not say to which instance it belongs: find that, and isolate it",
-            );
-        }
-        all(of.into_iter().map(|instance| self.resource(instance)))
     }
 
     fn credential(&mut self, credential: Credential, place: Place<'_>) -> Result<usize, String> {

@@ -14,6 +14,7 @@ mod conversion;
 mod describe;
 mod investigate;
 mod isolation_group;
+mod locate;
 mod membership;
 mod observe;
 mod plan;
@@ -23,7 +24,8 @@ mod role;
 mod routes;
 mod state;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -35,6 +37,7 @@ use tokio::time::Instant;
 pub(crate) use self::change::name;
 pub use self::change::{Attribute, Change};
 pub use self::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
+use self::locate::name_elsewhere;
 pub use self::state::{Address, Instance, Interface, State, Target, Timeouts};
 use super::{Playbook, Remains};
 use crate::breaker::Member;
@@ -56,6 +59,8 @@ const PROTECT_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Ec2 {
     clients: Clients,
+    /// Those of other Regions, by Region, since the first use of each.
+    elsewhere: Mutex<HashMap<String, Clients>>,
     /// `None`: CloudTrail is not asked.
     trail: Option<Trail>,
 }
@@ -81,12 +86,25 @@ impl Ec2 {
                 elb: aws_sdk_elasticloadbalancing::Client::new(sdk),
                 elbv2: aws_sdk_elasticloadbalancingv2::Client::new(sdk),
             },
+            elsewhere: Mutex::default(),
             trail: Some(Trail::new(sdk)),
         }
     }
 
     fn clients_in(&self, region: &str) -> Clients {
-        self.clients.in_region(region)
+        let own = self.clients.ec2.config().region();
+        if own.is_some_and(|own| own.as_ref() == region) {
+            return self.clients.clone();
+        }
+        // What a panic left is still whole: the map is changed by single calls.
+        let mut elsewhere = self
+            .elsewhere
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let there = elsewhere.entry(region.to_owned());
+        there
+            .or_insert_with(|| self.clients.in_region(region))
+            .clone()
     }
 }
 
@@ -100,10 +118,6 @@ fn undenied<'a>(
 
 impl Clients {
     fn in_region(&self, region: &str) -> Self {
-        let own = self.ec2.config().region();
-        if own.is_some_and(|own| own.as_ref() == region) {
-            return self.clone();
-        }
         let region = Region::new(region.to_owned());
         macro_rules! there {
             ($service:ident, $client:expr) => {
@@ -132,6 +146,7 @@ impl Playbook for Ec2 {
         "ec2:DescribeInstanceTypes",
         "ec2:DescribeInstances",
         "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeRegions",
         "ec2:DescribeRouteTables",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSnapshots",
@@ -148,28 +163,43 @@ impl Playbook for Ec2 {
     type Action = Change;
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
-        self.observed(finding, None).await
+        let state = self.found(finding).await?;
+        Ok(self.observed(finding, state, None).await)
     }
 
-    /// Of the target groups of a Region, which may be hundreds, only those that had it are asked again.
+    /// Of the target groups of a Region, which may be hundreds, only those that had it are asked again; and only
+    /// the Region in which it was found.
     async fn read_back(&self, finding: &Finding, planned: &[&Change]) -> Result<State> {
-        let mut planned = planned.iter();
-        let seen = planned.find_map(|change| match change {
+        let seen = planned.iter().find_map(|change| match change {
             Change::DeregisterTargets { seen, .. } => seen.as_ref(),
             _ => None,
         });
-        self.observed(finding, seen).await
+        let state = match planned.iter().find_map(|change| change.region()) {
+            Some(region) => {
+                let id = finding.instance_id()?;
+                self.glance_in(region, finding, &id).await?
+            }
+            None => self.found(finding).await?,
+        };
+        Ok(self.observed(finding, state, seen).await)
     }
 
     async fn glance(&self, finding: &Finding) -> Result<State> {
-        let clients = self.clients_in(&finding.region);
-        let id = finding.instance_id()?;
-        Box::pin(observe::glance(&clients, finding, &id)).await
+        self.found(finding).await
     }
 
     /// First what denying the credentials depends on, then the rest, if there is an instance for it.
     async fn complete(&self, finding: &Finding, part: &State) -> Option<State> {
         self.completed(finding, part, None).await
+    }
+
+    fn found_target(finding: &Finding, state: &State) -> Option<String> {
+        let region = state.instance.as_ref().map(|_| state.region.as_str());
+        name_elsewhere(finding, region)
+    }
+
+    fn recorded_target(finding: &Finding, action: &Change) -> Option<String> {
+        name_elsewhere(finding, action.region())
     }
 
     fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
@@ -184,16 +214,16 @@ impl Playbook for Ec2 {
         state.resource(finding, role)
     }
 
-    fn crowds(finding: &Finding, state: &State, _action: &Change) -> Vec<Member> {
-        state.crowds(finding)
+    fn crowds(_finding: &Finding, state: &State, _action: &Change) -> Vec<Member> {
+        state.crowds()
     }
 
     fn evidence(state: &State) -> Value {
         json!(state)
     }
 
-    async fn collect(&self, finding: &Finding) -> Result<Value> {
-        let clients = self.clients_in(&finding.region);
+    async fn collect(&self, finding: &Finding, state: &State) -> Result<Value> {
+        let clients = self.clients_in(&state.region);
         preserve::console(&clients.ec2, &finding.instance_id()?).await
     }
 
@@ -282,11 +312,12 @@ impl Playbook for Ec2 {
     async fn investigate(&self, inquiry: &Inquiry<'_>, state: Option<&State>) -> Investigation {
         let mut investigation = Investigation::default();
         if let Some(state) = state {
-            investigation.answers.push(investigate::answer(state));
-        } else if inquiry.finding.has_instance() {
+            let answer = investigate::answer(inquiry.finding, state);
+            investigation.answers.push(answer);
+        } else if inquiry.finding.has_instance() || inquiry.finding.instance_id().is_ok() {
             let observed = inquiry.within(self.observe(inquiry.finding)).await;
             investigation.answers.push(match observed {
-                Ok(state) => investigate::answer(&state),
+                Ok(state) => investigate::answer(inquiry.finding, &state),
                 Err(error) => Answer::unknown(
                     Question::Instance,
                     &format!(
@@ -302,17 +333,18 @@ impl Playbook for Ec2 {
 }
 
 impl Ec2 {
-    /// `groups`: the only target groups to ask.
+    /// The whole, from what was read at a glance. `groups`: the only target groups to ask.
     async fn observed(
         &self,
         finding: &Finding,
+        glanced: State,
         groups: Option<&BTreeSet<String>>,
-    ) -> Result<State> {
-        let mut state = self.glance(finding).await?;
+    ) -> State {
+        let mut state = glanced;
         while let Some(more) = self.completed(finding, &state, groups).await {
             state = more;
         }
-        Ok(state)
+        state
     }
 
     async fn completed(
@@ -321,7 +353,7 @@ impl Ec2 {
         part: &State,
         groups: Option<&BTreeSet<String>>,
     ) -> Option<State> {
-        let clients = self.clients_in(&finding.region);
+        let clients = self.clients_in(&part.region);
         let id = finding.instance_id().ok()?;
         let mut state = part.clone();
         let current = undenied(&part.role, part.deny.as_ref());

@@ -329,7 +329,7 @@ fn crowds(finding: &Finding, kind: Kind) -> Vec<Crowd> {
         Kind::User => vec![Crowd::Users],
         Kind::Instance => group(finding)
             .map(|name| Crowd::AutoScalingGroup {
-                region: finding.region.clone(),
+                region: finding.instance_region(),
                 name: name.to_owned(),
             })
             .into_iter()

@@ -45,6 +45,12 @@ pub(super) const ALL: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "an instance in another Region than its finding is found and isolated there",
+        function: "Ec2",
+        play: |run| Box::pin(elsewhere(run)),
+        ..PLAIN
+    },
+    Scenario {
         name: "an instance of a member account is isolated",
         function: "Ec2",
         parameters: &[("Mode", "hub")],
@@ -85,6 +91,12 @@ async fn spared(run: &Run<'_>) -> Result {
     let finding = victim.finding()?;
     let finding = finding.with("/resource/instanceDetails/tags", shown);
     run.respond(&finding).await
+}
+
+async fn elsewhere(run: &Run<'_>) -> Result {
+    let victim = InfectedInstance::create_in(run.aws(), "eu-west-1").await?;
+    run.respond(&victim.identity_stolen(&run.aws().account_id)?)
+        .await
 }
 
 async fn of_member(run: &Run<'_>) -> Result {

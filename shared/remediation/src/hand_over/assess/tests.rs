@@ -314,6 +314,56 @@ fn what_holds_instances_is_contained_through_those_that_are_compromised() {
     }
 }
 
+/// The part of a sequence that is handed over for the one instance in it.
+fn part(resources: Value) -> Finding {
+    let assessment = of(json!([]), resources);
+    assert_eq!(assessment.targets.len(), 1, "{assessment:?}");
+    Finding::parse(&assessment.targets[0].event).expect("a finding")
+}
+
+#[test]
+fn the_region_and_account_in_an_instances_own_arn_count_before_those_of_what_holds_it() {
+    let arn = "arn:aws:ec2:eu-west-1:111122223333:instance/i-0abc1234";
+    let holder = |uid: &str| {
+        json!({
+            "uid": "holder", "resourceType": "EC2_VPC", "region": "us-east-1",
+            "accountId": "999988887777", "data": { "ec2Vpc": { "ec2InstanceUids": [uid] } },
+        })
+    };
+    // The same instance is one part, by whatever it is named.
+    for resources in [
+        json!([holder(arn)]),
+        json!([holder("i-0abc1234"), instance_resource(arn)]),
+        json!([instance_resource(arn), holder("i-0abc1234")]),
+    ] {
+        let part = part(resources);
+        assert_eq!(part.instance_region(), "eu-west-1");
+        assert_eq!(part.account_id, "111122223333");
+    }
+    let mut described = instance_resource("i-0abc1234");
+    described["accountId"] = json!("111122223333");
+    described["data"] = json!({ "ec2Instance": { "availabilityZone": "eu-west-1b" } });
+    let part = part(json!([described, holder("i-0abc1234")]));
+    assert_eq!(part.instance_region(), "eu-west-1");
+}
+
+#[test]
+fn the_instance_profile_of_an_instance_is_handed_over_with_it() {
+    for member in ["IamInstanceProfile", "iamInstanceProfile"] {
+        let arn = "arn:aws:iam::111122223333:instance-profile/web";
+        let mut described = instance_resource("i-0abc1234");
+        described["data"] =
+            json!({ "ec2Instance": { member: { "arn": arn, "id": "AIPAEXAMPLE" } } });
+        let holder = json!({
+            "uid": "holder", "resourceType": "EC2_IMAGE",
+            "data": { "ec2Image": { "ec2InstanceUids": ["i-0abc1234"] } },
+        });
+        for resources in [json!([described]), json!([holder, described])] {
+            assert_eq!(part(resources).instance_profile_arn(), Some(arn));
+        }
+    }
+}
+
 #[test]
 fn an_interface_is_contained_with_its_instance_and_one_that_holds_itself_ends() {
     let mut instance = instance_resource("i-0abc1234");

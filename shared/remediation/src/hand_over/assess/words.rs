@@ -13,7 +13,7 @@ pub(super) fn what(function: Category, finding: &Finding) -> Result<String, Stri
         }
         Category::Ec2 => {
             let id = finding.instance_id().map_err(unnamed)?;
-            format!("isolate instance {id} in {}", finding.region)
+            format!("isolate instance {id} in {}", finding.instance_region())
         }
         Category::Iam => match finding.principal().map_err(unnamed)? {
             Principal::User {

@@ -72,6 +72,21 @@ pub(super) async fn instance(
     Ok(found.map(|found| described(finding, found)))
 }
 
+/// Whether this Region has the instance.
+pub(super) async fn is_there(client: &Client, id: &str) -> Result<bool> {
+    let answer = client
+        .describe_instances()
+        .instance_ids(id)
+        .include_managed_resources(true)
+        .send()
+        .await;
+    match answer.during("ec2:DescribeInstances", id) {
+        Ok(answer) => Ok(!answer.reservations().is_empty()),
+        Err(error) if error.is_gone() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn described(finding: &Finding, found: aws_sdk_ec2::types::Instance) -> Instance {
     let text = |time: Option<&aws_sdk_ec2::primitives::DateTime>| time.map(ToString::to_string);
     let described = json!({

@@ -1,20 +1,27 @@
 //! Which instance it is, from what was read of it.
 
 use super::state::State;
+use crate::finding::Finding;
 use crate::investigate::{Answer, Question, listed, reason};
 
 const SOURCE: &str = "EC2, IAM and Auto Scaling, as they were before this response";
 /// Tags and addresses in a sentence.
 const MOST: usize = 12;
 
-pub(super) fn answer(state: &State) -> Answer {
+pub(super) fn answer(finding: &Finding, state: &State) -> Answer {
     let Some(instance) = &state.instance else {
-        return Answer::known(
-            Question::Instance,
-            "there is no such instance any more",
-            SOURCE,
-        );
+        let unfound = state.gone().unwrap_or_default();
+        return match &state.elsewhere {
+            Some(_) => Answer::unknown(Question::Instance, &unfound, SOURCE),
+            None => Answer::known(Question::Instance, &unfound, SOURCE),
+        };
     };
+    let region = (state.region != finding.region).then(|| {
+        format!(
+            "in {}, not in {} as the finding says",
+            state.region, finding.region
+        )
+    });
     let role = match (&state.role, &instance.profile) {
         (Ok(Some(role)), _) => format!("role {}", role.arn),
         (Ok(None), None) => match &state.earlier {
@@ -50,6 +57,7 @@ pub(super) fn answer(state: &State) -> Answer {
     };
     let parts = [
         Some(format!("{} is {}", instance.id, instance.state)),
+        region,
         Some(role),
         (!addresses.is_empty()).then(|| format!("addresses: {}", listed(&addresses, MOST))),
         group,

@@ -24,7 +24,12 @@ const SIZING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What decides whether and how an instance is contained: in one round trip, where the finding shows the
 /// instance profile and the tags of its Auto Scaling group as they still are.
-pub(super) async fn glance(clients: &Clients, finding: &Finding, id: &str) -> Result<State> {
+pub(super) async fn glance(
+    clients: &Clients,
+    finding: &Finding,
+    region: &str,
+    id: &str,
+) -> Result<State> {
     let ec2 = &clients.ec2;
     let shown = finding.instance_profile_arn();
     let (core, scaling, of_profile) = futures::join!(
@@ -65,6 +70,8 @@ pub(super) async fn glance(clients: &Clients, finding: &Finding, id: &str) -> Re
         }
     }
     Ok(State {
+        region: region.to_owned(),
+        elsewhere: None,
         instance,
         interfaces,
         groups: by_vpc,

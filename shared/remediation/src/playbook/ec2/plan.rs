@@ -1,6 +1,7 @@
 //! What is to be done about an instance in the state that was read. Pure.
 
 mod contain;
+mod outlived;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +51,12 @@ pub(super) fn plan(
     };
     if let Some(why) = gone {
         return planner.outlived(why);
+    }
+    if state.region != finding.region {
+        planner.plan.next_steps.push(format!(
+            "look for {} in {}: that is its Region, and not {}, which the finding names",
+            instance.id, state.region, finding.region,
+        ));
     }
     planner.protect();
     planner.leave();
@@ -110,23 +117,8 @@ impl Planner<'_> {
         self.plan.steps.push(step);
     }
 
-    /// The instance is gone, for this reason. The credentials that it was given are not.
-    fn outlived(mut self, why: String) -> Plan<Change> {
-        // What is left is contained as far as it is denied: that there is nothing else is no omission then.
-        let action = if self.state.roles().next().is_some() {
-            name::SNAPSHOT
-        } else {
-            name::ISOLATE
-        };
-        self.push(skipped(action, &self.id(), why));
-        self.deny();
-        let mut plan = self.plan;
-        risks::credentials(&mut plan, self.finding, self.state, self.instance, false);
-        plan
-    }
-
     fn region(&self) -> String {
-        self.finding.region.clone()
+        self.state.region.clone()
     }
 
     fn id(&self) -> String {
@@ -237,7 +229,7 @@ impl Planner<'_> {
             && let Some(membership) = self.read(action, &id, &state.scaling)
         {
             let change = |group: Option<&str>| Change::LeaveAutoScalingGroup {
-                region: self.finding.region.clone(),
+                region: self.region(),
                 instance: id.clone(),
                 group: group.map(ToOwned::to_owned),
                 standby,

@@ -263,7 +263,7 @@ pub(super) fn credentials(
         renewed: "",
     });
     for held in current.into_iter().chain(earlier) {
-        of_role(plan, finding, id, hands_off, &held);
+        of_role(plan, finding, state, id, hands_off, &held);
     }
 }
 
@@ -275,7 +275,14 @@ struct Held<'a> {
     renewed: &'static str,
 }
 
-fn of_role(plan: &mut Plan<Change>, finding: &Finding, id: &str, hands_off: bool, held: &Held<'_>) {
+fn of_role(
+    plan: &mut Plan<Change>,
+    finding: &Finding,
+    state: &State,
+    id: &str,
+    hands_off: bool,
+    held: &Held<'_>,
+) {
     let Held {
         profile,
         role,
@@ -298,7 +305,7 @@ fn of_role(plan: &mut Plan<Change>, finding: &Finding, id: &str, hands_off: bool
             return;
         }
     };
-    let wanted = role::policy(finding, id, &role.id);
+    let wanted = role::policy(finding, state.region_of_arn(), id, &role.id);
     let denied = matches!(deny, Some(Ok(Some(found))) if *found == wanted);
     let planned = is_planned(plan, name::DENY, &role.arn);
     plan.residual_risks.push(if denied {
@@ -312,10 +319,13 @@ fn of_role(plan: &mut Plan<Change>, finding: &Finding, id: &str, hands_off: bool
     } else {
         format!("credentials of {} that were read on {id} {works}{renewed}", role.name)
     });
+    let regions = BTreeSet::from([finding.region.as_str(), state.region.as_str()]);
+    let regions: Vec<_> = regions.into_iter().collect();
     plan.next_steps.push(format!(
         "look in CloudTrail ({}) for AssumeRole by {}:{id}, contain the sessions it obtained, and review \
          what else it did",
-        finding.region, role.id,
+        regions.join(", "),
+        role.id,
     ));
 }
 

@@ -17,14 +17,14 @@ pub(super) fn policy_name(instance: &str) -> String {
 /// Denies everything to the credentials that EC2 hands out on one instance, those that it has handed
 /// out and those that it will. No other instance with the role is touched.
 ///
-/// `ec2:SourceInstanceARN` travels with the credentials,
+/// `region` is that of the instance, or `*` where it is not known: the id is one in all Regions, and `ArnEquals`
+/// takes the sign. `ec2:SourceInstanceARN` travels with the credentials,
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html>; the
 /// session's name is the instance's id, <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>.
-pub(super) fn policy(finding: &Finding, instance: &str, role_id: &str) -> Value {
+pub(super) fn policy(finding: &Finding, region: &str, instance: &str, role_id: &str) -> Value {
     let arn = format!(
-        "arn:{}:ec2:{}:{}:instance/{instance}",
+        "arn:{}:ec2:{region}:{}:instance/{instance}",
         finding.partition(),
-        finding.region,
         finding.account_id,
     );
     let deny = |sid: &str, condition: Value| json!({ "Sid": sid, "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition });

@@ -16,7 +16,16 @@ use crate::guard::Resource;
 /// keep the interfaces from being isolated, and is read when it is known how they are.
 #[derive(Clone, Debug, Serialize)]
 pub struct State {
-    /// `None`: there is no such instance (any more).
+    /// The Region in which it was read: that of the instance, where one was found.
+    pub(super) region: String,
+    /// The other Regions that were asked for an instance which [`State::region`] does not have, and do not have
+    /// it either. `None`: it was found, or can be nowhere else.
+    #[serde(
+        serialize_with = "readable_if_read",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) elsewhere: Option<Result<BTreeSet<String>>>,
+    /// `None`: nobody found such an instance.
     pub(super) instance: Option<Instance>,
     pub(super) interfaces: Vec<Interface>,
     /// The isolation group of each VPC that has one.
@@ -107,10 +116,10 @@ impl State {
         isolated.then_some(group)
     }
 
-    /// Why nothing is left of the instance but the credentials that it was given.
+    /// Why there is nothing to contain but the credentials that the instance was given.
     pub(super) fn gone(&self) -> Option<String> {
         let Some(instance) = &self.instance else {
-            return Some("there is no such instance (any more)".to_owned());
+            return Some(self.unfound());
         };
         let gone = matches!(instance.state.as_str(), "terminated" | "shutting-down");
         gone.then(|| {
@@ -135,7 +144,7 @@ impl State {
         let as_seen = |role: &Role| Resource::role(finding, &role.name, Some(&role.arn));
         let Some(instance) = &self.instance else {
             let id = finding.instance_id().unwrap_or_default();
-            let resource = Resource::instance(finding, &id);
+            let resource = Resource::instance_in(finding, &self.region, &id);
             return match changed {
                 Some(role) => resource.with_role(as_seen(role)),
                 None => resource,
@@ -144,7 +153,7 @@ impl State {
         let public = |found: &Interface| found.internet_addresses().next().is_some();
         let tags = instance.tags.iter();
         let tags = tags.map(|(key, value)| (key.as_str(), value.as_str()));
-        let mut resource = Resource::instance(finding, &instance.id)
+        let mut resource = Resource::instance_in(finding, &self.region, &instance.id)
             .flag("internetFacing", self.interfaces.iter().any(public))
             .tags(tags, finding.instance_tags().as_deref());
         for (name, value) in [
@@ -168,11 +177,11 @@ impl State {
     }
 
     /// What the instance is a member of: its Auto Scaling group, and the instances with its role.
-    pub(super) fn crowds(&self, finding: &Finding) -> Vec<Member> {
+    pub(super) fn crowds(&self) -> Vec<Member> {
         let Some(instance) = &self.instance else {
             return Vec::new();
         };
-        let region = finding.region.clone();
+        let region = self.region.clone();
         let mut members = Vec::new();
         let mut member = |crowd, size: &Result<usize>| {
             members.push(Member {

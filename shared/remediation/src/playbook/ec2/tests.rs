@@ -11,6 +11,7 @@ mod contain;
 mod credentials;
 mod cut;
 mod ec2_rules;
+mod elsewhere;
 mod hostile;
 mod investigation;
 mod isolation;

@@ -149,7 +149,12 @@ impl Planner<'_> {
         let Some(from) = self.read(name::DENY, arn, deny) else {
             return;
         };
-        let to = role::policy(self.finding, &self.instance.id, &role.id);
+        let to = role::policy(
+            self.finding,
+            self.state.region_of_arn(),
+            &self.instance.id,
+            &role.id,
+        );
         let denied = from.as_ref() == Some(&to);
         let change = Change::DenyCredentials {
             role: role.name.clone(),

@@ -39,15 +39,18 @@ fn the_deny_of_an_instance_hits_that_instance_and_no_other() {
                 return;
             };
             denied.set(denied.get() + 1);
-            let document = policy(&finding, &instance, &role);
+            let document = policy(&finding, &finding.instance_region(), &instance, &role);
             assert_is_policy(&document, ROLE);
             let name = policy_name(&instance);
             let of_grammar = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
             assert!(name.len() <= 128 && name.bytes().all(of_grammar), "{name}");
             let statements = document["Statement"].as_array().expect("a list");
             let arn = |instance: &str| {
-                let (partition, region, account) =
-                    (finding.partition(), &finding.region, &finding.account_id);
+                let (partition, region, account) = (
+                    finding.partition(),
+                    finding.instance_region(),
+                    &finding.account_id,
+                );
                 format!("arn:{partition}:ec2:{region}:{account}:instance/{instance}")
             };
             let is_denied = |key: &str, value: &str| denies(statements, &[(key, value)]);

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use super::elsewhere::undescribed;
 use super::world::{Account, ID, Iface, World, account, group, infected, names};
 use super::*;
 use crate::fixtures::{declared, run, run_with};
@@ -190,7 +191,7 @@ async fn an_interface_that_a_service_manages_is_skipped_and_makes_the_containmen
 #[tokio::test(start_paused = true)]
 async fn an_instance_that_is_gone_is_left_alone() {
     for (missing, state, why) in [
-        (true, "running", "no such instance"),
+        (true, "running", "us-east-1 has no such instance"),
         (false, "terminated", "terminated"),
         (false, "shutting-down", "shutting-down"),
     ] {
@@ -317,8 +318,16 @@ async fn the_calls_are_those_that_the_playbook_declares_permissions_for() {
         account.interfaces.insert("eni-2", other);
         let world = World::new(account);
         run_with(&world.playbook, &infected(), &settings).await;
-        world.playbook.collect(&infected()).await.unwrap();
+        let state = world.playbook.glance(&infected()).await.unwrap();
+        let collecting = world.playbook.collect(&infected(), &state).await;
+        collecting.unwrap();
         called.extend(world.wire.calls());
     }
+    let world = World::new(Account {
+        missing: true,
+        ..one()
+    });
+    run(&world.playbook, &undescribed()).await;
+    called.extend(world.wire.calls());
     assert_eq!(called, declared::<Ec2>());
 }

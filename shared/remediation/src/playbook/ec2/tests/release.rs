@@ -3,7 +3,7 @@ use crate::fixtures::table::table;
 use crate::fixtures::{event, now, recorded, release, run_with};
 use crate::plan::{Action as _, Step, Undo};
 use crate::playbook::Playbook as _;
-use crate::playbook::ec2::{Change, Ec2};
+use crate::playbook::ec2::{Change, Ec2, State};
 use crate::record::Incident;
 use crate::release::{self, Allowance, Verdict};
 use crate::report::Status;
@@ -130,6 +130,11 @@ async fn an_interface_whose_groups_are_not_known_is_left_to_a_person() {
     assert!(world.wire.writes().is_empty());
 }
 
+async fn collected(world: &World, state: &State) -> Value {
+    let collected = world.playbook.collect(&infected(), state).await;
+    collected.unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn evidence_holds_the_described_world_and_what_could_not_be_read() {
     let world = World::to_release(busy());
@@ -150,7 +155,7 @@ async fn evidence_holds_the_described_world_and_what_could_not_be_read() {
             .unwrap()
             .contains("iam:GetInstanceProfile")
     );
-    let collected = world.playbook.collect(&infected()).await.unwrap();
+    let collected = collected(&world, &state).await;
     assert_eq!(collected["ConsoleOutput"]["OutputBase64"], "bG9naW46");
 }
 
@@ -245,7 +250,8 @@ async fn of_a_full_console_the_end_is_kept_that_the_record_takes() {
         console: format!("{}RU5E", "QUFB".repeat(64 * 1024 / 3)),
         ..Account::default()
     });
-    let collected = world.playbook.collect(&infected()).await.unwrap();
+    let state = world.playbook.observe(&infected()).await.unwrap();
+    let collected = collected(&world, &state).await;
     let console = &collected["ConsoleOutput"];
     let kept = console["OutputBase64"].as_str().unwrap();
     assert!(kept.ends_with("RU5E") && kept.len() % 4 == 0);

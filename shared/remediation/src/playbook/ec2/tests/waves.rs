@@ -35,16 +35,13 @@ fn slowly(world: &World) -> Ec2 {
         elbv2,
     } = &world.playbook.clients;
     let long = Duration::from_millis(2_500);
-    Ec2 {
-        clients: Clients {
-            ec2: slow!(aws_sdk_ec2, ec2),
-            iam: slow!(aws_sdk_iam, iam),
-            autoscaling: slow!(aws_sdk_autoscaling, autoscaling),
-            elb: slow!(aws_sdk_elasticloadbalancing, elb, long),
-            elbv2: slow!(aws_sdk_elasticloadbalancingv2, elbv2, long),
-        },
-        trail: None,
-    }
+    Ec2::over(Clients {
+        ec2: slow!(aws_sdk_ec2, ec2),
+        iam: slow!(aws_sdk_iam, iam),
+        autoscaling: slow!(aws_sdk_autoscaling, autoscaling),
+        elb: slow!(aws_sdk_elasticloadbalancing, elb, long),
+        elbv2: slow!(aws_sdk_elasticloadbalancingv2, elbv2, long),
+    })
 }
 
 async fn course(world: &World, tags: Value) -> Course {
@@ -59,6 +56,18 @@ async fn three_round_trips_come_before_an_interface_is_isolated_where_the_group_
     let course = course(&world, json!([])).await;
     assert_eq!(course.before(&world.wire, MODIFY), 3);
     assert_eq!(course.before(&world.wire, "iam:PutRolePolicy"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stolen_credentials_of_an_instance_in_the_region_of_the_finding_take_no_round_trip_more() {
+    let world = World::new(prepared([], []));
+    let mut event = described(json!([]));
+    event["detail"]["type"] =
+        json!("UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS");
+    let course = contained(slowly(&world), event).await;
+    assert!(world.is_contained());
+    assert_eq!(course.before(&world.wire, MODIFY), 3);
+    assert!(!world.wire.calls().contains(&"ec2:DescribeRegions"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! A small account with one instance in it: two interfaces in two VPCs, two volumes, a role.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use testkit::mock_client;
 
@@ -47,8 +47,10 @@ pub(super) struct Group {
 
 #[derive(Clone)]
 pub(super) struct Account {
-    /// There is no such instance.
+    /// There is no such instance in this Region.
     pub(super) missing: bool,
+    /// The Regions that are enabled for the account.
+    pub(super) regions: Vec<&'static str>,
     pub(super) state: &'static str,
     pub(super) spot: bool,
     pub(super) operator: bool,
@@ -161,6 +163,7 @@ impl Default for Account {
         };
         Self {
             missing: false,
+            regions: vec!["us-east-1"],
             state: "running",
             spot: false,
             operator: false,
@@ -215,7 +218,7 @@ pub(super) struct World {
     pub(super) wire: Wire,
     pub(super) playbook: Ec2,
     /// Whether a release is tried, too.
-    releases: bool,
+    pub(super) releases: bool,
 }
 
 /// What only a release calls.
@@ -291,7 +294,40 @@ impl fixtures::World for World {
     }
 }
 
+impl Ec2 {
+    /// A playbook that calls through these clients.
+    pub(super) fn over(clients: Clients) -> Self {
+        Self {
+            clients,
+            elsewhere: Mutex::default(),
+            trail: None,
+        }
+    }
+}
+
 impl World {
+    /// The same, reaching `there` in another Region of the account. IAM is that of this world.
+    pub(super) fn reaching(self, region: &str, there: &Self) -> Self {
+        let clients = Clients {
+            iam: self.playbook.clients.iam.clone(),
+            ..there.playbook.clients.clone()
+        };
+        let elsewhere = self.playbook.elsewhere.lock();
+        let mut elsewhere = elsewhere.unwrap_or_else(PoisonError::into_inner);
+        elsewhere.insert(region.to_owned(), clients);
+        drop(elsewhere);
+        self
+    }
+
+    /// Another playbook over the same clients.
+    pub(super) fn another_playbook(&self) -> Ec2 {
+        let another = Ec2::over(self.playbook.clients.clone());
+        let elsewhere = self.playbook.elsewhere.lock();
+        let elsewhere = elsewhere.unwrap_or_else(PoisonError::into_inner).clone();
+        *another.elsewhere.lock().unwrap() = elsewhere;
+        another
+    }
+
     /// A world in which things are put back as well.
     pub(super) fn to_release(account: Account) -> Self {
         let mut world = Self::new(account);
@@ -323,10 +359,7 @@ impl World {
         Self {
             account,
             wire,
-            playbook: Ec2 {
-                clients,
-                trail: None,
-            },
+            playbook: Ec2::over(clients),
             releases: false,
         }
     }

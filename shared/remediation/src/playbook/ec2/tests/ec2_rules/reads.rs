@@ -75,6 +75,20 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
         rule!(
             account,
             wire,
+            describe_regions,
+            describe_regions,
+            DescribeRegionsOutput,
+            "ec2:DescribeRegions",
+            |a, request, out| {
+                assert_ne!(request.all_regions(), Some(true), "also those not enabled");
+                let regions = a.regions.iter();
+                let regions = regions.map(|name| t::Region::builder().region_name(*name).build());
+                Ok(out.set_regions(Some(regions.collect())).build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
             describe_network_interfaces,
             describe_network_interfaces,
             DescribeNetworkInterfacesOutput,

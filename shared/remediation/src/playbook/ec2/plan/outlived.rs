@@ -1,0 +1,38 @@
+//! What is left to contain where there is no instance to isolate.
+
+use super::super::change::{Change, name};
+use super::super::risks;
+use super::{Planner, skipped};
+use crate::plan::{Plan, Step};
+
+impl Planner<'_> {
+    /// There is no instance to isolate, for this reason. The credentials that it was given may be there still.
+    pub(super) fn outlived(mut self, why: String) -> Plan<Change> {
+        let (id, state) = (self.id(), self.state);
+        match (&state.instance, &state.elsewhere) {
+            // What is left is contained as far as it is denied: that there is nothing else is no omission then.
+            (Some(_), _) if state.roles().next().is_some() => {
+                self.push(skipped(name::SNAPSHOT, &id, why));
+            }
+            (None, Some(Err(error))) => self.push(Step::Unknown {
+                action: name::ISOLATE,
+                target: id.clone(),
+                error: error.clone(),
+            }),
+            _ => self.push(skipped(name::ISOLATE, &id, why)),
+        }
+        self.deny();
+        let mut plan = self.plan;
+        if state.instance.is_none() {
+            plan.residual_risks.push(format!(
+                "nobody found {id}, and it is not isolated: if it runs, the attacker can go on with it"
+            ));
+            plan.next_steps.push(format!(
+                "find out in CloudTrail (RunInstances, TerminateInstances) and AWS Config where {id} is, or when it \
+                 was terminated; isolate it if it runs"
+            ));
+        }
+        risks::credentials(&mut plan, self.finding, state, self.instance, false);
+        plan
+    }
+}
