@@ -272,7 +272,13 @@ fn what(
             let instance = finding
                 .instance_id()
                 .map_err(|error| unnamed("the instance", &error))?;
-            format!("{kind} by instance {instance}")
+            let region = finding.instance_region();
+            let there = if region == finding.region {
+                String::new()
+            } else {
+                format!(" in {region}")
+            };
+            format!("{kind} by instance {instance}{there}")
         }
         Category::Triage => kind.to_string(),
     })

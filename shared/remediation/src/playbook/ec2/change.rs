@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
+use super::role;
 use super::state::{Address, Target, Timeouts};
 use crate::plan::{Action, Phase, Undo};
 
@@ -382,6 +383,31 @@ impl Action for Change {
             }
             Self::SnapshotVolumes { volumes, .. } => json!({ "Snapshots": volumes }),
             Self::Mark { tags, .. } => json!({ "Tags": tags }),
+        }
+    }
+
+    /// The deny may name the instance in another Region than that in which it is found now.
+    fn found_ours(&self) -> bool {
+        match self {
+            Self::DenyCredentials {
+                from: Some(from),
+                to,
+                ..
+            } => role::differs_in_region(from, to),
+            _ => false,
+        }
+    }
+
+    /// As [`Change::found_ours`] has it, which earlier versions left for instances of another Region.
+    fn left(&self, found: &Self) -> bool {
+        match (self, found) {
+            (
+                Self::DenyCredentials { to, .. },
+                Self::DenyCredentials {
+                    from: Some(from), ..
+                },
+            ) => from == to,
+            _ => false,
         }
     }
 

@@ -306,7 +306,7 @@ fn of_role(
         }
     };
     let wanted = role::policy(finding, state.region_of_arn(), id, &role.id);
-    let denied = matches!(deny, Some(Ok(Some(found))) if *found == wanted);
+    let denied = matches!(deny, Some(Ok(Some(found))) if role::denies(found, &wanted));
     let planned = is_planned(plan, name::DENY, &role.arn);
     plan.residual_risks.push(if denied {
         format!("sessions of other roles that {id} assumed as {} outlive the deny (role chaining)", role.name)

@@ -37,6 +37,34 @@ pub(super) fn policy(finding: &Finding, region: &str, instance: &str, role_id: &
     })
 }
 
+/// Whether `found` denies what `wanted` does. A policy that names the instance in any Region does so for each; and
+/// where the Region of the instance is not known, one that names it in any does.
+pub(super) fn denies(found: &Value, wanted: &Value) -> bool {
+    let any = in_any_region(wanted);
+    found == wanted || *found == any || (*wanted == any && differs_in_region(found, wanted))
+}
+
+/// True if the two policies deny the same instance the same, by its ARN in this Region or that.
+pub(super) fn differs_in_region(one: &Value, other: &Value) -> bool {
+    in_any_region(one) == in_any_region(other)
+}
+
+/// The policy with any Region in the ARN of the instance.
+fn in_any_region(policy: &Value) -> Value {
+    let mut policy = policy.clone();
+    let arn = policy.pointer_mut("/Statement/0/Condition/ArnEquals/ec2:SourceInstanceARN");
+    if let Some(arn) = arn
+        && let Some(text) = arn.as_str()
+    {
+        let mut parts: Vec<_> = text.split(':').collect();
+        if let Some(region) = parts.get_mut(3) {
+            *region = "*";
+        }
+        *arn = json!(parts.join(":"));
+    }
+    policy
+}
+
 /// The role of an instance profile. A profile has a name of its own, the last part of its ARN.
 pub(super) async fn read(client: &Client, profile: Option<&str>) -> Result<Option<Role>> {
     let Some(name) = profile.and_then(|arn| arn.rsplit('/').next()) else {

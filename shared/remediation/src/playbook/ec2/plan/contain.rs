@@ -155,7 +155,9 @@ impl Planner<'_> {
             &self.instance.id,
             &role.id,
         );
-        let denied = from.as_ref() == Some(&to);
+        let found = from.clone().filter(|found| role::denies(found, &to));
+        let denied = found.is_some();
+        let to = found.unwrap_or(to);
         let change = Change::DenyCredentials {
             role: role.name.clone(),
             role_arn: arn.clone(),

@@ -11,8 +11,10 @@ use crate::fixtures::table::table;
 use crate::fixtures::windows::invocation;
 use crate::fixtures::{answered, enforcing, event, finding, investigate, recorded, release};
 use crate::investigate::Question;
-use crate::record::Record;
-use crate::release::{Allowance, Verdict};
+use crate::plan::{Action as _, Step};
+use crate::playbook::ec2::role;
+use crate::record::{Incident, Record};
+use crate::release::{self as releases, Allowance, Verdict};
 use crate::respond::Responder;
 use aws_sdk_sns::operation::publish::{PublishError, PublishOutput};
 use testkit::{MockResponse, mock, mock_client};
@@ -240,6 +242,71 @@ async fn regions_that_cannot_be_listed_are_a_failure_by_name() {
     let (_, detail) = step(&report, ISOLATE, ID);
     assert!(detail.contains("ec2:DescribeRegions"), "{detail}");
     assert!(there.wire.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deny_stands_when_the_instance_is_found_later_and_when_it_is_found_no_longer() {
+    let there = World::new(Account {
+        missing: true,
+        ..one()
+    });
+    let here = World::new(empty()).reaching("eu-west-1", &there);
+    let finding = parsed(&stolen(in_zone("us-east-1a")));
+    for (missing, status, region) in [
+        (true, Status::Partial, "*"),
+        (false, Status::Contained, "*"),
+        (true, Status::Partial, "*"),
+    ] {
+        there.now().missing = missing;
+        let (report, _) = answer(&here.playbook, &finding).await;
+        assert_eq!(report.status(), status, "{}", report.to_line());
+        assert_eq!(denied_in(&here), region);
+    }
+    assert!(there.is_isolated("eni-1"));
+    assert_eq!(here.wire.writes(), ["iam:PutRolePolicy"]);
+    let (here, there) = two();
+    answer(&here.playbook, &finding).await;
+    there.now().missing = true;
+    let (report, _) = answer(&here.playbook, &finding).await;
+    assert_eq!(report.status(), Status::Partial, "{}", report.to_line());
+    assert_eq!(denied_in(&here), "eu-west-1");
+    assert_eq!(here.wire.writes(), ["iam:PutRolePolicy"]);
+}
+
+/// Earlier versions named the instance in the Region of the finding.
+#[tokio::test(start_paused = true)]
+async fn a_deny_that_names_another_region_is_put_right_is_no_ones_undoing_and_is_released() {
+    let (here, _there) = two();
+    let event = stolen(in_zone("eu-west-1b"));
+    let finding = parsed(&event);
+    let name = format!("gdr-deny-{ID}");
+    let earlier = role::policy(&finding, "us-east-1", ID, "AROAEXAMPLE");
+    let deny = Change::DenyCredentials {
+        role: "web".to_owned(),
+        role_arn: WEB.to_owned(),
+        instance: ID.to_owned(),
+        from: None,
+        to: earlier.clone(),
+    };
+    here.now().policies.insert(name, earlier.to_string());
+    let incident = Incident {
+        event,
+        actions: [(format!("{DENY} {WEB}"), json!(deny))].into(),
+        ..Incident::default()
+    };
+    let (allowance, (_, record)) = (Allowance::default(), table());
+    let releasing = releases::plan(&here.playbook, &record, &incident, &allowance, now());
+    let steps = Box::pin(releasing).await.expect("planned");
+    assert_eq!(steps[0].verdict, Verdict::Restore);
+    let state = here.playbook.observe(&finding).await.unwrap();
+    let plan = Ec2::plan(&finding, &state, &Settings::default(), now());
+    let again = plan.steps.iter().find_map(|step| match step {
+        Step::Do(change) if change.name() == DENY => Some(change),
+        _ => None,
+    });
+    assert!(again.expect("it is put right").found_ours());
+    answer(&here.playbook, &finding).await;
+    assert_eq!(denied_in(&here), "eu-west-1");
 }
 
 #[tokio::test(start_paused = true)]
