@@ -113,14 +113,23 @@ impl Finding {
     /// [`Error::Malformed`](crate::Error::Malformed) if the finding has none or it is not an
     /// instance's.
     pub fn instance_id(&self) -> Result<String> {
+        let details = self.detail.resource.instance_details.as_ref();
+        let id = details.and_then(|details| details.instance_id.as_ref());
+        match self.acting_instance() {
+            Some(acting) if id.is_none_or(String::is_empty) => Ok(acting),
+            _ => self.described_instance(),
+        }
+    }
+
+    /// The id of the instance that the finding describes.
+    ///
+    /// # Errors
+    /// As [`Finding::instance_id`].
+    pub fn described_instance(&self) -> Result<String> {
         let member = self.path("resource.instanceDetails.instanceId");
         let details = self.detail.resource.instance_details.as_ref();
         let id = details.map_or(&None, |details| &details.instance_id);
-        match (needed(&member, id), self.acting_instance()) {
-            (Ok(id), _) => ids::instance(&member, id),
-            (Err(_), Some(acting)) => Ok(acting),
-            (Err(error), None) => Err(error),
-        }
+        ids::instance(&member, needed(&member, id)?)
     }
 
     /// The id of the instance whose credentials were used, by the principal.

@@ -88,7 +88,7 @@ fn instance(finding: &Finding) -> Option<Answer> {
         }) => return Some(of_identity(finding, &instance)),
         _ => None,
     };
-    let described = finding.instance_id().ok();
+    let described = finding.described_instance().ok();
     let text = match (described, named) {
         (Some(described), Some(named)) if described == named => format!(
             "{described}: the session has the name that EC2 gives to the credentials of this instance"
@@ -116,7 +116,7 @@ fn instance(finding: &Finding) -> Option<Answer> {
 
 /// The instance whose own identity acted. Only that instance can ask for its credentials.
 fn of_identity(finding: &Finding, instance: &str) -> Answer {
-    let other = match finding.instance_id() {
+    let other = match finding.described_instance() {
         Ok(described) if described != instance => {
             format!("; the finding describes {described} beside it")
         }

@@ -41,13 +41,13 @@ impl Ec2 {
         let id = finding.instance_id()?;
         let here = finding.instance_region();
         let state = self.glance_in(&here, finding, &id).await;
-        let may_be_elsewhere = finding.instance_may_be_elsewhere()
+        let is_sought = finding.instance_may_be_elsewhere()
             && match &state {
                 Ok(state) => state.instance.is_none(),
                 // An organization may deny a Region as a whole.
                 Err(error) => error.is_denied(),
             };
-        if !may_be_elsewhere {
+        if !is_sought {
             return state;
         }
         match (Box::pin(locate(self, &here, &id)).await, state) {
@@ -64,6 +64,7 @@ impl Ec2 {
         }
     }
 
+    /// What decides how the instance is contained, read in this Region.
     pub(super) async fn glance_in(
         &self,
         region: &str,
