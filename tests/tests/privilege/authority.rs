@@ -235,7 +235,8 @@ impl Authority {
             .name("resource-id")
             .values(group)
             .build();
-        let found = self.aws.ec2().describe_tags().filters(of_group).send();
+        let ec2 = self.aws.ec2_in(&call.region);
+        let found = ec2.describe_tags().filters(of_group).send();
         for tag in found.await?.tags() {
             let key = format!("aws:ResourceTag/{}", tag.key().unwrap_or_default());
             context.insert(key, json!(tag.value()));

@@ -25,7 +25,7 @@ pub(crate) struct Call {
     /// The key that signed it.
     pub(crate) key: String,
     pub(crate) service: String,
-    region: String,
+    pub(crate) region: String,
     method: String,
     path: String,
     query: BTreeMap<String, String>,

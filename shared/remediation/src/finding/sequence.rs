@@ -89,9 +89,9 @@ pub struct Resource {
     pub public_ip: Option<String>,
     /// Of an instance: its network interfaces.
     pub interfaces: Vec<String>,
-    /// Of an instance: the ARN of its instance profile.
+    /// The ARN of the instance profile, of an instance.
     pub instance_profile: Option<String>,
-    /// Of an instance: its Availability Zone.
+    /// The Availability Zone, of an instance.
     pub zone: Option<String>,
     /// Of what holds instances, such as a cluster or an instance profile: their ARNs or ids.
     pub instances: Vec<String>,

@@ -96,7 +96,7 @@ impl Ec2 {
         if own.is_some_and(|own| own.as_ref() == region) {
             return self.clients.clone();
         }
-        // What a panic left is still whole: the map is changed by single calls.
+        // The map is whole after a panic too: it is changed by single calls.
         let mut elsewhere = self
             .elsewhere
             .lock()
@@ -167,8 +167,8 @@ impl Playbook for Ec2 {
         Ok(self.observed(finding, state, None).await)
     }
 
-    /// Of the target groups of a Region, which may be hundreds, only those that had it are asked again; and only
-    /// the Region in which it was found.
+    /// A Region may have hundreds of target groups: only those that had the instance are asked again. So is only the
+    /// Region in which it was found.
     async fn read_back(&self, finding: &Finding, planned: &[&Change]) -> Result<State> {
         let seen = planned.iter().find_map(|change| match change {
             Change::DeregisterTargets { seen, .. } => seen.as_ref(),

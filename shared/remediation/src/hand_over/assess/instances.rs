@@ -43,7 +43,7 @@ impl Assessor<'_> {
             account: one.account.as_deref(),
             region: one.region.as_deref(),
         });
-        // What holds an instance may be global, or shared by another account.
+        // The resource that holds an instance may be global, or shared by another account.
         let [first, second] = arns;
         let in_arn = first.or(second);
         let mut details = json!({ "instanceId": id });

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// Regions in a sentence.
 const MOST: usize = 40;
 
-/// What came of asking the other Regions.
+/// The outcome of asking the other Regions.
 enum Located {
     /// This one has it.
     In(String),
@@ -36,7 +36,7 @@ enum Located {
 }
 
 impl Ec2 {
-    /// What decides how the instance is contained, read where it is.
+    /// Reads what decides how the instance is contained, in the Region where it is.
     pub(super) async fn found(&self, finding: &Finding) -> Result<State> {
         let id = finding.instance_id()?;
         let here = finding.instance_region();
@@ -64,7 +64,7 @@ impl Ec2 {
         }
     }
 
-    /// What decides how the instance is contained, read in this Region.
+    /// Reads what decides how the instance is contained, in this Region.
     pub(super) async fn glance_in(
         &self,
         region: &str,

@@ -1,4 +1,4 @@
-//! What is left to contain where there is no instance to isolate.
+//! The plan where there is no instance to isolate.
 
 use super::super::change::{Change, name};
 use super::super::risks;
@@ -10,7 +10,7 @@ impl Planner<'_> {
     pub(super) fn outlived(mut self, why: String) -> Plan<Change> {
         let (id, state) = (self.id(), self.state);
         match (&state.instance, &state.elsewhere) {
-            // What is left is contained as far as it is denied: that there is nothing else is no omission then.
+            // The deny contains all that is left: that there is nothing to isolate is no omission then.
             (Some(_), _) if state.roles().next().is_some() => {
                 self.push(skipped(name::SNAPSHOT, &id, why));
             }

@@ -344,7 +344,7 @@ async fn a_release_puts_back_what_was_changed_in_the_region_in_which_the_instanc
     let settings = Settings::default();
     let report = recorded(&here.playbook, &record, &event, &settings, now()).await;
     assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
-    // Whoever releases need not be allowed to look in all Regions.
+    // The operator who releases need not be allowed to look in all Regions.
     here.wire
         .fail("ec2:DescribeRegions", 403, "UnauthorizedOperation");
     let allowance = Allowance::default();
@@ -409,10 +409,38 @@ fn the_instance_of_a_finding_without_details_is_that_of_the_session_or_identity(
         let refused = by(id, name).unwrap_err().to_string();
         assert!(refused.contains("instanceDetails.instanceId"), "{refused}");
     }
-    // What the finding describes counts.
+    // The description in the finding counts first.
     let described = json!({ "instanceId": "i-0fedcba9876543210" });
     let described = parsed(&stolen(described)).instance_id().unwrap();
     assert_eq!(described, "i-0fedcba9876543210");
+}
+
+#[test]
+fn a_finding_that_is_cut_keeps_where_the_instance_is_and_its_profile() {
+    let mut long = stolen(in_zone("eu-west-1b"));
+    long["detail"]["description"] = json!("long ".repeat(1_000));
+    let cut = crate::finding::abridged(&long, 3_000);
+    assert!(cut.get("abridged").is_some());
+    let cut = parsed(&cut);
+    assert_eq!(cut.instance_region(), "eu-west-1");
+    assert!(cut.instance_profile_arn().is_some() && cut.instance_may_be_elsewhere());
+}
+
+#[test]
+fn an_event_with_another_zone_than_guardduty_has_contradicts_it() {
+    let [of_event, same, other, none] = [
+        in_zone("eu-west-1b"),
+        in_zone("eu-west-1b"),
+        in_zone("us-east-1a"),
+        json!({ "instanceId": ID }),
+    ]
+    .map(|details| parsed(&stolen(details)));
+    assert_eq!(of_event.contradicts(&same), None);
+    assert_eq!(
+        of_event.contradicts(&other),
+        Some("resource.instanceDetails")
+    );
+    assert_eq!(none.contradicts(&of_event), None);
 }
 
 #[test]
