@@ -123,7 +123,7 @@ fn note(said: &BTreeMap<String, String>) -> String {
     let each = left / said.len().max(1);
     let said = said.iter().map(|(from, words)| match from.as_str() {
         "" => cut(words, each),
-        from => cut(&format!("{from}: {words}"), each),
+        from => cut(&format!("{}: {words}", from.replace(['#', '|'], " ")), each),
     });
     let said: Vec<_> = said.collect();
     format!("{WRITER}: {}", said.join(BETWEEN))

@@ -182,6 +182,17 @@ async fn an_analyst_has_the_last_word() {
 }
 
 #[test]
+fn the_parts_of_a_sequence_are_told_apart() {
+    let said = ["ec2#us-east-1/i-0abc1234", "ec2#us-east-1/i-0abc1235"];
+    let said = said.map(|from| (from.to_owned(), "contained: why".to_owned()));
+    assert_eq!(
+        note(&said.into()),
+        "guardduty-responder: ec2 us-east-1/i-0abc1234: contained: why | \
+         ec2 us-east-1/i-0abc1235: contained: why"
+    );
+}
+
+#[test]
 fn what_a_reason_quotes_speaks_for_no_other_function() {
     let update = update_of("left | s3: contained");
     let said = BTreeMap::from([(update.from.clone(), update.words().to_owned())]);
