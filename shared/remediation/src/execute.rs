@@ -191,12 +191,17 @@ pub(crate) async fn execute_with<P: Playbook>(
     let mut transient = unread.filter(Error::is_transient).chain(transient).next();
     if let Some(read_back) = &read_back {
         for action in &executed {
-            let result = &attempted[&StepKey::of(action)];
+            let key = StepKey::of(action);
+            let result = &attempted[&key];
+            let unread = read_back.as_ref().ok().and_then(|back| back.unread(&key));
+            if let Some(error) = unread.filter(|error| error.is_transient()) {
+                transient.get_or_insert(error.clone());
+            }
             if let Err(error) = result
                 && error.is_transient()
                 && !read_back
                     .as_ref()
-                    .is_ok_and(|back| back.shows(&StepKey::of(action)) == Some(true))
+                    .is_ok_and(|back| back.shows(&key) == Some(true))
             {
                 transient.get_or_insert(error.clone());
             }

@@ -26,6 +26,8 @@ const READ_BACK_PAUSES: [Duration; 3] = [
 pub struct ReadBack {
     /// What shows that a step is in effect; `None`: it is not.
     in_effect: HashMap<StepKey, Option<String>>,
+    /// Of which that could not be read, and why.
+    unread: HashMap<StepKey, Error>,
     /// What does the work of a step that is not in effect, see [`Playbook::dispensable`].
     dispensable: HashMap<StepKey, String>,
 }
@@ -52,6 +54,11 @@ impl ReadBack {
                 (step.key(), shown)
             })
             .collect();
+        let unread = plan.steps.iter().filter_map(|step| match step {
+            Step::Unknown { error, .. } => Some((step.key(), error.clone())),
+            _ => None,
+        });
+        let unread = unread.collect();
         let dispensable = planned.iter().filter_map(|action| {
             let otherwise = P::dispensable(&state, action)?;
             Some((StepKey::of(*action), otherwise))
@@ -59,6 +66,7 @@ impl ReadBack {
         let dispensable = dispensable.collect();
         let back = Self {
             in_effect,
+            unread,
             dispensable,
         };
         Ok(Seen { back, state, plan })
@@ -67,6 +75,11 @@ impl ReadBack {
     /// `Some(true)`: in effect; `Some(false)`: not; `None`: the resource is no longer there.
     pub(super) fn shows(&self, key: &StepKey) -> Option<bool> {
         self.in_effect.get(key).map(Option::is_some)
+    }
+
+    /// Why it is not known whether the step is in effect, if that could not be read.
+    pub(super) fn unread(&self, key: &StepKey) -> Option<&Error> {
+        self.unread.get(key)
     }
 
     /// What shows that the step is in effect: by other means than were asked for, it may be.
@@ -117,6 +130,16 @@ pub(super) fn conclude(
     result: &Result<()>,
     read_back: std::result::Result<&ReadBack, &Error>,
 ) -> StepReport {
+    let unread = |error: &Error| {
+        let detail =
+            format!("the call was accepted, but the result could not be read back: {error}");
+        StepReport::failed(action, detail)
+    };
+    if let (Ok(()), Ok(back)) = (result, read_back)
+        && let Some(error) = back.unread(&StepKey::of(action))
+    {
+        return unread(error);
+    }
     let shown = read_back.map(|back| (back, back.shows(&StepKey::of(action))));
     match (result, shown) {
         (Ok(()), Ok((back, Some(true)))) => {
@@ -147,10 +170,7 @@ pub(super) fn conclude(
         (Ok(()), Ok((_, None))) => {
             StepReport::vanished(action, "the resource is no longer there".to_owned())
         }
-        (Ok(()), Err(error)) => StepReport::failed(
-            action,
-            format!("the call was accepted, but the result could not be read back: {error}"),
-        ),
+        (Ok(()), Err(error)) => unread(error),
         (Err(error), _) => StepReport::failed(action, error.to_string()),
     }
 }

@@ -394,7 +394,7 @@ async fn what_was_withheld_stays_withheld_when_acting_changes_what_the_policy_lo
 async fn what_was_unknown_at_first_and_is_read_later_is_reported_once_and_asks_for_no_retry() {
     let late = Act {
         unread: Some(error(CallFailure::Transient)),
-        read_later: true,
+        unread_when: |observation| observation == 1,
         ..act("late")
     };
     let done = done(&Fake::new([act("read"), late])).await;
@@ -406,7 +406,7 @@ async fn what_was_unknown_at_first_and_is_read_later_is_reported_once_and_asks_f
     // What turns out to be impossible is reported as that, once.
     let never = Act {
         unread: Some(error(CallFailure::Transient)),
-        read_later: true,
+        unread_when: |observation| observation == 1,
         impossible: true,
         ..act("never")
     };
@@ -454,4 +454,23 @@ async fn what_comes_up_and_is_not_admitted_is_reported_and_not_done() {
         [("first", Outcome::Applied), ("late", Outcome::Skipped)]
     );
     assert_eq!(fake.applied(), ["first"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_and_cannot_be_read_back_is_reported_once_and_asks_for_a_retry() {
+    for (kind, transient) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
+        let lost = Act {
+            unread: Some(error(kind)),
+            unread_when: |observation| observation > 1,
+            ..act("lost")
+        };
+        let done = done(&Fake::new([act("read"), lost])).await;
+        assert_eq!(
+            outcomes(&done),
+            [("read", Outcome::Applied), ("lost", Outcome::Failed)]
+        );
+        let detail = done.steps[1].detail();
+        assert!(detail.contains("could not be read back"), "{detail}");
+        assert_eq!(done.transient.is_some(), transient, "{kind:?}");
+    }
 }

@@ -114,7 +114,7 @@ async fn a_bucket_that_was_released_and_could_not_be_read_at_first_stays_release
     release(&items, "exposed", "05:03:00");
     let unread = Act {
         unread: Some(error(CallFailure::Transient)),
-        read_later: true,
+        unread_when: |observation| observation == 1,
         ..act("exposed")
     };
     let fake = Fake::new([unread, act("another")]);

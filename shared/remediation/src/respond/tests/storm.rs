@@ -45,7 +45,7 @@ async fn of_a_storm_exactly_as_many_are_contained_as_there_are_places_and_one_pa
 async fn what_could_not_be_read_at_first_needs_a_place_too_and_is_written_down_before_it_is_done() {
     let unread = |target| Act {
         unread: Some(error(CallFailure::Transient)),
-        read_later: true,
+        unread_when: |observation| observation == 1,
         ..act(target)
     };
     for (places, contained) in [(1, &["read"][..]), (2, &["read", "late"])] {
