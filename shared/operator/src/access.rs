@@ -4,6 +4,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use remediation::record::Record;
 
 use crate::Usage;
+use crate::clock;
 use crate::deployment::Deployment;
 
 /// What a command could not get at.
@@ -108,6 +109,8 @@ pub(crate) struct Caller {
 pub(crate) async fn caller(sdk: &SdkConfig) -> Result<Caller> {
     let identity = aws_sdk_sts::Client::new(sdk)
         .get_caller_identity()
+        .customize()
+        .interceptor(clock::Date::default())
         .send()
         .await;
     let identity = identity.map_err(

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use jiff::Timestamp;
 use remediation::approve::{self, Approver};
 use remediation::catalogue::Category;
 use remediation::config::Config;
@@ -17,6 +16,7 @@ use remediation::report::{Proposed, Report};
 use serde_json::{Value, json};
 
 use crate::access::{Access, Caller, caller, signed_in};
+use crate::clock;
 use crate::deployment::Deployed;
 use crate::output::Stream;
 use crate::{Format, Outcome, REFUSED, filters, incidents, output, told};
@@ -193,16 +193,14 @@ pub(crate) async fn reject(
     for incident in awaiting(record, &options.incident, options.category).await? {
         // A person may also reject what is too old to be approved, or what this version cannot read.
         let pending = if incident.awaiting.is_null() {
-            approve::pending(&incident, Timestamp::now()).map(drop)
+            approve::pending(&incident, clock::now()).map(drop)
         } else {
             Ok(())
         };
         let done = match pending {
             Ok(()) => {
                 let reason = &options.reason;
-                record
-                    .reject(&incident, &by, reason, Timestamp::now())
-                    .await
+                record.reject(&incident, &by, reason, clock::now()).await
             }
             Err(why) => Err(Error::Refused(why.to_string())),
         };
@@ -256,7 +254,7 @@ async fn one<P: Playbook>(
     yes: bool,
     format: Format,
 ) -> Result<Result<Report, String>, Box<dyn std::error::Error>> {
-    let now = Timestamp::now();
+    let now = clock::now();
     let awaiting = match approve::pending(incident, now) {
         Ok(awaiting) => awaiting,
         Err(error) => return Ok(Err(error.to_string())),
@@ -269,7 +267,7 @@ async fn one<P: Playbook>(
     }
     let _progress = output::waiting("looking again, and containing");
     // The person may have taken a while.
-    let now = Timestamp::now();
+    let now = clock::now();
     match Box::pin(approve::approve(playbook, approver, incident, now)).await {
         Ok(report) => Ok(Ok(report)),
         Err(error @ (Error::Refused(_) | Error::Busy { .. })) => Ok(Err(error.to_string())),

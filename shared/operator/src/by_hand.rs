@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use jiff::Timestamp;
 use remediation::accounts::Accounts;
 use remediation::catalogue::Category;
 use remediation::config::Config;
@@ -23,6 +22,7 @@ use remediation::{Responder, catalogue};
 use serde_json::json;
 
 use crate::access::{Access, Caller, caller, signed_in};
+use crate::clock;
 use crate::deployment::{Deployed, Deployment};
 use crate::subject::{self, Subject};
 use crate::{Format, Outcome, REFUSED, output, policy};
@@ -183,7 +183,7 @@ impl ByHand {
         function: &Function,
         extent: Extent,
     ) -> remediation::Result<Report> {
-        let now = Timestamp::now();
+        let now = clock::now();
         let responder = self.responder(build, function, extent);
         let invocation = Invocation {
             id: format!("run by {} at {now}", self.caller.arn),

@@ -7,6 +7,7 @@ mod access;
 mod approve;
 mod breaker;
 mod by_hand;
+mod clock;
 mod completions;
 mod deployment;
 mod doctor;

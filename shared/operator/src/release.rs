@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use jiff::Timestamp;
 use remediation::catalogue::Category;
 use remediation::error::Error;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
@@ -13,6 +12,7 @@ use remediation::release::{self, Allowance, ReleaseStep, Verdict};
 use serde_json::{Value, json};
 
 use crate::access::{Caller, caller, signed_in};
+use crate::clock;
 use crate::output::Stream;
 use crate::{Format, Outcome, REFUSED, filters, incidents, output};
 
@@ -138,7 +138,7 @@ async fn one<P: Playbook>(
         reactivate: options.reactivate.clone(),
     };
     playbook.configure(&incident.settings);
-    let now = Timestamp::now();
+    let now = clock::now();
     let progress = output::waiting("looking at what was contained");
     let steps = release::plan(&playbook, record, incident, &allowance, now).await?;
     progress.finish_and_clear();
@@ -171,7 +171,7 @@ async fn one<P: Playbook>(
         return refused("nothing was released");
     }
     // The person may have taken a while.
-    let now = Timestamp::now();
+    let now = clock::now();
     let progress = output::waiting("releasing, and reading it back");
     let releasing = release::release(&playbook, record, incident, steps, &allowance, by, now);
     let released = match Box::pin(releasing).await {

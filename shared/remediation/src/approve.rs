@@ -13,11 +13,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::contain::{Incoming, Means, actions_of, keep_in_log, recorded, target_state};
+use crate::contain::{Incoming, Means, actions_of, keep_in_log, target_state};
 use crate::error::{Error, Result};
 use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
-use crate::guard::{EventHistory, Gate, PolicyParameter};
+use crate::guard::{Authorized, EventHistory, Gate, PolicyParameter};
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::policy::{self, Policy};
@@ -328,12 +328,12 @@ async fn carry_out<P: Playbook>(
     for claim in claims {
         record.begin(claim, finding, clock()).await?;
     }
-    let keep = async |came_up: &[P::Action]| {
+    let keep = async |state: &P::State, came_up: Authorized<P::Action>| {
         let intent = Intent {
             received_at: now,
-            evidence: P::evidence(&state),
+            evidence: P::evidence(state),
             settings: settings.clone(),
-            actions: came_up.iter().map(recorded).collect(),
+            actions: actions_of(&came_up),
             completes: false,
             approved: None,
             invocation: intent.invocation.clone(),
@@ -342,6 +342,7 @@ async fn carry_out<P: Playbook>(
         if let Err(error) = Box::pin(intended).await {
             keep_in_log(&error, &intent.actions);
         }
+        came_up
     };
     let done = Box::pin(execute_with(
         playbook,

@@ -2,19 +2,22 @@
 //! collect.
 
 mod begin;
+mod put_off;
 mod ready;
 
 use std::collections::HashSet;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::time::Duration;
 
 use futures::future::{MaybeDone, maybe_done};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use self::begin::begin;
 pub(crate) use self::begin::keep_in_log;
+use self::begin::{Part, begin};
+pub(crate) use self::put_off::PutOff;
 use self::ready::prepare;
 use crate::approve::{self, Waiting};
 use crate::breaker::{Alone, Page};
@@ -23,7 +26,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
-use crate::guard::{EventHistory, Gate, Guard, PolicyParameter, UNUSABLE};
+use crate::guard::{Authorized, EventHistory, Gate, Guard, PolicyParameter, UNUSABLE};
 use crate::guidance;
 use crate::investigate::afterwards::Afterwards;
 use crate::investigate::{self, Inquiry, Investigation};
@@ -50,6 +53,10 @@ pub(crate) struct Incoming<'a> {
     pub(crate) look: Option<&'a Look>,
     /// The trace that it is a part of.
     pub(crate) trace: Option<&'a Trace>,
+    /// How long another invocation that is at work on a target is waited for.
+    pub(crate) waits: Duration,
+    /// How often it was put off before. `None`: it cannot be put off.
+    pub(crate) put_off: Option<u64>,
 }
 
 impl Incoming<'_> {
@@ -84,6 +91,8 @@ pub(crate) struct Contained {
     pub(crate) contained: Option<Timestamp>,
     /// Set if the breaker let nothing through: whether people are told.
     pub(crate) refused: Option<Page>,
+    /// Set if what could not be done now can be done later.
+    pub(crate) put_off: Option<PutOff>,
 }
 
 impl Contained {
@@ -97,6 +106,7 @@ impl Contained {
             decided: None,
             contained: None,
             refused: None,
+            put_off: None,
         }
     }
 }
@@ -233,7 +243,14 @@ pub(crate) async fn contain<P: Playbook>(
             None
         }
     }));
-    let begun = Box::pin(begin(means, incoming, &ready, state, &mut plan, None));
+    let begun = Box::pin(begin(
+        means,
+        incoming,
+        &ready,
+        state,
+        &mut plan,
+        Part::First,
+    ));
     let begun = beside(&mut reading, begun).await;
     let mut known: HashSet<_> = plan.steps.iter().map(Step::key).collect();
     let (mut latest, mut also_begun) = (None, Vec::new());
@@ -254,23 +271,28 @@ pub(crate) async fn contain<P: Playbook>(
         match &begun.refusal {
             Some(refusal) => more.withhold(&refusal.withheld),
             None => {
-                let beginning = begin(means, incoming, &ready, state, &mut more, Some(&begun));
+                let part = Part::Fuller(&begun);
+                let beginning = begin(means, incoming, &ready, state, &mut more, part);
                 also_begun.push(Box::pin(beginning).await);
             }
         }
         Some(more)
     };
-    let keep = async |came_up: &[P::Action]| {
-        Box::pin(begin::keep(means, incoming, &ready, came_up)).await;
+    let mut came_up_begun = Vec::new();
+    let admit = async |state: &P::State, mut came_up: Authorized<P::Action>| {
+        let part = Part::CameUp(&begun);
+        let beginning = begin(means, incoming, &ready, state, &mut came_up, part);
+        came_up_begun.push(Box::pin(beginning).await);
+        came_up
     };
-    let executing = execute_with(playbook, &gate, plan, more, keep, &config.settings, until);
+    let executing = execute_with(playbook, &gate, plan, more, admit, &config.settings, until);
     let done = Box::pin(executing).await;
     drop(reading);
     let whole = whole.or(latest);
     let state = whole.as_ref().unwrap_or(&ready.state);
     let (undone_before, retried) = (begun.undone, begun.retried);
     let (mut refusal, mut remarks) = (begun.refusal, begun.remarks);
-    for also in also_begun {
+    for also in also_begun.into_iter().chain(came_up_begun) {
         refusal = refusal.or(also.refusal);
         remarks.extend(also.remarks);
     }
@@ -316,7 +338,7 @@ pub(crate) async fn contain<P: Playbook>(
     // for tells, nor what the breaker withholds once it is open; and others may be waiting for the
     // claims.
     let unchanged = report.status() == Status::AlreadyContained;
-    let repeats = unchanged && ready.waited();
+    let repeats = unchanged && (ready.waited() || incoming.put_off.is_some_and(|times| times > 0));
     let untold = refused == Some(Page::Done);
     let investigated = async {
         if repeats || untold || (look.is_some() && (!undone || works.is_some())) {
@@ -359,7 +381,14 @@ pub(crate) async fn contain<P: Playbook>(
             ),
         );
     }
+    let busy = ready.busy.first().cloned();
+    let busy = busy.map(|target| Error::Busy { target });
+    let put_off = busy
+        .as_ref()
+        .and_then(|busy| PutOff::of_the_rest(incoming, busy));
+    let transient = transient.or(busy.filter(|_| put_off.is_none()));
     Contained {
+        put_off,
         report,
         transient,
         collected,

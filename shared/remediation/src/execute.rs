@@ -1,14 +1,17 @@
 //! Runs a plan: phases in order, independent steps at once, every outcome kept, and the outcome
 //! taken from what is read back afterwards.
 
+mod read_back;
 mod turns;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
+pub use self::read_back::ReadBack;
+use self::read_back::{Seen, conclude, settled};
 use self::turns::Turns;
 use crate::error::{CallError, CallFailure, Error, Result};
 use crate::guard::{Authorized, Gate};
@@ -16,14 +19,6 @@ use crate::plan::{Action, Phase, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::report::StepReport;
 use crate::settings::Settings;
-
-/// Pauses before the world is read back again because it does not show a change that was accepted:
-/// IAM and EC2 answer reads from copies that lag behind.
-const READ_BACK_PAUSES: [Duration; 3] = [
-    Duration::from_millis(300),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-];
 
 /// How often steps that only reading back brought to light (an interface that was attached
 /// meanwhile) are executed too, before a person must look.
@@ -34,61 +29,6 @@ pub(crate) const NO_ANSWER: &str = "DeadlineExceeded";
 
 /// How long a protecting step may take.
 const PROTECT_AT_MOST: Duration = Duration::from_secs(10);
-
-/// What was read after acting. Only this module makes one, from a second observation.
-#[derive(Debug)]
-pub struct ReadBack {
-    /// What shows that a step is in effect; `None`: it is not.
-    in_effect: HashMap<StepKey, Option<String>>,
-    /// What does the work of a step that is not in effect, see [`Playbook::dispensable`].
-    dispensable: HashMap<StepKey, String>,
-}
-
-impl ReadBack {
-    async fn take<P: Playbook>(
-        playbook: &P,
-        gate: &Gate<'_>,
-        settings: &Settings,
-        until: Instant,
-        planned: &[&P::Action],
-    ) -> Result<(Self, Authorized<P::Action>)> {
-        let observing = Box::pin(playbook.read_back(gate.finding(), planned));
-        let state = within(until, "reading back", observing).await?;
-        let plan = gate.plan::<P>(&state, settings);
-        let in_effect = plan
-            .steps
-            .iter()
-            .map(|step| {
-                let shown = match step {
-                    Step::Already(_, detail) => Some(detail.clone()),
-                    _ => None,
-                };
-                (step.key(), shown)
-            })
-            .collect();
-        let dispensable = planned.iter().filter_map(|action| {
-            let otherwise = P::dispensable(&state, action)?;
-            Some((StepKey::of(*action), otherwise))
-        });
-        let dispensable = dispensable.collect();
-        let back = Self {
-            in_effect,
-            dispensable,
-        };
-        Ok((back, plan))
-    }
-
-    /// `Some(true)`: in effect; `Some(false)`: not; `None`: the resource is no longer there.
-    fn shows(&self, key: &StepKey) -> Option<bool> {
-        self.in_effect.get(key).map(Option::is_some)
-    }
-
-    /// What shows that the step is in effect: by other means than were asked for, it may be.
-    fn detail(&self, key: &StepKey) -> &str {
-        let detail = self.in_effect.get(key).and_then(Option::as_deref);
-        detail.unwrap_or_default()
-    }
-}
 
 /// What executing a plan came to.
 #[derive(Debug)]
@@ -114,13 +54,13 @@ pub async fn execute<P: Playbook>(
     settings: &Settings,
     until: Instant,
 ) -> Execution<P::Action> {
-    let nowhere = async |_: &[P::Action]| {};
+    let everywhere = async |_: &P::State, plan: Authorized<P::Action>| plan;
     execute_with(
         playbook,
         gate,
         plan,
         async || None,
-        nowhere,
+        everywhere,
         settings,
         until,
     )
@@ -128,13 +68,14 @@ pub async fn execute<P: Playbook>(
 }
 
 /// [`execute`], for a plan of which parts are made while others are being executed. `more` answers each,
-/// and then `None`. What comes up is handed to `keep` before it is done: it has values that were found, too.
+/// and then `None`. What comes up when reading back, with the state that was read, goes through `admit` before it
+/// is done: it needs a place and has values that were found, too.
 pub(crate) async fn execute_with<P: Playbook>(
     playbook: &P,
     gate: &Gate<'_>,
     plan: Authorized<P::Action>,
     mut more: impl AsyncFnMut() -> Option<Authorized<P::Action>>,
-    keep: impl AsyncFn(&[P::Action]),
+    mut admit: impl AsyncFnMut(&P::State, Authorized<P::Action>) -> Authorized<P::Action>,
     settings: &Settings,
     until: Instant,
 ) -> Execution<P::Action> {
@@ -165,42 +106,43 @@ pub(crate) async fn execute_with<P: Playbook>(
         executed.extend(pending);
         attempted.extend(results);
     }
-    let Sorted {
-        mut steps,
-        mut transient,
-        mut residual_risks,
-        mut next_steps,
-        mut held_back,
-        reported,
-        already,
-        mut awaiting,
-    } = sorted;
-
-    let awaited: HashSet<_> = awaiting.iter().map(StepKey::of).collect();
-
-    let mut pending: Vec<P::Action> = Vec::new();
+    let awaited: HashSet<_> = sorted.awaiting.iter().map(StepKey::of).collect();
+    let mut transient = None;
+    let mut pending: Option<(P::State, Authorized<P::Action>)> = None;
     let mut read_back = None;
     let mut came_up = Vec::new();
+    let mut left_out = Vec::new();
     for round in 0..ROUNDS {
-        if round > 0 {
-            keep(pending.as_slice()).await;
-            attempted.extend(apply_all(playbook, &pending, &Turns::default(), until).await);
-            executed.append(&mut pending);
-        } else if executed.is_empty() {
-            break;
-        }
-        let settled = settled(
-            playbook, gate, settings, until, &executed, &already, &attempted,
-        );
-        match settled.await {
-            Ok((back, after)) => {
-                let after = after.into_plan();
-                residual_risks = after.residual_risks;
-                for step in after.next_steps {
-                    if !next_steps.contains(&step) {
-                        next_steps.push(step);
+        if let Some((state, plan)) = pending.take() {
+            let mut actions = Vec::new();
+            for step in admit(&state, plan).await.into_plan().steps {
+                match step {
+                    Step::Do(action) => actions.push(action),
+                    step => {
+                        sorted.held_back.insert(step.key());
+                        sorted.reported.insert(step.key());
+                        left_out.push(step);
                     }
                 }
+            }
+            if actions.is_empty() {
+                break;
+            }
+            attempted.extend(apply_all(playbook, &actions, &Turns::default(), until).await);
+            executed.append(&mut actions);
+        } else if round > 0 || executed.is_empty() {
+            break;
+        }
+        let already = &sorted.already;
+        let settled = settled(
+            playbook, gate, settings, until, &executed, already, &attempted,
+        );
+        match settled.await {
+            Ok(Seen {
+                back,
+                state,
+                plan: mut after,
+            }) => {
                 let waits = |step: &Step<P::Action>| match step {
                     Step::Withheld(action, why) if why.awaits_approval => {
                         let acted = attempted.contains_key(&StepKey::of(action));
@@ -211,27 +153,22 @@ pub(crate) async fn execute_with<P: Playbook>(
                     }
                     _ => None,
                 };
-                awaiting = after.steps.iter().filter_map(waits).collect();
-                came_up.clear();
-                for step in after.steps {
-                    match step {
-                        Step::Do(action) if held_back.contains(&StepKey::of(&action)) => {}
-                        Step::Do(action) if !attempted.contains_key(&StepKey::of(&action)) => {
-                            pending.push(action);
-                        }
-                        Step::Withheld(ref action, _)
-                            if attempted.contains_key(&StepKey::of(action)) => {}
-                        Step::Skipped { .. } | Step::Unknown { .. } | Step::Withheld(..)
-                            if !reported.contains(&step.key()) =>
-                        {
-                            if let Step::Withheld(..) = &step {
-                                held_back.insert(step.key());
-                            }
-                            came_up.push(step);
-                        }
-                        _ => {}
+                sorted.awaiting = after.steps.iter().filter_map(waits).collect();
+                let new = after.take_out(|action| {
+                    let key = StepKey::of(action);
+                    !sorted.held_back.contains(&key) && !attempted.contains_key(&key)
+                });
+                pending = (!new.is_empty()).then_some((state, new));
+                let after = after.into_plan();
+                sorted.residual_risks = after.residual_risks;
+                for step in after.next_steps {
+                    if !sorted.next_steps.contains(&step) {
+                        sorted.next_steps.push(step);
                     }
                 }
+                let after = after.steps;
+                sorted.find_out(&after);
+                came_up = sorted.came_up(after, &attempted);
                 read_back = Some(Ok(back));
             }
             Err(error) => {
@@ -241,25 +178,37 @@ pub(crate) async fn execute_with<P: Playbook>(
                 read_back = Some(Err(error));
             }
         }
-        if pending.is_empty() {
-            break;
-        }
     }
+    let Sorted {
+        mut steps,
+        residual_risks,
+        next_steps,
+        unknown,
+        awaiting,
+        ..
+    } = sorted;
+    let unread = unknown.into_iter().map(|(_, error)| error);
+    let mut transient = unread.filter(Error::is_transient).chain(transient).next();
     if let Some(read_back) = &read_back {
         for action in &executed {
-            let result = &attempted[&StepKey::of(action)];
+            let key = StepKey::of(action);
+            let result = &attempted[&key];
+            let unread = read_back.as_ref().ok().and_then(|back| back.unread(&key));
+            if let Some(error) = unread.filter(|error| error.is_transient()) {
+                transient.get_or_insert(error.clone());
+            }
             if let Err(error) = result
                 && error.is_transient()
                 && !read_back
                     .as_ref()
-                    .is_ok_and(|back| back.shows(&StepKey::of(action)) == Some(true))
+                    .is_ok_and(|back| back.shows(&key) == Some(true))
             {
                 transient.get_or_insert(error.clone());
             }
             steps.push(conclude(action, result, read_back.as_ref()));
         }
     }
-    for step in &came_up {
+    for step in left_out.iter().chain(&came_up) {
         if let Step::Unknown { error, .. } = step
             && error.is_transient()
         {
@@ -267,11 +216,15 @@ pub(crate) async fn execute_with<P: Playbook>(
         }
         steps.push(StepReport::unexecuted(step));
     }
-    steps.extend(pending.iter().map(|action| {
-        StepReport::failed(
+    let again_and_again = pending.map(|(_, plan)| plan.into_plan().steps);
+    steps.extend(again_and_again.iter().flatten().filter_map(|step| {
+        let Step::Do(action) = step else {
+            return None;
+        };
+        Some(StepReport::failed(
             action,
             "came up again and again while containing".to_owned(),
-        )
+        ))
     }));
     Execution {
         steps,
@@ -285,26 +238,30 @@ pub(crate) async fn execute_with<P: Playbook>(
 /// What a plan says beside what is to be done.
 struct Sorted<A> {
     steps: Vec<StepReport>,
-    transient: Option<Error>,
+    /// What could not be planned, since it could not be read, and why. Reading back may find out.
+    unknown: Vec<(StepKey, Error)>,
     residual_risks: Vec<String>,
     next_steps: Vec<String>,
     held_back: HashSet<StepKey>,
     reported: HashSet<StepKey>,
     already: Vec<A>,
     awaiting: Vec<A>,
+    /// Reading back has shown what was unknown.
+    found_out: bool,
 }
 
 impl<A> Default for Sorted<A> {
     fn default() -> Self {
         Self {
             steps: Vec::new(),
-            transient: None,
+            unknown: Vec::new(),
             residual_risks: Vec::new(),
             next_steps: Vec::new(),
             held_back: HashSet::new(),
             reported: HashSet::new(),
             already: Vec::new(),
             awaiting: Vec::new(),
+            found_out: false,
         }
     }
 }
@@ -321,7 +278,11 @@ impl<A: Action> Sorted<A> {
             match step {
                 Step::Do(action) => pending.push(action),
                 other => {
-                    self.reported.insert(other.key());
+                    if let Step::Unknown { error, .. } = &other {
+                        self.unknown.push((other.key(), error.clone()));
+                    } else {
+                        self.reported.insert(other.key());
+                    }
                     if let Step::Already(action, _) = &other {
                         self.already.push(action.clone());
                     }
@@ -331,11 +292,6 @@ impl<A: Action> Sorted<A> {
                         if why.awaits_approval {
                             self.awaiting.push(action.clone());
                         }
-                    }
-                    if let Step::Unknown { error, .. } = &other
-                        && error.is_transient()
-                    {
-                        self.transient.get_or_insert(error.clone());
                     }
                     self.steps.push(StepReport::unexecuted(&other));
                 }
@@ -347,7 +303,7 @@ impl<A: Action> Sorted<A> {
     /// With what a fuller look at the same world says.
     fn merge(&mut self, fuller: Self) {
         self.steps.extend(fuller.steps);
-        self.transient = self.transient.take().or(fuller.transient);
+        self.unknown.extend(fuller.unknown);
         self.residual_risks = fuller.residual_risks;
         for step in fuller.next_steps {
             if !self.next_steps.contains(&step) {
@@ -358,6 +314,48 @@ impl<A: Action> Sorted<A> {
         self.reported.extend(fuller.reported);
         self.already.extend(fuller.already);
         self.awaiting.extend(fuller.awaiting);
+    }
+
+    /// Forgets what was unknown and is known in these steps, which reading back shows: a step is reported once.
+    fn find_out(&mut self, shown: &[Step<A>]) {
+        let unread = shown
+            .iter()
+            .filter(|step| matches!(step, Step::Unknown { .. }));
+        let unread: HashSet<_> = unread.map(Step::key).collect();
+        let known = self
+            .unknown
+            .extract_if(.., |(key, _)| !unread.contains(key));
+        let known: HashSet<_> = known.map(|(key, _)| key.to_string()).collect();
+        self.found_out |= !known.is_empty();
+        self.steps.retain(|step| !known.contains(&step.key()));
+    }
+
+    /// What is to be reported of what reading back shows, beside what was attempted.
+    fn came_up(
+        &mut self,
+        shown: Vec<Step<A>>,
+        attempted: &HashMap<StepKey, Result<()>>,
+    ) -> Vec<Step<A>> {
+        let mut came_up = shown;
+        came_up.retain(|step| {
+            let key = step.key();
+            let reported = self.reported.contains(&key) || attempted.contains_key(&key);
+            match step {
+                Step::Do(_) => false,
+                Step::Unknown { .. } => {
+                    !reported && self.unknown.iter().all(|(unknown, _)| *unknown != key)
+                }
+                // What was not read before has not been reported.
+                Step::Already(..) => !reported && self.found_out,
+                Step::Skipped { .. } | Step::Withheld(..) => !reported,
+            }
+        });
+        for step in &came_up {
+            if let Step::Withheld(..) = step {
+                self.held_back.insert(step.key());
+            }
+        }
+        came_up
     }
 }
 
@@ -385,78 +383,6 @@ async fn apply_all<P: Playbook>(
         (StepKey::of(action), result)
     });
     join_all(applied).await
-}
-
-/// Reads back until every accepted step shows, or the pauses are used up.
-async fn settled<P: Playbook>(
-    playbook: &P,
-    gate: &Gate<'_>,
-    settings: &Settings,
-    until: Instant,
-    pending: &[P::Action],
-    already: &[P::Action],
-    attempted: &HashMap<StepKey, Result<()>>,
-) -> Result<(ReadBack, Authorized<P::Action>)> {
-    let planned: Vec<_> = pending.iter().chain(already).collect();
-    let mut latest = ReadBack::take(playbook, gate, settings, until, &planned).await;
-    for pause in READ_BACK_PAUSES {
-        let again = match &latest {
-            Ok((read_back, _)) => pending.iter().any(|action| {
-                attempted[&StepKey::of(action)].is_ok()
-                    && read_back.shows(&StepKey::of(action)) == Some(false)
-            }),
-            Err(error) => error.is_transient(),
-        };
-        if !again || Instant::now() + pause >= until {
-            break;
-        }
-        sleep(pause).await;
-        latest = ReadBack::take(playbook, gate, settings, until, &planned).await;
-    }
-    latest
-}
-
-fn conclude(
-    action: &impl Action,
-    result: &Result<()>,
-    read_back: std::result::Result<&ReadBack, &Error>,
-) -> StepReport {
-    let shown = read_back.map(|back| (back, back.shows(&StepKey::of(action))));
-    match (result, shown) {
-        (Ok(()), Ok((back, Some(true)))) => {
-            let detail = format!(
-                "applied and read back: {}",
-                back.detail(&StepKey::of(action))
-            );
-            StepReport::applied(action, back, detail)
-        }
-        (Err(error), Ok((back, Some(true)))) => StepReport::applied(
-            action,
-            back,
-            format!("reading back shows it in effect, although the call failed: {error}"),
-        ),
-        (Ok(()), Ok((_, Some(false)))) => StepReport::failed(
-            action,
-            "the call was accepted, but reading back does not show it in effect".to_owned(),
-        ),
-        (Err(error), Ok((back, Some(false)))) if error.is_denied() => {
-            match back.dispensable.get(&StepKey::of(action)) {
-                Some(otherwise) => StepReport::dispensed(action, format!("{otherwise}: {error}")),
-                None => StepReport::failed(action, error.to_string()),
-            }
-        }
-        (Err(error), Ok((_, None))) if error.is_gone() => {
-            StepReport::vanished(action, format!("the resource is no longer there: {error}"))
-        }
-        (Ok(()), Ok((_, None))) => {
-            StepReport::vanished(action, "the resource is no longer there".to_owned())
-        }
-        (Ok(()), Err(error)) => StepReport::failed(
-            action,
-            format!("the call was accepted, but the result could not be read back: {error}"),
-        ),
-        (Err(error), _) => StepReport::failed(action, error.to_string()),
-    }
 }
 
 /// Bounds a call by the time that is left, so that record and notice still have theirs.

@@ -19,6 +19,8 @@ mod policies;
 mod request;
 mod resource;
 mod tags;
+mod unread;
+mod ways;
 
 use jiff::Timestamp;
 
@@ -150,7 +152,8 @@ impl Guard {
         why
     }
 
-    /// What the policies say of a step that nobody has approved, or somebody has.
+    /// What the policies say of a step that nobody has approved, or somebody has. What could not be read may be
+    /// anything: where the answer depends on it, the approver decides.
     fn judge(
         &self,
         situation: &Situation<'_>,
@@ -158,16 +161,29 @@ impl Guard {
         resource: &Resource,
         approved: bool,
     ) -> Verdict {
-        match self.ask(situation, step, resource, approved) {
+        let verdict = match self.doubt(situation, step, resource, approved) {
+            Some(doubt) => doubt.verdict(approved),
+            None => self.ask(situation, step, resource, approved),
+        };
+        match verdict {
             Verdict::Withheld(why) if !approved => Verdict::Withheld(Withheld {
                 awaits_approval: matches!(
-                    self.ask(situation, step, resource, true),
+                    self.judge(situation, step, resource, true),
                     Verdict::Permitted(_)
                 ),
                 ..why
             }),
             verdict => verdict,
         }
+    }
+
+    /// The resource as it would be if others of its tags counted by which the policies decide: where they answer
+    /// otherwise then, its tags decide.
+    fn tag_worlds(&self, resource: &Resource) -> Vec<Resource> {
+        let Ok(policies) = &self.policies else {
+            return Vec::new();
+        };
+        resource.tag_worlds(|key| policies.looks_at_tag(key))
     }
 
     fn ask(

@@ -5,8 +5,12 @@
 //! containment comes back twice, through a queue that holds it back, instead of keeping a function waiting.
 //! CloudTrail shows what was done some 15 minutes late. So what only CloudTrail can tell comes back once more
 //! by then: whether a contained credential still works, and whether a bucket was marked as public just now.
+//!
+//! What cannot be done at the moment comes back through the same queue, later each time: a function that waited
+//! would keep others from being contained, and Lambda tries again only twice.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use aws_sdk_sqs::Client;
 use jiff::Timestamp;
@@ -37,6 +41,13 @@ const TRAIL_DELAY: i32 = 900;
 /// was told each time.
 const ROUNDS: u64 = 3;
 
+/// Seconds until an event that was put off comes again: at least so many the first time, twice as many each time,
+/// and for each finding up to three times as long, so that those about one target do not come together.
+const PUT_OFF: i32 = 10;
+
+/// How often an event is put off, for more than half an hour in all. A claim ends after two minutes at most.
+pub(crate) const PUT_OFF_AT_MOST: u64 = 8;
+
 /// A message has at most 256 KB in every Region and setting,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>.
 const EVENT_LIMIT: usize = 255 * 1024;
@@ -47,8 +58,10 @@ const STEPS_LIMIT: usize = 64 * 1024;
 /// A look whether a containment stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
-    /// Which one it is; the first is 1.
+    /// Which one it is; the first is 1. 0: it is none, but a delivery of the event that was put off.
     pub number: usize,
+    /// How often it was put off.
+    pub put_off: u64,
     /// The steps that were in effect before, by their keys. `None`: the message does not say.
     pub in_effect: Option<BTreeSet<String>>,
     /// When that was contained, as read back. `None`: the message does not say.
@@ -98,6 +111,11 @@ impl Cause {
 }
 
 impl Look {
+    /// True if it is not a delivery of the event.
+    pub(crate) fn is_one(&self) -> bool {
+        self.number > 0
+    }
+
     /// True if CloudTrail is to be asked whether the containment held.
     pub(crate) fn is_by_trail(&self) -> bool {
         self.number == BY_TRAIL
@@ -166,6 +184,36 @@ impl Recheck {
             "recheck": number, "category": category, "in_effect": stands, "event": event,
             "contained_at": contained_at, "marks_seen_at": marks_seen_at, "round": round,
         });
+        self.send(&message, delay, trace).await
+    }
+
+    /// Sends `event` to the function of `category`, to come again as the `look` that it is, or as a delivery, and
+    /// answers after how many seconds. `finding_id` tells those apart that were put off at the same time.
+    ///
+    /// # Errors
+    /// If SQS refused it or could not be reached.
+    pub(crate) async fn put_off(
+        &self,
+        category: Category,
+        event: &Value,
+        finding_id: &str,
+        look: Option<&Look>,
+        trace: Option<&Trace>,
+    ) -> Result<i32> {
+        let none = Look::default();
+        let look = look.unwrap_or(&none);
+        let delay = put_off_for(look.put_off, finding_id);
+        let mut message = json!({
+            "recheck": look.number, "category": category, "put_off": look.put_off + 1,
+            "in_effect": look.in_effect, "contained_at": look.contained_at,
+            "marks_seen_at": look.marks_seen_at, "round": look.round,
+        });
+        let taken = message.to_string().len();
+        message["event"] = abridged(event, EVENT_LIMIT.saturating_sub(taken)).into_owned();
+        self.send(&message, delay, trace).await.map(|()| delay)
+    }
+
+    async fn send(&self, message: &Value, delay: i32, trace: Option<&Trace>) -> Result<()> {
         self.client
             .send_message()
             .queue_url(&self.queue_url)
@@ -174,13 +222,22 @@ impl Recheck {
             .set_message_system_attributes(trace.and_then(Trace::sqs_attributes))
             .send()
             .await
-            .during("sqs:SendMessage", &self.queue_url)?;
-        Ok(())
+            .during("sqs:SendMessage", &self.queue_url)
+            .map(drop)
     }
 }
 
-/// Takes a message of [`Recheck::schedule`] apart, as Lambda hands it over: the event, and which
-/// look this is. `None`: the payload is something else.
+/// Seconds until what was put off so often comes again.
+fn put_off_for(times: u64, finding_id: &str) -> i32 {
+    let least = PUT_OFF << times.min(6);
+    let mut hasher = DefaultHasher::new();
+    (finding_id, times).hash(&mut hasher);
+    let spread = i32::try_from(hasher.finish() % u64::from(2 * least.unsigned_abs()));
+    (least + spread.unwrap_or_default()).min(TRAIL_DELAY)
+}
+
+/// Takes a message of [`Recheck`] apart, as Lambda hands it over: the event, and which look this is, or how often it
+/// was put off. `None`: the payload is something else.
 pub fn received(payload: &Value) -> Option<(Value, Look)> {
     let (_, message) = queue_message::received(payload)?;
     let look = Look {
@@ -189,6 +246,7 @@ pub fn received(payload: &Value) -> Option<(Value, Look)> {
         contained_at: time(&message["contained_at"]),
         marks_seen_at: time(&message["marks_seen_at"]),
         round: message["round"].as_u64().unwrap_or_default(),
+        put_off: message["put_off"].as_u64().unwrap_or_default(),
     };
     Some((message["event"].clone(), look))
 }
@@ -267,6 +325,19 @@ mod tests {
         assert_eq!(looks(provisional, 100).len(), 4);
         // What never holds is not looked at for ever.
         assert_eq!(looks(anew, 100).len(), 12);
+    }
+
+    #[test]
+    fn what_is_put_off_comes_later_each_time_and_not_all_at_once() {
+        for (times, least, most) in [(0, 10, 30), (1, 20, 60), (4, 160, 480), (7, 640, 900)] {
+            let delays = (0..200).map(|id| put_off_for(times, &format!("{id:032x}")));
+            let delays: BTreeSet<_> = delays.collect();
+            assert!(
+                delays.iter().all(|it| (least..=most).contains(it)),
+                "{delays:?}"
+            );
+            assert!(delays.len() > 10, "{delays:?}");
+        }
     }
 
     #[test]

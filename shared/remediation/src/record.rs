@@ -11,10 +11,12 @@
 //! item per target
 //! (`TARGET#<category>#<account>#<target>` / `state`): who is at work on it, and whether a person
 //! released it. One item per window of the [breaker](crate::breaker) (`BREAKER#<category>#<account>` /
-//! `window`): how many containments there were lately.
+//! `window`): how many containments there were lately. One item per finding of which Security Hub was told
+//! (`SECURITYHUB#<finding ARN>` / `said`): what each function said last.
 
 mod awaiting;
 mod incident;
+mod said;
 mod target;
 mod window;
 
@@ -22,6 +24,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use self::awaiting::{Approved, Awaiting, Held};
+pub(crate) use self::incident::incident_key;
 pub use self::incident::{Incident, Intended, Intent, Recorded, Times};
 pub(crate) use self::target::Standing;
 pub use self::target::{Claim, Lease, TargetState};

@@ -7,6 +7,7 @@ mod tell;
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ use crate::breaker::Alone;
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::contain::{
-    Contained, Incoming, Means, contain, notified, prevented, rehearse, target_state,
+    Contained, Incoming, Means, PutOff, contain, notified, prevented, rehearse, target_state,
 };
 use crate::error::{Error, Result};
 use crate::evidence::Evidence;
@@ -43,6 +44,13 @@ const RESERVE: Duration = Duration::from_secs(10);
 
 /// How much of the reserve may be over when the last claim is given back.
 const GIVING_BACK: Duration = Duration::from_secs(9);
+
+/// How long another invocation that is at work on a target is waited for, where the event can come again later:
+/// who waits keeps others from being contained.
+const WAITS: Duration = Duration::from_secs(2);
+
+/// How long sending an event that is put off may take.
+const PUTTING_OFF: Duration = Duration::from_secs(2);
 
 /// A function: its settings and clients, built once at start.
 #[derive(Debug)]
@@ -96,17 +104,28 @@ impl<P: Playbook> Responder<P> {
             }
         };
         let (started, sent) = (Instant::now(), aws::sent());
+        let times = look.map_or(0, |look| look.put_off);
+        let until = started + invocation.time_left.saturating_sub(RESERVE);
+        // A person who runs it by hand waits, and has no use for what comes later.
+        let comes_again = self.recheck.is_some() && self.run_by.is_none();
         let incoming = Incoming {
             event: &event,
             finding: &finding,
             invocation: &invocation.id,
             now: invocation.now,
             started,
-            until: started + invocation.time_left.saturating_sub(RESERVE),
-            look,
+            until,
+            look: look.filter(|look| look.is_one()),
             trace: invocation.trace.as_ref(),
+            waits: if comes_again { WAITS } else { until - started },
+            put_off: Some(times).filter(|times| comes_again && *times < recheck::PUT_OFF_AT_MOST),
         };
         let decided_to = decision.as_str();
+        let mut done = Box::pin(self.act(&incoming, decision)).await;
+        if let Some(put_off) = done.put_off.take() {
+            done = Box::pin(self.put_off(&incoming, look, put_off, done)).await;
+        }
+        let look = incoming.look;
         let Contained {
             mut report,
             mut transient,
@@ -116,7 +135,8 @@ impl<P: Playbook> Responder<P> {
             decided,
             contained,
             refused,
-        } = Box::pin(self.act(&incoming, decision)).await;
+            put_off: _,
+        } = done;
         report.trace_id = invocation.trace.as_ref().map(|trace| trace.id().to_owned());
         let mut unsent = 0;
         report.run_by.clone_from(&self.run_by);
@@ -138,7 +158,7 @@ impl<P: Playbook> Responder<P> {
         }
         if let Some(record) = &self.record {
             let given_back_by = incoming.until + GIVING_BACK;
-            for claim in &claims {
+            let giving_back = claims.iter().map(async |claim| {
                 let withheld = refused.map(|_| TargetState::Withheld);
                 let state = target_state(report.status()).or(withheld);
                 // What was not begun is as it was, and what a person released is still released.
@@ -153,7 +173,8 @@ impl<P: Playbook> Responder<P> {
                 if let Err(error) = within(given_back_by, "dynamodb:UpdateItem", giving).await {
                     tracing::error!(%error, "the claim on a target was not given back and ends by its time");
                 }
-            }
+            });
+            join_all(giving_back.map(Box::pin)).await;
         }
         let measured = Measured {
             decision: Some(decided_to),
@@ -235,6 +256,55 @@ impl<P: Playbook> Responder<P> {
         let remark = elsewhere.and_then(|elsewhere| elsewhere.remark);
         done.report.next_steps.extend(remark);
         done
+    }
+
+    /// Has the event come again later. If it cannot, what was done is the answer. `look`: how it came.
+    async fn put_off(
+        &self,
+        incoming: &Incoming<'_>,
+        look: Option<&Look>,
+        put_off: PutOff,
+        done: Contained,
+    ) -> Contained {
+        let Some(recheck) = &self.recheck else {
+            return done;
+        };
+        let Incoming {
+            event,
+            finding,
+            trace,
+            ..
+        } = *incoming;
+        let PutOff {
+            why,
+            event: other,
+            tells,
+        } = put_off;
+        let comes = other.as_ref().unwrap_or(event);
+        let sending = recheck.put_off(P::CATEGORY, comes, &finding.id, look, trace);
+        let until = Instant::now() + PUTTING_OFF;
+        let mut done = done;
+        match within(until, "sqs:SendMessage", Box::pin(sending)).await {
+            Ok(seconds) if tells => {
+                let next =
+                    format!("nothing: it is dealt with again in {seconds} seconds, since {why}");
+                done.report.next_steps.push(next);
+                done
+            }
+            Ok(seconds) => {
+                let why = format!("it is dealt with again in {seconds} seconds, since {why}");
+                let report = Report::ignored(P::CATEGORY, finding, why, false);
+                Contained {
+                    claims: done.claims,
+                    ..Contained::just(report, None)
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "the event was not put off");
+                done.transient = done.transient.or(Some(error));
+                done
+            }
+        }
     }
 
     /// Leaves the finding to a person, for this reason, and tells what can be found out.

@@ -8,11 +8,15 @@
 //! sequence that GuardDuty has is taken apart anew, and the part has to be among what comes of it; what is
 //! enforced is that one.
 //!
+//! GuardDuty puts what goes on together in one finding, which shows the latest key, session and buckets. So the
+//! event's targets need only be among those that GuardDuty names. Where they are not, what GuardDuty has by then
+//! is enforced, by an event of its own, and people are told of what the event named.
+//!
 //! What GuardDuty does not answer is not enforced: a responder that contains on a word that it could
 //! not check would do so whenever an attacker keeps GuardDuty busy. The failure is retried instead.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_config::SdkConfig;
 use aws_sdk_guardduty::Client;
@@ -42,7 +46,12 @@ pub struct Verifier {
 pub enum Verdict {
     /// The finding as GuardDuty has it.
     Genuine(Box<Finding>),
-    /// GuardDuty has no such finding, or has it otherwise.
+    /// GuardDuty has no such finding, which may come.
+    Missing(String),
+    /// GuardDuty has it about another key, session or bucket of the same principal: why the event is not
+    /// enforced, and the finding as GuardDuty has it.
+    Later(String, Box<Value>),
+    /// GuardDuty has it otherwise.
     Withheld(String),
     /// GuardDuty was not asked.
     Unasked,
@@ -74,27 +83,14 @@ impl Verifier {
         policy: &Policy,
     ) -> Result<Verdict> {
         let region = detector_region(event, finding);
-        let client = self.client_in(region);
-        let Some(detector) = self.detector(&client, region).await? else {
+        let Some(answer) = self.found(region, &finding.id).await? else {
             return Ok(Verdict::Withheld(format!(
                 "GuardDuty is not on in {region} in the responder's account, so the finding cannot be \
                  verified (VERIFY_FINDINGS)"
             )));
         };
-        let body = Body::default();
-        client
-            .get_findings()
-            .detector_id(&detector)
-            .finding_ids(&finding.id)
-            .customize()
-            .interceptor(body.clone())
-            .send()
-            .await
-            .during("guardduty:GetFindings", &finding.id)?;
-        let answer: Value = serde_json::from_slice(&body.take())
-            .map_err(|error| Error::Refused(format!("guardduty:GetFindings: {error}")))?;
         let Some(detail) = answer["findings"].get(0) else {
-            return Ok(Verdict::Withheld(format!(
+            return Ok(Verdict::Missing(format!(
                 "GuardDuty has no finding {} in {region}: somebody invoked the function with an event \
                  that GuardDuty did not send, or the finding is older than 90 days",
                 finding.id,
@@ -112,17 +108,44 @@ impl Verifier {
             };
             current = part;
         }
-        Ok(match finding.contradicts(&current) {
-            Some(member) => Verdict::Withheld(format!(
+        if let Some(member) = finding.contradicts(&current) {
+            return Ok(Verdict::Withheld(format!(
                 "the event's `{member}` is not what GuardDuty has for finding {}: somebody invoked the \
                  function with an altered event",
                 finding.id,
-            )),
-            None if current.is_archived() => Verdict::Withheld(
+            )));
+        }
+        if current.is_archived() {
+            return Ok(Verdict::Withheld(
                 "the finding has been archived in GuardDuty since the event".to_owned(),
-            ),
-            None => Verdict::Genuine(Box::new(current)),
-        })
+            ));
+        }
+        if let Some(member) = finding.is_about_others(&current) {
+            let why = format!(
+                "the event's `{member}` is not what GuardDuty has for finding {}: GuardDuty shows the latest \
+                 activity only, or somebody invoked the function with an altered event",
+                finding.id,
+            );
+            return Ok(Verdict::Later(why, Box::new(detail.clone())));
+        }
+        current.keep_buckets_of(finding);
+        Ok(Verdict::Genuine(Box::new(current)))
+    }
+
+    /// What GuardDuty answers of the finding. `None`: it is not on.
+    async fn found(&self, region: &str, id: &str) -> Result<Option<Value>> {
+        let client = self.client_in(region);
+        if let Some(known) = self.known(region) {
+            match get(&client, &known, id).await {
+                // The detector that was known is gone: GuardDuty was turned off, and perhaps on again.
+                Err(error) if !error.is_transient() && !error.is_denied() => self.forget(region),
+                answer => return answer.map(Some),
+            }
+        }
+        let Some(detector) = self.detector(&client, region).await? else {
+            return Ok(None);
+        };
+        get(&client, &detector, id).await.map(Some)
     }
 
     fn client_in(&self, region: &str) -> Client {
@@ -130,24 +153,46 @@ impl Verifier {
         Client::from_conf(self.client.config().to_builder().region(region).build())
     }
 
+    fn known(&self, region: &str) -> Option<String> {
+        self.detectors().get(region).cloned()
+    }
+
+    fn forget(&self, region: &str) {
+        self.detectors().remove(region);
+    }
+
+    fn detectors(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.detectors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Not the one that the event names: that may be the member's.
     async fn detector(&self, client: &Client, region: &str) -> Result<Option<String>> {
-        let known = || {
-            self.detectors
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-        };
-        if let Some(detector) = known().get(region) {
-            return Ok(Some(detector.clone()));
-        }
         let answer = client.list_detectors().send().await;
         let answer = answer.during("guardduty:ListDetectors", region)?;
         let detector = answer.detector_ids.unwrap_or_default().into_iter().next();
         if let Some(detector) = &detector {
-            known().insert(region.to_owned(), detector.clone());
+            self.detectors().insert(region.to_owned(), detector.clone());
         }
         Ok(detector)
     }
+}
+
+/// What GuardDuty answers, as it writes it.
+async fn get(client: &Client, detector: &str, id: &str) -> Result<Value> {
+    let body = Body::default();
+    client
+        .get_findings()
+        .detector_id(detector)
+        .finding_ids(id)
+        .customize()
+        .interceptor(body.clone())
+        .send()
+        .await
+        .during("guardduty:GetFindings", id)?;
+    serde_json::from_slice(&body.take())
+        .map_err(|error| Error::Refused(format!("guardduty:GetFindings: {error}")))
 }
 
 /// The Region of the detector that made the finding. For activity that is recorded in one Region for

@@ -26,14 +26,18 @@ use remediation::report::Report;
 use remediation::respond::Invocation;
 use remediation::{Error, Responder};
 use serde_json::Value;
+use tokio::time::sleep;
 use tracing::instrument::WithSubscriber as _;
 
 use crate::faults::log::Log;
 use crate::faults::target::{Route, Target};
 use crate::faults::world::{WORLD, World};
 
-/// A claim that could not be given back ends by its time, which is no longer than a retry and a half.
+/// What is tried again of what failed.
 const RETRIES: usize = 3;
+
+/// Until what was put off comes again, since a claim could not be given back and ends by its time only.
+const PAUSE: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trial {
@@ -50,6 +54,11 @@ impl fmt::Display for Trial {
             None => f.write_str("nothing"),
         }
     }
+}
+
+/// True if the event is to come again through the queue.
+fn was_put_off(ended: &Ended) -> bool {
+    matches!(ended, Ended::Answered(report) if report.reason().contains("is dealt with again"))
 }
 
 /// What became of an invocation.
@@ -175,8 +184,15 @@ impl<T: Target> Slot<T> {
         let mut ended = Box::pin(self.deliver(&event, &table, &request, &log, now)).await;
         let first = self.proxy.calls().len();
         if trial.twice {
-            now = Timestamp::now();
-            ended = Box::pin(self.deliver(&event, &table, &unique("request"), &log, now)).await;
+            let request = unique("request");
+            loop {
+                now = Timestamp::now();
+                ended = Box::pin(self.deliver(&event, &table, &request, &log, now)).await;
+                if !was_put_off(&ended) {
+                    break;
+                }
+                sleep(PAUSE).await;
+            }
         }
         self.proxy.heal();
         let calls = self.proxy.calls();
@@ -327,8 +343,14 @@ impl<T: Target> Slot<T> {
             _ => request.to_owned(),
         };
         let mut last = String::new();
-        for _ in 0..RETRIES {
+        let mut retries = 0;
+        while retries < RETRIES {
             let ended = Box::pin(self.deliver(event, table, &request, log, Timestamp::now())).await;
+            if was_put_off(&ended) {
+                sleep(PAUSE).await;
+                continue;
+            }
+            retries += 1;
             if let Ended::Answered(report) = &ended
                 && claims(report.status().as_str())
             {

@@ -78,4 +78,11 @@ pub(crate) const CALLED_ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[
         "the_finding_is_noted_and_set_to_notified_by_its_arn_and_guardduty_s",
         "shared/remediation/src/notify/security_hub/tests.rs",
     ),
+    (
+        "Triage",
+        "securityhub:GetFindings",
+        "the emulators have no Security Hub",
+        "an_analyst_has_the_last_word",
+        "shared/remediation/src/notify/security_hub/tests.rs",
+    ),
 ];

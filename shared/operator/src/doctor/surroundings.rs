@@ -1,42 +1,33 @@
 //! What the functions rest on: GuardDuty, the clock, the policies, the topic, the table.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use aws_sdk_guardduty::types::DetectorStatus;
-use aws_sdk_sts::config::interceptors::AfterDeserializationInterceptorContextRef;
-use aws_sdk_sts::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_sts::error::BoxError;
-use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use remediation::error::{CallContext as _, Error, Result};
 use remediation::guard::Policies;
 use remediation::record::Record;
 
 use super::{Line, Patient};
-
-/// By so much a clock may differ: `gdr approve` and `gdr run` cut sessions off by it. The header has whole
-/// seconds, and an answer takes a while.
-const SKEW: SignedDuration = SignedDuration::from_secs(5);
+use crate::clock;
 
 /// Looks at this machine's clock, by the time that AWS writes on an answer.
 pub(super) async fn clock(patient: &Patient<'_>) -> Line {
     let of = "clock of this machine";
     match skew(patient).await {
-        Ok(skew) if skew.abs() <= SKEW => Line::ok(of, "as AWS's"),
+        Ok(skew) if clock::is_same(skew) => Line::ok(of, "as AWS's"),
         Ok(skew) => Line::problem(
             of,
             format!(
                 "it is {:#} off",
                 skew.round(jiff::Unit::Second).unwrap_or(skew)
             ),
-            "synchronise it (NTP): what gdr approve and gdr run cut off is told by it",
+            "synchronise it (NTP): AWS refuses what is signed by a clock that is minutes off",
         ),
         Err(error) => Line::unknown(of, &error),
     }
 }
 
 async fn skew(patient: &Patient<'_>) -> Result<SignedDuration> {
-    let date = Date::default();
+    let date = clock::Date::default();
     aws_sdk_sts::Client::new(patient.sdk)
         .get_caller_identity()
         .customize()
@@ -44,33 +35,7 @@ async fn skew(patient: &Patient<'_>) -> Result<SignedDuration> {
         .send()
         .await
         .during("sts:GetCallerIdentity", "")?;
-    let now = Timestamp::now();
-    let date = date.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let date = date.ok_or_else(|| Error::Refused("the answer has no date".to_owned()))?;
-    let date = rfc2822::parse(&date)
-        .map_err(|error| Error::Refused(format!("the date {date} cannot be read: {error}")))?;
-    Ok(now.duration_since(date.timestamp()))
-}
-
-/// Keeps the `Date` of an answer.
-#[derive(Clone, Debug, Default)]
-struct Date(Arc<Mutex<Option<String>>>);
-
-impl Intercept for Date {
-    fn name(&self) -> &'static str {
-        "Date"
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> std::result::Result<(), BoxError> {
-        let date = context.response().headers().get("date");
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date.map(ToOwned::to_owned);
-        Ok(())
-    }
+    date.ahead()
 }
 
 /// Looks whether GuardDuty is on in the stack's Region.

@@ -174,7 +174,11 @@ fn read<'a>(
                 .map(String::as_str),
             at: None,
             tries: None,
-            why: "looking again after a containment failed each time".to_owned(),
+            why: if parsed["recheck"] == 0 {
+                "dealing with what was put off failed each time".to_owned()
+            } else {
+                "looking again after a containment failed each time".to_owned()
+            },
         };
     }
     if let Some((arn, payload)) = security_hub::handed_over(body) {

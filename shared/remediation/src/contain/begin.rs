@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::ready::Ready;
-use super::{Incoming, Means, actions_of, recorded};
+use super::{Incoming, Means, actions_of};
 use crate::breaker::{self, Asker, Needs, Refusal};
 use crate::error::Error;
 use crate::execute::{NO_ANSWER, within};
@@ -39,16 +39,37 @@ pub(super) struct Begun {
     silent: Option<Error>,
 }
 
-/// Begins a plan that was made of `state`, or what it lacked `after` a part of it was begun. What the breaker refuses is withheld; without the record, what must not be done twice
-/// waits.
+/// Which part of what is done is begun.
+#[derive(Clone, Copy)]
+pub(super) enum Part<'a> {
+    /// The first.
+    First,
+    /// What the first lacked, by a fuller look at the world before anything was changed.
+    Fuller(&'a Begun),
+    /// What came up when reading back.
+    CameUp(&'a Begun),
+}
+
+impl<'a> Part<'a> {
+    fn after(self) -> Option<&'a Begun> {
+        match self {
+            Self::First => None,
+            Self::Fuller(first) | Self::CameUp(first) => Some(first),
+        }
+    }
+}
+
+/// Begins a part of a plan, which was made of `state`. What the breaker refuses is withheld; without the record,
+/// what must not be done twice waits.
 pub(super) async fn begin<P: Playbook>(
     means: &Means<'_, P>,
     incoming: &Incoming<'_>,
     ready: &Ready<P::State>,
     state: &P::State,
     plan: &mut Authorized<P::Action>,
-    after: Option<&Begun>,
+    part: Part<'_>,
 ) -> Begun {
+    let after = part.after();
     let Means {
         config,
         record,
@@ -100,7 +121,7 @@ pub(super) async fn begin<P: Playbook>(
             settings: config.settings.clone(),
             actions: actions_of(plan),
             // A retry keeps what the first attempt found.
-            completes: after.is_some_and(|after| after.first),
+            completes: matches!(part, Part::Fuller(after) if after.first),
             approved: None,
             invocation: incoming.invocation.to_owned(),
         };
@@ -186,33 +207,6 @@ fn reopened<P: Playbook>(
         );
         action.phase() == Phase::Contain && !action.found_ours() && stood.is_some()
     })
-}
-
-/// Writes down what came up while a plan was being executed, before that is done too.
-pub(super) async fn keep<P: Playbook>(
-    means: &Means<'_, P>,
-    incoming: &Incoming<'_>,
-    ready: &Ready<P::State>,
-    came_up: &[P::Action],
-) {
-    let Some(record) = means.record else {
-        return;
-    };
-    let intent = Intent {
-        received_at: incoming.now,
-        evidence: P::evidence(&ready.state),
-        settings: means.config.settings.clone(),
-        actions: came_up.iter().map(recorded).collect(),
-        completes: false,
-        approved: None,
-        invocation: incoming.invocation.to_owned(),
-    };
-    let (finding, at) = (ready.finding(incoming), incoming.clock());
-    let intended = Box::pin(record.intend(P::CATEGORY, finding, incoming.event, &intent, at));
-    let answers_by = Instant::now() + PATIENCE;
-    if let Err(error) = within(answers_by, WRITING, intended).await {
-        keep_in_log(&error, &intent.actions);
-    }
 }
 
 /// The log is the record of last resort.

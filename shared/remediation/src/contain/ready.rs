@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join3;
+use futures::future::{join_all, join3};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Contained, Incoming, Means, alarm_if_unusable, notified, prevented};
+use super::{Contained, Incoming, Means, alarm_if_unusable, notified, prevented, put_off};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::execute::within;
@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A target that may be planned for.
 pub(super) struct Ready<S> {
     pub(super) claims: Vec<Claim>,
+    /// The targets that other invocations are at work on.
+    pub(super) busy: Vec<String>,
     /// What decides how it is contained.
     pub(super) state: S,
     pub(super) guard: Arc<Guard>,
@@ -62,7 +64,7 @@ impl<S> Ready<S> {
         PATIENCE.saturating_sub(claimed.unwrap_or_default())
     }
 
-    /// Leaves out of a plan made of `state` what a person released.
+    /// Leaves out of a plan made of `state` what a person released, and what another invocation is at work on.
     pub(super) fn leave_out<P: Playbook<State = S>>(
         &self,
         finding: &Finding,
@@ -71,6 +73,9 @@ impl<S> Ready<S> {
     ) {
         plan.leave_out(|action| {
             let of = P::resource(finding, state, action);
+            if self.busy.iter().any(|target| target == of.name()) {
+                return Some("another invocation is at work on it".to_owned());
+            }
             let mut left = self.claims.iter().filter_map(Claim::left);
             let (_, released) = left.find(|(target, _)| *target == of.name())?;
             Some(released_at(released))
@@ -103,16 +108,16 @@ pub(super) async fn prepare<P: Playbook>(
         until,
         ..
     } = *incoming;
-    let mut claims = Vec::new();
     let ((claimed, state, verified), guard) = policies
         .during(
             now,
             until,
             join3(
-                Box::pin(async {
-                    let targets = policy::targets(P::CATEGORY, finding)?;
-                    claim::<P>(record, incoming, targets, &mut claims).await
-                }),
+                Box::pin(claim::<P>(
+                    record,
+                    incoming,
+                    policy::targets(P::CATEGORY, finding),
+                )),
                 within(until, "observing", Box::pin(playbook.glance(finding))),
                 within(
                     until,
@@ -125,23 +130,15 @@ pub(super) async fn prepare<P: Playbook>(
     alarm_if_unusable(&guard);
     let found = state.as_ref().ok();
     let found = found.and_then(|state| P::found_target(finding, state));
-    let claimed = match &found {
-        Some(found) if claimed.is_ok() => {
-            claim::<P>(record, incoming, vec![found.clone()], &mut claims).await
-        }
-        _ => claimed,
-    };
-    let mut unrecorded = None;
-    match claimed {
-        Ok(()) => {}
-        Err(error @ Error::Busy { .. }) => {
-            return Err(Box::new(Contained {
-                claims,
-                ..prevented::<P>(finding, Obstacle::Target, &error, false)
-            }));
-        }
-        Err(error) => unrecorded = Some(error),
+    let mut claimed = claimed;
+    if let Some(found) = found.clone().filter(|_| claimed.unrecorded.is_none()) {
+        claimed.add(claim::<P>(record, incoming, Ok(vec![found])).await);
     }
+    let Claimed {
+        mut claims,
+        busy,
+        unrecorded,
+    } = claimed;
     // Before anything that may fail: a person's word stands whatever GuardDuty answers.
     let latest = match &verified {
         Ok(Verdict::Genuine(current)) => current,
@@ -151,12 +148,20 @@ pub(super) async fn prepare<P: Playbook>(
     for claim in &mut claims {
         claim.leave_unless(seen);
     }
-    let released = claims.iter().filter_map(Claim::left);
-    let released = released.map(|(_, released)| released).max();
     // The name by which it was found decides, not that by which it was sought.
     let decides = |claim: &&Claim| found.as_ref().is_none_or(|found| claim.is_of(found));
     let mut deciding = claims.iter().filter(decides);
-    if let Some(released) = released.filter(|_| deciding.all(|claim| claim.left().is_some())) {
+    let all_left = deciding.all(|claim| claim.left().is_some());
+    if all_left
+        && unrecorded.is_none()
+        && let Some(target) = busy.first()
+    {
+        let target = target.clone();
+        return Err(Box::new(put_off::at_work::<P>(incoming, claims, target)));
+    }
+    let released = claims.iter().filter_map(Claim::left);
+    let released = released.map(|(_, released)| released).max();
+    if let Some(released) = released.filter(|_| all_left) {
         let report = Report::ignored(P::CATEGORY, finding, released_at(released), false);
         return Err(Box::new(Contained {
             claims,
@@ -169,7 +174,18 @@ pub(super) async fn prepare<P: Playbook>(
             Some(current)
         }
         Ok(Verdict::Unasked) => None,
-        Ok(Verdict::Withheld(why)) => {
+        Ok(Verdict::Missing(why)) if incoming.put_off == Some(0) => {
+            return Err(Box::new(put_off::missing::<P>(incoming, claims, why)));
+        }
+        // It was verified when it was contained, and the finding has gone on since.
+        Ok(Verdict::Later(..)) if incoming.look.is_some() && all_stand(&claims) => None,
+        Ok(Verdict::Later(why, detail))
+            if incoming.look.is_none() && incoming.put_off.is_some() =>
+        {
+            let later = put_off::later(playbook, incoming, claims, why, *detail);
+            return Err(Box::new(later.await));
+        }
+        Ok(Verdict::Withheld(why) | Verdict::Missing(why) | Verdict::Later(why, _)) => {
             let report = notified(Some(playbook), incoming, why, false).await;
             return Err(Box::new(Contained {
                 claims,
@@ -209,6 +225,7 @@ pub(super) async fn prepare<P: Playbook>(
     };
     Ok(Ready {
         claims,
+        busy,
         state,
         guard,
         unrecorded,
@@ -245,33 +262,74 @@ fn released_at(released: Timestamp) -> String {
     format!("a person released it at {released}, and there is no newer activity")
 }
 
-/// What is claimed before another target cannot be is in `claims` too, to be given back.
+/// True if all targets are contained by the record.
+fn all_stand(claims: &[Claim]) -> bool {
+    !claims.is_empty() && claims.iter().all(|claim| claim.stands().is_some())
+}
+
+/// What came of claiming the targets of a finding.
+#[derive(Default)]
+struct Claimed {
+    claims: Vec<Claim>,
+    /// The targets that other invocations are at work on.
+    busy: Vec<String>,
+    /// Why the others could not be claimed.
+    unrecorded: Option<Error>,
+}
+
+impl Claimed {
+    fn add(&mut self, other: Self) {
+        self.claims.extend(other.claims);
+        self.busy.extend(other.busy);
+        self.unrecorded = self.unrecorded.take().or(other.unrecorded);
+    }
+}
+
+/// Claims all targets at once, so that all together take no longer than one. Nobody waits long for another while
+/// holding what a third one waits for: what is not free then is left to later, and the rest is done.
 async fn claim<P: Playbook>(
     record: Option<&Record>,
     incoming: &Incoming<'_>,
-    targets: Vec<String>,
-    claims: &mut Vec<Claim>,
-) -> Result<()> {
+    targets: Result<Vec<String>>,
+) -> Claimed {
+    let mut claimed = Claimed::default();
     let Some(record) = record else {
-        return Ok(());
+        return claimed;
     };
     let Incoming {
         finding,
         invocation,
         now,
         until,
+        waits,
         ..
     } = *incoming;
+    let targets = match targets {
+        Ok(targets) => targets,
+        Err(error) => {
+            claimed.unrecorded = Some(error);
+            return claimed;
+        }
+    };
     // No longer than the invocation itself can take.
     let lasts = until.saturating_duration_since(Instant::now()) + Duration::from_secs(10);
     let lease = Lease {
         owner: invocation,
         now,
         lasts,
-        until,
+        until: until.min(Instant::now() + waits),
     };
-    for target in targets {
-        claims.push(record.claim(P::CATEGORY, finding, &target, &lease).await?);
+    let claiming = targets.iter();
+    let claiming =
+        claiming.map(|target| Box::pin(record.claim(P::CATEGORY, finding, target, &lease)));
+    for done in join_all(claiming).await {
+        match done {
+            Ok(claim) => claimed.claims.push(claim),
+            Err(Error::Busy { target }) => claimed.busy.push(target),
+            Err(error) => {
+                claimed.unrecorded.get_or_insert(error);
+            }
+        }
     }
-    Ok(())
+    claimed
 }

@@ -123,13 +123,14 @@ async fn what_comes_up_is_kept_before_it_is_done() {
     let plan = gate.plan::<Fake>(&state, &settings);
     let until = Instant::now() + Duration::from_secs(60);
     let kept = std::cell::RefCell::new(Vec::new());
-    let keep = async |came_up: &[Act]| {
+    let keep = async |_: &Vec<(Act, bool)>, came_up: Authorized<Act>| {
         let begun = fake.calls().iter().any(|(_, target, _)| *target == "late");
-        let targets = came_up.iter().map(|action| (action.target, begun));
+        let targets = came_up.steps.iter().map(|step| (step.key().target, begun));
         kept.borrow_mut().extend(targets);
+        came_up
     };
     let done = execute_with(&fake, &gate, plan, async || None, keep, &settings, until).await;
-    assert_eq!(kept.into_inner(), [("late", false)]);
+    assert_eq!(kept.into_inner(), [("late".to_owned(), false)]);
     assert_eq!(
         outcomes(&done),
         [("first", Outcome::Applied), ("late", Outcome::Applied)]
@@ -387,4 +388,89 @@ async fn what_was_withheld_stays_withheld_when_acting_changes_what_the_policy_lo
         outcomes(&done),
         [("second", Outcome::Withheld), ("first", Outcome::Applied)]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_unknown_at_first_and_is_read_later_is_reported_once_and_asks_for_no_retry() {
+    let late = Act {
+        unread: Some(error(CallFailure::Transient)),
+        unread_when: |observation| observation == 1,
+        ..act("late")
+    };
+    let done = done(&Fake::new([act("read"), late])).await;
+    assert_eq!(
+        outcomes(&done),
+        [("read", Outcome::Applied), ("late", Outcome::Applied)]
+    );
+    assert!(done.transient.is_none(), "{:?}", done.transient);
+    // What turns out to be impossible is reported as that, once.
+    let never = Act {
+        unread: Some(error(CallFailure::Transient)),
+        unread_when: |observation| observation == 1,
+        impossible: true,
+        ..act("never")
+    };
+    let done = self::done(&Fake::new([act("read"), never])).await;
+    assert_eq!(
+        outcomes(&done),
+        [("read", Outcome::Applied), ("never", Outcome::Skipped)]
+    );
+    assert!(done.transient.is_none(), "{:?}", done.transient);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stays_unknown_is_reported_once_and_asks_for_a_retry() {
+    let never = Act {
+        unread: Some(error(CallFailure::Transient)),
+        ..act("never")
+    };
+    let done = done(&Fake::new([act("read"), never])).await;
+    assert_eq!(
+        outcomes(&done),
+        [("never", Outcome::Failed), ("read", Outcome::Applied)]
+    );
+    assert!(done.transient.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_up_and_is_not_admitted_is_reported_and_not_done() {
+    let late = Act {
+        after: Some("first"),
+        ..act("late")
+    };
+    let fake = Fake::new([act("first"), late]);
+    let finding = some_finding();
+    let state = fake.observe(&finding).await.unwrap();
+    let (settings, gate) = (Settings::default(), gate::<Fake>(&finding, now()));
+    let plan = gate.plan::<Fake>(&state, &settings);
+    let until = Instant::now() + Duration::from_secs(60);
+    let admit = async |_: &Vec<(Act, bool)>, mut came_up: Authorized<Act>| {
+        came_up.leave_out(|_| Some("a person released it".to_owned()));
+        came_up
+    };
+    let done = execute_with(&fake, &gate, plan, async || None, admit, &settings, until).await;
+    assert_eq!(
+        outcomes(&done),
+        [("first", Outcome::Applied), ("late", Outcome::Skipped)]
+    );
+    assert_eq!(fake.applied(), ["first"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_and_cannot_be_read_back_is_reported_once_and_asks_for_a_retry() {
+    for (kind, transient) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
+        let lost = Act {
+            unread: Some(error(kind)),
+            unread_when: |observation| observation > 1,
+            ..act("lost")
+        };
+        let done = done(&Fake::new([act("read"), lost])).await;
+        assert_eq!(
+            outcomes(&done),
+            [("read", Outcome::Applied), ("lost", Outcome::Failed)]
+        );
+        let detail = done.steps[1].detail();
+        assert!(detail.contains("could not be read back"), "{detail}");
+        assert_eq!(done.transient.is_some(), transient, "{kind:?}");
+    }
 }

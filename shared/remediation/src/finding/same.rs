@@ -4,19 +4,21 @@ use super::Finding;
 
 impl Finding {
     /// The member in which `self`, as an event brought it, contradicts `current`, as GuardDuty has it:
-    /// one that names the finding or the target, or on which reading the target depends. What an
-    /// update may change (severity, counts, times, the latest action) contradicts nothing. Of a part of an
-    /// attack sequence that is also what else the sequence says of the target, by which it was found.
+    /// one that names the finding or whose it is, or on which reading the target depends. What an
+    /// update may change (severity, counts, times, the latest action, and with it the key, the session and the
+    /// buckets) contradicts nothing. Of a part of an attack sequence that is also what else the sequence says of
+    /// the target, by which it was found.
     pub fn contradicts(&self, current: &Self) -> Option<&'static str> {
-        let key = |finding: &Self| {
+        let principal = |finding: &Self| {
             let details = finding.detail.resource.access_key_details.as_ref()?;
+            let id = details.principal_id.as_deref().unwrap_or_default();
             let members = [
-                &details.access_key_id,
-                &details.principal_id,
-                &details.user_name,
-                &details.user_type,
+                // Of a role it is followed by the name of the session.
+                id.split(':').next(),
+                details.user_name.as_deref(),
+                details.user_type.as_deref(),
             ];
-            Some(members.map(|member| member.clone().unwrap_or_default()))
+            Some(members.map(|member| member.unwrap_or_default().to_owned()))
         };
         let instance = |finding: &Self| {
             let details = finding.detail.resource.instance_details.as_ref()?;
@@ -24,12 +26,6 @@ impl Finding {
         };
         // The zone of an instance never changes, and an event may have left it out.
         let zones = self.zone().zip(current.zone());
-        let buckets = |finding: &Self| {
-            let buckets = finding.detail.resource.s3_bucket_details.iter();
-            let mut names: Vec<_> = buckets.map(|bucket| bucket.name.clone()).collect();
-            names.sort_unstable();
-            names
-        };
         let part = self.handed_over_to().is_some();
         [
             ("id", self.id == current.id),
@@ -45,16 +41,12 @@ impl Finding {
             ),
             (
                 "resource.accessKeyDetails",
-                part || key(self) == key(current),
+                part || principal(self) == principal(current),
             ),
             (
                 "resource.instanceDetails",
                 instance(self) == instance(current)
                     && zones.is_none_or(|(zone, current)| zone == current),
-            ),
-            (
-                "resource.s3BucketDetails",
-                buckets(self) == buckets(current),
             ),
             (
                 "service.eventFirstSeen",
@@ -63,5 +55,33 @@ impl Finding {
         ]
         .into_iter()
         .find_map(|(member, agrees)| (!agrees).then_some(member))
+    }
+
+    /// The member by which `self`, as an event brought it, is about a target that is not among those of `current`,
+    /// as GuardDuty has it: GuardDuty shows the latest of what it has put together in one finding, or somebody has
+    /// altered the event.
+    pub fn is_about_others(&self, current: &Self) -> Option<&'static str> {
+        let key = |finding: &Self| {
+            let details = finding.detail.resource.access_key_details.as_ref()?;
+            let members = [&details.access_key_id, &details.principal_id];
+            Some(members.map(|member| member.clone().unwrap_or_default()))
+        };
+        let known = &current.detail.resource.s3_bucket_details;
+        let mut buckets = self.detail.resource.s3_bucket_details.iter();
+        let among = buckets.all(|bucket| known.iter().any(|known| known.name == bucket.name));
+        let of_none = self.detail.resource.s3_bucket_details.is_empty() && !known.is_empty();
+        let part = self.handed_over_to().is_some();
+        if !part && key(self) != key(current) {
+            return Some("resource.accessKeyDetails");
+        }
+        (!among || of_none).then_some("resource.s3BucketDetails")
+    }
+
+    /// Leaves out the buckets that `event` does not name: GuardDuty may have added them since, and tells of them
+    /// by an event of their own.
+    pub(crate) fn keep_buckets_of(&mut self, event: &Self) {
+        let named = &event.detail.resource.s3_bucket_details;
+        let buckets = &mut self.detail.resource.s3_bucket_details;
+        buckets.retain(|bucket| named.iter().any(|named| named.name == bucket.name));
     }
 }

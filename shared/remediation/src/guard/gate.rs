@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::past::Past;
 use super::request::Situation;
 use super::resource::Resource;
+use super::tags::Age;
 use super::{Guard, Verdict};
 use crate::finding::Finding;
 use crate::plan::{Action, Phase, Plan, Step, StepKey, Withheld};
@@ -28,7 +29,7 @@ pub struct Gate<'a> {
     /// The targets, with what stands of them by the record.
     claims: &'a [Claim],
     /// What a person approved.
-    approved: HashSet<StepKey>,
+    pub(super) approved: HashSet<StepKey>,
     pub(super) known: RefCell<Known>,
 }
 
@@ -37,11 +38,8 @@ pub struct Gate<'a> {
 pub(super) struct Known {
     /// What the principal did before. `None`: it was not asked.
     pub(super) past: Option<Past>,
-    /// Tags that people set do not count.
-    pub(super) distrusts_tags: bool,
-    /// Of whose tags it was asked, by name and Region: why it is not known whether they are older than the
-    /// activity. `None`: they are.
-    pub(super) tags: BTreeMap<(String, String), Option<String>>,
+    /// Of whose tags it was asked, by name and Region.
+    pub(super) tags: BTreeMap<(String, String), Age>,
     /// What a person should know of that.
     pub(super) told: Vec<String>,
 }
@@ -111,40 +109,22 @@ impl<'a> Gate<'a> {
         let mut doubted = Vec::new();
         let mut rests_on_tags_of = BTreeSet::new();
         let mut rests_on_past = false;
-        let distrusts_tags = self.known.borrow().distrusts_tags;
         let steps = std::mem::take(&mut plan.steps);
         let mut authorize = |action: P::Action| {
             let resource = P::resource(finding, state, &action);
-            let tagless = resource.without_set_tags();
             let key = StepKey::of(&action);
+            let tagless = resource.without_set_tags();
             let with_and_without = [Some(&resource), tagless.as_ref()];
             rests_on_past |= with_and_without
                 .into_iter()
                 .flatten()
                 .any(|resource| self.rests_on_past(&key, resource));
-            let resource = match &tagless {
-                Some(tagless) if distrusts_tags => tagless,
-                _ => &resource,
-            };
-            match self.judge(&key, resource) {
-                Verdict::Permitted(_) => {
-                    doubted.extend(self.doubted(&key, resource));
-                    Step::Do(action)
-                }
-                Verdict::Withheld(why) => {
-                    let without = tagless.as_ref().map(|tagless| self.judge(&key, tagless));
-                    if !without.is_some_and(|without| is_exempted(&why, &without)) {
-                        return Step::Withheld(action, why);
-                    }
-                    let of = (resource.name.clone(), resource.region.clone());
-                    let doubt = self.known.borrow().tags.get(&of).cloned().flatten();
-                    rests_on_tags_of.insert(of);
-                    match doubt {
-                        None => Step::Withheld(action, why),
-                        Some(_) if self.approved.contains(&key) => Step::Do(action),
-                        Some(doubt) => Step::Withheld(action, left_to_a_person(why, &doubt)),
-                    }
-                }
+            let weighed = self.weigh(&key, &resource);
+            rests_on_tags_of.extend(weighed.rests_on_tags_of);
+            doubted.extend(weighed.doubted);
+            match weighed.verdict {
+                Verdict::Permitted(_) => Step::Do(action),
+                Verdict::Withheld(why) => Step::Withheld(action, why),
             }
         };
         plan.steps = steps
@@ -191,6 +171,10 @@ impl<'a> Gate<'a> {
     pub(crate) fn may_restore(&self) -> bool {
         let situation = self.situation().at_least(MOST_SEVERE);
         self.guard.forbids_outright(&situation).is_none()
+    }
+
+    pub(super) fn tag_worlds(&self, resource: &Resource) -> Vec<Resource> {
+        self.guard.tag_worlds(resource)
     }
 
     /// What the policies say of a step of this name on `resource`.
@@ -246,14 +230,6 @@ pub(crate) fn standing<'a>(
     stands.filter(|stands| stands.steps.contains(&step.to_string()))
 }
 
-/// True if a step is withheld for the sake of tags only: without them it may run, or a person may let it.
-fn is_exempted(why: &Withheld, without: &Verdict) -> bool {
-    match without {
-        Verdict::Permitted(_) => true,
-        Verdict::Withheld(without) => without.awaits_approval && !why.awaits_approval,
-    }
-}
-
 /// What the playbook leaves to a person and the policies withhold too: a person may let it only if the policies
 /// let a person.
 fn both(playbook: Withheld, policies: Withheld) -> Withheld {
@@ -261,19 +237,6 @@ fn both(playbook: Withheld, policies: Withheld) -> Withheld {
         by: playbook.by.into_iter().chain(policies.by).collect(),
         reason: format!("{}; {}", policies.reason, playbook.reason),
         awaits_approval: playbook.awaits_approval && policies.awaits_approval,
-    }
-}
-
-/// Whoever has broken in may have set the tags, and whoever wrote the policy may have meant them.
-fn left_to_a_person(why: Withheld, doubt: &str) -> Withheld {
-    Withheld {
-        reason: format!(
-            "{}; a person decides, since it is not known whether its tags are older than the activity: \
-             {doubt}",
-            why.reason
-        ),
-        awaits_approval: true,
-        ..why
     }
 }
 
@@ -311,7 +274,7 @@ fn withhold_marks<A: Action>(plan: &mut Plan<A>, why: &Withheld) {
 #[derive(Debug)]
 pub struct Authorized<A> {
     pub(super) plan: Plan<A>,
-    /// Names and Regions of what would be changed but for its tags.
+    /// Names and Regions of that of which the tags decide.
     pub(super) rests_on_tags_of: BTreeSet<(String, String)>,
     /// What the principal did before would change what is done.
     pub(super) rests_on_past: bool,
@@ -368,6 +331,22 @@ impl<A: Action> Authorized<A> {
     pub(crate) fn without(mut self, known: &HashSet<StepKey>) -> Self {
         self.plan.steps.retain(|step| !known.contains(&step.key()));
         self
+    }
+
+    /// Takes those steps out that are to be done and are `wanted`.
+    pub(crate) fn take_out(&mut self, wanted: impl Fn(&A) -> bool) -> Self {
+        let taken = self.plan.steps.extract_if(
+            ..,
+            |step| matches!(step, Step::Do(action) if wanted(action)),
+        );
+        Self {
+            plan: Plan {
+                steps: taken.collect(),
+                ..Plan::default()
+            },
+            rests_on_tags_of: BTreeSet::new(),
+            rests_on_past: false,
+        }
     }
 
     /// The plan, to be taken apart.

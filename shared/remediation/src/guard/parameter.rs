@@ -21,18 +21,22 @@ pub const SIZE_LIMIT: usize = 8 * 1024;
 /// What was read so recently is not read again.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
 
+/// What was read so recently decides if observing ends before it is read again.
+const RECENT: SignedDuration = SignedDuration::from_mins(5);
+
 /// How long the last policies that could be read are used while AWS does not answer.
 const STANDS: SignedDuration = SignedDuration::from_hours(1);
 
-/// How long an event waits for policies when there are none that it could use.
+/// How long an event waits for policies when there are none that are recent.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the policies come from, and what was last read of them.
 ///
 /// An event does not wait for policies to be read again: they are read while its target is observed, and
 /// if that is not done by then, the last ones decide, and what is read is for the next event. It waits only
-/// if there are none, or none that are younger than an hour. If they are gone, or must not be read, nothing is
-/// permitted.
+/// if there are none that are younger than five minutes. If AWS gives no answer in the time set for that, the last
+/// ones stand for an hour: otherwise whoever keeps AWS busy would keep the function from containing. If they are
+/// gone, or must not be read, nothing is permitted.
 #[derive(Debug)]
 pub struct PolicyParameter {
     source: Source,
@@ -109,7 +113,7 @@ impl PolicyParameter {
         match select(pin!(work), reading).await {
             Either::Right((read, work)) => (work.await, parameter.after(read, now)),
             Either::Left((done, reading)) => {
-                if let Some(guard) = parameter.not_older_than(STANDS, now) {
+                if let Some(guard) = parameter.not_older_than(RECENT, now) {
                     return (done, guard);
                 }
                 let until = until.min(Instant::now() + PATIENCE);

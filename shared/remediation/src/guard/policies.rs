@@ -1,6 +1,6 @@
 //! Reading policies, checking them against the schema, and asking them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -104,6 +104,8 @@ pub struct Policies {
     outright: PolicySet,
     /// One of them looks at the history.
     pub(super) looks_back: bool,
+    /// The keys of the tags that they look at. `None`: any.
+    tag_keys: Option<BTreeSet<String>>,
     reasons: HashMap<PolicyId, String>,
     /// What is worth a look: a policy that can never apply.
     pub warnings: Vec<Problem>,
@@ -129,6 +131,7 @@ impl Policies {
             set: PolicySet::new(),
             outright: PolicySet::new(),
             looks_back: false,
+            tag_keys: Some(BTreeSet::new()),
             reasons: HashMap::new(),
             warnings,
         };
@@ -161,6 +164,13 @@ impl Policies {
         let id = policy.id().clone();
         let twice = |_| vec![Problem::plain(format!("two policies have the @id '{id}'"))];
         self.looks_back |= mentions(&policy, |key, value| key == "attr" && value == "history");
+        if let Some(keys) = &mut self.tag_keys
+            && !policy
+                .to_json()
+                .is_ok_and(|policy| collect_tag_keys(&policy["conditions"], keys))
+        {
+            self.tag_keys = None;
+        }
         if is_outright(&policy) {
             self.outright.add(policy.clone()).map_err(twice)?;
         }
@@ -227,6 +237,12 @@ impl Policies {
         }
     }
 
+    /// True if one of them looks at the tag of this key.
+    pub(super) fn looks_at_tag(&self, key: &str) -> bool {
+        let keys = self.tag_keys.as_ref();
+        keys.is_none_or(|keys| keys.contains(key))
+    }
+
     /// The user's policies and the built-in rails.
     pub(super) fn all(&self) -> impl Iterator<Item = &cedar_policy::Policy> {
         self.set.policies()
@@ -235,7 +251,7 @@ impl Policies {
     /// The user's policies, without the built-in rails.
     pub(super) fn users(&self) -> impl Iterator<Item = &cedar_policy::Policy> {
         self.all()
-            .filter(|policy| !policy.id().to_string().starts_with(RAIL))
+            .filter(|policy| !is_rail(&policy.id().to_string()))
     }
 
     /// Every policy's id and whether it permits or forbids, the built-in rails' first.
@@ -245,6 +261,27 @@ impl Policies {
         policies
             .map(|policy| (policy.id().to_string(), policy.effect()))
             .collect()
+    }
+}
+
+/// True for the id of a built-in rail.
+pub(super) fn is_rail(id: &str) -> bool {
+    id.starts_with(RAIL)
+}
+
+/// Collects the keys of the tags that an expression looks at. False: it computes one, which may be any.
+fn collect_tag_keys(expression: &Value, to: &mut BTreeSet<String>) -> bool {
+    match expression {
+        Value::Array(items) => items.iter().all(|item| collect_tag_keys(item, to)),
+        Value::Object(members) => members.iter().all(|(member, value)| {
+            if !matches!(member.as_str(), "hasTag" | "getTag") {
+                return collect_tag_keys(value, to);
+            }
+            let key = value["right"]["Value"].as_str();
+            to.extend(key.map(ToOwned::to_owned));
+            key.is_some() && collect_tag_keys(&value["left"], to)
+        }),
+        _ => true,
     }
 }
 

@@ -32,6 +32,12 @@ impl Kind {
     }
 }
 
+/// What names the tags among what could not be read.
+const TAGS: &str = "tags";
+
+/// Of more tags by which policies decide not every choice is tried, since they double with each.
+const MOST_TAGS: usize = 4;
+
 /// A value of an attribute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Attribute {
@@ -177,6 +183,22 @@ impl Resource {
         self
     }
 
+    /// With tags that could not be read; `shown` are those that the finding says it had. None of them counts, and
+    /// each of them may stand.
+    #[must_use]
+    pub fn unread_tags(self, shown: Option<&[(&str, &str)]>) -> Self {
+        let mut unread = self.unread(TAGS);
+        let shown = shown.unwrap_or_default().iter();
+        let shown = shown.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        unread.doubtful.extend(shown);
+        unread
+    }
+
+    /// True if its tags could not be read.
+    pub(super) fn tags_are_unread(&self) -> bool {
+        self.unread.contains(TAGS)
+    }
+
     /// Of what kind it is.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -207,6 +229,30 @@ impl Resource {
         Some(without)
     }
 
+    /// The same for each other choice of the tags that count, among those that people set and that have such a
+    /// key. Of tags that could not be read none counts here, and some in each of these.
+    pub(super) fn tag_worlds(&self, decides: impl Fn(&str) -> bool) -> Vec<Self> {
+        let unread = self.tags_are_unread();
+        let set = if unread { &self.doubtful } else { &self.tags };
+        let keys = set.keys().map(String::as_str);
+        let keys: Vec<_> = keys
+            .filter(|key| !key.starts_with("aws:") && decides(key))
+            .collect();
+        let worlds = choices(keys.len()).into_iter().map(|chosen| {
+            let mut world = self.clone();
+            let (from, to) = if unread {
+                (&mut world.doubtful, &mut world.tags)
+            } else {
+                (&mut world.tags, &mut world.doubtful)
+            };
+            for index in chosen {
+                to.extend(from.remove_entry(keys[index]));
+            }
+            world
+        });
+        worlds.collect()
+    }
+
     /// The same if all its tags counted. `None`: they do.
     pub(super) fn with_doubtful_tags(&self) -> Option<Self> {
         if self.doubtful.is_empty() {
@@ -216,6 +262,20 @@ impl Resource {
         claimed.tags.append(&mut claimed.doubtful);
         Some(claimed)
     }
+}
+
+/// Each choice of some of so many; of more than a few only one, all but one, and all.
+fn choices(of: usize) -> Vec<Vec<usize>> {
+    let chosen = |is: &dyn Fn(usize) -> bool| (0..of).filter(|index| is(*index)).collect();
+    if of <= MOST_TAGS {
+        let some = 1..1_usize << of;
+        return some
+            .map(|some| chosen(&|index| some >> index & 1 == 1))
+            .collect();
+    }
+    let one = (0..of).map(|one| vec![one]);
+    let all_but_one = (0..of).map(|one| chosen(&|index| index != one));
+    one.chain(all_but_one).chain([chosen(&|_| true)]).collect()
 }
 
 /// The path of a user or role: `/` or `/ci/deploy/`.
@@ -247,6 +307,14 @@ mod tests {
         ] {
             assert_eq!(path(arn), expected, "{arn}");
         }
+    }
+
+    #[test]
+    fn each_choice_among_a_few_tags_is_tried_and_the_extremes_of_many() {
+        assert_eq!(choices(0), [[0; 0]; 0]);
+        assert_eq!(choices(2), [vec![0], vec![1], vec![0, 1]]);
+        assert_eq!(choices(4).len(), 15);
+        assert_eq!(choices(9).len(), 19);
     }
 
     #[test]

@@ -3,6 +3,7 @@ mod parameter;
 mod past;
 mod rails;
 mod tags;
+mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -5,11 +5,20 @@
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/securityhub-integration.html>; until then there is
 //! nothing to update. So the functions put what is to be said into a queue that holds it back, and triage,
 //! whose role alone may update Security Hub, takes it from there. What is not there yet comes again.
+//!
+//! A finding has one note, and several functions have something to say of it, in whatever order their messages
+//! come. So triage keeps the newest words of each function in the table, and the note has them all, each with
+//! the function's name. An analyst has the last word: their note stays, and so does a workflow status that is not
+//! `NEW`.
+
+use std::collections::BTreeMap;
 
 use aws_sdk_securityhub::config::{Builder, Region};
 use aws_sdk_securityhub::types::{
-    AwsSecurityFindingIdentifier, NoteUpdate, WorkflowStatus, WorkflowUpdate,
+    AwsSecurityFinding, AwsSecurityFindingFilters, AwsSecurityFindingIdentifier, NoteUpdate,
+    StringFilter, StringFilterComparison, WorkflowStatus, WorkflowUpdate,
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -17,12 +26,14 @@ use super::Message;
 use crate::error::{CallContext, CallError, CallFailure, Result};
 use crate::finding::{Finding, printable};
 use crate::queue_message;
+use crate::record::{Record, incident_key};
 use crate::report::Report;
 use crate::trace::Trace;
 
 /// The IAM permissions of triage beyond those of the others: to take from the queue, and to update.
 pub const PERMISSIONS: &[&str] = &[
     "securityhub:BatchUpdateFindings",
+    "securityhub:GetFindings",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
@@ -35,13 +46,17 @@ const DELAY: i32 = 330;
 pub const ATTEMPTS: u32 = 5;
 /// Of a note, <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_NoteUpdate.html>.
 const NOTE_LIMIT: usize = 512;
+/// Who writes the notes.
+const WRITER: &str = "guardduty-responder";
+/// Between the words of two functions. Whoever can name things for a reason to quote must not get to speak for
+/// another function.
+const BETWEEN: &str = " | ";
+/// How often a note is written again, since another function said something meanwhile.
+const ROUNDS: usize = 3;
+const NOT_FOUND: &str = "FindingNotFound";
 /// The error codes of a finding that a later attempt may update,
 /// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchUpdateFindings.html>.
-const LATER: [&str; 3] = [
-    "FindingNotFound",
-    "ConcurrentUpdateError",
-    "InternalFailure",
-];
+const LATER: [&str; 3] = [NOT_FOUND, "ConcurrentUpdateError", "InternalFailure"];
 
 /// What Security Hub is to be told of one finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,7 +66,14 @@ pub struct Update {
     /// The ARN of GuardDuty as a product of Security Hub.
     product: String,
     region: String,
+    /// Which function says it, and of a part of an attack sequence, of what. Earlier versions did not say.
+    #[serde(default)]
+    from: String,
+    /// What it says.
     note: String,
+    /// When it was said. `None`: the message was handed over without its attributes.
+    #[serde(skip)]
+    said_at: Option<Timestamp>,
     /// How often it was received, this time included.
     #[serde(skip)]
     attempt: u32,
@@ -66,10 +88,19 @@ impl Update {
         Ok(Self {
             product: format!("arn:{partition}:securityhub:{region}::product/aws/guardduty"),
             region: region.to_owned(),
-            note: note(report),
+            from: incident_key(report.category(), finding),
+            note: words(report),
             finding: arn,
+            said_at: None,
             attempt: 1,
         })
+    }
+
+    /// What it says, without the name of the responder, which earlier versions put before it.
+    fn words(&self) -> &str {
+        let named = self.note.strip_prefix(WRITER);
+        let words = named.and_then(|note| note.strip_prefix(": "));
+        words.unwrap_or(&self.note)
     }
 
     /// True if it is not tried again.
@@ -79,16 +110,32 @@ impl Update {
 }
 
 /// What came of it, in what a note may have.
-fn note(report: &Report) -> String {
+fn words(report: &Report) -> String {
     let status = report.status().as_str();
-    let mut note = printable(&format!(
-        "guardduty-responder: {status}: {}",
-        report.reason()
-    ));
-    if note.chars().count() > NOTE_LIMIT {
-        note = note.chars().take(NOTE_LIMIT - 1).chain(['…']).collect();
+    let words = printable(&format!("{status}: {}", report.reason()));
+    cut(&words.replace('|', "/"), NOTE_LIMIT)
+}
+
+/// A note with what each function says, by its name.
+fn note(said: &BTreeMap<String, String>) -> String {
+    let between = BETWEEN.chars().count() * said.len().saturating_sub(1);
+    let left = NOTE_LIMIT.saturating_sub(WRITER.len() + ": ".len() + between);
+    let each = left / said.len().max(1);
+    let said = said.iter().map(|(from, words)| match from.as_str() {
+        "" => cut(words, each),
+        from => cut(&format!("{}: {words}", from.replace(['#', '|'], " ")), each),
+    });
+    let said: Vec<_> = said.collect();
+    format!("{WRITER}: {}", said.join(BETWEEN))
+}
+
+/// At most so many characters.
+fn cut(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
+        return text.to_owned();
     }
-    note
+    let kept = text.chars().take(limit.saturating_sub(1));
+    kept.chain(['…']).collect()
 }
 
 /// The queue that holds back what Security Hub is to be told.
@@ -124,7 +171,10 @@ pub(crate) fn received(payload: &Value) -> Option<Update> {
     let (record, mut message) = queue_message::received(payload)?;
     let update: Update = serde_json::from_value(message.get_mut("security_hub")?.take()).ok()?;
     let attempt = record["attributes"]["ApproximateReceiveCount"].as_str();
+    let sent = record["attributes"]["SentTimestamp"].as_str();
+    let sent = sent.and_then(|sent| sent.parse().ok());
     Some(Update {
+        said_at: sent.and_then(|sent| Timestamp::from_millisecond(sent).ok()),
         attempt: attempt.and_then(|count| count.parse().ok()).unwrap_or(1),
         ..update
     })
@@ -170,30 +220,56 @@ impl SecurityHub {
         Self(client)
     }
 
-    /// Writes the note and the status.
+    /// Writes the note, with what every function has said last by `record`, and the status. Does nothing if the
+    /// function has said something newer since.
     ///
     /// # Errors
-    /// If Security Hub refused it, could not be reached, or does not have the finding, which may come.
-    pub(crate) async fn update(&self, update: &Update) -> Result<()> {
+    /// If Security Hub refused it, could not be reached, or does not have the finding, which may come; or the table
+    /// does not answer.
+    pub(crate) async fn update(&self, update: &Update, record: Option<&Record>) -> Result<()> {
+        let mut written = None;
+        for _ in 0..ROUNDS {
+            let Some(said) = said(update, record).await? else {
+                return Ok(());
+            };
+            // What another function said while the note was written is in it too, whoever writes last.
+            let note = note(&said);
+            if written.as_ref() == Some(&note) {
+                return Ok(());
+            }
+            Box::pin(self.write(update, &note)).await?;
+            if record.is_none() {
+                return Ok(());
+            }
+            written = Some(note);
+        }
+        Ok(())
+    }
+
+    async fn write(&self, update: &Update, note: &str) -> Result<()> {
         const OPERATION: &str = "securityhub:BatchUpdateFindings";
+        let current = self.current(update).await?;
+        let note_by = current.note.map(|note| note.updated_by);
+        let an_analysts = note_by.is_some_and(|by| by.as_deref() != Some(WRITER));
+        let status = current.workflow.and_then(|workflow| workflow.status);
+        let new = status.is_none_or(|status| status == WorkflowStatus::New);
+        if an_analysts && !new {
+            return Ok(());
+        }
         let finding = AwsSecurityFindingIdentifier::builder()
             .id(&update.finding)
             .product_arn(&update.product)
             .build();
-        let note = NoteUpdate::builder()
-            .text(&update.note)
-            .updated_by("guardduty-responder")
-            .build();
+        let note = NoteUpdate::builder().text(note).updated_by(WRITER).build();
         let workflow = WorkflowUpdate::builder().status(WorkflowStatus::Notified);
-        let region = Builder::default().region(Region::new(update.region.clone()));
         let answer = self
             .0
             .batch_update_findings()
             .finding_identifiers(finding)
-            .note(note)
-            .workflow(workflow.build())
+            .set_note(Some(note).filter(|_| !an_analysts))
+            .set_workflow(Some(workflow.build()).filter(|_| new))
             .customize()
-            .config_override(region)
+            .config_override(in_region(update))
             .send()
             .await
             .during(OPERATION, &update.finding)?;
@@ -208,6 +284,65 @@ impl SecurityHub {
         }
         Err(error.into())
     }
+
+    /// The finding as Security Hub has it.
+    async fn current(&self, update: &Update) -> Result<AwsSecurityFinding> {
+        const OPERATION: &str = "securityhub:GetFindings";
+        let is = |value: &str| {
+            let filter = StringFilter::builder().value(value);
+            filter.comparison(StringFilterComparison::Equals).build()
+        };
+        let filters = AwsSecurityFindingFilters::builder()
+            .id(is(&update.finding))
+            .product_arn(is(&update.product))
+            .build();
+        let answer = self
+            .0
+            .get_findings()
+            .filters(filters)
+            .customize()
+            .config_override(in_region(update))
+            .send()
+            .await
+            .during(OPERATION, &update.finding)?;
+        let found = answer.findings.unwrap_or_default().into_iter().next();
+        found.ok_or_else(|| {
+            let message = "Security Hub does not have the finding";
+            let error = CallError::within_answer(OPERATION, &update.finding, NOT_FOUND, message);
+            let kind = CallFailure::Transient;
+            CallError { kind, ..error }.into()
+        })
+    }
+}
+
+/// What each function has said last of the finding, this one included. `None`: it has said something newer.
+async fn said(
+    update: &Update,
+    record: Option<&Record>,
+) -> Result<Option<BTreeMap<String, String>>> {
+    let alone = || BTreeMap::from([(update.from.clone(), update.words().to_owned())]);
+    let Some(record) = record else {
+        return Ok(Some(alone()));
+    };
+    let saying = record.say(
+        &update.finding,
+        &update.from,
+        update.words(),
+        update.said_at,
+    );
+    match Box::pin(saying).await {
+        // Without the table, what this function says is better than nothing.
+        Err(error) if update.is_last() => {
+            tracing::error!(%error, "the note in Security Hub has the words of one function only");
+            Ok(Some(alone()))
+        }
+        said => said,
+    }
+}
+
+/// Calls where the finding is.
+fn in_region(update: &Update) -> Builder {
+    Builder::default().region(Region::new(update.region.clone()))
 }
 
 #[cfg(test)]

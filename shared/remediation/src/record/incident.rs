@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 pub(super) use self::keys::key;
+pub(crate) use self::keys::sort_key as incident_key;
 use self::keys::sort_key;
 pub use self::read::Incident;
 use super::{Approved, DRILL_EXPIRES, Record, get, text};

@@ -153,7 +153,9 @@ impl<P: Playbook> Responder<P> {
     pub(crate) async fn update(&self, update: &Update, now: Timestamp) -> Result<Updated> {
         // The category is a constant, so that no other function has the code.
         let done = match &self.security_hub {
-            Some(hub) if P::CATEGORY == Category::Triage => hub.update(update).await,
+            Some(hub) if P::CATEGORY == Category::Triage => {
+                Box::pin(hub.update(update, self.record.as_ref())).await
+            }
             _ => Err(Error::Refused(
                 "only triage updates Security Hub".to_owned(),
             )),

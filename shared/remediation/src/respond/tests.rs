@@ -6,6 +6,7 @@ mod hand_over;
 mod hub;
 mod investigation;
 mod limits;
+mod load;
 mod logged;
 mod looks;
 mod notices;

@@ -80,10 +80,10 @@ async fn the_finding_that_guardduty_has_is_the_one_that_counts() {
 }
 
 #[tokio::test]
-async fn a_finding_that_guardduty_does_not_have_is_withheld() {
+async fn a_finding_that_guardduty_does_not_have_is_missing() {
     let (_, verifier) = guardduty(vec![]);
     let verdict = verdict(&verifier, &made_public(json!({}))).await.unwrap();
-    let Verdict::Withheld(why) = verdict else {
+    let Verdict::Missing(why) = verdict else {
         panic!("{verdict:?}")
     };
     assert!(
@@ -108,18 +108,8 @@ async fn an_event_that_names_another_target_than_guardduty_s_finding_is_withheld
             "resource.resourceType",
         ),
         (
-            "/detail/resource/s3BucketDetails/0/name",
-            json!("website"),
-            "resource.s3BucketDetails",
-        ),
-        (
-            "/detail/resource/s3BucketDetails",
-            json!([{ "name": "exposed" }, { "name": "website" }]),
-            "resource.s3BucketDetails",
-        ),
-        (
-            "/detail/resource/accessKeyDetails/accessKeyId",
-            json!("AKIAI44QH8DHBEXAMPLE"),
+            "/detail/resource/accessKeyDetails/principalId",
+            json!("AIDAEXAMPLEOTHERID"),
             "resource.accessKeyDetails",
         ),
         (
@@ -141,6 +131,78 @@ async fn an_event_that_names_another_target_than_guardduty_s_finding_is_withheld
         };
         assert!(why.contains(&format!("`{member}`")), "{pointer}: {why}");
     }
+}
+
+#[tokio::test]
+async fn what_guardduty_has_in_place_of_another_target_of_the_same_principal_comes_with_the_reason()
+{
+    for (pointer, value, member) in [
+        (
+            "/detail/resource/s3BucketDetails/0/name",
+            json!("website"),
+            "resource.s3BucketDetails",
+        ),
+        (
+            "/detail/resource/s3BucketDetails",
+            json!([{ "name": "exposed" }, { "name": "website" }]),
+            "resource.s3BucketDetails",
+        ),
+        (
+            "/detail/resource/s3BucketDetails",
+            json!([]),
+            "resource.s3BucketDetails",
+        ),
+        (
+            "/detail/resource/accessKeyDetails/accessKeyId",
+            json!("AKIAI44QH8DHBEXAMPLE"),
+            "resource.accessKeyDetails",
+        ),
+        (
+            "/detail/resource/accessKeyDetails/principalId",
+            json!("AIDAEXAMPLEUSERID:another-session"),
+            "resource.accessKeyDetails",
+        ),
+    ] {
+        let known = made_public(json!({}))["detail"].clone();
+        let (_, verifier) = guardduty(vec![known.clone()]);
+        let earlier = made_public(json!({ pointer: value }));
+        let verdict = verdict(&verifier, &earlier).await.unwrap();
+        let Verdict::Later(why, detail) = verdict else {
+            panic!("{pointer}: {verdict:?}")
+        };
+        assert!(why.contains(&format!("`{member}`")), "{pointer}: {why}");
+        assert_eq!(*detail, known, "{pointer}");
+    }
+}
+
+#[tokio::test]
+async fn of_the_buckets_that_guardduty_has_those_are_enforced_that_the_event_names() {
+    let buckets = json!({ "/detail/resource/s3BucketDetails": [
+        { "name": "website" }, { "name": "exposed" }, { "name": "third" },
+    ] });
+    let (_, verifier) = guardduty(vec![made_public(buckets)["detail"].clone()]);
+    let verdict = verdict(&verifier, &made_public(json!({}))).await.unwrap();
+    let Verdict::Genuine(current) = verdict else {
+        panic!("{verdict:?}")
+    };
+    assert_eq!(current.buckets().unwrap(), ["exposed"]);
+}
+
+#[tokio::test]
+async fn a_detector_that_is_gone_is_looked_up_again() {
+    let (wire, verifier) = guardduty(vec![made_public(json!({}))["detail"].clone()]);
+    let event = made_public(json!({}));
+    verdict(&verifier, &event).await.unwrap();
+    wire.clear();
+    wire.fail_once("guardduty:GetFindings", 400, "BadRequestException");
+    let again = verdict(&verifier, &event).await.unwrap();
+    assert!(matches!(again, Verdict::Genuine(_)), "{again:?}");
+    let asked = [
+        "guardduty:GetFindings",
+        "guardduty:ListDetectors",
+        "guardduty:GetFindings",
+    ];
+    assert_eq!(wire.calls(), asked);
 }
 
 #[tokio::test]

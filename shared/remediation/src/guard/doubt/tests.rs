@@ -1,4 +1,5 @@
 use jiff::Timestamp;
+use serde_json::json;
 
 use super::*;
 use crate::fixtures::{ENFORCING, finding, now, user_finding};

@@ -134,6 +134,31 @@ async fn what_is_read_too_late_for_an_event_is_for_the_next_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_waits_for_policies_that_were_last_read_more_than_five_minutes_ago() {
+    for (after, waited) in [(299, 1), (300, 3)] {
+        let store = store_that_takes(Duration::from_secs(3), ALL);
+        let seen = store.at(0).await;
+        assert_eq!(seen.problem(), None);
+        store.set("forbid");
+        let start = Instant::now();
+        let guard = store.at(after).await;
+        assert_eq!(start.elapsed(), Duration::from_secs(waited), "{after}");
+        assert_eq!(guard.problem().is_some(), waited == 3, "{after}");
+    }
+    // It does not wait for ever, and then the last ones stand.
+    let store = store_that_takes(Duration::from_secs(4), ALL);
+    store.at(0).await;
+    store.wire.fail("ssm:GetParameter", 400, "Throttling");
+    let start = Instant::now();
+    assert_eq!(store.at(600).await.problem(), None);
+    assert!(
+        start.elapsed() <= Duration::from_secs(6),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_aws_does_not_answer_the_last_policies_stand_for_an_hour() {
     let store = store(ALL);
     store.at(0).await;

@@ -181,3 +181,76 @@ async fn cloudtrail_is_not_asked_where_no_tag_decides() {
         assert!(wire.calls().is_empty(), "{policies}");
     }
 }
+
+/// Policies under which only what is tagged so may be contained.
+const OPTED_IN: &str = "permit (principal, action, resource);
+    @id(\"opted-in\") forbid (principal, action, resource)
+    unless { resource.hasTag(\"environment\") && resource.getTag(\"environment\") == \"production\" };";
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_permits_is_weighed_as_one_that_spares() {
+    let (wire, nobody) = history(&[]);
+    let (why, _) = planned(OPTED_IN, Some(&nobody)).await;
+    assert_eq!(why, None);
+    assert!(!wire.calls().is_empty(), "CloudTrail was asked");
+    let (_, somebody) = history(&[("PutBucketTagging", false)]);
+    let (why, told) = planned(OPTED_IN, Some(&somebody)).await;
+    let why = why.expect("withheld");
+    assert!(!why.awaits_approval, "{why}");
+    assert_eq!(why.by, ["opted-in"]);
+    assert!(told.iter().any(|told| told.contains("did not count")));
+    // Where CloudTrail cannot tell, the approver decides.
+    for (approved, runs) in [(false, false), (true, true)] {
+        let (wire, silent) = history(&[]);
+        wire.fail("cloudtrail:LookupEvents", 400, "ThrottlingException");
+        let began = "2026-03-04T04:50:00Z";
+        let (why, _) = planned_since(began, approved, OPTED_IN, Some(&silent)).await;
+        assert_eq!(why.is_none(), runs, "{why:?}");
+        assert!(why.is_none_or(|why| why.awaits_approval));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_that_was_set_on_one_bucket_disowns_the_tags_of_no_other() {
+    let finding = finding(json!({
+        "type": "Policy:S3/BucketAnonymousAccessGranted",
+        "resource": { "s3BucketDetails": (["exposed", "website"].map(|name| json!({
+            "name": name, "tags": [{ "key": "environment", "value": "production" }],
+        }))) },
+        "service": { "eventFirstSeen": "2026-03-04T04:50:00Z" },
+    }));
+    // It is about the bucket "exposed".
+    let (_, somebody) = history(&[("PutBucketTagging", false)]);
+    let guard = Guard::new(TAGGED);
+    let gate = Gate::new::<Fake>(&guard, &finding, &ENFORCING, false, now());
+    let state = vec![(act("website"), false), (act("exposed"), false)];
+    let until = Instant::now() + Duration::from_secs(60);
+    let settings = Settings::default();
+    let plan = gate
+        .plan_by_history::<Fake>(&state, &settings, Some(&somebody), until)
+        .await;
+    assert!(matches!(plan.steps[0], Step::Withheld(..)), "{plan:?}");
+    assert!(matches!(plan.steps[1], Step::Do(_)), "{plan:?}");
+    let told = plan.next_steps.join("; ");
+    assert!(told.contains("exposed"), "{told}");
+    assert!(!told.contains("website"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_tag_that_lifts_what_another_withholds_is_weighed() {
+    let policies = format!(
+        "{TAGGED} @id(\"frozen\") forbid (principal, action, resource)
+        when {{ resource.hasTag(\"frozen\") }} unless {{ resource.hasTag(\"thawed\") }};"
+    );
+    let guard = Guard::new(&policies);
+    let tag = |key: &str| json!({ "key": key, "value": "yes" });
+    let finding = finding(json!({
+        "type": "Policy:S3/BucketAnonymousAccessGranted",
+        "resource": { "s3BucketDetails": [{ "name": "exposed", "tags": [tag("frozen"), tag("thawed")] }] },
+    }));
+    let gate = Gate::new::<Fake>(&guard, &finding, &ENFORCING, false, now());
+    let plan = gate.plan::<Fake>(&vec![(act("exposed"), false)], &Settings::default());
+    // With both and with none of them it may run, with one it may not.
+    assert!(!plan.rests_on_tags_of.is_empty(), "{plan:?}");
+    assert!(matches!(plan.steps[0], Step::Withheld(..)), "{plan:?}");
+}

@@ -107,9 +107,13 @@ pub(super) fn resource(finding: &Finding, state: &State, of: &BucketRef) -> Reso
         Exposure::NotPublic => resource.flag("public", false),
         Exposure::Unknown => resource.unread("public"),
     };
+    let shown = finding.bucket_tags(&of.name);
+    if bucket.tagged.is_err() {
+        return resource.unread_tags(shown.as_deref());
+    }
     let tags = bucket.tags.iter();
     let tags = tags.map(|(key, value)| (key.as_str(), value.as_str()));
-    resource.tags(tags, finding.bucket_tags(&of.name).as_deref())
+    resource.tags(tags, shown.as_deref())
 }
 
 pub(super) fn skipped(action: &'static str, target: &str, reason: String) -> Step<S3Action> {

@@ -23,7 +23,7 @@ pub(super) fn id_of(key: &str) -> (&str, bool) {
 
 /// The function; for a part of an attack sequence also what is contained, since one function may get
 /// several parts of the same sequence.
-pub(super) fn sort_key(category: Category, finding: &Finding) -> String {
+pub(crate) fn sort_key(category: Category, finding: &Finding) -> String {
     let part = finding
         .handed_over_to()
         .and_then(|_| policy::targets(category, finding).ok());

@@ -306,23 +306,20 @@ fn update(attempt: u32) -> Update {
 
 /// Security Hub that does not have the finding before the `comes`th call.
 fn late(comes: usize) -> SecurityHub {
-    use aws_sdk_securityhub::types::BatchUpdateFindingsUnprocessedFinding as Unprocessed;
+    use aws_sdk_securityhub::operation::batch_update_findings::BatchUpdateFindingsOutput;
+    use aws_sdk_securityhub::operation::get_findings::GetFindingsOutput;
+    use aws_sdk_securityhub::types::AwsSecurityFinding;
     let calls = std::sync::atomic::AtomicUsize::new(0);
-    let rule = mock!(aws_sdk_securityhub::Client::batch_update_findings).then_compute_output(
-        move |request| {
-            let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-            let missing = (call < comes).then(|| {
-                Unprocessed::builder()
-                    .finding_identifier(request.finding_identifiers()[0].clone())
-                    .error_code("FindingNotFound")
-                    .build()
-            });
-            aws_sdk_securityhub::operation::batch_update_findings::BatchUpdateFindingsOutput::builder()
-                .set_unprocessed_findings(Some(missing.into_iter().collect()))
-                .build()
-        },
-    );
-    SecurityHub::new(mock_client!(aws_sdk_securityhub, [&rule]))
+    let get = mock!(aws_sdk_securityhub::Client::get_findings).then_compute_output(move |_| {
+        let call = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        let found = (call >= comes).then(|| AwsSecurityFinding::builder().build());
+        GetFindingsOutput::builder()
+            .set_findings(Some(found.into_iter().collect()))
+            .build()
+    });
+    let update = mock!(aws_sdk_securityhub::Client::batch_update_findings)
+        .then_compute_output(|_| BatchUpdateFindingsOutput::builder().build());
+    SecurityHub::new(mock_client!(aws_sdk_securityhub, [&get, &update]))
 }
 
 #[tokio::test(start_paused = true)]

@@ -106,3 +106,29 @@ async fn a_bucket_that_was_released_leaves_the_others_of_the_finding_contained()
     assert_eq!(state(&items, "exposed"), "released");
     assert_ne!(state(&items, "another"), "released");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_was_released_and_could_not_be_read_at_first_stays_released() {
+    let (_, _, sns) = topic();
+    let (items, record) = table();
+    release(&items, "exposed", "05:03:00");
+    let unread = Act {
+        unread: Some(error(CallFailure::Transient)),
+        unread_when: |observation| observation == 1,
+        ..act("exposed")
+    };
+    let fake = Fake::new([unread, act("another")]);
+    let responder = Responder::new(fake, enforcing(), sns).recording(record);
+    let mut event = made_public();
+    event["detail"]["resource"]["s3BucketDetails"] =
+        json!([{ "name": "exposed" }, { "name": "another" }]);
+    let report = answer(&responder, event).await.unwrap();
+    assert_eq!(responder.playbook.applied(), ["another"]);
+    let outcomes: Vec<_> = report
+        .steps()
+        .iter()
+        .map(|step| (step.target(), step.outcome()))
+        .collect();
+    let expected = [("another", Outcome::Applied), ("exposed", Outcome::Skipped)];
+    assert_eq!(outcomes, expected, "{}", report.to_line());
+}

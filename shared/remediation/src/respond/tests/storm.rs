@@ -40,3 +40,41 @@ async fn of_a_storm_exactly_as_many_are_contained_as_there_are_places_and_one_pa
     assert_eq!(pages.count(), 1, "{notices:?}");
     assert_eq!(notices.len(), PLACES + 1, "{notices:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_read_at_first_needs_a_place_too_and_is_written_down_before_it_is_done() {
+    let unread = |target| Act {
+        unread: Some(error(CallFailure::Transient)),
+        unread_when: |observation| observation == 1,
+        ..act(target)
+    };
+    for (places, contained) in [(1, &["read"][..]), (2, &["read", "late"])] {
+        let windows = Windows::new();
+        let mut config = enforcing();
+        config.limits.containments = places;
+        let fake = Fake::new([act("read"), unread("late")]);
+        let responder = windows.responder(fake, config);
+        let event = event(json!({
+            "type": "Policy:S3/BucketAnonymousAccessGranted",
+            "resource": { "s3BucketDetails": [{ "name": "read" }, { "name": "late" }] },
+        }));
+        let report = Box::pin(responder.respond(event, &invocation("request"))).await;
+        let report = report.expect("an answer");
+        assert_eq!(
+            responder.playbook.applied(),
+            contained,
+            "{}",
+            report.to_line()
+        );
+        let held: BTreeSet<_> = contained.iter().map(ToString::to_string).collect();
+        assert_eq!(windows.taken("BREAKER#s3#111122223333"), held);
+        let late = report.steps().iter().filter(|step| step.target() == "late");
+        let outcomes: Vec<_> = late.map(|step| step.outcome()).collect();
+        let expected = if places == 2 {
+            Outcome::Applied
+        } else {
+            Outcome::Withheld
+        };
+        assert_eq!(outcomes, [expected], "{}", report.to_line());
+    }
+}

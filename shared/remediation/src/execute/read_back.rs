@@ -1,0 +1,176 @@
+//! Reading back what was done: the outcome of a step is taken from the world, not from what its call answered.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::within;
+use crate::error::{Error, Result};
+use crate::guard::{Authorized, Gate};
+use crate::plan::{Action, Step, StepKey};
+use crate::playbook::Playbook;
+use crate::report::StepReport;
+use crate::settings::Settings;
+
+/// Pauses before the world is read back again because it does not show a change that was accepted:
+/// IAM and EC2 answer reads from copies that lag behind.
+const READ_BACK_PAUSES: [Duration; 3] = [
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+
+/// What was read after acting. Only this module makes one, from a second observation.
+#[derive(Debug)]
+pub struct ReadBack {
+    /// What shows that a step is in effect; `None`: it is not.
+    in_effect: HashMap<StepKey, Option<String>>,
+    /// Of which that could not be read, and why.
+    unread: HashMap<StepKey, Error>,
+    /// What does the work of a step that is not in effect, see [`Playbook::dispensable`].
+    dispensable: HashMap<StepKey, String>,
+}
+
+impl ReadBack {
+    async fn take<P: Playbook>(
+        playbook: &P,
+        gate: &Gate<'_>,
+        settings: &Settings,
+        until: Instant,
+        planned: &[&P::Action],
+    ) -> Result<Seen<P>> {
+        let observing = Box::pin(playbook.read_back(gate.finding(), planned));
+        let state = within(until, "reading back", observing).await?;
+        let plan = gate.plan::<P>(&state, settings);
+        let in_effect = plan
+            .steps
+            .iter()
+            .map(|step| {
+                let shown = match step {
+                    Step::Already(_, detail) => Some(detail.clone()),
+                    _ => None,
+                };
+                (step.key(), shown)
+            })
+            .collect();
+        let unread = plan.steps.iter().filter_map(|step| match step {
+            Step::Unknown { error, .. } => Some((step.key(), error.clone())),
+            _ => None,
+        });
+        let unread = unread.collect();
+        let dispensable = planned.iter().filter_map(|action| {
+            let otherwise = P::dispensable(&state, action)?;
+            Some((StepKey::of(*action), otherwise))
+        });
+        let dispensable = dispensable.collect();
+        let back = Self {
+            in_effect,
+            unread,
+            dispensable,
+        };
+        Ok(Seen { back, state, plan })
+    }
+
+    /// `Some(true)`: in effect; `Some(false)`: not; `None`: the resource is no longer there.
+    pub(super) fn shows(&self, key: &StepKey) -> Option<bool> {
+        self.in_effect.get(key).map(Option::is_some)
+    }
+
+    /// Why it is not known whether the step is in effect, if that could not be read.
+    pub(super) fn unread(&self, key: &StepKey) -> Option<&Error> {
+        self.unread.get(key)
+    }
+
+    /// What shows that the step is in effect: by other means than were asked for, it may be.
+    fn detail(&self, key: &StepKey) -> &str {
+        let detail = self.in_effect.get(key).and_then(Option::as_deref);
+        detail.unwrap_or_default()
+    }
+}
+
+/// The world after acting, with what would be done in it.
+pub(super) struct Seen<P: Playbook> {
+    pub(super) back: ReadBack,
+    pub(super) state: P::State,
+    pub(super) plan: Authorized<P::Action>,
+}
+
+/// Reads back until every accepted step shows, or the pauses are used up.
+pub(super) async fn settled<P: Playbook>(
+    playbook: &P,
+    gate: &Gate<'_>,
+    settings: &Settings,
+    until: Instant,
+    pending: &[P::Action],
+    already: &[P::Action],
+    attempted: &HashMap<StepKey, Result<()>>,
+) -> Result<Seen<P>> {
+    let planned: Vec<_> = pending.iter().chain(already).collect();
+    let mut latest = ReadBack::take(playbook, gate, settings, until, &planned).await;
+    for pause in READ_BACK_PAUSES {
+        let again = match &latest {
+            Ok(Seen { back, .. }) => pending.iter().any(|action| {
+                attempted[&StepKey::of(action)].is_ok()
+                    && back.shows(&StepKey::of(action)) == Some(false)
+            }),
+            Err(error) => error.is_transient(),
+        };
+        if !again || Instant::now() + pause >= until {
+            break;
+        }
+        sleep(pause).await;
+        latest = ReadBack::take(playbook, gate, settings, until, &planned).await;
+    }
+    latest
+}
+
+pub(super) fn conclude(
+    action: &impl Action,
+    result: &Result<()>,
+    read_back: std::result::Result<&ReadBack, &Error>,
+) -> StepReport {
+    let unread = |error: &Error| {
+        let detail =
+            format!("the call was accepted, but the result could not be read back: {error}");
+        StepReport::failed(action, detail)
+    };
+    if let (Ok(()), Ok(back)) = (result, read_back)
+        && let Some(error) = back.unread(&StepKey::of(action))
+    {
+        return unread(error);
+    }
+    let shown = read_back.map(|back| (back, back.shows(&StepKey::of(action))));
+    match (result, shown) {
+        (Ok(()), Ok((back, Some(true)))) => {
+            let detail = format!(
+                "applied and read back: {}",
+                back.detail(&StepKey::of(action))
+            );
+            StepReport::applied(action, back, detail)
+        }
+        (Err(error), Ok((back, Some(true)))) => StepReport::applied(
+            action,
+            back,
+            format!("reading back shows it in effect, although the call failed: {error}"),
+        ),
+        (Ok(()), Ok((_, Some(false)))) => StepReport::failed(
+            action,
+            "the call was accepted, but reading back does not show it in effect".to_owned(),
+        ),
+        (Err(error), Ok((back, Some(false)))) if error.is_denied() => {
+            match back.dispensable.get(&StepKey::of(action)) {
+                Some(otherwise) => StepReport::dispensed(action, format!("{otherwise}: {error}")),
+                None => StepReport::failed(action, error.to_string()),
+            }
+        }
+        (Err(error), Ok((_, None))) if error.is_gone() => {
+            StepReport::vanished(action, format!("the resource is no longer there: {error}"))
+        }
+        (Ok(()), Ok((_, None))) => {
+            StepReport::vanished(action, "the resource is no longer there".to_owned())
+        }
+        (Ok(()), Err(error)) => unread(error),
+        (Err(error), _) => StepReport::failed(action, error.to_string()),
+    }
+}

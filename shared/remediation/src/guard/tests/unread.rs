@@ -1,0 +1,189 @@
+//! Attributes and tags that could not be read: each may be anything.
+
+use super::*;
+use crate::fixtures::fake::act;
+use crate::plan::Step;
+
+fn of_a_bucket(policies: &str, resource: &Resource, approved: bool) -> Verdict {
+    let guard = Guard::new(&format!("{ALL} {policies}"));
+    assert_eq!(guard.problem(), None);
+    let finding = finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }));
+    let step = StepKey {
+        action: "s3:BlockBucketPublicAccess",
+        target: resource.arn().to_owned(),
+    };
+    let gate = Gate::new::<S3>(&guard, &finding, &ENFORCING, false, now());
+    let gate = gate.approving(approved.then(|| step.clone()).into_iter().collect());
+    gate.judge(&step, resource)
+}
+
+fn bucket() -> Resource {
+    let finding = finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }));
+    Resource::bucket(&finding, "us-east-1", "exposed")
+}
+
+#[test]
+fn what_could_not_be_read_waits_for_the_approver_where_the_answer_depends_on_it() {
+    for policy in [
+        // It spares the bucket if the attribute is so, if it is not, or unless it is.
+        r#"@id("by-it") forbid (principal, action, resource)
+            when { resource has public && resource.public };"#,
+        r#"@id("by-it") forbid (principal, action, resource)
+            when { resource has public && !resource.public };"#,
+        r#"@id("by-it") forbid (principal, action, resource)
+            unless { resource has public && resource.public };"#,
+    ] {
+        let said = of_a_bucket(policy, &bucket().unread("public"), false);
+        let Verdict::Withheld(why) = said else {
+            panic!("{policy}: {said:?}")
+        };
+        assert!(why.awaits_approval, "{why}");
+        assert_eq!(why.by, ["by-it"]);
+        assert!(why.reason.contains("whether it is public"), "{why}");
+        let approved = of_a_bucket(policy, &bucket().unread("public"), true);
+        assert!(matches!(approved, Verdict::Permitted(_)), "{approved:?}");
+        // What was read decides by itself.
+        let read = [true, false].map(|public| {
+            let said = of_a_bucket(policy, &bucket().flag("public", public), false);
+            matches!(said, Verdict::Permitted(_))
+        });
+        assert_ne!(read[0], read[1], "{policy}");
+    }
+}
+
+#[test]
+fn what_could_not_be_read_changes_nothing_where_the_answer_is_the_same() {
+    let unread = bucket().unread("public");
+    for (policy, withheld_by) in [
+        ("", &[][..]),
+        (
+            r#"forbid (principal, action, resource is User) when { resource has path };"#,
+            &[],
+        ),
+        (
+            r#"@id("by-it") forbid (principal, action, resource)
+                when { resource has public && resource.public && resource.name == "other" };"#,
+            &[],
+        ),
+        (
+            r#"@id("never") forbid (principal, action, resource);
+            @id("by-it") forbid (principal, action, resource)
+                when { resource has public && resource.public };"#,
+            &["never"],
+        ),
+    ] {
+        let by = match of_a_bucket(policy, &unread, false) {
+            Verdict::Permitted(_) => Vec::new(),
+            Verdict::Withheld(why) => {
+                assert!(!why.awaits_approval, "{why}");
+                why.by
+            }
+        };
+        assert_eq!(by, withheld_by, "{policy}");
+    }
+}
+
+#[test]
+fn a_permit_that_rests_on_what_could_not_be_read_waits_for_the_approver() {
+    let guard = Guard::new(
+        r#"@id("public-only") permit (principal, action, resource is Bucket)
+            when { resource has public && resource.public };"#,
+    );
+    let finding = finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }));
+    let step = StepKey {
+        action: "s3:BlockBucketPublicAccess",
+        target: "exposed".to_owned(),
+    };
+    let gate = Gate::new::<S3>(&guard, &finding, &ENFORCING, false, now());
+    let said = gate.judge(&step, &bucket().unread("public"));
+    let Verdict::Withheld(why) = said else {
+        panic!("{said:?}")
+    };
+    assert!(why.awaits_approval, "{why}");
+    assert_eq!(why.by, ["public-only"]);
+}
+
+#[test]
+fn nobody_approves_what_a_rail_may_forbid_by_what_could_not_be_read() {
+    let guard = Guard::new(ALL);
+    let finding = instance_finding(json!({}));
+    let step = StepKey {
+        action: "iam:DenyInstanceCredentials",
+        target: "i-0abc1234".to_owned(),
+    };
+    for approved in [false, true] {
+        let gate = Gate::new::<Ec2>(&guard, &finding, &ENFORCING, false, now());
+        let gate = gate.approving(approved.then(|| step.clone()).into_iter().collect());
+        let resource = Resource::instance(&finding, "i-0abc1234").unread("role");
+        let said = gate.judge(&step, &resource);
+        let Verdict::Withheld(why) = said else {
+            panic!("{said:?}")
+        };
+        assert!(!why.awaits_approval, "{why}");
+        assert_eq!(why.by, ["rail:role-of-instance"]);
+    }
+}
+
+/// What becomes of a step about a bucket whose tags could not be read, although the finding shows one.
+fn untold(policy: &str, approved: bool) -> Option<Withheld> {
+    let finding = finding(json!({
+        "type": "Policy:S3/BucketAnonymousAccessGranted",
+        "resource": { "s3BucketDetails": [{
+            "name": "exposed", "tags": [{ "key": "environment", "value": "production" }],
+        }] },
+    }));
+    let guard = Guard::new(policy);
+    assert_eq!(guard.problem(), None);
+    let act = crate::fixtures::fake::Act {
+        tags_unread: true,
+        ..act("exposed")
+    };
+    let gate = Gate::new::<Fake>(&guard, &finding, &ENFORCING, false, now());
+    let approved = approved.then(|| StepKey::of(&act));
+    let gate = gate.approving(approved.into_iter().collect());
+    let plan = gate.plan::<Fake>(&vec![(act, false)], &Settings::default());
+    assert!(plan.rests_on_tags_of.is_empty(), "CloudTrail cannot help");
+    match &plan.steps[0] {
+        Step::Withheld(_, why) => Some(why.clone()),
+        _ => None,
+    }
+}
+
+#[test]
+fn tags_that_could_not_be_read_may_stand_as_the_finding_shows_them() {
+    let tagged =
+        r#"resource.hasTag("environment") && resource.getTag("environment") == "production""#;
+    for (policy, decides) in [
+        (
+            format!("{ALL} @id(\"it\") forbid (principal, action, resource) when {{ {tagged} }};"),
+            true,
+        ),
+        (
+            format!(
+                "{ALL} @id(\"it\") forbid (principal, action, resource) unless {{ {tagged} }};"
+            ),
+            true,
+        ),
+        (
+            format!("@id(\"it\") permit (principal, action, resource) when {{ {tagged} }};"),
+            true,
+        ),
+        // The finding does not show it so.
+        (
+            format!(
+                "{ALL} forbid (principal, action, resource) when {{ {} }};",
+                tagged.replace("production", "test")
+            ),
+            false,
+        ),
+        (ALL.to_owned(), false),
+    ] {
+        let why = untold(&policy, false);
+        assert_eq!(why.is_some(), decides, "{policy}: {why:?}");
+        if let Some(why) = why {
+            assert!(why.awaits_approval, "{why}");
+            assert!(why.reason.contains("could not be read"), "{why}");
+            assert_eq!(untold(&policy, true), None, "{policy}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What the policies say of a step where an attribute of its resource could not be read: it may be anything.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::Effect;
+
+use super::policies::is_rail;
+use super::request::Situation;
+use super::ways::{Applies, Tally, Unknown, Ways};
+use super::{Guard, Resource, Verdict};
+use crate::plan::{StepKey, Withheld};
+
+/// What could not be read decides: the policies would permit the step in one case and withhold it in another.
+#[derive(Debug)]
+pub(super) struct Doubt {
+    /// The ids of the policies that may apply or not.
+    by: Vec<String>,
+    /// What they look at that could not be read, in words.
+    looks_at: BTreeSet<&'static str>,
+    /// One of them is a built-in rail, which nobody's approval lifts.
+    rail: bool,
+}
+
+impl Doubt {
+    /// The approver decides. Whoever `approved` the step has decided.
+    pub(super) fn verdict(self, approved: bool) -> Verdict {
+        if approved && !self.rail {
+            return Verdict::Permitted(self.by);
+        }
+        let looks_at: Vec<_> = self.looks_at.into_iter().collect();
+        Verdict::Withheld(Withheld {
+            by: self.by,
+            reason: format!(
+                "a policy decides by what could not be read: {}",
+                looks_at.join(", ")
+            ),
+            awaits_approval: !self.rail,
+        })
+    }
+}
+
+impl Guard {
+    /// `None`: all was read, or the policies say the same whatever was not.
+    pub(super) fn doubt(
+        &self,
+        situation: &Situation<'_>,
+        step: &StepKey,
+        resource: &Resource,
+        approved: bool,
+    ) -> Option<Doubt> {
+        let policies = self.policies.as_ref().ok()?;
+        if resource.unread.is_empty() {
+            return None;
+        }
+        let (mut forbids, mut permits) = (Ways::default(), Ways::default());
+        let mut looks = false;
+        for policy in policies.all() {
+            let ways = match policy.effect() {
+                Effect::Forbid => &mut forbids,
+                Effect::Permit => &mut permits,
+            };
+            looks |= ways.add_any(policy, Unknown::Unread(resource));
+        }
+        if !looks {
+            return None;
+        }
+        let (request, entities) = situation.request(step, resource, approved).ok()?;
+        let forbidding = forbids.tally(&request, &entities);
+        let permitting = permits.tally(&request, &entities);
+        let any = |tallied: &[Tally], is: fn(&Tally) -> bool| tallied.iter().any(is);
+        let surely = |tally: &Tally| tally.applies() == Applies::Surely;
+        let perhaps = |tally: &Tally| tally.applies() != Applies::Never;
+        // What cannot be evaluated might have forbidden.
+        let errs = |tally: &Tally| tally.errs() == Applies::Surely;
+        let may_err = |tally: &Tally| tally.errs() != Applies::Never;
+        let all = [&forbidding, &permitting];
+        let may_permit = !any(&forbidding, surely)
+            && !all.iter().any(|tallied| any(tallied, errs))
+            && any(&permitting, perhaps);
+        let may_withhold = any(&forbidding, perhaps)
+            || all.iter().any(|tallied| any(tallied, may_err))
+            || !any(&permitting, surely);
+        if !(may_permit && may_withhold) {
+            return None;
+        }
+        let mut doubt = Doubt {
+            by: Vec::new(),
+            looks_at: BTreeSet::new(),
+            rail: false,
+        };
+        let permitted = any(&permitting, surely);
+        let permits = (&permits, if permitted { Vec::new() } else { permitting });
+        for (ways, tallied) in [(&forbids, forbidding), permits] {
+            for (index, tally) in tallied.iter().enumerate() {
+                if tally.applies() == Applies::Perhaps || tally.errs() == Applies::Perhaps {
+                    let (id, looks_at) = ways.policy(index);
+                    doubt.by.push(id.to_owned());
+                    doubt.looks_at.extend(looks_at);
+                    doubt.rail |= is_rail(id);
+                }
+            }
+        }
+        doubt.by.sort_unstable();
+        Some(doubt)
+    }
+}
