@@ -18,10 +18,10 @@ use crate::error::{Error, Result};
 use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
 use crate::guard::{EventHistory, Gate, PolicyParameter};
+use crate::notify::Notices;
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::policy::{self, Policy};
-use crate::recheck::in_effect;
 use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record, Times};
 use crate::report::{Approval, Outcome, Proposed, Report, Status};
 
@@ -121,6 +121,8 @@ pub struct Approver<'a> {
     pub policies: &'a PolicyParameter,
     /// The function's settings as they are now. `None`: they are not known.
     pub current: Option<&'a Policy>,
+    /// By what the function tells. `None`: that is not known, so that nobody is told.
+    pub notices: Option<&'a Notices>,
 }
 
 /// The plan that a person may approve.
@@ -196,9 +198,9 @@ pub async fn approve<P: Playbook>(
     };
     for claim in &claims {
         let state = done.as_ref().ok().and_then(|report| {
-            let in_effect = in_effect(report.steps());
             let severity = finding.severity.value();
-            target_state(report.status()).map(|state| claim.conclude(state, in_effect, severity))
+            let conclude = |state| claim.conclude(state, report.steps(), severity);
+            target_state(report.status()).map(conclude)
         });
         if let Err(error) = approver.record.give_back(claim, state, clock()).await {
             tracing::error!(%error, "the claim on a target was not given back and ends by its time");
@@ -366,7 +368,47 @@ async fn carry_out<P: Playbook>(
             "keep this report: it was not recorded, and the incident shows what was intended only: {error}"
         ));
     }
+    if let Some(notices) = approver.notices {
+        let sent = Box::pin(notices.announce(&mut report, finding)).await;
+        let marking = record.mark_notified(finding, &report, &sent, clock());
+        if let Err(error) = Box::pin(marking).await {
+            tracing::error!(%error, "people may be notified again");
+        }
+    }
     Ok(report)
+}
+
+/// Rejects the plan of `incident`, and tells so by all that the function tells by. Answers what could not be told,
+/// each with what to do instead.
+///
+/// # Errors
+/// If the incident has no plan, or another one since it was read; or if the table cannot be written. Nothing was
+/// rejected then.
+pub async fn reject(
+    record: &Record,
+    notices: Option<&Notices>,
+    incident: &Incident,
+    by: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Vec<String>> {
+    record.reject(incident, by, reason, now).await?;
+    let Some(notices) = notices else {
+        return Ok(Vec::new());
+    };
+    let told = incident.known_category().and_then(|category| {
+        let finding = Finding::parse(&incident.event)?;
+        Ok((Report::rejected(category, &finding, by, reason), finding))
+    });
+    Ok(match told {
+        Ok((mut report, finding)) => {
+            Box::pin(notices.announce(&mut report, &finding)).await;
+            report.next_steps
+        }
+        Err(error) => vec![format!(
+            "tell those who wait for an answer, whom nobody told: {error}"
+        )],
+    })
 }
 
 /// True for a report of which everything that was approved is in effect. What was to be left to a person

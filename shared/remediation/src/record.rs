@@ -22,6 +22,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use self::awaiting::{Approved, Awaiting, Held};
+pub(crate) use self::incident::NOT_DONE_AGAIN;
 pub use self::incident::{Incident, Intended, Intent, Recorded, Times};
 pub(crate) use self::target::Standing;
 pub use self::target::{Claim, Lease, TargetState};
