@@ -6,6 +6,8 @@
 //! which differs from it in nothing but that time: sessions are cut off that were issued until now, and not
 //! only those that were issued until the plan was made.
 
+mod rejection;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+pub use self::rejection::reject;
 use crate::contain::{Incoming, Means, actions_of, keep_in_log, recorded, target_state};
 use crate::error::{Error, Result};
 use crate::execute::{Execution, execute_with, within};
@@ -376,39 +379,6 @@ async fn carry_out<P: Playbook>(
         }
     }
     Ok(report)
-}
-
-/// Rejects the plan of `incident`, and tells so by all that the function tells by. Answers what could not be told,
-/// each with what to do instead.
-///
-/// # Errors
-/// If the incident has no plan, or another one since it was read; or if the table cannot be written. Nothing was
-/// rejected then.
-pub async fn reject(
-    record: &Record,
-    notices: Option<&Notices>,
-    incident: &Incident,
-    by: &str,
-    reason: &str,
-    now: Timestamp,
-) -> Result<Vec<String>> {
-    record.reject(incident, by, reason, now).await?;
-    let Some(notices) = notices else {
-        return Ok(Vec::new());
-    };
-    let told = incident.known_category().and_then(|category| {
-        let finding = Finding::parse(&incident.event)?;
-        Ok((Report::rejected(category, &finding, by, reason), finding))
-    });
-    Ok(match told {
-        Ok((mut report, finding)) => {
-            Box::pin(notices.announce(&mut report, &finding)).await;
-            report.next_steps
-        }
-        Err(error) => vec![format!(
-            "tell those who wait for an answer, whom nobody told: {error}"
-        )],
-    })
 }
 
 /// True for a report of which everything that was approved is in effect. What was to be left to a person

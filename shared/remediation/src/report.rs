@@ -4,6 +4,7 @@
 //! [`crate::execute::ReadBack`] or an observation, so that a report better than what was read cannot be built.
 
 mod approval;
+mod standing;
 mod step;
 
 pub use self::approval::{Approval, Proposed};
@@ -261,37 +262,6 @@ impl Report {
         }
     }
 
-    /// The operator rejected the plan that awaited approval.
-    pub(crate) fn rejected(category: Category, finding: &Finding, by: &str, why: &str) -> Self {
-        let reason = format!("{by} rejected the plan that awaited approval: {why}");
-        Self {
-            rejected_by: Some(by.to_owned()),
-            ..Self::new(category, finding, Status::Rejected, reason, false)
-        }
-    }
-
-    /// The operator released an incident of the finding, with what came of each step. `partly`: something of the
-    /// incident is still contained.
-    pub(crate) fn released(
-        category: Category,
-        finding: &Finding,
-        by: &str,
-        reason: String,
-        steps: Vec<StepReport>,
-        partly: bool,
-    ) -> Self {
-        let status = if partly {
-            Status::Partial
-        } else {
-            Status::Released
-        };
-        Self {
-            steps,
-            released_by: Some(by.to_owned()),
-            ..Self::new(category, finding, status, reason, false)
-        }
-    }
-
     /// The plan was executed, or, in a dry run, would have been.
     pub(crate) fn concluded(
         category: Category,
@@ -482,31 +452,6 @@ impl Report {
     /// True if it is about a drill, which is a dry run whatever the settings say.
     pub fn drill(&self) -> bool {
         self.drill
-    }
-    /// True if another invocation has the target. It answers for the target.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.busy
-    }
-    /// True if something that contains the target was read not to be in effect.
-    pub(crate) fn reads_open(&self) -> bool {
-        self.steps.iter().any(StepReport::is_open)
-    }
-    /// True if it changes what the record says of a containment: a policy, a setting, a dry run, another
-    /// invocation and a failed read say nothing of what is in effect.
-    pub(crate) fn tells_of_target(&self) -> bool {
-        let unread = self.steps.iter().any(|step| step.unread);
-        self.read && !self.dry_run && (self.reads_open() || !unread)
-    }
-    /// Tells that a containment was undone. `consequence`: what came of that.
-    pub(crate) fn tell_undone(&mut self, consequence: &str) {
-        self.undone = true;
-        self.next_steps.insert(
-            0,
-            format!(
-                "someone undid this containment and {consequence}: find out in CloudTrail who, and contain \
-                 that principal too"
-            ),
-        );
     }
     /// True if nothing may be changed.
     pub fn dry_run(&self) -> bool {

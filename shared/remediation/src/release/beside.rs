@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::shared::Others;
-use super::{Release, ReleaseStep, Releaser, Verdict, look};
+use super::world::look;
+use super::{Release, ReleaseStep, Releaser, Verdict};
+use crate::catalogue::Category;
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::notify::Notices;
@@ -121,7 +123,8 @@ impl Settled {
             }
         }
         // It was contained while this was put back, and found in effect what is no longer so.
-        let late = Others::from(incident, apart);
+        let shared = P::CATEGORY == Category::Iam;
+        let late = Others::from(incident, if shared { apart } else { Vec::new() });
         for key in &self.back {
             if let Some(other) = late.relying(key) {
                 affected.next_steps.push(format!(

@@ -81,13 +81,7 @@ impl<P: Playbook> Responder<P> {
                     if recorded.undone {
                         report.tell_undone(NOT_DONE_AGAIN);
                     }
-                    // The deny that was found may be taken off by the release of another incident, which does
-                    // not know of this one until now.
-                    let counts_on_another = P::CATEGORY == Category::Iam
-                        && report.status() == Status::AlreadyContained
-                        && !recorded.kept;
-                    if counts_on_another && !cause.stands {
-                        cause.stands = true;
+                    if !cause.stands && goes_on::<P>(finding, report, look, &recorded, &mut cause) {
                         let scheduled = self.look_again(incoming, report, &cause).await;
                         failures.errors.extend(scheduled.err());
                     }
@@ -219,6 +213,7 @@ fn cause<P: Playbook>(
     let contained_now = report.steps().iter().any(StepReport::contained_now);
     Cause {
         stands: is_looked_at_again(report, look),
+        unread: false,
         anew: contained_now || report.undone(),
         contained_at: times.contained,
         keeps_out: keeps_out.is_some(),
@@ -235,6 +230,27 @@ fn is_looked_at_again(report: &Report, look: Option<&Look>) -> bool {
         Status::AlreadyContained => look.is_some(),
         _ => false,
     }
+}
+
+/// Whether the target is looked at again on account of what the record says.
+fn goes_on<P: Playbook>(
+    finding: &Finding,
+    report: &Report,
+    look: Option<&Look>,
+    recorded: &Recorded,
+    cause: &mut Cause,
+) -> bool {
+    if report.status() == Status::AlreadyContained {
+        // The deny that was found may be taken off by the release of another incident, which does not know of
+        // this one until now.
+        cause.stands = P::CATEGORY == Category::Iam && !recorded.kept;
+    } else if let Some(known) = look.and_then(|look| look.in_effect.as_ref()) {
+        // A look that read nothing says nothing of what somebody does before the next one.
+        cause.stands = recorded.kept && !report.is_retried;
+        cause.unread = cause.stands;
+        cause.keeps_out = P::kept_out(finding, known).is_some();
+    }
+    cause.stands
 }
 
 /// Whether `report` is to be told by `channel`. `before`: what was recorded of the incident, if it could

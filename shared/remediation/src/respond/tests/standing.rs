@@ -1,6 +1,7 @@
 //! A containment that stands, and attempts that say nothing of it; and one that was undone and is not done again.
 
 use super::*;
+use crate::fixtures::looks::{delays, next, queue};
 use crate::fixtures::table::{Items, table};
 use crate::hostile::recording::incidents;
 use crate::record::Record;
@@ -249,4 +250,41 @@ async fn a_report_of_nothing_contained_does_not_stay_in_a_record_that_shows_it_c
     assert_eq!(incident.status, "contained");
     let standing: Vec<_> = incident.standing().collect();
     assert_eq!(standing, ["s3:BlockBucketPublicAccess exposed"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_the_policies_keep_from_reading_is_followed_by_the_next_that_finds_the_undoing()
+{
+    let (_, notices, sns) = topic();
+    let (items, record) = table();
+    let (sent, recheck) = queue();
+    let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns.clone());
+    let responder = responder
+        .recording(record.clone())
+        .rechecking(recheck.clone());
+    answer(&responder, made_public()).await.unwrap();
+    let looks = async |responder: &Responder<Fake>| {
+        let (event, look) = next(&sent);
+        let invocation = Invocation {
+            look: Some(look.clone()),
+            ..later(&format!("look {}", look.number))
+        };
+        responder.respond(event, &invocation).await.unwrap()
+    };
+    let fake = responder.playbook;
+    fake.undo("exposed");
+    let forbidden = Responder::new(fake, enforcing(), sns.clone()).recording(record.clone());
+    let forbidden = forbidden
+        .rechecking(recheck.clone())
+        .guarded(under(FORBIDDEN));
+    let first = looks(&forbidden).await;
+    assert!(!first.undone(), "{}", first.to_line());
+    assert_eq!(status(&items), "contained");
+    assert_eq!(delays(&sent), [50]);
+    let responder = Responder::new(forbidden.playbook, enforcing(), sns);
+    let responder = responder.recording(record).rechecking(recheck);
+    let second = looks(&responder).await;
+    assert!(second.undone(), "{}", second.to_line());
+    assert_eq!(second.status(), Status::Contained);
+    assert_eq!(notices.lock().unwrap().len(), 2);
 }
