@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::fixtures::table::table;
+use crate::fixtures::windows::Windows;
 use crate::fixtures::{recorded, release};
 use crate::record::Record;
-use crate::release::{Allowance, Verdict};
+use crate::release::{Allowance, Releaser, Verdict, plan};
 
 /// A finding about this key of mallory's, seen at that time of its day.
 fn stolen(id: &str, key: &str, seen: &str) -> Value {
@@ -104,14 +105,13 @@ async fn what_changed_while_a_person_looked_is_not_released() {
     contain(&world, &record, &first, "05:06:00").await;
     let incidents = record.incidents_of("first").await.expect("read");
     let (incident, allowance) = (&incidents[0], Allowance::default());
-    let planned =
-        crate::release::plan(&world.iam, &record, incident, &allowance, at("08:00:00")).await;
+    let planned = plan(&world.iam, &record, incident, &allowance, at("08:00:00")).await;
     let shown = planned.expect("planned");
     world.change_mallory(|user| {
         user.inline.remove(USER_POLICY);
     });
     let (playbook, now) = (&world.iam, at("08:01:00"));
-    let releaser = crate::release::Releaser {
+    let releaser = Releaser {
         by: "me",
         record: &record,
         notices: None,
@@ -204,9 +204,60 @@ async fn a_release_closes_the_other_incidents_that_the_same_steps_contained() {
     contain(&world, &record, &first, "05:06:00").await;
     contain(&world, &record, &second, "05:07:00").await;
     assert_eq!(status(&record, "second").await, "contained");
-    assert_eq!(put_back(&world, &record, &first).await, Verdict::Restore);
+    let (windows, allowance) = (Windows::new(), Allowance::default());
+    let told_by = windows.told_by();
+    let releaser = Releaser {
+        by: "ann",
+        record: &record,
+        notices: Some(&told_by),
+    };
+    let incidents = record.incidents_of("first").await.expect("read");
+    let (incident, now) = (&incidents[0], at("08:00:00"));
+    let shown = plan(&world.iam, &record, incident, &allowance, now).await;
+    let (iam, shown) = (&world.iam, shown.expect("planned"));
+    let done = crate::release::release(iam, &releaser, incident, shown, &allowance, now).await;
+    let done = done.expect("released");
+    assert!(done.succeeded() && done.next_steps.is_empty(), "{done:?}");
+    assert_eq!(done.with, ["second"]);
     assert_eq!(world.cut_off(), None);
+    assert_eq!(status(&record, "first").await, "released");
     assert_eq!(status(&record, "second").await, "released");
+    // Both had a notice.
+    let told = windows.notices().clone();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told.iter().all(|it| it.starts_with("[RELEASED]")),
+        "{told:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_that_cannot_put_back_everything_is_told_as_one_in_part() {
+    let (_, record) = table();
+    let world = world(mallory());
+    let first = stolen("first", KEY, "05:00:00");
+    contain(&world, &record, &first, "05:06:00").await;
+    let (windows, allowance) = (Windows::new(), Allowance::default());
+    let told_by = windows.told_by();
+    let releaser = Releaser {
+        by: "ann",
+        record: &record,
+        notices: Some(&told_by),
+    };
+    let incidents = record.incidents_of("first").await.expect("read");
+    let (incident, now) = (&incidents[0], at("08:00:00"));
+    let shown = plan(&world.iam, &record, incident, &allowance, now).await;
+    let (iam, shown) = (&world.iam, shown.expect("planned"));
+    world.wire.fail("iam:DeleteUserPolicy", 403, "AccessDenied");
+    let done = crate::release::release(iam, &releaser, incident, shown, &allowance, now).await;
+    assert!(!done.expect("an answer").succeeded());
+    assert!(world.cut_off().is_some());
+    assert_eq!(status(&record, "first").await, "contained");
+    let told = windows.notices().clone();
+    assert!(
+        matches!(told.as_slice(), [told] if told.starts_with("[RELEASED IN PART]")),
+        "{told:?}"
+    );
 }
 
 /// The other one began what contains the target, and its release puts it back.
