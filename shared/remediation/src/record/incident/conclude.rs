@@ -66,10 +66,10 @@ impl Record {
         // A delivery that found nothing to do says nothing new of what was done.
         if report.status() == Status::AlreadyContained {
             return match self.keep(&done, When::Contained).await {
-                Err(error) if is_unmet(&error) => {
-                    Ok(Recorded::of(&self.write(&done, When::Always).await?))
-                }
-                kept => kept,
+                // An earlier version left the report of a failure there.
+                Ok(kept) if shows_containment(&kept.incident.report) => Ok(kept),
+                Err(error) if !is_unmet(&error) => Err(error),
+                _ => Ok(Recorded::of(&self.write(&done, When::Always).await?)),
             };
         }
         if report.tells_of_target() {
@@ -243,6 +243,12 @@ fn under(call: UpdateItemFluentBuilder, when: When) -> UpdateItemFluentBuilder {
 
 fn is_unmet(error: &Error) -> bool {
     error.has_code("ConditionalCheckFailedException")
+}
+
+fn shows_containment(report: &Value) -> bool {
+    let contained = [Status::Contained, Status::AlreadyContained].map(Status::as_str);
+    let status = report["status"].as_str();
+    status.is_some_and(|status| contained.contains(&status))
 }
 
 /// True if a dry run read that something is not in effect that the `stored` report shows in effect.

@@ -229,6 +229,12 @@ async fn what_the_operator_released_for_another_finding_is_not_called_undone_by_
 
 #[tokio::test(start_paused = true)]
 async fn a_report_of_nothing_contained_does_not_stay_in_a_record_that_shows_it_contained() {
+    for by_an_earlier_version in [false, true] {
+        found_contained_after_a_failure(by_an_earlier_version).await;
+    }
+}
+
+async fn found_contained_after_a_failure(by_an_earlier_version: bool) {
     let (_, _, sns) = topic();
     let (items, record) = table();
     let finding = Finding::parse(&made_public()).unwrap();
@@ -238,6 +244,12 @@ async fn a_report_of_nothing_contained_does_not_stay_in_a_record_that_shows_it_c
     let concluded = record.conclude(&finding, &event, &failed, &Value::Null, times, now());
     concluded.await.unwrap();
     assert_eq!(status(&items), "failed");
+    if by_an_earlier_version {
+        let mut items = items.lock().unwrap();
+        let item = items.values_mut().next().unwrap();
+        let contained = aws_sdk_dynamodb::types::AttributeValue::S("contained".to_owned());
+        item.insert("status".to_owned(), contained);
+    }
     let other = Responder::new(Fake::new([act("exposed")]), enforcing(), sns.clone());
     let other = other.recording(record.clone());
     answer(&other, another("2026-03-04T05:01:00Z"))
