@@ -17,9 +17,8 @@ use serde_json::{Value, json};
 
 use crate::access::{Access, Caller, caller, signed_in};
 use crate::clock;
-use crate::deployment::Deployed;
 use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, filters, incidents, output, told};
+use crate::{Format, Outcome, REFUSED, filters, incidents, notices, output, told};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -93,6 +92,7 @@ pub(crate) async fn run(
         record,
         policies: &policies,
         current: None,
+        notices: None,
     };
     let mut answers = Vec::new();
     let at = At { sdk, stack, access };
@@ -127,8 +127,10 @@ async fn each(
         let answer = if caller.account == incident.account_id {
             let category = incident.known_category()?;
             let config = current(stack, access, category).await?;
+            let notices = config.as_ref().map(|config| notices::of(config, stack));
             let approver = &Approver {
                 current: config.as_ref().map(|config| &config.policy),
+                notices: notices.as_ref(),
                 ..*approver
             };
             match category {
@@ -172,18 +174,17 @@ async fn current(
 ) -> Result<Option<Config>, Box<dyn std::error::Error>> {
     if access.stack.is_none() {
         output::note(
-            "no --stack is given: whom NeverContain spares is known as of the plan, and not as of now",
+            "no --stack is given: whom NeverContain spares is known as of the plan, and not as of now; and \
+             nobody is told of the approval but you",
         )?;
         return Ok(None);
     }
-    let deployment = access.deployment(stack).await?;
-    let lambda = aws_sdk_lambda::Client::new(stack);
-    let deployed = Deployed::of(&lambda, deployment.function(category)?).await?;
-    Ok(Some(Config::from_variables(&deployed.variables)))
+    notices::config(stack, access, category).await.map(Some)
 }
 
 pub(crate) async fn reject(
     sdk: &SdkConfig,
+    access: &Access,
     record: &Record,
     options: &Reject,
     format: Format,
@@ -199,13 +200,22 @@ pub(crate) async fn reject(
         };
         let done = match pending {
             Ok(()) => {
-                let reason = &options.reason;
-                record.reject(&incident, &by, reason, clock::now()).await
+                if let (Format::Table, Ok(Some(awaiting))) = (format, incident.awaiting()) {
+                    show(&incident, &awaiting, Stream::Output);
+                }
+                let notices = notices::deployed(sdk, access, incident.known_category()?).await?;
+                let (notices, reason) = (notices.as_ref(), &options.reason);
+                let now = clock::now();
+                let rejecting = approve::reject(record, notices, &incident, &by, reason, now);
+                Box::pin(rejecting).await
             }
             Err(why) => Err(Error::Refused(why.to_string())),
         };
         match done {
-            Ok(()) => {
+            Ok(untold) => {
+                for untold in &untold {
+                    output::complain(untold);
+                }
                 if format == Format::Table {
                     output::line(&format!(
                         "{} ({}) is rejected: it is planned anew only for newer activity",
@@ -215,7 +225,7 @@ pub(crate) async fn reject(
                 }
                 answers.push(json!({
                     "incident": incident.id, "category": incident.category, "part": incident.part,
-                    "rejected_by": by, "reason": options.reason,
+                    "rejected_by": by, "reason": options.reason, "next_steps": untold,
                 }));
             }
             Err(Error::Refused(why)) => {

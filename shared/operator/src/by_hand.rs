@@ -25,7 +25,7 @@ use crate::access::{Access, Caller, caller, signed_in};
 use crate::clock;
 use crate::deployment::{Deployed, Deployment};
 use crate::subject::{self, Subject};
-use crate::{Format, Outcome, REFUSED, output, policy};
+use crate::{Format, Outcome, REFUSED, notices, output, policy};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -225,11 +225,15 @@ impl ByHand {
         let looks = (!function.config.policy.dry_run).then_some(&config.recheck_queue_url);
         let queue = looks.and_then(enforces);
         config.topic_arn = enforces(&config.topic_arn);
+        let told_by = (extent == Extent::Enforce).then(|| notices::of(&config, stack));
         let sns = aws_sdk_sns::Client::new(stack);
         let mut responder = Responder::new(build(there), config, sns)
             .run_by(self.caller.arn.clone())
             .guarded(guards)
             .across(accounts);
+        if let Some(notices) = told_by {
+            responder = responder.telling(notices);
+        }
         if let Some(table) = table {
             let client = aws_sdk_dynamodb::Client::new(stack);
             responder = responder.recording(Record::new(client, table));

@@ -17,6 +17,7 @@ mod filters;
 mod findings;
 mod incidents;
 mod man;
+mod notices;
 mod output;
 mod plan;
 mod policy;
@@ -253,8 +254,12 @@ async fn on_aws(access: &Access, command: OnAws, output: Format) -> Outcome {
         OnAws::Approve(options) => {
             approve::run(sdk, access, &record().await?, &options, output).await
         }
-        OnAws::Reject(options) => approve::reject(sdk, &record().await?, &options, output).await,
-        OnAws::Release(options) => release::run(sdk, &record().await?, &options, output).await,
+        OnAws::Reject(options) => {
+            approve::reject(sdk, access, &record().await?, &options, output).await
+        }
+        OnAws::Release(options) => {
+            release::run(sdk, access, &record().await?, &options, output).await
+        }
         OnAws::Plan(options) => Box::pin(plan::run(sdk, access, &options, output)).await,
         OnAws::Run(options) => Box::pin(run::run(sdk, access, &options, output)).await,
         OnAws::Doctor(_) => Box::pin(doctor::run(sdk, access, output)).await,

@@ -8,13 +8,13 @@ use remediation::catalogue::Category;
 use remediation::error::Error;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Incident, Record};
-use remediation::release::{self, Allowance, ReleaseStep, Verdict};
+use remediation::release::{self, Allowance, Release, ReleaseStep, Releaser, Verdict};
 use serde_json::{Value, json};
 
-use crate::access::{Caller, caller, signed_in};
+use crate::access::{Access, Caller, caller, signed_in};
 use crate::clock;
 use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, filters, incidents, output};
+use crate::{Format, Outcome, REFUSED, filters, incidents, notices, output};
 
 const QUESTION: &str = "This gives back what the containment took away. Release? [y/N] ";
 
@@ -49,10 +49,12 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(
     sdk: &SdkConfig,
+    access: &Access,
     record: &Record,
     options: &Options,
     format: Format,
 ) -> Outcome {
+    let stack = sdk;
     let member = match &options.member_profile {
         Some(profile) => Some(signed_in(sdk, profile).await),
         None => None,
@@ -78,7 +80,8 @@ pub(crate) async fn run(
         return Ok(ExitCode::from(REFUSED));
     }
     let mut answers = Vec::new();
-    let code = each(sdk, record, &caller, &open, options, format, &mut answers).await;
+    let at = At { sdk, stack, access };
+    let code = each(&at, record, &caller, &open, options, format, &mut answers).await;
     // What was done is told also if a later one fails.
     if format == Format::Json && (code.is_ok() || !answers.is_empty()) {
         output::json(&answers)?;
@@ -86,8 +89,15 @@ pub(crate) async fn run(
     code
 }
 
+/// Where it was contained, and where the stack is.
+struct At<'a> {
+    sdk: &'a SdkConfig,
+    stack: &'a SdkConfig,
+    access: &'a Access,
+}
+
 async fn each(
-    sdk: &SdkConfig,
+    at: &At<'_>,
     record: &Record,
     caller: &Caller,
     open: &[&Incident],
@@ -95,6 +105,7 @@ async fn each(
     format: Format,
     answers: &mut Vec<Value>,
 ) -> Outcome {
+    let At { sdk, stack, access } = *at;
     let by = options.by.as_ref().unwrap_or(&caller.arn);
     let mut worst = ExitCode::SUCCESS;
     for incident in open {
@@ -110,10 +121,26 @@ async fn each(
             worst = ExitCode::from(REFUSED);
             continue;
         }
-        let (code, answer) = match incident.known_category()? {
-            Category::S3 => one(S3::new(sdk), record, incident, options, by, format).await?,
-            Category::Iam => one(Iam::new(sdk), record, incident, options, by, format).await?,
-            Category::Ec2 => one(Ec2::new(sdk), record, incident, options, by, format).await?,
+        // An incident that was released with one before has nothing left to be put back.
+        let again = record.incidents_of(&incident.id).await?;
+        let mut again = again.iter().filter(|it| it.scope() == incident.scope());
+        let Some(incident) = again.find(|it| !it.actions.is_empty()) else {
+            continue;
+        };
+        let category = incident.known_category()?;
+        let notices = match category {
+            Category::Triage => continue,
+            _ => notices::deployed(stack, access, category).await?,
+        };
+        let releaser = &Releaser {
+            by,
+            record,
+            notices: notices.as_ref(),
+        };
+        let (code, answer) = match category {
+            Category::S3 => one(S3::new(sdk), releaser, incident, options, format).await?,
+            Category::Iam => one(Iam::new(sdk), releaser, incident, options, format).await?,
+            Category::Ec2 => one(Ec2::new(sdk), releaser, incident, options, format).await?,
             Category::Triage => continue,
         };
         answers.push(answer);
@@ -127,10 +154,9 @@ async fn each(
 /// Releases an incident. Answers also what is told to programs.
 async fn one<P: Playbook>(
     mut playbook: P,
-    record: &Record,
+    releaser: &Releaser<'_>,
     incident: &Incident,
     options: &Options,
-    by: &str,
     format: Format,
 ) -> Result<(ExitCode, Value), Box<dyn std::error::Error>> {
     let allowance = Allowance {
@@ -140,18 +166,19 @@ async fn one<P: Playbook>(
     playbook.configure(&incident.settings);
     let now = clock::now();
     let progress = output::waiting("looking at what was contained");
-    let steps = release::plan(&playbook, record, incident, &allowance, now).await?;
+    let steps = release::plan(&playbook, releaser.record, incident, &allowance, now).await?;
     progress.finish_and_clear();
     let shown = serde_json::to_value(&steps)?;
-    let answer = |released: Value| {
+    let answer = |release: &Release| {
         json!({
             "incident": incident.id, "category": incident.category, "part": incident.part,
-            "plan": &shown, "released": released,
+            "plan": &shown, "released": release.steps, "with": release.with,
+            "next_steps": release.next_steps,
         })
     };
     let refused = |why: &str| {
         output::complain(why);
-        let mut answer = answer(json!([]));
+        let mut answer = answer(&Release::default());
         answer["refused"] = json!(why);
         Ok((ExitCode::from(REFUSED), answer))
     };
@@ -173,7 +200,7 @@ async fn one<P: Playbook>(
     // The person may have taken a while.
     let now = clock::now();
     let progress = output::waiting("releasing, and reading it back");
-    let releasing = release::release(&playbook, record, incident, steps, &allowance, by, now);
+    let releasing = release::release(&playbook, releaser, incident, steps, &allowance, now);
     let released = match Box::pin(releasing).await {
         Ok(released) => released,
         Err(error @ (Error::Refused(_) | Error::Busy { .. })) => {
@@ -183,22 +210,30 @@ async fn one<P: Playbook>(
     };
     progress.finish_and_clear();
     if format == Format::Table {
-        for step in &released {
+        for step in &released.steps {
             let what = step
                 .problem
                 .as_deref()
                 .map_or("restored".to_owned(), |why| format!("FAILED: {why}"));
             output::line(&format!("{} on {}: {what}", step.action, step.target));
         }
+        for other in &released.with {
+            output::line(&format!(
+                "incident {other} is released with it: it had the same target"
+            ));
+        }
+    }
+    for next in &released.next_steps {
+        output::complain(next);
     }
     let mut code = ExitCode::SUCCESS;
-    if released.iter().any(|step| step.problem.is_some()) {
+    if !released.succeeded() {
         output::complain(
             "some of it was not restored; the incident stays open, and can be released again",
         );
         code = ExitCode::FAILURE;
     }
-    Ok((code, answer(json!(released))))
+    Ok((code, answer(&released)))
 }
 
 fn show<A>(incident: &Incident, steps: &[ReleaseStep<A>], to: Stream) {

@@ -46,6 +46,7 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Skipped => "skipped",
         Outcome::Withheld => "withheld",
         Outcome::Failed => "failed",
+        Outcome::Restored => "restored",
     }
 }
 

@@ -6,6 +6,8 @@
 //! which differs from it in nothing but that time: sessions are cut off that were issued until now, and not
 //! only those that were issued until the plan was made.
 
+mod rejection;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -13,15 +15,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+pub use self::rejection::reject;
 use crate::contain::{Incoming, Means, actions_of, keep_in_log, target_state};
 use crate::error::{Error, Result};
 use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
 use crate::guard::{Authorized, EventHistory, Gate, PolicyParameter};
+use crate::notify::Notices;
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::policy::{self, Policy};
-use crate::recheck::in_effect;
 use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record, Times};
 use crate::report::{Approval, Outcome, Proposed, Report, Status};
 
@@ -121,6 +124,8 @@ pub struct Approver<'a> {
     pub policies: &'a PolicyParameter,
     /// The function's settings as they are now. `None`: they are not known.
     pub current: Option<&'a Policy>,
+    /// By what the function tells. `None`: that is not known, so that nobody is told.
+    pub notices: Option<&'a Notices>,
 }
 
 /// The plan that a person may approve.
@@ -196,9 +201,9 @@ pub async fn approve<P: Playbook>(
     };
     for claim in &claims {
         let state = done.as_ref().ok().and_then(|report| {
-            let in_effect = in_effect(report.steps());
             let severity = finding.severity.value();
-            target_state(report.status()).map(|state| claim.conclude(state, in_effect, severity))
+            let conclude = |state| claim.conclude(state, report.steps(), severity);
+            target_state(report.status()).map(conclude)
         });
         if let Err(error) = approver.record.give_back(claim, state, clock()).await {
             tracing::error!(%error, "the claim on a target was not given back and ends by its time");
@@ -378,6 +383,13 @@ async fn carry_out<P: Playbook>(
         report.next_steps.push(format!(
             "keep this report: it was not recorded, and the incident shows what was intended only: {error}"
         ));
+    }
+    if let Some(notices) = approver.notices {
+        let sent = Box::pin(notices.announce(&mut report, finding)).await;
+        let marking = record.mark_notified(finding, &report, &sent, clock());
+        if let Err(error) = Box::pin(marking).await {
+            tracing::error!(%error, "people may be notified again");
+        }
     }
     Ok(report)
 }

@@ -198,7 +198,9 @@ pub(crate) struct Refusal {
     pub(crate) page: Page,
     /// The window without room, for the one who tells of it.
     pub(crate) overload: Option<Overload>,
-    /// The table could not be asked, which a retry may not meet.
+    /// The table could not be asked, so that nobody knows whether there is room.
+    pub(crate) unasked: bool,
+    /// Why it could not be asked, if a retry may not meet that.
     pub(crate) transient: Option<Error>,
 }
 
@@ -385,6 +387,7 @@ async fn refused(
         },
         page,
         overload: Some(overload).filter(|_| page != Page::Done),
+        unasked: false,
         transient: None,
     }
 }
@@ -403,6 +406,7 @@ fn too_many(wanted: usize, overload: &Overload) -> Refusal {
         },
         page: Page::AsUsual,
         overload: None,
+        unasked: false,
         transient: None,
     }
 }
@@ -429,6 +433,7 @@ fn unasked(error: Error) -> Refusal {
         },
         page: Page::AsUsual,
         overload: None,
+        unasked: true,
         transient: Some(error).filter(Error::is_transient),
     }
 }

@@ -34,7 +34,7 @@ use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::recheck::Look;
 use crate::record::{Claim, Record, TargetState};
-use crate::report::{Obstacle, Report, Status, StepReport};
+use crate::report::{Obstacle, Outcome, Report, Status, StepReport};
 use crate::trace::Trace;
 use crate::verify::Verifier;
 
@@ -93,6 +93,10 @@ pub(crate) struct Contained {
     pub(crate) refused: Option<Page>,
     /// Set if what could not be done now can be done later.
     pub(crate) put_off: Option<PutOff>,
+    /// A window of the breaker had no room.
+    pub(crate) breaker_open: bool,
+    /// A part of an attack sequence was refused by its function for good.
+    pub(crate) not_handed_over: bool,
 }
 
 impl Contained {
@@ -107,6 +111,8 @@ impl Contained {
             contained: None,
             refused: None,
             put_off: None,
+            breaker_open: false,
+            not_handed_over: false,
         }
     }
 }
@@ -163,6 +169,7 @@ pub(crate) async fn rehearse<P: Playbook>(
     let transient = transient.or_else(|| guard.transient().cloned());
     let steps = plan.steps.iter().map(StepReport::unexecuted).collect();
     let mut report = Report::concluded(P::CATEGORY, finding, what, true, steps);
+    report.is_retried = transient.is_some();
     report.residual_risks = plan.residual_risks;
     report.next_steps = plan.next_steps;
     tell(
@@ -290,9 +297,12 @@ pub(crate) async fn contain<P: Playbook>(
     drop(reading);
     let whole = whole.or(latest);
     let state = whole.as_ref().unwrap_or(&ready.state);
-    let (undone_before, retried) = (begun.undone, begun.retried);
+    let retried = begun.retried;
+    let (mut undone, mut stood) = (begun.undone, begun.stood);
     let (mut refusal, mut remarks) = (begun.refusal, begun.remarks);
     for also in also_begun.into_iter().chain(came_up_begun) {
+        undone |= also.undone;
+        stood = stood.or(also.stood);
         refusal = refusal.or(also.refusal);
         remarks.extend(also.remarks);
     }
@@ -310,8 +320,10 @@ pub(crate) async fn contain<P: Playbook>(
     steps.extend(still_works.filter(|_| !again).map(StepReport::contradicted));
     let mut report = Report::concluded(P::CATEGORY, finding, what.clone(), false, steps);
     report.provisional = P::is_provisional(finding, state, now);
+    report.stood = stood;
+    let released = ready.claims.iter().any(|claim| claim.released_at.is_some());
     let looked = look.is_some_and(|look| look.finds_undone(report.steps()));
-    let undone = looked || undone_before;
+    let undone = undone || (looked && !released);
     report.anew = !retried && report.steps().iter().any(StepReport::contained_now);
     let contained = matches!(report.status(), Status::Contained | Status::Partial);
     let contained = contained.then(|| incoming.clock());
@@ -324,16 +336,19 @@ pub(crate) async fn contain<P: Playbook>(
     };
     let unheld = approve::hold(means, incoming, finding, waiting, &mut report).await;
     report.next_steps.extend(remarks);
-    let done_again = undone && refusal.is_none();
     let transient = transient.or(unheld);
     let mut transient = transient.or_else(|| ready.guard.transient().cloned());
-    let mut refused = None;
+    let (mut refused, mut breaker_open) = (None, false);
     if let Some(refusal) = refusal {
         report.breaker = refusal.overload;
+        breaker_open = !refusal.unasked;
         transient = transient.or(refusal.transient);
-        // That someone undid a containment is news by itself.
-        refused = Some(if undone { Page::AsUsual } else { refusal.page });
+        // That someone undid a containment is news by itself; so is what was contained beside what has no room,
+        // and a plan that awaits approval.
+        let news = undone || report.anew || report.approval().is_some();
+        refused = Some(if news { Page::AsUsual } else { refusal.page });
     }
+    report.is_retried = transient.is_some();
     // Nobody is told of a look that finds nothing undone, nor what the invocation that was waited
     // for tells, nor what the breaker withholds once it is open; and others may be waiting for the
     // claims.
@@ -366,20 +381,8 @@ pub(crate) async fn contain<P: Playbook>(
     }
     report.afterwards = afterwards;
     // A cut-off that moved forward was not undone.
-    if done_again && works.is_none() {
-        report.undone = true;
-        let again = if again {
-            "it was done again"
-        } else {
-            "it could not be done again"
-        };
-        report.next_steps.insert(
-            0,
-            format!(
-                "someone undid this containment and {again}: find out in CloudTrail who, and contain that \
-                 principal too"
-            ),
-        );
+    if undone && works.is_none() {
+        report.tell_undone(what_came_of(&report, again));
     }
     let busy = ready.busy.first().cloned();
     let busy = busy.map(|target| Error::Busy { target });
@@ -397,6 +400,20 @@ pub(crate) async fn contain<P: Playbook>(
         decided,
         contained,
         refused,
+        breaker_open,
+        not_handed_over: false,
+    }
+}
+
+/// What came of what someone undid.
+fn what_came_of(report: &Report, again: bool) -> &'static str {
+    let mut steps = report.steps().iter();
+    if again {
+        "it was done again"
+    } else if steps.any(|step| step.outcome() == Outcome::Withheld) {
+        "it was not done again, since it is withheld"
+    } else {
+        "it could not be done again"
     }
 }
 
@@ -525,6 +542,10 @@ pub(crate) fn target_state(status: Status) -> Option<TargetState> {
         Status::Contained | Status::AlreadyContained => Some(TargetState::Contained),
         Status::Partial => Some(TargetState::Partial),
         Status::Failed => Some(TargetState::Failed),
-        Status::Ignored | Status::Notified | Status::DryRun => None,
+        Status::Ignored
+        | Status::Notified
+        | Status::DryRun
+        | Status::Rejected
+        | Status::Released => None,
     }
 }

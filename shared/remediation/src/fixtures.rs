@@ -33,7 +33,7 @@ use crate::playbook::Playbook;
 use crate::playbook::triage::Triage;
 use crate::policy::{Policy, ResponseMode};
 use crate::record::{Intent, Record, Times};
-use crate::release::{Allowance, Released, Verdict};
+use crate::release::{Allowance, Released, Releaser, Verdict};
 use crate::report::Report;
 use crate::settings::Settings;
 
@@ -336,10 +336,14 @@ pub(crate) async fn release<P: Playbook>(
     let steps = Box::pin(planned).await.expect("planned");
     let verdicts = steps.iter().map(|step| (step.action, step.verdict.clone()));
     let verdicts = verdicts.collect();
-    let releasing = crate::release::release(
-        playbook, record, incident, steps, allowance, "somebody", now,
-    );
-    (verdicts, Box::pin(releasing).await)
+    let releaser = Releaser {
+        by: "somebody",
+        record,
+        notices: None,
+    };
+    let releasing = crate::release::release(playbook, &releaser, incident, steps, allowance, now);
+    let released = Box::pin(releasing).await;
+    (verdicts, released.map(|release| release.steps))
 }
 
 /// [`run`] in a world that perhaps cannot be read, with what the function would answer.

@@ -93,6 +93,8 @@ pub(crate) struct Unfolded {
     pub(crate) next_steps: Vec<String>,
     /// A hand-over that a retry may get through.
     pub(crate) transient: Option<Error>,
+    /// A hand-over failed that no retry gets through.
+    pub(crate) refused: bool,
 }
 
 /// What became of handing a target over.
@@ -248,6 +250,8 @@ fn conclude(assessment: &Assessment, outcomes: &[HandedOver]) -> Unfolded {
             unfolded.next_steps.push(next);
             if error.is_transient() {
                 unfolded.transient.get_or_insert_with(|| error.clone());
+            } else {
+                unfolded.refused = true;
             }
         }
     }

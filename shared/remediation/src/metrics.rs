@@ -21,8 +21,10 @@ pub(crate) struct Measured {
     pub(crate) contained: Option<Timestamp>,
     /// What was sent to AWS.
     pub(crate) sent: Sent,
-    /// The breaker let nothing through.
+    /// The breaker let nothing through, since a window had no room.
     pub(crate) refused: bool,
+    /// A part of an attack sequence was refused by its function for good.
+    pub(crate) not_handed_over: bool,
     /// How many notices could not be sent.
     pub(crate) unsent: usize,
 }
@@ -161,6 +163,9 @@ fn is_dimension(value: &Value) -> bool {
 
 fn counts(report: &Report, measured: &Measured) -> Vec<(&'static str, Value)> {
     let open = matches!(report.status(), Status::Failed | Status::Partial);
+    // Where the record shows a containment, and where another invocation has the target, nothing is known to be
+    // open.
+    let open = open && !report.stands && !report.is_busy() || measured.not_handed_over;
     let mut counts = vec![
         (FINDINGS, json!(1)),
         (NOT_CONTAINED, json!(u8::from(open))),

@@ -10,6 +10,7 @@ pub mod security_hub;
 mod text;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures::future::join_all;
@@ -24,6 +25,9 @@ use crate::execute::within;
 use crate::finding::Finding;
 use crate::report::Report;
 use crate::trace::Trace;
+
+/// How long telling what the operator did may take.
+const ANNOUNCING: Duration = Duration::from_secs(10);
 
 /// A way to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,6 +188,30 @@ impl Notices {
             Channel::SecurityHub => self.security_hub.is_some() && !report.drill(),
         };
         Channel::ALL.into_iter().filter(has).collect()
+    }
+
+    /// Tells by every channel what the operator did. Answers what came of each; where one failed, the report says
+    /// what to do instead.
+    pub(crate) async fn announce(
+        &self,
+        report: &mut Report,
+        finding: &Finding,
+    ) -> Vec<(Channel, Result<()>)> {
+        let channels = self.channels(report);
+        let message = Message {
+            report,
+            finding,
+            trace: None,
+        };
+        let sent = self.send(&channels, message, Instant::now() + ANNOUNCING);
+        let sent = sent.await;
+        for (channel, sent) in &sent {
+            if let Err(error) = sent {
+                let next = format!("{}: {error}", channel.instead());
+                report.next_steps.push(next);
+            }
+        }
+        sent
     }
 
     /// Tells by all of `channels` at once.

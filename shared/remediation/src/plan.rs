@@ -166,7 +166,7 @@ impl<A: Action> Step<A> {
 }
 
 /// An action's name and its target.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepKey {
     /// The action's name.
     pub action: &'static str,

@@ -77,6 +77,8 @@ pub struct Look {
 pub(crate) struct Cause {
     /// Something is contained, which somebody may undo.
     pub(crate) stands: bool,
+    /// What stands was not read: it is what the look before knew.
+    pub(crate) unread: bool,
     /// Something of it was contained only now.
     pub(crate) anew: bool,
     /// When something contained the target, as read back.
@@ -174,7 +176,11 @@ impl Recheck {
         let contained_at = before.filter(|_| !cause.anew).or(cause.contained_at);
         let seen_at = done.and_then(|look| look.marks_seen_at).or(cause.now);
         let marks_seen_at = seen_at.filter(|_| cause.provisional);
-        let mut stands = json!(in_effect(steps));
+        let known = done.filter(|_| cause.unread);
+        let mut stands = match known {
+            Some(look) => json!(look.in_effect),
+            None => json!(in_effect(steps)),
+        };
         let mut taken = stands.to_string().len();
         if taken > STEPS_LIMIT {
             (stands, taken) = (Value::Null, 0);

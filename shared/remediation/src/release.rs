@@ -1,9 +1,10 @@
 //! Undoing a containment: started by a person, from what was recorded, and refused where the world
 //! is no longer as the responder left it.
 
+mod beside;
 mod shared;
+mod world;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,12 +12,15 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use self::beside::{Settled, tell};
 use self::shared::{Heir, Others};
+use self::world::{Found, look, unshown, verdict};
 use crate::error::{Error, Result};
 use crate::execute::within;
 use crate::finding::Finding;
-use crate::plan::{Action, Step, StepKey, Undo};
-use crate::playbook::{Playbook, Remains};
+use crate::notify::Notices;
+use crate::plan::{Action, StepKey};
+use crate::playbook::Playbook;
 use crate::policy;
 use crate::record::{Claim, Incident, Lease, Record};
 
@@ -69,6 +73,9 @@ pub struct ReleaseStep<A> {
     pub verdict: Verdict,
     #[serde(skip)]
     recorded: A,
+    /// Another incident counts on it.
+    #[serde(skip)]
+    counted_on: bool,
     /// The incident that it is left for, which has to put it back one day.
     #[serde(skip)]
     heir: Option<Heir>,
@@ -98,7 +105,37 @@ pub struct Allowance {
     pub reactivate: Vec<String>,
 }
 
+/// Who releases, and with what.
+#[derive(Debug)]
+pub struct Releaser<'a> {
+    /// The operator, for the record.
+    pub by: &'a str,
+    /// The table.
+    pub record: &'a Record,
+    /// By what the function tells. `None`: that is not known, so that nobody is told.
+    pub notices: Option<&'a Notices>,
+}
+
 /// What came of releasing.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Release {
+    /// What came of each step that was to be put back.
+    pub steps: Vec<Released>,
+    /// The incidents of the same target that are released with this one, since it contained them too.
+    pub with: Vec<String>,
+    /// What the operator should do next.
+    pub next_steps: Vec<String>,
+}
+
+impl Release {
+    /// True if all that was to be put back was.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        self.steps.iter().all(|step| step.problem.is_none())
+    }
+}
+
+/// What came of one step of a release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Released {
     /// The action's name.
@@ -133,11 +170,12 @@ pub async fn plan<P: Playbook>(
         {
             verdict = Verdict::Drifted(why);
         }
-        let mut heir = None;
+        let (mut counted_on, mut heir) = (false, None);
         if verdict.puts_back() {
             let wide = matches!(&found, Found::InEffect(how) if how.starts_with(shared::WIDE));
             if let Some(left) = others.rely_on(&StepKey::of(&recorded), wide) {
                 verdict = Verdict::Left(left.why);
+                counted_on = true;
                 heir = left.heir;
             }
         }
@@ -148,6 +186,7 @@ pub async fn plan<P: Playbook>(
             to: recorded.from(),
             verdict,
             recorded,
+            counted_on,
             heir,
         });
     }
@@ -157,21 +196,22 @@ pub async fn plan<P: Playbook>(
 }
 
 /// Releases: claims the targets, looks again whether what the person was shown still is so, marks the targets,
-/// so that the same activity does not contain them again, puts back what is to be restored, reads it back, and
-/// closes the incident if all of it is.
+/// so that the same activity does not contain them again, puts back what is to be restored, reads it back, closes
+/// the incident if all of it is, with the others that the same steps contained, and tells so by all that the
+/// function tells by.
 ///
 /// # Errors
 /// If something drifted and that was not allowed, if an invocation is at work on a target, if it is not as it
 /// was `shown`, or if the record cannot be written. Nothing was changed then.
 pub async fn release<P: Playbook>(
     playbook: &P,
-    record: &Record,
+    releaser: &Releaser<'_>,
     incident: &Incident,
     shown: Vec<ReleaseStep<P::Action>>,
     allowance: &Allowance,
-    by: &str,
     now: Timestamp,
-) -> Result<Vec<Released>> {
+) -> Result<Release> {
+    let Releaser { by, record, .. } = *releaser;
     let drifted: Vec<_> = shown
         .iter()
         .filter_map(|step| match &step.verdict {
@@ -204,11 +244,10 @@ pub async fn release<P: Playbook>(
         Ok(()) => {
             let releasing = Releasing {
                 playbook,
-                record,
+                releaser,
                 finding: &finding,
                 claims: &claims,
                 allowance,
-                by,
                 until: started + PATIENCE + TIME,
             };
             Box::pin(releasing.carry_out(incident, &shown, clock)).await
@@ -238,11 +277,10 @@ async fn claim<P: Playbook>(
 
 struct Releasing<'a, P> {
     playbook: &'a P,
-    record: &'a Record,
+    releaser: &'a Releaser<'a>,
     finding: &'a Finding,
     claims: &'a [Claim],
     allowance: &'a Allowance,
-    by: &'a str,
     until: Instant,
 }
 
@@ -252,16 +290,17 @@ impl<P: Playbook> Releasing<'_, P> {
         incident: &Incident,
         shown: &[ReleaseStep<P::Action>],
         clock: impl Fn() -> Timestamp,
-    ) -> Result<Vec<Released>> {
+    ) -> Result<Release> {
         let Self {
             playbook,
-            record,
-            by,
+            releaser,
             until,
             ..
         } = *self;
+        let Releaser { by, record, .. } = *releaser;
         // Newer activity may have been contained while the person looked.
         let incident = &record.again(incident).await?;
+        let recorded = recorded::<P>(incident)?;
         let planning = plan(playbook, record, incident, self.allowance, clock());
         let steps = within(until, "observing", Box::pin(planning)).await?;
         let gists = |steps: &[ReleaseStep<P::Action>]| {
@@ -286,34 +325,63 @@ impl<P: Playbook> Releasing<'_, P> {
             record.mark_released(claim, by, clock()).await?;
         }
         let mut put_back = Vec::new();
-        for step in steps.into_iter().filter(|step| step.verdict.puts_back()) {
+        for step in steps.iter().filter(|step| step.verdict.puts_back()) {
             let restoring = Box::pin(playbook.restore(&step.recorded));
             let problem = within(until, step.action, restoring).await.err();
             put_back.push((step, problem.map(|error| error.to_string())));
         }
-        let released = self.read_back(incident, put_back, &clock).await?;
-        if released.iter().all(|step| step.problem.is_none()) {
-            record.close(incident, by, clock()).await?;
+        let mut release = Release {
+            steps: self.read_back(incident, &recorded, put_back, &clock).await,
+            ..Release::default()
+        };
+        if release.succeeded()
+            && let Err(error) = record.close(incident, by, clock()).await
+        {
+            release.next_steps.push(format!(
+                "release it again: it was put back, and the table still shows it contained: {error}"
+            ));
         }
-        Ok(released)
+        let settled = Settled::of(&steps, &release);
+        let others = settled.others(playbook, releaser, incident, self.finding, clock());
+        let others = Box::pin(others).await;
+        release.next_steps.extend(others.next_steps.iter().cloned());
+        release.with = others.closed.iter().map(|it| it.id.clone()).collect();
+        if let Some(notices) = releaser.notices {
+            let finding = self.finding;
+            tell::<P>(
+                notices,
+                by,
+                incident,
+                finding,
+                &steps,
+                &mut release,
+                &others,
+            )
+            .await;
+        }
+        Ok(release)
     }
 
     /// What came of each step, by what is read until all of it shows, or the pauses are used up.
     async fn read_back(
         &self,
         incident: &Incident,
-        put_back: Vec<(ReleaseStep<P::Action>, Option<String>)>,
+        recorded: &[P::Action],
+        put_back: Vec<(&ReleaseStep<P::Action>, Option<String>)>,
         clock: impl Fn() -> Timestamp,
-    ) -> Result<Vec<Released>> {
+    ) -> Vec<Released> {
         let mut pauses = READ_BACK_PAUSES.into_iter();
-        let recorded = recorded::<P>(incident)?;
         loop {
-            let looking = look(self.playbook, self.finding, incident, &recorded, clock());
-            let world = within(self.until, "reading back", Box::pin(looking)).await?;
+            let looking = look(self.playbook, self.finding, incident, recorded, clock());
+            let world = within(self.until, "reading back", Box::pin(looking)).await;
             let mut lags = false;
             let released = put_back.iter().map(|(step, problem)| {
-                let unshown =
-                    || unshown::<P>(&step.recorded, world.of(&step.recorded), self.allowance);
+                let unshown = || match &world {
+                    Ok(world) => {
+                        unshown::<P>(&step.recorded, world.of(&step.recorded), self.allowance)
+                    }
+                    Err(error) => Some(format!("it could not be read back: {error}")),
+                };
                 let problem = problem.clone().or_else(|| {
                     let unshown = unshown();
                     lags |= unshown.is_some();
@@ -328,7 +396,7 @@ impl<P: Playbook> Releasing<'_, P> {
             let released = released.collect();
             match pauses.next() {
                 Some(pause) if lags => sleep(pause).await,
-                _ => return Ok(released),
+                _ => return released,
             }
         }
     }
@@ -341,110 +409,4 @@ fn recorded<P: Playbook>(incident: &Incident) -> Result<Vec<P::Action>> {
         })
     });
     read.collect()
-}
-
-/// What the world shows of an action.
-enum Found<A> {
-    /// As the responder left it, as this shows.
-    InEffect(String),
-    /// With another value, that an action would start from.
-    Other(A),
-    /// It could not be read, or the resource is not what it was.
-    Unclear(String),
-    /// There is nothing left that could be put back.
-    Gone,
-    /// Its target is gone, and it stays without it.
-    Outlives,
-    /// Nothing shows it.
-    Missing,
-}
-
-/// What was read of a finding's target, by what would be done about it.
-struct World<P: Playbook> {
-    state: P::State,
-    steps: HashMap<StepKey, Step<P::Action>>,
-}
-
-impl<P: Playbook> World<P> {
-    fn of(&self, recorded: &P::Action) -> Found<P::Action> {
-        match self.steps.get(&StepKey::of(recorded)) {
-            Some(Step::Already(_, how)) => return Found::InEffect(how.clone()),
-            Some(Step::Do(action) | Step::Withheld(action, _)) => {
-                return Found::Other(action.clone());
-            }
-            Some(Step::Unknown { error, .. }) => return Found::Unclear(error.to_string()),
-            Some(Step::Skipped { .. }) | None => {}
-        }
-        match (
-            P::remains(&self.state, recorded),
-            self.steps.get(&StepKey::of(recorded)),
-        ) {
-            (Remains::Nothing, _) => Found::Gone,
-            (Remains::Itself, _) => Found::Outlives,
-            (Remains::Unknown, Some(Step::Skipped { reason, .. })) => {
-                Found::Unclear(reason.clone())
-            }
-            (Remains::Unknown, _) => Found::Missing,
-        }
-    }
-}
-
-/// Reads the target, where it was when it was contained.
-async fn look<P: Playbook>(
-    playbook: &P,
-    finding: &Finding,
-    incident: &Incident,
-    recorded: &[P::Action],
-    now: Timestamp,
-) -> Result<World<P>> {
-    let recorded: Vec<_> = recorded.iter().collect();
-    let state = Box::pin(playbook.read_back(finding, &recorded)).await?;
-    let plan = P::plan(finding, &state, &incident.settings, now);
-    let steps = plan.steps.into_iter().map(|step| (step.key(), step));
-    let steps = steps.collect();
-    Ok(World { state, steps })
-}
-
-fn verdict<P: Playbook>(
-    recorded: &P::Action,
-    found: &Found<P::Action>,
-    allowance: &Allowance,
-) -> Verdict {
-    match recorded.undo() {
-        Undo::Nothing(why) => return Verdict::Left(why.to_owned()),
-        Undo::OnlyIfNamed if !allowance.reactivate.contains(&recorded.target()) => {
-            return Verdict::Left("stays as it is unless it is named".to_owned());
-        }
-        Undo::Restore | Undo::OnlyIfNamed => {}
-    }
-    match found {
-        Found::InEffect(_) | Found::Outlives => Verdict::Restore,
-        Found::Other(other) if recorded.is_back(other) => Verdict::Already,
-        Found::Other(other) if recorded.left(other) => Verdict::Restore,
-        Found::Other(other) => Verdict::Drifted(format!("it is {} now", other.from())),
-        Found::Unclear(why) => Verdict::Drifted(why.clone()),
-        Found::Gone => {
-            Verdict::Left("what it changed is gone, so there is nothing to put back".to_owned())
-        }
-        Found::Missing => Verdict::Drifted("it is no longer there".to_owned()),
-    }
-}
-
-/// Why what was put back does not count as being back.
-fn unshown<P: Playbook>(
-    recorded: &P::Action,
-    found: Found<P::Action>,
-    allowance: &Allowance,
-) -> Option<String> {
-    match found {
-        Found::InEffect(_) => Some("reading back shows it still in effect".to_owned()),
-        Found::Other(other) if recorded.is_back(&other) => None,
-        Found::Other(other) => Some(format!("reading back shows {} instead", other.from())),
-        // A person said that it is to be so whatever it is now.
-        Found::Unclear(_) if allowance.force_drift => None,
-        Found::Unclear(why) => Some(format!("reading back does not show it: {why}")),
-        Found::Missing => Some("reading back does not show it any more".to_owned()),
-        // The call that took it away is all that tells.
-        Found::Gone | Found::Outlives => None,
-    }
 }

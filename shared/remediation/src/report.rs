@@ -4,6 +4,7 @@
 //! [`crate::execute::ReadBack`] or an observation, so that a report better than what was read cannot be built.
 
 mod approval;
+mod standing;
 mod step;
 
 pub use self::approval::{Approval, Proposed};
@@ -47,6 +48,10 @@ pub enum Status {
     Partial,
     /// None of it was done.
     Failed,
+    /// The operator rejected the plan that awaited approval.
+    Rejected,
+    /// The operator released the incident, and reading back shows what was put back.
+    Released,
 }
 
 impl Status {
@@ -60,6 +65,8 @@ impl Status {
             Self::AlreadyContained => "already_contained",
             Self::Partial => "partial",
             Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::Released => "released",
         }
     }
 }
@@ -106,8 +113,7 @@ pub struct Report {
     /// A person sent the finding to see what would be done.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     drill: bool,
-    /// Looking again after a containment, it was found undone by someone, or CloudTrail showed that it did not
-    /// hold; and it was done again.
+    /// A containment was found undone by someone, or CloudTrail showed that it did not hold.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) undone: bool,
     /// Something was contained that an earlier attempt of the same invocation had not begun.
@@ -116,6 +122,22 @@ pub struct Report {
     /// Something was decided for the moment, until CloudTrail must show what it does not show yet.
     #[serde(skip)]
     pub(crate) provisional: bool,
+    /// The target was read, or is known to be released: only such a report changes what the record says of a
+    /// containment.
+    #[serde(skip)]
+    pub(crate) read: bool,
+    /// Another attempt follows, since what failed may pass.
+    #[serde(skip)]
+    pub(crate) is_retried: bool,
+    /// Another invocation has the target, and answers for it.
+    #[serde(skip)]
+    busy: bool,
+    /// What the record showed before this attempt wrote down what it was about to do, if that was a containment.
+    #[serde(skip)]
+    pub(crate) stood: Option<Status>,
+    /// The record shows a containment, and nothing that was read says otherwise.
+    #[serde(skip)]
+    pub(crate) stands: bool,
     steps: Vec<StepReport>,
     /// What waits for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,6 +145,12 @@ pub struct Report {
     /// The ARN of the person who approved what was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) approved_by: Option<String>,
+    /// The ARN of the operator who rejected the plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rejected_by: Option<String>,
+    /// The operator who released the incident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) released_by: Option<String>,
     /// The ARN of the person who ran the playbook by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) run_by: Option<String>,
@@ -172,9 +200,16 @@ impl Report {
             undone: false,
             anew: false,
             provisional: false,
+            read: false,
+            is_retried: false,
+            busy: false,
+            stood: None,
+            stands: false,
             steps: Vec::new(),
             approval: None,
             approved_by: None,
+            rejected_by: None,
+            released_by: None,
             run_by: None,
             sequence: None,
             breaker: None,
@@ -214,11 +249,17 @@ impl Report {
         error: &Error,
         dry_run: bool,
     ) -> Self {
-        let reason = match error {
-            Error::Busy { .. } => format!("this attempt changed nothing: {error}"),
-            _ => format!("this attempt changed nothing, since {obstacle}: {error}"),
+        let busy = matches!(error, Error::Busy { .. });
+        let reason = if busy {
+            format!("this attempt changed nothing: {error}")
+        } else {
+            format!("this attempt changed nothing, since {obstacle}: {error}")
         };
-        Self::new(category, finding, Status::Failed, reason, dry_run)
+        Self {
+            busy,
+            is_retried: error.is_transient(),
+            ..Self::new(category, finding, Status::Failed, reason, dry_run)
+        }
     }
 
     /// The plan was executed, or, in a dry run, would have been.
@@ -247,6 +288,7 @@ impl Report {
         };
         Self {
             steps,
+            read: true,
             ..Self::new(category, finding, status, reason, dry_run)
         }
     }
@@ -290,9 +332,16 @@ impl Report {
             undone: false,
             anew: false,
             provisional: false,
+            read: false,
+            is_retried: false,
+            busy: false,
+            stood: None,
+            stands: false,
             steps: Vec::new(),
             approval: None,
             approved_by: None,
+            rejected_by: None,
+            released_by: None,
             run_by: None,
             sequence: None,
             breaker: None,
@@ -327,6 +376,14 @@ impl Report {
     /// The ARN of the person who approved what was done, if it took one.
     pub fn approved_by(&self) -> Option<&str> {
         self.approved_by.as_deref()
+    }
+    /// The ARN of the operator who rejected the plan, if one did.
+    pub fn rejected_by(&self) -> Option<&str> {
+        self.rejected_by.as_deref()
+    }
+    /// The operator who released the incident, if one did.
+    pub fn released_by(&self) -> Option<&str> {
+        self.released_by.as_deref()
     }
     /// The ARN of the person who ran the playbook by hand, if one did.
     pub fn run_by(&self) -> Option<&str> {
@@ -395,10 +452,6 @@ impl Report {
     /// True if it is about a drill, which is a dry run whatever the settings say.
     pub fn drill(&self) -> bool {
         self.drill
-    }
-    /// True if there was nothing that could be planned.
-    pub(crate) fn was_prevented(&self) -> bool {
-        self.status == Status::Failed && self.steps.is_empty()
     }
     /// True if nothing may be changed.
     pub fn dry_run(&self) -> bool {

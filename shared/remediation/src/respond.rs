@@ -136,6 +136,8 @@ impl<P: Playbook> Responder<P> {
             contained,
             refused,
             put_off: _,
+            breaker_open,
+            not_handed_over,
         } = done;
         report.trace_id = invocation.trace.as_ref().map(|trace| trace.id().to_owned());
         let mut unsent = 0;
@@ -159,16 +161,13 @@ impl<P: Playbook> Responder<P> {
         if let Some(record) = &self.record {
             let given_back_by = incoming.until + GIVING_BACK;
             let giving_back = claims.iter().map(async |claim| {
-                let withheld = refused.map(|_| TargetState::Withheld);
+                let withheld = refused.is_some() || claim.finds_undone(report.steps());
+                let withheld = withheld.then_some(TargetState::Withheld);
                 let state = target_state(report.status()).or(withheld);
-                // What was not begun is as it was, and what a person released is still released.
-                let state = state.filter(|_| begun && claim.left().is_none());
+                // What was not begun or not read is as it was, and what a person released is still released.
+                let state = state.filter(|_| begun && !report.stands && claim.left().is_none());
                 let severity = finding.severity.value();
-                let concluded = |state| {
-                    let in_effect = recheck::in_effect(report.steps());
-                    claim.conclude(state, in_effect, severity)
-                };
-                let state = state.map(concluded);
+                let state = state.map(|state| claim.conclude(state, report.steps(), severity));
                 let giving = Box::pin(record.give_back(claim, state, incoming.clock()));
                 if let Err(error) = within(given_back_by, "dynamodb:UpdateItem", giving).await {
                     tracing::error!(%error, "the claim on a target was not given back and ends by its time");
@@ -181,7 +180,8 @@ impl<P: Playbook> Responder<P> {
             decided: decided.or(Some(incoming.now)),
             contained,
             sent: aws::sent().since(sent),
-            refused: refused.is_some(),
+            refused: breaker_open,
+            not_handed_over,
             unsent,
         };
         self.log(&report, Some(&finding), &measured, incoming.clock());
@@ -364,7 +364,10 @@ impl<P: Playbook> Responder<P> {
         report
             .next_steps
             .extend(guidance::whole_account(P::CATEGORY, finding, &[]));
-        Contained::just(report, unfolded.transient)
+        Contained {
+            not_handed_over: unfolded.refused,
+            ..Contained::just(report, unfolded.transient)
+        }
     }
 
     /// Why nothing is permitted, whatever the target is. Then it need not be observed.

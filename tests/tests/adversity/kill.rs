@@ -21,7 +21,7 @@ use remediation::playbook::Playbook;
 use remediation::playbook::ec2::Ec2;
 use remediation::playbook::iam::Iam;
 use remediation::record::Record;
-use remediation::release::{self, Allowance};
+use remediation::release::{self, Allowance, Releaser};
 
 use crate::adversity::world::{World, on_aws};
 
@@ -176,15 +176,20 @@ async fn released<S: Scenario, P: Playbook>(
     let [incident] = incidents.as_slice() else {
         return Err(format!("{} incidents", incidents.len()).into());
     };
-    let (now, by) = (Timestamp::now(), "whoever runs the tests");
+    let now = Timestamp::now();
     let allowance = Allowance {
         force_drift: false,
         reactivate,
     };
     let steps = Box::pin(release::plan(playbook, &record, incident, &allowance, now)).await?;
-    let release = release::release(playbook, &record, incident, steps, &allowance, by, now);
+    let releaser = Releaser {
+        by: "the operator who runs the tests",
+        record: &record,
+        notices: None,
+    };
+    let release = release::release(playbook, &releaser, incident, steps, &allowance, now);
     let released = Box::pin(release).await?;
-    if let Some(step) = released.iter().find(|step| step.problem.is_some()) {
+    if let Some(step) = released.steps.iter().find(|step| step.problem.is_some()) {
         return Err(format!("not released: {step:?}").into());
     }
     let attack = victim.attack().await?;

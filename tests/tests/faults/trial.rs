@@ -21,7 +21,7 @@ use remediation::plan::{Action, Step};
 use remediation::playbook::Playbook;
 use remediation::recheck::Recheck;
 use remediation::record::Record;
-use remediation::release::{self, Allowance, Verdict};
+use remediation::release::{self, Allowance, Releaser, Verdict};
 use remediation::report::Report;
 use remediation::respond::Invocation;
 use remediation::{Error, Responder};
@@ -383,10 +383,14 @@ impl<T: Target> Slot<T> {
             .iter()
             .find(|step| matches!(step.verdict, Verdict::Drifted(_)));
         require(drifted.is_none(), || format!("{drifted:?}"))?;
-        let by = "whoever runs the tests";
-        let release = release::release(&playbook, &record, incident, steps, &allowance, by, now);
+        let releaser = Releaser {
+            by: "the operator who runs the tests",
+            record: &record,
+            notices: None,
+        };
+        let release = release::release(&playbook, &releaser, incident, steps, &allowance, now);
         let released = Box::pin(release).await?;
-        let problem = released.iter().find(|step| step.problem.is_some());
+        let problem = released.steps.iter().find(|step| step.problem.is_some());
         require(problem.is_none(), || format!("{problem:?}"))?;
         // What could not be recorded is in the log, for a person to put back.
         let mut kept = Vec::new();

@@ -16,6 +16,7 @@ use crate::guard::{Authorized, standing};
 use crate::plan::{Action as _, Phase, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::record::{Claim, Intended, Intent};
+use crate::report::Status;
 
 /// How long the table may take for what is written before something is done.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -35,6 +36,8 @@ pub(super) struct Begun {
     pub(super) retried: bool,
     /// What is to be done was in effect by what was recorded, so someone undid it.
     pub(super) undone: bool,
+    /// What the record showed of the incident before this, if that was a containment.
+    pub(super) stood: Option<Status>,
     /// The table did not answer in time, and is not asked again.
     silent: Option<Error>,
 }
@@ -156,15 +159,10 @@ pub(super) async fn begin<P: Playbook>(
     let recorded = intended.as_ref().ok().and_then(Option::as_ref);
     let first = recorded.is_some_and(Intended::is_first);
     let retried = recorded.is_some_and(Intended::is_retried);
-    // What stands in part or moved on with newer activity was not undone.
-    let undone = recorded.filter(|_| !retried).is_some_and(|recorded| {
-        let mut begun = plan.steps.iter().filter_map(|step| match step {
-            Step::Do(action) | Step::Withheld(action, _) => Some(action),
-            _ => None,
-        });
-        begun.any(|action| !action.found_ours() && recorded.was_in_effect(&StepKey::of(action)))
-    });
-    let undone = undone || (!retried && reopened::<P>(finding, state, plan, claims));
+    // A retry may read what was so before its first attempt contained the target.
+    let settled = recorded.is_some_and(Intended::is_settled);
+    let undone = !settled && is_undone::<P>(finding, state, plan, claims, recorded);
+    let stood = recorded.and_then(Intended::stood);
     let failed = intended.map(drop).and(begun).err();
     let unanswered = failed.clone().or(unasked);
     let silent = silent.or(unanswered.filter(|error| error.has_code(NO_ANSWER)));
@@ -184,28 +182,39 @@ pub(super) async fn begin<P: Playbook>(
         first,
         retried,
         undone,
+        stood,
         silent,
     }
 }
 
-/// True if something is to be contained that contained its target already by the record, on account of whatever
-/// finding: somebody undid it.
-fn reopened<P: Playbook>(
+/// True if something is not in effect that was by the record, of this incident or of its target on account of
+/// whatever finding: somebody undid it. The operator who released the target did not, nor does a mark go by
+/// somebody else: it comes off with a release. What moved on with newer activity was not undone.
+fn is_undone<P: Playbook>(
     finding: &Finding,
     state: &P::State,
     plan: &Authorized<P::Action>,
     claims: &[Claim],
+    recorded: Option<&Intended>,
 ) -> bool {
     plan.steps.iter().any(|step| {
         let (Step::Do(action) | Step::Withheld(action, _)) = step else {
             return false;
         };
-        let stood = standing(
-            claims,
-            &StepKey::of(action),
-            &P::resource(finding, state, action),
-        );
-        action.phase() == Phase::Contain && !action.found_ours() && stood.is_some()
+        let (key, resource) = (StepKey::of(action), P::resource(finding, state, action));
+        let released = match claims {
+            [claim] => claim.released_at.is_some(),
+            claims => claims
+                .iter()
+                .any(|claim| claim.is_of(resource.name()) && claim.released_at.is_some()),
+        };
+        if released || action.found_ours() || action.phase() == Phase::Annotate {
+            return false;
+        }
+        let by_incident = recorded.is_some_and(|recorded| recorded.was_in_effect(&key));
+        let stood = standing(claims, &key, &resource);
+        let by_target = stood.is_some_and(|stood| stood.is_in_effect(&key.to_string()));
+        by_incident || (action.phase() == Phase::Contain && by_target)
     })
 }
 

@@ -162,7 +162,7 @@ pub(super) async fn prepare<P: Playbook>(
     let released = claims.iter().filter_map(Claim::left);
     let released = released.map(|(_, released)| released).max();
     if let Some(released) = released.filter(|_| all_left) {
-        let report = Report::ignored(P::CATEGORY, finding, released_at(released), false);
+        let report = Box::pin(left_released(means, incoming, released)).await;
         return Err(Box::new(Contained {
             claims,
             ..Contained::just(report, None)
@@ -256,6 +256,36 @@ async fn verified<P: Playbook>(
         Decision::Contain(_) => Verdict::Genuine(current),
         Decision::Notify(why) | Decision::Ignore(why) => Verdict::Withheld(why),
     })
+}
+
+/// What is told of a finding whose targets were all released after its activity. The operator who released the
+/// very incident knows of it; of another finding nobody may know.
+async fn left_released<P: Playbook>(
+    means: &Means<'_, P>,
+    incoming: &Incoming<'_>,
+    released: Timestamp,
+) -> Report {
+    let (finding, why) = (incoming.finding, released_at(released));
+    let itself = async {
+        let record = means.record?;
+        let asked = record.is_released(P::CATEGORY, finding, incoming.clock());
+        let asked = within(
+            Instant::now() + PATIENCE,
+            "dynamodb:UpdateItem",
+            Box::pin(asked),
+        );
+        asked.await.inspect_err(|error| {
+            tracing::error!(%error, "it is not known whether this incident was released: it is told");
+        }).ok()
+    };
+    if itself.await == Some(true) {
+        return Report::ignored(P::CATEGORY, finding, why, false);
+    }
+    let why = format!("left alone, since {why}; another incident was released, and not this one");
+    let mut report = notified(Some(means.playbook), incoming, why, false).await;
+    // It is known of the target that nothing of it is contained.
+    report.read = true;
+    report
 }
 
 fn released_at(released: Timestamp) -> String {

@@ -20,6 +20,7 @@ fn measured() -> Measured {
             round_trips: 5,
         },
         refused: false,
+        not_handed_over: false,
         unsent: 0,
     }
 }

@@ -83,6 +83,7 @@ fn description(report: &Report) -> String {
     };
     text.section("WOULD BE DONE", with(&[Outcome::Planned]));
     text.section("WHAT WAS DONE", with(&[Outcome::Applied]));
+    text.section("WHAT WAS PUT BACK", with(&[Outcome::Restored]));
     text.section("WAS ALREADY SO", with(&[Outcome::Already]));
     text.section(
         "WHAT WAS NOT DONE",

@@ -56,6 +56,8 @@ const DRILL: &str = "This is a drill, not a finding of GuardDuty. Nothing was ch
 
 fn headline(report: &Report) -> &'static str {
     match report.status() {
+        Status::Partial if report.released_by().is_some() => "RELEASED IN PART",
+        Status::Partial | Status::Failed if report.stands => "CONTAINED BEFORE, NOT READ NOW",
         Status::Notified if report.approval().is_some() => "APPROVE OR REJECT",
         Status::Ignored => "IGNORED",
         Status::Notified => "LOOK AT THIS",
@@ -64,6 +66,8 @@ fn headline(report: &Report) -> &'static str {
         Status::AlreadyContained => "ALREADY CONTAINED",
         Status::Partial => "PARTLY CONTAINED, ACT NOW",
         Status::Failed => "NOT CONTAINED, ACT NOW",
+        Status::Rejected => "REJECTED",
+        Status::Released => "RELEASED",
     }
 }
 
@@ -73,6 +77,13 @@ pub(super) fn summary(report: &Report) -> &'static str {
         return DRILL;
     }
     match report.status() {
+        Status::Partial if report.released_by().is_some() => {
+            "Only a part was put back. What still contains the target is listed below."
+        }
+        Status::Partial | Status::Failed if report.stands => {
+            "This attempt could not read the whole target. By the record it is contained, and nothing that was \
+             read says otherwise."
+        }
         Status::Ignored => "Nothing was done.",
         Status::Notified => "This function contained nothing. A person must decide.",
         Status::DryRun => "This is a dry run: the plan below was NOT carried out.",
@@ -80,6 +91,10 @@ pub(super) fn summary(report: &Report) -> &'static str {
         Status::AlreadyContained => "Everything was found contained. Nothing was changed.",
         Status::Partial => "Only a part was contained. What was not is listed below.",
         Status::Failed => "NOTHING WAS CONTAINED. The threat is still live.",
+        Status::Rejected => "The plan was rejected. Nothing of it was done.",
+        Status::Released => {
+            "The containment was released, and reading back shows what was put back."
+        }
     }
 }
 
@@ -145,6 +160,7 @@ fn body(report: &Report) -> String {
     };
     steps(&mut text, planned, &with(&[Outcome::Planned]));
     steps(&mut text, "WHAT WAS DONE", &with(&[Outcome::Applied]));
+    steps(&mut text, "WHAT WAS PUT BACK", &with(&[Outcome::Restored]));
     steps(&mut text, "WAS ALREADY SO", &with(&[Outcome::Already]));
     steps(
         &mut text,

@@ -96,10 +96,11 @@ impl Record {
         }
     }
 
-    /// Writes down that a person rejected the plan that the incident has.
+    /// Writes down that the operator rejected the plan that `incident` has. The next plan is told, whichever it
+    /// is.
     ///
     /// # Errors
-    /// If it has none (any more), or the table cannot be written.
+    /// If it has none, or another one since `incident` was read; or if the table cannot be written.
     pub async fn reject(
         &self,
         incident: &Incident,
@@ -107,12 +108,19 @@ impl Record {
         reason: &str,
         now: Timestamp,
     ) -> Result<()> {
+        // Also where this version cannot read the whole of it.
+        let planned_at = incident.awaiting["planned_at"].as_str();
+        let planned_at = planned_at.ok_or_else(|| {
+            Error::Refused("nothing awaits approval, or not since a time that is known".to_owned())
+        })?;
         let done = self
             .update(key(&incident.id, incident.drill), &incident.sort_key())
             .update_expression(
-                "SET rejected = :rejected, rejected_at = :ms, updated_at = :now REMOVE awaiting, planned_at",
+                "SET rejected = :rejected, rejected_at = :ms, updated_at = :now \
+                 REMOVE awaiting, planned_at, notified_plan, notified_until",
             )
-            .condition_expression("attribute_exists(awaiting)")
+            .condition_expression("planned_at = :planned")
+            .expression_attribute_values(":planned", text(planned_at))
             .expression_attribute_values(":rejected", text(format!("by {by} at {now}: {reason}")))
             .expression_attribute_values(":ms", number(now.as_millisecond()))
             .expression_attribute_values(":now", text(now.to_string()))
@@ -121,7 +129,9 @@ impl Record {
             .during("dynamodb:UpdateItem", &self.table);
         match done {
             Err(error) if error.has_code("ConditionalCheckFailedException") => Err(Error::Refused(
-                "nothing awaits approval any more: somebody was faster".to_owned(),
+                "nothing was rejected: the plan was replaced, approved or rejected since it was read. Look \
+                 at it again"
+                    .to_owned(),
             )),
             done => done.map(drop),
         }

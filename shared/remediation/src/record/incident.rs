@@ -1,28 +1,29 @@
 //! What came in, what was decided, what was done, and what it found: how it is written down.
 
 mod after;
+mod conclude;
 mod keys;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+pub(crate) use self::conclude::NOT_DONE_AGAIN;
 pub(super) use self::keys::key;
 pub(crate) use self::keys::sort_key as incident_key;
 use self::keys::sort_key;
 pub use self::read::Incident;
-use super::{Approved, DRILL_EXPIRES, Record, get, text};
+use super::{Approved, Record, get, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, abridged};
 use crate::notify::Channel;
 use crate::plan::StepKey;
-use crate::report::{Approval, Report, Status};
+use crate::report::{Approval, Status};
 use crate::settings::Settings;
 
 /// DynamoDB takes items of at most 400 KB,
@@ -79,6 +80,8 @@ pub struct Intended {
     first: bool,
     /// The same invocation intended something before.
     retried: bool,
+    /// The status before, if that was a containment.
+    stood: Option<Status>,
     /// The keys of the steps that the last report shows in effect.
     in_effect: BTreeSet<String>,
 }
@@ -87,6 +90,17 @@ impl Intended {
     /// True if an earlier attempt of the same invocation intended something.
     pub(crate) fn is_retried(&self) -> bool {
         self.retried
+    }
+
+    /// What the record showed before, if that was a containment.
+    pub(crate) fn stood(&self) -> Option<Status> {
+        self.stood
+    }
+
+    /// True if an earlier attempt of the same invocation contained the target. Its retry may read what was so
+    /// before.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.retried && self.stood.is_some()
     }
 
     /// True if the last report shows this step in effect.
@@ -120,6 +134,10 @@ pub struct Recorded {
     pub notified: BTreeMap<Channel, String>,
     /// The gist of the plan that they were told awaits approval, and until when.
     pub plan: Option<(String, Timestamp)>,
+    /// The record shows a containment, and this attempt says nothing of it.
+    pub(crate) kept: bool,
+    /// A dry run read that something is not in effect that the record showed in effect.
+    pub(crate) undone: bool,
 }
 
 impl Recorded {
@@ -134,6 +152,8 @@ impl Recorded {
                 let until = get(item, "notified_until")?.parse().ok()?;
                 Some((plan.to_owned(), until))
             }),
+            kept: false,
+            undone: false,
         }
     }
 
@@ -204,7 +224,11 @@ impl Record {
                 .expression_attribute_values(":approved", text(format!("by {by} at {now}")))
                 .expression_attribute_values(":planned", text(planned_at.to_string()));
         }
-        let mut removed = " REMOVE awaiting, planned_at";
+        let mut removed = if intent.approved.is_some() {
+            " REMOVE awaiting, planned_at, notified_plan, notified_until"
+        } else {
+            " REMOVE awaiting, planned_at"
+        };
         let mut parts = intent.actions.chunks(ACTIONS);
         let (mut written, mut earlier) = (Vec::new(), None);
         loop {
@@ -230,10 +254,10 @@ impl Record {
                 }
                 done => done?.attributes.unwrap_or_default(),
             };
-            let (first, retried, in_effect) = earlier.take().unwrap_or_else(|| {
+            let (first, retried, stood, in_effect) = earlier.take().unwrap_or_else(|| {
                 let retried = get(&before, "invocation") == Some(&intent.invocation);
                 let first = !before.contains_key("intended_at");
-                (first, retried, in_effect(&before))
+                (first, retried, stood(&before), in_effect(&before))
             });
             let new = part.iter().map(|(key, _)| key);
             let new = new.filter(|key| !before.contains_key(&format!("{ACTION}{key}")));
@@ -243,10 +267,11 @@ impl Record {
                     actions: written,
                     first,
                     retried,
+                    stood,
                     in_effect,
                 });
             }
-            earlier = Some((first, retried, in_effect));
+            earlier = Some((first, retried, stood, in_effect));
             expression.clear();
             removed = "";
             call = self.item(finding, category);
@@ -288,117 +313,6 @@ impl Record {
         }
     }
 
-    /// Writes down what came of it.
-    ///
-    /// # Errors
-    /// If the table cannot be written.
-    pub async fn conclude(
-        &self,
-        finding: &Finding,
-        event: &Value,
-        report: &Report,
-        collected: &Value,
-        times: Times,
-        now: Timestamp,
-    ) -> Result<Recorded> {
-        if report.was_prevented()
-            && let Some(standing) = self.still_stands(finding, report.category(), now).await?
-        {
-            return Ok(standing);
-        }
-        // A delivery that found nothing to do says nothing new of what was done.
-        let again = report.status() == Status::AlreadyContained && !finding.is_drill();
-        let (status, first) = if again {
-            (
-                Status::Contained,
-                [
-                    "if_not_exists(report, :report)",
-                    "if_not_exists(collected, :collected)",
-                ],
-            )
-        } else {
-            (report.status(), [":report", ":collected"])
-        };
-        // What is contained waits for nobody.
-        let removed = match report.status() {
-            Status::Contained | Status::AlreadyContained => " REMOVE awaiting, planned_at",
-            _ => "",
-        };
-        let mut call = self.item(finding, report.category());
-        let mut more = String::new();
-        for (name, time) in [("decided", times.decided), ("contained", times.contained)] {
-            if let Some(time) = time {
-                let _ = write!(more, ", {name}_at = if_not_exists({name}_at, :{name})");
-                call = call.expression_attribute_values(format!(":{name}"), text(time.to_string()));
-            }
-        }
-        if times.look {
-            more.push_str(", looked_at = :now");
-        }
-        if let Some(after) = report.afterwards() {
-            more.push_str(", afterwards = :afterwards");
-            let after = text(after.within(AFTERWARDS_LIMIT));
-            call = call.expression_attribute_values(":afterwards", after);
-        }
-        if finding.is_drill() {
-            let until = now.saturating_add(DRILL_LASTS).unwrap_or(now).as_second();
-            let _ = write!(more, ", {DRILL_EXPIRES} = :until");
-            call = call.expression_attribute_values(":until", AttributeValue::N(until.to_string()));
-        }
-        let written = call
-            .update_expression(format!(
-                "SET kind = :kind, received_at = if_not_exists(received_at, :now), updated_at = :now, \
-                 concluded_at = if_not_exists(concluded_at, :now), \
-                 event = if_not_exists(event, :event), finding_type = :type, account_id = :account, \
-                 #region = :region, #status = :status, report = {}, collected = {}, version = :version{more}{removed}",
-                first[0], first[1],
-            ))
-            .expression_attribute_names("#region", "region")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":kind", text("incident"))
-            .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":event", text(abridged(event, EVENT_LIMIT).to_string()))
-            .expression_attribute_values(":type", text(finding.finding_type.as_str()))
-            .expression_attribute_values(":account", text(&finding.account_id))
-            .expression_attribute_values(":region", text(&finding.region))
-            .expression_attribute_values(":status", text(status.as_str()))
-            .expression_attribute_values(":report", text(report.within(PART_LIMIT)))
-            .expression_attribute_values(":collected", text(cut(collected)))
-            .expression_attribute_values(":version", text(crate::VERSION))
-            // What people were told is not touched, so that it is as it was before.
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await
-            .during("dynamodb:UpdateItem", &self.table)?;
-        Ok(Recorded::of(&written.attributes.unwrap_or_default()))
-    }
-
-    /// The incident, if it is contained by what was recorded: an attempt that could not even plan says nothing
-    /// of that.
-    async fn still_stands(
-        &self,
-        finding: &Finding,
-        category: Category,
-        now: Timestamp,
-    ) -> Result<Option<Recorded>> {
-        let done = self
-            .item(finding, category)
-            .update_expression("SET updated_at = :now")
-            .condition_expression("#status = :contained OR #status = :partial")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":contained", text(Status::Contained.as_str()))
-            .expression_attribute_values(":partial", text(Status::Partial.as_str()))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await
-            .during("dynamodb:UpdateItem", &self.table);
-        match done {
-            Err(error) if error.has_code("ConditionalCheckFailedException") => Ok(None),
-            done => Ok(Some(Recorded::of(&done?.attributes.unwrap_or_default()))),
-        }
-    }
-
     pub(super) fn item(&self, finding: &Finding, category: Category) -> UpdateItemFluentBuilder {
         self.update(
             key(&finding.id, finding.is_drill()),
@@ -412,13 +326,16 @@ impl Record {
     }
 }
 
+/// The status of an incident, if it is one of a containment.
+fn stood(item: &HashMap<String, AttributeValue>) -> Option<Status> {
+    let standing = [Status::Contained, Status::Partial].into_iter();
+    let mut standing = standing.filter(|status| get(item, "status") == Some(status.as_str()));
+    standing.next()
+}
+
 /// The keys of the steps that the report of an incident shows in effect, if it stands.
 fn in_effect(item: &HashMap<String, AttributeValue>) -> BTreeSet<String> {
-    let stands = [Status::Contained.as_str(), Status::Partial.as_str()];
-    let report = get(item, "report").filter(|_| {
-        let status = get(item, "status");
-        status.is_some_and(|status| stands.contains(&status))
-    });
+    let report = get(item, "report").filter(|_| stood(item).is_some());
     let report: Value = report
         .and_then(|report| serde_json::from_str(report).ok())
         .unwrap_or_default();

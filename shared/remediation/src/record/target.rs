@@ -13,6 +13,8 @@ use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
 use crate::finding::Finding;
+use crate::recheck;
+use crate::report::StepReport;
 
 /// How often an invocation looks whether the one before it is done.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -32,7 +34,7 @@ pub enum TargetState {
     Partial,
     /// Not in effect.
     Failed,
-    /// Not in effect: the breaker let nothing through.
+    /// Not in effect: the breaker or the policies let nothing through.
     Withheld,
     /// Released by a person.
     Released,
@@ -60,6 +62,15 @@ pub(crate) struct Standing {
     pub(crate) steps: BTreeSet<String>,
     /// The highest of its findings.
     pub(crate) severity: f64,
+    /// Of the steps, those that were found undone and were not done again. That was told.
+    pub(crate) found_undone: BTreeSet<String>,
+}
+
+impl Standing {
+    /// True if the step of this key contains the target, as far as is known.
+    pub(crate) fn is_in_effect(&self, key: &str) -> bool {
+        self.steps.contains(key) && !self.found_undone.contains(key)
+    }
 }
 
 /// The right to act on a target, until it is given back or its time is over.
@@ -120,9 +131,15 @@ pub struct Lease<'a> {
 /// What stands of a target by its item.
 fn standing(item: &HashMap<String, AttributeValue>) -> Option<Standing> {
     let steps = serde_json::from_str(get(item, "in_effect")?).ok()?;
+    // Earlier versions do not write it.
+    let found_undone = get(item, "found_undone").and_then(|keys| serde_json::from_str(keys).ok());
     let severity = item.get("contained_severity").and_then(|it| it.as_n().ok());
     let severity = severity.and_then(|it| it.parse().ok()).unwrap_or_default();
-    Some(Standing { steps, severity })
+    Some(Standing {
+        steps,
+        severity,
+        found_undone: found_undone.unwrap_or_default(),
+    })
 }
 
 /// The key of a target. IAM is global; buckets' names are too.
@@ -131,21 +148,35 @@ pub(super) fn key(category: Category, account_id: &str, target: &str) -> String 
 }
 
 impl Claim {
-    /// What the target's item is to say: its new state, and what contains it by then, also on account of
-    /// findings before this one, of `severity`.
+    /// What the target's item is to say: its new state, and what contains it by these `steps`, also on account of
+    /// findings before this one, of `severity`. A step that was found undone is still one to be done again
+    /// whatever the severity of the next finding.
     pub(crate) fn conclude(
         &self,
         state: TargetState,
-        in_effect: BTreeSet<String>,
+        steps: &[StepReport],
         severity: f64,
     ) -> (TargetState, Standing) {
         let before = self.stands.clone().unwrap_or_default();
+        let in_effect = recheck::in_effect(steps);
+        let open = steps.iter().filter(|step| step.is_still_open());
+        let mut found_undone = before.found_undone;
+        found_undone.extend(open.map(StepReport::key));
+        found_undone.retain(|key| before.steps.contains(key) && !in_effect.contains(key));
         let mut standing = Standing {
             steps: in_effect,
             severity: severity.max(before.severity),
+            found_undone,
         };
         standing.steps.extend(before.steps);
         (state, standing)
+    }
+
+    /// True if one of these steps contained the target by the record and was not done again.
+    pub(crate) fn finds_undone(&self, steps: &[StepReport]) -> bool {
+        let stood = |key: &str| self.stands.as_ref().is_some_and(|it| it.is_in_effect(key));
+        let mut open = steps.iter().filter(|step| step.is_still_open());
+        open.any(|step| stood(&step.key()))
     }
 }
 
@@ -267,11 +298,11 @@ impl Record {
         let set = match (&state, stands) {
             (Some(_), true) => {
                 "SET target_state = :state, in_effect = :steps, contained_severity = :severity, \
-                 updated_at = :now REMOVE lease_owner, lease_ends"
+                 found_undone = :undone, updated_at = :now REMOVE lease_owner, lease_ends"
             }
             (Some(_), false) => {
                 "SET target_state = :state, updated_at = :now \
-                 REMOVE lease_owner, lease_ends, in_effect, contained_severity"
+                 REMOVE lease_owner, lease_ends, in_effect, contained_severity, found_undone"
             }
             (None, _) => "SET updated_at = :now REMOVE lease_owner, lease_ends",
         };
@@ -288,10 +319,13 @@ impl Record {
         if let Some((state, standing)) = state {
             call = call.expression_attribute_values(":state", text(state.as_str()));
             if stands {
-                let steps = serde_json::to_string(&standing.steps).unwrap_or_default();
+                let json = |keys| serde_json::to_string(keys).unwrap_or_default();
+                let steps = json(&standing.steps);
+                let undone = json(&standing.found_undone);
                 let severity = AttributeValue::N(standing.severity.to_string());
                 call = call
                     .expression_attribute_values(":steps", text(steps))
+                    .expression_attribute_values(":undone", text(undone))
                     .expression_attribute_values(":severity", severity);
             }
         }
@@ -316,7 +350,7 @@ impl Record {
             .key("sk", text("state"))
             .update_expression(
                 "SET target_state = :state, released_at = :now, released_by = :by, updated_at = :now \
-                 REMOVE in_effect, contained_severity",
+                 REMOVE in_effect, contained_severity, found_undone",
             )
             .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":state", text(TargetState::Released.as_str()))

@@ -81,6 +81,7 @@ async fn dynamodb_takes_every_write_about_a_target() {
     let stands = Standing {
         steps: ["ec2:IsolateInterface eni-1".to_owned()].into(),
         severity: 7.5,
+        found_undone: ["ec2:IsolateInterface eni-1".to_owned()].into(),
     };
     let states = [Standing::default(), stands.clone()].map(|it| (TargetState::Contained, it));
     for given_back in [None].into_iter().chain(states.map(Some)) {
@@ -224,4 +225,35 @@ async fn dynamodb_takes_every_write_about_a_window() {
     let opened = record.mark_opened(&all, "request", now(), terms.lasts);
     opened.await.expect("opened");
     record.reset(&all).await.expect("reset");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_plan_that_was_read_is_rejected() {
+    let (_, record) = table();
+    let (finding, event) = (finding(), event());
+    let hold = async |at| {
+        let awaiting = Awaiting {
+            planned_at: at,
+            expires_at: at,
+            what: "what".to_owned(),
+            policy: ENFORCING.clone(),
+            settings: Settings::default(),
+            steps: Vec::new(),
+        };
+        let none = json!({});
+        let held = record.hold(Category::Ec2, &finding, &event, &awaiting, &none, at);
+        assert!(held.await.expect("held"));
+    };
+    hold(now()).await;
+    let shown = incident(&record).await;
+    hold(now() + SignedDuration::from_secs(1)).await;
+    let refused = record.reject(&shown, "somebody", "ours", now()).await;
+    let refused = refused.expect_err("it is another plan").to_string();
+    assert!(refused.contains("was replaced"), "{refused}");
+    let shown = incident(&record).await;
+    assert!(shown.awaiting().expect("read").is_some() && shown.rejected.is_none());
+    let rejected = record.reject(&shown, "somebody", "ours", now()).await;
+    rejected.expect("rejected");
+    let after = incident(&record).await;
+    assert!(after.awaiting.is_null() && after.rejected.is_some());
 }

@@ -12,7 +12,7 @@ use crate::record::{Incident, Record};
 /// How the detail of a step begins that is in effect since all is denied.
 pub(super) const WIDE: &str = crate::playbook::iam::EVERYTHING_DENIED;
 
-/// The open incidents about other credentials of the same account.
+/// The open incidents about other targets of the same account.
 pub(super) struct Others {
     intended_at: Option<String>,
     incidents: Vec<Incident>,
@@ -41,27 +41,62 @@ impl Others {
         incident: &Incident,
         finding: &Finding,
     ) -> Result<Self> {
-        let mut incidents = Vec::new();
         // What else is contained has one target, which is released for all of its findings.
-        if P::CATEGORY == Category::Iam {
-            incidents = record.incidents().await?;
+        let incidents = match P::CATEGORY {
+            Category::Iam => Self::open::<P>(record, incident, finding).await?.1,
+            _ => Vec::new(),
+        };
+        Ok(Self::from(incident, incidents))
+    }
+
+    /// These, which are apart from `incident`.
+    pub(super) fn from(incident: &Incident, incidents: Vec<Incident>) -> Self {
+        Self {
+            intended_at: incident.intended_at.clone(),
+            incidents,
         }
-        let own = policy::targets(P::CATEGORY, finding)?;
+    }
+
+    /// The other open incidents of the account: those that share a target with `incident`, and those that do not.
+    pub(super) async fn open<P: Playbook>(
+        record: &Record,
+        incident: &Incident,
+        finding: &Finding,
+    ) -> Result<(Vec<Incident>, Vec<Incident>)> {
+        let mut incidents = record.incidents().await?;
         incidents.retain(|other| {
             let same = other.id == incident.id && other.part == incident.part;
-            let about = Finding::parse(&other.event);
-            let about = about.and_then(|finding| policy::targets(P::CATEGORY, &finding));
-            let apart = about.is_ok_and(|targets| targets.iter().all(|other| !own.contains(other)));
             let here = other.account_id == incident.account_id
                 && other.category == incident.category
                 && !other.drill;
-            here && !same && apart && other.is_open()
+            here && !same && other.is_open()
         });
         incidents.sort_by(|a, b| a.received_at.cmp(&b.received_at));
-        Ok(Self {
-            intended_at: incident.intended_at.clone(),
-            incidents,
-        })
+        let own = policy::targets(P::CATEGORY, finding)?;
+        let about = |other: &Incident| {
+            Finding::parse(&other.event)
+                .and_then(|finding| policy::targets(P::CATEGORY, &finding))
+                .ok()
+        };
+        let (mut beside, mut apart) = (Vec::new(), Vec::new());
+        for other in incidents {
+            match about(&other) {
+                Some(targets) if targets.iter().any(|target| own.contains(target)) => {
+                    beside.push(other);
+                }
+                Some(_) => apart.push(other),
+                None => {}
+            }
+        }
+        Ok((beside, apart))
+    }
+
+    /// The id of an incident that counts on exactly this step.
+    pub(super) fn relying(&self, key: &StepKey) -> Option<&str> {
+        let key = key.to_string();
+        let mut incidents = self.incidents.iter();
+        let relying = incidents.find(|other| other.standing().any(|other| other == key))?;
+        Some(&relying.id)
     }
 
     /// Who counts on the step of this key. `wide`: it is in effect since all of the user or role is denied,

@@ -26,6 +26,8 @@ pub enum Outcome {
     Withheld,
     /// Tried or to be tried, and not in effect.
     Failed,
+    /// Put back as it was found, by a release, and read back.
+    Restored,
 }
 
 /// A step with its outcome.
@@ -41,6 +43,12 @@ pub struct StepReport {
     /// What it would change was read.
     #[serde(skip)]
     pub(super) read: bool,
+    /// What it would change could not be read.
+    #[serde(skip)]
+    pub(super) unread: bool,
+    /// It found the responder's own work, which it goes on from: that still stands.
+    #[serde(skip)]
+    pub(super) ours: bool,
 }
 
 impl StepReport {
@@ -54,6 +62,8 @@ impl StepReport {
             from: action.from(),
             to: action.to(),
             read: true,
+            unread: false,
+            ours: action.found_ours(),
         }
     }
 
@@ -91,7 +101,28 @@ impl StepReport {
             from: empty(),
             to: empty(),
             read: false,
+            unread: matches!(step, Step::Unknown { .. }),
+            ours: false,
         }
+    }
+
+    /// A step of a release that put back what was found, and what went wrong with it, if anything did.
+    pub(crate) fn restored(action: &impl Action, problem: Option<&str>) -> Self {
+        let (outcome, detail) = match problem {
+            None => (Outcome::Restored, "put back, and read back".to_owned()),
+            Some(problem) => (Outcome::Failed, problem.to_owned()),
+        };
+        let step = Self::new(action, outcome, detail);
+        Self {
+            from: step.to,
+            to: step.from,
+            ..step
+        }
+    }
+
+    /// A step of a release that leaves what was done as it is, for this reason.
+    pub(crate) fn left(action: &impl Action, why: &str) -> Self {
+        Self::new(action, Outcome::Skipped, why.to_owned())
     }
 
     /// A step that was applied and that reading back shows to be in effect.
@@ -128,6 +159,8 @@ impl StepReport {
             from: empty(),
             to: empty(),
             read: false,
+            unread: false,
+            ours: false,
         }
     }
 
@@ -139,13 +172,29 @@ impl StepReport {
         }
         .to_string()
     }
-    /// True if it was found not to be in effect, and was not left out for a reason.
+    /// True if it was found not to be in effect, and was not left out for a reason. A mark contains nothing.
     pub(crate) fn was_to_be_done(&self) -> bool {
         let open = matches!(
             self.outcome,
             Outcome::Applied | Outcome::Withheld | Outcome::Failed
         );
-        open && self.read
+        open && self.read && self.phase != Phase::Annotate
+    }
+    /// True if it would contain something that was read not to be contained.
+    pub(crate) fn is_open(&self) -> bool {
+        let open = matches!(
+            self.outcome,
+            Outcome::Applied | Outcome::Withheld | Outcome::Failed | Outcome::Planned
+        );
+        open && self.read && !self.ours && self.phase == Phase::Contain
+    }
+    /// True if a dry run would contain something by it.
+    pub(crate) fn would_contain(&self) -> bool {
+        self.phase == Phase::Contain && self.outcome == Outcome::Planned
+    }
+    /// True if it is not in effect after all that was done.
+    pub(crate) fn is_still_open(&self) -> bool {
+        self.is_open() && self.outcome != Outcome::Applied
     }
     /// True if it contains something now that was not contained before.
     pub(crate) fn contained_now(&self) -> bool {

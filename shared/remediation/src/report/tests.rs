@@ -12,6 +12,8 @@ fn status_of(outcomes: &[Outcome]) -> Status {
             from: Value::Null,
             to: Value::Null,
             read: true,
+            unread: false,
+            ours: false,
         })
         .collect();
     worst(&steps)
@@ -62,6 +64,8 @@ fn what_protects_neither_makes_up_for_a_containment_nor_spoils_one_by_being_skip
             from: Value::Null,
             to: Value::Null,
             read: true,
+            unread: false,
+            ours: false,
         };
         let steps = [step(Phase::Protect, protect), step(Phase::Contain, contain)];
         assert_eq!(worst(&steps), status, "{protect:?} {contain:?}");

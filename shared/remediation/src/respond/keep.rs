@@ -66,7 +66,7 @@ impl<P: Playbook> Responder<P> {
 pub(super) fn keeps(report: &Report, recorded: Option<&Incident>, news: bool) -> bool {
     let kept = recorded.is_some_and(|incident| incident.stored.is_some());
     let worth = match report.status() {
-        Status::Ignored => false,
+        Status::Ignored | Status::Rejected | Status::Released => false,
         Status::Contained | Status::Partial | Status::Failed => true,
         Status::AlreadyContained => news || !kept || report.afterwards().is_some(),
         Status::Notified | Status::DryRun => news,

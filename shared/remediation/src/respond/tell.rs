@@ -21,7 +21,7 @@ use crate::notify::security_hub::{Update, Updated};
 use crate::notify::{Channel, Message};
 use crate::playbook::Playbook;
 use crate::recheck::{self, Cause, Look};
-use crate::record::{Incident, Recorded, Times};
+use crate::record::{Incident, NOT_DONE_AGAIN, Recorded, Times};
 use crate::report::{Report, Status, StepReport};
 
 /// How much of the reserve notices may take; the rest is for the claims and the line in the log.
@@ -60,18 +60,9 @@ impl<P: Playbook> Responder<P> {
             ..
         } = *incoming;
         let mut failures = Failures::default();
-        let cause = cause::<P>(finding, report, look, times, incoming.now);
-        if let Some(recheck) = &self.recheck
-            && let scheduling =
-                Box::pin(recheck.schedule(P::CATEGORY, event, report.steps(), &cause, look, trace))
-            && let Err(error) =
-                within(Instant::now() + SENDING, "sqs:SendMessage", scheduling).await
-        {
-            report.next_steps.push(format!(
-                "look again whether the containment stands, and in 15 minutes at what CloudTrail shows: {error}"
-            ));
-            failures.errors.push(error);
-        }
+        let mut cause = cause::<P>(finding, report, look, times, incoming.now);
+        let scheduled = self.look_again(incoming, report, &cause).await;
+        failures.errors.extend(scheduled.err());
         if cause.provisional && self.recheck.is_none() {
             report.next_steps.push(
                 "look in 15 minutes whether CloudTrail shows that the mark was set just now: this function \
@@ -85,7 +76,17 @@ impl<P: Playbook> Responder<P> {
             let concluding = record.conclude(finding, event, report, collected, times, now);
             let concluding = Box::pin(concluding);
             match within(Instant::now() + WRITING, RECORDING, concluding).await {
-                Ok(recorded) => before = Some(recorded),
+                Ok(recorded) => {
+                    report.stands = recorded.kept && report.status() != Status::AlreadyContained;
+                    if recorded.undone {
+                        report.tell_undone(NOT_DONE_AGAIN);
+                    }
+                    if !cause.stands && goes_on::<P>(finding, report, look, &recorded, &mut cause) {
+                        let scheduled = self.look_again(incoming, report, &cause).await;
+                        failures.errors.extend(scheduled.err());
+                    }
+                    before = Some(recorded);
+                }
                 Err(error) => {
                     tracing::error!(%error, "not recorded: the line of the report is the record");
                     report.next_steps.push(format!(
@@ -146,6 +147,30 @@ impl<P: Playbook> Responder<P> {
         failures
     }
 
+    /// Has the target looked at again, if there is a cause.
+    async fn look_again(
+        &self,
+        incoming: &Incoming<'_>,
+        report: &mut Report,
+        cause: &Cause,
+    ) -> Result<()> {
+        let Incoming {
+            event, look, trace, ..
+        } = *incoming;
+        let Some(recheck) = &self.recheck else {
+            return Ok(());
+        };
+        let scheduling = recheck.schedule(P::CATEGORY, event, report.steps(), cause, look, trace);
+        let until = Instant::now() + SENDING;
+        let scheduled = within(until, "sqs:SendMessage", Box::pin(scheduling)).await;
+        if let Err(error) = &scheduled {
+            report.next_steps.push(format!(
+                "look again whether the containment stands, and in 15 minutes at what CloudTrail shows: {error}"
+            ));
+        }
+        scheduled
+    }
+
     /// Tells Security Hub what an invocation before left for it.
     ///
     /// # Errors
@@ -190,6 +215,7 @@ fn cause<P: Playbook>(
     let contained_now = report.steps().iter().any(StepReport::contained_now);
     Cause {
         stands: is_looked_at_again(report, look),
+        unread: false,
         anew: contained_now || report.undone(),
         contained_at: times.contained,
         keeps_out: keeps_out.is_some(),
@@ -208,6 +234,27 @@ fn is_looked_at_again(report: &Report, look: Option<&Look>) -> bool {
     }
 }
 
+/// Whether the target is looked at again on account of what the record says.
+fn goes_on<P: Playbook>(
+    finding: &Finding,
+    report: &Report,
+    look: Option<&Look>,
+    recorded: &Recorded,
+    cause: &mut Cause,
+) -> bool {
+    if report.status() == Status::AlreadyContained {
+        // The deny that was found may be taken off by the release of another incident, which does not know of
+        // this one until now.
+        cause.stands = P::CATEGORY == Category::Iam && !recorded.kept;
+    } else if let Some(known) = look.and_then(|look| look.in_effect.as_ref()) {
+        // A look that read nothing says nothing of what somebody does before the next one.
+        cause.stands = recorded.kept && !report.is_retried;
+        cause.unread = cause.stands;
+        cause.keeps_out = P::kept_out(finding, known).is_some();
+    }
+    cause.stands
+}
+
 /// Whether `report` is to be told by `channel`. `before`: what was recorded of the incident, if it could
 /// be.
 fn is_due(
@@ -222,12 +269,17 @@ fn is_due(
         Some(Page::Done) => return false,
         Some(Page::AsUsual) | None => {}
     }
+    // The other invocation tells of the target; this one is tried again.
+    let silent = report.status() == Status::Ignored || report.is_busy();
     let news = before.is_none_or(|before| is_news(channel, before, report, now));
-    report.status() != Status::Ignored && news
+    news && !silent
 }
 
 /// Each status is told once, not once of each delivery; so is what is contained once more, and a plan that can be
 /// approved, unless it is the one that is known and can be approved still.
+///
+/// Where the record shows a containment and nothing that was read says otherwise, only this is told: that the
+/// target cannot be read and no attempt follows; and what a dry run would contain beside it.
 fn is_news(channel: Channel, before: &Recorded, report: &Report, now: Timestamp) -> bool {
     let told = before.notified.get(&channel).map(String::as_str);
     let unknown = |approval| !before.told_of(approval, now);
@@ -238,8 +290,17 @@ fn is_news(channel: Channel, before: &Recorded, report: &Report, now: Timestamp)
     let again = told == Some(report.status().as_str());
     let still = report.status() == Status::AlreadyContained
         && told.is_some_and(|told| contained.contains(&told));
+    // An attempt died that had begun to contain the target once more, and told nobody.
+    let still = still && before.kept;
+    let unread = matches!(report.status(), Status::Failed | Status::Partial) && !report.is_retried;
+    let worth_telling = match report.status() {
+        Status::Notified | Status::Failed | Status::Partial | Status::DryRun if before.kept => {
+            unread || report.steps().iter().any(StepReport::would_contain)
+        }
+        _ => true,
+    };
     let anew = report.undone() || report.anew;
-    anew || report.approval().is_some_and(unknown) || !(again || still)
+    anew || report.approval().is_some_and(unknown) || (worth_telling && !(again || still))
 }
 
 #[cfg(test)]
@@ -256,6 +317,8 @@ mod tests {
                 .map(|(channel, status)| (*channel, status.as_str().to_owned()))
                 .collect(),
             plan: None,
+            kept: false,
+            undone: false,
         }
     }
 

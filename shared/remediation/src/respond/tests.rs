@@ -12,6 +12,7 @@ mod looks;
 mod notices;
 mod released;
 mod silence;
+mod standing;
 mod storm;
 mod traces;
 
@@ -47,6 +48,21 @@ fn topic() -> (Wire, Notices, Client) {
     });
     let client = mock_client!(aws_sdk_sns, [&publish]);
     (wire, notices, client)
+}
+
+/// The lines that a function writes to its log, with their metrics.
+type Logged = Arc<Mutex<Vec<Value>>>;
+
+/// The same function, whose lines are kept.
+fn logged<P: Playbook>(mut responder: Responder<P>) -> (Logged, Responder<P>) {
+    let lines = Logged::default();
+    let to = Arc::clone(&lines);
+    responder.config.metrics_namespace = Some("metrics".to_owned());
+    let responder = responder.logging(move |line| {
+        to.lock().unwrap().push(serde_json::from_str(line).unwrap());
+        Ok(())
+    });
+    (lines, responder)
 }
 
 /// A client of which every call is a panic.

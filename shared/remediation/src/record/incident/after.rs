@@ -11,7 +11,10 @@ use crate::finding::Finding;
 use crate::notify::Channel;
 use crate::plan::StepKey;
 use crate::record::{Record, text};
-use crate::report::Report;
+use crate::report::{Report, Status};
+
+/// The status of an incident that was released.
+const RELEASED: &str = "released";
 
 impl Record {
     /// Writes down by which channels this status was told, with the plan that waits, and by which it
@@ -112,7 +115,7 @@ impl Record {
         let mut call = self
             .update(key(&incident.id, incident.drill), &incident.sort_key())
             .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":status", text("released"))
+            .expression_attribute_values(":status", text(RELEASED))
             .expression_attribute_values(":released", text(format!("by {by} at {now}")))
             .expression_attribute_values(":actions", text(actions))
             .expression_attribute_values(":now", text(now.to_string()));
@@ -154,6 +157,50 @@ impl Record {
             .map(drop)
     }
 
+    /// True if the incident of `finding` was released, by what the table says.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub(crate) async fn is_released(
+        &self,
+        category: Category,
+        finding: &Finding,
+        now: Timestamp,
+    ) -> Result<bool> {
+        // The functions' roles may update items and read none.
+        let done = self
+            .item(finding, category)
+            .update_expression("SET updated_at = :now")
+            .condition_expression("#status = :released")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":now", text(now.to_string()))
+            .expression_attribute_values(":released", text(RELEASED))
+            .send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table);
+        match done {
+            Err(error) if error.has_code("ConditionalCheckFailedException") => Ok(false),
+            done => done.map(|_| true),
+        }
+    }
+
+    /// Writes down that a part of what contains the target of `incident` was put back by the release of another
+    /// incident.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub(crate) async fn put_back_in_part(&self, incident: &Incident, now: Timestamp) -> Result<()> {
+        self.update(key(&incident.id, incident.drill), &incident.sort_key())
+            .update_expression("SET #status = :partial, updated_at = :now")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":partial", text(Status::Partial.as_str()))
+            .expression_attribute_values(":now", text(now.to_string()))
+            .send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table)
+            .map(drop)
+    }
+
     /// Leaves what `incident` found, where it acted by `action`, to another one that is contained by that
     /// too: whoever releases that one puts it back.
     ///
@@ -182,7 +229,7 @@ impl Record {
             .expression_attribute_values(":action", text(recorded.to_string()))
             .expression_attribute_values(":settings", text(json(&incident.settings)))
             .expression_attribute_values(":intended", text(intended))
-            .expression_attribute_values(":released", text("released"))
+            .expression_attribute_values(":released", text(RELEASED))
             .send()
             .await
             .during("dynamodb:UpdateItem", &self.table);

@@ -161,7 +161,10 @@ impl Record {
 
 /// The keys of the steps that a report shows in effect.
 pub(super) fn in_effect(report: &Value) -> impl Iterator<Item = String> {
-    let steps = report["steps"].as_array().into_iter().flatten();
+    keys_in_effect(report["steps"].as_array().into_iter().flatten())
+}
+
+fn keys_in_effect<'a>(steps: impl Iterator<Item = &'a Value>) -> impl Iterator<Item = String> {
     let stands = |step: &&Value| matches!(step["outcome"].as_str(), Some("applied" | "already"));
     let key = |step: &Value| {
         Some(format!(
@@ -264,6 +267,13 @@ impl Incident {
     /// The names and targets of what was begun on account of it, and of what was found in effect.
     pub(crate) fn standing(&self) -> impl Iterator<Item = String> {
         self.actions.keys().cloned().chain(in_effect(&self.report))
+    }
+
+    /// The names and targets of what contains its target, by the last report.
+    pub(crate) fn contained_by(&self) -> impl Iterator<Item = String> {
+        let steps = self.report["steps"].as_array().into_iter().flatten();
+        let contains = |step: &&Value| step["phase"] == "contain";
+        keys_in_effect(steps.filter(contains))
     }
 
     /// The function, and the part of an attack sequence that it was handed, for a person.

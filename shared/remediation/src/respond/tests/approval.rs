@@ -176,3 +176,124 @@ async fn a_dry_run_stores_no_plan() {
     let body = notices.lock().unwrap()[0].1.clone();
     assert!(body.contains("until a person approves it"), "{body}");
 }
+
+const ANN: &str = "arn:aws:iam::111122223333:user/ann";
+
+async fn the_incident(record: &crate::record::Record) -> crate::record::Incident {
+    let incidents = record
+        .incidents_of("16afba5c5c43e07c9e3e5e2e544e95df")
+        .await;
+    incidents.unwrap().remove(0)
+}
+
+fn told_by(sns: &Client) -> crate::notify::Notices {
+    let topic = "arn:aws:sns:us-east-1:111122223333:notices".to_owned();
+    crate::notify::Notices::new(sns.clone(), Some(topic.clone())).in_chat(topic)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_is_told_and_so_is_the_next_plan_though_it_is_the_same() {
+    let (_, notices, sns) = topic();
+    let (_, record) = table();
+    let told = || notices.lock().unwrap().len();
+    let fake = Fake::new([act("exposed")]);
+    let responder = Responder::new(fake, approving(), sns.clone()).recording(record.clone());
+    answer(&responder, made_public()).await.unwrap();
+    assert_eq!(told(), 1);
+    let (incident, notices_of_ours) = (the_incident(&record).await, told_by(&sns));
+    let minutes = SignedDuration::from_mins;
+    let rejected = crate::approve::reject(
+        &record,
+        Some(&notices_of_ours),
+        &incident,
+        ANN,
+        "ours",
+        now() + minutes(1),
+    );
+    assert_eq!(rejected.await.unwrap(), [""; 0]);
+    assert_eq!(told(), 3, "the text and the chat");
+    let (subject, body) = notices.lock().unwrap()[1].clone();
+    assert!(subject.starts_with("[REJECTED]"), "{subject}");
+    assert!(body.contains(ANN) && body.contains("ours"), "{body}");
+
+    let same = responder.respond(made_public(), &at(minutes(2))).await;
+    assert!(same.unwrap().approval().is_none());
+    assert_eq!(told(), 3);
+    let mut newer = made_public();
+    newer["detail"]["service"]["eventLastSeen"] = json!((now() + minutes(3)).to_string());
+    let next = responder.respond(newer, &at(minutes(4))).await.unwrap();
+    assert!(next.approval().is_some(), "{}", next.to_line());
+    assert_eq!(told(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_is_told_and_a_plan_after_it_once_as_of_what_someone_undid() {
+    let (_, notices, sns) = topic();
+    let (_, record) = table();
+    let told = || notices.lock().unwrap().len();
+    let responder = |target| {
+        let fake = Fake::new([act(target)]);
+        Responder::new(fake, approving(), sns.clone()).recording(record.clone())
+    };
+    let minutes = SignedDuration::from_mins;
+    answer(&responder("exposed"), made_public()).await.unwrap();
+    let (incident, policies) = (
+        the_incident(&record).await,
+        PolicyParameter::fixed(Guard::new(crate::guard::DEFAULT)),
+    );
+    let notices_of_ours = told_by(&sns);
+    let approver = crate::approve::Approver {
+        by: ANN,
+        record: &record,
+        policies: &policies,
+        current: None,
+        notices: Some(&notices_of_ours),
+    };
+    let fake = Fake::new([act("exposed")]);
+    let approved = crate::approve::approve(fake, &approver, &incident, now() + minutes(5));
+    let report = Box::pin(approved).await.unwrap();
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    assert_eq!(told(), 3, "the text and the chat");
+    let (subject, body) = notices.lock().unwrap()[1].clone();
+    assert!(subject.starts_with("[CONTAINED]"), "{subject}");
+    assert!(body.contains(&format!("approved by {ANN}")), "{body}");
+
+    // The attacker undoes it: the bucket of another fake is open.
+    for (later, undone) in [(60, true), (90, false)] {
+        let (responder, at) = (responder("exposed"), at(minutes(later)));
+        let report = responder.respond(made_public(), &at).await.unwrap();
+        assert!(report.approval().is_some(), "{}", report.to_line());
+        assert_eq!(report.undone(), undone, "{}", report.to_line());
+        assert_eq!(told(), 4, "after {later} minutes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_publish_has_approved_all_the_same_and_learns_whom_nobody_told() {
+    let (wire, _, sns) = topic();
+    let (_, record) = table();
+    let fake = Fake::new([act("exposed")]);
+    let responder = Responder::new(fake, approving(), sns.clone()).recording(record.clone());
+    answer(&responder, made_public()).await.unwrap();
+    wire.fail("sns:Publish", 403, "AuthorizationError");
+    let policies = PolicyParameter::fixed(Guard::new(crate::guard::DEFAULT));
+    let notices_of_ours = told_by(&sns);
+    let approver = crate::approve::Approver {
+        by: ANN,
+        record: &record,
+        policies: &policies,
+        current: None,
+        notices: Some(&notices_of_ours),
+    };
+    let (fake, incident) = (Fake::new([act("exposed")]), the_incident(&record).await);
+    let approved = crate::approve::approve(fake, &approver, &incident, now());
+    let report = Box::pin(approved).await.unwrap();
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    let next = report.next_steps().join("\n");
+    assert!(
+        next.contains("tell the person on call") && next.contains("sns:Publish"),
+        "{next}"
+    );
+    assert!(next.contains("tell the chat") && next.contains("AuthorizationError"));
+    assert!(the_incident(&record).await.not_notified.is_some());
+}

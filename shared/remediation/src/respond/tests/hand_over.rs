@@ -277,3 +277,19 @@ async fn a_long_sequence_makes_a_notice_that_still_says_what_to_do() {
     assert!(body.contains("WHAT TO DO NEXT"), "{body}");
     assert!(report.to_line().len() < 64 * 1024);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_may_not_be_handed_over_counts_as_not_contained() {
+    for (status, code, counted) in [(403, "AccessDeniedException", 1), (202, "", 0)] {
+        let (_, _, sns) = topic();
+        let (wire, _, hand_over) = functions();
+        if counted > 0 {
+            wire.fail("lambda:InvokeFunction", status, code);
+        }
+        let responder = Responder::new(triage(), enforcing(), sns).handing_over(hand_over);
+        let (lines, responder) = logged(responder);
+        let report = answer(&responder, attack(json!({}))).await.unwrap();
+        assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
+        assert_eq!(lines.lock().unwrap()[0]["NotContained"], counted);
+    }
+}

@@ -30,11 +30,57 @@ fn state(items: &Items, bucket: &str) -> String {
     state.as_s().unwrap().clone()
 }
 
+/// The operator released the incident of this finding.
+fn close(items: &Items, id: &str) {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let key = (format!("INCIDENT#{id}"), "s3".to_owned());
+    let item = [("status".to_owned(), text("released"))].into();
+    items.lock().unwrap().insert(key, item);
+}
+
+#[tokio::test(start_paused = true)]
+async fn activity_before_a_release_is_told_once_unless_that_very_incident_was_released() {
+    for (released, told) in [(None, 1), (Some("c"), 1), (Some("b"), 0)] {
+        let (_, notices, sns) = topic();
+        let (items, record) = table();
+        release(&items, "exposed", "05:03:00");
+        if let Some(released) = released {
+            close(&items, &released.repeat(32));
+        }
+        let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
+        let responder = responder.recording(record);
+        let mut event = made_public();
+        event["detail"]["id"] = json!("b".repeat(32));
+        for delivery in ["first", "second"] {
+            let invocation = Invocation {
+                id: delivery.to_owned(),
+                ..invocation(LONG)
+            };
+            let report = responder.respond(event.clone(), &invocation).await.unwrap();
+            let status = if told > 0 {
+                Status::Notified
+            } else {
+                Status::Ignored
+            };
+            assert_eq!(report.status(), status, "{}", report.to_line());
+            let reason = report.reason();
+            assert!(
+                reason.contains("released it at 2026-03-04T05:03:00Z"),
+                "{reason}"
+            );
+            assert_eq!(notices.lock().unwrap().len(), told, "{released:?}");
+        }
+        assert!(responder.playbook.applied().is_empty());
+        assert_eq!(state(&items, "exposed"), "released");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_release_stands_whatever_guardduty_answers() {
     let (_, notices, sns) = topic();
     let (items, record) = table();
     release(&items, "exposed", "05:03:00");
+    close(&items, "16afba5c5c43e07c9e3e5e2e544e95df");
     let (wire, verifier) = guardduty(Vec::new());
     wire.fail(
         "guardduty:ListDetectors",

@@ -273,3 +273,29 @@ async fn the_look_costs_at_most_six_look_ups_however_many_calls_there_are() {
         assert!((1..=6).contains(&asked), "{asked}");
     }
 }
+
+/// The release of the other may not have known of this one when it took the deny off.
+#[tokio::test(start_paused = true)]
+async fn an_incident_that_found_the_deny_of_another_is_looked_at_and_contained_if_that_went() {
+    let account = mallory_with(|user| {
+        user.keys.retain(|(id, ..)| *id == KEY);
+        user.keys.push((SECOND, StatusType::Inactive, 0));
+    });
+    let course = contained_and_looked_at(account, event(user_detail("mallory"))).await;
+    course.sent.lock().unwrap().clear();
+    let mut other = event(user_detail("mallory"));
+    other["detail"]["id"] = json!("b".repeat(32));
+    other["detail"]["resource"]["accessKeyDetails"]["accessKeyId"] = json!(SECOND);
+    let another = invocation("another");
+    let answer = course.responder.respond(other, &another);
+    let report = Box::pin(answer).await.unwrap();
+    let status = report.status();
+    assert_eq!(status, Status::AlreadyContained, "{}", report.to_line());
+    assert_eq!(delays(&course.sent), [10]);
+    course.world.change_mallory(|user| {
+        user.inline.clear();
+    });
+    let look = course.look(0).await;
+    assert_eq!(look.status(), Status::Contained, "{}", look.to_line());
+    assert!(course.world.cut_off().is_some());
+}

@@ -183,6 +183,7 @@ async fn approved(
         record: &record,
         policies: &policies,
         current,
+        notices: None,
     };
     let later = now() + SignedDuration::from_mins(5);
     let done = Box::pin(approve(again(&world), &approver, &incident, later)).await;

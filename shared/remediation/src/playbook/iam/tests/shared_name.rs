@@ -296,6 +296,7 @@ async fn approved(happens: impl FnOnce(&World)) -> World {
         record: &record,
         policies: &policies,
         current: None,
+        notices: None,
     };
     let later = now() + SignedDuration::from_mins(5);
     let done = Box::pin(approve(again(), &approver, &incident, later)).await;
