@@ -43,6 +43,8 @@ pub mod verify;
 mod fixtures;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod sequences;
 
 /// The version, in every report and every record.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,116 @@
+//! Sequences that were found wrong once, shrunk.
+
+use super::command::Command::{self, Approve, Deliver, Look, Reject, Release, Set, Undo};
+use super::command::{Setting, Trouble};
+use super::holds;
+
+fn deliver(finding: usize) -> Command {
+    deliver_in(finding, Trouble::None)
+}
+
+fn deliver_in(finding: usize, trouble: Trouble) -> Command {
+    Deliver {
+        finding,
+        newer: false,
+        trouble,
+    }
+}
+
+fn go_on(finding: usize) -> Command {
+    Deliver {
+        finding,
+        newer: true,
+        trouble: Trouble::None,
+    }
+}
+
+#[test]
+fn a_plan_that_waits_again_after_a_rejection_is_told() {
+    let rejected = Reject {
+        plan: 0,
+        stale: false,
+    };
+    holds(Setting::Approve, &[deliver(1), rejected, go_on(1)]);
+}
+
+#[test]
+fn a_plan_that_waits_again_since_an_approved_containment_was_undone_is_told_as_undone() {
+    holds(
+        Setting::Approve,
+        &[deliver(1), Approve(0), Undo(0), Undo(0), go_on(1)],
+    );
+}
+
+#[test]
+fn a_finding_about_a_credential_that_was_released_on_account_of_another_finding_is_told() {
+    holds(Setting::Contain, &[deliver(0), Release(0), deliver(1)]);
+}
+
+#[test]
+fn a_release_leaves_the_deny_that_a_session_counts_on_after_a_first_attempt_that_failed() {
+    let throttled = deliver_in(2, Trouble::Throttled);
+    holds(Setting::Contain, &[deliver(0), throttled, Release(0)]);
+}
+
+#[test]
+fn a_release_leaves_the_deny_that_a_session_counts_on_which_waited_for_approval() {
+    holds(
+        Setting::Approve,
+        &[deliver(0), deliver(2), Approve(0), deliver(2), Release(0)],
+    );
+}
+
+#[test]
+fn a_release_leaves_the_deny_that_an_invocation_at_work_has_found() {
+    let at_work = deliver_in(2, Trouble::Released(0));
+    holds(Setting::Contain, &[deliver(0), at_work]);
+}
+
+#[test]
+fn a_rejection_concerns_the_plan_that_was_shown() {
+    let rejected = Reject {
+        plan: 0,
+        stale: true,
+    };
+    holds(Setting::Approve, &[deliver(2), deliver(2), rejected]);
+}
+
+#[test]
+fn what_is_contained_stays_so_when_the_function_may_do_less() {
+    for setting in [Setting::Notify, Setting::Forbidden, Setting::DryRun] {
+        holds(Setting::Contain, &[deliver(0), Set(setting), deliver(0)]);
+        let look = Look(Trouble::None);
+        holds(Setting::Contain, &[deliver(0), Set(setting), look]);
+    }
+}
+
+#[test]
+fn what_is_contained_is_not_told_as_live_when_it_cannot_be_read() {
+    for trouble in [Trouble::Throttled, Trouble::Denied] {
+        holds(Setting::Contain, &[deliver(0), deliver_in(0, trouble)]);
+        holds(Setting::Contain, &[deliver(0), Look(trouble)]);
+    }
+}
+
+#[test]
+fn a_release_is_not_told_as_an_attack_by_another_incident_of_the_same_credential() {
+    let contained = [deliver(1), deliver(0), Release(1), go_on(0)];
+    holds(Setting::Contain, &contained);
+    let contained = [deliver(1), deliver(0), Release(0), go_on(0)];
+    holds(Setting::Contain, &contained);
+}
+
+#[test]
+fn an_undoing_is_told_by_the_retry_of_an_attempt_that_told_nobody() {
+    for trouble in [
+        Trouble::Crash(2),
+        Trouble::Crash(4),
+        Trouble::TopicThrottled,
+    ] {
+        holds(
+            Setting::Contain,
+            &[deliver(1), Undo(0), deliver_in(1, trouble)],
+        );
+        holds(Setting::Contain, &[deliver(1), Undo(0), Look(trouble)]);
+    }
+}
