@@ -293,7 +293,8 @@ pub(crate) async fn contain<P: Playbook>(
         came_up
     };
     let executing = execute_with(playbook, &gate, plan, more, admit, &config.settings, until);
-    let done = Box::pin(executing).await;
+    let noting = begin::note_undone(means, incoming, finding, &begun);
+    let (done, ()) = futures::join!(Box::pin(executing), Box::pin(noting));
     drop(reading);
     let whole = whole.or(latest);
     let state = whole.as_ref().unwrap_or(&ready.state);

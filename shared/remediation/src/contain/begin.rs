@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::ready::Ready;
 use super::{Incoming, Means, actions_of};
 use crate::breaker::{self, Asker, Needs, Refusal};
+use crate::catalogue::Category;
 use crate::error::Error;
 use crate::execute::{NO_ANSWER, within};
 use crate::finding::Finding;
@@ -138,7 +139,14 @@ pub(super) async fn begin<P: Playbook>(
         );
         (intended.map(Some), begun.map(drop))
     };
-    let (answer, (intended, begun)) = futures::join!(Box::pin(asked), Box::pin(intending));
+    let relying = rely::<P>(means, incoming, finding, plan, answers_by);
+    let relying = async {
+        if after.is_none() && silent.is_none() {
+            Box::pin(relying).await;
+        }
+    };
+    let (answer, (intended, begun), ()) =
+        futures::join!(Box::pin(asked), Box::pin(intending), relying);
     let unasked = answer.as_ref().err().cloned();
     let answer =
         answer.unwrap_or_else(|error| breaker::unanswered(&config.limits, &needs, &asker, error));
@@ -184,6 +192,52 @@ pub(super) async fn begin<P: Playbook>(
         undone,
         stood,
         silent,
+    }
+}
+
+/// Notes an undoing, beside what is done about it.
+pub(super) async fn note_undone<P: Playbook>(
+    means: &Means<'_, P>,
+    incoming: &Incoming<'_>,
+    finding: &Finding,
+    begun: &Begun,
+) {
+    let Some(record) = means
+        .record
+        .filter(|_| begun.undone && begun.silent.is_none())
+    else {
+        return;
+    };
+    let noting = Box::pin(record.find_undone(P::CATEGORY, finding, incoming.clock()));
+    if let Err(error) = within(Instant::now() + PATIENCE, WRITING, noting).await {
+        tracing::error!(%error, "if this attempt tells nobody of the undoing, no retry does");
+    }
+}
+
+/// Notes what contains the credential already: the deny of another one of the same user or role, which a release
+/// of that one would take away while this invocation finds out more.
+async fn rely<P: Playbook>(
+    means: &Means<'_, P>,
+    incoming: &Incoming<'_>,
+    finding: &Finding,
+    plan: &Authorized<P::Action>,
+    answers_by: Instant,
+) {
+    let (Some(record), Category::Iam) = (means.record, P::CATEGORY) else {
+        return;
+    };
+    let stands = plan.steps.iter().filter_map(|step| match step {
+        Step::Already(action, _) => Some(StepKey::of(action).to_string()),
+        _ => None,
+    });
+    let stands: Vec<_> = stands.collect();
+    if stands.is_empty() {
+        return;
+    }
+    let (event, now) = (incoming.event, incoming.clock());
+    let relying = Box::pin(record.rely_on(P::CATEGORY, finding, event, &stands, now));
+    if let Err(error) = within(answers_by, WRITING, relying).await {
+        tracing::error!(%error, "a release of another incident may take away what contains this one");
     }
 }
 

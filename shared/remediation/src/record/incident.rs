@@ -4,6 +4,7 @@ mod after;
 mod conclude;
 mod keys;
 mod read;
+mod underway;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,6 +18,7 @@ pub(super) use self::keys::key;
 pub(crate) use self::keys::sort_key as incident_key;
 use self::keys::sort_key;
 pub use self::read::Incident;
+use self::underway::{RELIES_ON, UNDOING};
 use super::{Approved, Record, get, text};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
@@ -138,6 +140,8 @@ pub struct Recorded {
     pub(crate) kept: bool,
     /// A dry run read that something is not in effect that the record showed in effect.
     pub(crate) undone: bool,
+    /// An earlier attempt found that somebody undid the containment, and told nobody.
+    pub(crate) undoing_untold: bool,
 }
 
 impl Recorded {
@@ -154,6 +158,7 @@ impl Recorded {
             }),
             kept: false,
             undone: false,
+            undoing_untold: item.contains_key(UNDOING),
         }
     }
 

@@ -33,6 +33,9 @@ const SENDING: Duration = Duration::from_millis(1_500);
 const WRITING: Duration = Duration::from_secs(2);
 const RECORDING: &str = "dynamodb:UpdateItem";
 
+/// What came of an undoing that an earlier attempt found.
+const DONE_AGAIN_BEFORE: &str = "an earlier attempt found it, which told nobody";
+
 /// What failed of telling.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
@@ -80,6 +83,8 @@ impl<P: Playbook> Responder<P> {
                     report.stands = recorded.kept && report.status() != Status::AlreadyContained;
                     if recorded.undone {
                         report.tell_undone(NOT_DONE_AGAIN);
+                    } else if recorded.undoing_untold && !report.undone() {
+                        report.tell_undone(DONE_AGAIN_BEFORE);
                     }
                     if !cause.stands && goes_on::<P>(finding, report, look, &recorded, &mut cause) {
                         let scheduled = self.look_again(incoming, report, &cause).await;
@@ -319,6 +324,7 @@ mod tests {
             plan: None,
             kept: false,
             undone: false,
+            undoing_untold: false,
         }
     }
 

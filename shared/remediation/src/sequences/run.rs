@@ -20,10 +20,11 @@ use crate::fixtures::looks::{Sent, queue};
 use crate::fixtures::table::{Item, Items, table};
 use crate::fixtures::{Protocol, Wire, enforcing, event, now};
 use crate::guard::{DEFAULT, Guard, Guards, PolicyParameter};
+use crate::notify;
 use crate::policy::ResponseMode;
 use crate::recheck::{self, Look, Recheck};
 use crate::record::{Incident, Record};
-use crate::release::{self, Allowance};
+use crate::release::{self, Allowance, Releaser};
 use crate::report::Report;
 use crate::respond::{Invocation, Responder};
 
@@ -348,6 +349,8 @@ impl Run {
             }
         }
         let read = self.account.lock().unwrap().read > 0;
+        let mut held_back = self.held_back.iter();
+        let comes_again = held_back.any(|(_, message)| message.contains(&id_of(finding)));
         Outcome::Answered {
             finding,
             newer,
@@ -355,6 +358,7 @@ impl Run {
             report: report.map(Box::new),
             undone,
             read,
+            comes_again,
             released,
         }
     }
@@ -376,13 +380,14 @@ impl Run {
 
     async fn approve(&self, finding: usize, shown: &Moment) -> Result<()> {
         let incident = shown.incident(finding).ok_or_else(none)?;
-        let policies = self.policies();
+        let (policies, notices) = (self.policies(), self.notices_of_operators());
         let current = self.config().policy;
         let approver = Approver {
             by: "ann",
             record: &self.record,
             policies: &policies,
             current: Some(&current),
+            notices: Some(&notices),
         };
         let playbook = Keys::of(&self.account, None);
         let approving = approve::approve(playbook, &approver, incident, self.clock);
@@ -394,8 +399,23 @@ impl Run {
         let mut shown = shown.iter();
         let incident = shown.find(|incident| incident.id == id).ok_or_else(none)?;
         approve::pending(incident, self.clock)?;
-        let (record, now) = (&self.record, self.clock);
-        record.reject(incident, "ann", "a false alarm", now).await
+        let (record, notices, now) = (&self.record, self.notices_of_operators(), self.clock);
+        let rejecting = approve::reject(
+            record,
+            Some(&notices),
+            incident,
+            "ann",
+            "a false alarm",
+            now,
+        );
+        let untold = rejecting.await?;
+        assert!(untold.is_empty(), "{untold:?}");
+        Ok(())
+    }
+
+    /// By what an approver and an operator tell.
+    fn notices_of_operators(&self) -> notify::Notices {
+        notify::Notices::new(self.sns.clone(), self.config().topic_arn)
     }
 
     async fn release(&self, finding: usize, shown: &Moment) -> Result<()> {
@@ -404,11 +424,16 @@ impl Run {
             force_drift: true,
             reactivate: vec![FINDINGS[finding].id().to_owned()],
         };
-        let (record, playbook, now) = (&self.record, Keys::of(&self.account, None), self.clock);
-        let steps = release::plan(&playbook, record, incident, &allowance, now);
+        let notices = self.notices_of_operators();
+        let releaser = Releaser {
+            by: "ann",
+            record: &self.record,
+            notices: Some(&notices),
+        };
+        let (playbook, now) = (Keys::of(&self.account, None), self.clock);
+        let steps = release::plan(&playbook, &self.record, incident, &allowance, now);
         let steps = Box::pin(steps).await?;
-        let releasing =
-            release::release(&playbook, record, incident, steps, &allowance, "ann", now);
+        let releasing = release::release(&playbook, &releaser, incident, steps, &allowance, now);
         Box::pin(releasing).await.map(drop)
     }
 }

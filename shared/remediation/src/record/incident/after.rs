@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::keys::key;
-use super::{ACTION, Incident, NOT_NOTIFIED, json, notified};
+use super::{ACTION, Incident, NOT_NOTIFIED, RELIES_ON, UNDOING, json, notified};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::evidence::Stored;
@@ -59,6 +59,11 @@ impl Record {
                 }
                 None => removed.extend(["notified_plan", "notified_until"]),
             }
+        }
+        let untold =
+            |(channel, sent): &(Channel, Result<()>)| channel.is_for_people() && sent.is_err();
+        if report.undone() && told_people && !sent.iter().any(untold) {
+            removed.push(UNDOING);
         }
         if told_people {
             set.push("notified_at = :now".to_owned());
@@ -140,6 +145,8 @@ impl Record {
             "approved",
             "rejected",
             "rejected_at",
+            RELIES_ON,
+            UNDOING,
         ];
         let mut removed: Vec<_> = kept_once.map(ToOwned::to_owned).into();
         for (index, key) in incident.actions.keys().enumerate() {

@@ -9,7 +9,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{AFTERWARDS_LIMIT, DRILL_LASTS, EVENT_LIMIT, PART_LIMIT, Recorded, Times, cut};
+use super::{
+    AFTERWARDS_LIMIT, DRILL_LASTS, EVENT_LIMIT, PART_LIMIT, RELIES_ON, Recorded, Times, cut,
+};
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, abridged};
 use crate::record::{DRILL_EXPIRES, Record, text};
@@ -199,12 +201,13 @@ impl Record {
             let _ = write!(more, ", {DRILL_EXPIRES} = :until");
             call = call.expression_attribute_values(":until", AttributeValue::N(until.to_string()));
         }
+        let _ = write!(more, " REMOVE {RELIES_ON}");
         // No plan about what is contained awaits approval, so that the next one is told.
         if matches!(
             report.status(),
             Status::Contained | Status::AlreadyContained
         ) {
-            more.push_str(" REMOVE awaiting, planned_at, notified_plan, notified_until");
+            more.push_str(", awaiting, planned_at, notified_plan, notified_until");
         }
         (more, call)
     }

@@ -1,6 +1,6 @@
 //! Incidents as they are read from the table.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::keys::{id_of, joined, key, sort_key};
-use super::{ACTION, NOT_NOTIFIED, Times};
+use super::{ACTION, NOT_NOTIFIED, RELIES_ON, Times};
 use crate::catalogue::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::evidence::Stored;
@@ -88,6 +88,9 @@ pub struct Incident {
     pub settings: Settings,
     /// The actions that were begun, by their key, each with the value that it found first.
     pub actions: BTreeMap<String, Value>,
+    /// The keys of the steps that an invocation at work has found in effect.
+    #[serde(skip)]
+    pub(crate) relies_on: BTreeSet<String>,
 }
 
 impl Record {
@@ -255,18 +258,22 @@ impl Incident {
             evidence: serde_json::json!({ "before": json("evidence"), "after": json("collected") }),
             settings: serde_json::from_value(json("settings")).unwrap_or_default(),
             actions,
+            relies_on: serde_json::from_value(json(RELIES_ON)).unwrap_or_default(),
         }
     }
 
     /// True if something is contained on account of it, by what was recorded, and it was not released.
     pub(crate) fn is_open(&self) -> bool {
         let standing = ["containing", "contained", "partial"];
-        !self.actions.is_empty() || standing.contains(&self.status.as_str())
+        !self.actions.is_empty()
+            || !self.relies_on.is_empty()
+            || standing.contains(&self.status.as_str())
     }
 
     /// The names and targets of what was begun on account of it, and of what was found in effect.
     pub(crate) fn standing(&self) -> impl Iterator<Item = String> {
-        self.actions.keys().cloned().chain(in_effect(&self.report))
+        let recorded = self.actions.keys().chain(&self.relies_on).cloned();
+        recorded.chain(in_effect(&self.report))
     }
 
     /// The names and targets of what contains its target, by the last report.
