@@ -7,14 +7,19 @@
 //! one; and each is read back.
 
 mod address;
+mod agreement;
 mod apply;
 mod attributes;
 mod change;
 mod conversion;
 mod describe;
+mod forensics;
+mod group_rules;
 mod investigate;
 mod isolation_group;
+mod local_network;
 mod membership;
+pub(crate) mod name;
 mod observe;
 mod plan;
 mod preserve;
@@ -22,6 +27,7 @@ mod risks;
 mod role;
 mod routes;
 mod state;
+mod timeouts;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -32,7 +38,6 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-pub(crate) use self::change::name;
 pub use self::change::{Attribute, Change};
 pub use self::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
 pub use self::state::{Address, Instance, Interface, State, Target, Timeouts};
@@ -47,7 +52,7 @@ use crate::investigate::afterwards::Credential;
 use crate::investigate::trail::Trail;
 use crate::investigate::{Answer, Inquiry, Investigation, Question, reason};
 use crate::plan::{Action, Phase, Plan};
-use crate::settings::Settings;
+use crate::settings::{ForensicsRule, Settings};
 
 /// How long a step may take that only protects: the interfaces wait for it.
 const PROTECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -58,6 +63,8 @@ pub struct Ec2 {
     clients: Clients,
     /// `None`: CloudTrail is not asked.
     trail: Option<Trail>,
+    /// The rules by which forensics get in, of which the peers are read with the instance.
+    forensics_access: Vec<ForensicsRule>,
 }
 
 /// The services that it calls.
@@ -82,6 +89,7 @@ impl Ec2 {
                 elbv2: aws_sdk_elasticloadbalancingv2::Client::new(sdk),
             },
             trail: Some(Trail::new(sdk)),
+            forensics_access: Vec::new(),
         }
     }
 
@@ -135,8 +143,10 @@ impl Playbook for Ec2 {
         "ec2:DescribeRouteTables",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSnapshots",
+        "ec2:DescribeSubnets",
         "ec2:DescribeVolumes",
         "ec2:GetConsoleOutput",
+        "ec2:GetManagedPrefixListEntries",
         "elasticloadbalancing:DescribeLoadBalancers",
         "elasticloadbalancing:DescribeTargetGroups",
         "elasticloadbalancing:DescribeTargetHealth",
@@ -146,6 +156,11 @@ impl Playbook for Ec2 {
     const INVESTIGATES: &'static [&'static str] = Self::READS;
     type State = State;
     type Action = Change;
+
+    fn configure(&mut self, settings: &Settings) {
+        self.forensics_access
+            .clone_from(&settings.ec2.forensics_access);
+    }
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
         self.observed(finding, None).await
@@ -164,7 +179,13 @@ impl Playbook for Ec2 {
     async fn glance(&self, finding: &Finding) -> Result<State> {
         let clients = self.clients_in(&finding.region);
         let id = finding.instance_id()?;
-        Box::pin(observe::glance(&clients, finding, &id)).await
+        Box::pin(observe::glance(
+            &clients,
+            finding,
+            &id,
+            &self.forensics_access,
+        ))
+        .await
     }
 
     /// First what denying the credentials depends on, then the rest, if there is an instance for it.
@@ -220,12 +241,13 @@ impl Playbook for Ec2 {
                 region,
                 interface,
                 vpc,
+                account,
                 to: Some(_),
                 ..
             } = action
             {
                 let ec2 = self.clients_in(region).ec2;
-                return isolation_group::attach(&ec2, vpc, interface, preceding).await;
+                return isolation_group::attach(&ec2, account, vpc, interface, preceding).await;
             }
             preceding.await;
             self.change(action, until).await

@@ -170,6 +170,7 @@ async fn an_iam_that_answers_late_holds_no_interface_up() {
             ..world.playbook.clients.clone()
         },
         trail: None,
+        forensics_access: Vec::new(),
     };
     let start = tokio::time::Instant::now();
     carry_out(&playbook, &infected(), &state, &Settings::default(), now()).await;

@@ -157,6 +157,7 @@ async fn of_a_group_and_of_the_instances_of_a_role_no_more_than_the_share_is_con
         let playbook = Ec2 {
             clients: world.playbook.clients.clone(),
             trail: None,
+            forensics_access: Vec::new(),
         };
         let report = windows.answered(playbook, infected_event(json!([]))).await;
         let line = report.to_line();
@@ -204,6 +205,7 @@ async fn a_tag_that_was_set_since_spares_no_step_that_is_planned_while_others_ar
         let playbook = Ec2 {
             clients: world.playbook.clients.clone(),
             trail: None,
+            forensics_access: Vec::new(),
         };
         let guards = Guards {
             policies: PolicyParameter::fixed(Guard::new(policy)),
