@@ -259,7 +259,7 @@ fn what_is_contained_is_changed_by_the_responder_and_who_releases_only() {
         }
     }
     isolation_is_kept(of_instances);
-    // Of an SCP, with room for the releasers' ARNs,
+    // The limit of an SCP leaves room for the releasers' ARNs,
     // <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html>.
     let size = content.to_string().len();
     assert!(size < 10_240 - 5 * 500, "{size}");

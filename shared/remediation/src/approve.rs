@@ -2,10 +2,9 @@
 //! the world is still as it was planned for.
 //!
 //! A plan is made for a state of the world and a time. So the world did not drift if the plan for the time
-//! of the stored one is the stored one, to the letter; but for steps that other targets share ([`drift`]), which others
-//! may have done since. What runs is the plan for the time of the approval,
-//! which differs from it in nothing but that time: sessions are cut off that were issued until now, and not
-//! only those that were issued until the plan was made.
+//! of the stored one is the stored one, to the letter. Steps that other targets share may be done since, or come
+//! up. What runs is the plan for the time of the approval, which differs from it in nothing but that time: sessions
+//! are cut off that were issued until now, and not only those that were issued until the plan was made.
 
 mod drift;
 

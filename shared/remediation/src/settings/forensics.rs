@@ -136,7 +136,7 @@ impl FromStr for ForensicsRule {
             && let Some(why) = too_wide(peer)
         {
             return Err(format!(
-                "{why}, nor the id of a security group or prefix list"
+                "{why}; a peer is a security group, a prefix list or such a range"
             ));
         }
         let port = service

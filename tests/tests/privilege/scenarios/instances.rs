@@ -97,7 +97,7 @@ async fn spared(run: &Run<'_>) -> Result {
     run.respond(&finding).await
 }
 
-/// Of an Outpost, whose subnets have no local network interfaces.
+/// The finding is about an instance on an Outpost, whose subnets have no local network interfaces.
 async fn on_outpost(run: &Run<'_>) -> Result {
     let victim = InfectedInstance::create(run.aws()).await?;
     let outpost = "arn:aws:outposts:us-east-1:111122223333:outpost/op-0a1b2c3d4e5f60001";

@@ -84,7 +84,7 @@ impl Ec2 {
                 ..
             } => {
                 let ec2 = self.clients_in(region).ec2;
-                forensics::admit(&ec2, account, vpc, interface, rules).await
+                Box::pin(forensics::admit(&ec2, account, vpc, interface, rules)).await
             }
             Change::DenyCredentials {
                 role, instance, to, ..

@@ -167,7 +167,7 @@ pub enum Change {
 
 const ATTRIBUTE: &[&str] = &["ec2:ModifyInstanceAttribute"];
 const INTERFACE: &str = "ec2:ModifyNetworkInterfaceAttribute";
-/// Of what puts an isolated interface into a group that has rules.
+/// To put an isolated interface into a group that has rules.
 const INTO_OPEN_GROUP: &[&str] = &[
     "ec2:AuthorizeSecurityGroupEgress",
     "ec2:AuthorizeSecurityGroupIngress",

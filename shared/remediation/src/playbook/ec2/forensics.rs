@@ -2,7 +2,7 @@
 //! another name, and by nothing else.
 //!
 //! An interface is isolated first, in the group without rules. Only then is it put into this one, whose rules are
-//! read before and after. Whatever is amiss leaves it where it is.
+//! read before and after. If anything is amiss, it stays where it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +59,7 @@ impl Access {
         self.by_vpc.get(vpc).map_or(&[], Vec::as_slice)
     }
 
-    /// Of `rules`, those that are used in `vpcs`. `ours`: the groups of ours, none of which is let in, since the
+    /// Takes those of `rules` that are used in `vpcs`. `ours`: the groups of ours, none of which is let in, since the
     /// instances in it are isolated too.
     pub(super) fn new(
         rules: &[ForensicsRule],
@@ -193,13 +193,13 @@ pub(super) async fn admit(
     interface: &str,
     rules: &[ForensicsRule],
 ) -> Result<()> {
-    let group = prepare(client, account, vpc, interface, rules).await?;
+    let group = Box::pin(prepare(client, account, vpc, interface, rules)).await?;
     let isolation = isolation_group::of(client, account, vpc, Purpose::Isolation);
     let found = client
         .describe_network_interfaces()
         .network_interface_ids(interface)
         .send();
-    let (isolation, found) = futures::join!(isolation, found);
+    let (isolation, found) = futures::join!(Box::pin(isolation), Box::pin(found));
     let found = found.during("ec2:DescribeNetworkInterfaces", interface)?;
     let mut found = found.network_interfaces.unwrap_or_default().into_iter();
     let groups = found.next().map(describe::interface).unwrap_or_default();

@@ -85,7 +85,7 @@ pub(super) async fn strip(client: &Client, id: &str, keep: &[ForensicsRule]) -> 
     Ok(())
 }
 
-/// Gives the group `id` these permissions. What it has already is as good as what it is given.
+/// Gives the group `id` a permission. One that it has already is no error.
 pub(super) async fn add(
     client: &Client,
     id: &str,

@@ -215,8 +215,8 @@ impl Planner<'_> {
 
 /// Why opening an interface would let in connections that are tracked whatever the groups say, so that isolating it
 /// again would not cut them,
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>. Whatever could not
-/// be read may be on the way.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>. A gateway that
+/// could not be read may be on the way.
 fn tracked_anyway(interface: &Interface, rest: &Rest) -> Option<String> {
     let unread = |what: &str, error: &dyn std::fmt::Display| {
         Some(format!(
