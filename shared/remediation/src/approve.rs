@@ -2,19 +2,21 @@
 //! the world is still as it was planned for.
 //!
 //! A plan is made for a state of the world and a time. So the world did not drift if the plan for the time
-//! of the stored one is the stored one, to the letter. What runs is the plan for the time of the approval,
-//! which differs from it in nothing but that time: sessions are cut off that were issued until now, and not
-//! only those that were issued until the plan was made.
+//! of the stored one is the stored one, to the letter. Steps that other targets share may be done since, or come
+//! up. What runs is the plan for the time of the approval, which differs from it in nothing but that time: sessions
+//! are cut off that were issued until now, and not only those that were issued until the plan was made.
+
+mod drift;
 
 mod rejection;
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use self::drift::{drift, is_approved};
 pub use self::rejection::reject;
 use crate::contain::{Incoming, Means, actions_of, keep_in_log, target_state};
 use crate::error::{Error, Result};
@@ -22,7 +24,7 @@ use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
 use crate::guard::{Authorized, EventHistory, Gate, PolicyParameter};
 use crate::notify::Notices;
-use crate::plan::{Action, Plan, Step, StepKey};
+use crate::plan::Step;
 use crate::playbook::Playbook;
 use crate::policy::{self, Policy};
 use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record, Times};
@@ -298,8 +300,9 @@ async fn carry_out<P: Playbook>(
     let state = state?;
     let settings = &awaiting.settings;
     let then = P::plan(finding, &state, settings, awaiting.planned_at);
-    let approved = then.steps.iter().map(Step::key);
-    let approved = approved.filter(|key| held(awaiting, key).is_some());
+    let approved = then.steps.iter();
+    let approved = approved.filter(|step| is_approved(awaiting, step));
+    let approved = approved.map(Step::key);
     let gate =
         Gate::new::<P>(&guard, finding, &awaiting.policy, false, now).approving(approved.collect());
     let history = EventHistory::of(playbook);
@@ -399,75 +402,6 @@ async fn carry_out<P: Playbook>(
 pub fn succeeded(report: &Report) -> bool {
     let mut steps = report.steps().iter();
     !steps.any(|step| step.outcome() == Outcome::Failed)
-}
-
-fn held<'a>(awaiting: &'a Awaiting, key: &StepKey) -> Option<&'a Held> {
-    let mut steps = awaiting.steps.iter();
-    steps.find(|step| step.proposed.action == key.action && step.proposed.target == key.target)
-}
-
-/// How what would run differs from what awaits approval. `then`: the plan for the time of the stored one in
-/// the world as it is now; `plan`: what would run.
-fn drift<A: Action>(awaiting: &Awaiting, then: &Plan<A>, plan: &Plan<A>) -> Vec<String> {
-    let by_key = |plan: &Plan<A>| -> HashMap<StepKey, usize> {
-        let keys = plan.steps.iter().map(Step::key).enumerate();
-        keys.map(|(index, key)| (key, index)).collect()
-    };
-    let (in_then, in_plan) = (by_key(then), by_key(plan));
-    let mut differences = Vec::new();
-    for step in &awaiting.steps {
-        let Proposed {
-            action,
-            target,
-            from,
-            to,
-        } = &step.proposed;
-        let find = |keys: &HashMap<StepKey, usize>| {
-            let mut keys = keys.iter();
-            keys.find(|(key, _)| key.action == action && key.target == *target)
-                .map(|(_, index)| *index)
-        };
-        let now = find(&in_plan).map(|index| &plan.steps[index]);
-        let then = find(&in_then).map(|index| &then.steps[index]);
-        let difference = match (now, then) {
-            // What the playbook itself leaves to a person is withheld where nobody is asked who approved it.
-            (Some(Step::Do(_)), Some(Step::Do(again) | Step::Withheld(again, _))) => {
-                let held = serde_json::from_value::<A>(step.recorded.clone());
-                if serde_json::to_value(again).is_ok_and(|again| again == step.recorded)
-                    || held.is_ok_and(|held| again.is_within(&held))
-                {
-                    continue;
-                }
-                format!(
-                    "it was {from}, to become {to}; now it is {}, to become {}",
-                    again.from(),
-                    again.to()
-                )
-            }
-            (Some(Step::Do(_)), _) => "it would not have been planned then".to_owned(),
-            (Some(Step::Already(_, how)), _) => format!("it is in effect already: {how}"),
-            (Some(Step::Withheld(_, why)), _) => why.to_string(),
-            (Some(Step::Skipped { reason, .. }), _) => reason.clone(),
-            (Some(Step::Unknown { error, .. }), _) => error.to_string(),
-            (None, _) => "it is no longer there".to_owned(),
-        };
-        differences.push(format!("{action} on {target}: {difference}"));
-    }
-    for step in &plan.steps {
-        let new = match step {
-            Step::Do(_) => true,
-            Step::Withheld(_, why) => why.awaits_approval,
-            _ => false,
-        };
-        let key = step.key();
-        if new && held(awaiting, &key).is_none() {
-            differences.push(format!(
-                "{} on {}: it was not in the plan",
-                key.action, key.target
-            ));
-        }
-    }
-    differences
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@ use crate::evidence::Bucket;
 use crate::hand_over::Functions;
 use crate::notify;
 use crate::policy::{Policy, ResponseMode};
-use crate::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings, Spared};
+use crate::settings::{
+    AutoScaling, Ec2Settings, ForensicsRule, IamSettings, S3Settings, Settings, Spared,
+};
 
 /// What the environment says.
 #[derive(Clone, Debug)]
@@ -362,6 +364,7 @@ fn settings(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>
         remove_public_address: on("EC2_REMOVE_PUBLIC_ADDRESS"),
         disable_metadata: on("EC2_DISABLE_METADATA"),
         isolate_container_nodes: on("EC2_CONTAINER_NODES"),
+        forensics_access: Vec::new(),
         never_contain: Vec::new(),
     };
     ec2.auto_scaling = match lookup("EC2_AUTO_SCALING").as_deref() {
@@ -380,6 +383,14 @@ fn settings(lookup: &impl Fn(&str) -> Option<String>, problems: &mut Vec<String>
             Ok(seconds) if seconds <= 90 => ec2.cut_connections_seconds = seconds,
             _ => problems.push(format!(
                 "EC2_CUT_CONNECTIONS_SECONDS is '{text}', not a number from 0 to 90: 0 is taken"
+            )),
+        }
+    }
+    if let Some(text) = lookup("EC2_FORENSICS_ACCESS").filter(|text| !text.is_empty()) {
+        match ForensicsRule::parse_all(&text) {
+            Ok(rules) => ec2.forensics_access = rules,
+            Err(why) => problems.push(format!(
+                "EC2_FORENSICS_ACCESS is not understood: {why}. Nothing gets into an isolated instance"
             )),
         }
     }

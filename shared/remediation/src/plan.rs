@@ -83,6 +83,11 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn is_within(&self, _wider: &Self) -> bool {
         false
     }
+    /// True if `other` prepares what this one and steps about other targets use: whoever approved this one approved
+    /// that, whether it is done already or comes up later.
+    fn builds_on(&self, _other: &Self) -> bool {
+        false
+    }
 }
 
 /// How a containment is undone. Always by a person, never by itself.

@@ -1,8 +1,11 @@
 //! What a playbook may do beyond its narrowest containment. Every setting is off, or the careful
 //! choice, by default.
 
+mod forensics;
 mod spared;
 
+pub(crate) use self::forensics::too_wide;
+pub use self::forensics::{Direction, ForensicsRule};
 pub use self::spared::{Entity, Spared, protects};
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +73,9 @@ pub struct Ec2Settings {
     /// `EC2_CONTAINER_NODES`: isolate nodes of EKS and ECS clusters and instances that an AWS service
     /// operates, too.
     pub isolate_container_nodes: bool,
+    /// `EC2_FORENSICS_ACCESS`: the rules of the group into which an isolated interface is put, so that it can be
+    /// examined. Empty: nothing gets in or out.
+    pub forensics_access: Vec<ForensicsRule>,
     /// See [`IamSettings::never_contain`]: these roles get no deny for an instance either.
     pub never_contain: Vec<String>,
 }

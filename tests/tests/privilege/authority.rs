@@ -197,6 +197,13 @@ impl Authority {
             .unwrap_or_default();
         let uri = format!("{}/{path}", self.emulator(&call));
         request.set_uri(uri)?;
+        // The emulator of EC2 has one account, which owns the groups of members too.
+        if call.service == "ec2"
+            && let Some(body) = request.body().bytes().map(String::from_utf8_lossy)
+        {
+            let owned = body.replace(&role.account, &self.aws.account_id);
+            *request.body_mut() = SdkBody::from(owned);
+        }
         let answer = inner.call(request).await?;
         let boundaries = self.seat.boundaries.lock().map_err(|_| "a panic")?.clone();
         match boundaries.get(call.principal()) {

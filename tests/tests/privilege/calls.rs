@@ -272,6 +272,7 @@ impl Call {
             | "ec2:AuthorizeSecurityGroupIngress" => {
                 plain(here("security-group", field("GroupId")))
             }
+            "ec2:GetManagedPrefixListEntries" => plain(here("prefix-list", field("PrefixListId"))),
             "ec2:CreateSnapshots" => {
                 let mut checks = creating(&snapshot);
                 checks.extend(plain(here(

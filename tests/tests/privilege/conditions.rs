@@ -71,13 +71,24 @@ fn cases() -> Vec<Case> {
             made_as("isolation"),
             vec![made_as("web"), json!({})],
         ),
-        // A group that is there already is not tagged.
+        // A group that is there already gets no tag but that of one without rules.
         case(
             "Ec2",
             "ec2:CreateTags",
             GROUP,
             made_by("CreateSecurityGroup"),
             vec![json!({}), made_by("CreateSnapshots")],
+        ),
+        case(
+            "Ec2",
+            "ec2:CreateTags",
+            GROUP,
+            mark("gdr:role", "isolation", &["gdr:role"]),
+            vec![
+                mark("gdr:role", "forensics", &["gdr:role"]),
+                mark("gdr:role", "conversion", &["gdr:role"]),
+                mark("gdr:role", "isolation", &["gdr:role", "team"]),
+            ],
         ),
         case(
             "Ec2",
@@ -124,8 +135,10 @@ fn cases() -> Vec<Case> {
         "ec2:AuthorizeSecurityGroupEgress",
         "ec2:AuthorizeSecurityGroupIngress",
     ] {
-        let others = vec![is("isolation"), json!({})];
-        cases.push(case("Ec2", authorize, GROUP, is("conversion"), others));
+        for role in ["conversion", "forensics"] {
+            let others = vec![is("isolation"), json!({})];
+            cases.push(case("Ec2", authorize, GROUP, is(role), others));
+        }
     }
     for (function, member) in [
         ("S3", "arn:aws:iam::444455556666:role/gdr-member-s3"),

@@ -51,6 +51,18 @@ pub(super) async fn check(
             "name the role that deploys and the break-glass users, so that they can put things right",
         ));
     }
+    let access = &config.settings.ec2.forensics_access;
+    if category == Category::Ec2 && !access.is_empty() {
+        let access: Vec<_> = access.iter().map(ToString::to_string).collect();
+        lines.push(Line::hint(
+            "Ec2ForensicsAccess",
+            format!(
+                "an isolated instance stays reachable: {}",
+                access.join(", ")
+            ),
+            "let nobody but the investigators get into these groups or change these prefix lists",
+        ));
+    }
     let (concurrency, failures) = futures::join!(
         concurrency(&lambda, name),
         on_failure(patient, &lambda, name)

@@ -123,7 +123,9 @@ impl Place {
             ("ec2", "ModifyInstanceAttribute" | "ModifyInstanceMetadataOptions") => {
                 ec2(&["instance"])
             }
-            ("ec2", "CreateTags") if target.starts_with("vpc-") => ec2(&["security-group"]),
+            ("ec2", "CreateTags") if target.starts_with("vpc-") || target.starts_with("sg-") => {
+                ec2(&["security-group"])
+            }
             ("ec2", "CreateTags") => ec2(&["instance"]),
             ("ec2", _) if operation.contains("SecurityGroup") && !reads => ec2(&["security-group"]),
             ("autoscaling", _) if !reads => {
@@ -143,7 +145,7 @@ impl Place {
     }
 
     /// What the playbooks send of what the roles' conditions ask for.
-    fn context(&self, action: &str) -> Vec<(&'static str, String)> {
+    fn context(&self, action: &str, resource: &str) -> Vec<(&'static str, String)> {
         let deny_all = format!("arn:{}:iam::aws:policy/AWSDenyAll", self.partition);
         let mut context = vec![
             ("s3:ResourceAccount", self.account.clone()),
@@ -152,6 +154,10 @@ impl Place {
         ];
         match action {
             "iam:MarkContained" => context.push(("aws:TagKeys", "gdr:contained".to_owned())),
+            "ec2:MarkContained" if resource.contains(":security-group/") => {
+                context.push(("aws:TagKeys", "gdr:role".to_owned()));
+                context.push(("aws:RequestTag/gdr:role", "isolation".to_owned()));
+            }
             "ec2:MarkContained" => context.push(("aws:TagKeys", "gdr:incident".to_owned())),
             _ => {}
         }
@@ -182,17 +188,21 @@ impl Simulation {
     }
 
     async fn simulate(&self, permission: &str, action: &str, resource: &str) -> Result<Verdict> {
-        let context = self.place.context(action).into_iter().map(|(key, value)| {
-            ContextEntry::builder()
-                .context_key_name(key)
-                .context_key_type(if key == "aws:TagKeys" {
-                    ContextKeyTypeEnum::StringList
-                } else {
-                    ContextKeyTypeEnum::String
-                })
-                .context_key_values(value)
-                .build()
-        });
+        let context = self
+            .place
+            .context(action, resource)
+            .into_iter()
+            .map(|(key, value)| {
+                ContextEntry::builder()
+                    .context_key_name(key)
+                    .context_key_type(if key == "aws:TagKeys" {
+                        ContextKeyTypeEnum::StringList
+                    } else {
+                        ContextKeyTypeEnum::String
+                    })
+                    .context_key_values(value)
+                    .build()
+            });
         let answer = self
             .client
             .simulate_principal_policy()

@@ -221,6 +221,8 @@ impl RuleOptions {
                 isolate_container_nodes: self
                     .ec2_container_nodes
                     .unwrap_or(ec2.isolate_container_nodes),
+                // It contains nothing, so that no other value is of use here.
+                forensics_access: ec2.forensics_access.clone(),
                 never_contain: spared(&ec2.never_contain, &deployed.ec2.policy.responder_roles),
             },
         }

@@ -83,8 +83,9 @@ async fn differences(awaiting: &Awaiting, policies: &str, playbook: &Fake) -> Ve
     let state = playbook.observe(&finding).await.expect("observed");
     let then = Fake::plan(&finding, &state, &awaiting.settings, awaiting.planned_at);
     let guard = Guard::new(policies);
-    let approved = then.steps.iter().map(Step::key);
-    let approved = approved.filter(|key| held(awaiting, key).is_some());
+    let approved = then.steps.iter();
+    let approved = approved.filter(|step| is_approved(awaiting, step));
+    let approved = approved.map(Step::key);
     let gate = Gate::new::<Fake>(&guard, &finding, &awaiting.policy, false, now());
     let gate = gate.approving(approved.collect());
     let plan: Authorized<_> = gate.plan::<Fake>(&state, &awaiting.settings);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::within;
@@ -24,8 +25,8 @@ const READ_BACK_PAUSES: [Duration; 3] = [
 /// What was read after acting. Only this module makes one, from a second observation.
 #[derive(Debug)]
 pub struct ReadBack {
-    /// What shows that a step is in effect; `None`: it is not.
-    in_effect: HashMap<StepKey, Option<String>>,
+    /// What shows that a step is in effect, and the value that was read; `None`: it is not.
+    in_effect: HashMap<StepKey, Option<(String, Value)>>,
     /// Of which that could not be read, and why.
     unread: HashMap<StepKey, Error>,
     /// What does the work of a step that is not in effect, see [`Playbook::dispensable`].
@@ -48,7 +49,7 @@ impl ReadBack {
             .iter()
             .map(|step| {
                 let shown = match step {
-                    Step::Already(_, detail) => Some(detail.clone()),
+                    Step::Already(action, detail) => Some((detail.clone(), action.to())),
                     _ => None,
                 };
                 (step.key(), shown)
@@ -84,8 +85,14 @@ impl ReadBack {
 
     /// What shows that the step is in effect: by other means than were asked for, it may be.
     fn detail(&self, key: &StepKey) -> &str {
-        let detail = self.in_effect.get(key).and_then(Option::as_deref);
-        detail.unwrap_or_default()
+        let shown = self.in_effect.get(key).and_then(Option::as_ref);
+        shown.map_or("", |(detail, _)| detail)
+    }
+
+    /// The value that was read of a step that is in effect.
+    pub(crate) fn value(&self, key: &StepKey) -> Option<&Value> {
+        let shown = self.in_effect.get(key)?.as_ref();
+        shown.map(|(_, value)| value)
     }
 }
 

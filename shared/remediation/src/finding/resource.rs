@@ -104,6 +104,12 @@ impl Finding {
         self.detail.resource.instance_details.is_some()
     }
 
+    /// True if the finding shows the instance on an Outpost.
+    pub(crate) fn is_on_outpost(&self) -> bool {
+        let details = self.detail.resource.instance_details.as_ref();
+        details.is_some_and(|details| details.outpost_arn.is_some())
+    }
+
     /// The id of the instance. Where the section about the instance is missing, it is that of the instance after
     /// which the session of its role is named, or whose own identity acted. GuardDuty leaves the section out where
     /// the instance is terminated, or where the call was made in another Region,

@@ -138,6 +138,8 @@ pub(super) struct InstanceDetails {
     pub(super) iam_instance_profile: InstanceProfile,
     #[serde(default, deserialize_with = "list")]
     pub(super) network_interfaces: Vec<NetworkInterface>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) outpost_arn: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -7,15 +7,20 @@
 //! one; and each is read back.
 
 mod address;
+mod agreement;
 mod apply;
 mod attributes;
 mod change;
 mod conversion;
 mod describe;
+mod forensics;
+mod group_rules;
 mod investigate;
 mod isolation_group;
+mod local_network;
 mod locate;
 mod membership;
+pub(crate) mod name;
 mod observe;
 mod plan;
 mod preserve;
@@ -23,6 +28,7 @@ mod risks;
 mod role;
 mod routes;
 mod state;
+mod timeouts;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -34,7 +40,6 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-pub(crate) use self::change::name;
 pub use self::change::{Attribute, Change};
 pub use self::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
 use self::locate::name_elsewhere;
@@ -50,7 +55,7 @@ use crate::investigate::afterwards::Credential;
 use crate::investigate::trail::Trail;
 use crate::investigate::{Answer, Inquiry, Investigation, Question, reason};
 use crate::plan::{Action, Phase, Plan};
-use crate::settings::Settings;
+use crate::settings::{ForensicsRule, Settings};
 
 /// How long a step may take that only protects: the interfaces wait for it.
 const PROTECT_PATIENCE: Duration = Duration::from_secs(10);
@@ -63,6 +68,8 @@ pub struct Ec2 {
     elsewhere: Mutex<HashMap<String, Clients>>,
     /// `None`: CloudTrail is not asked.
     trail: Option<Trail>,
+    /// The rules by which forensics get in, of which the peers are read with the instance.
+    forensics_access: Vec<ForensicsRule>,
 }
 
 /// The services that it calls.
@@ -88,6 +95,7 @@ impl Ec2 {
             },
             elsewhere: Mutex::default(),
             trail: Some(Trail::new(sdk)),
+            forensics_access: Vec::new(),
         }
     }
 
@@ -150,8 +158,10 @@ impl Playbook for Ec2 {
         "ec2:DescribeRouteTables",
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSnapshots",
+        "ec2:DescribeSubnets",
         "ec2:DescribeVolumes",
         "ec2:GetConsoleOutput",
+        "ec2:GetManagedPrefixListEntries",
         "elasticloadbalancing:DescribeLoadBalancers",
         "elasticloadbalancing:DescribeTargetGroups",
         "elasticloadbalancing:DescribeTargetHealth",
@@ -161,6 +171,11 @@ impl Playbook for Ec2 {
     const INVESTIGATES: &'static [&'static str] = Self::READS;
     type State = State;
     type Action = Change;
+
+    fn configure(&mut self, settings: &Settings) {
+        self.forensics_access
+            .clone_from(&settings.ec2.forensics_access);
+    }
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
         let state = self.found(finding).await?;
@@ -250,12 +265,13 @@ impl Playbook for Ec2 {
                 region,
                 interface,
                 vpc,
+                account,
                 to: Some(_),
                 ..
             } = action
             {
                 let ec2 = self.clients_in(region).ec2;
-                return isolation_group::attach(&ec2, vpc, interface, preceding).await;
+                return isolation_group::attach(&ec2, account, vpc, interface, preceding).await;
             }
             preceding.await;
             self.change(action, until).await

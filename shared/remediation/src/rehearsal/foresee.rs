@@ -226,6 +226,7 @@ fn planned(action: &str, finding: &Finding, settings: &Settings) -> Planned {
         "elasticloadbalancing:DeregisterTarget" => If("a target group has it"),
         "elasticloadbalancing:DeregisterInstance" => If("a Classic Load Balancer has it"),
         "ec2:PrepareIsolationGroup" => If("its VPC has no isolation group yet"),
+        "ec2:CloseIsolationGroup" => If("another group of ours in its VPC was given rules"),
         "ec2:IsolateInterface" if settings.ec2.isolate_container_nodes => Surely,
         "ec2:IsolateInterface" => If("it is no node of EKS or ECS, and no AWS service operates it"),
         "iam:DenyInstanceCredentials" => match finding.instance_profile() {
@@ -243,7 +244,13 @@ fn planned(action: &str, finding: &Finding, settings: &Settings) -> Planned {
         ),
         "ec2:CutTrackedConnections" => when(
             settings.ec2.cut_connections_seconds > 0,
-            If("it runs, and has no public address that stays, nor an IPv6 address"),
+            If(
+                "it runs, no address of the internet stays, and no gateway, endpoint or load balancer is on the way",
+            ),
+        ),
+        "ec2:AdmitForensics" => when(
+            !settings.ec2.forensics_access.is_empty(),
+            If("its VPC has the groups that are listed"),
         ),
         _ => If("the playbook plans it"),
     }

@@ -356,6 +356,8 @@ fn hit(entries: &[Entry]) -> Vec<Hit> {
 /// The settings, by the names of the stack's parameters.
 fn settings(rules: &Rules) -> Value {
     let settings = &rules.settings;
+    let forensics_access = settings.ec2.forensics_access.iter();
+    let forensics_access: Vec<_> = forensics_access.map(ToString::to_string).collect();
     json!({
         "S3Response": rules.modes.s3,
         "IamResponse": rules.modes.iam,
@@ -383,6 +385,7 @@ fn settings(rules: &Rules) -> Value {
         "Ec2RemovePublicAddress": settings.ec2.remove_public_address,
         "Ec2DisableMetadata": settings.ec2.disable_metadata,
         "Ec2ContainerNodes": settings.ec2.isolate_container_nodes,
+        "Ec2ForensicsAccess": forensics_access.join(", "),
     })
 }
 

@@ -125,10 +125,13 @@ impl StepReport {
         Self::new(action, Outcome::Skipped, why.to_owned())
     }
 
-    /// A step that was applied and that reading back shows to be in effect.
+    /// A step that was applied and that reading back shows to be in effect, with the value that was read.
     pub(crate) fn applied(action: &impl Action, read_back: &ReadBack, detail: String) -> Self {
-        let ReadBack { .. } = read_back;
-        Self::new(action, Outcome::Applied, detail)
+        let mut step = Self::new(action, Outcome::Applied, detail);
+        if let Some(value) = read_back.value(&StepKey::of(action)) {
+            step.to = value.clone();
+        }
+        step
     }
 
     /// A step whose resource went away while it was being contained.
@@ -216,7 +219,7 @@ impl StepReport {
     pub fn from(&self) -> &Value {
         &self.from
     }
-    /// The value that is wanted.
+    /// The value that is wanted; of a step that was applied, the one that was read back.
     pub fn to(&self) -> &Value {
         &self.to
     }

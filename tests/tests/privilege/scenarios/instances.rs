@@ -51,6 +51,16 @@ pub(super) const ALL: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "forensics get into an instance that is isolated, as far as what is listed is there",
+        function: "Ec2",
+        parameters: &[(
+            "Ec2ForensicsAccess",
+            "from 192.0.2.7/32 tcp/22, to 192.0.2.16/28 tcp/443, to pl-0123456789abcdef0 tcp/443",
+        )],
+        play: |run| Box::pin(on_outpost(run)),
+        ..PLAIN
+    },
+    Scenario {
         name: "an instance of a member account is isolated",
         function: "Ec2",
         parameters: &[("Mode", "hub")],
@@ -96,6 +106,15 @@ async fn spared(run: &Run<'_>) -> Result {
 async fn elsewhere(run: &Run<'_>) -> Result {
     let victim = InfectedInstance::create_in(run.aws(), "eu-west-1").await?;
     run.respond(&victim.identity_stolen(&run.aws().account_id)?)
+        .await
+}
+
+/// The finding is about an instance on an Outpost, whose subnets have no local network interfaces.
+async fn on_outpost(run: &Run<'_>) -> Result {
+    let victim = InfectedInstance::create(run.aws()).await?;
+    let outpost = "arn:aws:outposts:us-east-1:111122223333:outpost/op-0a1b2c3d4e5f60001";
+    let finding = victim.finding()?;
+    run.respond(&finding.with("/resource/instanceDetails/outpostArn", outpost))
         .await
 }
 

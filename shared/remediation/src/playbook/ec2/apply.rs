@@ -1,13 +1,13 @@
 //! The writes: what each change does, and what puts it back.
 
-use aws_sdk_ec2::types::ConnectionTrackingSpecificationRequest;
 use tokio::time::Instant;
 
 use super::state::Timeouts;
 use super::{
-    Change, Ec2, address, attributes, conversion, isolation_group, membership, preserve, role,
+    Change, Ec2, address, attributes, conversion, forensics, group_rules, isolation_group,
+    membership, preserve, role, timeouts,
 };
-use crate::error::{CallContext, Error, Result};
+use crate::error::{Error, Result};
 
 impl Ec2 {
     pub(super) async fn change(&self, action: &Change, until: Instant) -> Result<()> {
@@ -52,18 +52,39 @@ impl Ec2 {
                 instance,
                 from,
             } => membership::leave_balancers(&self.clients_in(region).elb, from, instance).await,
-            Change::PrepareIsolationGroup { region, vpc, from } => {
-                isolation_group::prepare(&self.clients_in(region).ec2, vpc, from.as_ref()).await
+            Change::PrepareIsolationGroup {
+                region,
+                vpc,
+                account,
+                from,
+            } => {
+                let ec2 = self.clients_in(region).ec2;
+                isolation_group::prepare(&ec2, account, vpc, from.as_ref()).await
+            }
+            Change::CloseIsolationGroup { region, from, keep } => {
+                group_rules::strip(&self.clients_in(region).ec2, &from.id, keep).await
             }
             Change::IsolateInterface {
                 region,
                 interface,
                 vpc,
+                account,
                 ..
             } => {
                 let ec2 = self.clients_in(region).ec2;
                 let nothing = std::future::ready(());
-                isolation_group::attach(&ec2, vpc, interface, nothing).await
+                isolation_group::attach(&ec2, account, vpc, interface, nothing).await
+            }
+            Change::AdmitForensics {
+                region,
+                interface,
+                vpc,
+                account,
+                rules,
+                ..
+            } => {
+                let ec2 = self.clients_in(region).ec2;
+                Box::pin(forensics::admit(&ec2, account, vpc, interface, rules)).await
             }
             Change::DenyCredentials {
                 role, instance, to, ..
@@ -80,17 +101,20 @@ impl Ec2 {
                 region, interface, ..
             } => {
                 let ec2 = self.clients_in(region).ec2;
-                set_timeouts(&ec2, interface, Timeouts::SHORTEST).await
+                timeouts::set(&ec2, interface, Timeouts::SHORTEST).await
             }
             Change::CutConnections {
                 region,
                 interface,
                 vpc,
+                account,
                 seconds,
                 finding,
+                ..
             } => {
                 let ec2 = self.clients_in(region).ec2;
-                conversion::cut(&ec2, vpc, interface, *seconds, finding, until).await
+                let of = (account.as_str(), vpc.as_str());
+                conversion::cut(&ec2, of, interface, *seconds, finding, until).await
             }
             Change::SnapshotVolumes {
                 region,
@@ -117,6 +141,8 @@ impl Ec2 {
             Change::LeaveAutoScalingGroup { standby: false, .. }
             | Change::LeaveAutoScalingGroup { group: None, .. }
             | Change::PrepareIsolationGroup { .. }
+            | Change::CloseIsolationGroup { .. }
+            | Change::AdmitForensics { .. }
             | Change::SnapshotVolumes { .. } => Ok(()),
             Change::ProtectAttribute {
                 region,
@@ -190,7 +216,7 @@ impl Ec2 {
                 region,
                 interface,
                 from,
-            } => set_timeouts(&self.clients_in(region).ec2, interface, *from).await,
+            } => timeouts::set(&self.clients_in(region).ec2, interface, *from).await,
             Change::CutConnections {
                 region, interface, ..
             } => {
@@ -212,27 +238,4 @@ impl Ec2 {
             }
         }
     }
-}
-
-/// Sets the idle time-outs. EC2 has no call that takes them away again, so that what was not set
-/// becomes EC2's default; on Nitro v6 that is another one, and nothing says what is Nitro v6.
-async fn set_timeouts(
-    client: &aws_sdk_ec2::Client,
-    interface: &str,
-    timeouts: Timeouts,
-) -> Result<()> {
-    let (tcp, stream, udp) = timeouts.in_effect();
-    let specification = ConnectionTrackingSpecificationRequest::builder()
-        .tcp_established_timeout(tcp)
-        .udp_stream_timeout(stream)
-        .udp_timeout(udp)
-        .build();
-    client
-        .modify_network_interface_attribute()
-        .network_interface_id(interface)
-        .connection_tracking_specification(specification)
-        .send()
-        .await
-        .during("ec2:ModifyNetworkInterfaceAttribute", interface)
-        .map(drop)
 }

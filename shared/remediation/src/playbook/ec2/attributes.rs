@@ -7,8 +7,47 @@ use aws_sdk_ec2::types::{
     InstanceAttributeName, InstanceBlockDeviceMappingSpecification, InstanceMetadataEndpointState,
 };
 
-use super::change::Attribute;
+use serde::{Deserialize, Serialize};
+
+use super::name::{SHUTDOWN, STOP, TERMINATION};
 use crate::error::{CallContext, Result};
+
+/// An attribute of an instance that keeps it from being lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Attribute {
+    /// `DisableApiTermination`, wanted `true`.
+    DisableApiTermination,
+    /// `DisableApiStop`, wanted `true`.
+    DisableApiStop,
+    /// `InstanceInitiatedShutdownBehavior`, wanted `stop`: termination protection does not keep the
+    /// operating system from shutting itself down,
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html>.
+    ShutdownBehavior,
+}
+
+impl Attribute {
+    /// The value that protects.
+    pub(super) fn wanted(self) -> &'static str {
+        match self {
+            Self::DisableApiTermination | Self::DisableApiStop => "true",
+            Self::ShutdownBehavior => "stop",
+        }
+    }
+    pub(super) fn action(self) -> &'static str {
+        match self {
+            Self::DisableApiTermination => TERMINATION,
+            Self::DisableApiStop => STOP,
+            Self::ShutdownBehavior => SHUTDOWN,
+        }
+    }
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::DisableApiTermination => "DisableApiTermination",
+            Self::DisableApiStop => "DisableApiStop",
+            Self::ShutdownBehavior => "InstanceInitiatedShutdownBehavior",
+        }
+    }
+}
 
 pub(super) async fn termination(client: &Client, id: &str) -> Result<String> {
     let read = read(client, id, InstanceAttributeName::DisableApiTermination).await?;

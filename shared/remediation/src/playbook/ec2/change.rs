@@ -5,69 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
+use super::address::mapped;
+use super::agreement;
+pub use super::attributes::Attribute;
+use super::isolation_group::{FORENSICS_NAME, IsolationGroup, NAME as ISOLATION_GROUP};
+use super::name::*;
 use super::role;
 use super::state::{Address, Target, Timeouts};
 use crate::plan::{Action, Phase, Undo};
-
-/// The actions' names, as reports, notices and records show them.
-pub(crate) mod name {
-    pub(crate) const TERMINATION: &str = "ec2:ProtectFromTermination";
-    pub(crate) const STOP: &str = "ec2:ProtectFromStop";
-    pub(crate) const SHUTDOWN: &str = "ec2:StopOnShutdown";
-    pub(crate) const KEEP_VOLUME: &str = "ec2:KeepVolume";
-    pub(crate) const DETACH: &str = "autoscaling:DetachInstance";
-    pub(crate) const STANDBY: &str = "autoscaling:EnterStandby";
-    pub(crate) const TARGETS: &str = "elasticloadbalancing:DeregisterTarget";
-    pub(crate) const BALANCERS: &str = "elasticloadbalancing:DeregisterInstance";
-    pub(crate) const PREPARE: &str = "ec2:PrepareIsolationGroup";
-    pub(crate) const ISOLATE: &str = "ec2:IsolateInterface";
-    pub(crate) const DENY: &str = "iam:DenyInstanceCredentials";
-    pub(crate) const ADDRESS: &str = "ec2:RemovePublicAddress";
-    pub(crate) const METADATA: &str = "ec2:DisableInstanceMetadata";
-    pub(crate) const TIMEOUTS: &str = "ec2:ShortenIdleTimeouts";
-    pub(crate) const CUT: &str = "ec2:CutTrackedConnections";
-    pub(crate) const SNAPSHOT: &str = "ec2:SnapshotVolumes";
-    pub(crate) const TAG: &str = "ec2:MarkContained";
-}
-use name::*;
-
-/// An attribute of an instance that keeps it from being lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Attribute {
-    /// `DisableApiTermination`, wanted `true`.
-    DisableApiTermination,
-    /// `DisableApiStop`, wanted `true`.
-    DisableApiStop,
-    /// `InstanceInitiatedShutdownBehavior`, wanted `stop`: termination protection does not keep the
-    /// operating system from shutting itself down,
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingDisableAPITermination.html>.
-    ShutdownBehavior,
-}
-
-impl Attribute {
-    /// The value that protects.
-    pub(super) fn wanted(self) -> &'static str {
-        match self {
-            Self::DisableApiTermination | Self::DisableApiStop => "true",
-            Self::ShutdownBehavior => "stop",
-        }
-    }
-    pub(super) fn action(self) -> &'static str {
-        match self {
-            Self::DisableApiTermination => TERMINATION,
-            Self::DisableApiStop => STOP,
-            Self::ShutdownBehavior => SHUTDOWN,
-        }
-    }
-    fn key(self) -> &'static str {
-        match self {
-            Self::DisableApiTermination => "DisableApiTermination",
-            Self::DisableApiStop => "DisableApiStop",
-            Self::ShutdownBehavior => "InstanceInitiatedShutdownBehavior",
-        }
-    }
-}
+use crate::settings::ForensicsRule;
 
 /// A change to an instance or to what belongs to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -119,14 +65,28 @@ pub enum Change {
     PrepareIsolationGroup {
         region: String,
         vpc: String,
+        /// The account that is to own it. Earlier versions did not say it.
+        #[serde(default)]
+        account: String,
         /// The group as it was. `None`: there was none.
         from: Option<IsolationGroup>,
+    },
+    /// Takes the rules away from another group of ours, in which other instances may be isolated.
+    CloseIsolationGroup {
+        region: String,
+        /// The group as it was.
+        from: IsolationGroup,
+        /// The rules that it may have.
+        keep: Vec<ForensicsRule>,
     },
     /// Puts an interface into the isolation group of its VPC, and into no other.
     IsolateInterface {
         region: String,
         interface: String,
         vpc: String,
+        /// As of [`Change::PrepareIsolationGroup`].
+        #[serde(default)]
+        account: String,
         /// The groups it was in.
         from: BTreeSet<String>,
         /// The group it is to be in. `None`: it is made by the step before.
@@ -166,6 +126,12 @@ pub enum Change {
         region: String,
         interface: String,
         vpc: String,
+        /// As of [`Change::PrepareIsolationGroup`].
+        #[serde(default)]
+        account: String,
+        /// The isolation group. `None`: it is made by a step before.
+        #[serde(default)]
+        group: Option<String>,
         seconds: u8,
         finding: String,
     },
@@ -180,7 +146,19 @@ pub enum Change {
         covered: BTreeSet<String>,
         root: Option<String>,
     },
-    /// Tags a resource with what contained it.
+    /// Puts an isolated interface into a group that lets through what forensics need, and nothing else.
+    AdmitForensics {
+        region: String,
+        interface: String,
+        vpc: String,
+        account: String,
+        rules: Vec<ForensicsRule>,
+        /// The groups it was in.
+        from: BTreeSet<String>,
+        /// The group it is to be in. `None`: it is made then.
+        to: Option<String>,
+    },
+    /// Tags a resource with what contained it, or a group of ours with what it is for.
     Mark {
         region: String,
         resource: String,
@@ -190,6 +168,19 @@ pub enum Change {
 
 const ATTRIBUTE: &[&str] = &["ec2:ModifyInstanceAttribute"];
 const INTERFACE: &str = "ec2:ModifyNetworkInterfaceAttribute";
+/// To put an isolated interface into a group that has rules.
+const INTO_OPEN_GROUP: &[&str] = &[
+    "ec2:AuthorizeSecurityGroupEgress",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:CreateSecurityGroup",
+    "ec2:CreateTags",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroupRules",
+    "ec2:DescribeSecurityGroups",
+    "ec2:RevokeSecurityGroupEgress",
+    "ec2:RevokeSecurityGroupIngress",
+    INTERFACE,
+];
 
 impl Action for Change {
     const PERMISSIONS: &'static [(&'static str, &'static [&'static str])] = &[
@@ -215,26 +206,20 @@ impl Action for Change {
                 "ec2:RevokeSecurityGroupIngress",
             ],
         ),
+        (
+            CLOSE,
+            &[
+                "ec2:DescribeSecurityGroupRules",
+                "ec2:RevokeSecurityGroupEgress",
+                "ec2:RevokeSecurityGroupIngress",
+            ],
+        ),
         (ISOLATE, &["ec2:DescribeSecurityGroups", INTERFACE]),
         (DENY, &["iam:PutRolePolicy"]),
         (ADDRESS, &["ec2:DisassociateAddress", INTERFACE]),
         (METADATA, &["ec2:ModifyInstanceMetadataOptions"]),
         (TIMEOUTS, &[INTERFACE]),
-        (
-            CUT,
-            &[
-                "ec2:AuthorizeSecurityGroupEgress",
-                "ec2:AuthorizeSecurityGroupIngress",
-                "ec2:CreateSecurityGroup",
-                "ec2:CreateTags",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSecurityGroupRules",
-                "ec2:DescribeSecurityGroups",
-                "ec2:RevokeSecurityGroupEgress",
-                "ec2:RevokeSecurityGroupIngress",
-                INTERFACE,
-            ],
-        ),
+        (CUT, INTO_OPEN_GROUP),
         (
             SNAPSHOT,
             &[
@@ -243,6 +228,7 @@ impl Action for Change {
                 "ec2:DescribeSnapshots",
             ],
         ),
+        (FORENSICS, INTO_OPEN_GROUP),
         (TAG, &["ec2:CreateTags"]),
     ];
 
@@ -255,6 +241,7 @@ impl Action for Change {
             Self::DeregisterTargets { .. } => TARGETS,
             Self::DeregisterFromBalancers { .. } => BALANCERS,
             Self::PrepareIsolationGroup { .. } => PREPARE,
+            Self::CloseIsolationGroup { .. } => CLOSE,
             Self::IsolateInterface { .. } => ISOLATE,
             Self::DenyCredentials { .. } => DENY,
             Self::RemovePublicAddress { .. } => ADDRESS,
@@ -262,6 +249,7 @@ impl Action for Change {
             Self::ShortenTimeouts { .. } => TIMEOUTS,
             Self::CutConnections { .. } => CUT,
             Self::SnapshotVolumes { .. } => SNAPSHOT,
+            Self::AdmitForensics { .. } => FORENSICS,
             Self::Mark { .. } => TAG,
         }
     }
@@ -276,10 +264,12 @@ impl Action for Change {
             | Self::SnapshotVolumes { instance, .. } => instance,
             Self::KeepVolume { volume, .. } => volume,
             Self::PrepareIsolationGroup { vpc, .. } => vpc,
+            Self::CloseIsolationGroup { from, .. } => &from.id,
             Self::IsolateInterface { interface, .. }
             | Self::RemovePublicAddress { interface, .. }
             | Self::ShortenTimeouts { interface, .. }
-            | Self::CutConnections { interface, .. } => interface,
+            | Self::CutConnections { interface, .. }
+            | Self::AdmitForensics { interface, .. } => interface,
             Self::DenyCredentials { role_arn, .. } => role_arn,
             Self::Mark { resource, .. } => resource,
         }
@@ -290,7 +280,7 @@ impl Action for Change {
         match name {
             TERMINATION | STOP | SHUTDOWN | KEEP_VOLUME | DETACH | STANDBY | TARGETS
             | BALANCERS => Phase::Protect,
-            SNAPSHOT => Phase::Preserve,
+            SNAPSHOT | FORENSICS => Phase::Preserve,
             TAG => Phase::Annotate,
             _ => Phase::Contain,
         }
@@ -307,9 +297,13 @@ impl Action for Change {
         matches!(self, Self::LeaveAutoScalingGroup { .. })
     }
 
-    /// IAM is another service: neither waits for the other to answer.
+    /// IAM is another service: neither waits for the other to answer. Nor is an interface put into a group that
+    /// is only closed again.
     fn beside(&self) -> bool {
-        matches!(self, Self::DenyCredentials { .. })
+        matches!(
+            self,
+            Self::DenyCredentials { .. } | Self::CloseIsolationGroup { .. }
+        )
     }
 
     /// The interfaces when there is a group for them; then what only narrows what is left. One interface is never changed by two calls at the same time, and it is isolated before
@@ -343,7 +337,11 @@ impl Action for Change {
             Self::RemovePublicAddress { from, .. } => json!({ "Addresses": from }),
             Self::DisableMetadata { from, .. } => json!({ "HttpEndpoint": from }),
             Self::ShortenTimeouts { from, .. } => json!(from),
-            Self::CutConnections { .. } => json!({ "Groups": [ISOLATION_GROUP] }),
+            Self::CutConnections { group, .. } => {
+                json!({ "Groups": [group.as_deref().unwrap_or(ISOLATION_GROUP)] })
+            }
+            Self::CloseIsolationGroup { from, .. } => from.to_json(),
+            Self::AdmitForensics { from, .. } => json!({ "Groups": from }),
             Self::SnapshotVolumes { covered, .. } => json!({ "Snapshots": covered }),
             Self::Mark { .. } => json!({}),
         }
@@ -358,7 +356,7 @@ impl Action for Change {
                 json!({ "DeviceName": device, "DeleteOnTermination": false })
             }
             Self::LeaveAutoScalingGroup { group, standby, .. } => {
-                if *standby {
+                if *standby && group.is_some() {
                     json!({ "AutoScalingGroupName": group, "LifecycleState": "Standby" })
                 } else {
                     json!({ "AutoScalingGroupName": null })
@@ -378,10 +376,20 @@ impl Action for Change {
             Self::RemovePublicAddress { .. } => json!({ "Addresses": [] }),
             Self::DisableMetadata { .. } => json!({ "HttpEndpoint": "disabled" }),
             Self::ShortenTimeouts { .. } => json!(Timeouts::SHORTEST),
-            Self::CutConnections { seconds, .. } => {
-                json!({ "Groups": [ISOLATION_GROUP], "OpenForSeconds": seconds })
+            Self::CutConnections { group, seconds, .. } => {
+                let group = group.as_deref().unwrap_or(ISOLATION_GROUP);
+                json!({ "Groups": [group], "OpenForSeconds": seconds })
             }
-            Self::SnapshotVolumes { volumes, .. } => json!({ "Snapshots": volumes }),
+            Self::CloseIsolationGroup { from, keep, .. } => {
+                json!({ "GroupId": from.id, "Rules": keep })
+            }
+            Self::AdmitForensics { rules, to, .. } => {
+                let group = to.as_deref().unwrap_or(FORENSICS_NAME);
+                json!({ "Groups": [group], "Rules": rules })
+            }
+            Self::SnapshotVolumes {
+                volumes, covered, ..
+            } => json!({ "Snapshots": volumes | covered }),
             Self::Mark { tags, .. } => json!({ "Tags": tags }),
         }
     }
@@ -426,10 +434,27 @@ impl Action for Change {
         }
     }
 
+    fn builds_on(&self, other: &Self) -> bool {
+        agreement::builds_on(self, other)
+    }
+
+    fn is_within(&self, wider: &Self) -> bool {
+        agreement::is_within(self, wider)
+    }
+
     fn undo(&self) -> Undo {
         match self {
             Self::PrepareIsolationGroup { .. } => Undo::Nothing(
                 "the isolation group stays for the next time; without rules it does nothing",
+            ),
+            Self::CloseIsolationGroup { .. } => Undo::Nothing(
+                "the rules would open a group in which other instances may be isolated",
+            ),
+            Self::AdmitForensics { .. } => Undo::Nothing(
+                "the groups that the interface had are given back for ec2:IsolateInterface",
+            ),
+            Self::Mark { resource, .. } if is_group(resource) => Undo::Nothing(
+                "the tag says what the group is for, and keeps others from giving it rules",
             ),
             Self::LeaveAutoScalingGroup { standby: false, .. } => Undo::Nothing(
                 "the Auto Scaling group has replaced the instance: to take it back, call \
@@ -443,10 +468,7 @@ impl Action for Change {
     }
 }
 
-/// The private addresses that have a public one, each with its Elastic IP address, if it is one.
-fn mapped(addresses: &[Address]) -> BTreeSet<(&str, Option<&str>)> {
-    let addresses = addresses.iter();
-    addresses
-        .map(|address| (address.private.as_str(), address.allocation.as_deref()))
-        .collect()
+/// True if the resource of a mark is a security group.
+pub(super) fn is_group(resource: &str) -> bool {
+    resource.starts_with("sg-")
 }

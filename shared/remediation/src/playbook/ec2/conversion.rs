@@ -14,9 +14,10 @@ use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::isolation_group::{self, IsolationGroup, Purpose};
-use super::{describe, preserve};
+use super::{describe, group_rules, preserve};
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
+use crate::settings::Direction;
 
 /// The tag of an interface whose connections were cut: the finding for which they were.
 pub(super) const CUT_TAG: &str = "gdr:connections-cut";
@@ -37,13 +38,13 @@ const PAUSES: [u64; 8] = [200, 500, 1_000, 2_000, 4_000, 6_000, 8_000, 8_000];
 /// Opens an interface that is isolated for at most `seconds`, and isolates it again.
 pub(super) async fn cut(
     client: &Client,
-    vpc: &str,
+    (account, vpc): (&str, &str),
     interface: &str,
     seconds: u8,
     finding: &str,
     until: Instant,
 ) -> Result<()> {
-    let isolation = isolation_group::empty(client, vpc, interface).await?;
+    let isolation = isolation_group::empty(client, account, vpc, interface).await?;
     let found = client
         .describe_network_interfaces()
         .network_interface_ids(interface)
@@ -66,7 +67,7 @@ pub(super) async fn cut(
             "{interface} has the public address {address}, so it was not opened to cut its connections"
         )));
     }
-    let open = prepare(client, vpc).await?;
+    let open = prepare(client, account, vpc).await?;
     let left = until.saturating_duration_since(Instant::now());
     let wait = Duration::from_secs(seconds.into()).min(left.saturating_sub(TO_ISOLATE_AGAIN));
     if wait < SHORTEST {
@@ -76,16 +77,17 @@ pub(super) async fn cut(
     }
     // A task of its own: whoever waits for it may be cut off by the deadline, and isolating again must
     // not be.
-    let (opened, name, of) = (client.clone(), interface.to_owned(), vpc.to_owned());
+    let (opened, name) = (client.clone(), interface.to_owned());
+    let of = (account.to_owned(), vpc.to_owned());
     let isolated = isolation.id.clone();
     let task = tokio::spawn(async move {
         // A call that fails may have taken effect all the same.
         let mut answer = isolation_group::set_groups(&opened, &name, [open.clone()].into()).await;
         if answer.is_ok() {
             sleep(wait).await;
-            answer = look(&opened, &of, &open).await;
+            answer = look(&opened, &of.0, &of.1, &open).await;
         }
-        isolate_again(&opened, &of, &name, &isolated).await?;
+        isolate_again(&opened, (&of.0, &of.1), &name, &isolated).await?;
         match timeout(CLOSING, close(&opened, &open)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -97,7 +99,7 @@ pub(super) async fn cut(
     });
     match task.await {
         Ok(done) => done?,
-        Err(_) => isolate_again(client, vpc, interface, &isolation.id).await?,
+        Err(_) => isolate_again(client, (account, vpc), interface, &isolation.id).await?,
     }
     preserve::tag(
         client,
@@ -108,8 +110,8 @@ pub(super) async fn cut(
 }
 
 /// Looks whether the group did let everything through: another run may have taken its rules away.
-async fn look(client: &Client, vpc: &str, open: &str) -> Result<()> {
-    let reading = isolation_group::of(client, vpc, Purpose::Conversion);
+async fn look(client: &Client, account: &str, vpc: &str, open: &str) -> Result<()> {
+    let reading = isolation_group::of(client, account, vpc, Purpose::Conversion);
     let until = Instant::now() + LOOK;
     let found = within(until, "ec2:DescribeSecurityGroups", reading).await?;
     let is_open = |group: &IsolationGroup| {
@@ -124,12 +126,9 @@ async fn look(client: &Client, vpc: &str, open: &str) -> Result<()> {
 }
 
 fn lets_all(rules: &[String]) -> bool {
-    let peers: Vec<_> = rules
+    ["0.0.0.0/0", "::/0"]
         .iter()
-        .filter_map(|rule| rule.strip_prefix("all traffic "))
-        .flat_map(|peers| peers.split(' '))
-        .collect();
-    peers.contains(&"0.0.0.0/0") && peers.contains(&"::/0")
+        .all(|peer| rules.contains(&format!("all traffic {peer}")))
 }
 
 /// Takes the rules of the open group away again, unless an interface is in it. Whoever opens one next adds
@@ -144,7 +143,7 @@ async fn close(client: &Client, open: &str) -> Result<()> {
             .await
             .during("ec2:DescribeNetworkInterfaces", open)?;
         if answer.network_interfaces().is_empty() {
-            return isolation_group::strip(client, open).await;
+            return group_rules::strip(client, open, &[]).await;
         }
         if let Some(pause) = pause {
             sleep(Duration::from_millis(pause)).await;
@@ -155,7 +154,12 @@ async fn close(client: &Client, open: &str) -> Result<()> {
 
 /// Until it is done, or there is no such interface any more. If the isolation group is gone, there is
 /// another one.
-async fn isolate_again(client: &Client, vpc: &str, interface: &str, isolation: &str) -> Result<()> {
+async fn isolate_again(
+    client: &Client,
+    (account, vpc): (&str, &str),
+    interface: &str,
+    isolation: &str,
+) -> Result<()> {
     let mut isolation = isolation.to_owned();
     for pause in PAUSES {
         let groups = [isolation.clone()].into();
@@ -167,8 +171,8 @@ async fn isolate_again(client: &Client, vpc: &str, interface: &str, isolation: &
             Ok(()) => return Ok(()),
         };
         tracing::error!(interface, %error, "an interface that was opened is not isolated again yet");
-        if isolation_group::is_unknown(&error) {
-            match made_anew(client, vpc, interface).await {
+        if group_rules::is_unknown(&error) {
+            match made_anew(client, account, vpc, interface).await {
                 Ok(id) => isolation = id,
                 Err(error) => tracing::error!(vpc, %error, "there is no isolation group"),
             }
@@ -178,46 +182,26 @@ async fn isolate_again(client: &Client, vpc: &str, interface: &str, isolation: &
     isolation_group::set_groups(client, interface, [isolation].into()).await
 }
 
-async fn made_anew(client: &Client, vpc: &str, interface: &str) -> Result<String> {
-    isolation_group::prepare(client, vpc, None).await?;
-    let group = isolation_group::empty(client, vpc, interface).await?;
+async fn made_anew(client: &Client, account: &str, vpc: &str, interface: &str) -> Result<String> {
+    isolation_group::prepare(client, account, vpc, None).await?;
+    let group = isolation_group::empty(client, account, vpc, interface).await?;
     Ok(group.id)
 }
 
 /// The VPC's group that lets everything through, made if there is none. A rule that is there already is
 /// as good as one that is made.
-async fn prepare(client: &Client, vpc: &str) -> Result<String> {
-    let id = match isolation_group::of(client, vpc, Purpose::Conversion).await? {
+async fn prepare(client: &Client, account: &str, vpc: &str) -> Result<String> {
+    let id = match isolation_group::of(client, account, vpc, Purpose::Conversion).await? {
         Some(found) => found.id,
-        None => isolation_group::create(client, vpc, Purpose::Conversion).await?,
+        None => isolation_group::create(client, account, vpc, Purpose::Conversion).await?,
     };
     // IPv4 and IPv6 are tracked separately. One rule a call: of several, one that exists fails all.
     for everything in [everything_v4(), everything_v6()] {
-        let rule = || async {
-            let call = client.authorize_security_group_ingress().group_id(&id);
-            let added = call.ip_permissions(everything.clone()).send().await;
-            added
-                .during("ec2:AuthorizeSecurityGroupIngress", &id)
-                .map(drop)
-        };
-        unless_there(isolation_group::when_known(rule).await)?;
-        let rule = || async {
-            let call = client.authorize_security_group_egress().group_id(&id);
-            let added = call.ip_permissions(everything.clone()).send().await;
-            added
-                .during("ec2:AuthorizeSecurityGroupEgress", &id)
-                .map(drop)
-        };
-        unless_there(isolation_group::when_known(rule).await)?;
+        for direction in [Direction::From, Direction::To] {
+            group_rules::add(client, &id, direction, everything.clone()).await?;
+        }
     }
     Ok(id)
-}
-
-fn unless_there(added: Result<()>) -> Result<()> {
-    match added {
-        Err(error) if error.has_code("InvalidPermission.Duplicate") => Ok(()),
-        other => other,
-    }
 }
 
 fn everything_v4() -> IpPermission {

@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::{
 };
 use serde_json::json;
 
-use super::state::{Address, Hardware, Instance, Interface, Timeouts, Volume};
+use super::state::{Address, Hardware, Instance, Interface, SecondaryInterface, Timeouts, Volume};
 use crate::error::{CallContext, Result};
 use crate::finding::Finding;
 
@@ -123,7 +123,16 @@ fn described(finding: &Finding, found: aws_sdk_ec2::types::Instance) -> Instance
         })
         .collect();
     let (cluster, claimed_cluster) = cluster(finding, &tags, profile.as_deref());
+    let secondary_interfaces = found.secondary_interfaces.unwrap_or_default().into_iter();
+    let secondary_interfaces = secondary_interfaces.map(|interface| SecondaryInterface {
+        id: interface
+            .secondary_interface_id
+            .unwrap_or_else(|| "a secondary interface".to_owned()),
+        network: interface.secondary_network_id,
+    });
     Instance {
+        on_outpost: found.outpost_arn.is_some(),
+        secondary_interfaces: secondary_interfaces.collect(),
         id: found.instance_id.unwrap_or_default(),
         state: found.state.and_then(|state| state.name).map_or_else(
             || "in an unknown state".to_owned(),
@@ -225,15 +234,17 @@ pub(super) fn interface(found: NetworkInterface) -> Interface {
     let mut public_addresses = Vec::new();
     for address in found.private_ip_addresses.unwrap_or_default() {
         let private = address.private_ip_address.unwrap_or_default();
-        if let Some(association) = address.association
-            && let Some(public) = association.public_ip
-        {
-            public_addresses.push(Address {
+        if let Some(association) = address.association {
+            let of_internet = association.public_ip.map(|public| (public, false));
+            let of_carrier = association.carrier_ip.map(|public| (public, true));
+            let found = of_internet.or(of_carrier);
+            public_addresses.extend(found.map(|(public, carrier)| Address {
                 public,
+                carrier,
                 private: private.clone(),
                 allocation: association.allocation_id,
                 association: association.association_id,
-            });
+            }));
         }
         private_addresses.insert(private);
     }
@@ -242,7 +253,10 @@ pub(super) fn interface(found: NetworkInterface) -> Interface {
     let prefixes = found.ipv6_prefixes.unwrap_or_default().into_iter();
     let prefixes = prefixes.filter_map(|prefix| prefix.ipv6_prefix);
     let tracking = found.connection_tracking_configuration;
+    let attachment = found.attachment;
     Interface {
+        device_index: attachment.and_then(|attachment| attachment.device_index),
+        on_outpost: found.outpost_arn.is_some(),
         id: found.network_interface_id.unwrap_or_default(),
         vpc: found.vpc_id.unwrap_or_default(),
         subnet: found.subnet_id.unwrap_or_default(),

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::time::Duration;
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::{
-    Filter, IpPermission, ResourceType, SecurityGroup, SecurityGroupRule, Tag, TagSpecification,
-};
+use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroup, Tag, TagSpecification};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use super::group_rules::{NOT_YET_KNOWN, in_words, list, listed, strip, when_known};
 use crate::error::{CallContext, Error, Result};
+use crate::settings::{Direction, ForensicsRule};
 
 /// The group's name. Names are unique in a VPC, so that two responders that act at once end up
 /// with one group.
@@ -23,19 +22,17 @@ pub const NAME: &str = "gdr-isolation";
 /// cut, see [`super::conversion`].
 const CONVERSION_NAME: &str = "gdr-conversion";
 
+/// The name of the group that lets through what forensics need, see [`super::forensics`]. Another name than
+/// [`NAME`]: a group that must have no rules is never taken for one that has some.
+pub(super) const FORENSICS_NAME: &str = "gdr-forensics";
+
 /// The tag that says what a group of ours is for. The function's role makes no group without it.
-const ROLE_TAG: &str = "gdr:role";
+pub(super) const ROLE_TAG: &str = "gdr:role";
 
-/// A group that was just made may not be known yet to the part of EC2 that is asked next,
-/// <https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>.
-const NOT_YET_KNOWN: [Duration; 4] = [
-    Duration::from_millis(200),
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-];
+/// Its value on a group that isolates.
+pub(super) const ISOLATION_ROLE: &str = "isolation";
 
-/// The isolation group of a VPC, as it was found.
+/// A group of ours, as it was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IsolationGroup {
     /// Its id.
@@ -46,12 +43,44 @@ pub struct IsolationGroup {
     pub ingress: Vec<String>,
     /// Its rules for traffic out, in words.
     pub egress: Vec<String>,
+    /// It has the tag that says what it is for.
+    #[serde(default)]
+    pub marked: bool,
+    /// It may let through what forensics need. Else it is to have no rules.
+    #[serde(default)]
+    pub forensics: bool,
 }
 
 impl IsolationGroup {
     /// True if it lets nothing in or out.
     pub fn is_empty(&self) -> bool {
         self.ingress.is_empty() && self.egress.is_empty()
+    }
+
+    /// True if it lets nothing through but by these rules.
+    pub(super) fn lets_only(&self, rules: &[ForensicsRule]) -> bool {
+        let among = |own: &[String], direction| {
+            let listed = listed(rules, direction);
+            own.iter().all(|rule| listed.contains(rule))
+        };
+        among(&self.ingress, Direction::From) && among(&self.egress, Direction::To)
+    }
+
+    /// True if it has these rules and no others.
+    pub(super) fn lets_exactly(&self, rules: &[ForensicsRule]) -> bool {
+        let has = |rule: &ForensicsRule| {
+            let own = match rule.direction {
+                Direction::From => &self.ingress,
+                Direction::To => &self.egress,
+            };
+            own.contains(&rule.in_group())
+        };
+        self.lets_only(rules) && rules.iter().all(has)
+    }
+
+    /// What it lets through, in a sentence.
+    pub(super) fn shown(&self) -> String {
+        format!("in {}, out {}", list(&self.ingress), list(&self.egress))
     }
 
     /// As a step shows it.
@@ -65,6 +94,8 @@ impl IsolationGroup {
 pub(super) enum Purpose {
     /// It isolates.
     Isolation,
+    /// It isolates, but for what forensics need.
+    Forensics,
     /// It lets everything through, for the seconds in which connections are cut.
     Conversion,
 }
@@ -73,12 +104,14 @@ impl Purpose {
     fn name(self) -> &'static str {
         match self {
             Self::Isolation => NAME,
+            Self::Forensics => FORENSICS_NAME,
             Self::Conversion => CONVERSION_NAME,
         }
     }
     fn role(self) -> &'static str {
         match self {
-            Self::Isolation => "isolation",
+            Self::Isolation => ISOLATION_ROLE,
+            Self::Forensics => "forensics",
             Self::Conversion => "conversion",
         }
     }
@@ -86,6 +119,9 @@ impl Purpose {
         match self {
             Self::Isolation => {
                 "GuardDuty responder: isolates compromised instances. Must have no rules."
+            }
+            Self::Forensics => {
+                "GuardDuty responder: isolates, but for the rules of Ec2ForensicsAccess."
             }
             Self::Conversion => "GuardDuty responder: cuts tracked connections. For seconds only.",
         }
@@ -101,11 +137,11 @@ pub(super) struct Found {
 }
 
 /// A group of ours. One that isolates is known by its name, whoever made it, since its rules are taken away
-/// before each use. One that is to be opened, and one that was made since the name was taken, is known by
+/// before each use. One that is to have rules, and one that was made since the name was taken, is known by
 /// the mark too.
 fn usable(group: SecurityGroup) -> Option<Found> {
     let name = group.group_name()?;
-    let purpose = [Purpose::Isolation, Purpose::Conversion]
+    let purpose = [Purpose::Isolation, Purpose::Forensics, Purpose::Conversion]
         .into_iter()
         .find(|purpose| name.starts_with(purpose.name()))?;
     let rest = &name[purpose.name().len()..];
@@ -121,37 +157,43 @@ fn usable(group: SecurityGroup) -> Option<Found> {
         group: IsolationGroup {
             id: group.group_id.unwrap_or_default(),
             vpc: group.vpc_id.unwrap_or_default(),
-            ingress: rules(&group.ip_permissions.unwrap_or_default()),
-            egress: rules(&group.ip_permissions_egress.unwrap_or_default()),
+            ingress: in_words(&group.ip_permissions.unwrap_or_default()),
+            egress: in_words(&group.ip_permissions_egress.unwrap_or_default()),
+            marked,
+            forensics: purpose == Purpose::Forensics,
         },
     })
 }
 
-/// The responder's groups of `vpc`, or of all VPCs. Of several for the same in a VPC, the one that is used
-/// comes first.
-pub(super) async fn find(client: &Client, vpc: Option<&str>) -> Result<Vec<Found>> {
+/// The responder's groups of `vpc`, or of all VPCs, in `account`. The owner of a shared VPC is shown the
+/// groups of the other accounts too, and can use none of them,
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/vpc-share-limitations.html>. Of several for the same in a
+/// VPC, the one that is used comes first.
+pub(super) async fn find(client: &Client, account: &str, vpc: Option<&str>) -> Result<Vec<Found>> {
+    let names = [NAME, FORENSICS_NAME, CONVERSION_NAME];
+    let names = names.map(|name| [name.to_owned(), format!("{name}-*")]);
     let named = Filter::builder()
         .name("group-name")
-        .values(NAME)
-        .values(CONVERSION_NAME)
-        .values(format!("{NAME}-*"))
-        .values(format!("{CONVERSION_NAME}-*"))
+        .set_values(Some(names.concat()))
         .build();
+    let owned = Filter::builder().name("owner-id").values(account).build();
     let in_vpc = vpc.map(of_vpc);
-    let filters = [Some(named), in_vpc].into_iter().flatten().collect();
+    let filters = [Some(named), Some(owned), in_vpc];
+    let filters = filters.into_iter().flatten().collect();
     let groups = groups(client, filters, vpc.unwrap_or(NAME)).await?;
     let mut found: Vec<_> = groups.into_iter().filter_map(usable).collect();
     found.sort_by(|a, b| (b.exact, &a.group.id).cmp(&(a.exact, &b.group.id)));
     Ok(found)
 }
 
-/// The group of `vpc` that is used for this.
+/// The account's group of `vpc` that is used for this.
 pub(super) async fn of(
     client: &Client,
+    account: &str,
     vpc: &str,
     purpose: Purpose,
 ) -> Result<Option<IsolationGroup>> {
-    let mut found = find(client, Some(vpc)).await?.into_iter();
+    let mut found = find(client, account, Some(vpc)).await?.into_iter();
     let found = found.find(|found| found.purpose == purpose);
     Ok(found.map(|found| found.group))
 }
@@ -176,12 +218,17 @@ async fn groups(client: &Client, filters: Vec<Filter>, about: &str) -> Result<Ve
 
 /// The one isolation group of `vpc`, without rules. What was just made, or just emptied, may not be
 /// shown so yet, and someone may have opened it meanwhile: it is emptied and looked at again.
-pub(super) async fn empty(client: &Client, vpc: &str, interface: &str) -> Result<IsolationGroup> {
-    let mut found = of(client, vpc, Purpose::Isolation).await?;
+pub(super) async fn empty(
+    client: &Client,
+    account: &str,
+    vpc: &str,
+    interface: &str,
+) -> Result<IsolationGroup> {
+    let mut found = of(client, account, vpc, Purpose::Isolation).await?;
     for pause in NOT_YET_KNOWN {
         match &found {
             None => {}
-            Some(group) if !group.is_empty() => match strip(client, &group.id).await {
+            Some(group) if !group.is_empty() => match strip(client, &group.id, &[]).await {
                 Ok(()) => {}
                 Err(error) if error.is_transient() => return Err(error),
                 Err(_) => break,
@@ -189,7 +236,7 @@ pub(super) async fn empty(client: &Client, vpc: &str, interface: &str) -> Result
             Some(_) => break,
         }
         sleep(pause).await;
-        found = of(client, vpc, Purpose::Isolation).await?;
+        found = of(client, account, vpc, Purpose::Isolation).await?;
     }
     let Some(group) = found else {
         return Err(Error::Refused(format!(
@@ -198,11 +245,10 @@ pub(super) async fn empty(client: &Client, vpc: &str, interface: &str) -> Result
     };
     if !group.is_empty() {
         return Err(Error::Refused(format!(
-            "{} ({NAME}) lets traffic through: in {}, out {}. {interface} was left as it is, since it \
-             would not be isolated: take the rules away",
+            "{} ({NAME}) lets traffic through: {}. {interface} was left as it is, since it would not be \
+             isolated: take the rules away",
             group.id,
-            list(&group.ingress),
-            list(&group.egress),
+            group.shown(),
         )));
     }
     Ok(group)
@@ -215,82 +261,31 @@ pub(super) async fn empty(client: &Client, vpc: &str, interface: &str) -> Result
 /// [`attach`] looks again.
 pub(super) async fn prepare(
     client: &Client,
+    account: &str,
     vpc: &str,
     found: Option<&IsolationGroup>,
 ) -> Result<()> {
     let id = match found {
         Some(group) => group.id.clone(),
-        None => create(client, vpc, Purpose::Isolation).await?,
+        None => create(client, account, vpc, Purpose::Isolation).await?,
     };
-    strip(client, &id).await
-}
-
-/// Takes every rule away from the group `id`.
-pub(super) async fn strip(client: &Client, id: &str) -> Result<()> {
-    let rules = when_known(|| rules_of(client, id)).await?;
-    let ids = |egress: bool| {
-        let rules = rules
-            .iter()
-            .filter(|rule| rule.is_egress.unwrap_or_default() == egress);
-        let ids: Vec<_> = rules
-            .filter_map(|rule| rule.security_group_rule_id.clone())
-            .collect();
-        (!ids.is_empty()).then_some(ids)
-    };
-    let egress = async {
-        let Some(rules) = ids(true) else {
-            return Ok(());
-        };
-        let revoke = || async {
-            let revoked = client.revoke_security_group_egress().group_id(id);
-            revoked
-                .set_security_group_rule_ids(Some(rules.clone()))
-                .send()
-                .await
-                .during("ec2:RevokeSecurityGroupEgress", id)
-                .map(drop)
-        };
-        when_known(revoke).await
-    };
-    let ingress = async {
-        let Some(rules) = ids(false) else {
-            return Ok(());
-        };
-        let revoke = || async {
-            let revoked = client.revoke_security_group_ingress().group_id(id);
-            revoked
-                .set_security_group_rule_ids(Some(rules.clone()))
-                .send()
-                .await
-                .during("ec2:RevokeSecurityGroupIngress", id)
-                .map(drop)
-        };
-        when_known(revoke).await
-    };
-    // Another responder may have revoked a rule in between; the rules that are left decide.
-    let (egress, ingress) = futures::join!(egress, ingress);
-    for revoked in [egress, ingress] {
-        match revoked {
-            Err(error) if error.has_code("InvalidSecurityGroupRuleId.NotFound") => {}
-            Err(error) if error.has_code("InvalidPermission.NotFound") => {}
-            other => other?,
-        }
-    }
-    Ok(())
+    strip(client, &id, &[]).await
 }
 
 /// Puts an interface into the isolation group of its VPC and into no other, after `preceding` and after a
 /// look at the group's rules. A group that has none while `preceding` is done needs no other look.
 pub(super) async fn attach(
     client: &Client,
+    account: &str,
     vpc: &str,
     interface: &str,
     preceding: impl Future<Output = ()>,
 ) -> Result<()> {
-    let (seen, ()) = futures::join!(of(client, vpc, Purpose::Isolation), preceding);
+    let looking = of(client, account, vpc, Purpose::Isolation);
+    let (seen, ()) = futures::join!(looking, preceding);
     let group = match seen? {
         Some(group) if group.is_empty() => group,
-        _ => empty(client, vpc, interface).await?,
+        _ => empty(client, account, vpc, interface).await?,
     };
     set_groups(client, interface, [group.id].into()).await
 }
@@ -317,15 +312,20 @@ pub(super) async fn set_groups(
 
 /// Makes a group, or finds the one that has the name. Names are unique in a VPC whatever their case, and
 /// filters are not, <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>:
-/// where the name is taken by a group that cannot be used, ours gets another one. That group, which may be
-/// in use, is not touched.
-pub(super) async fn create(client: &Client, vpc: &str, purpose: Purpose) -> Result<String> {
+/// where the name is taken by a group that cannot be used, or by another account's, ours gets another one. That
+/// group, which may be in use, is not touched.
+pub(super) async fn create(
+    client: &Client,
+    account: &str,
+    vpc: &str,
+    purpose: Purpose,
+) -> Result<String> {
     let error = match make(client, vpc, purpose, purpose.name()).await {
         Err(error) if error.has_code("InvalidGroup.Duplicate") => error,
         made => return made,
     };
     // Another responder was faster; the answer does not say what the group's id is.
-    if let Some(group) = of(client, vpc, purpose).await? {
+    if let Some(group) = of(client, account, vpc, purpose).await? {
         return Ok(group.id);
     }
     let all = groups(client, vec![of_vpc(vpc)], vpc).await?;
@@ -333,11 +333,17 @@ pub(super) async fn create(client: &Client, vpc: &str, purpose: Purpose) -> Resu
         let name = group.group_name().unwrap_or_default();
         name.eq_ignore_ascii_case(purpose.name())
     };
-    let Some(taken) = all.into_iter().find(same) else {
+    let (own, others): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .filter(same)
+        .partition(|group| group.owner_id() == Some(account));
+    let Some(taken) = own.into_iter().chain(others).next() else {
         return Err(error);
     };
     let id = taken.group_id().unwrap_or_default().to_owned();
-    if let Some(found) = usable(taken) {
+    if taken.owner_id() == Some(account)
+        && let Some(found) = usable(taken).filter(|found| found.purpose == purpose)
+    {
         return Ok(found.group.id);
     }
     tracing::warn!(
@@ -370,80 +376,4 @@ async fn make(client: &Client, vpc: &str, purpose: Purpose, name: &str) -> Resul
     created
         .group_id
         .ok_or_else(|| Error::Refused(format!("EC2 made a group in {vpc} and did not say which")))
-}
-
-async fn rules_of(client: &Client, group: &str) -> Result<Vec<SecurityGroupRule>> {
-    let of_group = Filter::builder().name("group-id").values(group).build();
-    let mut pages = client
-        .describe_security_group_rules()
-        .filters(of_group)
-        .into_paginator()
-        .send();
-    let mut rules = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.during("ec2:DescribeSecurityGroupRules", group)?;
-        rules.extend(page.security_group_rules.unwrap_or_default());
-    }
-    Ok(rules)
-}
-
-pub(super) async fn when_known<T, W: Future<Output = Result<T>>>(
-    work: impl Fn() -> W,
-) -> Result<T> {
-    for pause in NOT_YET_KNOWN {
-        match work().await {
-            Err(error) if is_unknown(&error) => sleep(pause).await,
-            result => return result,
-        }
-    }
-    work().await
-}
-
-/// A call does not know the group that it names, not yet or no more,
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>.
-pub(super) fn is_unknown(error: &Error) -> bool {
-    ["InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound"]
-        .iter()
-        .any(|code| error.has_code(code))
-}
-
-fn rules(permissions: &[IpPermission]) -> Vec<String> {
-    permissions.iter().map(describe).collect()
-}
-
-fn describe(permission: &IpPermission) -> String {
-    let protocol = match permission.ip_protocol() {
-        Some("-1") | None => "all traffic",
-        Some(protocol) => protocol,
-    };
-    let ports = match (permission.from_port(), permission.to_port()) {
-        (Some(from), Some(to)) if from >= 0 => format!(" {from}-{to}"),
-        _ => String::new(),
-    };
-    let v4 = permission
-        .ip_ranges()
-        .iter()
-        .filter_map(|range| range.cidr_ip());
-    let v6 = permission
-        .ipv6_ranges()
-        .iter()
-        .filter_map(|range| range.cidr_ipv6());
-    let lists = permission
-        .prefix_list_ids()
-        .iter()
-        .filter_map(|list| list.prefix_list_id());
-    let groups = permission
-        .user_id_group_pairs()
-        .iter()
-        .filter_map(|pair| pair.group_id());
-    let peers: Vec<_> = v4.chain(v6).chain(lists).chain(groups).collect();
-    format!("{protocol}{ports} {}", peers.join(" "))
-}
-
-fn list(rules: &[String]) -> String {
-    if rules.is_empty() {
-        "nothing".to_owned()
-    } else {
-        rules.join("; ")
-    }
 }

@@ -72,7 +72,8 @@ impl Ec2 {
         id: &str,
     ) -> Result<State> {
         let clients = self.clients_in(region);
-        Box::pin(observe::glance(&clients, finding, region, id)).await
+        let access = &self.forensics_access;
+        Box::pin(observe::glance(&clients, finding, region, id, access)).await
     }
 }
 
@@ -95,6 +96,8 @@ impl Change {
             | Self::DeregisterTargets { region, .. }
             | Self::DeregisterFromBalancers { region, .. }
             | Self::PrepareIsolationGroup { region, .. }
+            | Self::CloseIsolationGroup { region, .. }
+            | Self::AdmitForensics { region, .. }
             | Self::IsolateInterface { region, .. }
             | Self::RemovePublicAddress { region, .. }
             | Self::DisableMetadata { region, .. }

@@ -8,13 +8,16 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::describe::{alike, hardware, instance, interfaces, snapshots, volume_tags};
+use super::forensics::{self, Access};
 use super::isolation_group::{self, Purpose};
+use super::local_network::{self, LocalNetworks};
 use super::preserve::tag_value;
-use super::state::{Earlier, Membership, Protection, Rest, Role, State};
+use super::state::{Earlier, Instance, Interface, Membership, Protection, Rest, Role, State};
 use super::{Clients, attributes, membership, role, routes};
 use crate::error::Result;
 use crate::execute::within;
 use crate::finding::Finding;
+use crate::settings::ForensicsRule;
 
 /// How long the reads may take that do not decide whether an interface is isolated.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -29,23 +32,28 @@ pub(super) async fn glance(
     finding: &Finding,
     region: &str,
     id: &str,
+    access: &[ForensicsRule],
 ) -> Result<State> {
     let ec2 = &clients.ec2;
+    let account = &finding.account_id;
     let shown = finding.instance_profile_arn();
-    let (core, scaling, of_profile) = futures::join!(
+    let (core, scaling, of_profile, peers) = futures::join!(
         // The interfaces' VPCs are not known yet; the groups' names find them in all VPCs, so that
         // nothing has to wait for the interfaces.
         Box::pin(async {
             futures::try_join!(
                 Box::pin(instance(ec2, finding, id)),
                 Box::pin(interfaces(ec2, id)),
-                Box::pin(isolation_group::find(ec2, None)),
+                Box::pin(isolation_group::find(ec2, account, None)),
             )
         }),
         Box::pin(scaling(&clients.autoscaling, finding, id)),
         Box::pin(of_profile(clients, shown)),
+        Box::pin(forensics::peers(ec2, access, Instant::now() + PATIENCE)),
     );
     let (instance, interfaces, groups) = core?;
+    let local_networks = Box::pin(local_networks(ec2, finding, instance.as_ref(), &interfaces));
+    let local_networks = local_networks.await;
     let profile = instance.as_ref().and_then(|found| found.profile.as_deref());
     let ((role, alike), earlier) = if profile == shown {
         (of_profile, None)
@@ -58,24 +66,33 @@ pub(super) async fn glance(
         _ => false,
     };
     let earlier = earlier.filter(|earlier| !same(earlier));
+    let ours: BTreeSet<_> = groups.iter().map(|found| found.group.id.clone()).collect();
     let (mut by_vpc, mut conversion_groups) = (BTreeMap::new(), BTreeMap::new());
+    let mut other_groups = Vec::new();
     for found in groups {
+        let group = found.group;
         match found.purpose {
-            Purpose::Isolation => {
-                by_vpc.entry(found.group.vpc.clone()).or_insert(found.group);
+            Purpose::Isolation if !by_vpc.contains_key(&group.vpc) => {
+                by_vpc.insert(group.vpc.clone(), group);
             }
+            Purpose::Isolation | Purpose::Forensics => other_groups.push(group),
             Purpose::Conversion => {
-                conversion_groups.insert(found.group.id.clone(), found.group);
+                conversion_groups.insert(group.id.clone(), group);
             }
         }
     }
+    let vpcs: BTreeSet<_> = interfaces.iter().map(|found| found.vpc.clone()).collect();
+    other_groups.retain(|group| vpcs.contains(&group.vpc));
     Ok(State {
         region: region.to_owned(),
         elsewhere: None,
+        access: Access::new(access, &peers, &vpcs, &ours),
         instance,
         interfaces,
         groups: by_vpc,
+        other_groups,
         conversion_groups,
+        local_networks,
         scaling,
         role,
         alike,
@@ -83,6 +100,26 @@ pub(super) async fn glance(
         earlier,
         rest: None,
     })
+}
+
+/// Only an Outpost has local networks, so that no other instance waits for its subnets.
+async fn local_networks(
+    client: &aws_sdk_ec2::Client,
+    finding: &Finding,
+    instance: Option<&Instance>,
+    interfaces: &[Interface],
+) -> Option<LocalNetworks> {
+    let on_outpost = finding.is_on_outpost()
+        || instance.is_some_and(|instance| instance.on_outpost)
+        || interfaces.iter().any(|interface| interface.on_outpost);
+    if !on_outpost {
+        return None;
+    }
+    let until = Instant::now() + PATIENCE;
+    let reading = Box::pin(local_network::read(client, interfaces));
+    Some(LocalNetworks(
+        within(until, "ec2:DescribeSubnets", reading).await,
+    ))
 }
 
 /// What was read of the profile that the finding names, where the instance has it no longer.

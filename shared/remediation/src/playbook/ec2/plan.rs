@@ -1,6 +1,7 @@
 //! What is to be done about an instance in the state that was read. Pure.
 
 mod contain;
+mod narrow;
 mod outlived;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use self::contain::prior_groups;
-use super::change::{Attribute, Change, name};
+use super::change::{Attribute, Change};
+use super::isolation_group::{ISOLATION_ROLE, ROLE_TAG};
+use super::name;
 use super::preserve::{GROUPS_TAG, INCIDENT_TAG, TIME_TAG, groups_value, tag_value};
 use super::risks;
 use super::state::{Instance, State};
@@ -64,6 +67,7 @@ pub(super) fn plan(
     planner.deny();
     planner.narrow();
     planner.preserve();
+    planner.admit();
     planner.mark(now);
     let hands_off = planner.hands_off.is_some();
     if let (false, false, Some(cluster)) = (
@@ -376,6 +380,11 @@ impl Planner<'_> {
         for (resource, found, groups) in resources {
             let mut tags: BTreeMap<_, _> = marks.clone().into();
             tags.extend(groups.map(|groups| (GROUPS_TAG.to_owned(), groups)));
+            if found.contains_key(INCIDENT_TAG) {
+                let keys = tags.into_keys();
+                let read = |key: String| found.get(&key).cloned().map(|value| (key, value));
+                tags = keys.filter_map(read).collect();
+            }
             let change = Change::Mark {
                 region: self.region(),
                 resource,
@@ -385,6 +394,28 @@ impl Planner<'_> {
             self.push(match found.get(INCIDENT_TAG) {
                 Some(by) => Step::Already(change, format!("it is marked for finding {by}")),
                 None => Step::Do(change),
+            });
+        }
+        if self.hands_off.is_none() {
+            self.mark_groups();
+        }
+    }
+
+    /// A group of the right name that somebody else made gets our tag, by which a service control policy keeps it
+    /// closed.
+    fn mark_groups(&mut self) {
+        let state = self.state;
+        let vpcs: BTreeSet<_> = state.manageable().map(|found| &found.vpc).collect();
+        for group in vpcs.into_iter().filter_map(|vpc| state.groups.get(vpc)) {
+            let change = Change::Mark {
+                region: self.region(),
+                resource: group.id.clone(),
+                tags: [(ROLE_TAG.to_owned(), ISOLATION_ROLE.to_owned())].into(),
+            };
+            self.push(if group.marked {
+                Step::Already(change, format!("it has the tag {ROLE_TAG}"))
+            } else {
+                Step::Do(change)
             });
         }
     }

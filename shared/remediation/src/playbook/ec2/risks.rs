@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::change::{Change, name};
+use super::change::Change;
 use super::conversion::CUT_TAG;
+use super::routes::is_carrier_gateway;
 use super::state::{Instance, Interface, Role, State, Timeouts};
-use super::{ISOLATION_GROUP, role};
+use super::{ISOLATION_GROUP, name, role};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::investigate::listed;
@@ -92,6 +93,35 @@ fn network(plan: &mut Plan<Change>, state: &State, instance: &Instance) {
         }
     }
     left_open(plan, state);
+    admitted(plan, state);
+}
+
+/// Who reaches what is isolated, because a setting says so.
+fn admitted(plan: &mut Plan<Change>, state: &State) {
+    for interface in state.manageable() {
+        let rules = state.access.of(&interface.vpc);
+        let rules: Vec<_> = rules.iter().map(ToString::to_string).collect();
+        let until = if is_planned(plan, name::FORENSICS, &interface.id) {
+            format!("when {} is in effect, ", name::FORENSICS)
+        } else if state
+            .isolates(interface)
+            .is_some_and(|group| !group.is_empty())
+        {
+            String::new()
+        } else {
+            continue;
+        };
+        plan.residual_risks.push(format!(
+            "{until}{} stays reachable for forensics (EC2_FORENSICS_ACCESS): {}; whoever gets into these groups or \
+             may change these prefix lists gets to it",
+            interface.id,
+            rules.join(", "),
+        ));
+    }
+    let left_out = state.access.left_out.iter();
+    plan.next_steps.extend(left_out.map(|rule| {
+        format!("correct EC2_FORENSICS_ACCESS, of which this rule is not used: {rule}")
+    }));
 }
 
 /// The groups that cut connections and still have rules, with nothing of this instance in them.
@@ -119,9 +149,10 @@ fn addresses(plan: &mut Plan<Change>, state: &State, id: &str) {
     let (mut going, mut kept) = (BTreeSet::new(), BTreeSet::new());
     for interface in &state.interfaces {
         let planned = is_planned(plan, name::ADDRESS, &interface.id);
-        let v4 = interface.public_addresses.iter();
-        let v4 = v4.map(|address| address.public.as_str());
-        if planned { &mut going } else { &mut kept }.extend(v4);
+        for address in &interface.public_addresses {
+            let goes = planned && address.is_removable();
+            if goes { &mut going } else { &mut kept }.insert(address.public.as_str());
+        }
         kept.extend(interface.global_ipv6());
     }
     let shown = |addresses: BTreeSet<&str>| addresses.into_iter().collect::<Vec<_>>().join(", ");
@@ -151,7 +182,10 @@ fn tracked(plan: &mut Plan<Change>, state: &State, instance: &Instance) {
     let rest = state.rest.as_ref();
     match rest.map(|rest| &rest.routes) {
         None => {}
-        Some(Ok(routes)) => always.extend(routes.values().flatten().cloned()),
+        Some(Ok(routes)) => {
+            let ways = routes.values().flatten();
+            always.extend(ways.filter(|id| !is_carrier_gateway(id)).cloned());
+        }
         Some(Err(error)) => {
             plan.residual_risks.push(format!(
                 "whether its subnet routes through a NAT gateway, whose flows no change of groups cuts, \

@@ -17,8 +17,15 @@ fn of_vpcs(interfaces: &[Interface]) -> Option<Filter> {
     (!vpcs.is_empty()).then(|| filter().set_values(Some(vpcs)).build())
 }
 
+/// True if a way out of a subnet is a carrier gateway: it does not track flows, and has addresses of its own by
+/// which they come.
+pub(super) fn is_carrier_gateway(id: &str) -> bool {
+    id.starts_with("cagw-")
+}
+
 /// What the subnet of each interface sends traffic to whose flows are tracked whatever the groups
-/// say: the ids of NAT gateways, egress-only internet gateways, transit gateways and gateway endpoints.
+/// say: the ids of NAT gateways, egress-only internet gateways, transit gateways, core networks and endpoints, also
+/// those of firewalls; and of carrier gateways. An interface of which no table is shown is missing.
 pub(super) async fn routes(
     client: &Client,
     interfaces: &[Interface],
@@ -61,6 +68,8 @@ pub(super) async fn routes(
                     .nat_gateway_id()
                     .or(route.egress_only_internet_gateway_id())
                     .or(route.transit_gateway_id())
+                    .or(route.core_network_arn())
+                    .or(route.carrier_gateway_id())
                     .or(gateway)
             })
             .map(ToOwned::to_owned)

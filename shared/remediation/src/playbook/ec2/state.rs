@@ -6,11 +6,16 @@ use std::net::{IpAddr, Ipv6Addr};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
+pub use super::address::Address;
+use super::forensics::Access;
 use super::isolation_group::IsolationGroup;
+use super::local_network::LocalNetworks;
+pub use super::timeouts::Timeouts;
 use crate::breaker::{Crowd, Member};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::guard::Resource;
+use crate::settings::ForensicsRule;
 
 /// What was read of an instance. What only protects or informs keeps its own error, so that it cannot
 /// keep the interfaces from being isolated, and is read when it is known how they are.
@@ -30,6 +35,12 @@ pub struct State {
     pub(super) interfaces: Vec<Interface>,
     /// The isolation group of each VPC that has one.
     pub(super) groups: BTreeMap<String, IsolationGroup>,
+    /// The other groups of ours in which interfaces may be isolated.
+    pub(super) other_groups: Vec<IsolationGroup>,
+    /// What forensics may be let through.
+    pub(super) access: Access,
+    /// Where interfaces of an Outpost may be on the local network. `None`: the instance is on no Outpost.
+    pub(super) local_networks: Option<LocalNetworks>,
     /// The groups that cut connections, by their ids: while they do, they let everything through.
     pub(super) conversion_groups: BTreeMap<String, IsolationGroup>,
     #[serde(serialize_with = "readable")]
@@ -90,7 +101,10 @@ pub(super) struct Rest {
     pub(super) endpoints: Result<BTreeSet<String>>,
 }
 
-fn readable<T: Serialize, S: Serializer>(value: &Result<T>, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn readable<T: Serialize, S: Serializer>(
+    value: &Result<T>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
     match value {
         Ok(value) => value.serialize(to),
         Err(error) => BTreeMap::from([("NotRead", error.to_string())]).serialize(to),
@@ -108,12 +122,29 @@ fn readable_if_read<T: Serialize, S: Serializer>(
 }
 
 impl State {
-    /// The isolation group of an interface's VPC, if the interface is in it and in no other and it
-    /// lets nothing through.
+    /// The group of ours that isolates an interface: it is in that one and in no other, and the group lets
+    /// nothing through, or only what forensics may be let through.
     pub(super) fn isolates(&self, interface: &Interface) -> Option<&IsolationGroup> {
-        let group = self.groups.get(&interface.vpc)?;
-        let isolated = group.is_empty() && interface.groups.iter().eq([&group.id]);
-        isolated.then_some(group)
+        let own = self.groups.get(&interface.vpc).into_iter();
+        let mut groups = own.chain(self.forensics_groups(&interface.vpc));
+        groups.find(|group| {
+            interface.groups.iter().eq([&group.id]) && group.lets_only(self.may_let(group))
+        })
+    }
+
+    /// The groups of a VPC that let through what forensics need; the one that is used comes first.
+    pub(super) fn forensics_groups(&self, vpc: &str) -> impl Iterator<Item = &IsolationGroup> {
+        let groups = self.other_groups.iter();
+        groups.filter(move |group| group.forensics && group.vpc == vpc)
+    }
+
+    /// The rules that a group of ours may have.
+    pub(super) fn may_let(&self, group: &IsolationGroup) -> &[ForensicsRule] {
+        if group.forensics {
+            self.access.of(&group.vpc)
+        } else {
+            &[]
+        }
     }
 
     /// Why there is nothing to contain but the credentials that the instance was given.
@@ -210,10 +241,10 @@ impl State {
         members
     }
 
-    /// The interfaces whose groups can be changed.
+    /// The interfaces that a group isolates.
     pub(super) fn manageable(&self) -> impl Iterator<Item = &Interface> {
         let interfaces = self.interfaces.iter();
-        interfaces.filter(|interface| interface.requester.is_none())
+        interfaces.filter(|interface| self.out_of_reach(interface).is_none())
     }
 }
 
@@ -239,8 +270,20 @@ pub struct Instance {
     /// EC2 has not applied that yet.
     pub(super) metadata_pending: bool,
     pub(super) tags: BTreeMap<String, String>,
+    /// It is on an Outpost.
+    pub(super) on_outpost: bool,
+    /// Its interfaces on networks of another kind, which have no security groups.
+    pub(super) secondary_interfaces: Vec<SecondaryInterface>,
     /// What else EC2 says of it, for the record.
     pub(super) described: Value,
+}
+
+/// A secondary interface: of a network for remote direct memory access (RDMA), outside of every VPC,
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceSecondaryInterface.html>.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct SecondaryInterface {
+    pub(super) id: String,
+    pub(super) network: Option<String>,
 }
 
 /// An EBS volume that is attached.
@@ -262,6 +305,9 @@ pub struct Interface {
     pub(super) requester: Option<String>,
     /// `interface`, `efa`, `efa-only`, `trunk`, `branch`, …
     pub(super) kind: String,
+    /// 0 is the primary one.
+    pub(super) device_index: Option<i32>,
+    pub(super) on_outpost: bool,
     pub(super) private_addresses: BTreeSet<String>,
     pub(super) public_addresses: Vec<Address>,
     /// IPv6 addresses and prefixes.
@@ -295,49 +341,6 @@ impl Interface {
         let mut own = self.private_addresses.iter().chain(&self.ipv6_addresses);
         own.any(|own| own == address || wanted.as_ref().is_ok_and(|ip| own.parse() == Ok(*ip)))
     }
-}
-
-/// A public address of an interface.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Address {
-    /// The public IPv4 address.
-    pub public: String,
-    /// The private address that it is mapped to.
-    pub private: String,
-    /// Of an Elastic IP address. `None`: it was assigned automatically and cannot be had again.
-    pub allocation: Option<String>,
-    /// What [`Address::allocation`] is associated by.
-    pub association: Option<String>,
-}
-
-/// Idle time-outs of tracked connections in seconds; `None` is EC2's default,
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Timeouts {
-    /// `TcpEstablishedTimeout`, 60 to 432000.
-    pub tcp_established: Option<i32>,
-    /// `UdpStreamTimeout`, 60 to 180.
-    pub udp_stream: Option<i32>,
-    /// `UdpTimeout`, 30 to 60.
-    pub udp: Option<i32>,
-}
-
-impl Timeouts {
-    /// For established TCP, for streams of UDP, for other UDP, with EC2's defaults for what is not set.
-    pub(super) fn in_effect(self) -> (i32, i32, i32) {
-        (
-            self.tcp_established.unwrap_or(432_000),
-            self.udp_stream.unwrap_or(180),
-            self.udp.unwrap_or(30),
-        )
-    }
-
-    /// The shortest that EC2 allows.
-    pub const SHORTEST: Self = Self {
-        tcp_established: Some(60),
-        udp_stream: Some(60),
-        udp: Some(30),
-    };
 }
 
 /// The attributes that keep an instance from being lost.

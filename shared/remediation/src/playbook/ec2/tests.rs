@@ -7,18 +7,22 @@
 )]
 
 mod adversity;
+mod approval;
 mod contain;
 mod credentials;
 mod cut;
 mod ec2_rules;
 mod elsewhere;
+mod forensics;
 mod hostile;
 mod investigation;
 mod isolation;
 mod other_rules;
+mod out_of_reach;
 mod policies;
 mod protect;
 mod release;
+mod shared_groups;
 mod waves;
 mod world;
 

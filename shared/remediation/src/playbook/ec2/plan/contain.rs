@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::ISOLATION_GROUP;
-use super::super::change::{Change, name};
-use super::super::conversion::CUT_TAG;
+use super::super::change::Change;
 use super::super::preserve::GROUPS_TAG;
 use super::super::role;
-use super::super::state::{Hardware, Interface, Role, State, Timeouts};
+use super::super::state::{Interface, Role, State};
+use super::super::{ISOLATION_GROUP, name};
 use super::{Planner, skipped};
 use crate::error::Result;
 use crate::plan::Step;
@@ -20,7 +19,16 @@ impl Planner<'_> {
         let (id, state) = (self.id(), self.state);
         if let Some(why) = self.hands_off.clone() {
             self.push(skipped(name::ISOLATE, &id, why));
+            self.tell_of_open_groups();
             return;
+        }
+        for secondary in &self.instance.secondary_interfaces {
+            let network = secondary.network.as_deref().unwrap_or("its network");
+            let why = format!(
+                "it is a secondary interface, which is in no VPC and has no security groups: cut it off on {network}, \
+                 the network for remote direct memory access (RDMA) that it is on"
+            );
+            self.push(skipped(name::ISOLATE, &secondary.id, why));
         }
         if state.interfaces.is_empty() {
             let none = "the instance has no network interface".to_owned();
@@ -32,6 +40,7 @@ impl Planner<'_> {
             let change = Change::PrepareIsolationGroup {
                 region: self.region(),
                 vpc: vpc.clone(),
+                account: self.finding.account_id.clone(),
                 from: group.cloned(),
             };
             self.push(match group {
@@ -47,9 +56,13 @@ impl Planner<'_> {
                 ));
             }
         }
+        self.close_others();
         for interface in &state.interfaces {
             let step = self.isolate_interface(interface);
             self.push(step);
+            if let Some(step) = state.perhaps_local(interface) {
+                self.push(step);
+            }
             if interface.kind == "trunk" {
                 self.push(skipped(
                     name::ISOLATE,
@@ -63,33 +76,84 @@ impl Planner<'_> {
     }
 
     fn isolate_interface(&self, interface: &Interface) -> Step<Change> {
-        if let Some(requester) = &interface.requester {
-            return skipped(
-                name::ISOLATE,
-                &interface.id,
-                format!(
-                    "{requester} manages this interface and allows nobody else to change its groups: cut it \
-                     off at its subnet's network ACL, or through that service"
-                ),
-            );
+        if let Some(why) = self.state.out_of_reach(interface) {
+            return skipped(name::ISOLATE, &interface.id, why);
         }
+        let isolated = self.state.isolates(interface);
         let change = Change::IsolateInterface {
             region: self.region(),
             interface: interface.id.clone(),
             vpc: interface.vpc.clone(),
+            account: self.finding.account_id.clone(),
             from: prior_groups(interface, self.state),
-            to: self
-                .state
-                .groups
-                .get(&interface.vpc)
-                .map(|group| group.id.clone()),
+            to: match isolated {
+                Some(group) => Some(group.id.clone()),
+                None => self.group_of(&interface.vpc),
+            },
         };
-        match self.state.isolates(interface) {
-            Some(group) => Step::Already(
+        match isolated {
+            Some(group) if group.is_empty() => Step::Already(
                 change,
                 format!("its only group is {}, which has no rules", group.id),
             ),
+            Some(group) => Step::Already(
+                change,
+                format!(
+                    "its only group is {}, which lets through what is listed for forensics, and nothing else",
+                    group.id
+                ),
+            ),
             None => Step::Do(change),
+        }
+    }
+
+    /// The id of the group that isolates in this VPC.
+    pub(super) fn group_of(&self, vpc: &str) -> Option<String> {
+        let group = self.state.groups.get(vpc);
+        group.map(|group| group.id.clone())
+    }
+
+    /// Other instances may be isolated in the other groups of ours, and whoever opens one opens them all.
+    fn close_others(&mut self) {
+        let state = self.state;
+        for group in &state.other_groups {
+            let keep = state.may_let(group);
+            let closed = group.lets_only(keep);
+            let change = Change::CloseIsolationGroup {
+                region: self.region(),
+                from: group.clone(),
+                keep: keep.to_vec(),
+            };
+            if closed {
+                let detail = format!("{} lets through no more than it may", group.id);
+                self.push(Step::Already(change, detail));
+                continue;
+            }
+            self.push(Step::Do(change));
+            self.plan.next_steps.push(format!(
+                "find out who gave rules to {}: other instances may be isolated by it",
+                group.id,
+            ));
+        }
+    }
+
+    /// Nothing is done about this instance, and so nothing about its VPC either.
+    fn tell_of_open_groups(&mut self) {
+        let state = self.state;
+        let vpcs: BTreeSet<_> = state.interfaces.iter().map(|found| &found.vpc).collect();
+        let groups = state
+            .groups
+            .values()
+            .filter(|group| vpcs.contains(&group.vpc));
+        for group in groups.chain(&state.other_groups) {
+            if !group.lets_only(state.may_let(group)) {
+                self.plan.next_steps.push(format!(
+                    "take away the rules of {}, by which other instances may be isolated, and find out who gave \
+                     them: {}",
+                    group.id,
+                    group.shown(),
+                ));
+            }
         }
     }
 
@@ -172,126 +236,17 @@ impl Planner<'_> {
             Step::Do(change)
         });
     }
-
-    /// What narrows further what is left, where a setting asks for it.
-    pub(super) fn narrow(&mut self) {
-        if self.hands_off.is_some() {
-            return;
-        }
-        if self.settings.disable_metadata {
-            let from = self.instance.metadata_endpoint.clone();
-            let from = from.unwrap_or_else(|| "enabled".to_owned());
-            let off = from == "disabled";
-            let change = Change::DisableMetadata {
-                region: self.region(),
-                instance: self.id(),
-                from,
-            };
-            self.push(if off && self.instance.metadata_pending {
-                let detail = "EC2 is turning it off (pending)";
-                Step::Already(change, detail.to_owned())
-            } else if off {
-                Step::Already(change, "it is off".to_owned())
-            } else {
-                Step::Do(change)
-            });
-        }
-        let state = self.state;
-        for interface in state.manageable() {
-            if self.settings.remove_public_address {
-                let change = Change::RemovePublicAddress {
-                    region: self.region(),
-                    interface: interface.id.clone(),
-                    from: interface.public_addresses.clone(),
-                };
-                self.push(if interface.public_addresses.is_empty() {
-                    let global: Vec<_> = interface.global_ipv6().collect();
-                    Step::Already(change, match global.as_slice() {
-                        [] => "it has no public IPv4 address".to_owned(),
-                        kept => format!(
-                            "it has no public IPv4 address; IPv6 addresses are not taken away: {}",
-                            kept.join(", "),
-                        ),
-                    })
-                } else {
-                    Step::Do(change)
-                });
-            }
-            if self.settings.shorten_timeouts
-                && let Some(rest) = &state.rest
-            {
-                let step = self.shorten(interface, &rest.hardware);
-                self.push(step);
-            }
-            // A stopped instance has no connections. Cutting comes last, when the rest is known too.
-            if self.settings.cut_connections_seconds > 0
-                && self.instance.state != "stopped"
-                && state.rest.is_some()
-            {
-                let step = self.cut(interface);
-                self.push(step);
-            }
-        }
-    }
-
-    fn shorten(&self, interface: &Interface, hardware: &Result<Hardware>) -> Step<Change> {
-        // Where the instance type could not be read, EC2 itself says whether it can.
-        if hardware.as_ref().is_ok_and(|found| !found.nitro) {
-            return skipped(
-                name::TIMEOUTS,
-                &interface.id,
-                "only instances on the Nitro System have idle time-outs that can be set".to_owned(),
-            );
-        }
-        let change = Change::ShortenTimeouts {
-            region: self.region(),
-            interface: interface.id.clone(),
-            from: interface.timeouts,
-        };
-        if interface.timeouts == Timeouts::SHORTEST {
-            Step::Already(change, "they are the shortest that EC2 allows".to_owned())
-        } else {
-            Step::Do(change)
-        }
-    }
-
-    fn cut(&self, interface: &Interface) -> Step<Change> {
-        let change = Change::CutConnections {
-            region: self.region(),
-            interface: interface.id.clone(),
-            vpc: interface.vpc.clone(),
-            seconds: self.settings.cut_connections_seconds,
-            finding: self.finding.id.clone(),
-        };
-        match (interface.tags.get(CUT_TAG), self.state.isolates(interface)) {
-            // Isolated and cut: a later finding does not open it once more.
-            (Some(by), Some(_)) => Step::Already(change, format!("they were cut for finding {by}")),
-            _ if interface.global_ipv6().next().is_some() => skipped(
-                name::CUT,
-                &interface.id,
-                "it has an IPv6 address, by which opening it would let the internet in: cut its connections \
-                 at a network ACL"
-                    .to_owned(),
-            ),
-            _ if !self.settings.remove_public_address && !interface.public_addresses.is_empty() => {
-                skipped(
-                    name::CUT,
-                    &interface.id,
-                    "it has a public address, and opening it would let the internet in: set \
-                     EC2_REMOVE_PUBLIC_ADDRESS as well, or cut its connections at a network ACL"
-                        .to_owned(),
-                )
-            }
-            _ => Step::Do(change),
-        }
-    }
 }
 
-/// The groups that an interface is given back by a release. An interface that was left in the group
-/// which lets everything through is never given that one back, but those that its mark tells.
+/// The groups that an interface is given back by a release. An interface that was left in a group of ours
+/// which has rules is never given that one back, but those that its mark tells.
 pub(super) fn prior_groups(interface: &Interface, state: &State) -> BTreeSet<String> {
     let groups = interface.groups.iter();
-    let groups = groups.filter(|group| !state.conversion_groups.contains_key(*group));
+    let opened = |group: &String| {
+        let mut forensics = state.forensics_groups(&interface.vpc);
+        state.conversion_groups.contains_key(group) || forensics.any(|found| found.id == *group)
+    };
+    let groups = groups.filter(|group| !opened(group));
     let groups: BTreeSet<_> = groups.cloned().collect();
     if !groups.is_empty() {
         return groups;

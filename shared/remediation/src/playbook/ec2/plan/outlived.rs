@@ -1,7 +1,7 @@
 //! The plan where there is no instance to isolate.
 
-use super::super::change::{Change, name};
-use super::super::risks;
+use super::super::change::Change;
+use super::super::{name, risks};
 use super::{Planner, skipped};
 use crate::plan::{Plan, Step};
 

@@ -83,7 +83,10 @@ async fn a_second_run_plans_nothing_and_writes_nothing() {
             ("203.0.113.8", None, None),
         ];
         account.scaling = Some(("web-asg".to_owned(), "InService"));
-        account.targets = vec![("tg-web".to_owned(), ID.to_owned(), 8443, false)];
+        // Connections through a load balancer would keep the others from being cut.
+        if settings.ec2.cut_connections_seconds == 0 {
+            account.targets = vec![("tg-web".to_owned(), ID.to_owned(), 8443, false)];
+        }
         let world = World::new(account);
         let done = run_with(&world.playbook, &infected(), &settings).await;
         assert!(

@@ -390,3 +390,92 @@ async fn what_could_not_be_isolated_is_not_opened() {
     );
     assert!(history(&world).is_empty());
 }
+
+/// An account in which this is so.
+fn where_it_is(change: impl Fn(&mut Account)) -> Account {
+    let mut account = Account::default();
+    change(&mut account);
+    account
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_always_tracked_on_the_way_keeps_the_interface_closed() {
+    let ways: [(&str, Account); 6] = [
+        ("nat-1", where_it_is(|account| account.nat = true)),
+        ("tgw-1", where_it_is(|account| account.transit = true)),
+        (
+            "cagw-1",
+            where_it_is(|account| account.carrier_gateway = true),
+        ),
+        (
+            "vpce-1",
+            where_it_is(|account| account.endpoints = vec!["vpce-1"]),
+        ),
+        (
+            "tg-web",
+            where_it_is(|account| {
+                account.targets =
+                    vec![("tg-web".to_owned(), super::world::ID.to_owned(), 443, false)];
+            }),
+        ),
+        (
+            "clb-web",
+            where_it_is(|account| account.balancers = names(["clb-web"])),
+        ),
+    ];
+    for (way, account) in ways {
+        let world = World::new(account);
+        let done = run_with(&world.playbook, &infected(), &cutting(5)).await;
+        let cut = "ec2:CutTrackedConnections";
+        assert_eq!(
+            outcome(&done, cut, "eni-1"),
+            Some(Skipped),
+            "{way}: {:#?}",
+            done.steps
+        );
+        assert!(detail(&done, cut).contains(way), "{}", detail(&done, cut));
+        assert_eq!(history(&world), [[ISOLATED]], "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_read_counts_as_on_the_way() {
+    for call in [
+        "ec2:DescribeRouteTables",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:DescribeLoadBalancers",
+    ] {
+        let world = World::new(Account::default());
+        world.wire.fail(call, 403, "UnauthorizedOperation");
+        let done = run_with(&world.playbook, &infected(), &cutting(5)).await;
+        let cut = "ec2:CutTrackedConnections";
+        assert_eq!(
+            outcome(&done, cut, "eni-1"),
+            Some(Skipped),
+            "{call}: {:#?}",
+            done.steps
+        );
+        assert!(detail(&done, cut).contains("could not be read"), "{call}");
+        assert_eq!(history(&world), [[ISOLATED]], "{call}");
+    }
+    let world = World::new(where_it_is(|account| account.no_tables = true));
+    let done = run_with(&world.playbook, &infected(), &cutting(5)).await;
+    assert!(detail(&done, "ec2:CutTrackedConnections").contains("no route table"));
+    assert_eq!(history(&world), [[ISOLATED]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_carrier_s_address_that_stays_keeps_the_interface_closed() {
+    let world = World::new(where_it_is(|account| {
+        account.interfaces.get_mut("eni-1").unwrap().carrier = Some(("155.146.1.7", None));
+    }));
+    let mut settings = cutting(5);
+    settings.ec2.remove_public_address = true;
+    let done = run_with(&world.playbook, &infected(), &settings).await;
+    assert_eq!(
+        outcome(&done, "ec2:CutTrackedConnections", "eni-1"),
+        Some(Skipped)
+    );
+    assert!(detail(&done, "ec2:CutTrackedConnections").contains("155.146.1.7"));
+    assert_eq!(history(&world), [[ISOLATED]]);
+}

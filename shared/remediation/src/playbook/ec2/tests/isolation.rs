@@ -7,7 +7,7 @@ use super::world::{Account, ID, Iface, World, account, group, infected, names};
 use super::*;
 use crate::fixtures::{declared, run, run_with};
 use crate::plan::{Action as _, Step};
-use crate::settings::{AutoScaling, Ec2Settings, Settings};
+use crate::settings::{AutoScaling, Ec2Settings, ForensicsRule, Settings};
 
 #[tokio::test(start_paused = true)]
 async fn every_interface_gets_the_isolation_group_in_place_of_all_its_groups() {
@@ -66,6 +66,7 @@ async fn where_a_name_that_differs_in_case_only_is_taken_the_group_gets_another_
 async fn a_group_whose_name_only_begins_as_ours_is_not_used() {
     let mut other = group("vpc-a", ["10.0.0.0/8"], []);
     other.name = "gdr-isolation-tests".to_owned();
+    other.role = None;
     let world = World::new(Account {
         groups: [("sg-0".to_owned(), other)].into(),
         ..one()
@@ -299,6 +300,28 @@ fn settings() -> [Settings; 2] {
     })
 }
 
+async fn on_an_outpost_with_forensics() -> Vec<&'static str> {
+    let settings = Settings {
+        ec2: Ec2Settings {
+            forensics_access: ForensicsRule::parse_all(
+                "from pl-01234567 tcp/22, to 192.0.2.7/32 tcp/443",
+            )
+            .expect("rules"),
+            ..Ec2Settings::default()
+        },
+        ..Settings::default()
+    };
+    let mut account = Account {
+        lists: [("pl-01234567", vec!["192.0.2.16/28"])].into(),
+        ..prepared([], [])
+    };
+    account.interfaces.get_mut("eni-1").unwrap().outpost = true;
+    let mut world = World::new(account);
+    world.playbook.configure(&settings);
+    run_with(&world.playbook, &infected(), &settings).await;
+    world.wire.calls()
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_calls_are_those_that_the_playbook_declares_permissions_for() {
     let mut called = BTreeSet::new();
@@ -329,5 +352,6 @@ async fn the_calls_are_those_that_the_playbook_declares_permissions_for() {
     });
     run(&world.playbook, &undescribed()).await;
     called.extend(world.wire.calls());
+    called.extend(on_an_outpost_with_forensics().await);
     assert_eq!(called, declared::<Ec2>());
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::fixtures::waves::{Course, contained, slow};
+use crate::fixtures::waves::{Course, contained, contained_with, slow};
 use crate::fixtures::{event, run};
 use crate::plan::Step;
 use crate::playbook::ec2::Clients;
 use crate::playbook::ec2::tests::world::ID;
+use crate::settings::ForensicsRule;
 
 /// The event of an instance that is described as it is.
 fn described(tags: Value) -> Value {
@@ -142,4 +143,21 @@ async fn what_the_finding_shows_and_is_no_longer_so_is_asked_again() {
     let course = contained(slowly(&world), shown).await;
     assert!(world.is_contained(), "{}", course.report.to_line());
     assert_eq!(course.before(&world.wire, MODIFY), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn letting_forensics_in_is_waited_for_by_nothing_that_contains() {
+    let list = "pl-01234567";
+    let world = World::new(Account {
+        lists: [(list, vec!["192.0.2.16/28"])].into(),
+        ..prepared([], [])
+    });
+    let rules = format!("from {list} tcp/22, to sg-0123456789abcdef0 tcp/443");
+    let mut settings = Settings::default();
+    settings.ec2.forensics_access = ForensicsRule::parse_all(&rules).expect("rules");
+    let course = contained_with(&settings, slowly(&world), described(json!([]))).await;
+    assert_eq!(world.groups_of("eni-1"), ["sg-gdr-forensics-vpc-a"]);
+    assert_eq!(course.before(&world.wire, MODIFY), 3);
+    let opening = course.before(&world.wire, "ec2:AuthorizeSecurityGroupIngress");
+    assert!(opening > 3, "{opening}");
 }

@@ -22,6 +22,11 @@ pub(super) struct Iface {
     pub(super) ipv6: Vec<&'static str>,
     /// `interface` if it is empty.
     pub(super) kind: &'static str,
+    pub(super) device_index: i32,
+    /// It is on an Outpost.
+    pub(super) outpost: bool,
+    /// A carrier's address, and its allocation.
+    pub(super) carrier: Option<(&'static str, Option<&'static str>)>,
     pub(super) requester: bool,
     pub(super) timeouts: Option<(i32, i32, i32)>,
     pub(super) tags: BTreeMap<String, String>,
@@ -41,6 +46,8 @@ pub(super) struct Group {
     pub(super) name: String,
     /// Its tag `gdr:role`.
     pub(super) role: Option<String>,
+    /// The account that owns it, if that is another than the finding's.
+    pub(super) owner: Option<&'static str>,
     pub(super) ingress: BTreeSet<String>,
     pub(super) egress: BTreeSet<String>,
 }
@@ -85,6 +92,17 @@ pub(super) struct Account {
     pub(super) policies: BTreeMap<String, String>,
     pub(super) nat: bool,
     pub(super) transit: bool,
+    pub(super) carrier_gateway: bool,
+    /// No route table is shown.
+    pub(super) no_tables: bool,
+    /// Where the subnets have local network interfaces.
+    pub(super) local_at: Option<i32>,
+    /// No subnet is shown.
+    pub(super) no_subnets: bool,
+    /// Secondary interfaces, and their networks.
+    pub(super) secondary: Vec<(&'static str, &'static str)>,
+    /// The entries of each prefix list.
+    pub(super) lists: BTreeMap<&'static str, Vec<&'static str>>,
     /// Interface endpoints of its VPC.
     pub(super) endpoints: Vec<&'static str>,
     /// The interface of somebody else's that has its Elastic IP address by now.
@@ -127,7 +145,8 @@ pub(super) fn group<const I: usize, const E: usize>(
     Group {
         vpc: vpc.to_owned(),
         name: ISOLATION_GROUP.to_owned(),
-        role: None,
+        role: Some("isolation".to_owned()),
+        owner: None,
         ingress: names(ingress),
         egress: names(egress),
     }
@@ -197,6 +216,12 @@ impl Default for Account {
             policies: BTreeMap::new(),
             nat: false,
             transit: false,
+            carrier_gateway: false,
+            no_tables: false,
+            local_at: None,
+            no_subnets: false,
+            secondary: Vec::new(),
+            lists: BTreeMap::new(),
             endpoints: Vec::new(),
             address_at: None,
             console: "bG9naW46".to_owned(),
@@ -301,6 +326,7 @@ impl Ec2 {
             clients,
             elsewhere: Mutex::default(),
             trail: None,
+            forensics_access: Vec::new(),
         }
     }
 }

@@ -32,8 +32,11 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 let none = !a.groups.is_empty() && lags(&mut a.new_group_hidden);
                 let stale = !a.revoked.is_empty() && lags(&mut a.revoked_shown);
                 let groups = if stale { &a.revoked } else { &a.groups };
-                let found = groups.iter().filter(|_| !none).filter(|(_, group)| {
-                    has("vpc-id", &group.vpc) && has("group-name", &group.name)
+                let found = groups.iter().filter(|_| !none).filter(|(id, group)| {
+                    has("vpc-id", &group.vpc)
+                        && has("group-name", &group.name)
+                        && has("owner-id", owner(group))
+                        && has("group-id", id)
                 });
                 let found = found.map(|(id, group)| {
                     let role = group.role.as_ref();
@@ -44,6 +47,7 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         .set_tags(Some(role.into_iter().collect()))
                         .group_name(&group.name)
                         .vpc_id(&group.vpc)
+                        .owner_id(owner(group))
                         .set_ip_permissions(permissions(&group.ingress))
                         .set_ip_permissions_egress(permissions(&group.egress))
                         .build()
@@ -64,10 +68,21 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 let Some(group) = group.filter(|_| !none) else {
                     return Ok(out.build());
                 };
-                let rule = |cidr: &String, egress| {
+                let rule = |rule: &String, egress| {
+                    let (protocol, port, peer) = parts(rule);
+                    let group = t::ReferencedSecurityGroup::builder().group_id(peer).build();
+                    let of_group = peer.starts_with("sg-").then_some(group);
+                    let peer = |is: bool| is.then(|| peer.to_owned());
                     t::SecurityGroupRule::builder()
-                        .security_group_rule_id(cidr)
+                        .security_group_rule_id(rule)
                         .is_egress(egress)
+                        .ip_protocol(protocol)
+                        .from_port(port)
+                        .to_port(port)
+                        .set_referenced_group_info(of_group)
+                        .set_prefix_list_id(peer(rule.contains("pl-")))
+                        .set_cidr_ipv6(peer(rule.contains(':')))
+                        .set_cidr_ipv4(peer(rule.contains('.')))
                         .build()
                 };
                 let ingress = group.ingress.iter().map(|cidr| rule(cidr, false));
@@ -89,6 +104,7 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 let new = Group {
                     name: name.to_owned(),
                     role: role.and_then(|tag| tag.value()).map(str::to_owned),
+                    owner: None,
                     ..group(vpc, [], ["0.0.0.0/0", "::/0"])
                 };
                 let same =
@@ -141,9 +157,10 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             |a, request, out| {
                 let group = a.groups.get_mut(request.group_id().unwrap()).unwrap();
                 // The role gives rules to no other group.
-                assert_eq!(group.role.as_deref(), Some("conversion"));
-                for cidr in cidrs(request.ip_permissions()) {
-                    if !group.egress.insert(cidr) {
+                let role = group.role.as_deref();
+                assert!(matches!(role, Some("conversion" | "forensics")), "{role:?}");
+                for rule in ruled(request.ip_permissions()) {
+                    if !group.egress.insert(rule) {
                         return Err("InvalidPermission.Duplicate");
                     }
                 }
@@ -160,9 +177,10 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             |a, request, out| {
                 let group = a.groups.get_mut(request.group_id().unwrap()).unwrap();
                 // The role gives rules to no other group.
-                assert_eq!(group.role.as_deref(), Some("conversion"));
-                for cidr in cidrs(request.ip_permissions()) {
-                    if !group.ingress.insert(cidr) {
+                let role = group.role.as_deref();
+                assert!(matches!(role, Some("conversion" | "forensics")), "{role:?}");
+                for rule in ruled(request.ip_permissions()) {
+                    if !group.ingress.insert(rule) {
                         return Err("InvalidPermission.Duplicate");
                     }
                 }
@@ -172,26 +190,65 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
     ]
 }
 
-fn permissions(cidrs: &BTreeSet<String>) -> Option<Vec<t::IpPermission>> {
-    let rule = |cidr: &String| {
-        let permission = t::IpPermission::builder().ip_protocol("-1");
-        if cidr.contains(':') {
-            let range = t::Ipv6Range::builder().cidr_ipv6(cidr).build();
+fn owner(group: &Group) -> &str {
+    group.owner.unwrap_or("111122223333")
+}
+
+/// Protocol, port and peer of a rule: a peer alone is let everything through.
+fn parts(rule: &str) -> (&str, i32, &str) {
+    match rule.split(' ').collect::<Vec<_>>()[..] {
+        [protocol, port, peer] => (protocol, port.parse().expect("a port"), peer),
+        _ => ("-1", -1, rule),
+    }
+}
+
+fn permissions(rules: &BTreeSet<String>) -> Option<Vec<t::IpPermission>> {
+    let permission = |rule: &String| {
+        let (protocol, port, peer) = parts(rule);
+        let permission = t::IpPermission::builder()
+            .ip_protocol(protocol)
+            .from_port(port)
+            .to_port(port);
+        if peer.starts_with("sg-") {
+            let pair = t::UserIdGroupPair::builder().group_id(peer).build();
+            permission.user_id_group_pairs(pair).build()
+        } else if peer.starts_with("pl-") {
+            let list = t::PrefixListId::builder().prefix_list_id(peer).build();
+            permission.prefix_list_ids(list).build()
+        } else if peer.contains(':') {
+            let range = t::Ipv6Range::builder().cidr_ipv6(peer).build();
             permission.ipv6_ranges(range).build()
         } else {
-            let range = t::IpRange::builder().cidr_ip(cidr).build();
+            let range = t::IpRange::builder().cidr_ip(peer).build();
             permission.ip_ranges(range).build()
         }
     };
-    Some(cidrs.iter().map(rule).collect())
+    Some(rules.iter().map(permission).collect())
 }
 
-fn cidrs(permissions: &[t::IpPermission]) -> Vec<String> {
-    let v4 = permissions.iter().flat_map(t::IpPermission::ip_ranges);
-    let v6 = permissions.iter().flat_map(t::IpPermission::ipv6_ranges);
-    let v4 = v4.filter_map(|range| range.cidr_ip());
-    let v6 = v6.filter_map(|range| range.cidr_ipv6());
-    v4.chain(v6).map(str::to_owned).collect()
+/// The rules that permissions come to.
+fn ruled(permissions: &[t::IpPermission]) -> Vec<String> {
+    let of = |permission: &t::IpPermission| -> Vec<String> {
+        let v4 = permission
+            .ip_ranges()
+            .iter()
+            .filter_map(|range| range.cidr_ip());
+        let v6 = permission
+            .ipv6_ranges()
+            .iter()
+            .filter_map(|range| range.cidr_ipv6());
+        let lists = permission.prefix_list_ids().iter();
+        let lists = lists.filter_map(|list| list.prefix_list_id());
+        let groups = permission.user_id_group_pairs().iter();
+        let groups = groups.filter_map(|pair| pair.group_id());
+        let peers = v4.chain(v6).chain(lists).chain(groups);
+        let rule = |peer: &str| match (permission.ip_protocol(), permission.from_port()) {
+            (Some("-1"), _) => peer.to_owned(),
+            (protocol, port) => format!("{} {} {peer}", protocol.unwrap(), port.unwrap()),
+        };
+        peers.map(rule).collect()
+    };
+    permissions.iter().flat_map(of).collect()
 }
 
 fn revoke(

@@ -1,5 +1,7 @@
 //! What is read of the instance and of what belongs to it.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
@@ -59,6 +61,7 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     .set_iam_instance_profile(profile)
                     .metadata_options(metadata.build())
                     .operator(operator.build())
+                    .set_secondary_interfaces(Some(a.secondary.iter().map(secondary).collect()))
                     .set_tags(tags(&a.tags));
                 if a.spot {
                     instance = instance.instance_lifecycle(t::InstanceLifecycleType::Spot);
@@ -224,14 +227,60 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 let transit = a
                     .transit
                     .then(|| t::Route::builder().transit_gateway_id("tgw-1").build());
+                let carrier = a
+                    .carrier_gateway
+                    .then(|| t::Route::builder().carrier_gateway_id("cagw-1").build());
                 let of = t::RouteTableAssociation::builder()
                     .subnet_id("subnet-of-eni-1")
                     .build();
+                let routes = route.into_iter().chain(transit).chain(carrier).collect();
                 let table = t::RouteTable::builder()
                     .vpc_id("vpc-1")
                     .associations(of)
-                    .set_routes(Some(route.into_iter().chain(transit).collect()));
-                Ok(out.route_tables(table.build()).build())
+                    .set_routes(Some(routes));
+                let main = t::RouteTableAssociation::builder().main(true).build();
+                let vpcs: BTreeSet<_> = a.interfaces.values().map(|own| own.vpc).collect();
+                let mains = vpcs.into_iter().map(|vpc| {
+                    let table = t::RouteTable::builder().vpc_id(vpc);
+                    table.associations(main.clone()).build()
+                });
+                let tables = std::iter::once(table.build()).chain(mains);
+                let tables = tables.filter(|_| !a.no_tables).collect();
+                Ok(out.set_route_tables(Some(tables)).build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            describe_subnets,
+            describe_subnets,
+            DescribeSubnetsOutput,
+            "ec2:DescribeSubnets",
+            |a, request, out| {
+                let wanted = request.filters()[0].values().iter();
+                let subnet = |id| {
+                    t::Subnet::builder()
+                        .subnet_id(id)
+                        .set_enable_lni_at_device_index(a.local_at)
+                        .build()
+                };
+                let found = wanted.filter(|_| !a.no_subnets).map(subnet).collect();
+                Ok(out.set_subnets(Some(found)).build())
+            }
+        ),
+        rule!(
+            account,
+            wire,
+            get_managed_prefix_list_entries,
+            get_managed_prefix_list_entries,
+            GetManagedPrefixListEntriesOutput,
+            "ec2:GetManagedPrefixListEntries",
+            |a, request, out| {
+                let list = request.prefix_list_id().unwrap();
+                let entries = a.lists.get(list).ok_or("InvalidPrefixListID.NotFound")?;
+                let entry = |cidr: &&str| t::PrefixListEntry::builder().cidr(*cidr).build();
+                let entries = entries.iter().map(entry).collect();
+                Ok(out.set_entries(Some(entries)).build())
             }
         ),
         rule!(
@@ -268,6 +317,13 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
     ]
 }
 
+fn secondary((id, network): &(&'static str, &'static str)) -> t::InstanceSecondaryInterface {
+    t::InstanceSecondaryInterface::builder()
+        .secondary_interface_id(*id)
+        .secondary_network_id(*network)
+        .build()
+}
+
 fn flag(value: bool) -> t::AttributeBooleanValue {
     t::AttributeBooleanValue::builder().value(value).build()
 }
@@ -295,6 +351,21 @@ fn described(id: &str, interface: &mut Iface) -> t::NetworkInterface {
                 .association(association.build())
                 .build()
         });
+    let carrier = interface.carrier.map(|(address, allocation)| {
+        let association = t::NetworkInterfaceAssociation::builder()
+            .carrier_ip(address)
+            .set_association_id(allocation.map(|_| "eipassoc-c".to_owned()))
+            .set_allocation_id(allocation.map(str::to_owned));
+        t::NetworkInterfacePrivateIpAddress::builder()
+            .private_ip_address("10.0.0.5")
+            .association(association.build())
+            .build()
+    });
+    let addresses = addresses.chain(carrier);
+    let attachment = t::NetworkInterfaceAttachment::builder().device_index(interface.device_index);
+    let outpost = interface
+        .outpost
+        .then(|| "arn:aws:outposts:us-east-1:111122223333:outpost/op-0a1b2c3d4e5f60001".to_owned());
     let tracking = interface.timeouts.map(|(tcp, stream, udp)| {
         t::ConnectionTrackingConfiguration::builder()
             .tcp_established_timeout(tcp)
@@ -314,6 +385,8 @@ fn described(id: &str, interface: &mut Iface) -> t::NetworkInterface {
         .set_ipv6_addresses(Some(ipv6.collect()))
         .vpc_id(interface.vpc)
         .subnet_id(format!("subnet-of-{id}"))
+        .attachment(attachment.build())
+        .set_outpost_arn(outpost)
         .private_ip_address("10.0.0.5")
         .requester_managed(interface.requester)
         .requester_id("amazon-elb")

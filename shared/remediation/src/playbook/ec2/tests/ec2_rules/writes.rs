@@ -27,6 +27,12 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     if !responders.all(|id| a.groups.contains_key(id)) {
                         return Err("InvalidGroup.NotFound");
                     }
+                    // Nobody can use what another account has in a shared VPC.
+                    let foreign =
+                        |id: &String| a.groups.get(id).is_some_and(|of| of.owner.is_some());
+                    if request.groups().iter().any(foreign) {
+                        return Err("InvalidParameterValue");
+                    }
                     let left = interface.groups.iter().filter_map(|id| a.groups.get(id));
                     let left = left.filter(|group| group.name.starts_with("gdr-conversion"));
                     a.left_open.extend(left.cloned());
@@ -110,6 +116,9 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     interface
                         .public
                         .retain(|(_, association, _)| *association != request.association_id());
+                    if request.association_id() == Some("eipassoc-c") {
+                        interface.carrier = None;
+                    }
                 }
                 Ok(out.build())
             }
@@ -174,6 +183,18 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             "ec2:CreateTags",
             |a, request, out| {
                 for resource in request.resources() {
+                    if let Some(group) = a.groups.get_mut(resource) {
+                        // The role sets no other tag on a group that is there.
+                        let [tag] = request.tags() else {
+                            panic!("{request:?}")
+                        };
+                        assert_eq!(
+                            (tag.key(), tag.value()),
+                            (Some("gdr:role"), Some("isolation"))
+                        );
+                        group.role = tag.value().map(str::to_owned);
+                        continue;
+                    }
                     let on = tags_of(a, resource).ok_or("InvalidID")?;
                     for tag in request.tags() {
                         assert!(tag.value().unwrap().len() <= 256);
