@@ -198,7 +198,7 @@ pub async fn approve<P: Playbook>(
         let state = done.as_ref().ok().and_then(|report| {
             let in_effect = in_effect(report.steps());
             let severity = finding.severity.value();
-            target_state(report.status()).map(|state| claim.conclude(state, in_effect, severity))
+            target_state(report).map(|state| claim.conclude(state, in_effect, severity))
         });
         if let Err(error) = approver.record.give_back(claim, state, clock()).await {
             tracing::error!(%error, "the claim on a target was not given back and ends by its time");

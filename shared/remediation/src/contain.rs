@@ -31,7 +31,7 @@ use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::recheck::Look;
 use crate::record::{Claim, Record, TargetState};
-use crate::report::{Obstacle, Report, Status, StepReport};
+use crate::report::{Obstacle, Outcome, Report, Status, StepReport};
 use crate::trace::Trace;
 use crate::verify::Verifier;
 
@@ -147,7 +147,10 @@ pub(crate) async fn rehearse<P: Playbook>(
     let plan = plan.await.into_plan();
     let decided = Some(incoming.clock());
     let transient = plan.steps.iter().find_map(|step| match step {
-        Step::Unknown { error, .. } if error.is_transient() => Some(error.clone()),
+        Step::Unknown { action, error, .. } => {
+            let counts = P::Action::phase_of(action).is_worth_a_retry();
+            Some(error.clone()).filter(|error| counts && error.is_transient())
+        }
         _ => None,
     });
     let transient = transient.or_else(|| guard.transient().cloned());
@@ -491,11 +494,14 @@ pub(crate) fn recorded<A: Action>(action: &A) -> (String, Value) {
 }
 
 /// What the record is to say of the targets. `None`: they are as they were.
-pub(crate) fn target_state(status: Status) -> Option<TargetState> {
-    match status {
+pub(crate) fn target_state(report: &Report) -> Option<TargetState> {
+    let applied = |step: &StepReport| step.outcome() == Outcome::Applied;
+    match report.status() {
         Status::Contained | Status::AlreadyContained => Some(TargetState::Contained),
         Status::Partial => Some(TargetState::Partial),
         Status::Failed => Some(TargetState::Failed),
+        // Evidence was secured, and containing was left to the on-call engineer.
+        Status::Notified if report.steps().iter().any(applied) => Some(TargetState::Withheld),
         Status::Ignored | Status::Notified | Status::DryRun => None,
     }
 }

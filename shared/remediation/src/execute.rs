@@ -51,6 +51,7 @@ impl ReadBack {
         settings: &Settings,
         until: Instant,
         planned: &[&P::Action],
+        attempted: &HashMap<StepKey, Result<()>>,
     ) -> Result<(Self, Authorized<P::Action>)> {
         let observing = Box::pin(playbook.read_back(gate.finding(), planned));
         let state = within(until, "reading back", observing).await?;
@@ -67,8 +68,10 @@ impl ReadBack {
             })
             .collect();
         let dispensable = planned.iter().filter_map(|action| {
-            let otherwise = P::dispensable(&state, action)?;
-            Some((StepKey::of(*action), otherwise))
+            let key = StepKey::of(*action);
+            let error = attempted.get(&key)?.as_ref().err()?;
+            let otherwise = P::dispensable(&state, action, error)?;
+            Some((key, otherwise))
         });
         let dispensable = dispensable.collect();
         let back = Self {
@@ -142,14 +145,22 @@ pub(crate) async fn execute_with<P: Playbook>(
     let mut sorted = Sorted::default();
     let mut executed = sorted.take_in(plan);
     let turns = Turns::default();
+    let mut unread = false;
     let parts = async {
         let mut parts = Vec::new();
         let mut next = more().await;
         while let Some(plan) = next {
             let mut sorted = Sorted::default();
             let pending = sorted.take_in(plan);
-            let (results, after) =
-                futures::join!(apply_all(playbook, &pending, &turns, until), more());
+            // What is read late must not use up the time for reading back and for telling.
+            let (results, after) = futures::join!(
+                apply_all(playbook, &pending, &turns, until),
+                timeout_at(until, more()),
+            );
+            let after = after.unwrap_or_else(|_| {
+                unread = true;
+                None
+            });
             parts.push((sorted, pending, results));
             next = after;
         }
@@ -176,6 +187,13 @@ pub(crate) async fn execute_with<P: Playbook>(
         mut awaiting,
     } = sorted;
 
+    if unread {
+        next_steps.push(
+            "look at the target again: the time of this invocation ended before all of it was read, and what \
+             depends on the rest was not planned"
+                .to_owned(),
+        );
+    }
     let awaited: HashSet<_> = awaiting.iter().map(StepKey::of).collect();
 
     let mut pending: Vec<P::Action> = Vec::new();
@@ -250,6 +268,7 @@ pub(crate) async fn execute_with<P: Playbook>(
             let result = &attempted[&StepKey::of(action)];
             if let Err(error) = result
                 && error.is_transient()
+                && action.phase().is_worth_a_retry()
                 && !read_back
                     .as_ref()
                     .is_ok_and(|back| back.shows(&StepKey::of(action)) == Some(true))
@@ -260,8 +279,9 @@ pub(crate) async fn execute_with<P: Playbook>(
         }
     }
     for step in &came_up {
-        if let Step::Unknown { error, .. } = step
+        if let Step::Unknown { action, error, .. } = step
             && error.is_transient()
+            && P::Action::phase_of(action).is_worth_a_retry()
         {
             transient.get_or_insert(error.clone());
         }
@@ -332,8 +352,9 @@ impl<A: Action> Sorted<A> {
                             self.awaiting.push(action.clone());
                         }
                     }
-                    if let Step::Unknown { error, .. } = &other
+                    if let Step::Unknown { action, error, .. } = &other
                         && error.is_transient()
+                        && A::phase_of(action).is_worth_a_retry()
                     {
                         self.transient.get_or_insert(error.clone());
                     }
@@ -398,7 +419,8 @@ async fn settled<P: Playbook>(
     attempted: &HashMap<StepKey, Result<()>>,
 ) -> Result<(ReadBack, Authorized<P::Action>)> {
     let planned: Vec<_> = pending.iter().chain(already).collect();
-    let mut latest = ReadBack::take(playbook, gate, settings, until, &planned).await;
+    let take = || ReadBack::take(playbook, gate, settings, until, &planned, attempted);
+    let mut latest = take().await;
     for pause in READ_BACK_PAUSES {
         let again = match &latest {
             Ok((read_back, _)) => pending.iter().any(|action| {
@@ -411,7 +433,7 @@ async fn settled<P: Playbook>(
             break;
         }
         sleep(pause).await;
-        latest = ReadBack::take(playbook, gate, settings, until, &planned).await;
+        latest = take().await;
     }
     latest
 }
@@ -439,12 +461,10 @@ fn conclude(
             action,
             "the call was accepted, but reading back does not show it in effect".to_owned(),
         ),
-        (Err(error), Ok((back, Some(false)))) if error.is_denied() => {
-            match back.dispensable.get(&StepKey::of(action)) {
-                Some(otherwise) => StepReport::dispensed(action, format!("{otherwise}: {error}")),
-                None => StepReport::failed(action, error.to_string()),
-            }
-        }
+        (Err(error), Ok((back, Some(false)))) => match back.dispensable.get(&StepKey::of(action)) {
+            Some(otherwise) => StepReport::dispensed(action, format!("{otherwise}: {error}")),
+            None => StepReport::failed(action, error.to_string()),
+        },
         (Err(error), Ok((_, None))) if error.is_gone() => {
             StepReport::vanished(action, format!("the resource is no longer there: {error}"))
         }

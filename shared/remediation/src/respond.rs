@@ -140,7 +140,7 @@ impl<P: Playbook> Responder<P> {
             let given_back_by = incoming.until + GIVING_BACK;
             for claim in &claims {
                 let withheld = refused.map(|_| TargetState::Withheld);
-                let state = target_state(report.status()).or(withheld);
+                let state = target_state(&report).or(withheld);
                 // What was not begun is as it was, and what a person released is still released.
                 let state = state.filter(|_| begun && claim.left().is_none());
                 let severity = finding.severity.value();

@@ -32,7 +32,7 @@ pub enum TargetState {
     Partial,
     /// Not in effect.
     Failed,
-    /// Not in effect: the breaker let nothing through.
+    /// Not in effect: the breaker let nothing through, or containing was left to the on-call engineer.
     Withheld,
     /// Released by a person.
     Released,

@@ -41,12 +41,16 @@ pub struct StepReport {
     /// What it would change was read.
     #[serde(skip)]
     pub(super) read: bool,
+    /// It contains something by itself, see [`Action::contains`].
+    #[serde(skip)]
+    pub(super) contains: bool,
 }
 
 impl StepReport {
     fn new(action: &impl Action, outcome: Outcome, detail: String) -> Self {
         Self {
             phase: action.phase(),
+            contains: action.contains(),
             action: action.name(),
             target: action.target(),
             outcome,
@@ -84,6 +88,7 @@ impl StepReport {
         };
         Self {
             phase: A::phase_of(action),
+            contains: A::phase_of(action) == Phase::Contain && !A::only_narrows(action),
             action,
             target: target.clone(),
             outcome,
@@ -121,6 +126,7 @@ impl StepReport {
         let empty = || Value::Object(serde_json::Map::new());
         Self {
             phase: Phase::Contain,
+            contains: true,
             action: CREDENTIAL_REFUSED,
             target: after.credential.clone(),
             outcome: Outcome::Failed,

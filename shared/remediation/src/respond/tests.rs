@@ -13,6 +13,7 @@ mod released;
 mod silence;
 mod storm;
 mod traces;
+mod truth;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
