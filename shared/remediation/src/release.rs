@@ -393,7 +393,9 @@ async fn look<P: Playbook>(
     incident: &Incident,
     now: Timestamp,
 ) -> Result<World<P>> {
-    let state = Box::pin(playbook.observe(finding)).await?;
+    let recorded = recorded::<P>(incident)?;
+    let recorded: Vec<_> = recorded.iter().collect();
+    let state = Box::pin(playbook.read_back(finding, &recorded)).await?;
     let plan = P::plan(finding, &state, &incident.settings, now);
     let steps = plan.steps.into_iter().map(|step| (step.key(), step));
     let steps = steps.collect();

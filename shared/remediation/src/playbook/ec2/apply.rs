@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::state::Timeouts;
 use super::{
     Change, Ec2, address, attributes, conversion, isolation_group, membership, preserve, role,
+    target_groups,
 };
 use crate::error::{CallContext, Error, Result};
 
@@ -45,7 +46,7 @@ impl Ec2 {
                 }
             }
             Change::DeregisterTargets { region, from, .. } => {
-                membership::deregister_targets(&self.clients_in(region).elbv2, from).await
+                target_groups::deregister_targets(&self.clients_in(region).elbv2, from).await
             }
             Change::DeregisterFromBalancers {
                 region,
@@ -143,7 +144,7 @@ impl Ec2 {
                 membership::exit_standby(&autoscaling, group, instance).await
             }
             Change::DeregisterTargets { region, from, .. } => {
-                membership::register_targets(&self.clients_in(region).elbv2, from).await
+                target_groups::register_targets(&self.clients_in(region).elbv2, from).await
             }
             Change::DeregisterFromBalancers {
                 region,

@@ -7,12 +7,14 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::describe::{alike, hardware, instance, interfaces, snapshots, volume_tags};
+use super::describe::{
+    alike, hardware, instance, interfaces, pending_snapshots, snapshots, volume_tags,
+};
 use super::isolation_group::{self, Purpose};
 use super::preserve::tag_value;
 use super::state::{Earlier, Membership, Protection, Rest, Role, State};
-use super::{Clients, attributes, membership, role, routes};
-use crate::error::Result;
+use super::{Clients, attributes, bystanders, membership, role, routes, target_groups};
+use crate::error::{Error, Result};
 use crate::execute::within;
 use crate::finding::Finding;
 
@@ -31,16 +33,20 @@ pub(super) async fn glance(clients: &Clients, finding: &Finding, id: &str) -> Re
         // The interfaces' VPCs are not known yet; the groups' names find them in all VPCs, so that
         // nothing has to wait for the interfaces.
         Box::pin(async {
-            futures::try_join!(
+            let (instance, interfaces, groups) = futures::try_join!(
                 Box::pin(instance(ec2, finding, id)),
                 Box::pin(interfaces(ec2, id)),
                 Box::pin(isolation_group::find(ec2, None)),
-            )
+            )?;
+            let reading = Box::pin(bystanders::forwarding(ec2, &interfaces));
+            let until = Instant::now() + PATIENCE;
+            let forwarding = within(until, "ec2:DescribeRouteTables", reading).await;
+            Ok::<_, Error>((instance, interfaces, groups, forwarding))
         }),
         Box::pin(scaling(&clients.autoscaling, finding, id)),
         Box::pin(of_profile(clients, shown)),
     );
-    let (instance, interfaces, groups) = core?;
+    let (instance, interfaces, groups, forwarding) = core?;
     let profile = instance.as_ref().and_then(|found| found.profile.as_deref());
     let ((role, alike), earlier) = if profile == shown {
         (of_profile, None)
@@ -69,6 +75,7 @@ pub(super) async fn glance(clients: &Clients, finding: &Finding, id: &str) -> Re
         interfaces,
         groups: by_vpc,
         conversion_groups,
+        forwarding,
         scaling,
         role,
         alike,
@@ -130,6 +137,8 @@ pub(super) async fn rest(
     let until = Instant::now() + PATIENCE;
     let finding_tag = tag_value(&finding.id);
     let interfaces = &glanced.interfaces;
+    let volumes = glanced.instance.iter().flat_map(|found| &found.volumes);
+    let attached: BTreeSet<_> = volumes.map(|volume| volume.id.clone()).collect();
     let (
         termination,
         stop,
@@ -138,6 +147,7 @@ pub(super) async fn rest(
         balancers,
         hardware,
         snapshots,
+        pending_snapshots,
         volume_tags,
         routes,
         endpoints,
@@ -157,11 +167,8 @@ pub(super) async fn rest(
             "ec2:DescribeInstanceAttribute",
             Box::pin(attributes::shutdown(ec2, id))
         ),
-        within(
-            until,
-            "elasticloadbalancing:DescribeTargetHealth",
-            Box::pin(membership::targets(&clients.elbv2, id, interfaces, groups)),
-        ),
+        // It has a patience of its own, and keeps what it found by then.
+        Box::pin(target_groups::first(&clients.elbv2, id, interfaces, groups)),
         within(
             until,
             "elasticloadbalancing:DescribeLoadBalancers",
@@ -176,6 +183,11 @@ pub(super) async fn rest(
             until,
             "ec2:DescribeSnapshots",
             Box::pin(snapshots(ec2, &finding_tag))
+        ),
+        within(
+            until,
+            "ec2:DescribeSnapshots",
+            Box::pin(pending_snapshots(ec2, &attached))
         ),
         within(until, "ec2:DescribeVolumes", Box::pin(volume_tags(ec2, id))),
         within(
@@ -199,6 +211,7 @@ pub(super) async fn rest(
         balancers,
         hardware,
         snapshots,
+        pending_snapshots,
         volume_tags,
         routes,
         endpoints,

@@ -7,6 +7,7 @@
 )]
 
 mod adversity;
+mod bystanders;
 mod contain;
 mod credentials;
 mod cut;
@@ -14,10 +15,13 @@ mod ec2_rules;
 mod hostile;
 mod investigation;
 mod isolation;
+mod no_room;
 mod other_rules;
 mod policies;
 mod protect;
 mod release;
+mod snapshots;
+mod target_groups;
 mod waves;
 mod world;
 
