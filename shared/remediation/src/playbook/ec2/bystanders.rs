@@ -13,6 +13,7 @@ use aws_sdk_ec2::types::{Route, RouteTable};
 use serde::Serialize;
 
 use super::change::Change;
+use super::preserve::INCIDENT_TAG;
 use super::routes;
 use super::state::{Instance, Interface, State};
 use crate::error::Result;
@@ -156,7 +157,7 @@ pub(super) fn spare(
     let steps = std::mem::take(&mut plan.steps).into_iter();
     plan.steps = steps
         .map(|step| match step {
-            Step::Do(change) if cuts_off(&change, state, behind) => {
+            Step::Do(change) if !was_isolated(state) && cuts_off(&change, state, behind) => {
                 Step::Withheld(change, why.clone())
             }
             step => step,
@@ -171,6 +172,13 @@ pub(super) fn spare(
              own. The flow logs of their subnets show which host sent it: contain that host"
         ));
     }
+}
+
+/// True if an interface has the mark of a containment that nobody released. Somebody undid it, and must not keep it
+/// from being done again by routes that lead through the instance since.
+fn was_isolated(state: &State) -> bool {
+    let mut interfaces = state.interfaces.iter();
+    interfaces.any(|interface| interface.tags.contains_key(INCIDENT_TAG))
 }
 
 /// Whether a change keeps the instance from serving those behind it. `behind`: its own credentials are not known to

@@ -1,13 +1,19 @@
 //! Who else is hit when an instance is contained, and who is spared.
 
-use serde_json::json;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
 
 use super::world::{ID, Table, infected_with};
 use super::*;
+use crate::approve::{Approver, approve};
 use crate::finding::Finding;
-use crate::fixtures::{ENFORCING, case, finding, now};
-use crate::guard::{DEFAULT, Gate, Guard};
-use crate::plan::{Action as _, Phase, Step, StepKey};
+use crate::fixtures::table::table;
+use crate::fixtures::windows::{Windows, invocation};
+use crate::fixtures::{ENFORCING, case, case_text, enforcing, finding, now};
+use crate::guard::{DEFAULT, Gate, Guard, PolicyParameter};
+use crate::hostile::recording::incidents;
+use crate::plan::{Action as _, Phase, Step};
+use crate::record::Incident;
 use crate::settings::Ec2Settings;
 
 const DENY: &str = "iam:DenyInstanceCredentials";
@@ -69,32 +75,67 @@ async fn an_instance_that_forwards_for_others_waits_for_approval_with_who_loses_
     assert!(account.scaling.is_some(), "it stays in its group");
 }
 
+/// The same account's playbook once more.
+fn again(world: &World) -> Ec2 {
+    Ec2 {
+        clients: world.playbook.clients.clone(),
+        trail: None,
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_approval_isolates_an_instance_that_forwards_for_others() {
     let world = World::new(forwarding());
-    let finding = case("forwarding-instance");
-    let settings = Settings::default();
-    let guard = Guard::new(DEFAULT);
-    let state = world.playbook.observe(&finding).await.unwrap();
-    let gate = Gate::new::<Ec2>(&guard, &finding, &ENFORCING, false, now());
-    let held: Vec<_> = gate
-        .plan::<Ec2>(&state, &settings)
-        .steps
-        .iter()
-        .filter_map(|step| match step {
-            Step::Withheld(action, why) if why.awaits_approval => Some(StepKey::of(action)),
-            _ => None,
-        })
-        .collect();
-    assert!(held.iter().any(|key| key.action == ISOLATE), "{held:?}");
-    let gate = Gate::new::<Ec2>(&guard, &finding, &ENFORCING, false, now());
-    let gate = gate.approving(held.into_iter().collect());
-    let plan = gate.plan::<Ec2>(&state, &settings);
-    let until = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
-    let done = crate::execute::execute(&world.playbook, &gate, plan, &settings, until).await;
-    assert!(world.is_contained(), "{:#?}", done.steps);
-    let lost = done.residual_risks.join("\n");
+    let event: Value = serde_json::from_str(&case_text("forwarding-instance")).expect("JSON");
+    let (items, record) = table();
+    let windows = Windows::new();
+    let responder = windows.responder(again(&world), enforcing());
+    let responder = responder.recording(record.clone());
+    let report = Box::pin(responder.respond(event.clone(), &invocation("request"))).await;
+    let report = report.expect("an answer");
+    assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
+    assert!(report.approval().is_some() && is_untouched(&world));
+    let stored = incidents(&items).remove(0);
+    let incident = Incident {
+        id: report.finding_id().to_owned(),
+        category: "ec2".to_owned(),
+        account_id: "111122223333".to_owned(),
+        status: "notified".to_owned(),
+        awaiting: serde_json::from_str(&stored["awaiting"]).expect("JSON"),
+        event,
+        ..Incident::default()
+    };
+    let policies = PolicyParameter::fixed(Guard::new(DEFAULT));
+    let approver = Approver {
+        by: "arn:aws:iam::111122223333:user/ann",
+        record: &record,
+        policies: &policies,
+        current: None,
+    };
+    let later = now() + SignedDuration::from_mins(5);
+    let done = Box::pin(approve(again(&world), &approver, &incident, later)).await;
+    let report = done.expect("it is done");
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    assert!(world.is_contained());
+    let lost = report.residual_risks().join("\n");
     assert!(lost.contains("lost that way out"), "{lost}");
+}
+
+/// Who undoes an isolation may set both signs as well.
+#[tokio::test(start_paused = true)]
+async fn routes_that_lead_through_an_isolated_instance_since_do_not_keep_it_from_being_isolated_again()
+ {
+    let world = World::new(prepared([], []));
+    contained(&world).await;
+    {
+        let mut account = world.now();
+        let interface = account.interfaces.get_mut("eni-1").unwrap();
+        interface.groups = super::world::names(["sg-app"]);
+        interface.unchecked = true;
+        account.tables = forwarding().tables;
+    }
+    let report = contained(&world).await;
+    assert_eq!(step(&report, ISOLATE, "eni-1").0, Outcome::Applied);
 }
 
 #[tokio::test(start_paused = true)]
