@@ -12,19 +12,41 @@ use expect_test::expect_file;
 use integration_tests::{checkout, known_types};
 use remediation::catalogue::{Category, Disposition, disposition, routes};
 use remediation::finding::Finding;
+use remediation::guard::{DEFAULT, Guard};
+use remediation::policy::{Policy, ResponseMode};
 use serde_json::Value;
 
 /// What is done about the part of a finding that concerns a function.
 struct Answer {
     function: Category,
     /// Why not, if it is not contained.
-    notified: Option<&'static str>,
+    notified: Option<String>,
 }
 
 impl Answer {
     fn word(&self) -> &'static str {
-        self.notified.map_or("contain", |_| "notify")
+        self.notified.as_ref().map_or("contain", |_| "notify")
     }
+}
+
+/// The settings that let the default policies permit the most.
+fn permissive() -> Policy {
+    Policy {
+        dry_run: false,
+        mode: ResponseMode::Contain,
+        minimum_severity: Some(0.0),
+        approval_not_needed_from: None,
+        own_account: None,
+        responder_roles: Vec::new(),
+        never_contain: Vec::new(),
+    }
+}
+
+/// Why a finding of a kind that is contained is notified all the same: a default policy says so.
+fn forbidden(function: Category, finding: &Finding) -> Option<String> {
+    let at = finding.updated_at().unwrap_or_default();
+    let why = Guard::new(DEFAULT).forbids(function, finding, &permissive(), at)?;
+    Some(format!("{} (policy {})", why.reason, why.by.join(", ")))
 }
 
 fn answers(event: &Value) -> Vec<Answer> {
@@ -34,8 +56,8 @@ fn answers(event: &Value) -> Vec<Answer> {
         .map(|function| Answer {
             function,
             notified: match disposition(function, &finding) {
-                Disposition::Contain => None,
-                Disposition::Notify(why) => Some(why),
+                Disposition::Contain => forbidden(function, &finding),
+                Disposition::Notify(why) => Some(why.to_owned()),
             },
         })
         .collect()
@@ -52,7 +74,7 @@ fn the_answer_about_each_finding_type_is_the_one_that_was_decided() {
                     &case.name,
                     answer.function.as_str(),
                     answer.word(),
-                    answer.notified.unwrap_or_default(),
+                    answer.notified.as_deref().unwrap_or_default(),
                 ];
                 text.push_str(fields.join("\t").trim_end());
                 text.push('\n');

@@ -18,7 +18,7 @@ fn finding(id: &str) -> Value {
         "accountId": "111122223333",
         "region": "us-east-1",
         "id": id,
-        "type": "Backdoor:EC2/Spambot",
+        "type": "Backdoor:EC2/C&CActivity.B",
         "severity": 5,
         "resource": {
             "resourceType": "Instance",
@@ -114,10 +114,10 @@ fn findings_are_read_in_every_form_and_in_any_mix() -> Result {
             json!({
                 "file": "mixed",
                 "finding_id": row["finding_id"],
-                "finding_type": "Backdoor:EC2/Spambot",
+                "finding_type": "Backdoor:EC2/C&CActivity.B",
                 "functions": ["ec2"],
                 "decision": "contain",
-                "reason": "Backdoor:EC2/Spambot by instance i-0abc1234def567890",
+                "reason": "Backdoor:EC2/C&CActivity.B by instance i-0abc1234def567890",
                 "sample": false,
                 "targets": ["i-0abc1234def567890"],
             })

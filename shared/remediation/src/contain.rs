@@ -163,7 +163,10 @@ pub(crate) async fn rehearse<P: Playbook>(
     let plan = plan.await.into_plan();
     let decided = Some(incoming.clock());
     let transient = plan.steps.iter().find_map(|step| match step {
-        Step::Unknown { error, .. } if error.is_transient() => Some(error.clone()),
+        Step::Unknown { action, error, .. } => {
+            let counts = P::Action::phase_of(action).is_worth_a_retry();
+            Some(error.clone()).filter(|error| counts && error.is_transient())
+        }
         _ => None,
     });
     let transient = transient.or_else(|| guard.transient().cloned());
@@ -538,11 +541,14 @@ pub(crate) fn recorded<A: Action>(action: &A) -> (String, Value) {
 }
 
 /// What the record is to say of the targets. `None`: they are as they were.
-pub(crate) fn target_state(status: Status) -> Option<TargetState> {
-    match status {
+pub(crate) fn target_state(report: &Report) -> Option<TargetState> {
+    let applied = |step: &StepReport| step.outcome() == Outcome::Applied;
+    match report.status() {
         Status::Contained | Status::AlreadyContained => Some(TargetState::Contained),
         Status::Partial => Some(TargetState::Partial),
         Status::Failed => Some(TargetState::Failed),
+        // Evidence was secured, and containing was left to the on-call engineer.
+        Status::Notified if report.steps().iter().any(applied) => Some(TargetState::Withheld),
         Status::Ignored
         | Status::Notified
         | Status::DryRun

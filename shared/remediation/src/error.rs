@@ -34,7 +34,7 @@ pub enum Error {
 
 /// A failed call to AWS.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{operation} on {target}: {code}: {message}{}", .kind.hint(.operation, .message))]
+#[error("{operation} on {target}: {code}: {message}{}", .kind.hint(.operation, .code, .message))]
 pub struct CallError {
     /// The IAM name of the operation: `iam:PutUserPolicy`.
     pub operation: &'static str,
@@ -65,7 +65,7 @@ pub enum CallFailure {
 impl CallFailure {
     /// How AWS says which kind of policy refused a call:
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>.
-    fn hint(self, operation: &str, message: &str) -> String {
+    fn hint(self, operation: &str, code: &str, message: &str) -> String {
         let of_organization = ["service control policy", "resource control policy"];
         let of_organization = of_organization
             .into_iter()
@@ -82,8 +82,30 @@ impl CallFailure {
                  control policy or ownership condition forbids it)"
             ),
             Self::Transient => " (will be retried)".to_owned(),
-            Self::Gone | Self::Permanent => String::new(),
+            Self::Permanent => {
+                no_room(operation, code).map_or_else(String::new, |why| format!(" ({why})"))
+            }
+            Self::Gone => String::new(),
         }
+    }
+}
+
+/// What to do where a quota leaves no room for what a call makes,
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>,
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>.
+fn no_room(operation: &str, code: &str) -> Option<&'static str> {
+    match (code, operation) {
+        ("SecurityGroupLimitExceeded", _) => Some(
+            "the account has as many security groups as its quota allows: delete one that nothing uses, or have \
+             the quota \"VPC security groups per Region\" raised",
+        ),
+        ("TagLimitExceeded", _) => {
+            Some("it has as many tags as AWS allows: take one away that nothing uses")
+        }
+        ("LimitExceeded", "iam:PutRolePolicy" | "iam:PutUserPolicy") => Some(
+            "its inline policies have no room for another one, and this quota cannot be raised",
+        ),
+        _ => None,
     }
 }
 

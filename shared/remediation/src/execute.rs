@@ -83,14 +83,22 @@ pub(crate) async fn execute_with<P: Playbook>(
     let mut sorted = Sorted::default();
     let mut executed = sorted.take_in(plan);
     let turns = Turns::default();
+    let mut unread = false;
     let parts = async {
         let mut parts = Vec::new();
         let mut next = more().await;
         while let Some(plan) = next {
             let mut sorted = Sorted::default();
             let pending = sorted.take_in(plan);
-            let (results, after) =
-                futures::join!(apply_all(playbook, &pending, &turns, until), more());
+            // What is read late must not use up the time for reading back and for telling.
+            let (results, after) = futures::join!(
+                apply_all(playbook, &pending, &turns, until),
+                timeout_at(until, more()),
+            );
+            let after = after.unwrap_or_else(|_| {
+                unread = true;
+                None
+            });
             parts.push((sorted, pending, results));
             next = after;
         }
@@ -107,6 +115,13 @@ pub(crate) async fn execute_with<P: Playbook>(
         attempted.extend(results);
     }
     let awaited: HashSet<_> = sorted.awaiting.iter().map(StepKey::of).collect();
+    if unread {
+        sorted.next_steps.push(
+            "look at the target again: the time of this invocation ended before all of it was read, and what \
+             depends on the rest was not planned"
+                .to_owned(),
+        );
+    }
     let mut transient = None;
     let mut pending: Option<(P::State, Authorized<P::Action>)> = None;
     let mut read_back = None;
@@ -187,7 +202,11 @@ pub(crate) async fn execute_with<P: Playbook>(
         awaiting,
         ..
     } = sorted;
-    let unread = unknown.into_iter().map(|(_, error)| error);
+    let worth_a_retry = |key: &StepKey| P::Action::phase_of(key.action).is_worth_a_retry();
+    let unread = unknown
+        .into_iter()
+        .filter(|(key, _)| worth_a_retry(key))
+        .map(|(_, error)| error);
     let mut transient = unread.filter(Error::is_transient).chain(transient).next();
     if let Some(read_back) = &read_back {
         for action in &executed {
@@ -199,6 +218,7 @@ pub(crate) async fn execute_with<P: Playbook>(
             }
             if let Err(error) = result
                 && error.is_transient()
+                && action.phase().is_worth_a_retry()
                 && !read_back
                     .as_ref()
                     .is_ok_and(|back| back.shows(&key) == Some(true))
@@ -209,8 +229,9 @@ pub(crate) async fn execute_with<P: Playbook>(
         }
     }
     for step in left_out.iter().chain(&came_up) {
-        if let Step::Unknown { error, .. } = step
+        if let Step::Unknown { action, error, .. } = step
             && error.is_transient()
+            && P::Action::phase_of(action).is_worth_a_retry()
         {
             transient.get_or_insert(error.clone());
         }

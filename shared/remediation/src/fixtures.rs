@@ -54,7 +54,7 @@ pub(crate) fn event(changes: Value) -> Value {
             "region": "us-east-1",
             "id": "16afba5c5c43e07c9e3e5e2e544e95df",
             "arn": "arn:aws:guardduty:us-east-1:111122223333:detector/12abc/finding/16afba5c5c43e07c9e3e5e2e544e95df",
-            "type": "Backdoor:EC2/Spambot",
+            "type": "Backdoor:EC2/C&CActivity.B",
             "severity": 8,
             "title": "A title",
             "description": "A description",

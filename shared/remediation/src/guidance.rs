@@ -19,6 +19,7 @@ const SENSITIVE_FILE: &str = "SensitiveFileModified";
 /// The next steps for the part of `finding` that concerns `category` where it was not contained.
 pub fn next_steps(category: Category, finding: &Finding) -> Vec<String> {
     let mut steps = vec![advice(category, &finding.finding_type).to_owned()];
+    steps.extend(clients_of_a_resolver(category, finding));
     steps.extend(other_reports(category, finding));
     steps
 }
@@ -29,8 +30,26 @@ pub fn questions(category: Category, finding: &Finding) -> Vec<String> {
     let files = files.then(|| resources::sensitive_file().to_owned());
     files
         .into_iter()
+        .chain(clients_of_a_resolver(category, finding))
         .chain(other_reports(category, finding))
         .collect()
+}
+
+/// The VPC's resolver, whose log GuardDuty reads, knows a look-up by the host that sent it there. A DNS server
+/// sends the look-ups of its clients. The agent of Runtime Monitoring sees the process itself.
+fn clients_of_a_resolver(category: Category, finding: &Finding) -> Option<String> {
+    let kind = &finding.finding_type;
+    let by_dns = category == Category::Ec2
+        && kind.resource() == "EC2"
+        && (kind.artifact() == Some("DNS")
+            || kind.family().ends_with("DomainRequest")
+            || kind.family() == "DNSDataExfiltration");
+    by_dns.then(|| {
+        "find out whether the instance answers DNS for others (a domain controller, a resolver): GuardDuty \
+         names it for what its clients look up. Then the culprit is the client that asked, by the DNS server's \
+         own log of queries: contain that client, and release the instance"
+            .to_owned()
+    })
 }
 
 /// What a person should do where the account may be compromised as a whole, contained or not. Empty: nothing

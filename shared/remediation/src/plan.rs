@@ -24,6 +24,14 @@ pub enum Phase {
     Annotate,
 }
 
+impl Phase {
+    /// Whether a step that may succeed later makes the invocation an error, which in the end calls people out. A
+    /// mark is tried again by the next look, and counts for nothing until then.
+    pub(crate) fn is_worth_a_retry(self) -> bool {
+        self != Self::Annotate
+    }
+}
+
 /// One change to one resource of the customer.
 ///
 /// An action knows the value it found and the value it wants, so that it can be printed, checked
@@ -44,6 +52,15 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     /// action that would tell.
     fn phase_of(_name: &str) -> Phase {
         Phase::Contain
+    }
+    /// True for the steps of phase Contain that only prepare a containment, or narrow what one leaves: by such a
+    /// step alone nothing is contained.
+    fn only_narrows(_name: &str) -> bool {
+        false
+    }
+    /// True if it contains something by itself.
+    fn contains(&self) -> bool {
+        self.phase() == Phase::Contain && !Self::only_narrows(self.name())
     }
     /// Within a phase, what has a lower number is finished before the next is begun; what has the
     /// same number runs at once.

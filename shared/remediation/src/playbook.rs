@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::breaker::Member;
 use crate::catalogue::Category;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::guard::Resource;
 use crate::investigate::afterwards::Credential;
@@ -145,9 +145,9 @@ pub trait Playbook {
     /// If the change was refused or could not be asked for.
     fn apply(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
 
-    /// What does the work of `action` in this state, where AWS refused the action and it is not in effect: no
-    /// harm comes of that then. Pure.
-    fn dispensable(_state: &Self::State, _action: &Self::Action) -> Option<String> {
+    /// What does the work of `action` in this state, where AWS refused the action with `error` and it is not in
+    /// effect: no harm comes of that then. Pure.
+    fn dispensable(_state: &Self::State, _action: &Self::Action, _error: &Error) -> Option<String> {
         None
     }
 

@@ -273,18 +273,10 @@ impl Report {
         let status = worst(&steps);
         let reason = match status {
             Status::Contained | Status::AlreadyContained | Status::DryRun => decision,
-            _ => {
-                let open = steps.iter().find(|step| {
-                    matches!(
-                        step.outcome,
-                        Outcome::Failed | Outcome::Withheld | Outcome::Skipped
-                    )
-                });
-                match open {
-                    Some(step) => format!("{decision}; {}: {}", step.action, step.detail),
-                    None => format!("{decision}; nothing was found that could be contained"),
-                }
-            }
+            _ => match first_open(&steps) {
+                Some(step) => format!("{decision}; {}: {}", step.action, step.detail),
+                None => format!("{decision}; nothing was found that could be contained"),
+            },
         };
         Self {
             steps,
@@ -535,39 +527,44 @@ impl Report {
     }
 }
 
-/// A containment is `contained` only if every step of it is in effect; one step that was skipped,
-/// withheld or failed beside one in effect makes it `partial`. What only protects, preserves or marks
-/// counts when it fails, not when it was skipped or withheld; and it does not make up for a containment of which
-/// nothing is in effect. Where the containment is withheld and nothing was done, a person decides.
+/// The step that says best why not everything is in effect: one that contains, before those around it, and one
+/// that failed before one that was left out.
+fn first_open(steps: &[StepReport]) -> Option<&StepReport> {
+    let open = steps.iter().filter(|step| {
+        matches!(
+            step.outcome,
+            Outcome::Failed | Outcome::Withheld | Outcome::Skipped
+        )
+    });
+    open.min_by_key(|step| {
+        let around = step.phase != Phase::Contain;
+        let mark = step.phase == Phase::Annotate;
+        (mark, around, step.outcome != Outcome::Failed)
+    })
+}
+
+/// A containment is `contained` only if every step of it is in effect; one step that was skipped, withheld or
+/// failed beside one in effect makes it `partial`. While no step that contains is in effect, nothing is contained,
+/// whatever else was done: then it is `failed` if something failed, and otherwise for the on-call engineer. A step
+/// that only protects or preserves counts when it fails, not when it was skipped or withheld. A mark that failed is
+/// in the report and counts for nothing: the target is contained without it.
 fn worst(steps: &[StepReport]) -> Status {
-    let count = |outcome: Outcome| steps.iter().filter(|step| step.outcome == outcome).count();
-    let containing = |outcomes: &[Outcome]| {
-        let steps = steps.iter().filter(|step| step.phase == Phase::Contain);
-        steps
-            .filter(|step| outcomes.contains(&step.outcome))
-            .count()
-    };
-    let failed = count(Outcome::Failed);
-    let open = failed + containing(&[Outcome::Skipped, Outcome::Withheld]);
-    let contained = containing(&[Outcome::Applied, Outcome::Already]);
-    if contained == 0 && containing(&[Outcome::Failed]) > 0 {
-        return Status::Failed;
-    }
-    let applied = count(Outcome::Applied);
-    let untouched = contained + applied + failed + count(Outcome::Planned) == 0;
-    if untouched && containing(&[Outcome::Withheld]) > 0 {
-        return Status::Notified;
-    }
-    let in_effect = applied + count(Outcome::Already);
-    match (in_effect, open, failed) {
-        (0, _, 1..) => Status::Failed,
-        (_, _, 1..) => Status::Partial,
-        _ if count(Outcome::Planned) > 0 => Status::DryRun,
-        (0, _, 0) => Status::Notified,
-        // That something else was found as it should be contains nothing.
-        (_, 1.., 0) if applied + contained == 0 => Status::Notified,
-        (_, 1.., 0) => Status::Partial,
-        _ if applied > 0 => Status::Contained,
+    let any = |is: &dyn Fn(&StepReport) -> bool| steps.iter().any(is);
+    let with = |outcome: Outcome| any(&|step| step.outcome == outcome);
+    let failed = any(&|step| step.outcome == Outcome::Failed && step.phase != Phase::Annotate);
+    let contained =
+        any(&|step| step.contains && matches!(step.outcome, Outcome::Applied | Outcome::Already));
+    let left_out = any(&|step| {
+        let left = matches!(step.outcome, Outcome::Skipped | Outcome::Withheld);
+        left && step.phase == Phase::Contain
+    });
+    match (contained, failed) {
+        (false, true) => Status::Failed,
+        (true, true) => Status::Partial,
+        _ if with(Outcome::Planned) => Status::DryRun,
+        (false, false) => Status::Notified,
+        _ if left_out => Status::Partial,
+        _ if with(Outcome::Applied) => Status::Contained,
         _ => Status::AlreadyContained,
     }
 }

@@ -107,11 +107,14 @@ fn label(known: &KnownType) -> String {
 /// `ec2` contains (source); notifies (target): why.
 fn answer(known: &KnownType) -> String {
     let cases = known.cases();
-    let mut parts: Vec<(Category, Option<&str>, Vec<&str>)> = Vec::new();
+    let mut parts: Vec<(Category, Option<String>, Vec<&str>)> = Vec::new();
     for case in &cases {
         for given in answers(&case.event) {
             let key = (given.function, given.notified);
-            match parts.iter_mut().find(|part| (part.0, part.1) == key) {
+            match parts
+                .iter_mut()
+                .find(|part| (part.0, &part.1) == (key.0, &key.1))
+            {
                 Some(part) => part.2.push(&case.name),
                 None => parts.push((key.0, key.1, vec![&case.name])),
             }

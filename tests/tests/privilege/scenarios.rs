@@ -57,7 +57,7 @@ impl Scenario {
         let is = |value: &Value, one_of: &[&str]| one_of.iter().any(|word| value == word);
         let done: &[_] = match self.status {
             "dry_run" => &["planned"],
-            "partial" if !self.policy.is_empty() => &["applied", "already", "withheld"],
+            "notified" if !self.policy.is_empty() => &["applied", "already", "withheld"],
             _ => &["applied", "already"],
         };
         for step in list("steps") {

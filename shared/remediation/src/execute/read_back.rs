@@ -40,6 +40,7 @@ impl ReadBack {
         settings: &Settings,
         until: Instant,
         planned: &[&P::Action],
+        attempted: &HashMap<StepKey, Result<()>>,
     ) -> Result<Seen<P>> {
         let observing = Box::pin(playbook.read_back(gate.finding(), planned));
         let state = within(until, "reading back", observing).await?;
@@ -61,8 +62,10 @@ impl ReadBack {
         });
         let unread = unread.collect();
         let dispensable = planned.iter().filter_map(|action| {
-            let otherwise = P::dispensable(&state, action)?;
-            Some((StepKey::of(*action), otherwise))
+            let key = StepKey::of(*action);
+            let error = attempted.get(&key)?.as_ref().err()?;
+            let otherwise = P::dispensable(&state, action, error)?;
+            Some((key, otherwise))
         });
         let dispensable = dispensable.collect();
         let back = Self {
@@ -114,7 +117,8 @@ pub(super) async fn settled<P: Playbook>(
     attempted: &HashMap<StepKey, Result<()>>,
 ) -> Result<Seen<P>> {
     let planned: Vec<_> = pending.iter().chain(already).collect();
-    let mut latest = ReadBack::take(playbook, gate, settings, until, &planned).await;
+    let take = || ReadBack::take(playbook, gate, settings, until, &planned, attempted);
+    let mut latest = take().await;
     for pause in READ_BACK_PAUSES {
         let again = match &latest {
             Ok(Seen { back, .. }) => pending.iter().any(|action| {
@@ -127,7 +131,7 @@ pub(super) async fn settled<P: Playbook>(
             break;
         }
         sleep(pause).await;
-        latest = ReadBack::take(playbook, gate, settings, until, &planned).await;
+        latest = take().await;
     }
     latest
 }
@@ -165,12 +169,10 @@ pub(super) fn conclude(
             action,
             "the call was accepted, but reading back does not show it in effect".to_owned(),
         ),
-        (Err(error), Ok((back, Some(false)))) if error.is_denied() => {
-            match back.dispensable.get(&StepKey::of(action)) {
-                Some(otherwise) => StepReport::dispensed(action, format!("{otherwise}: {error}")),
-                None => StepReport::failed(action, error.to_string()),
-            }
-        }
+        (Err(error), Ok((back, Some(false)))) => match back.dispensable.get(&StepKey::of(action)) {
+            Some(otherwise) => StepReport::dispensed(action, format!("{otherwise}: {error}")),
+            None => StepReport::failed(action, error.to_string()),
+        },
         (Err(error), Ok((_, None))) if error.is_gone() => {
             StepReport::vanished(action, format!("the resource is no longer there: {error}"))
         }

@@ -245,7 +245,7 @@ fn uncontained<A: Action>(steps: &[Step<A>]) -> Option<Withheld> {
     let mut why = None;
     for step in steps {
         match step {
-            Step::Do(action) | Step::Already(action, _) if action.phase() == Phase::Contain => {
+            Step::Do(action) | Step::Already(action, _) if action.contains() => {
                 return None;
             }
             Step::Withheld(action, withheld) if action.phase() == Phase::Contain => {

@@ -68,6 +68,15 @@ pub(super) fn instance(kind: &FindingType) -> &'static str {
             "if the instance is the target, admit only known addresses to the port (or use Session \
              Manager), and look for a successful login in its logs; if it is the source, isolate it"
         }
+        (_, "UnusualDNSResolver" | "UnusualDoHActivity" | "UnusualDoTActivity", _) => {
+            "ask the owner whether the instance is to use that resolver (a release, an agent, a browser that \
+             encrypts its look-ups); if nobody knows of it, look at the process that asks, and isolate the \
+             instance"
+        }
+        (_, "Spambot", _) => {
+            "ask the owner whether the instance is to send mail over port 25; if not, look at the process \
+             that sends it and at who can reach its mail service, and isolate the instance"
+        }
         ("Behavior", ..) => {
             "ask the owner what changed on the instance (a release, a backup, a new peer); if nothing did, \
              look at the processes behind the traffic, and isolate it"

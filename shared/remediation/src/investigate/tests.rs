@@ -213,7 +213,7 @@ fn the_owner_is_asked_in_one_paragraph_that_can_be_sent_as_it_is() {
         finding(json!({ "resource": { "instanceDetails": { "instanceId": "i-11111111" } } }));
     let ask = said(&instance, Question::AskTheOwner);
     assert!(
-        ask.contains("i-11111111") && ask.contains("Spambot"),
+        ask.contains("i-11111111") && ask.contains("C&CActivity"),
         "{ask}"
     );
     let bucket = finding(json!({ "resource": {

@@ -10,6 +10,7 @@ mod address;
 mod agreement;
 mod apply;
 mod attributes;
+mod bystanders;
 mod change;
 mod conversion;
 mod describe;
@@ -28,6 +29,7 @@ mod risks;
 mod role;
 mod routes;
 mod state;
+mod target_groups;
 mod timeouts;
 
 use std::collections::{BTreeSet, HashMap};
@@ -47,7 +49,7 @@ pub use self::state::{Address, Instance, Interface, State, Target, Timeouts};
 use super::{Playbook, Remains};
 use crate::breaker::Member;
 use crate::catalogue::Category;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::execute::within;
 use crate::finding::Finding;
 use crate::guard::Resource;
@@ -186,7 +188,12 @@ impl Playbook for Ec2 {
     /// Region in which it was found.
     async fn read_back(&self, finding: &Finding, planned: &[&Change]) -> Result<State> {
         let seen = planned.iter().find_map(|change| match change {
-            Change::DeregisterTargets { seen, .. } => seen.as_ref(),
+            Change::DeregisterTargets {
+                seen: Some(seen), ..
+            } => Some(seen.clone()),
+            Change::DeregisterTargets { from, .. } => {
+                Some(from.iter().map(|target| target.group.clone()).collect())
+            }
             _ => None,
         });
         let state = match planned.iter().find_map(|change| change.region()) {
@@ -196,14 +203,17 @@ impl Playbook for Ec2 {
             }
             None => self.found(finding).await?,
         };
-        Ok(self.observed(finding, state, seen).await)
+        Ok(self
+            .observed(finding, state, Some(&seen.unwrap_or_default()))
+            .await)
     }
 
     async fn glance(&self, finding: &Finding) -> Result<State> {
         self.found(finding).await
     }
 
-    /// First what denying the credentials depends on, then the rest, if there is an instance for it.
+    /// First what denying the credentials depends on, then the rest, if there is an instance for it; and the target
+    /// groups of an account that has many.
     async fn complete(&self, finding: &Finding, part: &State) -> Option<State> {
         self.completed(finding, part, None).await
     }
@@ -279,11 +289,30 @@ impl Playbook for Ec2 {
         within(until, action.name(), change).await
     }
 
-    /// The deny of the role outlives its instance.
+    /// A volume that EC2 has snapshotted too often for another one has one of a moment ago.
+    fn dispensable(state: &State, action: &Change, error: &Error) -> Option<String> {
+        match action {
+            Change::SnapshotVolumes { volumes, .. } if preserve::is_too_often(error) => {
+                preserve::covered(volumes, state.rest.as_ref()?)
+            }
+            _ => None,
+        }
+    }
+
+    /// The deny of the role outlives its instance. A setting of an instance that a service operates was never
+    /// changed by anybody else.
     fn remains(state: &State, action: &Change) -> Remains {
         let there = state.instance.as_ref();
         let ended = |state: &str| matches!(state, "terminated" | "shutting-down");
+        let operated = there.is_some_and(|instance| instance.operator.is_some());
         match action {
+            Change::ProtectAttribute { .. }
+            | Change::KeepVolume { .. }
+            | Change::DisableMetadata { .. }
+                if operated =>
+            {
+                Remains::Nothing
+            }
             _ if there.is_some_and(|instance| !ended(&instance.state)) => Remains::Unknown,
             Change::DenyCredentials { .. } => Remains::Itself,
             _ => Remains::Nothing,
@@ -331,7 +360,7 @@ impl Playbook for Ec2 {
             let answer = investigate::answer(inquiry.finding, state);
             investigation.answers.push(answer);
         } else if inquiry.finding.has_instance() || inquiry.finding.instance_id().is_ok() {
-            let observed = inquiry.within(self.observe(inquiry.finding)).await;
+            let observed = inquiry.within(self.glance(inquiry.finding)).await;
             investigation.answers.push(match observed {
                 Ok(state) => investigate::answer(inquiry.finding, &state),
                 Err(error) => Answer::unknown(
@@ -389,7 +418,13 @@ impl Ec2 {
             let rest = Box::pin(observe::rest(&clients, finding, &id, part, groups));
             state.rest = Some(rest.await);
         } else {
-            return None;
+            let rest = state.rest.as_mut()?;
+            let found = rest.targets.as_ref().ok()?;
+            if found.left.is_empty() {
+                return None;
+            }
+            let looking = target_groups::rest(&clients.elbv2, &id, &part.interfaces, found);
+            rest.targets = Ok(Box::pin(looking).await);
         }
         Some(state)
     }

@@ -37,7 +37,7 @@ pub(crate) use self::planning::refused;
 pub(crate) use self::refused_call::got_nothing;
 use super::{Playbook, Remains};
 use crate::catalogue::Category;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::guard::Resource;
 use crate::investigate::trail::Trail;
@@ -180,8 +180,9 @@ impl Playbook for S3 {
         }
     }
 
-    fn dispensable(state: &State, action: &S3Action) -> Option<String> {
-        planning::dispensable(state, action)
+    fn dispensable(state: &State, action: &S3Action, error: &Error) -> Option<String> {
+        let otherwise = planning::dispensable(state, action);
+        otherwise.filter(|_| error.is_denied())
     }
 
     async fn restore(&self, action: &S3Action) -> Result<()> {

@@ -34,7 +34,7 @@ pub enum TargetState {
     Partial,
     /// Not in effect.
     Failed,
-    /// Not in effect: the breaker or the policies let nothing through.
+    /// Not in effect: the breaker or the policies let nothing through, or containing was left to the on-call engineer.
     Withheld,
     /// Released by a person.
     Released,

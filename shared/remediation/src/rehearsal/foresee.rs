@@ -227,8 +227,12 @@ fn planned(action: &str, finding: &Finding, settings: &Settings) -> Planned {
         "elasticloadbalancing:DeregisterInstance" => If("a Classic Load Balancer has it"),
         "ec2:PrepareIsolationGroup" => If("its VPC has no isolation group yet"),
         "ec2:CloseIsolationGroup" => If("another group of ours in its VPC was given rules"),
-        "ec2:IsolateInterface" if settings.ec2.isolate_container_nodes => Surely,
-        "ec2:IsolateInterface" => If("it is no node of EKS or ECS, and no AWS service operates it"),
+        "ec2:IsolateInterface" if settings.ec2.isolate_container_nodes => {
+            If("it forwards for nobody else")
+        }
+        "ec2:IsolateInterface" => If(
+            "it is no node of EKS or ECS, no AWS service operates it, and it forwards for nobody else",
+        ),
         "iam:DenyInstanceCredentials" => match finding.instance_profile() {
             Some(_) => Surely,
             None => If("it has a role"),

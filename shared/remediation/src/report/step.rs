@@ -49,12 +49,16 @@ pub struct StepReport {
     /// It found the responder's own work, which it goes on from: that still stands.
     #[serde(skip)]
     pub(super) ours: bool,
+    /// It contains something by itself, see [`Action::contains`].
+    #[serde(skip)]
+    pub(super) contains: bool,
 }
 
 impl StepReport {
     fn new(action: &impl Action, outcome: Outcome, detail: String) -> Self {
         Self {
             phase: action.phase(),
+            contains: action.contains(),
             action: action.name(),
             target: action.target(),
             outcome,
@@ -94,6 +98,7 @@ impl StepReport {
         };
         Self {
             phase: A::phase_of(action),
+            contains: A::phase_of(action) == Phase::Contain && !A::only_narrows(action),
             action,
             target: target.clone(),
             outcome,
@@ -155,6 +160,7 @@ impl StepReport {
         let empty = || Value::Object(serde_json::Map::new());
         Self {
             phase: Phase::Contain,
+            contains: true,
             action: CREDENTIAL_REFUSED,
             target: after.credential.clone(),
             outcome: Outcome::Failed,

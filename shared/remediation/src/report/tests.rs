@@ -14,6 +14,7 @@ fn status_of(outcomes: &[Outcome]) -> Status {
             read: true,
             unread: false,
             ours: false,
+            contains: true,
         })
         .collect();
     worst(&steps)
@@ -41,33 +42,84 @@ fn the_status_is_the_worst_of_what_happened() {
     }
 }
 
+fn step(phase: Phase, outcome: Outcome) -> StepReport {
+    StepReport {
+        phase,
+        action: "ec2:IsolateInterface",
+        target: String::new(),
+        outcome,
+        detail: String::new(),
+        from: Value::Null,
+        to: Value::Null,
+        read: true,
+        unread: false,
+        ours: false,
+        contains: phase == Phase::Contain,
+    }
+}
+
 #[test]
-fn what_protects_neither_makes_up_for_a_containment_nor_spoils_one_by_being_skipped() {
+fn steps_that_protect_neither_make_up_for_a_containment_nor_spoil_one_by_being_skipped() {
     use Outcome::{Already, Applied, Failed, Skipped, Withheld};
     for (protect, contain, status) in [
         (Already, Withheld, Status::Notified),
-        (Applied, Withheld, Status::Partial),
+        (Applied, Withheld, Status::Notified),
+        (Failed, Withheld, Status::Failed),
         (Applied, Failed, Status::Failed),
         (Skipped, Applied, Status::Contained),
         (Failed, Applied, Status::Partial),
-        (Applied, Skipped, Status::Partial),
+        (Applied, Skipped, Status::Notified),
+        (Already, Skipped, Status::Notified),
+        (Failed, Skipped, Status::Failed),
         (Skipped, Skipped, Status::Notified),
-        (Already, Withheld, Status::Notified),
-        (Applied, Withheld, Status::Partial),
     ] {
-        let step = |phase, outcome| StepReport {
-            phase,
-            action: "ec2:IsolateInterface",
-            target: String::new(),
-            outcome,
-            detail: String::new(),
-            from: Value::Null,
-            to: Value::Null,
-            read: true,
-            unread: false,
-            ours: false,
-        };
         let steps = [step(Phase::Protect, protect), step(Phase::Contain, contain)];
         assert_eq!(worst(&steps), status, "{protect:?} {contain:?}");
     }
+}
+
+#[test]
+fn a_step_that_only_prepares_or_narrows_contains_nothing() {
+    use Outcome::{Already, Applied, Failed, Skipped, Withheld};
+    for prepared in [Already, Applied] {
+        let prepared = StepReport {
+            contains: false,
+            ..step(Phase::Contain, prepared)
+        };
+        for (isolated, status) in [
+            (Failed, Status::Failed),
+            (Skipped, Status::Notified),
+            (Withheld, Status::Notified),
+        ] {
+            let steps = [prepared.clone(), step(Phase::Contain, isolated)];
+            assert_eq!(worst(&steps), status, "{isolated:?}");
+        }
+    }
+}
+
+#[test]
+fn a_mark_that_failed_alone_leaves_a_containment_contained() {
+    use Outcome::{Already, Applied, Failed, Skipped};
+    for (contain, status) in [
+        (Applied, Status::Contained),
+        (Already, Status::AlreadyContained),
+        (Failed, Status::Failed),
+        (Skipped, Status::Notified),
+    ] {
+        let steps = [step(Phase::Contain, contain), step(Phase::Annotate, Failed)];
+        assert_eq!(worst(&steps), status, "{contain:?}");
+    }
+}
+
+#[test]
+fn the_reason_names_the_step_that_contains_before_the_steps_around_it() {
+    use Outcome::{Failed, Skipped};
+    let steps = [
+        step(Phase::Annotate, Failed),
+        step(Phase::Protect, Skipped),
+        step(Phase::Protect, Failed),
+        step(Phase::Contain, Skipped),
+    ];
+    let open = first_open(&steps).expect("an open step");
+    assert_eq!(open.phase, Phase::Contain);
 }

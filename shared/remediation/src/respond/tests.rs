@@ -15,6 +15,7 @@ mod silence;
 mod standing;
 mod storm;
 mod traces;
+mod truth;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};

@@ -56,7 +56,7 @@ const TEMPORARY: &str = "ASIAIOSFODNN7EXAMPLE";
 #[test]
 fn a_row_has_the_documented_members_and_no_others() {
     let row = row(
-        "Backdoor:EC2/Spambot",
+        "Backdoor:EC2/C&CActivity.B",
         json!({
             "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234def567890" },
         }),
@@ -66,10 +66,10 @@ fn a_row_has_the_documented_members_and_no_others() {
         json!({
             "file": "f.json",
             "finding_id": "16afba5c5c43e07c9e3e5e2e544e95df",
-            "finding_type": "Backdoor:EC2/Spambot",
+            "finding_type": "Backdoor:EC2/C&CActivity.B",
             "functions": ["ec2"],
             "decision": "contain",
-            "reason": "Backdoor:EC2/Spambot by instance i-0abc1234def567890",
+            "reason": "Backdoor:EC2/C&CActivity.B by instance i-0abc1234def567890",
             "sample": false,
             "targets": ["i-0abc1234def567890"],
         })
@@ -167,7 +167,7 @@ fn what_a_person_is_to_look_at_is_named_too() {
 #[test]
 fn an_archived_finding_is_ignored_and_names_no_target() {
     let finding = event(
-        "Backdoor:EC2/Spambot",
+        "Backdoor:EC2/C&CActivity.B",
         json!({ "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234def567890" } }),
         json!({ "archived": true }),
     );
@@ -182,7 +182,7 @@ fn an_archived_finding_is_ignored_and_names_no_target() {
 #[test]
 fn a_sample_keeps_its_decision_and_says_that_it_would_be_a_dry_run() {
     let row = row(
-        "Backdoor:EC2/Spambot",
+        "Backdoor:EC2/C&CActivity.B",
         json!({
             "resourceType": "Instance", "instanceDetails": { "instanceId": "i-99999999" },
         }),
@@ -198,7 +198,7 @@ fn a_sample_keeps_its_decision_and_says_that_it_would_be_a_dry_run() {
 #[test]
 fn a_finding_that_lacks_what_names_the_target_is_one_to_look_at_and_names_the_member() {
     let row = row(
-        "Backdoor:EC2/Spambot",
+        "Backdoor:EC2/C&CActivity.B",
         json!({ "resourceType": "Instance" }),
     );
     assert_eq!(row.decision, Verdict::Notify);

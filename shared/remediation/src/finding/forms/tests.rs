@@ -448,7 +448,7 @@ fn the_detail_of_every_form_is_the_same_and_reads_as_the_finding_that_it_is() {
     });
     for document in [of_event, bare, of_api.clone(), json!({ "detail": of_api })] {
         let detail = detail_of(&document).unwrap();
-        assert_eq!(detail["type"], "Backdoor:EC2/Spambot");
+        assert_eq!(detail["type"], "Backdoor:EC2/C&CActivity.B");
         assert_eq!(
             detail["resource"]["instanceDetails"]["instanceId"],
             "i-0abc1234"

@@ -66,7 +66,7 @@ fn a_policy_that_applies_whatever_is_observed_leaves_none() {
 #[test]
 fn what_tags_withhold_rests_on_their_still_standing() {
     let tagged = finding(json!({
-        "type": "Backdoor:EC2/Spambot",
+        "type": "Backdoor:EC2/C&CActivity.B",
         "resource": { "resourceType": "Instance", "instanceDetails": {
             "instanceId": "i-0abc1234def567890",
             "tags": [{ "key": "isolation", "value": "never" }],

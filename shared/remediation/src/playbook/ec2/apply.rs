@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::state::Timeouts;
 use super::{
     Change, Ec2, address, attributes, conversion, forensics, group_rules, isolation_group,
-    membership, preserve, role, timeouts,
+    membership, preserve, role, target_groups, timeouts,
 };
 use crate::error::{Error, Result};
 
@@ -45,7 +45,7 @@ impl Ec2 {
                 }
             }
             Change::DeregisterTargets { region, from, .. } => {
-                membership::deregister_targets(&self.clients_in(region).elbv2, from).await
+                target_groups::deregister_targets(&self.clients_in(region).elbv2, from).await
             }
             Change::DeregisterFromBalancers {
                 region,
@@ -169,7 +169,7 @@ impl Ec2 {
                 membership::exit_standby(&autoscaling, group, instance).await
             }
             Change::DeregisterTargets { region, from, .. } => {
-                membership::register_targets(&self.clients_in(region).elbv2, from).await
+                target_groups::register_targets(&self.clients_in(region).elbv2, from).await
             }
             Change::DeregisterFromBalancers {
                 region,

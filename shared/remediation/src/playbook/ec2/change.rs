@@ -290,6 +290,11 @@ impl Action for Change {
         Self::phase_of(self.name())
     }
 
+    /// A group without an interface in it, an address less or a shorter time-out contains nothing.
+    fn only_narrows(name: &str) -> bool {
+        matches!(name, PREPARE | CLOSE | ADDRESS | METADATA | TIMEOUTS | CUT)
+    }
+
     /// An Auto Scaling group terminates what fails its health check, whatever protects it from
     /// termination, <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html>.
     /// A load balancer only stops sending people there.

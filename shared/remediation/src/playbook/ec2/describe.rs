@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    Filter, InstanceLifecycleType, InstanceMetadataOptionsState, NetworkInterface, SnapshotState,
-    Tag,
+    Filter, InstanceLifecycleType, InstanceMetadataOptionsState, NetworkInterface, Snapshot,
+    SnapshotState, Tag,
 };
 use serde_json::json;
 
@@ -279,6 +279,7 @@ pub(super) fn interface(found: NetworkInterface) -> Interface {
             udp: tracking.udp_timeout,
         }),
         tags: tags(&found.tag_set.unwrap_or_default()),
+        source_dest_check: found.source_dest_check,
     }
 }
 
@@ -342,21 +343,51 @@ pub(super) async fn snapshots(client: &Client, finding: &str) -> Result<BTreeSet
         .name(format!("tag:{FINDING_TAG}"))
         .values(finding)
         .build();
+    let found = described_snapshots(client, vec![taken], finding).await?;
+    let usable = found
+        .into_iter()
+        .filter(|snapshot| snapshot.state != Some(SnapshotState::Error));
+    Ok(usable.filter_map(|snapshot| snapshot.volume_id).collect())
+}
+
+/// The snapshots of these volumes that are being taken, whoever began them.
+pub(super) async fn pending_snapshots(
+    client: &Client,
+    volumes: &BTreeSet<String>,
+) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let mut pending: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    if volumes.is_empty() {
+        return Ok(pending);
+    }
+    let filter = |name: &str| Filter::builder().name(name);
+    let volumes = volumes.iter().cloned().collect();
+    let filters = vec![
+        filter("status").values("pending").build(),
+        filter("volume-id").set_values(Some(volumes)).build(),
+    ];
+    for found in described_snapshots(client, filters, "the instance's volumes").await? {
+        if let (Some(volume), Some(id)) = (found.volume_id, found.snapshot_id) {
+            pending.entry(volume).or_default().insert(id);
+        }
+    }
+    Ok(pending)
+}
+
+async fn described_snapshots(
+    client: &Client,
+    filters: Vec<Filter>,
+    about: &str,
+) -> Result<Vec<Snapshot>> {
     let mut pages = client
         .describe_snapshots()
         .owner_ids("self")
-        .filters(taken)
+        .set_filters(Some(filters))
         .into_paginator()
         .send();
-    let mut volumes = BTreeSet::new();
+    let mut snapshots = Vec::new();
     while let Some(page) = pages.next().await {
-        let page = page.during("ec2:DescribeSnapshots", finding)?;
-        let usable = page
-            .snapshots
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|snapshot| snapshot.state != Some(SnapshotState::Error));
-        volumes.extend(usable.filter_map(|snapshot| snapshot.volume_id));
+        let page = page.during("ec2:DescribeSnapshots", about)?;
+        snapshots.extend(page.snapshots.unwrap_or_default());
     }
-    Ok(volumes)
+    Ok(snapshots)
 }

@@ -7,14 +7,16 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::describe::{alike, hardware, instance, interfaces, snapshots, volume_tags};
+use super::describe::{
+    alike, hardware, instance, interfaces, pending_snapshots, snapshots, volume_tags,
+};
 use super::forensics::{self, Access};
 use super::isolation_group::{self, Purpose};
 use super::local_network::{self, LocalNetworks};
 use super::preserve::tag_value;
 use super::state::{Earlier, Instance, Interface, Membership, Protection, Rest, Role, State};
-use super::{Clients, attributes, membership, role, routes};
-use crate::error::Result;
+use super::{Clients, attributes, bystanders, membership, role, routes, target_groups};
+use crate::error::{Error, Result};
 use crate::execute::within;
 use crate::finding::Finding;
 use crate::settings::ForensicsRule;
@@ -41,17 +43,21 @@ pub(super) async fn glance(
         // The interfaces' VPCs are not known yet; the groups' names find them in all VPCs, so that
         // nothing has to wait for the interfaces.
         Box::pin(async {
-            futures::try_join!(
+            let (instance, interfaces, groups) = futures::try_join!(
                 Box::pin(instance(ec2, finding, id)),
                 Box::pin(interfaces(ec2, id)),
                 Box::pin(isolation_group::find(ec2, account, None)),
-            )
+            )?;
+            let reading = Box::pin(bystanders::forwarding(ec2, &interfaces));
+            let until = Instant::now() + PATIENCE;
+            let forwarding = within(until, "ec2:DescribeRouteTables", reading).await;
+            Ok::<_, Error>((instance, interfaces, groups, forwarding))
         }),
         Box::pin(scaling(&clients.autoscaling, finding, id)),
         Box::pin(of_profile(clients, shown)),
         Box::pin(forensics::peers(ec2, access, Instant::now() + PATIENCE)),
     );
-    let (instance, interfaces, groups) = core?;
+    let (instance, interfaces, groups, forwarding) = core?;
     let local_networks = Box::pin(local_networks(ec2, finding, instance.as_ref(), &interfaces));
     let local_networks = local_networks.await;
     let profile = instance.as_ref().and_then(|found| found.profile.as_deref());
@@ -93,6 +99,7 @@ pub(super) async fn glance(
         other_groups,
         conversion_groups,
         local_networks,
+        forwarding,
         scaling,
         role,
         alike,
@@ -174,6 +181,8 @@ pub(super) async fn rest(
     let until = Instant::now() + PATIENCE;
     let finding_tag = tag_value(&finding.id);
     let interfaces = &glanced.interfaces;
+    let volumes = glanced.instance.iter().flat_map(|found| &found.volumes);
+    let attached: BTreeSet<_> = volumes.map(|volume| volume.id.clone()).collect();
     let (
         termination,
         stop,
@@ -182,6 +191,7 @@ pub(super) async fn rest(
         balancers,
         hardware,
         snapshots,
+        pending_snapshots,
         volume_tags,
         routes,
         endpoints,
@@ -201,11 +211,8 @@ pub(super) async fn rest(
             "ec2:DescribeInstanceAttribute",
             Box::pin(attributes::shutdown(ec2, id))
         ),
-        within(
-            until,
-            "elasticloadbalancing:DescribeTargetHealth",
-            Box::pin(membership::targets(&clients.elbv2, id, interfaces, groups)),
-        ),
+        // It has a patience of its own, and keeps what it found by then.
+        Box::pin(target_groups::first(&clients.elbv2, id, interfaces, groups)),
         within(
             until,
             "elasticloadbalancing:DescribeLoadBalancers",
@@ -220,6 +227,11 @@ pub(super) async fn rest(
             until,
             "ec2:DescribeSnapshots",
             Box::pin(snapshots(ec2, &finding_tag))
+        ),
+        within(
+            until,
+            "ec2:DescribeSnapshots",
+            Box::pin(pending_snapshots(ec2, &attached))
         ),
         within(until, "ec2:DescribeVolumes", Box::pin(volume_tags(ec2, id))),
         within(
@@ -243,6 +255,7 @@ pub(super) async fn rest(
         balancers,
         hardware,
         snapshots,
+        pending_snapshots,
         volume_tags,
         routes,
         endpoints,

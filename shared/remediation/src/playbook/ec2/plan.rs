@@ -1,6 +1,7 @@
 //! What is to be done about an instance in the state that was read. Pure.
 
 mod contain;
+mod leave;
 mod narrow;
 mod outlived;
 
@@ -13,12 +14,12 @@ use super::change::{Attribute, Change};
 use super::isolation_group::{ISOLATION_ROLE, ROLE_TAG};
 use super::name;
 use super::preserve::{GROUPS_TAG, INCIDENT_TAG, TIME_TAG, groups_value, tag_value};
-use super::risks;
 use super::state::{Instance, State};
+use super::{bystanders, risks};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::plan::{Plan, Step};
-use crate::settings::{AutoScaling, Ec2Settings};
+use crate::settings::Ec2Settings;
 
 /// Plans for one instance.
 struct Planner<'a> {
@@ -83,6 +84,10 @@ pub(super) fn plan(
     }
     let mut plan = planner.plan;
     risks::remaining(&mut plan, finding, state, instance, settings, hands_off);
+    if !hands_off {
+        bystanders::spare(&mut plan, finding, state, instance);
+        bystanders::replaced_by_emr(&mut plan, instance);
+    }
     plan
 }
 
@@ -160,7 +165,7 @@ impl Planner<'_> {
         for (attribute, from) in attributes.into_iter().flatten() {
             let (action, id) = (attribute.action(), self.id());
             if let Some(why) = self.unprotectable(attribute) {
-                self.push(skipped(action, &id, why.to_owned()));
+                self.push(skipped(action, &id, why));
                 continue;
             }
             let Some(from) = self.read(action, &id, from) else {
@@ -186,125 +191,49 @@ impl Planner<'_> {
                 device: volume.device.clone(),
                 volume: volume.id.clone(),
             };
-            self.push(if volume.delete_on_termination {
-                Step::Do(change)
-            } else {
-                Step::Already(
+            self.push(match self.operated() {
+                _ if !volume.delete_on_termination => Step::Already(
                     change,
                     "it stays when the instance is terminated".to_owned(),
-                )
+                ),
+                Some(why) => skipped(name::KEEP_VOLUME, &volume.id, why),
+                None => Step::Do(change),
             });
         }
+    }
+
+    /// Nobody but its operator may change a setting of an instance that an AWS service operates. Tags and snapshots
+    /// are anybody's, <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/amazon-ec2-managed-instances.html>.
+    pub(super) fn operated(&self) -> Option<String> {
+        let operator = self.instance.operator.as_ref()?;
+        Some(format!(
+            "{operator} operates this instance, and nobody else may change its settings: contain it through \
+             that service"
+        ))
     }
 
     /// What EC2 does not offer for this instance,
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-stop-protection.html>.
-    fn unprotectable(&self, attribute: Attribute) -> Option<&'static str> {
-        match attribute {
-            Attribute::DisableApiTermination if self.instance.spot => Some(
-                "a Spot Instance cannot be protected from termination: EC2 may take it back at any time, \
-                 so its snapshots are the evidence",
-            ),
+    fn unprotectable(&self, attribute: Attribute) -> Option<String> {
+        if let Some(why) = self.operated() {
+            return Some(why);
+        }
+        let why = match attribute {
+            Attribute::DisableApiTermination if self.instance.spot => {
+                "a Spot Instance cannot be protected from termination: EC2 may take it back at any time, so \
+                 its snapshots are the evidence"
+            }
             Attribute::DisableApiStop if self.instance.spot => {
-                Some("a Spot Instance cannot be protected from being stopped")
+                "a Spot Instance cannot be protected from being stopped"
             }
             Attribute::DisableApiStop | Attribute::ShutdownBehavior
                 if !self.instance.root_is_ebs =>
             {
-                Some("an instance whose root is an instance-store volume cannot be stopped at all")
+                "an instance whose root is an instance-store volume cannot be stopped at all"
             }
-            _ => None,
-        }
-    }
-
-    /// Out of everything that checks its health: it will fail, and an Auto Scaling group terminates
-    /// what fails, whatever protects it from termination.
-    fn leave(&mut self) {
-        let (id, state) = (self.id(), self.state);
-        let standby = self.settings.auto_scaling == AutoScaling::Standby;
-        let action = if standby { name::STANDBY } else { name::DETACH };
-        if let Some(why) = self.hands_off.clone() {
-            for action in [action, name::TARGETS, name::BALANCERS] {
-                self.push(skipped(action, &id, format!("it is not isolated: {why}")));
-            }
-            return;
-        }
-        if self.settings.auto_scaling != AutoScaling::Keep
-            && let Some(membership) = self.read(action, &id, &state.scaling)
-        {
-            let change = |group: Option<&str>| Change::LeaveAutoScalingGroup {
-                region: self.region(),
-                instance: id.clone(),
-                group: group.map(ToOwned::to_owned),
-                standby,
-            };
-            let step = match &membership {
-                None => Step::Already(change(None), "it is in no Auto Scaling group".to_owned()),
-                Some(found) => {
-                    let group = &found.group;
-                    match found.lifecycle.as_str() {
-                        "InService" => Step::Do(change(Some(group))),
-                        "Detaching" | "Detached" | "Standby" | "EnteringStandby" => Step::Already(
-                            change(Some(group)),
-                            format!("it is {} in {group}", found.lifecycle),
-                        ),
-                        other => skipped(
-                            action,
-                            &id,
-                            format!(
-                                "it is {other} in {group}, which lets nobody detach it now: watch that its \
-                                 snapshots complete before the group terminates it"
-                            ),
-                        ),
-                    }
-                }
-            };
-            self.push(step);
-        }
-        let Some(rest) = &state.rest else {
-            return;
+            _ => return None,
         };
-        if let Some(found) = self.read(name::TARGETS, &id, &rest.targets) {
-            if !found.elsewhere.is_empty() {
-                let shown = found.elsewhere.iter();
-                let shown: Vec<_> = shown
-                    .map(|target| format!("{} in {}", target.id, target.group))
-                    .collect();
-                self.plan.next_steps.push(format!(
-                    "find out whether a target outside its group's VPC is {id}, which has that address, and \
-                     deregister it there: {}",
-                    shown.join(", "),
-                ));
-            }
-            let mut from = found.own;
-            let seen = from.iter().map(|target| target.group.clone()).collect();
-            from.retain(|target| !target.draining);
-            let none = from.is_empty();
-            let change = Change::DeregisterTargets {
-                region: self.region(),
-                instance: id.clone(),
-                from,
-                seen: Some(seen),
-            };
-            self.push(if none {
-                Step::Already(change, "it is registered in no target group".to_owned())
-            } else {
-                Step::Do(change)
-            });
-        }
-        if let Some(from) = self.read(name::BALANCERS, &id, &rest.balancers) {
-            let none = from.is_empty();
-            let change = Change::DeregisterFromBalancers {
-                region: self.region(),
-                instance: id,
-                from,
-            };
-            self.push(if none {
-                Step::Already(change, "no Classic Load Balancer has it".to_owned())
-            } else {
-                Step::Do(change)
-            });
-        }
+        Some(why.to_owned())
     }
 
     fn preserve(&mut self) {

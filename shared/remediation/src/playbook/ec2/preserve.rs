@@ -1,15 +1,19 @@
 //! Evidence and marks: snapshots, the console's output, tags.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
     CopyTagsFromSource, InstanceSpecification, ResourceType, Tag, TagSpecification,
 };
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
-use super::describe::{FINDING_TAG, snapshots};
-use crate::error::{CallContext, Result};
+use super::describe::{FINDING_TAG, pending_snapshots, snapshots};
+use super::state::Rest;
+use crate::error::{CallContext, Error, Result};
+use crate::investigate::listed;
 
 /// The tags of what an incident touched. Other keys than the snapshots', onto which the tags of a
 /// volume are copied.
@@ -20,6 +24,17 @@ pub(super) const GROUPS_TAG: &str = "gdr:prior-groups";
 /// A tag's value is at most 256 characters long,
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>.
 const LONGEST: usize = 256;
+
+/// EC2 took a snapshot of the volume less than [`INTERVAL`] ago.
+const TOO_SOON: &str = "SnapshotCreationPerVolumeRateExceeded";
+const INTERVAL: Duration = Duration::from_secs(15);
+/// How often that is waited for: others take snapshots too.
+const RETRIES: usize = 2;
+/// EC2 is taking as many snapshots of the volume as it takes at the same time.
+const TOO_MANY: &str = "ConcurrentSnapshotLimitExceeded";
+
+/// Snapshots in a sentence.
+const MOST_SHOWN: usize = 12;
 
 pub(super) fn tag_value(text: &str) -> String {
     text.chars().take(LONGEST).collect()
@@ -36,10 +51,46 @@ pub(super) fn groups_value(groups: &BTreeSet<String>) -> String {
     }
 }
 
+/// Takes snapshots of all volumes, which are of one moment if EC2 lets them be taken at once.
+///
+/// EC2 takes one snapshot of a volume in 15 seconds, which are waited for: a second finding on an instance comes
+/// within seconds. And it takes five at the same time, one of an `st1` or `sc1` volume, which may take hours. A volume
+/// that has so many is left out, and the error says so after the others have theirs.
+pub(super) async fn snapshot(
+    client: &Client,
+    instance: &str,
+    finding: &str,
+    volumes: &BTreeSet<String>,
+    covered: &BTreeSet<String>,
+    root: Option<&str>,
+) -> Result<()> {
+    let take = |covered: BTreeSet<String>| async move {
+        let mut taken = take(client, instance, finding, volumes, &covered, root).await;
+        for _ in 0..RETRIES {
+            match &taken {
+                Err(error) if error.has_code(TOO_SOON) => sleep(INTERVAL).await,
+                _ => break,
+            }
+            taken = take(client, instance, finding, volumes, &covered, root).await;
+        }
+        taken
+    };
+    let error = match Box::pin(take(covered.clone())).await {
+        Err(error) if error.has_code(TOO_MANY) => error,
+        taken => return taken,
+    };
+    let pending = pending_snapshots(client, volumes).await?;
+    let full: BTreeSet<_> = pending.into_keys().collect();
+    if !full.is_empty() && !volumes.is_subset(&full) {
+        Box::pin(take(covered | &full)).await?;
+    }
+    Err(error)
+}
+
 /// Takes snapshots of all volumes in one call, so that they are of one moment,
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-create-snapshots.html>. Volumes that the
 /// finding has a snapshot of are left out, also those that another invocation took meanwhile.
-pub(super) async fn snapshot(
+async fn take(
     client: &Client,
     instance: &str,
     finding: &str,
@@ -86,6 +137,28 @@ pub(super) async fn snapshot(
         }
         done => done.map(drop),
     }
+}
+
+/// True if a volume has been snapshotted too often: seconds ago, or by several snapshots that are still being taken,
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>.
+pub(super) fn is_too_often(error: &Error) -> bool {
+    error.has_code(TOO_SOON) || error.has_code(TOO_MANY)
+}
+
+/// What has a snapshot of each of these volumes that is no older than a moment: those of the finding, and those that
+/// are being taken. `None`: a volume has none.
+pub(super) fn covered(volumes: &BTreeSet<String>, rest: &Rest) -> Option<String> {
+    let (Ok(taken), Ok(pending)) = (&rest.snapshots, &rest.pending_snapshots) else {
+        return None;
+    };
+    let missing: Vec<_> = volumes.difference(taken).collect();
+    let covering: Option<Vec<_>> = missing.iter().map(|volume| pending.get(*volume)).collect();
+    let covering: BTreeSet<_> = covering?.into_iter().flatten().cloned().collect();
+    let covering: Vec<_> = covering.into_iter().collect();
+    Some(format!(
+        "each volume is covered by a snapshot that is being taken ({}): EC2 takes no more of them now",
+        listed(&covering, MOST_SHOWN)
+    ))
 }
 
 pub(super) async fn tag(

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::state::Role;
-use crate::error::{CallContext, Result};
+use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
 
 /// The policy's name: one for each instance, so that it is put once and found again.
@@ -109,18 +109,27 @@ fn document(text: &str) -> Value {
 }
 
 pub(super) async fn put(client: &Client, role: &str, instance: &str, policy: &Value) -> Result<()> {
-    client
+    let document = match policy {
+        Value::String(text) => text.clone(),
+        document => document.to_string(),
+    };
+    let put = client
         .put_role_policy()
         .role_name(role)
         .policy_name(policy_name(instance))
-        .policy_document(match policy {
-            Value::String(text) => text.clone(),
-            document => document.to_string(),
-        })
+        .policy_document(&document)
         .send()
         .await
-        .during("iam:PutRolePolicy", role)
-        .map(drop)
+        .during("iam:PutRolePolicy", role);
+    match put {
+        // A role has 10,240 characters for all of its inline policies, and managed policies beside them.
+        Err(error) if error.has_code("LimitExceeded") => Err(Error::Refused(format!(
+            "the credentials of {instance} still work, since the inline policies of the role {role} have no room \
+             for the deny: make a managed policy of this document and attach it to the role, and take it off when \
+             the instance is released: {document} ({error})"
+        ))),
+        put => put.map(drop),
+    }
 }
 
 /// Takes the responder's own policy off the role again. A person's doing.

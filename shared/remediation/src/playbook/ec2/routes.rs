@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::Client;
-use aws_sdk_ec2::types::Filter;
+use aws_sdk_ec2::types::{Filter, RouteTable};
 
 use super::state::Interface;
 use crate::error::{CallContext, Result};
@@ -23,6 +23,24 @@ pub(super) fn is_carrier_gateway(id: &str) -> bool {
     id.starts_with("cagw-")
 }
 
+/// The route tables of the interfaces' VPCs.
+pub(super) async fn tables(client: &Client, interfaces: &[Interface]) -> Result<Vec<RouteTable>> {
+    let mut tables = Vec::new();
+    let Some(of_vpcs) = of_vpcs(interfaces) else {
+        return Ok(tables);
+    };
+    let mut pages = client
+        .describe_route_tables()
+        .filters(of_vpcs)
+        .into_paginator()
+        .send();
+    while let Some(page) = pages.next().await {
+        let page = page.during("ec2:DescribeRouteTables", "the instance's VPCs")?;
+        tables.extend(page.route_tables.unwrap_or_default());
+    }
+    Ok(tables)
+}
+
 /// What the subnet of each interface sends traffic to whose flows are tracked whatever the groups
 /// say: the ids of NAT gateways, egress-only internet gateways, transit gateways, core networks and endpoints, also
 /// those of firewalls; and of carrier gateways. An interface of which no table is shown is missing.
@@ -31,19 +49,7 @@ pub(super) async fn routes(
     interfaces: &[Interface],
 ) -> Result<BTreeMap<String, BTreeSet<String>>> {
     let mut routes = BTreeMap::new();
-    let Some(of_vpcs) = of_vpcs(interfaces) else {
-        return Ok(routes);
-    };
-    let mut pages = client
-        .describe_route_tables()
-        .filters(of_vpcs)
-        .into_paginator()
-        .send();
-    let mut tables = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.during("ec2:DescribeRouteTables", "the instance's VPCs")?;
-        tables.extend(page.route_tables.unwrap_or_default());
-    }
+    let tables = tables(client, interfaces).await?;
     for interface in interfaces {
         let own = tables.iter().find(|table| {
             let mut associations = table.associations().iter();

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 pub use super::address::Address;
+use super::bystanders::ForwardingTable;
 use super::forensics::Access;
 use super::isolation_group::IsolationGroup;
 use super::local_network::LocalNetworks;
+use super::target_groups::Group;
 pub use super::timeouts::Timeouts;
 use crate::breaker::{Crowd, Member};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::guard::Resource;
 use crate::settings::ForensicsRule;
@@ -43,6 +45,9 @@ pub struct State {
     pub(super) local_networks: Option<LocalNetworks>,
     /// The groups that cut connections, by their ids: while they do, they let everything through.
     pub(super) conversion_groups: BTreeMap<String, IsolationGroup>,
+    /// The route tables that send traffic of others to it.
+    #[serde(serialize_with = "readable")]
+    pub(super) forwarding: Result<Vec<ForwardingTable>>,
     #[serde(serialize_with = "readable")]
     pub(super) scaling: Result<Option<Membership>>,
     /// The role of the instance profile. `None`: it has no profile, or the profile no role.
@@ -90,6 +95,9 @@ pub(super) struct Rest {
     /// The volumes of which this finding has a snapshot already.
     #[serde(serialize_with = "readable")]
     pub(super) snapshots: Result<BTreeSet<String>>,
+    /// The snapshots of each volume that are being taken, for whatever reason.
+    #[serde(serialize_with = "readable")]
+    pub(super) pending_snapshots: Result<BTreeMap<String, BTreeSet<String>>>,
     /// The tags of each attached volume.
     #[serde(serialize_with = "readable")]
     pub(super) volume_tags: Result<BTreeMap<String, BTreeMap<String, String>>>,
@@ -314,6 +322,8 @@ pub struct Interface {
     pub(super) ipv6_addresses: BTreeSet<String>,
     pub(super) timeouts: Timeouts,
     pub(super) tags: BTreeMap<String, String>,
+    /// Whether EC2 lets it send and receive only what is from or for itself. `None`: EC2 does not say.
+    pub(super) source_dest_check: Option<bool>,
 }
 
 impl Interface {
@@ -372,6 +382,20 @@ pub(super) struct Registrations {
     pub(super) own: Vec<Target>,
     /// Of an address that the instance has, in a group of another VPC, from where it may be meant or not.
     pub(super) elsewhere: Vec<Target>,
+    /// The groups that are not looked through yet.
+    #[serde(skip)]
+    pub(super) left: Vec<Group>,
+    /// Why each of the others could not be looked through.
+    #[serde(skip)]
+    pub(super) unread: Vec<Error>,
+}
+
+impl Registrations {
+    pub(super) fn sort(&mut self) {
+        for targets in [&mut self.own, &mut self.elsewhere] {
+            targets.sort_by(|a, b| (&a.group, &a.id, a.port).cmp(&(&b.group, &b.id, b.port)));
+        }
+    }
 }
 
 /// A registration in a target group.

@@ -8,6 +8,7 @@
 
 mod adversity;
 mod approval;
+mod bystanders;
 mod contain;
 mod credentials;
 mod cut;
@@ -17,12 +18,15 @@ mod forensics;
 mod hostile;
 mod investigation;
 mod isolation;
+mod no_room;
 mod other_rules;
 mod out_of_reach;
 mod policies;
 mod protect;
 mod release;
 mod shared_groups;
+mod snapshots;
+mod target_groups;
 mod waves;
 mod world;
 

@@ -29,7 +29,10 @@ impl Planner<'_> {
                 instance: self.id(),
                 from,
             };
-            self.push(if off && self.instance.metadata_pending {
+            let operated = self.operated().filter(|_| !off);
+            self.push(if let Some(why) = operated {
+                skipped(name::METADATA, &self.id(), why)
+            } else if off && self.instance.metadata_pending {
                 let detail = "EC2 is turning it off (pending)";
                 Step::Already(change, detail.to_owned())
             } else if off {

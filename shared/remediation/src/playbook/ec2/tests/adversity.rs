@@ -200,6 +200,8 @@ async fn whatever_call_fails(account: Account) {
         MODIFY => "InvalidNetworkInterfaceID.NotFound",
         call if call.contains("SecurityGroup") => "InvalidGroup.NotFound",
         call if call.starts_with("iam:") => "NoSuchEntity",
+        // A group that is gone is passed over, and here it is not gone.
+        "elasticloadbalancing:DescribeTargetHealth" => "ValidationError",
         call if call.starts_with("elasticloadbalancing:") => "TargetGroupNotFound",
         call if call.starts_with("autoscaling:") => "ValidationError",
         _ => "InvalidInstanceID.NotFound",

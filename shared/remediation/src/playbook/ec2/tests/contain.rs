@@ -144,15 +144,19 @@ async fn no_failing_read_or_write_but_its_own_keeps_the_interfaces_from_being_is
                 world.is_isolated("eni-1") && world.is_isolated("eni-2"),
                 "{call} {code}"
             );
-            let failed = done
+            // The next look marks, and asks the target groups.
+            let later = call.contains(":DescribeTarget")
+                || ["ec2:CreateTags", "ec2:DescribeVolumes"].contains(&call);
+            let told = [Failed, if later { Skipped } else { Failed }];
+            let told = done
                 .steps
                 .iter()
-                .any(|step| step.outcome() == Failed && step.detail().contains(call));
+                .any(|step| told.contains(&step.outcome()) && step.detail().contains(call));
             let informs = ["ec2:DescribeInstanceTypes", "ec2:DescribeRouteTables"].contains(&call);
-            assert!(failed || informs, "{call} {code}: {:#?}", done.steps);
+            assert!(told || informs, "{call} {code}: {:#?}", done.steps);
             assert_eq!(
                 done.transient.is_some(),
-                code == "RequestLimitExceeded" && !informs,
+                code == "RequestLimitExceeded" && !informs && !later,
                 "{call}"
             );
         }
@@ -251,15 +255,10 @@ async fn a_role_that_is_never_contained_gets_no_deny_and_the_instance_is_isolate
 }
 
 #[tokio::test(start_paused = true)]
-async fn nodes_of_a_cluster_and_operated_instances_are_protected_and_not_isolated_unless_a_setting_says_so()
- {
+async fn nodes_of_a_cluster_are_protected_and_not_isolated_unless_a_setting_says_so() {
     let tagged = |key: &str| Account {
         tags: [(key.to_owned(), "owned".to_owned())].into(),
         scaling: Some(("nodes".to_owned(), "InService")),
-        ..Account::default()
-    };
-    let operated = Account {
-        operator: true,
         ..Account::default()
     };
     for account in [
@@ -267,7 +266,6 @@ async fn nodes_of_a_cluster_and_operated_instances_are_protected_and_not_isolate
         tagged("aws:eks:cluster-name"),
         tagged("eks:nodegroup-name"),
         tagged("AmazonECSManaged"),
-        operated,
     ] {
         let world = World::new(account.clone());
         let shown = infected_with(&account.tags);

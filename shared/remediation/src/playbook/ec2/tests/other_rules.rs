@@ -7,6 +7,7 @@ use aws_sdk_elasticloadbalancing as elb;
 use aws_sdk_elasticloadbalancingv2 as elbv2;
 use aws_sdk_iam as iam;
 use testkit::{Rule, mock};
+use tokio::time::Instant;
 
 use super::world::{Account, ID, profile};
 use crate::fixtures::Wire;
@@ -259,10 +260,12 @@ fn targets(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         .build()
                 };
                 use elbv2::types::{ProtocolEnum as P, TargetTypeEnum as T};
-                let groups = vec![
+                let mut groups = vec![
                     group("tg-web", T::Instance, P::Https),
                     group("tg-net", T::Ip, P::Tcp),
                 ];
+                let more = (0..a.more_target_groups).map(|index| format!("tg-{index}"));
+                groups.extend(more.map(|name| group(&name, T::Instance, P::Http)));
                 Ok(out.set_target_groups(Some(groups)).build())
             }
         ),
@@ -274,6 +277,11 @@ fn targets(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             DescribeTargetHealthOutput,
             "elasticloadbalancing:DescribeTargetHealth",
             |a, request, out| {
+                a.asked_target_groups.push(Instant::now());
+                let asked = request.target_group_arn().unwrap();
+                if a.deleted_target_groups.contains(asked) {
+                    return Err("TargetGroupNotFound");
+                }
                 let of = a
                     .targets
                     .iter()

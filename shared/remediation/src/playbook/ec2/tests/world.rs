@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use testkit::mock_client;
+use tokio::time::Instant;
 
 use super::super::{Clients, Ec2, ISOLATION_GROUP};
 use super::{ec2_rules, other_rules};
@@ -28,6 +30,8 @@ pub(super) struct Iface {
     /// A carrier's address, and its allocation.
     pub(super) carrier: Option<(&'static str, Option<&'static str>)>,
     pub(super) requester: bool,
+    /// EC2 does not check its source and destination.
+    pub(super) unchecked: bool,
     pub(super) timeouts: Option<(i32, i32, i32)>,
     pub(super) tags: BTreeMap<String, String>,
     /// The code with which a change of its groups is refused.
@@ -37,6 +41,52 @@ pub(super) struct Iface {
     /// How many reads after a change still show the groups of before.
     pub(super) lags: usize,
     pub(super) before: Option<BTreeSet<String>>,
+}
+
+/// A route table that sends traffic to an interface.
+#[derive(Clone)]
+pub(super) struct Table {
+    pub(super) id: &'static str,
+    pub(super) destination: &'static str,
+    pub(super) to: &'static str,
+    pub(super) subnets: &'static [&'static str],
+    /// It is the main route table of its VPC.
+    pub(super) main: bool,
+}
+
+/// How EC2 limits snapshots of a volume.
+#[derive(Clone, Default)]
+pub(super) struct SnapshotLimits {
+    /// How many are taken at the same time; each takes hours. `None`: there is no limit.
+    pub(super) at_once: BTreeMap<&'static str, usize>,
+    /// When the last one of a volume was begun.
+    pub(super) begun: BTreeMap<String, Instant>,
+    /// The volumes and ids of those that are being taken.
+    pub(super) pending: Vec<(String, String)>,
+}
+
+impl SnapshotLimits {
+    /// EC2 takes all of these or none.
+    pub(super) fn take(&mut self, volumes: &[String]) -> Result<(), &'static str> {
+        let now = Instant::now();
+        for volume in volumes {
+            let begun = self.begun.get(volume);
+            if begun.is_some_and(|begun| now.duration_since(*begun) < Duration::from_secs(15)) {
+                return Err("SnapshotCreationPerVolumeRateExceeded");
+            }
+            let pending = self.pending.iter().filter(|(of, _)| of == volume).count();
+            let at_once = self.at_once.get(volume.as_str());
+            if at_once.is_some_and(|at_once| pending >= *at_once) {
+                return Err("ConcurrentSnapshotLimitExceeded");
+            }
+        }
+        for volume in volumes {
+            self.begun.insert(volume.clone(), now);
+            let id = format!("snap-{}", self.pending.len());
+            self.pending.push((volume.clone(), id));
+        }
+        Ok(())
+    }
 }
 
 /// A rule's id is whom it lets through.
@@ -103,6 +153,15 @@ pub(super) struct Account {
     pub(super) secondary: Vec<(&'static str, &'static str)>,
     /// The entries of each prefix list.
     pub(super) lists: BTreeMap<&'static str, Vec<&'static str>>,
+    /// Route tables that lead through the instance.
+    pub(super) tables: Vec<Table>,
+    pub(super) snapshot_limits: Option<SnapshotLimits>,
+    /// Target groups without the instance.
+    pub(super) more_target_groups: usize,
+    /// Target groups that are listed and were deleted since.
+    pub(super) deleted_target_groups: BTreeSet<&'static str>,
+    /// When each target group was asked for its targets.
+    pub(super) asked_target_groups: Vec<Instant>,
     /// Interface endpoints of its VPC.
     pub(super) endpoints: Vec<&'static str>,
     /// The interface of somebody else's that has its Elastic IP address by now.
@@ -222,6 +281,11 @@ impl Default for Account {
             no_subnets: false,
             secondary: Vec::new(),
             lists: BTreeMap::new(),
+            tables: Vec::new(),
+            snapshot_limits: None,
+            more_target_groups: 0,
+            deleted_target_groups: BTreeSet::new(),
+            asked_target_groups: Vec::new(),
             endpoints: Vec::new(),
             address_at: None,
             console: "bG9naW46".to_owned(),
@@ -316,6 +380,11 @@ impl fixtures::World for World {
         ];
         let reads = operation.contains(":Describe") || operation.contains(":Get");
         only_informs.contains(&operation) || (!always && reads && !core.contains(&operation))
+    }
+    /// The next look asks the target groups again, and the instance is isolated until then.
+    fn is_left_to_the_next_look(&self, operation: &str) -> bool {
+        operation.starts_with("elasticloadbalancing:DescribeTarget")
+            || operation == "ec2:CreateTags"
     }
 }
 

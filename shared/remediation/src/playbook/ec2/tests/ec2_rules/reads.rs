@@ -187,6 +187,19 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
             DescribeSnapshotsOutput,
             "ec2:DescribeSnapshots",
             |a, request, out| {
+                if let [status, of_volumes] = request.filters() {
+                    assert_eq!(status.values(), ["pending"]);
+                    let pending = a.snapshot_limits.iter().flat_map(|limits| &limits.pending);
+                    let found = pending
+                        .filter(|(volume, _)| of_volumes.values().contains(volume))
+                        .map(|(volume, id)| {
+                            t::Snapshot::builder()
+                                .volume_id(volume)
+                                .snapshot_id(id)
+                                .build()
+                        });
+                    return Ok(out.set_snapshots(Some(found.collect())).build());
+                }
                 let finding = request.filters()[0].values()[0].clone();
                 let of = a
                     .snapshots
@@ -238,13 +251,32 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     .vpc_id("vpc-1")
                     .associations(of)
                     .set_routes(Some(routes));
+                let through = a.tables.iter().map(|table| {
+                    let route = t::Route::builder()
+                        .destination_cidr_block(table.destination)
+                        .network_interface_id(table.to);
+                    let of = table.subnets.iter().map(|subnet| {
+                        t::RouteTableAssociation::builder()
+                            .subnet_id(*subnet)
+                            .build()
+                    });
+                    let main = table
+                        .main
+                        .then(|| t::RouteTableAssociation::builder().main(true).build());
+                    t::RouteTable::builder()
+                        .route_table_id(table.id)
+                        .vpc_id("vpc-a")
+                        .set_associations(Some(of.chain(main).collect()))
+                        .routes(route.build())
+                        .build()
+                });
                 let main = t::RouteTableAssociation::builder().main(true).build();
                 let vpcs: BTreeSet<_> = a.interfaces.values().map(|own| own.vpc).collect();
                 let mains = vpcs.into_iter().map(|vpc| {
                     let table = t::RouteTable::builder().vpc_id(vpc);
                     table.associations(main.clone()).build()
                 });
-                let tables = std::iter::once(table.build()).chain(mains);
+                let tables = through.chain([table.build()]).chain(mains);
                 let tables = tables.filter(|_| !a.no_tables).collect();
                 Ok(out.set_route_tables(Some(tables)).build())
             }
@@ -389,6 +421,7 @@ fn described(id: &str, interface: &mut Iface) -> t::NetworkInterface {
         .set_outpost_arn(outpost)
         .private_ip_address("10.0.0.5")
         .requester_managed(interface.requester)
+        .source_dest_check(!interface.unchecked)
         .requester_id("amazon-elb")
         .set_groups(Some(groups.collect()))
         .set_private_ip_addresses(Some(addresses.collect()))

@@ -165,12 +165,18 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     .unwrap()
                     .value()
                     .unwrap();
-                for (volume, (device, ..)) in &a.volumes {
+                let wanted = a.volumes.iter().filter(|(volume, (device, ..))| {
                     let root = *device == "/dev/xvda" && of.exclude_boot_volume() == Some(true);
-                    if !root && !of.exclude_data_volume_ids().iter().any(|id| id == volume) {
-                        a.snapshots.push(((*volume).to_owned(), finding.to_owned()));
-                    }
+                    !root && !of.exclude_data_volume_ids().iter().any(|id| id == *volume)
+                });
+                let wanted: Vec<_> = wanted.map(|(volume, _)| (*volume).to_owned()).collect();
+                if let Some(limits) = &mut a.snapshot_limits {
+                    limits.take(&wanted)?;
                 }
+                let taken = wanted
+                    .into_iter()
+                    .map(|volume| (volume, finding.to_owned()));
+                a.snapshots.extend(taken);
                 Ok(out.build())
             }
         ),
