@@ -67,7 +67,7 @@ impl Record {
         if report.status() == Status::AlreadyContained {
             return match self.keep(&done, When::Contained).await {
                 // An earlier version left the report of a failure there.
-                Ok(kept) if shows_containment(&kept.incident.report) => Ok(kept),
+                Ok(kept) if !shows_otherwise(&kept.incident.report) => Ok(kept),
                 Err(error) if !is_unmet(&error) => Err(error),
                 _ => Ok(Recorded::of(&self.write(&done, When::Always).await?)),
             };
@@ -245,10 +245,11 @@ fn is_unmet(error: &Error) -> bool {
     error.has_code("ConditionalCheckFailedException")
 }
 
-fn shows_containment(report: &Value) -> bool {
+/// True if the stored report is not that of a containment.
+fn shows_otherwise(report: &Value) -> bool {
     let contained = [Status::Contained, Status::AlreadyContained].map(Status::as_str);
     let status = report["status"].as_str();
-    status.is_some_and(|status| contained.contains(&status))
+    status.is_some_and(|status| !contained.contains(&status))
 }
 
 /// True if a dry run read that something is not in effect that the `stored` report shows in effect.
