@@ -1,5 +1,5 @@
-//! What came of a finding, written down: a containment that stands is not written over by what says nothing of
-//! the target.
+//! Writing down the end of an attempt: a report that says nothing of the target is not written over a containment
+//! that stands.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ use crate::finding::{Finding, abridged};
 use crate::record::{DRILL_EXPIRES, Record, text};
 use crate::report::{Report, Status, StepReport};
 
-/// What came of one attempt.
+/// The end of one attempt.
 struct Conclusion<'a> {
     finding: &'a Finding,
     event: &'a Value,
@@ -75,7 +75,7 @@ impl Record {
         if report.tells_of_target() {
             return Ok(Recorded::of(&self.write(&done, When::Always).await?));
         }
-        // What was written down before this attempt acted showed a containment.
+        // The record showed a containment before this attempt wrote down what it was about to do.
         if report.stood.is_some() {
             return self.keep(&done, When::Always).await;
         }
@@ -169,7 +169,7 @@ impl Record {
         })
     }
 
-    /// What is written whatever becomes of status and report, as the rest of an expression.
+    /// The rest of the expression, which is written whatever becomes of status and report.
     fn also(&self, done: &Conclusion<'_>) -> (String, UpdateItemFluentBuilder) {
         let Conclusion {
             finding,
@@ -217,7 +217,7 @@ impl Record {
     }
 }
 
-/// What came of an undoing that a dry run found.
+/// The consequence of an undoing that a dry run found.
 pub(crate) const NOT_DONE_AGAIN: &str = "it was not done again, since this is a dry run";
 
 fn under(call: UpdateItemFluentBuilder, when: When) -> UpdateItemFluentBuilder {
