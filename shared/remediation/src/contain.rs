@@ -409,7 +409,7 @@ pub(crate) async fn contain<P: Playbook>(
     }
 }
 
-/// What came of what someone undid.
+/// The consequence of what someone undid.
 fn what_came_of(report: &Report, again: bool) -> &'static str {
     let mut steps = report.steps().iter();
     if again {

@@ -77,7 +77,7 @@ pub struct Look {
 pub(crate) struct Cause {
     /// Something is contained, which somebody may undo.
     pub(crate) stands: bool,
-    /// What stands was not read: it is what the look before knew.
+    /// The target was not read, so that the steps in effect are those that the look before knew.
     pub(crate) unread: bool,
     /// Something of it was contained only now.
     pub(crate) anew: bool,

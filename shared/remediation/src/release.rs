@@ -119,11 +119,11 @@ pub struct Releaser<'a> {
 /// What came of releasing.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Release {
-    /// What came of each step that was to be put back.
+    /// The result of each step that was to be put back.
     pub steps: Vec<Released>,
     /// The incidents of the same target that are released with this one, since it contained them too.
     pub with: Vec<String>,
-    /// What the operator should do next.
+    /// The next steps of the operator.
     pub next_steps: Vec<String>,
 }
 
@@ -135,7 +135,7 @@ impl Release {
     }
 }
 
-/// What came of one step of a release.
+/// The result of one step of a release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Released {
     /// The action's name.

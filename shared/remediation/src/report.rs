@@ -132,7 +132,8 @@ pub struct Report {
     /// Another invocation has the target, and answers for it.
     #[serde(skip)]
     busy: bool,
-    /// What the record showed before this attempt wrote down what it was about to do, if that was a containment.
+    /// The status that the record showed before this attempt wrote down what it was about to do, if that was a
+    /// containment.
     #[serde(skip)]
     pub(crate) stood: Option<Status>,
     /// The record shows a containment, and nothing that was read says otherwise.

@@ -164,7 +164,7 @@ impl<P: Playbook> Responder<P> {
                 let withheld = refused.is_some() || claim.finds_undone(report.steps());
                 let withheld = withheld.then_some(TargetState::Withheld);
                 let state = target_state(&report).or(withheld);
-                // What was not begun or not read is as it was, and what a person released is still released.
+                // A target that was not begun or not read is as it was, and a released one is still released.
                 let state = state.filter(|_| begun && !report.stands && claim.left().is_none());
                 let severity = finding.severity.value();
                 let state = state.map(|state| claim.conclude(state, report.steps(), severity));

@@ -37,7 +37,7 @@ pub(super) struct Begun {
     pub(super) retried: bool,
     /// What is to be done was in effect by what was recorded, so someone undid it.
     pub(super) undone: bool,
-    /// What the record showed of the incident before this, if that was a containment.
+    /// The status that the record showed before this, if that was a containment.
     pub(super) stood: Option<Status>,
     /// The table did not answer in time, and is not asked again.
     silent: Option<Error>,
@@ -243,7 +243,7 @@ async fn rely<P: Playbook>(
 
 /// True if something is not in effect that was by the record, of this incident or of its target on account of
 /// whatever finding: somebody undid it. The operator who released the target did not, nor does a mark go by
-/// somebody else: it comes off with a release. What moved on with newer activity was not undone.
+/// somebody else: it comes off with a release. A cut-off that moved on with newer activity was not undone.
 fn is_undone<P: Playbook>(
     finding: &Finding,
     state: &P::State,

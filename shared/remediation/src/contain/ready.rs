@@ -258,7 +258,7 @@ async fn verified<P: Playbook>(
     })
 }
 
-/// What is told of a finding whose targets were all released after its activity. The operator who released the
+/// The report on a finding whose targets were all released after its activity. The operator who released the
 /// very incident knows of it; of another finding nobody may know.
 async fn left_released<P: Playbook>(
     means: &Means<'_, P>,

@@ -78,7 +78,7 @@ pub(super) fn summary(report: &Report) -> &'static str {
     }
     match report.status() {
         Status::Partial if report.released_by().is_some() => {
-            "Only a part was put back. What still contains the target is listed below."
+            "Only a part was put back. The steps that still contain the target are listed below."
         }
         Status::Partial | Status::Failed if report.stands => {
             "This attempt could not read the whole target. By the record it is contained, and nothing that was \

@@ -94,7 +94,7 @@ impl Intended {
         self.retried
     }
 
-    /// What the record showed before, if that was a containment.
+    /// The status that the record showed before, if that was a containment.
     pub(crate) fn stood(&self) -> Option<Status> {
         self.stood
     }

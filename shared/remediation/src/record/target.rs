@@ -62,7 +62,7 @@ pub(crate) struct Standing {
     pub(crate) steps: BTreeSet<String>,
     /// The highest of its findings.
     pub(crate) severity: f64,
-    /// Of the steps, those that were found undone and were not done again. That was told.
+    /// Those of the steps that were found undone and were not done again. That was told.
     pub(crate) found_undone: BTreeSet<String>,
 }
 
@@ -148,7 +148,7 @@ pub(super) fn key(category: Category, account_id: &str, target: &str) -> String 
 }
 
 impl Claim {
-    /// What the target's item is to say: its new state, and what contains it by these `steps`, also on account of
+    /// The new content of the target's item: its state, and what contains it by these `steps`, also on account of
     /// findings before this one, of `severity`. A step that was found undone is still one to be done again
     /// whatever the severity of the next finding.
     pub(crate) fn conclude(

@@ -1,4 +1,4 @@
-//! What a release does beside its own incident: other incidents of the same target are released with it, and
+//! The rest of a release beside its own incident: other incidents of the same target are released with it, and
 //! all channels are told.
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ use crate::playbook::Playbook;
 use crate::record::Incident;
 use crate::report::{Report, StepReport};
 
-/// What a release has put back, and what it is done with.
+/// The steps that a release has put back or is done with.
 pub(super) struct Settled {
     /// The keys of what was put back and read back.
     back: BTreeSet<StepKey>,
@@ -27,14 +27,14 @@ pub(super) struct Settled {
     kept: BTreeSet<String>,
 }
 
-/// What became of other incidents.
+/// The other incidents that a release affects.
 #[derive(Default)]
 pub(super) struct Affected {
     /// All that contained them was put back.
     pub(super) closed: Vec<Incident>,
     /// Something that contained them was put back, and something of their own still stands.
     pub(super) in_part: Vec<Incident>,
-    /// What the operator should do next.
+    /// The next steps of the operator.
     pub(super) next_steps: Vec<String>,
 }
 
@@ -137,7 +137,7 @@ impl Settled {
     }
 }
 
-/// What is left of an incident after a release of another one.
+/// The rest of an incident after a release of another one.
 enum Left {
     Nothing,
     Part,
@@ -146,7 +146,7 @@ enum Left {
 }
 
 impl Settled {
-    /// What is left of `other`. `None`: nothing that contained it was put back.
+    /// The rest of `other`. `None`: nothing that contained it was put back.
     async fn left_of<P: Playbook>(
         &self,
         playbook: &P,
@@ -180,7 +180,7 @@ impl Settled {
         if lost.is_empty() {
             return None;
         }
-        // What the operator left as it is contains no other incident of the target either.
+        // A step that the operator left as it is contains no other incident of the target either.
         let mut over: BTreeSet<_> = incident.contained_by().collect();
         over.extend(self.done.iter().cloned());
         over.retain(|key| !self.kept.contains(key) && !back.contains(key));

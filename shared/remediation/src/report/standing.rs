@@ -1,4 +1,4 @@
-//! What a report says of a containment that the record has, and of what an operator did about it.
+//! Reports beside a containment that the record has, and on what an operator did about it.
 
 use super::{Report, Status, StepReport};
 use crate::catalogue::Category;

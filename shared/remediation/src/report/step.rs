@@ -43,7 +43,7 @@ pub struct StepReport {
     /// What it would change was read.
     #[serde(skip)]
     pub(super) read: bool,
-    /// What it would change could not be read.
+    /// Its resource could not be read.
     #[serde(skip)]
     pub(super) unread: bool,
     /// It found the responder's own work, which it goes on from: that still stands.

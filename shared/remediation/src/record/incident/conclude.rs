@@ -1,5 +1,5 @@
-//! What came of a finding, written down: a containment that stands is not written over by what says nothing of
-//! the target.
+//! Writing down the end of an attempt: a report that says nothing of the target is not written over a containment
+//! that stands.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -17,7 +17,7 @@ use crate::finding::{Finding, abridged};
 use crate::record::{DRILL_EXPIRES, Record, text};
 use crate::report::{Report, Status, StepReport};
 
-/// What came of one attempt.
+/// The end of one attempt.
 struct Conclusion<'a> {
     finding: &'a Finding,
     event: &'a Value,
@@ -69,7 +69,7 @@ impl Record {
         if report.status() == Status::AlreadyContained {
             return match self.keep(&done, When::Contained).await {
                 // An earlier version left the report of a failure there.
-                Ok(kept) if shows_containment(&kept.incident.report) => Ok(kept),
+                Ok(kept) if !shows_otherwise(&kept.incident.report) => Ok(kept),
                 Err(error) if !is_unmet(&error) => Err(error),
                 _ => Ok(Recorded::of(&self.write(&done, When::Always).await?)),
             };
@@ -77,7 +77,7 @@ impl Record {
         if report.tells_of_target() {
             return Ok(Recorded::of(&self.write(&done, When::Always).await?));
         }
-        // What was written down before this attempt acted showed a containment.
+        // The record showed a containment before this attempt wrote down what it was about to do.
         if report.stood.is_some() {
             return self.keep(&done, When::Always).await;
         }
@@ -171,7 +171,7 @@ impl Record {
         })
     }
 
-    /// What is written whatever becomes of status and report, as the rest of an expression.
+    /// The rest of the expression, which is written whatever becomes of status and report.
     fn also(&self, done: &Conclusion<'_>) -> (String, UpdateItemFluentBuilder) {
         let Conclusion {
             finding,
@@ -220,7 +220,7 @@ impl Record {
     }
 }
 
-/// What came of an undoing that a dry run found.
+/// The consequence of an undoing that a dry run found.
 pub(crate) const NOT_DONE_AGAIN: &str = "it was not done again, since this is a dry run";
 
 fn under(call: UpdateItemFluentBuilder, when: When) -> UpdateItemFluentBuilder {
@@ -248,10 +248,11 @@ fn is_unmet(error: &Error) -> bool {
     error.has_code("ConditionalCheckFailedException")
 }
 
-fn shows_containment(report: &Value) -> bool {
+/// True if the stored report is not that of a containment.
+fn shows_otherwise(report: &Value) -> bool {
     let contained = [Status::Contained, Status::AlreadyContained].map(Status::as_str);
     let status = report["status"].as_str();
-    status.is_some_and(|status| contained.contains(&status))
+    status.is_some_and(|status| !contained.contains(&status))
 }
 
 /// True if a dry run read that something is not in effect that the `stored` report shows in effect.
