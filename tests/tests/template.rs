@@ -486,7 +486,7 @@ fn what_contains_looks_again_each_function_by_a_queue_of_its_own() {
         assert_eq!(queue["SqsManagedSseEnabled"], true);
         let kept = json!({ "GetAtt": "OnFailureQueue.Arn" });
         assert_eq!(queue["RedrivePolicy"]["deadLetterTargetArn"], kept);
-        // Of a message that finds no execution free that counts as one, too. It is kept until it is given up.
+        // A message that finds no execution free counts as received, too. It is kept until it is given up.
         let receives = queue["RedrivePolicy"]["maxReceiveCount"].as_u64();
         let receives = receives.expect("a number");
         assert!(receives >= 10, "{queue}");

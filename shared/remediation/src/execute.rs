@@ -68,8 +68,8 @@ pub async fn execute<P: Playbook>(
 }
 
 /// [`execute`], for a plan of which parts are made while others are being executed. `more` answers each,
-/// and then `None`. What comes up when reading back, with the state that was read, goes through `admit` before it
-/// is done: it needs a place and has values that were found, too.
+/// and then `None`. A step that comes up when reading back goes through `admit` before it is done, with the state
+/// that was read: it needs a place, and has values that were found.
 pub(crate) async fn execute_with<P: Playbook>(
     playbook: &P,
     gate: &Gate<'_>,
@@ -366,7 +366,7 @@ impl<A: Action> Sorted<A> {
                 Step::Unknown { .. } => {
                     !reported && self.unknown.iter().all(|(unknown, _)| *unknown != key)
                 }
-                // What was not read before has not been reported.
+                // A step that was not read before has not been reported.
                 Step::Already(..) => !reported && self.found_out,
                 Step::Skipped { .. } | Step::Withheld(..) => !reported,
             }

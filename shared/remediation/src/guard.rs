@@ -152,8 +152,8 @@ impl Guard {
         why
     }
 
-    /// What the policies say of a step that nobody has approved, or somebody has. What could not be read may be
-    /// anything: where the answer depends on it, the approver decides.
+    /// What the policies say of a step that nobody has approved, or somebody has. An attribute that could not be
+    /// read may be anything: where the answer depends on it, the approver decides.
     fn judge(
         &self,
         situation: &Situation<'_>,

@@ -6,7 +6,7 @@
 //! CloudTrail shows what was done some 15 minutes late. So what only CloudTrail can tell comes back once more
 //! by then: whether a contained credential still works, and whether a bucket was marked as public just now.
 //!
-//! What cannot be done at the moment comes back through the same queue, later each time: a function that waited
+//! A delivery that cannot be dealt with at the moment comes back through the same queue, later each time: a function that waited
 //! would keep others from being contained, and Lambda tries again only twice.
 
 use std::collections::BTreeSet;

@@ -63,7 +63,7 @@ impl<'a> Part<'a> {
     }
 }
 
-/// Begins a part of a plan, which was made of `state`. What the breaker refuses is withheld; without the record,
+/// Begins a part of a plan, which was made of `state`. Steps that the breaker refuses are withheld; without the record,
 /// what must not be done twice waits.
 pub(super) async fn begin<P: Playbook>(
     means: &Means<'_, P>,

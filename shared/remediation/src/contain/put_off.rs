@@ -1,4 +1,4 @@
-//! What cannot be done now and can be done later: the event comes again through a queue. A function that waited
+//! Deliveries that cannot be dealt with now: the event comes again through a queue. A function that waited
 //! would keep others from being contained.
 
 use serde_json::Value;

@@ -111,7 +111,7 @@ impl Gate<'_> {
         let age = self.known.borrow().tags.get(&of).cloned();
         let without = resource.without_set_tags();
         let ((verdict, doubted), asks) = match (other, age, &without) {
-            // What somebody has tampered with counts for nothing, whatever it decides.
+            // Tags that somebody has tampered with count for nothing, whatever they decide.
             (_, Some(Age::SetSince), Some(without)) => {
                 (unweighed(self.judge(step, without), without), true)
             }
@@ -158,8 +158,8 @@ impl Gate<'_> {
         }
     }
 
-    /// Asks CloudTrail who has tagged that of which the tags decide. True: something was asked. What somebody has
-    /// tagged since the activity began has no tags that count; if CloudTrail cannot tell, the approver decides.
+    /// Asks CloudTrail who has tagged that of which the tags decide. True: something was asked. A resource that
+    /// somebody has tagged since the activity began has no tags that count; if CloudTrail cannot tell, the approver decides.
     pub(super) async fn weigh_tags<A>(
         &self,
         plan: &Authorized<A>,

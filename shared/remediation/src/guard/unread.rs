@@ -10,7 +10,7 @@ use super::ways::{Applies, Tally, Unknown, Ways};
 use super::{Guard, Resource, Verdict};
 use crate::plan::{StepKey, Withheld};
 
-/// What could not be read decides: the policies would permit the step in one case and withhold it in another.
+/// An attribute that could not be read decides: the policies would permit the step in one case and withhold it in another.
 #[derive(Debug)]
 pub(super) struct Doubt {
     /// The ids of the policies that may apply or not.
@@ -22,7 +22,7 @@ pub(super) struct Doubt {
 }
 
 impl Doubt {
-    /// The approver decides. Whoever `approved` the step has decided.
+    /// The approver decides, and has decided if the step is `approved`.
     pub(super) fn verdict(self, approved: bool) -> Verdict {
         if approved && !self.rail {
             return Verdict::Permitted(self.by);
@@ -70,7 +70,7 @@ impl Guard {
         let any = |tallied: &[Tally], is: fn(&Tally) -> bool| tallied.iter().any(is);
         let surely = |tally: &Tally| tally.applies() == Applies::Surely;
         let perhaps = |tally: &Tally| tally.applies() != Applies::Never;
-        // What cannot be evaluated might have forbidden.
+        // A policy that cannot be evaluated might have forbidden.
         let errs = |tally: &Tally| tally.errs() == Applies::Surely;
         let may_err = |tally: &Tally| tally.errs() != Applies::Never;
         let all = [&forbidding, &permitting];

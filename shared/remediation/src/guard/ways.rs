@@ -33,8 +33,8 @@ impl Unknown<'_> {
     }
 
     /// The words for what `hasTag` or `getTag` looks at, if that is not known. A finding shows the tags of buckets
-    /// and instances, and only those that it shows may count, but for AWS's own. Of users and roles it shows
-    /// none.
+    /// and instances, and only those that it shows may count, but for AWS's own. It shows none of users and
+    /// roles.
     fn tag(self, operands: &Value) -> Option<&'static str> {
         let untold = match self {
             Self::Unobserved(kind) => matches!(kind, Kind::User | Kind::Role),

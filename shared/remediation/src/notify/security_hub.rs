@@ -48,10 +48,10 @@ pub const ATTEMPTS: u32 = 5;
 const NOTE_LIMIT: usize = 512;
 /// Who writes the notes.
 const WRITER: &str = "guardduty-responder";
-/// Between the words of two functions. Whoever can name things for a reason to quote must not get to speak for
-/// another function.
+/// Between the words of two functions. A reason that quotes a name from outside must not speak for another
+/// function.
 const BETWEEN: &str = " | ";
-/// How often a note is written again, since another function said something meanwhile.
+/// How often a note is written again, since another function said something in between.
 const ROUNDS: usize = 3;
 const NOT_FOUND: &str = "FindingNotFound";
 /// The error codes of a finding that a later attempt may update,
@@ -232,7 +232,7 @@ impl SecurityHub {
             let Some(said) = said(update, record).await? else {
                 return Ok(());
             };
-            // What another function said while the note was written is in it too, whoever writes last.
+            // The words that another function said while the note was written are in it too, whoever writes last.
             let note = note(&said);
             if written.as_ref() == Some(&note) {
                 return Ok(());

@@ -325,7 +325,7 @@ async fn what_guardduty_does_not_have_yet_comes_again_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_guardduty_has_by_now_is_contained_and_people_are_told_of_what_the_event_named() {
+async fn what_guardduty_shows_is_contained_and_people_are_told_of_what_the_event_named() {
     let (_, notices, sns) = topic();
     let (_, record) = table();
     let (sent, recheck) = queue();
@@ -352,7 +352,7 @@ async fn what_guardduty_has_by_now_is_contained_and_people_are_told_of_what_the_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_goes_on_where_guardduty_shows_another_target_by_now() {
+async fn a_look_goes_on_where_guardduty_shows_another_target() {
     let (_, _, sns) = topic();
     let (_, record) = table();
     let (sent, recheck) = queue();
