@@ -182,7 +182,7 @@ pub(crate) async fn execute_with<P: Playbook>(
                     }
                 }
                 let after = after.steps;
-                sorted.find_out(&after);
+                sorted.find_out(&after, P::reads_all_again);
                 came_up = sorted.came_up(after, &attempted);
                 read_back = Some(Ok(back));
             }
@@ -338,17 +338,21 @@ impl<A: Action> Sorted<A> {
     }
 
     /// Forgets what was unknown and is known in these steps, which reading back shows: a step is reported once.
-    fn find_out(&mut self, shown: &[Step<A>]) {
+    fn find_out(&mut self, shown: &[Step<A>], reads_all_again: impl Fn(&str) -> bool) {
         let unread = shown
             .iter()
             .filter(|step| matches!(step, Step::Unknown { .. }));
         let unread: HashSet<_> = unread.map(Step::key).collect();
-        let known = self
-            .unknown
-            .extract_if(.., |(key, _)| !unread.contains(key));
+        let known = self.unknown.extract_if(.., |(key, _)| {
+            !unread.contains(key) && reads_all_again(key.action)
+        });
         let known: HashSet<_> = known.map(|(key, _)| key.to_string()).collect();
         self.found_out |= !known.is_empty();
         self.steps.retain(|step| !known.contains(&step.key()));
+    }
+
+    fn is_unknown(&self, key: &StepKey) -> bool {
+        self.unknown.iter().any(|(unknown, _)| unknown == key)
     }
 
     /// What is to be reported of what reading back shows, beside what was attempted.
@@ -363,11 +367,9 @@ impl<A: Action> Sorted<A> {
             let reported = self.reported.contains(&key) || attempted.contains_key(&key);
             match step {
                 Step::Do(_) => false,
-                Step::Unknown { .. } => {
-                    !reported && self.unknown.iter().all(|(unknown, _)| *unknown != key)
-                }
+                Step::Unknown { .. } => !reported && !self.is_unknown(&key),
                 // A step that was not read before has not been reported.
-                Step::Already(..) => !reported && self.found_out,
+                Step::Already(..) => !reported && self.found_out && !self.is_unknown(&key),
                 Step::Skipped { .. } | Step::Withheld(..) => !reported,
             }
         });

@@ -104,6 +104,12 @@ pub trait Playbook {
         None
     }
 
+    /// False for steps of this name that [`Playbook::read_back`] looks for only where they were seen before: what was
+    /// unknown of them stays unknown. Pure.
+    fn reads_all_again(_name: &str) -> bool {
+        true
+    }
+
     /// What is to be done about `finding` in this state. Pure: it has no client to call with.
     fn plan(
         finding: &Finding,

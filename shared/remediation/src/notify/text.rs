@@ -58,6 +58,7 @@ fn headline(report: &Report) -> &'static str {
     match report.status() {
         Status::Partial if report.released_by().is_some() => "RELEASED IN PART",
         Status::Partial | Status::Failed if report.stands => "CONTAINED BEFORE, NOT READ NOW",
+        Status::Failed if report.is_busy() => "ANOTHER INVOCATION IS AT WORK, LOOK AT THIS",
         Status::Notified if report.approval().is_some() => "APPROVE OR REJECT",
         Status::Ignored => "IGNORED",
         Status::Notified => "LOOK AT THIS",
@@ -90,6 +91,10 @@ pub(super) fn summary(report: &Report) -> &'static str {
         Status::Contained => "The threat was contained, and reading back confirms it.",
         Status::AlreadyContained => "Everything was found contained. Nothing was changed.",
         Status::Partial => "Only a part was contained. What was not is listed below.",
+        Status::Failed if report.is_busy() => {
+            "This function contained nothing: another invocation had the target all the time. See what that one \
+             reports."
+        }
         Status::Failed => "NOTHING WAS CONTAINED. The threat is still live.",
         Status::Rejected => "The plan was rejected. Nothing of it was done.",
         Status::Released => {

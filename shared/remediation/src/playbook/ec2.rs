@@ -208,6 +208,10 @@ impl Playbook for Ec2 {
             .await)
     }
 
+    fn reads_all_again(name: &str) -> bool {
+        name != name::TARGETS
+    }
+
     async fn glance(&self, finding: &Finding) -> Result<State> {
         self.found(finding).await
     }

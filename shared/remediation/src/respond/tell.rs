@@ -274,10 +274,8 @@ fn is_due(
         Some(Page::Done) => return false,
         Some(Page::AsUsual) | None => {}
     }
-    // The other invocation tells of the target; this one is tried again.
-    let silent = report.status() == Status::Ignored || report.is_busy();
     let news = before.is_none_or(|before| is_news(channel, before, report, now));
-    news && !silent
+    news && report.status() != Status::Ignored
 }
 
 /// Each status is told once, not once of each delivery; so is what is contained once more, and a plan that can be
