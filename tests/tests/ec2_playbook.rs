@@ -49,7 +49,7 @@ fn an_infected_instance_is_contained_and_released() -> Result {
     on_aws(async |aws| {
         let sdk = sdk(aws);
         let playbook = Ec2::new(&sdk);
-        contained_whole(aws, &sdk, &playbook).await?;
+        Box::pin(contained_whole(aws, &sdk, &playbook)).await?;
         ten_at_once(aws, &playbook).await
     })
 }

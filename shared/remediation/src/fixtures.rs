@@ -209,10 +209,8 @@ pub(crate) async fn run_at<P: Playbook>(
     finding: &Finding,
     now: Timestamp,
 ) -> Execution<P::Action> {
-    let state = playbook
-        .observe(finding)
-        .await
-        .expect("the world can be read");
+    let state = Box::pin(playbook.observe(finding)).await;
+    let state = state.expect("the world can be read");
     carry_out(playbook, finding, &state, &Settings::default(), now).await
 }
 
@@ -227,7 +225,7 @@ pub(crate) async fn carry_out<P: Playbook>(
     let gate = gate::<P>(finding, now);
     let plan = gate.plan::<P>(state, settings);
     let until = Instant::now() + Duration::from_secs(60);
-    execute(playbook, &gate, plan, settings, until).await
+    Box::pin(execute(playbook, &gate, plan, settings, until)).await
 }
 
 /// Settings under which everything is contained.
@@ -279,10 +277,8 @@ pub(crate) async fn run_with<P: Playbook>(
     finding: &Finding,
     settings: &Settings,
 ) -> Execution<P::Action> {
-    let state = playbook
-        .observe(finding)
-        .await
-        .expect("the world can be read");
+    let state = Box::pin(playbook.observe(finding)).await;
+    let state = state.expect("the world can be read");
     carry_out(playbook, finding, &state, settings, now()).await
 }
 
@@ -295,7 +291,7 @@ pub(crate) async fn recorded<P: Playbook>(
     now: Timestamp,
 ) -> Report {
     let finding = Finding::parse(event).expect("a finding");
-    let state = playbook.observe(&finding).await;
+    let state = Box::pin(playbook.observe(&finding)).await;
     let state = state.expect("the world can be read");
     let plan = P::plan(&finding, &state, settings, now);
     if !plan.is_empty() {
@@ -352,7 +348,7 @@ pub(crate) async fn answer<P: Playbook>(
     finding: &Finding,
 ) -> (Report, Option<Error>) {
     let (category, because) = (P::CATEGORY, "a reason".to_owned());
-    match playbook.observe(finding).await {
+    match Box::pin(playbook.observe(finding)).await {
         Err(error) => {
             let report = Report::prevented(
                 category,

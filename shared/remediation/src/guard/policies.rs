@@ -250,8 +250,7 @@ impl Policies {
 
     /// The user's policies, without the built-in rails.
     pub(super) fn users(&self) -> impl Iterator<Item = &cedar_policy::Policy> {
-        self.all()
-            .filter(|policy| !is_rail(&policy.id().to_string()))
+        self.all().filter(|policy| !is_rail(policy.id().as_ref()))
     }
 
     /// Every policy's id and whether it permits or forbids, the built-in rails' first.

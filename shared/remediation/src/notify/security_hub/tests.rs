@@ -28,10 +28,11 @@ struct Has {
     status: Option<WorkflowStatus>,
 }
 
+/// The updates that it was sent.
+type Requests = Arc<Mutex<Vec<Value>>>;
+
 /// Security Hub that answers with `unprocessed`, what it was sent, and what it has.
-fn hub(
-    unprocessed: Option<&'static str>,
-) -> (Arc<Mutex<Has>>, Arc<Mutex<Vec<Value>>>, SecurityHub) {
+fn hub(unprocessed: Option<&'static str>) -> (Arc<Mutex<Has>>, Requests, SecurityHub) {
     let (wire, sent) = (Wire::new(Protocol::Json), Arc::default());
     let has = Arc::<Mutex<Has>>::default();
     let (on, to, keeps) = (

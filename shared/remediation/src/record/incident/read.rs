@@ -90,7 +90,7 @@ pub struct Incident {
     pub actions: BTreeMap<String, Value>,
     /// The keys of the steps that an invocation at work has found in effect.
     #[serde(skip)]
-    pub(crate) relies_on: BTreeSet<String>,
+    pub relies_on: BTreeSet<String>,
 }
 
 impl Record {

@@ -230,7 +230,7 @@ async fn what_the_operator_released_for_another_finding_is_not_called_undone_by_
 #[tokio::test(start_paused = true)]
 async fn a_report_of_nothing_contained_does_not_stay_in_a_record_that_shows_it_contained() {
     for by_an_earlier_version in [false, true] {
-        found_contained_after_a_failure(by_an_earlier_version).await;
+        Box::pin(found_contained_after_a_failure(by_an_earlier_version)).await;
     }
 }
 
