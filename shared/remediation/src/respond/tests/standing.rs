@@ -96,7 +96,7 @@ async fn a_failed_read_of_what_stands_is_told_only_where_no_attempt_follows_and_
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_another_invocation_keeps_out_tells_nobody_and_is_tried_again() {
+async fn an_attempt_that_cannot_be_put_off_tells_that_another_invocation_kept_it_out() {
     let (_, notices, sns) = topic();
     let (items, record) = table();
     let finding = Finding::parse(&made_public()).unwrap();
@@ -115,7 +115,12 @@ async fn an_attempt_that_another_invocation_keeps_out_tells_nobody_and_is_tried_
     let responder = responder.recording(record);
     let answered = answer(&responder, made_public()).await;
     assert!(matches!(answered, Err(Error::Busy { .. })), "{answered:?}");
-    assert_eq!(subjects(&notices), [""; 0]);
+    let told = subjects(&notices);
+    let [subject] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    let headline = "[ANOTHER INVOCATION IS AT WORK, LOOK AT THIS]";
+    assert!(subject.starts_with(headline), "{subject}");
     assert_eq!(incidents(&items).len(), 1);
 }
 
