@@ -435,6 +435,8 @@ impl Action for Change {
             (Self::ShortenTimeouts { from, .. }, Self::ShortenTimeouts { from: found, .. }) => {
                 from.in_effect() == found.in_effect()
             }
+            // It is over for the interface, whichever group isolates it.
+            (Self::CutConnections { .. }, Self::CutConnections { .. }) => true,
             _ => self.from() == found.from(),
         }
     }
