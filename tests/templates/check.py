@@ -23,6 +23,7 @@ TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "infra").glob("*.yaml"))]
 # https://docs.aws.amazon.com/securityhub/latest/userguide/batchupdatefindings-configure-access.html
 DOCUMENTED = {
     ("ec2:CreateTags", "aws:TagKeys"),
+    ("ec2:CreateTags", "aws:RequestTag/gdr:role"),
     ("securityhub:BatchUpdateFindings", "securityhub:ASFFSyntaxPath/Workflow.Status"),
 }
 
