@@ -282,10 +282,8 @@ async fn left_released<P: Playbook>(
         return Report::ignored(P::CATEGORY, finding, why, false);
     }
     let why = format!("left alone, since {why}; another incident was released, and not this one");
-    let mut report = notified(Some(means.playbook), incoming, why, false).await;
-    // It is known of the target that nothing of it is contained.
-    report.read = true;
-    report
+    // Another incident's containment may stand: a release of one that contained nothing takes nothing back.
+    notified(Some(means.playbook), incoming, why, false).await
 }
 
 fn released_at(released: Timestamp) -> String {

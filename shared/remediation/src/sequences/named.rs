@@ -101,6 +101,18 @@ fn a_release_is_not_told_as_an_attack_by_another_incident_of_the_same_credential
 }
 
 #[test]
+fn what_is_contained_stays_so_when_an_incident_that_contained_nothing_is_released() {
+    let commands = [
+        deliver(1),
+        Set(Setting::Contain),
+        deliver(0),
+        Release(1),
+        deliver(0),
+    ];
+    holds(Setting::Approve, &commands);
+}
+
+#[test]
 fn an_undoing_is_told_by_the_retry_of_an_attempt_that_told_nobody() {
     for trouble in [
         Trouble::Crash(2),
