@@ -69,7 +69,6 @@ pub(super) enum Outcome {
     Answered {
         finding: usize,
         newer: bool,
-        look: bool,
         report: Option<Box<Report>>,
         undone: bool,
         /// The account was read.
@@ -104,6 +103,8 @@ pub(super) struct Model {
     shown: BTreeMap<usize, Timestamp>,
     /// When each key was released, and not contained since.
     released: BTreeMap<Key, Timestamp>,
+    /// The keys of these, before the last command.
+    released_before: BTreeSet<Key>,
     /// How many notices there were when each plan began to wait.
     waits_since: BTreeMap<usize, usize>,
     history: Vec<String>,
@@ -197,6 +198,7 @@ impl Model {
 
     fn follow(&mut self, command: &Command, outcome: &Outcome, before: &Moment, after: &Moment) {
         self.taken_back_before.clone_from(&self.taken_back);
+        self.released_before = self.released.keys().copied().collect();
         let by = match command {
             Command::Undo(_) => By::Attacker,
             _ => By::Operator,
@@ -295,8 +297,6 @@ impl Model {
     fn an_undoing_is_told(&self, outcome: &Outcome, before: &Moment, after: &Moment) {
         let Outcome::Answered {
             finding,
-            newer,
-            look,
             report,
             undone,
             read,
@@ -319,7 +319,8 @@ impl Model {
         let stood = stands_by_record(Some(incident));
         let shown = shown_in_effect(incident, key);
         let allowed = matches!(before.setting, Setting::Contain | Setting::Approve);
-        let left = self.released.contains_key(&key) && !newer && !look;
+        // An operator knows of what was undone before a release.
+        let left = self.released_before.contains(&key);
         if stood && *read && allowed && !left && shown.iter().any(attacked) {
             let mut told = after.told(*finding, before.notices.len());
             let told = told.any(|(_, body)| body.contains("someone undid this containment"));

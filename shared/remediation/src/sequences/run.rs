@@ -354,7 +354,6 @@ impl Run {
         Outcome::Answered {
             finding,
             newer,
-            look: look.is_some(),
             report: report.map(Box::new),
             undone,
             read,
