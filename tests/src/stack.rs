@@ -258,7 +258,8 @@ impl<'a> Stack<'a> {
         Ok(())
     }
 
-    /// Delivers a finding and waits for the report of each function that it goes to.
+    /// Delivers a finding and waits for the report of each function that it goes to. A look that follows may
+    /// have been logged as well by then, so that the newest report need not be the answer.
     pub async fn respond(&self, finding: &Finding) -> Result<Reports> {
         let mut seen = BTreeMap::new();
         for responder in RESPONDERS {
@@ -269,10 +270,11 @@ impl<'a> Stack<'a> {
         }
         let mut reports = Reports::new();
         for responder in self.deliver(finding).await? {
-            let mut all = self
-                .await_reports(responder, finding.id(), seen[responder] + 1)
+            let before = seen[responder];
+            let all = self
+                .await_reports(responder, finding.id(), before + 1)
                 .await?;
-            reports.extend(all.pop().map(|newest| (responder, newest)));
+            reports.extend(all.into_iter().nth(before).map(|first| (responder, first)));
         }
         Ok(reports)
     }

@@ -53,13 +53,27 @@ struct Played {
 }
 
 async fn play_all(world: &World) -> Result<Vec<Played>> {
+    let whole = async |scenario: &'static Scenario| -> Result<Played> {
+        let played = play(world, scenario, None).await;
+        played.map_err(|error| format!("{}: {error}", scenario.name).into())
+    };
     let played = stream::iter(scenarios::all())
-        .map(async |scenario| {
-            let played = play(world, scenario, None).await;
-            played.map_err(|error| format!("{}: {error}", scenario.name).into())
-        })
-        .buffered(AT_ONCE);
-    played.collect::<Vec<_>>().await.into_iter().collect()
+        .map(whole)
+        .buffered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await;
+    let mut all = Vec::new();
+    for played in played {
+        let played = played?;
+        // On a busy machine the emulators can be slower than a function waits. Played by itself, a scenario
+        // fails again only if its role does not suffice.
+        let failed = played.scenario.judge(&played.outcome);
+        all.push(match failed {
+            Some(_) => whole(played.scenario).await?,
+            None => played,
+        });
+    }
+    Ok(all)
 }
 
 /// Plays a scenario, with the function's own role less what is taken away.
