@@ -134,7 +134,7 @@ check: $(SAM_TOOLS)/installed $(CHECKOV)/installed ## Check format, lints and te
 
 # The crates with changes that are not committed; all have unit tests but the functions.
 CHANGED = $(sort $(shell git status --porcelain --untracked-files=all | sed -nE \
-    's#^.* "?shared/(remediation|operator|testkit)/.*#\1#p; s#^.* "?tests/src/.*#integration-tests#p'))
+    's#^.* "?shared/(remediation|operator|proof|testkit)/.*#\1#p; s#^.* "?tests/src/.*#integration-tests#p'))
 
 # Tests that try many inputs or orders, or let each call fail in turn, take two minutes by themselves.
 SWEEPS := whatever_call_fails whatever_happens no_failing_read hostile::
