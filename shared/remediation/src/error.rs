@@ -1,7 +1,11 @@
 //! The one error type, and the one place that says whether an error is worth a retry.
 
+use std::error::Error as StdError;
+use std::iter;
+
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -62,6 +66,9 @@ pub enum CallFailure {
     Permanent,
 }
 
+/// Ends the text of a failure that may be gone at the next attempt.
+pub(crate) const A_RETRY_MAY_SUCCEED: &str = " (a retry may succeed)";
+
 impl CallFailure {
     /// How AWS says which kind of policy refused a call:
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>.
@@ -81,7 +88,7 @@ impl CallFailure {
                 " (check that the caller's role allows {operation} on it, and that no service \
                  control policy or ownership condition forbids it)"
             ),
-            Self::Transient => " (will be retried)".to_owned(),
+            Self::Transient => A_RETRY_MAY_SUCCEED.to_owned(),
             Self::Permanent => {
                 no_room(operation, code).map_or_else(String::new, |why| format!(" ({why})"))
             }
@@ -178,16 +185,7 @@ impl CallError {
                 "the call timed out".to_owned(),
                 CallFailure::Transient,
             ),
-            SdkError::DispatchFailure(failure) if failure.is_user() => (
-                "RequestNotSent".to_owned(),
-                "the request could not be sent: check the region and the credentials".to_owned(),
-                CallFailure::Permanent,
-            ),
-            SdkError::DispatchFailure(_) => (
-                "ConnectionFailed".to_owned(),
-                "the connection failed".to_owned(),
-                CallFailure::Transient,
-            ),
+            SdkError::DispatchFailure(failure) => not_sent(failure.as_connector_error()),
             SdkError::ResponseError(_) => (
                 "UnreadableResponse".to_owned(),
                 "the answer could not be read".to_owned(),
@@ -222,6 +220,54 @@ impl CallError {
         }
     }
 }
+
+/// Why a request did not reach AWS: the SDK asks for the credentials and the endpoint just before it connects,
+/// and reports what it then lacks as a failure to connect.
+fn not_sent(failure: Option<&ConnectorError>) -> (String, String, CallFailure) {
+    let first = failure.and_then(StdError::source);
+    let causes: Vec<_> = iter::successors(first, |&error| error.source()).collect();
+    let text = |error: &&(dyn StdError + 'static)| error.to_string();
+    // The SDK tells of several sources of credentials on as many lines.
+    let innermost = causes.last().map(text);
+    let innermost =
+        innermost.map(|text| text.lines().map(str::trim).collect::<Vec<_>>().join("; "));
+    let mut credentials = causes.iter().filter_map(|error| error.downcast_ref());
+    if let Some(error) = credentials.next() {
+        let message = format!(
+            "there are no credentials to sign the request with: {}: check the profile, the environment or the \
+             role that they come from",
+            innermost.unwrap_or_default(),
+        );
+        let kind = match error {
+            CredentialsError::CredentialsNotLoaded(_)
+            | CredentialsError::InvalidConfiguration(_) => CallFailure::Permanent,
+            _ => CallFailure::Transient,
+        };
+        return ("NoCredentials".to_owned(), message, kind);
+    }
+    if causes.iter().map(text).any(|text| text.contains(NO_REGION)) {
+        let message = "no Region is set: name one, in AWS_REGION or in the profile";
+        return (
+            "NoRegion".to_owned(),
+            message.to_owned(),
+            CallFailure::Permanent,
+        );
+    }
+    let because = innermost.map_or_else(String::new, |innermost| format!(": {innermost}"));
+    if failure.is_some_and(ConnectorError::is_user) {
+        let message = format!("the request could not be sent{because}");
+        return ("RequestNotSent".to_owned(), message, CallFailure::Permanent);
+    }
+    let message = format!("the connection failed{because}");
+    (
+        "ConnectionFailed".to_owned(),
+        message,
+        CallFailure::Transient,
+    )
+}
+
+/// How the endpoint rules of every service say it, <https://github.com/smithy-lang/smithy-rs>.
+const NO_REGION: &str = "Missing Region";
 
 fn classify(code: &str, status: u16) -> CallFailure {
     if TRANSIENT_CODES.contains(&code) || status >= 500 || status == 429 {
@@ -335,6 +381,60 @@ mod tests {
             assert!(text.contains("of the organization forbids"), "{text}");
             assert!(!text.contains("check that the caller's role allows"));
             assert!(!error.is_transient());
+        }
+    }
+
+    /// What a caller is told who has this configuration.
+    async fn told(sdk: &aws_config::SdkConfig) -> CallError {
+        let answer = aws_sdk_sts::Client::new(sdk).get_caller_identity().send();
+        let error = answer.await.expect_err("nothing answers");
+        CallError::new("sts:GetCallerIdentity", "this account", &error)
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_not_sent_says_why_and_is_retried_only_where_that_helps() {
+        use aws_config::BehaviorVersion;
+        use aws_config::retry::RetryConfig;
+        use aws_credential_types::Credentials;
+        use aws_sdk_s3::config::{Region, SharedCredentialsProvider};
+        let region = || Region::new("us-east-1");
+        let somebody = || {
+            SharedCredentialsProvider::new(Credentials::new("AKIA", "secret", None, None, "test"))
+        };
+        let config = || {
+            let config =
+                aws_config::SdkConfig::builder().behavior_version(BehaviorVersion::latest());
+            config.retry_config(RetryConfig::disabled())
+        };
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", closed.local_addr().expect("an address"));
+        drop(closed);
+        for (sdk, code, says, kind) in [
+            (
+                config().region(region()),
+                "NoCredentials",
+                "no credentials",
+                CallFailure::Permanent,
+            ),
+            (
+                config().credentials_provider(somebody()),
+                "NoRegion",
+                "no Region is set",
+                CallFailure::Permanent,
+            ),
+            (
+                config()
+                    .region(region())
+                    .credentials_provider(somebody())
+                    .endpoint_url(address),
+                "ConnectionFailed",
+                "refused",
+                CallFailure::Transient,
+            ),
+        ] {
+            let error = told(&sdk.build()).await;
+            assert_eq!((error.code.as_str(), error.kind), (code, kind), "{error}");
+            assert!(error.message.contains(says), "{error}");
         }
     }
 

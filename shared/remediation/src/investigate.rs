@@ -34,7 +34,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
-use crate::error::{Error, Result};
+use crate::error::{A_RETRY_MAY_SUCCEED, Error, Result};
 use crate::finding::{Finding, printable};
 use crate::playbook::Playbook;
 
@@ -208,7 +208,7 @@ impl<'a> Inquiry<'a> {
 /// An error as the reason of an open question, which nobody asks again.
 pub(crate) fn reason(error: &Error) -> String {
     let text = error.to_string();
-    text.trim_end_matches(" (will be retried)").to_owned()
+    text.trim_end_matches(A_RETRY_MAY_SUCCEED).to_owned()
 }
 
 /// What the finding itself says, without a call.
