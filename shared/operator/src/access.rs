@@ -1,11 +1,17 @@
 //! Where AWS is called, with whose credentials, and which stack is meant.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_sdk_sts::error::DisplayErrorContext;
+use aws_types::os_shim_internal::{Env, Fs};
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+use remediation::error::CallContext as _;
 use remediation::record::Record;
 
-use crate::Usage;
 use crate::clock;
 use crate::deployment::Deployment;
+use crate::{Usage, output};
 
 /// What a command could not get at.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -27,17 +33,59 @@ pub(crate) struct Access {
     region: Option<String>,
 }
 
+/// Those of the options of [`Access`] that stand on the command line, and not only in the environment.
+pub(crate) struct Typed(Vec<&'static str>);
+
+impl Typed {
+    pub(crate) fn of(matches: &ArgMatches) -> Self {
+        let options = [
+            ("stack", "--stack"),
+            ("table", "--table"),
+            ("profile", "--profile"),
+            ("region", "--region"),
+        ];
+        let typed = options
+            .into_iter()
+            .filter(|(id, _)| matches.value_source(id) == Some(ValueSource::CommandLine));
+        Self(typed.map(|(_, option)| option).collect())
+    }
+}
+
 impl Access {
+    /// Refuses options that a command without any access to AWS would pass over; a stack that only the
+    /// environment names is noted, since somebody may take the answer for that stack's.
+    pub(crate) fn is_not_asked(&self, command: &str, typed: &Typed) -> Result<()> {
+        if !typed.0.is_empty() {
+            return Err(Usage::new(format!(
+                "gdr {command} asks no account, so {} would change nothing: leave it out, or ask the stack with \
+                 gdr plan or gdr rehearse",
+                typed.0.join(" and ")
+            ))
+            .into());
+        }
+        if let Some(stack) = &self.stack {
+            output::note(&format!(
+                "gdr {command} answers by the default settings, and not by those of the stack {stack} \
+                 (GDR_STACK): gdr plan and gdr rehearse ask the stack"
+            ))?;
+        }
+        Ok(())
+    }
+
     /// The configuration to call AWS with.
-    pub(crate) async fn sdk(&self) -> SdkConfig {
+    ///
+    /// # Errors
+    /// If there is no such profile: the SDK would go on to other credentials.
+    pub(crate) async fn sdk(&self) -> Result<SdkConfig> {
         let mut sdk = aws_config::defaults(BehaviorVersion::latest());
         if let Some(profile) = &self.profile {
+            is_there(profile).await?;
             sdk = sdk.profile_name(profile);
         }
         if let Some(region) = &self.region {
             sdk = sdk.region(Region::new(region.clone()));
         }
-        sdk.load().await
+        Ok(sdk.load().await)
     }
 
     /// The stack that is named.
@@ -92,12 +140,39 @@ impl Access {
 }
 
 /// Credentials of another profile, in the same Region.
-pub(crate) async fn signed_in(sdk: &SdkConfig, profile: &str) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
+///
+/// # Errors
+/// If there is no such profile.
+pub(crate) async fn signed_in(sdk: &SdkConfig, profile: &str) -> Result<SdkConfig> {
+    is_there(profile).await?;
+    Ok(aws_config::defaults(BehaviorVersion::latest())
         .profile_name(profile)
         .region(sdk.region().cloned())
         .load()
-        .await
+        .await)
+}
+
+/// Whether the AWS configuration files have this profile.
+async fn is_there(profile: &str) -> Result<()> {
+    let read =
+        aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None)
+            .await;
+    let profiles = read.map_err(|error| {
+        format!(
+            "the AWS configuration files cannot be read: {}",
+            DisplayErrorContext(error)
+        )
+    })?;
+    let mut names: Vec<_> = profiles.profiles().collect();
+    if names.contains(&profile) {
+        return Ok(());
+    }
+    names.sort_unstable();
+    let known = match names.as_slice() {
+        [] => "the AWS configuration files have none".to_owned(),
+        names => format!("there are: {}", names.join(", ")),
+    };
+    Err(Usage::new(format!("there is no profile {profile}: {known}")).into())
 }
 
 /// Whose credentials these are.
@@ -113,9 +188,7 @@ pub(crate) async fn caller(sdk: &SdkConfig) -> Result<Caller> {
         .interceptor(clock::Date::default())
         .send()
         .await;
-    let identity = identity.map_err(
-        |_| "who are you? AWS does not say (GetCallerIdentity failed): check the credentials",
-    )?;
+    let identity = identity.during("sts:GetCallerIdentity", "the caller's credentials")?;
     match (identity.arn, identity.account) {
         (Some(arn), Some(account)) => Ok(Caller { arn, account }),
         _ => Err("who are you? AWS answered GetCallerIdentity without an account".into()),

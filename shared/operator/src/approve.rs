@@ -81,7 +81,7 @@ pub(crate) async fn run(
     let policies = PolicyParameter::new(aws_sdk_ssm::Client::new(sdk), parameter);
     let stack = sdk;
     let member = match &options.member_profile {
-        Some(profile) => Some(signed_in(sdk, profile).await),
+        Some(profile) => Some(signed_in(sdk, profile).await?),
         None => None,
     };
     let sdk = member.as_ref().unwrap_or(sdk);

@@ -128,7 +128,7 @@ impl ByHand {
             given => given,
         };
         let there = match &options.member_profile {
-            Some(profile) => signed_in(stack, profile).await,
+            Some(profile) => signed_in(stack, profile).await?,
             None => stack.clone(),
         };
         let caller = caller(&there).await?;

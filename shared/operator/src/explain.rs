@@ -7,6 +7,7 @@ mod table;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,7 +15,7 @@ use jiff::Timestamp;
 use remediation::policy::{Policy, ResponseMode};
 
 use crate::findings::pool;
-use crate::findings::source::{self, Blocks};
+use crate::findings::source::{self, Blocks, Files};
 use crate::{Format, Outcome, output, policy};
 use answer::{Answer, Counts};
 use row::Rules;
@@ -49,9 +50,18 @@ pub(crate) fn run(options: &Options, format: Format) -> Outcome {
         guard,
         now: Timestamp::now(),
     };
-    match explain(options, rules, format) {
+    let files = Arc::default();
+    match explain(options, rules, &files, format) {
         Ok(counts) => {
-            output::note(&counts.to_string())?;
+            let mut sum = counts.to_string();
+            if files.passed_over() > 0 {
+                sum += &format!(", {files}");
+            }
+            output::note(&sum)?;
+            if counts.is_nothing() {
+                output::complain(&files.without_findings());
+                return Ok(ExitCode::FAILURE);
+            }
             Ok(if counts.errors == 0 {
                 ExitCode::SUCCESS
             } else {
@@ -64,9 +74,15 @@ pub(crate) fn run(options: &Options, format: Format) -> Outcome {
     }
 }
 
-fn explain(options: &Options, rules: Rules, format: Format) -> io::Result<Counts> {
+fn explain(
+    options: &Options,
+    rules: Rules,
+    files: &Arc<Files>,
+    format: Format,
+) -> io::Result<Counts> {
     let progress = progress(&options.paths);
-    let blocks = Blocks::new(source::documents(options.paths.clone(), progress.clone()));
+    let documents = source::documents(options.paths.clone(), progress.clone(), Arc::clone(files));
+    let blocks = Blocks::new(documents);
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let answers = pool::ordered(
         blocks,
@@ -117,7 +133,7 @@ fn progress(paths: &[PathBuf]) -> ProgressBar {
     let (length, template) = match source::size(paths) {
         Some(size) => (
             Some(size),
-            "{bar:40} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+            "{wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
         ),
         None => (None, "{spinner} {bytes}  {bytes_per_sec}"),
     };

@@ -1,6 +1,5 @@
 //! `gdr incidents` and `gdr incident`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,7 +23,7 @@ pub(crate) const SHOW_EXAMPLES: &str = "\
 Examples:
   gdr incident 16afba5c
   gdr incident 16afba5c --html
-  gdr incident 16afba5c --category iam --html incident.html
+  gdr incident 16afba5c --category iam --html=incident.html
   gdr incident 16afba5c --output json";
 
 pub(crate) async fn list(record: &Record, status: Option<Status>, format: Format) -> Outcome {
@@ -97,6 +96,9 @@ pub(crate) fn refused(incident: &Incident, why: &str) -> Value {
     })
 }
 
+/// The name that stands for standard output, which then holds the page alone.
+const STANDARD_OUTPUT: &str = "-";
+
 /// Writes the page of each incident.
 pub(crate) fn write(
     place: Place<'_>,
@@ -116,7 +118,10 @@ pub(crate) fn write(
     for incident in incidents {
         let path = file.map_or_else(|| file_name(incident), Path::to_owned);
         let page = page::incident(incident, Some(place), Timestamp::now());
-        fs::write(&path, page).map_err(|error| format!("{}: {error}", path.display()))?;
+        output::page(&path, &page)?;
+        if path == Path::new(STANDARD_OUTPUT) {
+            return Ok(ExitCode::SUCCESS);
+        }
         if format == Format::Table {
             output::line(&path.display().to_string());
         }

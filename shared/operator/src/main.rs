@@ -32,9 +32,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
-use access::Access;
+use access::{Access, Typed};
 use remediation::catalogue::Category;
 use remediation::page::Place;
 
@@ -105,8 +105,9 @@ enum OnAws {
         id: String,
         /// Write it as a page that opens in a browser: what happened, the evidence, each step with before and
         /// after, what remains at risk, the question to the owner, how to release it. Into FILE; without it
-        /// into incident-ID-FUNCTION.html in the current folder, one for each function that dealt with it.
-        #[arg(long, value_name = "FILE", num_args = 0..=1)]
+        /// into incident-ID-FUNCTION.html in the current folder, one for each function that dealt with it; - is
+        /// standard output.
+        #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
         html: Option<Option<PathBuf>>,
         /// Only what this function did.
         #[arg(long, value_name = "FUNCTION", value_parser = filters::function())]
@@ -154,7 +155,8 @@ enum OnAws {
     /// was for, which looks at the world anew. A message is deleted only once Lambda has taken what it holds;
     /// while it is shown, nobody else sees it, for 5 minutes at most.
     Redrive(redrive::Options),
-    /// Check a deployment: each line is ok, or says what to do. The exit status is 1 if any is not ok.
+    /// Check a deployment: each line is ok, a hint, or a problem with what to do. The exit status is 1 if
+    /// there is a problem or something could not be checked.
     Doctor(doctor::Options),
 }
 
@@ -197,7 +199,13 @@ impl fmt::Display for Usage {
 impl std::error::Error for Usage {}
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    let matches = Arguments::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let outcome = run(arguments, &Typed::of(&matches)).and_then(|code| {
+        output::written()?;
+        Ok(code)
+    });
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             output::complain(&error.to_string());
@@ -210,20 +218,28 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Outcome {
-    match arguments.command {
-        Command::Explain(options) => explain::run(&options, arguments.output),
-        Command::Rehearse(options) => rehearse::run(&options, &arguments.access, arguments.output),
-        Command::Policy(command) => policy::run(command, &arguments.access, arguments.output),
+fn run(arguments: Arguments, typed: &Typed) -> Outcome {
+    let Arguments {
+        access,
+        output,
+        command,
+    } = arguments;
+    match command {
+        Command::Explain(options) => {
+            access.is_not_asked("explain", typed)?;
+            explain::run(&options, output)
+        }
+        Command::Rehearse(options) => rehearse::run(&options, &access, output),
+        Command::Policy(command) => policy::run(command, &access, typed, output),
         Command::Completions(options) => completions::run(&options, Arguments::command()),
         Command::Man(options) => man::run(&options, Arguments::command()),
-        Command::OnAws(command) => on_aws(&arguments.access, command, arguments.output),
+        Command::OnAws(command) => on_aws(&access, command, output),
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn on_aws(access: &Access, command: OnAws, output: Format) -> Outcome {
-    let sdk = &access.sdk().await;
+    let sdk = &access.sdk().await?;
     let record = async || access.record(sdk).await;
     match command {
         OnAws::Incidents { status } => incidents::list(&record().await?, status, output).await,

@@ -1,7 +1,10 @@
 //! Printing: what was asked for to standard output, everything else to standard error. Colours are for
 //! terminals only, and for nobody who sets `NO_COLOR`.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -33,14 +36,76 @@ impl Stream {
         self.raw(&visible(text));
     }
 
-    /// Whoever reads may have seen enough (`gdr … | head`); what is being done goes on.
+    /// The command goes on where the text cannot be written; [`written`] tells at its end.
     fn raw(self, text: &str) {
-        let _ = match self {
+        let done = match self {
             Self::Output => writeln!(anstream::stdout().lock(), "{text}"),
             Self::Error => writeln!(anstream::stderr().lock(), "{text}"),
         };
+        keep(done);
     }
 }
+
+/// The first failure to write, of the whole command.
+static FAILED: OnceLock<io::Error> = OnceLock::new();
+
+/// A reader that has seen enough (`gdr … | head`) is no failure.
+fn keep(done: io::Result<()>) {
+    if let Err(error) = done
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // The first says enough.
+        let _ = FAILED.set(error);
+    }
+}
+
+/// Whether all that was printed has been written: a full disk must not leave half an answer that counts as done.
+pub(crate) fn written() -> Result<(), String> {
+    keep(io::stdout().flush());
+    match FAILED.get() {
+        None => Ok(()),
+        Some(error) => Err(format!(
+            "the output is not complete, since it could not be written: {error}: free space or write elsewhere, \
+             and run the command again"
+        )),
+    }
+}
+
+/// Writes a page into `file`; `-` is standard output. A file that is there already is replaced only if it is a
+/// page, and only once the new one is whole.
+pub(crate) fn page(file: &Path, page: &str) -> Result<(), String> {
+    let fails = |error: io::Error| format!("{}: cannot be written: {error}", file.display());
+    if file == Path::new("-") {
+        return bytes(page.as_bytes()).map_err(fails);
+    }
+    match File::open(file) {
+        Ok(there) => {
+            let mut head = String::new();
+            // A file that is no text, or a folder, is no page.
+            let read = there.take(PAGE.len() as u64).read_to_string(&mut head);
+            if read.is_err() || !head.eq_ignore_ascii_case(PAGE) {
+                return Err(format!(
+                    "{}: it is there already and is no page, so it was not replaced: name another file",
+                    file.display()
+                ));
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(fails(error)),
+    }
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(format!(".{}.part", std::process::id()));
+    let beside = Path::new(&beside);
+    let done = fs::write(beside, page).and_then(|()| fs::rename(beside, file));
+    done.map_err(|error| {
+        // Nothing was written if it is not there.
+        let _ = fs::remove_file(beside);
+        fails(error)
+    })
+}
+
+/// The beginning of every page.
+const PAGE: &str = "<!DOCTYPE html>";
 
 /// Prints a value as JSON.
 pub(crate) fn json(value: &impl Serialize) -> Result<(), serde_json::Error> {

@@ -14,7 +14,7 @@ use remediation::guard::{
 use remediation::policy::{Decision, Policy, ResponseMode};
 use serde_json::{Value, json};
 
-use crate::access::Access;
+use crate::access::{Access, Typed};
 use crate::output::Stream;
 use crate::{Format, Outcome, REFUSED, output, subject};
 
@@ -50,10 +50,11 @@ pub(crate) struct Explain {
     #[arg(long = "policy")]
     policies: Vec<PathBuf>,
     /// The setting MINIMUM_SEVERITY.
-    #[arg(long, default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY)]
+    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = crate::explain::severity)]
     minimum_severity: f64,
-    /// The setting NEVER_CONTAIN: a name or ARN. It can be given more than once.
-    #[arg(long)]
+    /// Names or ARNs of users and roles that are never contained (the setting NEVER_CONTAIN), separated by
+    /// commas. It can be given more than once.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = crate::rehearse::spared)]
     never_contain: Vec<String>,
 }
 
@@ -73,10 +74,16 @@ pub(crate) struct Push {
     yes: bool,
 }
 
-pub(crate) fn run(command: Command, access: &Access, format: Format) -> Outcome {
+pub(crate) fn run(command: Command, access: &Access, typed: &Typed, format: Format) -> Outcome {
     match command {
-        Command::Check { files } => check(&files, format),
-        Command::Explain(options) => explain(&options, format),
+        Command::Check { files } => {
+            access.is_not_asked("policy check", typed)?;
+            check(&files, format)
+        }
+        Command::Explain(options) => {
+            access.is_not_asked("policy explain", typed)?;
+            explain(&options, format)
+        }
         Command::Push(options) => push(access, &options, format),
     }
 }
@@ -311,7 +318,7 @@ async fn stored(
     format: Format,
     told: &mut Value,
 ) -> Outcome {
-    let sdk = access.sdk().await;
+    let sdk = access.sdk().await?;
     let given = options.parameter.as_deref();
     let name = access.policy_parameter(&sdk, given, "--parameter");
     let name = &name.await?;

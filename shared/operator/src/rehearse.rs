@@ -6,7 +6,8 @@ mod page;
 mod rules;
 mod table;
 
-use std::fs;
+pub(crate) use rules::spared;
+
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -28,7 +29,7 @@ use crate::findings::cut::Block;
 use crate::findings::fetch::{self, Detector, Export, Fetch, Period};
 use crate::findings::piece;
 use crate::findings::pool;
-use crate::findings::source::{self, Blocks};
+use crate::findings::source::{self, Blocks, Files};
 use crate::{Access, Format, Outcome, Usage, output};
 
 #[derive(Debug, clap::Args)]
@@ -46,7 +47,7 @@ pub(crate) struct Options {
     /// them for 90 days, and tells each as it was last.
     #[arg(long, value_name = "ID")]
     detector: Option<String>,
-    /// Events before this time did not come: a date, a time, or a number of days (90d).
+    /// Events before this time did not come: a date, a time, or how long ago (90d, 2w, 12h).
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
     /// Events from this time on did not come.
@@ -76,6 +77,14 @@ impl Options {
 
 /// Rehearses, and prints what would have happened.
 pub(crate) fn run(options: &Options, access: &Access, format: Format) -> Outcome {
+    if let (Some(since), Some(until)) = (options.since, options.until)
+        && since >= until
+    {
+        return Err(Usage::new(format!(
+            "--since {since} is not before --until {until}: no event can have come then"
+        ))
+        .into());
+    }
     let sources = sources(options)?;
     let Some(basis) = Basis::new(options, access)? else {
         return Ok(ExitCode::FAILURE);
@@ -84,12 +93,20 @@ pub(crate) fn run(options: &Options, access: &Access, format: Format) -> Outcome
         .rules
         .rules(&basis.functions, options.since, options.until);
     let rehearser = Arc::new(Rehearser::new(rules, basis.guard()?)?);
-    let (occasions, unreadable) = judge(options, access, &rehearser, sources);
+    let (files, only_files) = (Arc::default(), sources.1.is_empty());
+    let Judged {
+        occasions,
+        unreadable,
+        findings,
+    } = judge(options, access, &rehearser, sources, &files)?;
+    // GuardDuty may well have found nothing in a time; files are named since findings are in them.
+    if only_files && findings == 0 && unreadable.is_empty() {
+        return Err(files.without_findings().into());
+    }
     let report = rehearse(rehearser.rules(), occasions);
     let document = Document::new(report, basis, unreadable, Timestamp::now());
     if let Some(file) = &options.html {
-        fs::write(file, page::render(&document))
-            .map_err(|error| format!("{}: cannot be written: {error}", file.display()))?;
+        output::page(file, &page::render(&document))?;
     }
     let printed = match format {
         Format::Json => {
@@ -132,7 +149,8 @@ fn judge(
     access: &Access,
     rehearser: &Arc<Rehearser>,
     (files, fetches): Sources,
-) -> (Vec<Occasion>, Vec<Unreadable>) {
+    counts: &Arc<Files>,
+) -> Result<Judged, Box<dyn std::error::Error>> {
     let progress = progress(if fetches.is_empty() {
         source::size(&files)
     } else {
@@ -142,15 +160,17 @@ fn judge(
         since: options.since,
         until: options.until,
     };
-    let sdk = (!fetches.is_empty()).then(|| sdk(access));
+    let sdk = (!fetches.is_empty()).then(|| sdk(access)).transpose()?;
     let shown = progress.clone();
     let fetched = fetches.into_iter().filter_map(move |fetch| {
         let sdk = sdk.clone()?;
         Some(fetch::documents(fetch, sdk, period, shown.clone()))
     });
-    let documents = fetched
-        .flatten()
-        .chain(source::documents(files, progress.clone()));
+    let documents = fetched.flatten().chain(source::documents(
+        files,
+        progress.clone(),
+        Arc::clone(counts),
+    ));
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let judge = Arc::clone(rehearser);
     let judged = pool::ordered(
@@ -158,33 +178,44 @@ fn judge(
         move |block| in_block(&judge, &block),
         workers,
     );
-    let (mut occasions, mut unreadable) = (Vec::new(), Vec::new());
-    for (some, not) in judged {
-        occasions.extend(some);
-        unreadable.extend(not);
+    let mut all = Judged::default();
+    for some in judged {
+        all.occasions.extend(some.occasions);
+        all.unreadable.extend(some.unreadable);
+        all.findings += some.findings;
     }
     progress.finish_and_clear();
-    (occasions, unreadable)
+    Ok(all)
 }
 
-fn in_block(rehearser: &Rehearser, block: &Block) -> (Vec<Occasion>, Vec<Unreadable>) {
-    let (mut occasions, mut unreadable) = (Vec::new(), Vec::new());
+/// What came of the sources, or of a block of them.
+#[derive(Default)]
+struct Judged {
+    occasions: Vec<Occasion>,
+    unreadable: Vec<Unreadable>,
+    /// How many findings could be read; not each is an occasion by the rules.
+    findings: u64,
+}
+
+fn in_block(rehearser: &Rehearser, block: &Block) -> Judged {
+    let mut judged = Judged::default();
     piece::each(block, |place, finding| {
+        judged.findings += u64::from(finding.is_ok());
         let looked = finding.and_then(|mut finding| {
             rehearser
                 .look(&mut finding, block.last_known_only, || place.detail())
                 .map_err(|error| format!("{}{error}", place.which))
         });
         match looked {
-            Ok(some) => occasions.extend(some),
-            Err(error) => unreadable.push(Unreadable {
+            Ok(some) => judged.occasions.extend(some),
+            Err(error) => judged.unreadable.push(Unreadable {
                 file: Arc::clone(&block.file),
                 line: place.line,
                 error,
             }),
         }
     });
-    (occasions, unreadable)
+    judged
 }
 
 /// The files, and what is to be fetched.
@@ -210,7 +241,7 @@ fn sources(options: &Options) -> Result<Sources, Usage> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn sdk(access: &Access) -> aws_config::SdkConfig {
+async fn sdk(access: &Access) -> Result<aws_config::SdkConfig, Box<dyn std::error::Error>> {
     access.sdk().await
 }
 
@@ -220,7 +251,7 @@ fn progress(size: Option<u64>) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let template = match size {
-        Some(_) => "{bar:40} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
+        Some(_) => "{wide_bar} {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left",
         None => "{spinner} {bytes} of findings  {bytes_per_sec}  {elapsed}",
     };
     let style =
@@ -230,15 +261,17 @@ fn progress(size: Option<u64>) -> ProgressBar {
     bar
 }
 
-/// A time, a date (its beginning, in UTC), or a number of days before now.
+/// A time, a date (its beginning, in UTC), or a number of hours, days or weeks before now.
 fn time(text: &str) -> Result<Timestamp, String> {
-    let days = text
-        .strip_suffix('d')
-        .and_then(|days| days.parse::<i64>().ok());
-    if let Some(days) = days.filter(|days| (0..=36_500).contains(days)) {
-        let back = jiff::SignedDuration::from_hours(24 * days);
+    let ago = [('h', 1), ('d', 24), ('w', 7 * 24)]
+        .into_iter()
+        .find_map(|(unit, hours)| {
+            let number = text.strip_suffix(unit)?.parse::<i64>().ok()?;
+            (1..=36_500).contains(&number).then_some(number * hours)
+        });
+    if let Some(hours) = ago {
         return Timestamp::now()
-            .checked_sub(back)
+            .checked_sub(jiff::SignedDuration::from_hours(hours))
             .map_err(|error| error.to_string());
     }
     if let Ok(date) = text.parse::<Date>()
@@ -248,7 +281,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
         return Ok(midnight);
     }
     text.parse().map_err(|_| {
-        "a date (2026-03-01), a time (2026-03-01T12:00:00Z) or days (90d) are needed".to_owned()
+        "a date (2026-03-01), a time (2026-03-01T12:00:00Z), or how long ago (12h, 90d, 2w) is needed".to_owned()
     })
 }
 
@@ -267,7 +300,12 @@ mod tests {
         let days = time("2d").unwrap();
         let ago = Timestamp::now().duration_since(days);
         assert_eq!(ago.as_hours(), 48);
-        for wrong in ["", "yesterday", "d", "-1d", "2026-02-30"] {
+        let ago = |text: &str| {
+            let time = time(text).unwrap();
+            Timestamp::now().duration_since(time).as_hours()
+        };
+        assert_eq!((ago("12h"), ago("2w")), (12, 14 * 24));
+        for wrong in ["", "yesterday", "d", "-1d", "0d", "0h", "2026-02-30"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

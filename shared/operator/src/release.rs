@@ -56,7 +56,7 @@ pub(crate) async fn run(
 ) -> Outcome {
     let stack = sdk;
     let member = match &options.member_profile {
-        Some(profile) => Some(signed_in(sdk, profile).await),
+        Some(profile) => Some(signed_in(sdk, profile).await?),
         None => None,
     };
     let sdk = member.as_ref().unwrap_or(sdk);

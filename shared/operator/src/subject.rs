@@ -1,6 +1,7 @@
 //! The one finding that a command is about, from a file or standard input, in any form that `gdr explain` reads.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use indicatif::ProgressBar;
 use remediation::error::Result;
@@ -33,8 +34,12 @@ pub(crate) fn read(path: &Path) -> std::result::Result<Subject, String> {
 /// As [`read`].
 pub(crate) fn document(path: &Path) -> std::result::Result<Value, String> {
     let paths = vec![PathBuf::from(path)];
-    one(Blocks::new(source::documents(paths, ProgressBar::hidden())))
-        .map_err(|error| named(path, &error))
+    one(Blocks::new(source::documents(
+        paths,
+        ProgressBar::hidden(),
+        Arc::default(),
+    )))
+    .map_err(|error| named(path, &error))
 }
 
 fn named(path: &Path, error: &dyn std::fmt::Display) -> String {

@@ -9,8 +9,9 @@ use serde_json::Value;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-const ROW: [&str; 8] = [
+const ROW: [&str; 9] = [
     "decision",
+    "decisions",
     "file",
     "finding_id",
     "finding_type",

@@ -117,6 +117,7 @@ fn findings_are_read_in_every_form_and_in_any_mix() -> Result {
                 "finding_type": "Backdoor:EC2/C&CActivity.B",
                 "functions": ["ec2"],
                 "decision": "contain",
+                "decisions": { "ec2": "contain" },
                 "reason": "Backdoor:EC2/C&CActivity.B by instance i-0abc1234def567890",
                 "sample": false,
                 "targets": ["i-0abc1234def567890"],

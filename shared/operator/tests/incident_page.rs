@@ -43,8 +43,8 @@ fn gdr_writes_the_page_of_an_instance_with_what_was_found_and_what_was_done() ->
         expect(&report, Status::Contained);
         let folder = tempfile::tempdir()?;
         let page = folder.path().join("page.html");
-        let named = page.display().to_string();
-        let written = gdr(aws, &["incident", finding.id(), "--html", &named], "")?;
+        let named = format!("--html={}", page.display());
+        let written = gdr(aws, &["incident", finding.id(), &named], "")?;
         expect_exit(&written, 0);
         let text = read(&page)?;
         for (interface, groups) in before {

@@ -9,6 +9,7 @@ mod crash;
 mod drill;
 mod explain;
 mod incident_page;
+mod mistakes;
 mod policy;
 mod push;
 mod rehearse;

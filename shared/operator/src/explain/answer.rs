@@ -33,6 +33,13 @@ pub(super) struct Counts {
     pub(super) errors: u64,
 }
 
+impl Counts {
+    /// True if there was neither a finding nor an error.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.contain + self.notify + self.ignore + self.errors == 0
+    }
+}
+
 impl Answer {
     /// Explains the findings of a block.
     pub(super) fn new(block: &Block, rules: &Rules, format: Format) -> Self {
@@ -67,9 +74,10 @@ impl Answer {
         let file = Arc::clone(&self.file);
         match self.format {
             Format::Json => self.json(&Failure { file, line, error }),
-            Format::Table => self
-                .complaints
-                .push(printable(&format!("{file}:{line}: {error}"))),
+            Format::Table => self.complaints.push(printable(&format!(
+                "{}: {error}",
+                piece::place(&file, line)
+            ))),
         }
     }
 

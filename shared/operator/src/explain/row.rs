@@ -1,5 +1,6 @@
 //! What a line of the output says of a finding.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -59,6 +60,8 @@ pub(super) struct Row {
     pub(super) functions: Vec<Category>,
     /// The most that one of them does.
     pub(super) decision: Verdict,
+    /// The decision of each of them.
+    pub(super) decisions: BTreeMap<&'static str, Verdict>,
     pub(super) reason: String,
     pub(super) sample: bool,
     /// ARNs and ids of what would be contained, or looked at by a person.
@@ -86,6 +89,10 @@ impl Row {
                 Decision::Contain(what) => (*function, Verdict::Contain, what),
             })
             .collect();
+        let decisions = answers
+            .iter()
+            .map(|(function, verdict, _)| (function.as_str(), *verdict))
+            .collect();
         let most = answers.iter().map(|(_, verdict, _)| *verdict).max();
         // A finding is always for some function.
         let decision = most.unwrap_or(Verdict::Ignore);
@@ -108,6 +115,7 @@ impl Row {
             finding_type: finding.finding_type.to_string(),
             functions,
             decision,
+            decisions,
             reason,
             sample,
             targets,

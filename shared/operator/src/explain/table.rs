@@ -88,6 +88,7 @@ mod tests {
             finding_type: "Backdoor:EC2/Spambot".to_owned(),
             functions: vec![Category::S3, Category::Iam],
             decision: Verdict::Contain,
+            decisions: [("s3", Verdict::Contain), ("iam", Verdict::Notify)].into(),
             reason: "a reason".to_owned(),
             sample: true,
             targets: vec!["i-0abc1234def567890".to_owned()],

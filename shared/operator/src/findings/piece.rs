@@ -38,6 +38,14 @@ impl Place<'_> {
     }
 }
 
+/// A file and a line of it, as compilers write it; a file that cannot be read has no lines.
+pub(crate) fn place(file: &str, line: u64) -> String {
+    match line {
+        0 => file.to_owned(),
+        line => format!("{file}:{line}"),
+    }
+}
+
 /// Reads the findings of a block, in its order, and hands each to `take`, or what is wrong.
 pub(crate) fn each(block: &Block, mut take: impl FnMut(&Place<'_>, Result<Finding, String>)) {
     for piece in &block.pieces {

@@ -1,10 +1,12 @@
 //! Documents with findings, in files, folders, standard input; plain or compressed.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 use indicatif::ProgressBar;
@@ -80,16 +82,51 @@ impl Iterator for Blocks {
     }
 }
 
+/// How many files there were, so that nobody takes a folder without findings for one whose findings are harmless.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    read: AtomicU64,
+    passed_over: AtomicU64,
+}
+
+impl Files {
+    /// How many files of folders were passed over for their names.
+    pub(crate) fn passed_over(&self) -> u64 {
+        self.passed_over.load(Ordering::Relaxed)
+    }
+
+    /// What a user is told who got no finding.
+    pub(crate) fn without_findings(&self) -> String {
+        let passed_over = match self.passed_over() {
+            0 => String::new(),
+            _ => format!(
+                " From folders, only files whose names end in .{}, and files without an ending, are read.",
+                ENDINGS.join(", .")
+            ),
+        };
+        format!("no finding was read ({self}): check the paths.{passed_over}")
+    }
+}
+
+impl fmt::Display for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let read = self.read.load(Ordering::Relaxed);
+        write!(f, "files: {read} read, {} passed over", self.passed_over())
+    }
+}
+
 /// The documents that `paths` stand for, each opened when its turn comes.
 pub(crate) fn documents(
     paths: Vec<PathBuf>,
     progress: ProgressBar,
+    counts: Arc<Files>,
 ) -> impl Iterator<Item = Document> + Send {
     // The file that the output goes to. Reading it would never end.
     let output = Handle::stdout().ok();
-    files(paths).map(move |entry| {
+    files(paths, Arc::clone(&counts)).map(move |entry| {
         let (path, text) = match entry {
             Ok(path) => {
+                counts.read.fetch_add(1, Ordering::Relaxed);
                 let text = open(&path, output.as_ref(), &progress);
                 (path, text.map_err(|error| error.to_string()))
             }
@@ -119,7 +156,7 @@ pub(crate) fn size(paths: &[PathBuf]) -> Option<u64> {
     if paths.iter().any(|path| path == Path::new(STANDARD_INPUT)) {
         return None;
     }
-    let sizes = files(paths.to_vec()).flatten().map(|path| {
+    let sizes = files(paths.to_vec(), Arc::default()).flatten().map(|path| {
         // What cannot be looked at is complained of when its turn comes.
         path.metadata().map_or(0, |metadata| metadata.len())
     });
@@ -128,20 +165,26 @@ pub(crate) fn size(paths: &[PathBuf]) -> Option<u64> {
 
 /// The files that `paths` stand for: each one itself or, in folders, what is in it in the order of
 /// the names, without what is hidden.
-fn files(paths: Vec<PathBuf>) -> impl Iterator<Item = Entry> + Send {
+fn files(paths: Vec<PathBuf>, counts: Arc<Files>) -> impl Iterator<Item = Entry> + Send {
     paths
         .into_iter()
-        .flat_map(|path| -> Box<dyn Iterator<Item = Entry> + Send> {
+        .flat_map(move |path| -> Box<dyn Iterator<Item = Entry> + Send> {
             if path == Path::new(STANDARD_INPUT) {
                 return Box::new(iter::once(Ok(path)));
             }
+            let counts = Arc::clone(&counts);
             let walk = WalkDir::new(&path)
                 .follow_links(true)
                 .sort_by_file_name()
                 .into_iter()
                 .filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry))
                 .filter_map(move |entry| match entry {
-                    Ok(entry) => is_taken(&entry).then(|| Ok(entry.into_path())),
+                    Ok(entry) if is_taken(&entry) => Some(Ok(entry.into_path())),
+                    Ok(entry) => {
+                        let passed_over = u64::from(entry.file_type().is_file());
+                        counts.passed_over.fetch_add(passed_over, Ordering::Relaxed);
+                        None
+                    }
                     Err(error) => Some(Err((
                         error.path().unwrap_or(&path).to_owned(),
                         problem(&error),

@@ -111,7 +111,7 @@ async fn asked(
     options: &Options,
     access: &Access,
 ) -> Result<(Option<Policies>, Option<Functions>)> {
-    let sdk = &access.sdk().await;
+    let sdk = &access.sdk().await?;
     let deployment = match access.stack {
         Some(_) => Some(access.deployment(sdk).await?),
         None => None,

@@ -9,6 +9,7 @@ use remediation::rehearsal::Report;
 use serde::Serialize;
 
 use super::basis::{Basis, Policies};
+use crate::findings::piece;
 
 /// The JSON document.
 #[derive(Debug, Serialize)]
@@ -55,6 +56,9 @@ impl Document {
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, error } = self;
-        f.write_str(&printable(&format!("{file}:{line}: {error}")))
+        f.write_str(&printable(&format!(
+            "{}: {error}",
+            piece::place(file, *line)
+        )))
     }
 }

@@ -68,29 +68,29 @@ pub(super) struct RuleOptions {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=100))]
     max_share_percent: Option<u8>,
     /// Hand the parts of attack sequences over.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     hand_over_sequences: Option<bool>,
     /// The stack's own account: findings about others are only notified, as with Mode local. Without it, and
     /// without a stack, all accounts are contained in, as with Mode hub.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = account)]
     account: Option<String>,
     /// Turn the account's Block Public Access on again.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     s3_account_block: Option<bool>,
     /// Deny a foreign principal or an anonymous caller's address in the bucket's policy.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     s3_policy_deny: Option<bool>,
     /// Deactivate all keys of a user whose session was stolen.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     iam_user_session_keys: Option<bool>,
     /// Deactivate the keys that the principal created.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     iam_created_keys: Option<bool>,
     /// Revoke all sessions of the role.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     iam_role_wide: Option<bool>,
     /// Tag contained users and roles.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     iam_mark_contained: Option<bool>,
     /// What becomes of a member of an Auto Scaling group: detach, standby or keep.
     #[arg(long, value_name = "WORD", value_parser = auto_scaling)]
@@ -99,16 +99,16 @@ pub(super) struct RuleOptions {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=90))]
     ec2_cut_connections_seconds: Option<u8>,
     /// Shorten the idle time-outs of tracked connections.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     ec2_shorten_timeouts: Option<bool>,
     /// Take the public addresses away.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     ec2_remove_public_address: Option<bool>,
     /// Turn the instance metadata service off.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     ec2_disable_metadata: Option<bool>,
     /// Isolate nodes of EKS and ECS, too.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     ec2_container_nodes: Option<bool>,
     /// How large a crowd is: users=40, or group:NAME=12 for an Auto Scaling group.
     #[arg(long = "size", value_name = "CROWD=NUMBER", value_parser = size, help_heading = "Rehearsal")]
@@ -229,12 +229,25 @@ impl RuleOptions {
     }
 }
 
-fn spared(text: &str) -> Result<String, String> {
+/// An entry of a list of names that are never contained.
+///
+/// # Errors
+/// If it would spare nobody.
+pub(crate) fn spared(text: &str) -> Result<String, String> {
     let entry = text.trim();
     if !entry.is_empty() {
         Spared::parse(entry)?;
     }
     Ok(entry.to_owned())
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if (text.len(), digits) == (12, 12) {
+        Ok(text.to_owned())
+    } else {
+        Err("the 12 digits of an account are needed".to_owned())
+    }
 }
 
 fn mode(text: &str) -> Result<ResponseMode, String> {
@@ -259,7 +272,11 @@ fn auto_scaling(text: &str) -> Result<AutoScaling, String> {
 fn size(text: &str) -> Result<CrowdSize, String> {
     let needed = || "users=NUMBER or group:NAME=NUMBER is needed".to_owned();
     let (crowd, number) = text.rsplit_once('=').ok_or_else(needed)?;
-    let number = number.parse().map_err(|_| needed())?;
+    let number = number
+        .parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(needed)?;
     match (crowd, crowd.strip_prefix("group:")) {
         ("users", _) => Ok(CrowdSize::Users(number)),
         (_, Some(name)) if !name.is_empty() => Ok(CrowdSize::Group(name.to_owned(), number)),
@@ -283,7 +300,7 @@ mod tests {
         assert_eq!(size("users=40"), Ok(CrowdSize::Users(40)));
         let group = CrowdSize::Group("web=blue".to_owned(), 12);
         assert_eq!(size("group:web=blue=12"), Ok(group));
-        for wrong in ["users", "users=many", "group:=3", "roles=3"] {
+        for wrong in ["users", "users=many", "users=0", "group:=3", "roles=3"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
     }

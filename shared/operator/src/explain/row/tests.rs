@@ -69,6 +69,7 @@ fn a_row_has_the_documented_members_and_no_others() {
             "finding_type": "Backdoor:EC2/C&CActivity.B",
             "functions": ["ec2"],
             "decision": "contain",
+            "decisions": { "ec2": "contain" },
             "reason": "Backdoor:EC2/C&CActivity.B by instance i-0abc1234def567890",
             "sample": false,
             "targets": ["i-0abc1234def567890"],
@@ -88,6 +89,8 @@ fn the_decision_is_the_most_that_a_function_does_and_its_targets_are_named() {
     );
     assert_eq!(row.functions, [Category::S3, Category::Iam]);
     assert_eq!(row.decision, Verdict::Contain);
+    let decisions = [("iam", Verdict::Notify), ("s3", Verdict::Contain)];
+    assert_eq!(row.decisions, decisions.into());
     assert_eq!(row.targets, ["arn:aws:s3:::b-one", "arn:aws:s3:::b-two"]);
     assert!(
         row.reason.contains("s3: contain, Policy:S3/"),

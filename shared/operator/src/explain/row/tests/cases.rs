@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use indicatif::ProgressBar;
 
@@ -25,7 +26,11 @@ fn folder() -> PathBuf {
 fn read(input: &str) -> Result<Finding, String> {
     let path = folder().join(format!("{input}.json"));
     let mut found = Vec::new();
-    for block in Blocks::new(source::documents(vec![path], ProgressBar::hidden())) {
+    for block in Blocks::new(source::documents(
+        vec![path],
+        ProgressBar::hidden(),
+        Arc::default(),
+    )) {
         piece::each(&block, |_, finding| found.push(finding));
     }
     assert_eq!(found.len(), 1, "{input}");
