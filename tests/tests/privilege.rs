@@ -1,13 +1,13 @@
 //! Each role may do what it needs, and needs what it may do: the functions are run with the roles of the
 //! template enforced, and again with one action of them taken away.
 
-mod authority;
+pub(crate) mod authority;
 mod by_others;
-mod calls;
+pub(crate) mod calls;
 mod conditions;
 mod grants;
 mod scenarios;
-mod template;
+pub(crate) mod template;
 mod world;
 
 use std::collections::BTreeSet;

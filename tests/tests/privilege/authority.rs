@@ -49,14 +49,29 @@ impl Judge {
 
     /// The same, on a resource that is in another account perhaps.
     pub(crate) fn allows_in(&self, role: &Role, check: &Check, account: &str) -> Result<bool> {
+        let session = format!(
+            "arn:aws:sts::{}:assumed-role/{}/function",
+            role.account, role.name
+        );
+        self.lets(&session, &role.policies, check, account)
+    }
+
+    /// Whether these policies allow it to whom `aws:PrincipalArn` is.
+    pub(crate) fn lets(
+        &self,
+        principal: &str,
+        policies: &[Value],
+        check: &Check,
+        account: &str,
+    ) -> Result<bool> {
         let asked = json!({
-            "principal": format!("arn:aws:sts::{}:assumed-role/{}/function", role.account, role.name),
+            "principal": principal,
             "resource_account": account,
             "action": check.action,
             "resource": check.resource,
             "region": "us-east-1",
             "context": check.context,
-            "policies": role.policies.iter().map(Value::to_string).collect::<Vec<_>>(),
+            "policies": policies.iter().map(Value::to_string).collect::<Vec<_>>(),
         });
         let mut process = self.process.lock().map_err(|_| "the judge is gone")?;
         let (_, input, output) = &mut *process;
@@ -170,6 +185,7 @@ impl Authority {
         let tags = self.tags(&call).await?;
         for mut check in call.checks(&role.account)? {
             check.context.extend(tags.clone());
+            check.context.extend(self.function(role));
             if self.judge.allows(role, &check)? {
                 let mut allowed = self.seat.allowed.lock().map_err(|_| "a panic")?;
                 allowed.push((role.name.clone(), check));
@@ -218,6 +234,15 @@ impl Authority {
             }
             _ => Ok(answer),
         }
+    }
+
+    /// What Lambda adds to a call by a function's own role.
+    fn function(&self, role: &Role) -> Option<(String, Value)> {
+        let name = role.name.replace("Role-", "Function-");
+        let (region, account) = (&self.aws.region, &self.aws.account_id);
+        let arn = format!("arn:aws:lambda:{region}:{account}:function:{name}");
+        let own = role.account == *account && name != role.name;
+        own.then(|| ("lambda:SourceFunctionArn".to_owned(), json!(arn)))
     }
 
     fn emulator(&self, call: &Call) -> &str {

@@ -219,6 +219,8 @@ impl Call {
             .then(|| one("sts:SetSourceIdentity", role.to_owned(), context.clone()));
         context.extend(key("sts:ExternalId", "ExternalId"));
         context.extend(key("sts:RoleSessionName", "RoleSessionName"));
+        let organization = ["aws:PrincipalOrgID", "aws:ResourceOrgID"];
+        context.extend(organization.map(|key| (key.to_owned(), json!(ORGANIZATION))));
         let mut checks = one(action, role.to_owned(), context);
         checks.extend(of_identity.into_iter().flatten());
         checks
@@ -344,6 +346,9 @@ impl Call {
         context
     }
 }
+
+/// The organization of all accounts.
+pub(crate) const ORGANIZATION: &str = "o-a1b2c3d4e5";
 
 fn one(action: &str, resource: String, context: Context) -> Vec<Check> {
     vec![Check {

@@ -4,7 +4,7 @@ use integration_tests::Result;
 use serde_json::{Value, json};
 
 use crate::privilege::authority::Role;
-use crate::privilege::calls::{Check, Context};
+use crate::privilege::calls::{Check, Context, ORGANIZATION};
 use crate::privilege::{ANY_SETTING, WORLD};
 
 const ELSEWHERE: &str = "999988887777";
@@ -145,12 +145,25 @@ fn cases() -> Vec<Case> {
         ("Iam", "arn:aws:iam::444455556666:role/gdr-member-iam"),
         ("Ec2", "arn:aws:iam::444455556666:role/gdr-member-ec2"),
     ] {
-        let session = |external_id: &str, name: &str, identity: &str| json!({ "sts:ExternalId": external_id, "sts:RoleSessionName": name, "sts:SourceIdentity": identity });
+        let within = |organization: &str, external_id: &str, name: &str, identity: &str| json!({ "sts:ExternalId": external_id, "sts:RoleSessionName": name, "sts:SourceIdentity": identity, "aws:PrincipalOrgID": ORGANIZATION, "aws:ResourceOrgID": organization });
+        let session = |external_id: &str, name: &str, identity: &str| {
+            within(ORGANIZATION, external_id, name, identity)
+        };
+        let mut anonymous = session("an-external-id", "gdr-1", "gdr-1");
+        let mut of_nobody = anonymous.clone();
+        for (session, key) in [
+            (&mut anonymous, "sts:SourceIdentity"),
+            (&mut of_nobody, "aws:ResourceOrgID"),
+        ] {
+            session.as_object_mut().map(|keys| keys.remove(key));
+        }
         let others = vec![
             session("another", "gdr-1", "gdr-1"),
             session("an-external-id", "admin", "gdr-1"),
             session("an-external-id", "gdr-1", "admin"),
-            json!({ "sts:ExternalId": "an-external-id", "sts:RoleSessionName": "gdr-1" }),
+            within("o-0000000000", "an-external-id", "gdr-1", "gdr-1"),
+            anonymous,
+            of_nobody,
         ];
         let inside = session("an-external-id", "gdr-1", "gdr-1");
         cases.push(case(function, "sts:AssumeRole", member, inside, others));
@@ -267,11 +280,11 @@ fn no_role_may_change_the_responders_own_roles() -> Result {
         let names = [
             (
                 &own,
-                "arn:aws:iam::111122223333:role/gdr-Ec2ResponderRole-TEST",
+                "arn:aws:iam::111122223333:role/guardduty-responder/gdr/ec2/gdr-Ec2ResponderRole-TEST",
             ),
             (
                 &own,
-                "arn:aws:iam::111122223333:role/gdr-S3ResponderRole-TEST",
+                "arn:aws:iam::111122223333:role/guardduty-responder/gdr/s3/cut-off-S3ResponderRole-TEST",
             ),
             (&member, "arn:aws:iam::444455556666:role/gdr-member-iam"),
         ];
@@ -285,6 +298,49 @@ fn no_role_may_change_the_responders_own_roles() -> Result {
             assert!(judge.allows(role, &on(&other))?, "{function}");
             assert!(!judge.allows(role, &on(target))?, "{function}: {target}");
         }
+    }
+    Ok(())
+}
+
+/// Whoever may pass a role to a function of their own gets nothing by it. Where Lambda polls a queue with the role,
+/// the key is not there,
+/// <https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html>.
+#[test]
+fn another_function_that_has_a_role_of_the_stack_may_do_nothing_with_it() -> Result {
+    let region = "arn:aws:lambda:us-east-1:111122223333:function";
+    for function in ["S3", "Iam", "Ec2", "Triage"] {
+        let role = WORLD.role(function, ANY_SETTING)?;
+        let trace = |of: Option<String>| Check {
+            action: "xray:PutTraceSegments".to_owned(),
+            resource: "*".to_owned(),
+            context: of
+                .map(|name| ("lambda:SourceFunctionArn".to_owned(), json!(name)))
+                .into_iter()
+                .collect(),
+        };
+        let own = format!("{region}:gdr-{function}ResponderFunction-TEST");
+        for (of, allowed) in [
+            (Some(own.clone()), true),
+            (None, true),
+            (Some(format!("{own}2")), false),
+            (Some(format!("{region}:mine")), false),
+            (Some(own.replace("111122223333", ELSEWHERE)), false),
+        ] {
+            let found = WORLD.judge.allows(&role, &trace(of.clone()))?;
+            assert_eq!(found, allowed, "{function} {of:?}");
+        }
+        let mut denials = role.policies.iter().flat_map(|document| {
+            let statements = document["Statement"].as_array();
+            statements.into_iter().flatten()
+        });
+        let whole = denials.find(|statement| {
+            let condition = statement["Condition"].to_string();
+            condition.contains("lambda:SourceFunctionArn")
+        });
+        let whole = whole.ok_or(function)?;
+        let all = json!(["Deny", "*", "*"]);
+        let said = json!([whole["Effect"], whole["Action"], whole["Resource"]]);
+        assert_eq!(said, all, "{function}");
     }
     Ok(())
 }

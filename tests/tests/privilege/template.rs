@@ -10,6 +10,8 @@ pub(crate) struct Deployed {
     pub(crate) template: Value,
     /// The parameters that differ from their defaults.
     pub(crate) parameters: BTreeMap<String, String>,
+    pub(crate) stack: String,
+    pub(crate) partition: String,
     pub(crate) account: String,
     pub(crate) region: String,
     /// What `!Ref` and `!GetAtt X.Arn` are of a resource.
@@ -79,18 +81,26 @@ impl Deployed {
             Value::Object(members) => {
                 if let Ok((function, argument)) = only(value) {
                     match function {
-                        "Ref" => return Ok(json!(self.named(&text(argument)?)?)),
+                        "Ref" => return self.reference(&text(argument)?),
                         "GetAtt" => return Ok(json!(self.named(&text(argument)?)?)),
                         "If" => {
                             let holds = self.holds(&json!({ "Condition": argument[0] }))?;
                             return self.resolve(&argument[if holds { 1 } else { 2 }]);
                         }
-                        "Sub" => return Ok(json!(self.substitute(&text(argument)?)?)),
+                        "Sub" => return Ok(json!(self.substitute(argument)?)),
                         "Join" => {
-                            let parts = argument[1].as_array().into_iter().flatten();
-                            let parts = parts.map(|part| text(&self.resolve(part)?));
+                            let parts = self.resolve(&argument[1])?;
+                            let parts = parts.as_array().into_iter().flatten().map(text);
                             let parts: Vec<_> = parts.collect::<Result<_>>()?;
                             return Ok(json!(parts.join(&text(&argument[0])?)));
+                        }
+                        "Split" => {
+                            let whole = text(&self.resolve(&argument[1])?)?;
+                            return Ok(whole.split(&text(&argument[0])?).collect());
+                        }
+                        "Select" => {
+                            let index = text(&argument[0])?.parse::<usize>()?;
+                            return Ok(self.resolve(&argument[1])?[index].clone());
                         }
                         _ => {}
                     }
@@ -105,12 +115,30 @@ impl Deployed {
         }
     }
 
-    fn substitute(&self, text: &str) -> Result<String> {
-        let mut parts = text.split("${");
+    /// What `!Ref name` is: a list, if the parameter is one.
+    fn reference(&self, name: &str) -> Result<Value> {
+        let value = self.named(name)?;
+        let kind = &self.template["Parameters"][name]["Type"];
+        Ok(match kind.as_str() {
+            Some("CommaDelimitedList") => value.split(',').collect(),
+            _ => json!(value),
+        })
+    }
+
+    /// `!Sub text`, or `!Sub [text, {Name: value}]`.
+    fn substitute(&self, argument: &Value) -> Result<String> {
+        let (pattern, own) = match argument.as_array().map(Vec::as_slice) {
+            Some([pattern, own]) => (text(pattern)?, own),
+            _ => (text(argument)?, &Value::Null),
+        };
+        let mut parts = pattern.split("${");
         let mut whole = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let (name, rest) = part.split_once('}').ok_or("a placeholder without an end")?;
-            whole += &self.named(name)?;
+            whole += &match own.get(name) {
+                Some(value) => text(&self.resolve(value)?)?,
+                None => self.named(name)?,
+            };
             whole += rest;
         }
         Ok(whole)
@@ -120,9 +148,9 @@ impl Deployed {
     fn named(&self, name: &str) -> Result<String> {
         let pseudo = match name {
             "AWS::AccountId" => Some(self.account.as_str()),
-            "AWS::Partition" => Some("aws"),
+            "AWS::Partition" => Some(self.partition.as_str()),
             "AWS::Region" => Some(self.region.as_str()),
-            "AWS::StackName" => Some(STACK),
+            "AWS::StackName" => Some(self.stack.as_str()),
             _ => None,
         };
         if let Some(value) = pseudo {

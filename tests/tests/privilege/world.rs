@@ -73,6 +73,8 @@ impl World {
             parameters: parameters
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            stack: STACK.to_owned(),
+            partition: "aws".to_owned(),
             account: account.to_owned(),
             region: self.aws.region.clone(),
             resources: self.resources.clone(),
@@ -215,7 +217,8 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
             format!("gdr-{function}ResponderLog-TEST"),
         );
         let name = format!("gdr-{function}ResponderFunction-TEST");
-        let role_arn = format!("arn:aws:iam::{account}:role/{role}");
+        let path = format!("guardduty-responder/{STACK}/{}", function.to_lowercase());
+        let role_arn = format!("arn:aws:iam::{account}:role/{path}/{role}");
         let log_arn = arn("logs", &format!("log-group:{log}:*"));
         let function_arn = arn("lambda", &format!("function:{name}"));
         resources.insert(format!("{function}ResponderRole"), (role, role_arn));
