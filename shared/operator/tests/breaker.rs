@@ -14,6 +14,7 @@ use remediation::catalogue::Category;
 use remediation::playbook::s3::S3;
 use remediation::record::{Record, Taken, Terms, Window};
 use remediation::report::Status;
+use serde_json::Value;
 
 use crate::common::{
     TABLE, answer, config, expect, expect_exit, gdr, json, on_aws, record, sdk, table,
@@ -169,14 +170,46 @@ async fn text(aws: &LocalAws, table: &str, key: [&str; 2], name: &str) -> Result
     Ok(value.and_then(|value| value.as_s().ok()).cloned())
 }
 
+/// A queue that gets what is published to the topic.
+async fn inbox(aws: &LocalAws, topic: &str) -> Result<String> {
+    let sqs = aws_sdk_sqs::Client::new(&aws.root());
+    let name = unique("inbox");
+    let made = sqs.create_queue().queue_name(&name).send().await?;
+    let arn = format!("arn:aws:sqs:{}:{}:{name}", aws.region, aws.account_id);
+    let subscribe = aws_sdk_sns::Client::new(&aws.root()).subscribe();
+    let subscribe = subscribe.topic_arn(topic).protocol("sqs").endpoint(arn);
+    subscribe.send().await?;
+    Ok(made.queue_url.ok_or("no queue")?)
+}
+
+/// The subjects of what came into the queue so far. The emulator delivers while it takes what is published.
+async fn subjects(aws: &LocalAws, inbox: &str) -> Result<Vec<String>> {
+    let sqs = aws_sdk_sqs::Client::new(&aws.root());
+    let mut subjects = Vec::new();
+    loop {
+        let call = sqs.receive_message().queue_url(inbox);
+        let batch = call.max_number_of_messages(10).send().await?;
+        if batch.messages().is_empty() {
+            return Ok(subjects);
+        }
+        for message in batch.messages() {
+            let notice: Value = serde_json::from_str(message.body().unwrap_or_default())?;
+            let subject = notice["Subject"].as_str().ok_or("no subject")?;
+            subjects.push(subject.to_owned());
+        }
+    }
+}
+
 #[test]
 fn what_is_beyond_the_limit_is_withheld_and_one_person_is_told_once() -> Result {
     on_aws(async |aws| {
         let table = table().await?;
         let sns = aws_sdk_sns::Client::new(&aws.root());
         let topic = sns.create_topic().name(unique("notices")).send().await?;
+        let topic = topic.topic_arn.ok_or("no topic")?;
+        let inbox = inbox(aws, &topic).await?;
         let mut config = config();
-        config.topic_arn = topic.topic_arn;
+        config.topic_arn = Some(topic);
         config.limits = Limits {
             containments: 2,
             ..Limits::default()
@@ -219,6 +252,15 @@ fn what_is_beyond_the_limit_is_withheld_and_one_person_is_told_once() -> Result 
             let intended = text(aws, &table, [&incident, "s3"], "intended_at").await?;
             assert_eq!(intended, None, "nothing was begun");
         }
+        let subjects = subjects(aws, &inbox).await?;
+        let about = |word: &str| subjects.iter().filter(|it| it.starts_with(word)).count();
+        assert_eq!(about("[BREAKER OPEN] s3"), 1, "{subjects:?}");
+        assert_eq!(about("[CONTAINED]"), 2, "{subjects:?}");
+        assert_eq!(
+            subjects.len(),
+            3,
+            "of the fourth finding nobody is told: {subjects:?}"
+        );
         for shown in record(aws, &table).windows(Timestamp::now()).await? {
             record(aws, &table).reset(&shown.window).await?;
         }

@@ -1,7 +1,11 @@
 //! The one error type, and the one place that says whether an error is worth a retry.
 
+use std::error::Error as StdError;
+
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::result::DispatchFailure;
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -178,9 +182,11 @@ impl CallError {
                 "the call timed out".to_owned(),
                 CallFailure::Transient,
             ),
-            SdkError::DispatchFailure(failure) if failure.is_user() => (
+            SdkError::DispatchFailure(failure) if let Some(why) = unsendable(failure) => (
                 "RequestNotSent".to_owned(),
-                "the request could not be sent: check the region and the credentials".to_owned(),
+                format!(
+                    "the request could not be sent, check the region and the credentials: {why}"
+                ),
                 CallFailure::Permanent,
             ),
             SdkError::DispatchFailure(_) => (
@@ -221,6 +227,30 @@ impl CallError {
             kind,
         }
     }
+}
+
+/// Why a request can never be sent with the settings of its client: there are no credentials, or the Region is
+/// missing. `None`: the failure may pass, as where those who give out credentials do not answer.
+fn unsendable(failure: &DispatchFailure) -> Option<String> {
+    let failure: &(dyn StdError + 'static) = failure.as_connector_error()?;
+    let (mut causes, mut next) = (Vec::new(), Some(failure));
+    while let Some(cause) = next {
+        causes.push(cause);
+        next = cause.source();
+    }
+    let of_credentials = causes.iter().find_map(|cause| cause.downcast_ref());
+    let is_permanent = match of_credentials {
+        Some(
+            CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_),
+        ) => true,
+        Some(_) => false,
+        // The words of the endpoint rules that AWS publishes with each service.
+        None => causes
+            .iter()
+            .any(|cause| cause.to_string().contains("Missing Region")),
+    };
+    let innermost = causes.last().map(ToString::to_string);
+    innermost.filter(|_| is_permanent)
 }
 
 fn classify(code: &str, status: u16) -> CallFailure {
@@ -294,7 +324,72 @@ impl<T, E: ProvideErrorMetadata> CallContext<T>
 
 #[cfg(test)]
 mod tests {
+    use aws_credential_types::provider::{ProvideCredentials, future};
+    use aws_sdk_sts::config::{BehaviorVersion, Builder, Region};
+    use testkit::NothingSent;
+
     use super::*;
+
+    /// Where credentials would come from, and what comes of it.
+    #[derive(Debug)]
+    struct Nobody(fn() -> CredentialsError);
+
+    impl ProvideCredentials for Nobody {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(Err(self.0()))
+        }
+    }
+
+    async fn unsent(config: Builder) -> Error {
+        let config = config.behavior_version(BehaviorVersion::latest());
+        let client = aws_sdk_sts::Client::from_conf(config.http_client(NothingSent).build());
+        let answer = client.get_caller_identity().send().await;
+        answer
+            .during("sts:GetCallerIdentity", "the caller")
+            .expect_err("nothing was sent")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_credentials_or_a_region_says_so_and_is_not_retried() {
+        let with = |why| {
+            let region = Region::new("us-east-1");
+            Builder::new()
+                .region(region)
+                .credentials_provider(Nobody(why))
+        };
+        for (config, told) in [
+            (
+                with(|| CredentialsError::not_loaded("no providers in chain provided credentials")),
+                "no providers in chain provided credentials",
+            ),
+            (
+                with(|| CredentialsError::invalid_configuration("no profile nosuch was defined")),
+                "no profile nosuch was defined",
+            ),
+            (Builder::new().allow_no_auth(), "Missing Region"),
+        ] {
+            let error = unsent(config).await;
+            let text = error.to_string();
+            for part in [
+                "sts:GetCallerIdentity",
+                "check the region and the credentials",
+                told,
+            ] {
+                assert!(text.contains(part), "no {part}: {text}");
+            }
+            assert!(!error.is_transient(), "{text}");
+        }
+        for may_pass in [
+            with(|| CredentialsError::provider_error("503 of the metadata service")),
+            with(|| CredentialsError::provider_timed_out(std::time::Duration::from_secs(5))),
+        ] {
+            let error = unsent(may_pass).await;
+            assert!(error.is_transient(), "{error}");
+        }
+    }
 
     #[test]
     fn codes_and_statuses_are_classified_by_what_a_retry_would_do() {
