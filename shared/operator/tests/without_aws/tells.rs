@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::without_aws::stub::{ACCOUNT, Answer, Call, Stub};
 use crate::without_aws::world::{
-    CONTAINED, bucket, caller, configuration, file, finding, ok, stack, topic,
+    CONTAINED, bucket, caller, configuration, file, finding, stack, topic,
 };
 
 /// A stack whose functions tell by every channel.
@@ -38,7 +38,11 @@ fn told(stub: &Stub) -> Vec<String> {
 #[test]
 fn a_plan_and_a_run_that_only_tries_tell_nobody_and_a_run_that_enforces_tells_by_every_channel()
 -> Result {
-    let finding = file(&finding(CONTAINED).to_string())?;
+    let mut event = finding(CONTAINED);
+    // By which Security Hub knows it.
+    let detector = format!("arn:aws:guardduty:us-east-1:{ACCOUNT}:detector/12abc");
+    event["detail"]["arn"] = json!(format!("{detector}/finding/{CONTAINED}"));
+    let finding = file(&event.to_string())?;
     let policy = file(DEFAULT)?;
     for (command, code) in [
         (&["plan", &finding, "--policy", &policy][..], 0),
