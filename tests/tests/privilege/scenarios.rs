@@ -22,6 +22,8 @@ pub(crate) struct Scenario {
     pub(crate) parameters: &'static [(&'static str, &'static str)],
     /// What the function answers if all goes well.
     pub(crate) status: &'static str,
+    /// Steps that are done, or in a dry run planned, only since the parameters say so.
+    pub(crate) does: &'static [&'static str],
     /// The questions that stay open on the emulators.
     pub(crate) open: &'static [&'static str],
     /// Cedar policies beside the default ones.
@@ -65,6 +67,13 @@ impl Scenario {
                 return Some(format!("a step was not done: {step}"));
             }
         }
+        let lacks = |action: &&&str| !list("steps").iter().any(|step| step["action"] == **action);
+        if let Some(action) = self.does.iter().find(lacks) {
+            return Some(format!(
+                "{:?} led to no {action}: {report}",
+                self.parameters
+            ));
+        }
         for answer in list("investigation") {
             if answer["known"] != true && !is(&answer["question"], self.open) {
                 return Some(format!("a question is open: {answer}"));
@@ -95,6 +104,7 @@ pub(crate) const PLAIN: Scenario = Scenario {
     function: "",
     parameters: &[],
     status: "contained",
+    does: &[],
     open: &[],
     policy: "",
     quota_used_up: &[],

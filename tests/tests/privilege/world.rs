@@ -109,6 +109,28 @@ impl World {
         self.role_of(scenario.function, &self.stack(scenario))
     }
 
+    /// What a function reads from its environment with these settings.
+    pub(crate) fn config(&self, function: &str, parameters: &[(&str, &str)]) -> Result<Config> {
+        let stack = self.with(parameters);
+        let environment = stack.environment(&format!("{function}ResponderFunction"))?;
+        Ok(Config::from_variables(&environment))
+    }
+
+    /// The names of the roles that the template makes for functions.
+    pub(crate) fn names_of_roles(&self) -> Result<Vec<String>> {
+        let resources = self.stack["Resources"].as_object().ok_or("no resources")?;
+        let functions = resources
+            .values()
+            .filter(|it| it["Type"] == "AWS::Serverless::Function");
+        let mut names = Vec::new();
+        for function in functions {
+            let role = self.with(&[]).resolve(&function["Properties"]["Role"])?;
+            let role = role.as_str().and_then(|arn| arn.rsplit('/').next());
+            names.push(role.ok_or("no role")?.to_owned());
+        }
+        Ok(names)
+    }
+
     /// The role of a function with these settings.
     pub(crate) fn role(&self, function: &str, parameters: &[(&str, &str)]) -> Result<Role> {
         self.role_of(function, &self.with(parameters))
