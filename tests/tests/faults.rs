@@ -6,7 +6,7 @@
 
 mod log;
 mod sweep;
-mod target;
+pub(crate) mod target;
 mod trial;
 mod world;
 

@@ -1,9 +1,10 @@
 //! The breaker on a local DynamoDB: what a storm comes to, and `gdr breaker`.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_sqs::types::QueueAttributeName;
 use futures::future::try_join_all;
 use integration_tests::scenario::{PublicBucket, all_work, none_works};
 use integration_tests::{LocalAws, Result, Scenario, unique};
@@ -14,6 +15,7 @@ use remediation::catalogue::Category;
 use remediation::playbook::s3::S3;
 use remediation::record::{Record, Taken, Terms, Window};
 use remediation::report::Status;
+use serde_json::{Value, json as value};
 
 use crate::common::{
     TABLE, answer, config, expect, expect_exit, gdr, json, on_aws, record, sdk, table,
@@ -169,19 +171,61 @@ async fn text(aws: &LocalAws, table: &str, key: [&str; 2], name: &str) -> Result
     Ok(value.and_then(|value| value.as_s().ok()).cloned())
 }
 
+/// A queue that gets what is published to the topic.
+async fn inbox(aws: &LocalAws, topic: &str) -> Result<String> {
+    let sqs = aws_sdk_sqs::Client::new(&aws.root());
+    let name = unique("inbox");
+    let policy = value!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": { "Service": "sns.amazonaws.com" },
+        "Action": "sqs:SendMessage", "Resource": "*" }] });
+    let made = sqs.create_queue().queue_name(&name);
+    let made = made.attributes(QueueAttributeName::Policy, policy.to_string());
+    let made = made.send().await?;
+    let arn = format!("arn:aws:sqs:{}:{}:{name}", aws.region, aws.account_id);
+    let subscribe = aws_sdk_sns::Client::new(&aws.root()).subscribe();
+    let subscribe = subscribe.topic_arn(topic).protocol("sqs").endpoint(arn);
+    subscribe.send().await?;
+    Ok(made.queue_url.ok_or("no queue")?)
+}
+
+/// The subject of a notice that is published after all others.
+const LAST: &str = "the last";
+
+/// The subjects of what came into the queue, until [`LAST`] did.
+async fn subjects(aws: &LocalAws, inbox: &str) -> Result<Vec<String>> {
+    let sqs = aws_sdk_sqs::Client::new(&aws.root());
+    let (started, mut subjects) = (Instant::now(), Vec::new());
+    while started.elapsed() < Duration::from_secs(30) {
+        let call = sqs.receive_message().queue_url(inbox).wait_time_seconds(1);
+        let batch = call.max_number_of_messages(10).send().await?;
+        for message in batch.messages() {
+            let notice: Value = serde_json::from_str(message.body().unwrap_or_default())?;
+            let subject = notice["Subject"].as_str().ok_or("no subject")?;
+            subjects.push(subject.to_owned());
+        }
+        if let Some(last) = subjects.iter().position(|subject| subject == LAST) {
+            subjects.remove(last);
+            return Ok(subjects);
+        }
+    }
+    Err(format!("the last notice did not come: {subjects:?}").into())
+}
+
 #[test]
 fn what_is_beyond_the_limit_is_withheld_and_one_person_is_told_once() -> Result {
     on_aws(async |aws| {
         let table = table().await?;
         let sns = aws_sdk_sns::Client::new(&aws.root());
         let topic = sns.create_topic().name(unique("notices")).send().await?;
+        let topic = topic.topic_arn.ok_or("no topic")?;
+        let inbox = inbox(aws, &topic).await?;
         let mut config = config();
-        config.topic_arn = topic.topic_arn;
+        config.topic_arn = Some(topic.clone());
         config.limits = Limits {
             containments: 2,
             ..Limits::default()
         };
-        let responder = Responder::new(S3::new(&sdk(aws, &aws.endpoint)), config, sns);
+        let responder = Responder::new(S3::new(&sdk(aws, &aws.endpoint)), config, sns.clone());
         let responder = responder.recording(record(aws, &table));
         let mut buckets = Vec::new();
         for _ in 0..4 {
@@ -219,6 +263,17 @@ fn what_is_beyond_the_limit_is_withheld_and_one_person_is_told_once() -> Result 
             let intended = text(aws, &table, [&incident, "s3"], "intended_at").await?;
             assert_eq!(intended, None, "nothing was begun");
         }
+        let last = sns.publish().topic_arn(&topic).subject(LAST).message(LAST);
+        last.send().await?;
+        let subjects = subjects(aws, &inbox).await?;
+        let about = |word: &str| subjects.iter().filter(|it| it.starts_with(word)).count();
+        assert_eq!(about("[BREAKER OPEN] s3"), 1, "{subjects:?}");
+        assert_eq!(about("[CONTAINED]"), 2, "{subjects:?}");
+        assert_eq!(
+            subjects.len(),
+            3,
+            "of the fourth finding nobody is told: {subjects:?}"
+        );
         for shown in record(aws, &table).windows(Timestamp::now()).await? {
             record(aws, &table).reset(&shown.window).await?;
         }

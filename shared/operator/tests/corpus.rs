@@ -1,5 +1,5 @@
-//! `gdr explain` over findings from elsewhere: the folder that `FINDINGS_CORPUS` names, if it is
-//! set. Files in folders whose names begin with `neg-` are not findings of GuardDuty.
+//! `gdr explain` over the findings of this repository, and over those of the folder that `FINDINGS_CORPUS` names,
+//! if it is set. Files in folders whose names begin with `neg-` are not findings of GuardDuty.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,13 +23,23 @@ const ROW: [&str; 9] = [
 const FAILURE: [&str; 3] = ["error", "file", "line"];
 
 #[test]
-fn every_file_of_the_corpus_gets_an_answer() -> Result {
-    let Ok(corpus) = std::env::var("FINDINGS_CORPUS") else {
-        eprintln!("skipped: FINDINGS_CORPUS names no folder");
-        return Ok(());
-    };
+fn every_file_of_the_cases_and_of_the_corpus_gets_an_answer() -> Result {
+    let cases = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/cases");
+    let counts = every_file_gets_an_answer(cases)?;
+    for word in ["contain", "notify", "error"] {
+        assert!(counts.contains_key(word), "no {word}: {counts:?}");
+    }
+    if let Ok(corpus) = std::env::var("FINDINGS_CORPUS") {
+        let counts = every_file_gets_an_answer(&corpus)?;
+        assert!(!counts.is_empty(), "{corpus} has no file");
+    }
+    Ok(())
+}
+
+/// How often each decision was the answer.
+fn every_file_gets_an_answer(corpus: &str) -> Result<BTreeMap<String, usize>> {
     let output = Command::new(env!("CARGO_BIN_EXE_gdr"))
-        .args(["explain", "--output", "json", &corpus])
+        .args(["explain", "--output", "json", corpus])
         .output()?;
     let mut counts = BTreeMap::new();
     let mut answered = BTreeMap::new();
@@ -40,13 +50,12 @@ fn every_file_of_the_corpus_gets_an_answer() -> Result {
         let file = row["file"].as_str().unwrap_or_default().to_owned();
         *answered.entry(file).or_insert(0) += 1;
     }
-    eprintln!("{} files: {counts:?}", answered.len());
-    for file in files(Path::new(&corpus))? {
+    for file in files(Path::new(corpus))? {
         assert!(answered.contains_key(&file), "{file} got no answer");
     }
     let errors = counts.contains_key("error");
     assert_eq!(output.status.code(), Some(i32::from(errors)));
-    Ok(())
+    Ok(counts)
 }
 
 /// Holds a row against what is documented; the decision, or `error`.

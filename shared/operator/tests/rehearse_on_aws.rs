@@ -3,23 +3,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_ssm::types::ParameterType;
 use flate2::{Compression, write::GzEncoder};
-use integration_tests::{ENFORCING, LocalAws, Result, unique};
+use integration_tests::{ENFORCING, LocalAws, Result, s3, unique};
 use jiff::{SignedDuration, Timestamp};
 use remediation::breaker::Limits;
-use remediation::catalogue::Category;
+use remediation::config::Config;
 use remediation::finding::Finding;
 use remediation::guard::{DEFAULT, Guard};
 use remediation::policy::{Policy, ResponseMode};
-use remediation::record::{Record, Taken, Terms, Window};
 use remediation::rehearsal::{Modes, Outcome, Rehearser, Rules, rehearse};
+use remediation::report::{self, StepReport};
+use remediation::respond::Invocation;
 use remediation::settings::Settings;
 use serde_json::{Value, json};
 
-use crate::common::{TABLE, expect_exit, gdr, json as printed, on_aws, record};
+use crate::common::{
+    config, expect_exit, gdr, json as printed, on_aws, responder_with, sdk, table,
+};
+use crate::without_aws::stub::Stub;
 
 /// When an event came, in minutes, and which buckets it is about.
 type Event = (i64, Vec<String>);
@@ -36,7 +41,7 @@ fn storm(random: &mut fastrand::Rng) -> Vec<Event> {
             .map(|number| format!("bucket-{number:02}"));
         (minutes, buckets.collect())
     };
-    (0..120).map(event).collect()
+    (0..60).map(event).collect()
 }
 
 fn time(minutes: i64) -> Timestamp {
@@ -98,43 +103,70 @@ fn rehearsed(limits: Limits, events: &[Event]) -> Result<Story> {
     Ok((contained, refused.sum(), opened.collect()))
 }
 
-/// The same by the functions' own rules: of what is not contained yet, places are taken, or the window is
-/// marked as open.
-async fn happened(record: &Record, limits: Limits, events: &[Event]) -> Result<Story> {
-    let window = Window {
-        category: Category::S3,
-        account_id: unique("account"),
-        crowd: None,
-    };
+/// The names of buckets that are shut.
+type Shut = Arc<Mutex<BTreeSet<String>>>;
+
+/// S3 with buckets that are public until somebody shuts them.
+fn s3_with_public_buckets() -> Result<(Shut, Stub)> {
+    let shut = Shut::default();
+    let kept = Arc::clone(&shut);
+    let stub = Stub::start(move |call| {
+        let (method, path) = call.operation.split_once(" /")?;
+        let (bucket, asked) = path.split_once('?')?;
+        let bucket = bucket.trim_end_matches('/');
+        let mut shut = kept.lock().ok()?;
+        match (method, asked) {
+            ("GET", asked) if asked.starts_with("publicAccessBlock") => {
+                Some(if shut.contains(bucket) {
+                    (200, ALL_FLAGS.to_owned())
+                } else {
+                    (404, NO_FLAGS.to_owned())
+                })
+            }
+            ("PUT", asked) if asked.starts_with("publicAccessBlock") => {
+                shut.insert(bucket.to_owned());
+                Some((200, String::new()))
+            }
+            ("GET", asked) if asked.starts_with("policyStatus") => Some((200, PUBLIC.to_owned())),
+            _ => None,
+        }
+    })?;
+    Ok((shut, stub))
+}
+
+const ALL_FLAGS: &str = "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls>\
+    <IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy>\
+    <RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
+const NO_FLAGS: &str = "<Error><Code>NoSuchPublicAccessBlockConfiguration</Code></Error>";
+const PUBLIC: &str = "<PolicyStatus><IsPublic>true</IsPublic></PolicyStatus>";
+
+/// What the function itself does about the same events, on public buckets and with a real table.
+async fn happened(aws: &LocalAws, limits: Limits, events: &[Event]) -> Result<Story> {
+    let (shut, stub) = s3_with_public_buckets()?;
+    let playbook = s3::playbook(&sdk(aws, stub.endpoint()), stub.endpoint());
+    let config = Config { limits, ..config() };
+    let function = responder_with(config, playbook, aws, &table().await?);
     let (mut contained, mut refused, mut opened) = (BTreeMap::new(), 0, Vec::new());
     for (index, (minutes, buckets)) in events.iter().enumerate() {
-        let wanted: BTreeSet<_> = buckets
-            .iter()
-            .filter(|name| !contained.contains_key(*name))
-            .cloned()
-            .collect();
-        if wanted.is_empty() {
-            continue;
-        }
         let now = time(*minutes);
-        let terms = Terms {
-            places: limits.containments,
+        let event = json!({
+            "source": "aws.guardduty", "detail-type": "GuardDuty Finding", "time": now.to_string(),
+            "detail": exported(&format!("finding-{index:03}"), now, buckets),
+        });
+        let invocation = Invocation {
+            id: format!("invocation-{index}"),
             now,
-            lasts: limits.window,
-            until: tokio::time::Instant::now() + Duration::from_secs(60),
+            time_left: Duration::from_secs(60),
+            look: None,
+            trace: None,
         };
-        match record.take(&window, &wanted, &terms).await? {
-            Taken::Places(_) => contained.extend(wanted.into_iter().map(|name| (name, 1))),
-            Taken::Full(full) => {
-                refused += 1;
-                let by = format!("invocation-{index}");
-                if full.opened.is_none() {
-                    let marked = record.mark_opened(&window, &by, now, limits.window);
-                    assert_eq!(marked.await?.by, by);
-                    opened.push(now);
-                }
-            }
+        let report = Box::pin(function.respond(event, &invocation)).await?;
+        for name in shut.lock().map_err(|_| "a panic")?.iter() {
+            contained.entry(name.clone()).or_insert(1);
         }
+        let withheld = |step: &StepReport| step.outcome() == report::Outcome::Withheld;
+        refused += usize::from(report.steps().iter().any(withheld));
+        opened.extend(report.breaker().map(|_| now));
     }
     Ok((contained, refused, opened))
 }
@@ -142,23 +174,24 @@ async fn happened(record: &Record, limits: Limits, events: &[Event]) -> Result<S
 #[test]
 fn a_storm_comes_to_the_same_in_a_rehearsal_as_in_the_table() -> Result {
     on_aws(async |aws| {
-        let record = record(aws, &TABLE);
-        for seed in 0..6 {
+        for seed in 0..3 {
             let mut random = fastrand::Rng::with_seed(seed);
             let limits = Limits {
                 containments: random.usize(3..9),
-                window: SignedDuration::from_mins(random.i64(20..120)),
-                ..Limits::default()
+                // No event comes when a place is free again: the function takes its place a moment later.
+                window: SignedDuration::from_secs(random.i64(20..120) * 60 + 30),
+                share_percent: 100,
             };
             let events = storm(&mut random);
-            let (rehearsed, happened) = (
-                rehearsed(limits, &events)?,
-                happened(&record, limits, &events).await?,
-            );
+            let rehearsed = rehearsed(limits, &events)?;
+            let happened = Box::pin(happened(aws, limits, &events)).await?;
+            let (contained, refused, opened) = &happened;
             assert!(
-                !happened.2.is_empty(),
-                "seed {seed}: the breaker never opened"
+                contained.len() > limits.containments,
+                "seed {seed}: {contained:?}"
             );
+            assert!(*refused > opened.len(), "seed {seed}: {refused} {opened:?}");
+            assert!(!opened.is_empty(), "seed {seed}: the breaker never opened");
             assert_eq!(rehearsed, happened, "seed {seed}");
         }
         Ok(())

@@ -2,6 +2,8 @@
 
 mod asks;
 mod doctor;
+mod redrives;
 mod rehearses;
-mod stub;
+pub(crate) mod stub;
+mod tells;
 mod world;

@@ -153,7 +153,14 @@ impl HttpConnector for Counting<SharedHttpConnector> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+    use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+    use tokio::time::{Instant, timeout};
+
     use super::*;
+    use crate::error::{CallContext as _, Error};
 
     #[tokio::test]
     async fn what_is_sent_with_the_settings_is_counted() {
@@ -164,14 +171,132 @@ mod tests {
         let sdk = sdk
             .region(aws_config::Region::new("us-east-1"))
             .retry_config(RetryConfig::disabled())
-            .credentials_provider(aws_sdk_sts::config::SharedCredentialsProvider::new(
-                aws_sdk_sts::config::Credentials::for_tests(),
-            ))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
             .build();
         let before = sent();
         let answer = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send();
         assert!(answer.await.is_err());
         assert!(sent().since(before).requests > 0);
+    }
+
+    /// A connection that answers each request with `answer`, or never.
+    #[derive(Clone, Debug, Default)]
+    struct Connection {
+        answer: Option<(u16, &'static str)>,
+        requests: Arc<Mutex<Vec<Instant>>>,
+        settings: Arc<Mutex<Option<HttpConnectorSettings>>>,
+    }
+
+    impl HttpClient for Connection {
+        fn http_connector(
+            &self,
+            settings: &HttpConnectorSettings,
+            _: &RuntimeComponents,
+        ) -> SharedHttpConnector {
+            *self.settings.lock().unwrap() = Some(settings.clone());
+            SharedHttpConnector::new(self.clone())
+        }
+    }
+
+    impl HttpConnector for Connection {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            self.requests.lock().unwrap().push(Instant::now());
+            match self.answer {
+                Some((status, body)) => {
+                    let status = status.try_into().expect("a status");
+                    let answer =
+                        HttpResponse::new(status, aws_sdk_s3::primitives::SdkBody::from(body));
+                    HttpConnectorFuture::ready(Ok(answer))
+                }
+                None => HttpConnectorFuture::new(std::future::pending()),
+            }
+        }
+    }
+
+    /// A call with the settings of [`load`] over this connection, and how long it took.
+    async fn called(connection: &Connection) -> (Error, Duration) {
+        let sdk = load().await.into_builder();
+        let sdk = sdk
+            .http_client(connection.clone())
+            .region(aws_config::Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+            .build();
+        let start = Instant::now();
+        let answer = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send();
+        let answer = timeout(Duration::from_secs(3_600), answer).await;
+        let answer = answer
+            .expect("an end")
+            .during("sts:GetCallerIdentity", "the caller");
+        (answer.expect_err("no answer"), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_throttled_is_tried_six_times_each_later_than_the_one_before() {
+        let throttled = "<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error>\
+             </ErrorResponse>";
+        let connection = Connection {
+            answer: Some((400, throttled)),
+            ..Connection::default()
+        };
+        let (error, took) = called(&connection).await;
+        assert!(error.is_transient(), "{error}");
+        let requests = connection.requests.lock().unwrap().clone();
+        assert_eq!(requests.len(), 6, "{error}");
+        // At most 0.3, 0.6, 1.2, 2.4 and 4.8 seconds, by chance.
+        assert!(
+            requests.is_sorted() && took <= Duration::from_millis(9_300),
+            "{took:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_never_answered_is_tried_again_and_given_up_before_the_invocation_is_over()
+     {
+        let connection = Connection::default();
+        let (error, took) = called(&connection).await;
+        assert!(error.is_transient(), "{error}");
+        assert_eq!(took, Duration::from_secs(30));
+        let requests = connection.requests.lock().unwrap().clone();
+        let [first, second, ..] = requests[..] else {
+            panic!("{requests:?}");
+        };
+        let attempt = second.duration_since(first);
+        let most = Duration::from_millis(8_300);
+        assert!(
+            (Duration::from_secs(8)..=most).contains(&attempt),
+            "{attempt:?}"
+        );
+        let settings = connection
+            .settings
+            .lock()
+            .unwrap()
+            .clone()
+            .expect("settings");
+        assert_eq!(settings.connect_timeout(), Some(Duration::from_secs(2)));
+        assert_eq!(settings.read_timeout(), Some(Duration::from_secs(5)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_takes_the_connection_and_says_nothing_is_given_up_after_five_seconds() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = format!("http://{}", silent.local_addr().expect("an address"));
+        let sdk = load().await.into_builder().endpoint_url(endpoint);
+        let sdk = sdk
+            .region(aws_config::Region::new("us-east-1"))
+            .retry_config(RetryConfig::disabled())
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::for_tests()))
+            .build();
+        let start = Instant::now();
+        let answer = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send();
+        let answer = timeout(Duration::from_secs(3_600), answer).await;
+        let answer = answer
+            .expect("an end")
+            .during("sts:GetCallerIdentity", "the caller");
+        let (error, took) = (answer.expect_err("no answer"), start.elapsed());
+        assert!(error.is_transient(), "{error}");
+        // The clock may run ahead by the time for connecting.
+        let most = Duration::from_secs(7);
+        assert!((Duration::from_secs(5)..=most).contains(&took), "{took:?}");
     }
 
     #[test]

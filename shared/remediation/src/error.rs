@@ -340,7 +340,69 @@ impl<T, E: ProvideErrorMetadata> CallContext<T>
 
 #[cfg(test)]
 mod tests {
+    use aws_credential_types::provider::{ProvideCredentials, future};
+    use aws_sdk_sts::config::retry::RetryConfig;
+    use aws_sdk_sts::config::{BehaviorVersion, Builder, Region};
+    use testkit::NothingSent;
+
     use super::*;
+
+    /// Where credentials would come from, and what comes of it.
+    #[derive(Debug)]
+    struct Nobody(fn() -> CredentialsError);
+
+    impl ProvideCredentials for Nobody {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(Err(self.0()))
+        }
+    }
+
+    async fn unsent(config: Builder) -> Error {
+        let config = config.behavior_version(BehaviorVersion::latest());
+        let client = aws_sdk_sts::Client::from_conf(config.http_client(NothingSent).build());
+        let answer = client.get_caller_identity().send().await;
+        answer
+            .during("sts:GetCallerIdentity", "the caller")
+            .expect_err("nothing was sent")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_credentials_or_a_region_says_so_and_is_not_retried() {
+        let with = |why| {
+            let region = Region::new("us-east-1");
+            Builder::new()
+                .region(region)
+                .credentials_provider(Nobody(why))
+        };
+        for (config, told) in [
+            (
+                with(|| CredentialsError::not_loaded("no providers in chain provided credentials")),
+                "no providers in chain provided credentials",
+            ),
+            (
+                with(|| CredentialsError::invalid_configuration("no profile nosuch was defined")),
+                "no profile nosuch was defined",
+            ),
+            (Builder::new().allow_no_auth(), "no Region is set"),
+        ] {
+            let error = unsent(config).await;
+            let text = error.to_string();
+            for part in ["sts:GetCallerIdentity", told] {
+                assert!(text.contains(part), "no {part}: {text}");
+            }
+            assert!(!error.is_transient(), "{text}");
+        }
+        for may_pass in [
+            with(|| CredentialsError::provider_error("503 of the metadata service")),
+            with(|| CredentialsError::provider_timed_out(std::time::Duration::from_secs(5))),
+        ] {
+            let error = unsent(may_pass).await;
+            assert!(error.is_transient(), "{error}");
+        }
+    }
 
     #[test]
     fn codes_and_statuses_are_classified_by_what_a_retry_would_do() {
@@ -384,58 +446,30 @@ mod tests {
         }
     }
 
-    /// What a caller is told who has this configuration.
-    async fn told(sdk: &aws_config::SdkConfig) -> CallError {
-        let answer = aws_sdk_sts::Client::new(sdk).get_caller_identity().send();
-        let error = answer.await.expect_err("nothing answers");
-        CallError::new("sts:GetCallerIdentity", "this account", &error)
-    }
-
     #[tokio::test]
-    async fn a_request_that_was_not_sent_says_why_and_is_retried_only_where_that_helps() {
-        use aws_config::BehaviorVersion;
-        use aws_config::retry::RetryConfig;
-        use aws_credential_types::Credentials;
-        use aws_sdk_s3::config::{Region, SharedCredentialsProvider};
-        let region = || Region::new("us-east-1");
-        let somebody = || {
-            SharedCredentialsProvider::new(Credentials::new("AKIA", "secret", None, None, "test"))
-        };
-        let config = || {
-            let config =
-                aws_config::SdkConfig::builder().behavior_version(BehaviorVersion::latest());
-            config.retry_config(RetryConfig::disabled())
-        };
+    async fn a_refused_connection_is_named_as_such_and_may_be_tried_again() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = format!("http://{}", closed.local_addr().expect("an address"));
         drop(closed);
-        for (sdk, code, says, kind) in [
-            (
-                config().region(region()),
-                "NoCredentials",
-                "no credentials",
-                CallFailure::Permanent,
-            ),
-            (
-                config().credentials_provider(somebody()),
-                "NoRegion",
-                "no Region is set",
-                CallFailure::Permanent,
-            ),
-            (
-                config()
-                    .region(region())
-                    .credentials_provider(somebody())
-                    .endpoint_url(address),
-                "ConnectionFailed",
-                "refused",
-                CallFailure::Transient,
-            ),
-        ] {
-            let error = told(&sdk.build()).await;
-            assert_eq!((error.code.as_str(), error.kind), (code, kind), "{error}");
-            assert!(error.message.contains(says), "{error}");
-        }
+        let config = Builder::new().behavior_version(BehaviorVersion::latest());
+        let config = config
+            .region(Region::new("us-east-1"))
+            .allow_no_auth()
+            .retry_config(RetryConfig::disabled());
+        let client = aws_sdk_sts::Client::from_conf(config.endpoint_url(address).build());
+        let answer = client.get_caller_identity().send().await;
+        let error = answer
+            .during("sts:GetCallerIdentity", "the caller")
+            .expect_err("nobody listens");
+        let text = error.to_string();
+        assert!(
+            text.contains("the connection failed: ") && text.contains("refused"),
+            "{text}"
+        );
+        assert!(
+            error.has_code("ConnectionFailed") && error.is_transient(),
+            "{text}"
+        );
     }
 
     #[test]

@@ -12,30 +12,40 @@ pub(crate) mod recording;
 pub(crate) mod rendering;
 mod seeds;
 
-use proptest::strategy::Strategy;
+use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 pub(crate) use self::mutation::{event, event_of};
 
+/// The seed of the values, unless `PROPTEST_RNG_SEED` asks for another one.
+const SEED: u64 = 0x6764_7200;
+
 /// Holds `property` against as many values of `strategy` as tests do by default, times `share`.
 pub(crate) fn hold<S: Strategy>(share: u32, strategy: S, property: impl Fn(S::Value)) {
     let default = Config::default();
+    let seed = match default.rng_seed {
+        RngSeed::Random => SEED,
+        RngSeed::Fixed(asked_for) => asked_for,
+    };
     let config = Config {
         cases: default.cases * share,
-        failure_persistence: None,
-        max_shrink_iters: 2_000,
-        rng_seed: match default.rng_seed {
-            RngSeed::Random => RngSeed::Fixed(0x6764_7200),
-            asked_for => asked_for,
-        },
-        ..default
+        ..seeded(seed)
     };
     let outcome = TestRunner::new(config).run(&strategy, |value| {
         property(value);
         Ok(())
     });
     if let Err(failure) = outcome {
-        panic!("{failure}");
+        panic!("with PROPTEST_RNG_SEED={seed}: {failure}");
+    }
+}
+
+fn seeded(seed: u64) -> Config {
+    Config {
+        failure_persistence: None,
+        max_shrink_iters: 2_000,
+        rng_seed: RngSeed::Fixed(seed),
+        ..Config::default()
     }
 }
 
@@ -60,4 +70,15 @@ pub(crate) fn shows_as_it_is(text: &str) -> bool {
             matches!(code, 0xad | 0x200b..=0x200d | 0x2060..=0x2064 | 0xfeff | 0xe0000..=0xe007f);
         !(controls || breaks_lines || turns || hides)
     })
+}
+
+#[test]
+fn the_same_seed_makes_the_same_values_and_another_seed_makes_others() {
+    let values = |seed| {
+        let mut runner = TestRunner::new(seeded(seed));
+        let drawn = (0..20).map(|_| event().new_tree(&mut runner).map(|tree| tree.current()));
+        drawn.collect::<Result<Vec<_>, _>>().expect("values")
+    };
+    assert_eq!(values(SEED), values(SEED));
+    assert_ne!(values(SEED), values(SEED + 1));
 }

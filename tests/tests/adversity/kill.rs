@@ -7,23 +7,18 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use integration_tests::faults::{Fault, FaultyAws, Strike};
 use integration_tests::lambda::Environment;
-use integration_tests::scenario::{
-    InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, all_work, none_works,
-};
+use integration_tests::scenario::{all_work, none_works};
 use integration_tests::stack::Responder;
-use integration_tests::{Result, Scenario, checkout, s3, stack, unique};
+use integration_tests::{Result, checkout, stack, unique};
 use jiff::Timestamp;
-use remediation::playbook::Playbook;
-use remediation::playbook::ec2::Ec2;
-use remediation::playbook::iam::Iam;
 use remediation::record::Record;
 use remediation::release::{self, Allowance, Releaser};
 
 use crate::adversity::world::{World, on_aws};
+use crate::faults::target::{Bucket, First, Instance, Key, Route, Session, Target};
 
 /// As the stack gives a function.
 const TIME: Duration = Duration::from_secs(120);
@@ -69,19 +64,16 @@ impl Program {
     }
 }
 
-/// Contains what `create` brings undisturbed, and then kills the process of `responder` at each write
-/// that this took, with a new victim each time. Returns how often.
-async fn killed_at_each_write<S: Scenario, P: Playbook>(
+/// Contains a victim undisturbed, and then kills the process of `responder` at each write that this took, with a
+/// new victim each time. Returns how often.
+async fn killed_at_each_write<T: Target>(
     world: &'static World,
     responder: Responder,
-    create: impl AsyncFn() -> Result<S>,
-    playbook: P,
-    keys: impl Fn(&S) -> Vec<String>,
 ) -> Result<usize> {
     let program = Program::of(world, responder).await?;
     // The first of its kind makes items in the table that the next ones find.
-    undisturbed(world, &program, &create().await?).await?;
-    let proxy = undisturbed(world, &program, &create().await?).await?;
+    undisturbed(world, &program, &T::create(world.aws).await?).await?;
+    let proxy = undisturbed(world, &program, &T::create(world.aws).await?).await?;
     let mut strikes = Vec::new();
     for call in proxy.calls().iter().filter(|call| call.writes) {
         for fault in [Fault::KilledBefore, Fault::KilledAfter] {
@@ -98,12 +90,17 @@ async fn killed_at_each_write<S: Scenario, P: Playbook>(
     let kills = stream::iter(strikes).map(Ok::<_, integration_tests::Error>);
     kills
         .try_for_each_concurrent(AT_ONCE, |strike| {
-            let (program, create, playbook, keys) = (&program, &create, &playbook, &keys);
+            let program = &program;
             async move {
-                let victim = create().await?;
+                let victim = T::create(world.aws).await?;
+                let original = victim.described().await?;
                 let killed = async {
                     let finding = killed_once(world, program, &victim, &strike).await?;
-                    released(world, &victim, &finding, playbook, keys(&victim)).await
+                    let contained = victim.described().await?;
+                    if contained == original {
+                        return Err(format!("contained, and it is {contained} as before").into());
+                    }
+                    released(world, &victim, &finding, &original).await
                 };
                 let killed = Box::pin(killed).await;
                 killed.map_err(|error| format!("{responder}, {strike}: {error}").into())
@@ -114,11 +111,7 @@ async fn killed_at_each_write<S: Scenario, P: Playbook>(
 }
 
 /// Contains `victim`. Returns what it was seen through.
-async fn undisturbed<S: Scenario>(
-    world: &World,
-    program: &Program,
-    victim: &S,
-) -> Result<FaultyAws> {
+async fn undisturbed<T: Target>(world: &World, program: &Program, victim: &T) -> Result<FaultyAws> {
     let proxy = FaultyAws::start(world.aws).await?;
     let mut function = program.start(world, &proxy).await?;
     let id = unique("request");
@@ -130,10 +123,10 @@ async fn undisturbed<S: Scenario>(
     Ok(proxy)
 }
 
-async fn killed_once<S: Scenario>(
+async fn killed_once<T: Target>(
     world: &World,
     program: &Program,
-    victim: &S,
+    victim: &T,
     strike: &Strike,
 ) -> Result<String> {
     assert!(all_work(&victim.attack().await?));
@@ -163,13 +156,17 @@ async fn killed_once<S: Scenario>(
     Ok(finding.id().to_owned())
 }
 
-async fn released<S: Scenario, P: Playbook>(
+/// Releases the victim, and compares it with what it was `originally`.
+async fn released<T: Target>(
     world: &World,
-    victim: &S,
+    victim: &T,
     finding_id: &str,
-    playbook: &P,
-    reactivate: Vec<String>,
+    originally: &str,
 ) -> Result {
+    let playbook = &T::playbook(&Route {
+        sdk: world.aws.root(),
+        ec2_endpoint: world.aws.ec2_endpoint.clone(),
+    });
     let table = world.stack.output("IncidentTable")?.to_owned();
     let record = Record::new(aws_sdk_dynamodb::Client::new(&world.aws.root()), table);
     let incidents = record.incidents_of(finding_id).await?;
@@ -179,7 +176,7 @@ async fn released<S: Scenario, P: Playbook>(
     let now = Timestamp::now();
     let allowance = Allowance {
         force_drift: false,
-        reactivate,
+        reactivate: victim.keys(),
     };
     let steps = Box::pin(release::plan(playbook, &record, incident, &allowance, now)).await?;
     let releaser = Releaser {
@@ -196,52 +193,20 @@ async fn released<S: Scenario, P: Playbook>(
     if !all_work(&attack) {
         return Err(format!("released, and not as it was: {attack:?}").into());
     }
+    let described = victim.described().await?;
+    if described != originally {
+        return Err(format!("released, and it is {described} instead of {originally}").into());
+    }
     Ok(())
-}
-
-/// Reaches the emulators directly, as the person who releases does.
-fn direct(world: &World, endpoint: &str) -> SdkConfig {
-    let root = world.aws.root().into_builder();
-    root.endpoint_url(endpoint).build()
 }
 
 #[test]
 fn a_function_that_is_killed_at_any_of_its_writes_is_completed_by_the_retry() -> Result {
     on_aws(async |world| {
-        let aws = world.aws;
-        let iam = || Iam::new(&direct(world, &aws.endpoint));
-        let none = Vec::new;
-        let buckets = killed_at_each_write(
-            world,
-            "S3",
-            async || PublicBucket::create(aws).await,
-            s3::playbook(&aws.root(), &aws.ec2_endpoint),
-            |_| none(),
-        );
-        let buckets = Box::pin(buckets).await?;
-        let keys = killed_at_each_write(
-            world,
-            "Iam",
-            async || StolenKey::create(aws).await,
-            iam(),
-            |theft: &StolenKey<'_>| vec![theft.key_id().to_owned()],
-        );
-        let keys = Box::pin(keys).await?;
-        let sessions = killed_at_each_write(
-            world,
-            "Iam",
-            async || StolenRoleSession::create(aws).await,
-            iam(),
-            |_| none(),
-        );
-        let sessions = Box::pin(sessions).await?;
-        let instances = killed_at_each_write(
-            world,
-            "Ec2",
-            async || InfectedInstance::create(aws).await,
-            Ec2::new(&direct(world, &aws.ec2_endpoint)),
-            |_| none(),
-        );
+        let buckets = Box::pin(killed_at_each_write::<Bucket>(world, "S3")).await?;
+        let keys = Box::pin(killed_at_each_write::<Key>(world, "Iam")).await?;
+        let sessions = Box::pin(killed_at_each_write::<Session>(world, "Iam")).await?;
+        let instances = killed_at_each_write::<Instance<First>>(world, "Ec2");
         let instances = Box::pin(instances).await?;
         println!(
             "processes killed: {buckets} on a bucket, {keys} on a key, {sessions} on a session, {instances} on an instance"

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::types::QueueAttributeName;
+use integration_tests::faults::FaultyAws;
 use integration_tests::scenario::{PublicBucket, StolenRoleSession};
 use integration_tests::{Result, Scenario, unique};
 use serde_json::{Value, json};
@@ -109,11 +110,30 @@ fn other_tools_get_the_report_as_an_event_and_security_hub_s_note_waits_for_the_
 
         let theft = StolenRoleSession::create(world.aws).await?;
         let finding = theft.finding()?;
-        let reports = world.enforcing.respond(&finding).await?;
-        let report = &reports["Iam"];
+        // Other tests' notes lie in the queue too, and nobody sees what is held back there.
+        let proxy = FaultyAws::start(world.aws).await?;
+        let through = [("AWS_ENDPOINT_URL_SQS", proxy.endpoint.as_str())];
+        let function = world.enforcing.variant("Iam", None, &through).await?;
+        let report = world.enforcing.invoke(&function, &finding.0).await?;
         let failed = report["next_steps"].to_string();
         assert!(!failed.contains("Security Hub"), "{report:#}");
-        assert!(held_back(world).await? > 0, "no note for Security Hub");
+        let queue = security_hub_queue(world).await?;
+        let sent = proxy.calls().into_iter();
+        let sent = sent.map(|call| serde_json::from_slice::<Value>(&call.request.body));
+        let sent: Vec<_> = sent.collect::<std::result::Result<_, _>>()?;
+        // The emulator's queues have several hosts.
+        let name = |url: &str| url.rsplit('/').next().map(ToOwned::to_owned);
+        let is_note = |it: &&Value| it["QueueUrl"].as_str().and_then(name) == name(&queue);
+        let notes: Vec<_> = sent.iter().filter(is_note).collect();
+        let [note] = notes[..] else {
+            return Err(format!("no note for Security Hub, or several: {sent:#?}").into());
+        };
+        let body = note["MessageBody"].as_str().unwrap_or_default();
+        assert!(body.contains(finding.id()), "{note:#}");
+        assert!(
+            held_back(world, &queue).await? > 0,
+            "the queue does not hold it back"
+        );
         // Other tests' reports come too.
         while let Some(event) = next(world, &inbox).await? {
             let detail = &event["detail"];
@@ -127,16 +147,20 @@ fn other_tools_get_the_report_as_an_event_and_security_hub_s_note_waits_for_the_
     })
 }
 
-/// How many notes for Security Hub wait until GuardDuty has sent their findings there.
-async fn held_back(world: &World) -> Result<u64> {
+async fn security_hub_queue(world: &World) -> Result<String> {
     let sqs = aws_sdk_sqs::Client::new(&world.aws.root());
     let prefix = format!("{}-SecurityHubQueue", world.enforcing.name);
     let queues = sqs.list_queues().queue_name_prefix(prefix).send().await?;
-    let url = queues.queue_urls().first().ok_or("no queue")?;
+    Ok(queues.queue_urls().first().ok_or("no queue")?.clone())
+}
+
+/// How many notes for Security Hub wait until GuardDuty has sent their findings there.
+async fn held_back(world: &World, queue: &str) -> Result<u64> {
+    let sqs = aws_sdk_sqs::Client::new(&world.aws.root());
     let held = QueueAttributeName::ApproximateNumberOfMessagesDelayed;
     let call = sqs
         .get_queue_attributes()
-        .queue_url(url)
+        .queue_url(queue)
         .attribute_names(held.clone());
     let attributes = call.send().await?;
     let held = attributes.attributes().and_then(|all| all.get(&held));

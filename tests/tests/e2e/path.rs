@@ -41,6 +41,13 @@ fn expect(said: &str, parts: &[&str]) {
     }
 }
 
+/// One line has all the parts.
+#[track_caller]
+fn expect_row(said: &str, parts: &[&str]) {
+    let has = |line: &str| parts.iter().all(|part| line.contains(part));
+    assert!(said.lines().any(has), "no line with {parts:?}: {said}");
+}
+
 impl<'a> Walk<'a> {
     async fn begin(world: &'a World) -> Result<Self> {
         let theft = StolenKey::create(world.aws).await?;
@@ -100,7 +107,10 @@ impl<'a> Walk<'a> {
     }
 
     fn looks_around(&self) -> Result {
-        self.types("gdr --help")?;
+        expect(
+            &self.types("gdr --help")?,
+            &["doctor", "rehearse", "release", "--stack"],
+        );
         self.types("gdr completions bash > ~/.local/share/bash-completion/completions/gdr")?;
         let completions = self
             .desk
@@ -114,8 +124,12 @@ impl<'a> Walk<'a> {
                 .join(".local/share/man/man1/gdr-release.1")
                 .exists()
         );
-        expect(&self.types("gdr doctor")?, &["dry run"]);
-        expect(&self.types("gdr explain finding.json")?, &["contain"]);
+        let looked = self.types("gdr doctor")?;
+        for function in ["s3", "iam", "ec2"] {
+            expect_row(&looked, &[function, "dry run"]);
+        }
+        let explained = self.types("gdr explain finding.json")?;
+        expect_row(&explained, &["contain ", "iam", self.theft.user_name()]);
         let asked = "aws guardduty get-findings --detector-id … --finding-ids … | gdr explain -";
         let (detector, id) = ("--detector-id …", "--finding-ids …");
         let (of_detector, of_id) = (
@@ -158,10 +172,12 @@ impl<'a> Walk<'a> {
         let exported = "gdr rehearse s3://BUCKET/AWSLogs --since 2026-01-01";
         let told = self.desk.types(exported, &[("BUCKET", &bucket)])?;
         expect(&told, &[self.theft.user_name(), &self.bucket.name]);
-        self.types(
+        let told = self.types(
             "gdr rehearse AWSLogs/ --policy default.cedar --policy mine.cedar --iam-response approve \
              --max-containments 10",
         )?;
+        expect_row(&told, &[self.theft.user_name(), "approv"]);
+        expect(&told, &[&self.bucket.name]);
         expect(
             &self.types("gdr rehearse --output json AWSLogs/")?,
             &["\"hit\""],
@@ -169,30 +185,56 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn writes_policies(&self) -> Result {
+    /// What the functions read.
+    async fn stored_policies(&self) -> Result<String> {
+        let name = self.stack.output("PolicyParameter")?;
+        let get = aws_sdk_ssm::Client::new(&self.world.aws.root()).get_parameter();
+        let stored = get.name(name).send().await?.parameter;
+        Ok(stored.and_then(|it| it.value).ok_or("no policies")?)
+    }
+
+    async fn writes_policies(&self) -> Result {
+        let mine = std::fs::read_to_string(self.desk.folder.join("mine.cedar"))?;
+        assert!(!self.stored_policies().await?.contains(mine.trim()));
         for (of, more) in [("", ""), ("infra/policies/", " --policy mine.cedar")] {
-            self.types(&format!("gdr policy check {of}default.cedar mine.cedar"))?;
+            let checked = self.types(&format!("gdr policy check {of}default.cedar mine.cedar"))?;
+            expect(&checked, &["valid"]);
             let explain = format!(
                 "gdr policy explain --finding finding.json --policy {of}default.cedar{more}"
             );
             expect(&self.types(&explain)?, &["iam:DeactivateAccessKey"]);
             self.types(&format!("gdr policy push {of}default.cedar mine.cedar"))?;
+            let default = self.desk.folder.join("default.cedar");
+            let default = std::fs::read_to_string(default)?;
+            expect(
+                &self.stored_policies().await?,
+                &[default.trim(), mine.trim()],
+            );
         }
         Ok(())
     }
 
     async fn drills(&self) -> Result {
         expect(&self.types("gdr drill finding.json")?, &["dry_run"]);
-        self.types("gdr drill Recon:IAMUser/TorIPCaller")?;
-        let on = |command: &str, placeholder: &str, target: &str| {
-            self.desk.types(command, &[(placeholder, target)])
+        expect(
+            &self.types("gdr drill Recon:IAMUser/TorIPCaller")?,
+            &["iam"],
+        );
+        let on = |command: &str, placeholder: &str, target: &str| -> Result {
+            let told = self.desk.types(command, &[(placeholder, target)])?;
+            expect(
+                &told,
+                &["dry_run", target.split('/').next().unwrap_or(target)],
+            );
+            Ok(())
         };
         let of_bucket = "gdr drill Policy:S3/BucketAnonymousAccessGranted --target customer-data";
         on(of_bucket, "customer-data", &self.bucket.name)?;
         let of_user = "gdr drill UnauthorizedAccess:IAMUser/TorIPCaller --target ops-bot/AKIA…";
         let target = format!("{}/{}", self.theft.user_name(), self.theft.key_id());
         on(of_user, "ops-bot/AKIA…", &target)?;
-        self.types("gdr drill 'Backdoor:EC2/C&CActivity.B!DNS' --target i-0abc1234def567890")?;
+        let of_instance = "gdr drill 'Backdoor:EC2/C&CActivity.B!DNS' --target i-0abc1234def567890";
+        expect(&self.types(of_instance)?, &["i-0abc1234def567890"]);
         expect_working_attack(&self.bucket).await?;
         expect_working_attack(&self.theft).await
     }
@@ -242,15 +284,23 @@ impl<'a> Walk<'a> {
         let mut pages = std::fs::read_dir(&self.desk.folder)?.filter_map(std::result::Result::ok);
         let of_incident = |name: &str| name.contains(theft.id()) && name.ends_with(".html");
         assert!(pages.any(|page| page.file_name().to_str().is_some_and(of_incident)));
-        expect(&self.types("gdr breaker show")?, &["s3"]);
+        let window = ["s3", self.world.aws.account_id.as_str(), "1 of 20"];
+        expect_row(&self.types("gdr breaker show")?, &window);
         self.types("gdr breaker reset --category s3")?;
+        let shown = self.types("gdr breaker show")?;
+        let of_s3 = |line: &str| line.trim_start().starts_with("s3");
+        assert!(!shown.lines().any(of_s3), "it was not reset: {shown}");
+        expect_row(&shown, &["iam", "1 of 20"]);
 
         let release = "gdr release 16afba5c --reactivate-key AKIA…";
         let of_theft = [(ID, theft.id()), ("AKIA…", self.theft.key_id())];
         self.desk.types(release, &of_theft)?;
         self.types_about(&bucket, "gdr release 16afba5c")?;
         expect_working_attack(&self.theft).await?;
-        expect_working_attack(&self.bucket).await
+        expect_working_attack(&self.bucket).await?;
+        let contained = self.types("gdr incidents --status contained")?;
+        assert!(!contained.contains(bucket.id()), "{contained}");
+        Ok(())
     }
 
     /// What waits for a person.
@@ -446,7 +496,7 @@ fn a_new_user_rehearses_drills_turns_the_dry_run_off_and_needs_no_command_that_d
         let mut walk = Walk::begin(world).await?;
         walk.looks_around()?;
         walk.rehearses().await?;
-        walk.writes_policies()?;
+        walk.writes_policies().await?;
         walk.drills().await?;
         walk.is_told_and_nothing_is_changed().await?;
         walk.turns_the_dry_run_off().await?;

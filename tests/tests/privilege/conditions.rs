@@ -1,11 +1,15 @@
 //! Where a permission ends: each condition of a role's policies, tried inside and outside.
 
 use integration_tests::Result;
+use integration_tests::finding::Finding as Event;
+use remediation::catalogue::Category;
+use remediation::finding::Finding;
+use remediation::policy::{Decision, decide};
 use serde_json::{Value, json};
 
 use crate::privilege::authority::Role;
 use crate::privilege::calls::{Check, Context, ORGANIZATION};
-use crate::privilege::{ANY_SETTING, WORLD};
+use crate::privilege::{ANY_SETTING, WORLD, grants};
 
 const ELSEWHERE: &str = "999988887777";
 
@@ -269,34 +273,111 @@ fn there_is_no_condition_that_is_not_tried() -> Result {
     Ok(())
 }
 
+/// A tag changes nothing of what the role may do.
+const MARKS: &str = "iam:TagRole";
+
+/// The contexts in which a role's policies may allow an action on a role.
+fn contexts(action: &str) -> Vec<Context> {
+    let of_cases = cases()
+        .into_iter()
+        .filter(|case| case.action == action && case.resource == ROLE);
+    let mut contexts: Vec<_> = of_cases
+        .map(|case| check(&case, &case.inside).context)
+        .collect();
+    contexts.push(Context::new());
+    contexts
+}
+
 #[test]
 fn no_role_may_change_the_responders_own_roles() -> Result {
     let judge = &WORLD.judge;
-    for function in ["Iam", "Ec2"] {
-        let (own, member) = (
-            WORLD.role(function, ANY_SETTING)?,
-            WORLD.member_role(function)?,
-        );
-        let names = [
-            (
-                &own,
-                "arn:aws:iam::111122223333:role/guardduty-responder/gdr/ec2/gdr-Ec2ResponderRole-TEST",
-            ),
-            (
-                &own,
-                "arn:aws:iam::111122223333:role/guardduty-responder/gdr/s3/cut-off-S3ResponderRole-TEST",
-            ),
-            (&member, "arn:aws:iam::444455556666:role/gdr-member-iam"),
-        ];
-        for (role, target) in names {
-            let on = |resource: &str| Check {
-                action: "iam:PutRolePolicy".to_owned(),
-                resource: resource.to_owned(),
-                context: Context::new(),
-            };
+    for (function, changes) in [
+        (
+            "Iam",
+            &[
+                "iam:AttachRolePolicy",
+                "iam:PutRolePermissionsBoundary",
+                "iam:PutRolePolicy",
+            ][..],
+        ),
+        ("Ec2", &["iam:PutRolePolicy"]),
+        ("S3", &[]),
+        ("Triage", &[]),
+    ] {
+        let own = WORLD.role(function, ANY_SETTING)?;
+        // CloudFormation cuts a long name of a stack in those of the roles.
+        let cut = "arn:aws:iam::111122223333:role/guardduty-responder/gdr/s3/cut-off-S3ResponderRole-TEST";
+        let own_roles = [WORLD.roles_of_functions()?, vec![cut.to_owned()]].concat();
+        let mut roles = vec![(own, own_roles)];
+        if function != "Triage" {
+            let member = WORLD.member_role(function)?;
+            let kinds = ["s3", "iam", "ec2"];
+            let arn = |kind| format!("arn:aws:iam::{}:role/gdr-member-{kind}", member.account);
+            let members = kinds.map(arn).to_vec();
+            roles.push((member, members));
+        }
+        for (role, responders) in &roles {
+            assert!(responders.len() >= 3, "{responders:?}");
             let other = format!("arn:aws:iam::{}:role/payroll", role.account);
-            assert!(judge.allows(role, &on(&other))?, "{function}");
-            assert!(!judge.allows(role, &on(target))?, "{function}: {target}");
+            let mut tried = Vec::new();
+            for grant in grants::of(function, role) {
+                let action = grant.action.as_str();
+                let reads = ["iam:Get", "iam:List", "iam:Generate", "iam:Simulate"];
+                if !action.starts_with("iam:") || reads.iter().any(|it| action.starts_with(it)) {
+                    continue;
+                }
+                for context in contexts(action) {
+                    let on = |role: &str| Check {
+                        action: action.to_owned(),
+                        resource: role.to_owned(),
+                        context: context.clone(),
+                    };
+                    if action == MARKS || !judge.allows(role, &on(&other))? {
+                        continue;
+                    }
+                    tried.push(action.to_owned());
+                    for responder in responders {
+                        let check = on(responder);
+                        assert!(!judge.allows(role, &check)?, "{}: {check:?}", role.name);
+                    }
+                }
+            }
+            tried.sort();
+            tried.dedup();
+            assert_eq!(
+                tried, changes,
+                "what {} may change of other roles",
+                role.name
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Else a function would plan to contain itself, and only the deny above would keep it from that.
+#[test]
+fn each_function_takes_each_role_of_the_stack_for_the_responders_own() -> Result {
+    let roles = WORLD.roles_of_functions()?;
+    assert_eq!(roles.len(), 4, "{roles:?}");
+    let names: Vec<_> = roles
+        .iter()
+        .filter_map(|arn| arn.rsplit('/').next())
+        .collect();
+    for function in ["S3", "Iam", "Ec2", "Triage"] {
+        let policy = WORLD.config(function, &[])?.policy;
+        for role in &names {
+            let session = format!("AROARESPONDER:{role}");
+            let accused = Event::stolen_key()?
+                .by("ASIAQQQQQQQQQQQQQQQQ", &session, "AssumedRole", role)
+                .with("/accountId", WORLD.aws.account_id.as_str());
+            let decision = decide(Category::Iam, &Finding::parse(&accused.0)?, &policy);
+            let Decision::Notify(why) = decision else {
+                return Err(format!("{function} contains {role}: {decision:?}").into());
+            };
+            assert!(
+                why.contains("is the responder's own role"),
+                "{function}, {role}: {why}"
+            );
         }
     }
     Ok(())

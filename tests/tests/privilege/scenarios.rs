@@ -22,6 +22,8 @@ pub(crate) struct Scenario {
     pub(crate) parameters: &'static [(&'static str, &'static str)],
     /// What the function answers if all goes well.
     pub(crate) status: &'static str,
+    /// Steps that the parameters add: done, or in a dry run planned.
+    pub(crate) does: &'static [&'static str],
     /// The questions that stay open on the emulators.
     pub(crate) open: &'static [&'static str],
     /// Cedar policies beside the default ones.
@@ -56,7 +58,7 @@ impl Scenario {
         let list = |name: &str| report[name].as_array().cloned().unwrap_or_default();
         let is = |value: &Value, one_of: &[&str]| one_of.iter().any(|word| value == word);
         let done: &[_] = match self.status {
-            "dry_run" => &["planned"],
+            "dry_run" => &["planned", "already"],
             "notified" if !self.policy.is_empty() => &["applied", "already", "withheld"],
             _ => &["applied", "already"],
         };
@@ -64,6 +66,13 @@ impl Scenario {
             if !is(&step["outcome"], done) {
                 return Some(format!("a step was not done: {step}"));
             }
+        }
+        let lacks = |action: &&&str| !list("steps").iter().any(|step| step["action"] == **action);
+        if let Some(action) = self.does.iter().find(lacks) {
+            return Some(format!(
+                "{:?} led to no {action}: {report}",
+                self.parameters
+            ));
         }
         for answer in list("investigation") {
             if answer["known"] != true && !is(&answer["question"], self.open) {
@@ -95,6 +104,7 @@ pub(crate) const PLAIN: Scenario = Scenario {
     function: "",
     parameters: &[],
     status: "contained",
+    does: &[],
     open: &[],
     policy: "",
     quota_used_up: &[],

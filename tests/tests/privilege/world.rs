@@ -111,6 +111,26 @@ impl World {
         self.role_of(scenario.function, &self.stack(scenario))
     }
 
+    /// What a function reads from its environment with these settings.
+    pub(crate) fn config(&self, function: &str, parameters: &[(&str, &str)]) -> Result<Config> {
+        let stack = self.with(parameters);
+        let environment = stack.environment(&format!("{function}ResponderFunction"))?;
+        Ok(Config::from_variables(&environment))
+    }
+
+    /// The ARNs of the functions' roles.
+    pub(crate) fn roles_of_functions(&self) -> Result<Vec<String>> {
+        let resources = self.stack["Resources"].as_object().ok_or("no resources")?;
+        let functions = resources
+            .values()
+            .filter(|it| it["Type"] == "AWS::Serverless::Function");
+        let roles = functions.map(|function| {
+            let role = self.with(&[]).resolve(&function["Properties"]["Role"])?;
+            Ok(role.as_str().ok_or("no ARN")?.to_owned())
+        });
+        roles.collect()
+    }
+
     /// The role of a function with these settings.
     pub(crate) fn role(&self, function: &str, parameters: &[(&str, &str)]) -> Result<Role> {
         self.role_of(function, &self.with(parameters))

@@ -29,6 +29,7 @@ pub(crate) struct Stub {
 }
 
 impl Stub {
+    /// One that answers as `answer` says.
     pub(crate) fn start(answer: impl Fn(&Call) -> Answer + Send + Sync + 'static) -> Result<Self> {
         Self::with_clock(SignedDuration::ZERO, answer)
     }
@@ -50,6 +51,11 @@ impl Stub {
             }
         });
         Ok(Self { endpoint, calls })
+    }
+
+    /// Where it listens.
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
     }
 
     /// What was asked so far.

@@ -1,3 +1,5 @@
+use serde_json::{Value, json};
+
 use super::*;
 use crate::settings::{Entity, protects};
 
@@ -7,6 +9,124 @@ fn with(settings: &[(&str, &str)]) -> Config {
     let settings = own.iter().chain(settings);
     let variables = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::from_variables(&variables.collect())
+}
+
+/// A variable, its value, the setting that it changes, the setting's default, and its value then.
+fn switches() -> Vec<(&'static str, &'static str, &'static str, Value, Value)> {
+    let on = |variable, setting| (variable, "true", setting, json!(false), json!(true));
+    vec![
+        on("S3_ACCOUNT_BLOCK", "/s3/account_block"),
+        on("S3_POLICY_DENY", "/s3/policy_deny"),
+        on("IAM_USER_SESSION_KEYS", "/iam/user_session_keys"),
+        on("IAM_CREATED_KEYS", "/iam/created_keys"),
+        on("IAM_ROLE_WIDE", "/iam/role_wide"),
+        on("IAM_MARK_CONTAINED", "/iam/mark_contained"),
+        on("EC2_SHORTEN_TIMEOUTS", "/ec2/shorten_timeouts"),
+        on("EC2_REMOVE_PUBLIC_ADDRESS", "/ec2/remove_public_address"),
+        on("EC2_DISABLE_METADATA", "/ec2/disable_metadata"),
+        on("EC2_CONTAINER_NODES", "/ec2/isolate_container_nodes"),
+        (
+            "EC2_AUTO_SCALING",
+            "standby",
+            "/ec2/auto_scaling",
+            json!("detach"),
+            json!("standby"),
+        ),
+        (
+            "EC2_AUTO_SCALING",
+            "keep",
+            "/ec2/auto_scaling",
+            json!("detach"),
+            json!("keep"),
+        ),
+        (
+            "EC2_CUT_CONNECTIONS_SECONDS",
+            "90",
+            "/ec2/cut_connections_seconds",
+            json!(0),
+            json!(90),
+        ),
+    ]
+}
+
+#[test]
+fn each_switch_of_a_playbook_is_read_from_its_own_variable_and_is_careful_by_default() {
+    let told = |settings: &[(&str, &str)]| {
+        let config = with(settings);
+        (json!(config.settings), config.problems.join("; "))
+    };
+    let (careful, _) = told(&[]);
+    let mut untried = careful.clone();
+    for (variable, word, setting, before, after) in switches() {
+        assert_eq!(careful.pointer(setting), Some(&before), "{setting}");
+        let mut expected = careful.clone();
+        *expected.pointer_mut(setting).expect("a setting") = after;
+        let (settings, problems) = told(&[(variable, word)]);
+        assert_eq!(settings, expected, "{variable}");
+        assert!(!problems.contains(variable), "{problems}");
+        for unclear in ["True", "yes", "1", " true", "91", "-1"] {
+            let number = unclear == "1" && variable == "EC2_CUT_CONNECTIONS_SECONDS";
+            if number {
+                continue;
+            }
+            let (settings, problems) = told(&[(variable, unclear)]);
+            assert_eq!(settings, careful, "{variable}={unclear}");
+            let named = format!("{variable} is '{unclear}'");
+            assert!(problems.contains(&named), "{problems}");
+        }
+        assert_eq!(told(&[(variable, "")]).0, careful, "{variable}");
+        *untried.pointer_mut(setting).expect("a setting") = Value::Null;
+    }
+    let rule = "from 192.0.2.7/32 tcp/22";
+    let access = with(&[("EC2_FORENSICS_ACCESS", rule)]);
+    assert_eq!(access.settings.ec2.forensics_access.len(), 1);
+    // Every setting but the lists was tried.
+    let lists = json!({
+        "s3": { "account_block": null, "policy_deny": null },
+        "iam": {
+            "user_session_keys": null, "created_keys": null, "role_wide": null,
+            "mark_contained": null, "never_contain": [],
+        },
+        "ec2": {
+            "auto_scaling": null, "cut_connections_seconds": null, "shorten_timeouts": null,
+            "remove_public_address": null, "disable_metadata": null,
+            "isolate_container_nodes": null, "forensics_access": [], "never_contain": [],
+        },
+    });
+    assert_eq!(untried, lists);
+}
+
+#[test]
+fn each_name_of_the_stack_is_read_from_its_own_variable() {
+    type Read = fn(&Config) -> Option<&String>;
+    let names: [(&str, Read); 6] = [
+        ("NOTIFICATION_TOPIC_ARN", |it| it.topic_arn.as_ref()),
+        ("INCIDENT_TABLE", |it| it.incident_table.as_ref()),
+        ("POLICY_PARAMETER", |it| it.policy_parameter.as_ref()),
+        ("METRICS_NAMESPACE", |it| it.metrics_namespace.as_ref()),
+        ("RECHECK_QUEUE_URL", |it| it.recheck_queue_url.as_ref()),
+        ("OWN_ACCOUNT_ID", |it| it.policy.own_account.as_ref()),
+    ];
+    for (variable, _) in names {
+        let config = with(&[(variable, "a-name")]);
+        for (other, read) in names {
+            let expected = if other == variable {
+                Some("a-name")
+            } else {
+                (other == "OWN_ACCOUNT_ID").then_some("111122223333")
+            };
+            assert_eq!(
+                read(&config).map(String::as_str),
+                expected,
+                "{variable}: {other}"
+            );
+        }
+        let (_, read) = names
+            .into_iter()
+            .find(|(name, _)| *name == variable)
+            .unwrap();
+        assert_eq!(read(&with(&[(variable, "")])), None, "{variable}");
+    }
 }
 
 #[test]

@@ -301,6 +301,21 @@ mod tests {
     }
 
     #[test]
+    fn a_hundred_buckets_are_contained_for_one_finding_and_one_more_is_too_many() {
+        let of = |count: usize| {
+            let names = (0..count).map(|number| format!("bucket-{number:03}"));
+            let buckets: Vec<_> = names.map(|name| json!({ "name": name })).collect();
+            finding(json!({ "resource": { "s3BucketDetails": buckets } })).buckets()
+        };
+        let names = of(100).expect("the names");
+        assert_eq!(names.len(), 100);
+        assert_eq!(names[99], "bucket-099");
+        let problem = of(101).expect_err("too many").to_string();
+        assert!(problem.contains("names 101 buckets"), "{problem}");
+        assert!(problem.contains("at most 100"), "{problem}");
+    }
+
+    #[test]
     fn interfaces_groups_and_profile_are_told_as_the_finding_has_them_and_printable() {
         let finding = finding(json!({ "resource": { "instanceDetails": {
             "iamInstanceProfile": { "arn": "arn:aws:iam::111122223333:instance-profile/a\u{202e}b" },

@@ -2,7 +2,10 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::catalogue::Category;
-use crate::fixtures::event;
+use crate::error::CallError;
+use crate::fixtures::fake::{Act, Fake, act};
+use crate::fixtures::{event, run};
+use crate::report::Obstacle;
 
 const NOW: &str = "2026-03-04T05:10:00Z";
 
@@ -127,26 +130,40 @@ fn what_was_not_contained_has_no_time_to_containment_and_a_clock_that_is_ahead_n
     assert_eq!(line["Requests"], Value::Null);
 }
 
-#[test]
-fn alarms_see_what_is_open_and_what_was_undone() {
-    for (status, open) in [("failed", 1), ("notified", 0)] {
-        let mut report = if open == 1 {
-            let error = crate::Error::Refused("as the test asked".to_owned());
-            Report::prevented(
-                Category::S3,
-                &finding(),
-                crate::report::Obstacle::Target,
-                &error,
-                false,
-            )
-        } else {
-            notified()
-        };
-        report.undone = open == 1;
-        let line = line_of(&report);
-        assert_eq!(line["status"], status);
-        assert_eq!(line["NotContained"], open);
-        assert_eq!(line["ContainmentUndone"], open);
+fn prevented() -> Report {
+    let error = crate::Error::Refused("as the test asked".to_owned());
+    Report::prevented(Category::S3, &finding(), Obstacle::Target, &error, false)
+}
+
+/// The report of a containment of two targets, of which the second one `fails`.
+async fn concluded(fails: bool) -> Report {
+    let refused =
+        || CallError::within_answer("s3:PutBucketPublicAccessBlock", "b", "AccessDenied", "no");
+    let second = Act {
+        fails: fails.then(|| refused().into()),
+        ..act("another")
+    };
+    let done = run(&Fake::new([act("exposed"), second]), &finding()).await;
+    let decision = "a reason".to_owned();
+    Report::concluded(Category::S3, &finding(), decision, false, done.steps)
+}
+
+#[tokio::test(start_paused = true)]
+async fn alarms_see_what_is_open_and_what_was_undone() {
+    for (report, status, open) in [
+        (prevented(), "failed", 1),
+        (concluded(true).await, "partial", 1),
+        (concluded(false).await, "contained", 0),
+        (notified(), "notified", 0),
+    ] {
+        for undone in [false, true] {
+            let mut report = report.clone();
+            report.undone = undone;
+            let line = line_of(&report);
+            assert_eq!(line["status"], status);
+            assert_eq!(line["NotContained"], open, "{status}");
+            assert_eq!(line["ContainmentUndone"], u8::from(undone), "{status}");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every write of the record, held against what DynamoDB takes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -256,4 +256,31 @@ async fn only_the_plan_that_was_read_is_rejected() {
     rejected.expect("rejected");
     let after = incident(&record).await;
     assert!(after.awaiting.is_null() && after.rejected.is_some());
+}
+
+/// An operator who read a stale record would release what is no longer contained.
+#[tokio::test(start_paused = true)]
+async fn the_record_is_read_as_it_is_now_and_not_as_it_was_a_moment_ago() {
+    let (items, record) = table();
+    let (finding, event) = (finding(), event());
+    let intent = intent(1, None);
+    let intended = record.intend(Category::Ec2, &finding, &event, &intent, now());
+    intended.await.expect("intended");
+    assert_eq!(incident(&record).await.actions.len(), 1);
+    assert_eq!(record.incidents().await.expect("read").len(), 1);
+
+    let later = (now() + SignedDuration::from_mins(1)).as_millisecond();
+    let window = HashMap::from([
+        ("pk".to_owned(), text("BREAKER#ec2#111122223333")),
+        ("kind".to_owned(), text("window")),
+        ("places".to_owned(), number(20)),
+        (
+            "taken".to_owned(),
+            AttributeValue::M([(TARGET.to_owned(), number(later))].into()),
+        ),
+    ]);
+    let key = ("BREAKER#ec2#111122223333".to_owned(), "window".to_owned());
+    items.lock().unwrap().insert(key, window);
+    let windows = record.windows(now()).await.expect("read");
+    assert_eq!(windows[0].taken.keys().collect::<Vec<_>>(), [TARGET]);
 }

@@ -41,6 +41,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "a principal of a partner is denied in the bucket's policy",
         function: "S3",
         parameters: &[("S3PolicyDeny", "true")],
+        does: &["s3:DenyInBucketPolicy"],
         play: |run| Box::pin(shared(run)),
         ..PLAIN
     },
@@ -48,6 +49,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "the account's flags are turned on",
         function: "S3",
         parameters: &[("S3AccountBlock", "true")],
+        does: &["s3:BlockAccountPublicAccess"],
         play: |run| Box::pin(account(run)),
         ..PLAIN
     },

@@ -14,7 +14,17 @@ pub(super) const ALL: &[Scenario] = &[
         name: "a stolen key is deactivated, its sessions cut off, the user marked",
         function: "Iam",
         parameters: &[("IamMarkContained", "true"), ("IamCreatedKeys", "true")],
+        does: &["iam:MarkContained"],
         play: |run| Box::pin(stolen_key(run)),
+        ..PLAIN
+    },
+    Scenario {
+        name: "a stolen session of a user is cut off, and the keys that may have made it are deactivated",
+        function: "Iam",
+        parameters: &[("IamUserSessionKeys", "true")],
+        does: &["iam:DeactivateAccessKey"],
+        open: ISSUER,
+        play: |run| Box::pin(session_of_user(run)),
         ..PLAIN
     },
     Scenario {
@@ -27,6 +37,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "a stolen session of a role is denied, the role marked",
         function: "Iam",
         parameters: &[("IamMarkContained", "true")],
+        does: &["iam:MarkContained"],
         open: ISSUER,
         play: |run| Box::pin(stolen_session(run)),
         ..PLAIN
@@ -50,6 +61,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "a role without room for an inline policy gets AWSDenyAll",
         function: "Iam",
         parameters: &[("IamRoleWide", "true")],
+        does: &["iam:RevokeRoleSessions"],
         quota_used_up: &["iam:PutRolePolicy"],
         open: ISSUER,
         play: |run| Box::pin(stolen_session(run)),
@@ -59,6 +71,7 @@ pub(super) const ALL: &[Scenario] = &[
         name: "a role without room for any policy gets AWSDenyAll as the boundary",
         function: "Iam",
         parameters: &[("IamRoleWide", "true")],
+        does: &["iam:RevokeRoleSessions"],
         quota_used_up: &["iam:PutRolePolicy", "iam:AttachRolePolicy"],
         open: ISSUER,
         play: |run| Box::pin(stolen_session(run)),
@@ -142,6 +155,14 @@ pub(super) async fn role(account: &SdkConfig, id: &str) -> Result<Finding> {
 
 async fn stolen_key(run: &Run<'_>) -> Result {
     run.respond(&user(&run.aws().root()).await?).await
+}
+
+/// The finding does not tell which key made the session.
+async fn session_of_user(run: &Run<'_>) -> Result {
+    let finding = user(&run.aws().root()).await?;
+    let key = "/resource/accessKeyDetails/accessKeyId";
+    run.respond(&finding.with(key, "ASIAQQQQQQQQQQQQQQQQ"))
+        .await
 }
 
 /// The emulator cannot rename a user, so the finding has another name.

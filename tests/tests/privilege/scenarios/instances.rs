@@ -18,6 +18,7 @@ pub(super) const ALL: &[Scenario] = &[
             ("Ec2RemovePublicAddress", "true"),
             ("Ec2DisableMetadata", "true"),
         ],
+        does: &["ec2:DisableInstanceMetadata"],
         play: |run| Box::pin(everything(run)),
         ..PLAIN
     },
@@ -28,6 +29,7 @@ pub(super) const ALL: &[Scenario] = &[
             ("Ec2RemovePublicAddress", "true"),
             ("Ec2CutConnectionsSeconds", "2"),
         ],
+        does: &["ec2:CutTrackedConnections"],
         play: |run| Box::pin(cut(run)),
         ..PLAIN
     },
@@ -42,7 +44,26 @@ pub(super) const ALL: &[Scenario] = &[
         name: "an instance is put on standby in its group",
         function: "Ec2",
         parameters: &[("Ec2AutoScaling", "standby")],
+        does: &["autoscaling:EnterStandby"],
         play: |run| Box::pin(standby(run)),
+        ..PLAIN
+    },
+    Scenario {
+        // The emulator keeps no time-outs of connections.
+        name: "the idle time-outs of an instance's connections would be shortened",
+        function: "Ec2",
+        parameters: &[("DryRun", "true"), ("Ec2ShortenTimeouts", "true")],
+        status: "dry_run",
+        does: &["ec2:ShortenIdleTimeouts"],
+        play: |run| Box::pin(plain(run)),
+        ..PLAIN
+    },
+    Scenario {
+        name: "a node of a cluster is isolated",
+        function: "Ec2",
+        parameters: &[("Ec2ContainerNodes", "true")],
+        does: &["ec2:IsolateInterface"],
+        play: |run| Box::pin(node(run)),
         ..PLAIN
     },
     Scenario {
@@ -66,6 +87,7 @@ pub(super) const ALL: &[Scenario] = &[
             "Ec2ForensicsAccess",
             "from 192.0.2.7/32 tcp/22, to 192.0.2.16/28 tcp/443, to pl-0123456789abcdef0 tcp/443",
         )],
+        does: &["ec2:AdmitForensics"],
         play: |run| Box::pin(on_outpost(run)),
         ..PLAIN
     },
@@ -94,6 +116,24 @@ async fn cut(run: &Run<'_>) -> Result {
     let victim = InfectedInstance::create(run.aws()).await?;
     give_address(&instances(run), &victim).await?;
     run.respond(&victim.finding()?).await
+}
+
+async fn plain(run: &Run<'_>) -> Result {
+    let victim = InfectedInstance::create(run.aws()).await?;
+    run.respond(&victim.finding()?).await
+}
+
+/// The finding shows whose node it is.
+async fn node(run: &Run<'_>) -> Result {
+    let victim = InfectedInstance::create(run.aws()).await?;
+    let (key, value) = ("kubernetes.io/cluster/shop", "owned");
+    let tag = Tag::builder().key(key).value(value).build();
+    let tags = run.aws().ec2().create_tags().resources(&victim.id);
+    tags.tags(tag).send().await?;
+    let shown = json!([{ "key": key, "value": value }]);
+    let finding = victim.finding()?;
+    let finding = finding.with("/resource/instanceDetails/tags", shown);
+    run.respond(&finding).await
 }
 
 async fn prepared(run: &Run<'_>) -> Result {

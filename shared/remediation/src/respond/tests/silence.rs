@@ -23,7 +23,7 @@ async fn a_table_that_hangs_delays_the_containment_by_seconds_and_costs_no_notic
     let [begun] = begun[..] else {
         panic!("{begun:?}");
     };
-    assert!(begun <= Duration::from_secs(5), "{begun:?}");
+    assert_eq!(begun, Duration::from_secs(3), "the table may take as long");
     assert!(
         started.elapsed() < Duration::from_secs(15),
         "{:?}",

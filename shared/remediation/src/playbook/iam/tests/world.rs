@@ -16,6 +16,7 @@ pub(super) use self::permissions::Services;
 use self::permissions::permission_rules;
 use self::rules::{role_rules, user_rules};
 use super::super::Iam;
+use super::CUT_OFF;
 use crate::fixtures::{self, Protocol, Wire};
 use crate::hostile::grammar::denies;
 use crate::investigate::principal::Principals;
@@ -244,9 +245,11 @@ impl fixtures::World for World {
     }
 }
 
-/// Whether the stolen key is unusable, and the sessions that it made.
+/// Whether the stolen key is unusable, and the sessions that it made, also those of the minute that IAM may take
+/// to enforce that.
 fn key_is_contained(world: &World) -> bool {
-    world.cut_off().is_some() && world.key("mallory", KEY) == StatusType::Inactive
+    let is_inactive = world.key("mallory", KEY) == StatusType::Inactive;
+    world.cut_off().as_deref() == Some(CUT_OFF) && is_inactive
 }
 
 pub(super) fn settings(change: impl FnOnce(&mut IamSettings)) -> Settings {

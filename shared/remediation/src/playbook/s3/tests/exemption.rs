@@ -1,3 +1,8 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::world::world_with_trail_that_takes;
 use super::*;
 use crate::fixtures::NOW;
 
@@ -134,6 +139,41 @@ async fn other_calls_calls_on_other_buckets_and_calls_that_were_refused_leave_th
         let (outcome, told) = outcome(bucket, &made_public()).await;
         assert_eq!(outcome, Outcome::Skipped, "{other}: {told}");
     }
+}
+
+/// CloudTrail keeps 90 days, and the day before the activity must be among them.
+#[tokio::test(start_paused = true)]
+async fn a_mark_counts_only_while_cloudtrail_has_the_day_before_the_activity() {
+    for (seconds, expected) in [
+        (89 * DAY - 60, Outcome::Skipped),
+        (89 * DAY + 60, Outcome::Applied),
+        (400 * DAY, Outcome::Applied),
+    ] {
+        let began = now() - jiff::SignedDuration::from_secs(seconds);
+        let finding = finding(json!({
+            "type": "Policy:S3/BucketBlockPublicAccessDisabled",
+            "resource": { "s3BucketDetails": [{ "name": "exposed" }] },
+            "service": { "eventFirstSeen": began.to_string() },
+        }));
+        let (outcome, told) = outcome(tagged(), &finding).await;
+        assert_eq!(outcome, expected, "{seconds}: {told}");
+        let too_old = told.contains("before CloudTrail's event history");
+        assert_eq!(too_old, expected == Outcome::Applied, "{told}");
+    }
+}
+
+/// An attacker must not gain time by exhausting the account's look-ups.
+#[tokio::test(start_paused = true)]
+async fn a_cloudtrail_that_hangs_holds_the_flags_of_a_marked_bucket_up_for_four_seconds() {
+    let world = world_with_trail_that_takes(tagged(), Duration::from_secs(3_600));
+    let start = Instant::now();
+    let done = run(&world.playbook, &made_public()).await;
+    assert_eq!(done.steps[0].outcome(), Outcome::Applied, "{done:?}");
+    let written = world.wire.first("s3:PutBucketPublicAccessBlock", start);
+    assert_eq!(written, Some(Duration::from_secs(4)));
+    assert_eq!(world.flags(), [true; 4]);
+    let told = format!("{:?}", done.next_steps);
+    assert!(told.contains("did not answer within 4 seconds"), "{told}");
 }
 
 /// A bucket that is looked at all day keeps its mark: the responder itself reads it with each delivery.

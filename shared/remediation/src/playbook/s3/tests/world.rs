@@ -3,6 +3,7 @@
 mod rules;
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use aws_sdk_cloudtrail::operation::lookup_events::LookupEventsOutput;
 use aws_sdk_cloudtrail::primitives::DateTime;
@@ -34,7 +35,9 @@ use testkit::{mock, mock_client};
 
 use self::rules::list_buckets;
 use super::super::S3;
+use crate::fixtures::waves::slow;
 use crate::fixtures::{Protocol, Wire};
+use crate::investigate::trail::Trail;
 
 #[derive(Clone, Default)]
 pub(super) struct Bucket {
@@ -341,6 +344,18 @@ pub(super) fn world(bucket: Bucket) -> World {
         wire,
         control,
     }
+}
+
+/// The same, with a CloudTrail of which each answer takes so long.
+pub(super) fn world_with_trail_that_takes(bucket: Bucket, time: Duration) -> World {
+    let world = world(bucket);
+    let slow = trail(&world.bucket, &world.wire);
+    let slow = slow!(aws_sdk_cloudtrail, slow, time);
+    let playbook = S3 {
+        trail: Trail::of(slow, None),
+        ..world.playbook
+    };
+    World { playbook, ..world }
 }
 
 fn account(bucket: &Arc<Mutex<Bucket>>, wire: &Wire) -> aws_sdk_s3control::Client {
