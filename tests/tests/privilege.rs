@@ -7,7 +7,7 @@ mod calls;
 mod conditions;
 mod grants;
 mod scenarios;
-mod template;
+pub(crate) mod template;
 mod world;
 
 use std::collections::BTreeSet;
