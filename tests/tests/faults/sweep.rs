@@ -50,7 +50,7 @@ pub(crate) fn sweep<T: Target>(name: &str) -> Result {
         let mut left = all.clone();
         let mut next = match std::env::var("FAULTS").as_deref() {
             Ok("all") => std::mem::take(&mut left),
-            _ => some(&mut left),
+            _ => some(&mut left, &calls, &ways),
         };
         let mut counts = Counts::default();
         for _ in 0..PASSES {
@@ -191,44 +191,57 @@ async fn work<T: Target>(queue: &Mutex<VecDeque<Trial>>) -> Result<Counts> {
     }
 }
 
-/// Takes one in so many trials: of each call one at least, and in each way. The ways that were taken least often
-/// come first.
-fn some(left: &mut Vec<Trial>) -> Vec<Trial> {
-    let enough = left.len() / SOME;
-    let all_ways: BTreeSet<_> = left.iter().filter_map(way).collect();
-    let mut of_calls: Vec<Which> = Vec::new();
-    for call in left.iter().filter_map(which) {
-        if !of_calls.contains(&call) {
-            of_calls.push(call);
-        }
-    }
-    let mut taken: BTreeMap<Way, usize> = BTreeMap::new();
-    let mut chosen = Vec::new();
-    let mut first = true;
-    while first || chosen.len() < enough || taken.len() < all_ways.len() {
-        for call in &of_calls {
-            if !first && chosen.len() >= enough && taken.len() == all_ways.len() {
-                break;
-            }
-            let mine = left.iter().enumerate().filter(|(_, trial)| {
-                // What comes again when the finding does is of the ways, not of the calls.
-                which(trial).as_ref() == Some(call) && !(first && trial.twice)
-            });
-            let rarest = mine.min_by_key(|(_, trial)| {
-                way(trial).map(|way| taken.get(&way).copied().unwrap_or_default())
-            });
-            if let Some((place, _)) = rarest {
-                let trial = left.remove(place);
-                if let Some(way) = way(&trial) {
-                    *taken.entry(way).or_default() += 1;
-                }
-                chosen.push(trial);
-            }
-        }
-        first = false;
-    }
-    chosen
+/// Trials that were chosen, and how often each way and each call was.
+#[derive(Default)]
+struct Choice {
+    trials: Vec<Trial>,
+    ways: BTreeMap<Way, usize>,
+    calls: BTreeMap<Which, usize>,
 }
+
+impl Choice {
+    /// Takes one of these trials: of the way, and then of the call, that was chosen least often.
+    fn take(&mut self, left: &mut Vec<Trial>, is_one: impl Fn(&Trial) -> bool) -> bool {
+        let often = |trial: &Trial| {
+            let way = way(trial).and_then(|way| self.ways.get(&way));
+            let call = which(trial).and_then(|call| self.calls.get(&call));
+            (
+                way.copied().unwrap_or_default(),
+                call.copied().unwrap_or_default(),
+            )
+        };
+        let ones = left.iter().enumerate().filter(|(_, trial)| is_one(trial));
+        let Some((place, _)) = ones.min_by_key(|(_, trial)| often(trial)) else {
+            return false;
+        };
+        let trial = left.remove(place);
+        if let (Some(way), Some(call)) = (way(&trial), which(&trial)) {
+            *self.ways.entry(way).or_default() += 1;
+            *self.calls.entry(call).or_default() += 1;
+        }
+        self.trials.push(trial);
+        true
+    }
+}
+
+/// Takes one of each call, one of each way, and more until it is one in so many.
+fn some(left: &mut Vec<Trial>, calls: &BTreeSet<Which>, ways: &BTreeSet<Way>) -> Vec<Trial> {
+    let enough = left.len() / SOME;
+    let mut choice = Choice::default();
+    for call in calls {
+        choice.take(left, |trial| {
+            !trial.twice && which(trial).as_ref() == Some(call)
+        });
+    }
+    for one in ways {
+        if !choice.ways.contains_key(one) {
+            choice.take(left, |trial| way(trial).as_ref() == Some(one));
+        }
+    }
+    while choice.trials.len() < enough && choice.take(left, |_| true) {}
+    choice.trials
+}
+
 /// Each call of an undisturbed run, in each way; each operation that fails from its first call on; and
 /// reads that do not show yet what was written.
 fn trials<T: Target>(undisturbed: &Seen) -> Vec<Trial> {
