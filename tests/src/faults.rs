@@ -220,11 +220,16 @@ async fn serve(mut stream: TcpStream, emulator: &str, shared: &Shared) -> Result
     let identity = call::identity(&request);
     let (fault, service, first) = {
         let mut state = shared.state();
-        let call = state.calls.register(&request, &identity);
-        let (call, service) = (call.clone(), call.service().to_owned());
-        let strike = state.strike.as_ref().filter(|strike| strike.hits(&call));
+        let index = state.calls.register(&request, &identity);
+        let call = &state.calls.all[index];
+        let service = call.service().to_owned();
+        let strike = state.strike.as_ref().filter(|strike| strike.hits(call));
+        let first = state.answers.get(&identity).cloned();
         let fault = strike.map(|strike| strike.fault);
-        (fault, service, state.answers.get(&identity).cloned())
+        // What was not asked before has no answer from then.
+        let fault = fault.filter(|fault| *fault != Fault::Stale || first.is_some());
+        state.calls.all[index].struck |= fault.is_some();
+        (fault, service, first)
     };
     let refuse = |fault| refusal::answer(&service, &request, fault);
     let pass_on = async || {
@@ -237,10 +242,7 @@ async fn serve(mut stream: TcpStream, emulator: &str, shared: &Shared) -> Result
     };
     let answer = match fault {
         None => pass_on().await?,
-        Some(Fault::Stale) => match first {
-            Some(first) => first,
-            None => pass_on().await?,
-        },
+        Some(Fault::Stale) => first.ok_or("no answer from before")?,
         Some(fault @ (Fault::Throttled | Fault::Failed | Fault::Denied)) => refuse(fault),
         Some(fault @ Fault::FailedAfterEffect) => {
             pass_on().await?;

@@ -1,71 +1,69 @@
 //! The documents are held against the code.
 
+mod claims;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 use integration_tests::checkout;
 use integration_tests::documents::{all, blocks, read};
+use serde_json::Value;
 
-/// Every Rust file of the workspace, in one text.
-fn sources() -> String {
-    fn collect(folder: &Path, text: &mut String) {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                collect(&path, text);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                text.push_str(&std::fs::read_to_string(&path).expect("a source file"));
+use crate::common::yaml;
+
+/// The rows of the README's tables of parameters: the names, the default, the meaning.
+fn parameters_of_the_readme() -> Vec<(Vec<String>, String, String)> {
+    let readme = read("README.md");
+    let section = readme.split("\n### Parameters\n").nth(1);
+    let section = section.and_then(|rest| rest.split("\n## ").next());
+    let rows = section.expect("a section").lines();
+    let rows = rows.filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<_> = row
+            .trim_matches('|')
+            .splitn(3, '|')
+            .map(str::trim)
+            .collect();
+        let [names, default, meaning] = cells[..] else {
+            panic!("{row}")
+        };
+        let names = names
+            .split(", ")
+            .map(|name| name.trim_matches('`').to_owned());
+        let default = default.trim_matches('`').to_owned();
+        (names.collect(), default, meaning.to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn the_readme_has_each_parameter_of_the_template_once_with_its_default_and_its_words() {
+    let template = yaml("template.yaml");
+    let parameters = template["Parameters"].as_object().expect("parameters");
+    let plain = |value: &Value| {
+        let text = value.as_str().map(str::to_owned);
+        text.unwrap_or_else(|| value.to_string())
+    };
+    let mut told = Vec::new();
+    for (names, default, meaning) in parameters_of_the_readme() {
+        for name in names {
+            let parameter = parameters.get(&name);
+            let parameter = parameter.unwrap_or_else(|| panic!("the template has no {name}"));
+            assert_eq!(default, plain(&parameter["Default"]), "{name}");
+            let words = parameter["AllowedValues"].as_array().into_iter().flatten();
+            // What `true`, `false` and a number are, the meaning says by itself.
+            let words = words.filter_map(Value::as_str);
+            for word in words.filter(|word| !["true", "false", default.as_str()].contains(word)) {
+                assert!(meaning.contains(&format!("`{word}`")), "{name}: {word}");
             }
+            told.push(name);
         }
     }
-    let mut text = String::new();
-    for folder in ["functions", "shared", "tests"] {
-        collect(&checkout().join(folder), &mut text);
-    }
-    text
-}
-
-#[test]
-fn each_row_of_the_comparison_names_a_test_that_there_is() {
-    let page = std::fs::read_to_string(checkout().join("docs/depth.md")).expect("docs/depth.md");
-    let sources = sources();
-    let mut rows = 0;
-    for row in page
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| what"))
-    {
-        let tests = row
-            .trim_end_matches(" |")
-            .rsplit(" | ")
-            .next()
-            .unwrap_or_default();
-        let mut named = 0;
-        for test in tests.split('`').filter(|name| name.contains('_')) {
-            assert!(
-                sources.contains(&format!("fn {test}(")),
-                "there is no test {test}"
-            );
-            named += 1;
-        }
-        assert!(named > 0, "no test: {row}");
-        rows += 1;
-    }
-    assert!(rows > 20, "{rows} rows");
-}
-
-#[test]
-fn every_parameter_of_the_template_is_in_the_readme() {
-    let read = |name: &str| std::fs::read_to_string(checkout().join(name)).expect("a document");
-    let (template, readme) = (read("template.yaml"), read("README.md"));
-    let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(&template).expect("YAML");
-    for (name, _) in template["Parameters"].as_mapping().expect("parameters") {
-        let name = name.as_str().expect("a name");
-        assert!(
-            readme.contains(&format!("`{name}`")),
-            "the README does not say what {name} is"
-        );
-    }
+    told.sort();
+    let mut known: Vec<_> = parameters.keys().cloned().collect();
+    known.sort();
+    assert_eq!(told, known);
 }
 
 /// Headings as a page of Markdown names them.

@@ -2,6 +2,8 @@
 //! functions that expect it, and each role allows exactly what its function's code declares.
 
 mod delivery;
+mod grants;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,6 +36,16 @@ fn functions(template: &Value) -> BTreeMap<&'static str, &Value> {
             (name, &template["Resources"][&logical_id]["Properties"])
         })
         .collect()
+}
+
+/// How long Lambda asks a queue to keep a message from others while a function has it,
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>. The functions have one time-out.
+fn six_time_outs(template: &Value) -> u64 {
+    for function in functions(template).values() {
+        assert!(function["Timeout"].is_null(), "{function}");
+    }
+    let seconds = template["Globals"]["Function"]["Timeout"].as_u64();
+    6 * seconds.expect("a time-out")
 }
 
 fn rules(function: &Value) -> impl Iterator<Item = &Value> {
@@ -95,7 +107,7 @@ fn each_channel_has_a_setting_that_the_functions_get_and_that_its_permissions_de
     }
     // After a crash the message is kept for a person; before, the function gives up by itself.
     let queue = &template["Resources"]["SecurityHubQueue"]["Properties"];
-    assert_eq!(queue["VisibilityTimeout"], 720);
+    assert_eq!(queue["VisibilityTimeout"], six_time_outs(&template));
     let receives = queue["RedrivePolicy"]["maxReceiveCount"].as_u64();
     assert!(receives > Some(security_hub::ATTEMPTS.into()), "{queue}");
     // Only triage may update Security Hub, and it may not hide a finding there.
@@ -451,6 +463,10 @@ fn every_log_is_kept_for_a_set_time_and_written_as_json() {
         );
         let retention = &template["Resources"][&log]["Properties"]["RetentionInDays"];
         assert_eq!(*retention, json!({ "Ref": "LogRetentionDays" }));
+        // It is the record: it outlives the stack, also where an update replaces it.
+        for policy in ["DeletionPolicy", "UpdateReplacePolicy"] {
+            assert_eq!(template["Resources"][&log][policy], "Retain", "{log}");
+        }
     }
 }
 
@@ -481,8 +497,7 @@ fn what_contains_looks_again_each_function_by_a_queue_of_its_own() {
             assert_eq!(named(other), other == queue, "{function}: {role}");
         }
         let queue = &resources[queue]["Properties"];
-        // Six times the function's time-out.
-        assert_eq!(queue["VisibilityTimeout"], 720);
+        assert_eq!(queue["VisibilityTimeout"], six_time_outs(&template));
         assert_eq!(queue["SqsManagedSseEnabled"], true);
         let kept = json!({ "GetAtt": "OnFailureQueue.Arn" });
         assert_eq!(queue["RedrivePolicy"]["deadLetterTargetArn"], kept);
@@ -491,7 +506,7 @@ fn what_contains_looks_again_each_function_by_a_queue_of_its_own() {
         let receives = receives.expect("a number");
         assert!(receives >= 10, "{queue}");
         let kept = queue["MessageRetentionPeriod"].as_u64();
-        assert!(kept > Some(receives * 720), "{queue}");
+        assert!(kept > Some(receives * six_time_outs(&template)), "{queue}");
     }
     let triage = &resources["TriageResponderFunction"]["Properties"];
     assert!(triage["Environment"]["Variables"]["RECHECK_QUEUE_URL"].is_null());

@@ -40,6 +40,8 @@ pub mod trace;
 pub mod verify;
 
 #[cfg(test)]
+mod banned_calls;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod hostile;

@@ -17,6 +17,8 @@ pub struct Call {
     pub writes: bool,
     /// True if the same was asked before, and something was written since.
     pub repeats: bool,
+    /// True if an attempt at it was struck.
+    pub struck: bool,
     /// What it asked for.
     pub request: Request,
 }
@@ -53,11 +55,11 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// The call of this request: the one that it is a further attempt at, or a new one.
-    pub(super) fn register(&mut self, request: &Request, identity: &str) -> &Call {
+    /// The call of this request, by its place: the one that it is a further attempt at, or a new one.
+    pub(super) fn register(&mut self, request: &Request, identity: &str) -> usize {
         let invocation = request.header("amz-sdk-invocation-id");
         let index = invocation.and_then(|id| self.by_invocation.get(id).copied());
-        let index = index.unwrap_or_else(|| {
+        index.unwrap_or_else(|| {
             let index = self.all.len();
             if let Some(id) = invocation {
                 self.by_invocation.insert(id.to_owned(), index);
@@ -71,6 +73,7 @@ impl Calls {
                 nth: *nth,
                 writes,
                 repeats: first < index && self.last_write.is_some_and(|write| write > first),
+                struck: false,
                 operation,
                 request: request.clone(),
             });
@@ -78,8 +81,7 @@ impl Calls {
                 self.last_write = Some(index);
             }
             index
-        });
-        &self.all[index]
+        })
     }
 }
 

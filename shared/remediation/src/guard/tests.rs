@@ -449,6 +449,7 @@ fn the_fake_speaks_of_an_action_that_the_schema_knows() {
 /// The policies' own cost for one step, for whoever wants to know: not a promise.
 #[test]
 #[ignore = "a measurement: cargo test --release -p remediation guard -- --ignored --nocapture"]
+#[expect(clippy::disallowed_methods, reason = "it measures real time")]
 fn what_a_step_costs() {
     let finding = instance_finding(json!({}));
     let settings = settings();

@@ -37,6 +37,10 @@ impl Address {
 /// Takes the addresses away: Elastic IP addresses stay the account's and can be given back; one that
 /// EC2 assigned automatically is gone,
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-instance-addressing.html>.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the setting that takes public addresses away; a release gives them back"
+)]
 pub(super) async fn remove(client: &Client, interface: &str, found: &[Address]) -> Result<()> {
     let elastic = found.iter().filter(|address| address.allocation.is_some());
     let elastic = all(elastic.map(async |address| {

@@ -65,6 +65,10 @@ async fn described(client: &aws_sdk_autoscaling::Client, group: &str) -> Result<
 /// Takes the instance out of its group without lowering the desired capacity, so that the group
 /// starts another one,
 /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-detach-attach-instances.html>.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a group would terminate what it isolates"
+)]
 pub(super) async fn detach(
     client: &aws_sdk_autoscaling::Client,
     group: &str,
@@ -104,6 +108,10 @@ pub(super) async fn enter_standby(
     .await
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "release brings back what the responder put on standby"
+)]
 pub(super) async fn exit_standby(
     client: &aws_sdk_autoscaling::Client,
     group: &str,
@@ -200,6 +208,10 @@ fn classic(id: &str) -> aws_sdk_elasticloadbalancing::types::Instance {
         .build()
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no requests go to what is isolated; a release puts it back"
+)]
 pub(super) async fn leave_balancers(
     client: &aws_sdk_elasticloadbalancing::Client,
     names: &BTreeSet<String>,

@@ -180,6 +180,10 @@ pub(super) async fn tag(
 }
 
 /// Takes tags away again. With a value, only the tag that has it still.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "release takes away the responder's own tags"
+)]
 pub(super) async fn untag(
     client: &Client,
     resource: &str,
