@@ -5,6 +5,7 @@ mod authority;
 mod by_others;
 mod calls;
 mod conditions;
+mod evidence;
 mod grants;
 mod scenarios;
 mod template;

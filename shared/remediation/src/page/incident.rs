@@ -45,7 +45,11 @@ pub fn render(incident: &Incident, place: Option<Place<'_>>, now: Timestamp) -> 
         },
         Section {
             id: "risk",
-            heading: "What remains at risk",
+            heading: if incident.is_only_planned() {
+                "What would remain at risk"
+            } else {
+                "What remains at risk"
+            },
             content: list(
                 entries(report, "residual_risks"),
                 "Nothing that the responder knows of.",
