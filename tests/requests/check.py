@@ -10,7 +10,7 @@ import limits
 import models
 
 # Of how many operations requests must have been recorded; fewer mean that the recording does not work.
-LEAST = 60
+LEAST = 100
 TOLD = 40
 
 

@@ -66,7 +66,10 @@ def read(line):
     request.environ["RAW_URI"] = path
     model = get_service_model(service)
     protocol = determine_request_protocol(model, request.content_type)
-    operation, labels = router(service, protocol).match(request)
+    if protocol == "json":
+        operation, labels = of_target(model, request.headers.get("x-amz-target", "")), {}
+    else:
+        operation, labels = router(service, protocol).match(request)
     parser = PROTOCOL_PARSERS[protocol](operation)
     parsed = parser.parse(
         {
@@ -79,6 +82,15 @@ def read(line):
         }
     )
     return service, operation, parsed
+
+
+def of_target(model, target):
+    """The operation that the header names. The SDK for Rust leaves out the package that botocore's model has."""
+    service, _, name = target.rpartition(".")
+    prefix = model.metadata["targetPrefix"]
+    if not service or prefix != service and not prefix.endswith(f".{service}") or name not in model.operation_names:
+        raise Unknown(f"{model.service_name} has no {target}")
+    return model.operation_model(name)
 
 
 @cache

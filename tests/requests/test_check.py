@@ -78,7 +78,7 @@ class Requests(unittest.TestCase):
         self.wrong(iam("UpdateAccessKey", AccessKeyId=key, Status="Off"), "not one of")
 
     def test_a_page_that_is_too_large(self):
-        look = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents"
+        look = "CloudTrail_20131101.LookupEvents"
         self.right(targeted("cloudtrail", look, "1.1", {"MaxResults": 50}), "cloudtrail:LookupEvents")
         self.wrong(targeted("cloudtrail", look, "1.1", {"MaxResults": 51}), "51", "1 to 50")
         self.wrong(ec2("DescribeSubnets", MaxResults=1001), "1001")
@@ -157,6 +157,9 @@ class Requests(unittest.TestCase):
         self.wrong(json.dumps(call), "262144")
 
     def test_what_no_model_describes(self):
+        for target in ("DynamoDB_20120810.Unknown", "Another.UpdateItem", ""):
+            with self.assertRaises(models.Unknown):
+                check.of_line(targeted("dynamodb", target, "1.0", {}))
         for uri in ("https://example.com/", "https://iam.amazonaws.com/"):
             with self.assertRaises(Exception):
                 check.of_line(json.dumps({"method": "GET", "uri": uri, "headers": {}, "body": ""}))

@@ -252,10 +252,10 @@ pub(crate) fn describe(incident: &Incident) {
             output::line(&error.to_string());
         }
     }
-    let at_risk = if incident.is_only_planned() {
-        "would still be at risk"
-    } else {
-        "still at risk"
+    let at_risk = match incident.status.as_str() {
+        _ if incident.is_only_planned() => "would still be at risk",
+        "released" => "at risk while it was contained",
+        _ => "still at risk",
     };
     for (title, member) in [(at_risk, "residual_risks"), ("to do", "next_steps")] {
         let entries = report[member].as_array().cloned().unwrap_or_default();

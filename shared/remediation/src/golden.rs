@@ -236,7 +236,7 @@ const BLOCKS: &[&str] = &[
     "pre", "section", "svg", "table", "tr", "ul",
 ];
 
-/// With the members in the order of their names, whatever made it.
+/// As it is compared and read.
 fn indented(value: &Value) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap();
     text.push('\n');
@@ -279,7 +279,8 @@ fn shown(item: &std::collections::HashMap<String, AttributeValue>) -> Value {
         };
         (name.clone(), value)
     });
-    attributes.collect::<serde_json::Map<_, _>>().into()
+    // A map of the SDK has no order.
+    json!(attributes.collect::<BTreeMap<_, _>>())
 }
 
 /// Detail of a call that GuardDuty reports: whose, of what, from where.
