@@ -35,6 +35,9 @@ ARNS = {
 # Those whose Ref is their ARN.
 KNOWN_BY_ARN = {"AWS::SNS::Topic"}
 
+# What whoever deploys gives, where the template says no more about it.
+ANY = "arn:*:*:*:*:*"
+
 VARIABLE = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
@@ -82,6 +85,7 @@ class Template:
             "Fn::Sub": self.substituted,
             "Fn::If": lambda branches: self.texts(branches[1:]),
             "Fn::Join": lambda of: [of[0].join(self.texts(of[1]))],
+            "Fn::Select": lambda of: [self.texts(of[1])[int(of[0])]],
             "Fn::Split": lambda of: [part for text in self.texts(of[1]) for part in text.split(of[0])],
         }.get(function)
         if not read:
@@ -94,7 +98,7 @@ class Template:
         if name in PSEUDO:
             return [PSEUDO[name]]
         if name in self.parameters:
-            return [str(self.parameters[name].get("Default") or name)]
+            return [str(self.parameters[name].get("Default") or ANY)]
         kind = self.kind(name)
         return [self.arn(name) if kind in KNOWN_BY_ARN else self.name(name)]
 
@@ -131,7 +135,10 @@ class Template:
                 return ["${" + name + "}"]
             if name in own:
                 return self.texts(own[name])
-            return [self.attribute(*name.split(".", 1))] if "." in name else self.ref(name)
+            if "." in name:
+                return [self.attribute(*name.split(".", 1))]
+            # A part of a text is no ARN.
+            return [name if text == ANY else text for text in self.ref(name)]
 
         choices = [values(match) for match in VARIABLE.finditer(text)]
         constant = VARIABLE.split(text)[::3]

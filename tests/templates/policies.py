@@ -37,6 +37,8 @@ class Statement(NamedTuple):
     resources: list
     # Pairs of an operator and a key.
     conditions: list
+    # The actions that it is not about.
+    not_actions: tuple = ()
 
 
 class Policy(NamedTuple):
@@ -76,12 +78,20 @@ def of_statement(statement, kind):
             continue
         yield from of_action(name, found, statement, kind)
         taken.update(r for r in statement.resources or [] for one in found if kinds(one, r))
-    if statement.actions and "*" not in statement.actions:
-        for resource in statement.resources or []:
-            if resource != "*" and not resource.startswith("arn:"):
-                yield f"{resource} is not an ARN"
-            elif resource != "*" and resource not in taken:
-                yield f"no action of the statement takes {resource}"
+    for name in statement.not_actions:
+        _, problem = expand(name)
+        if problem:
+            yield problem
+    for resource in statement.resources or []:
+        if resource == "*":
+            continue
+        if not resource.startswith("arn:"):
+            yield f"{resource} is not an ARN"
+        elif statement.actions is None or "*" in statement.actions:
+            if not reference.any_type(resource, overlap):
+                yield f"no type of resource has ARNs like {resource}"
+        elif resource not in taken:
+            yield f"no action of the statement takes {resource}"
 
 
 def expand(name):

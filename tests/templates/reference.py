@@ -73,6 +73,26 @@ def resource_type(service, kind):
     return Type(kind["name"], of_type["arn"], kind["required"], frozenset(listed))
 
 
+def any_type(resource, overlap):
+    """Whether ARNs of some type of the service are like this one."""
+    parts = resource.split(":", 5)
+    if len(parts) == 6 and "*" in parts[2]:
+        return True
+    return any(overlap(resource, arn) for arn in arns(parts[2]))
+
+
+@cache
+def arns(service):
+    """The ARNs of all types whose ARNs name this service, which may be another one's, as those of load balancers are."""
+    found = []
+    for key in DATA.services.get_service_keys():
+        for kind in DATA.resources.get_resource_types_for_service(key):
+            arn = DATA.resources.get_resource_type_details(key, kind)["arn"]
+            if arn.split(":", 3)[2] == service:
+                found.append(arn)
+    return found
+
+
 @cache
 def pattern(key):
     """A key of the reference as a pattern: a part of the customer's choosing may be anything."""

@@ -111,4 +111,5 @@ def one(given, texts):
         texts(given["Action"]) if "Action" in given else None,
         texts(given["Resource"]) if "Resource" in given else None,
         [(operator, key) for operator, keys in given.get("Condition", {}).items() for key in keys],
+        tuple(texts(given["NotAction"])) if "NotAction" in given else (),
     )

@@ -146,6 +146,33 @@ Resources:
         self.void('{Effect: Allow, Actions: "sns:Publish", Resource: "*"}', "Actions")
         self.void('{Effect: Permit, Action: "sns:Publish", Resource: "*"}', "Permit")
 
+    def test_what_a_statement_is_not_about(self):
+        queue = "arn:aws:sqs:*:*:responder-*"
+        self.good(f'{{Effect: Deny, NotAction: ["sqs:Get*", "sqs:SendMessage"], Resource: "{queue}"}}')
+        self.void(f'{{Effect: Deny, NotAction: ["sqs:Gets*"], Resource: "{queue}"}}', "sqs:Gets*")
+        self.void('{Effect: Deny, NotAction: "sqs:Get*", Resource: "arn:aws:iam::*:roles/*"}', "no type of resource")
+        self.void('{Effect: Deny, Action: "*", Resource: "arn:aws:queues:*:*:*"}', "no type of resource")
+
+    def test_what_whoever_deploys_gives(self):
+        given = """
+Parameters:
+  Principals: {Type: String, Default: ""}
+  Name: {Type: String, Default: a-stack}
+Resources:
+  Policy:
+    Type: AWS::IAM::Policy
+    Properties:
+      PolicyDocument:
+        Statement:
+          - {effect}
+"""
+        split = '{Effect: Deny, Action: "iam:TagUser", Resource: !Split [",", !Ref Principals]}'
+        self.assertEqual([], found(split, given))
+        cut = '{Effect: Deny, Action: "sqs:SendMessage", Resource: !Sub ["arn:aws:sqs:*:*:${Word}-*", ' \
+            '{Word: !Select [0, !Split ["-", !Ref Name]]}]}'
+        self.assertEqual([], found(cut, given))
+        self.assertIn("sqs:SendMessage", " ".join(found(cut.replace(":sqs:*", ":sns:*"), given)))
+
     def test_what_cannot_be_read_is_told(self):
         self.void('{Effect: Allow, Action: "sns:Publish", Resource: !ImportValue topic}', "Fn::ImportValue")
         self.void('{Effect: Allow, Action: "sns:Publish", Resource: !Ref Nothing}', "there is no Nothing")
