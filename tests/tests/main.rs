@@ -15,6 +15,7 @@ mod findings;
 mod iam_playbook;
 mod incident_page;
 mod member_account;
+mod metric_filters;
 mod multi_account;
 mod operations;
 mod pages;

@@ -5,6 +5,7 @@ pub(crate) mod authority;
 mod by_others;
 pub(crate) mod calls;
 mod conditions;
+mod evidence;
 mod grants;
 mod scenarios;
 pub(crate) mod template;

@@ -257,7 +257,12 @@ pub(crate) fn describe(incident: &Incident) {
             output::line(&error.to_string());
         }
     }
-    for (title, member) in [("still at risk", "residual_risks"), ("to do", "next_steps")] {
+    let at_risk = match incident.status.as_str() {
+        _ if incident.is_only_planned() => "would still be at risk",
+        "released" => "at risk while it was contained",
+        _ => "still at risk",
+    };
+    for (title, member) in [(at_risk, "residual_risks"), ("to do", "next_steps")] {
         let entries = report[member].as_array().cloned().unwrap_or_default();
         if !entries.is_empty() {
             output::line("");

@@ -23,8 +23,13 @@ pub(crate) fn heading(report: &Report) -> String {
 
 /// What stays dangerous, and what a person should do.
 pub(crate) fn left(report: &Report, to: Stream) {
+    let at_risk = if report.status() == Status::DryRun {
+        "would still be at risk"
+    } else {
+        "still at risk"
+    };
     for (title, entries) in [
-        ("still at risk", report.residual_risks()),
+        (at_risk, report.residual_risks()),
         ("to do", report.next_steps()),
     ] {
         if !entries.is_empty() {

@@ -8,6 +8,7 @@ mod corpus;
 mod crash;
 mod drill;
 mod explain;
+mod golden;
 mod incident_page;
 mod mistakes;
 mod policy;

@@ -49,7 +49,7 @@ fn waiting(finding: &Finding) -> String {
     finding.id().chars().rev().collect()
 }
 
-type Item = HashMap<String, AttributeValue>;
+pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// Texts, numbers and maps of them, which is all that the table has.
 fn shown(item: &Item) -> Value {
@@ -65,7 +65,7 @@ fn shown(item: &Item) -> Value {
     attributes.collect::<serde_json::Map<_, _>>().into()
 }
 
-fn item(shown: &Value) -> Item {
+pub(crate) fn item(shown: &Value) -> Item {
     let attributes = shown.as_object().expect("an item").iter();
     attributes
         .map(|(name, value)| {

@@ -331,7 +331,8 @@ pub(crate) async fn contain<P: Playbook>(
     report.anew = !retried && report.steps().iter().any(StepReport::contained_now);
     let contained = matches!(report.status(), Status::Contained | Status::Partial);
     let contained = contained.then(|| incoming.clock());
-    report.residual_risks = residual_risks;
+    let goes_on = report.steps().iter().filter_map(StepReport::goes_on);
+    report.residual_risks = goes_on.chain(residual_risks).collect();
     report.next_steps = next_steps;
     let waiting = Waiting {
         actions: &awaiting,

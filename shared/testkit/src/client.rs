@@ -17,7 +17,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
-use crate::{MockResponse, Rule};
+use crate::{MockResponse, Rule, recording};
 
 /// A connection that sends nothing. Its answer is replaced by [`Answering`].
 #[derive(Clone, Debug)]
@@ -34,7 +34,8 @@ impl HttpClient for NothingSent {
 }
 
 impl HttpConnector for NothingSent {
-    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        recording::keep(&request);
         let refusal = 501.try_into().expect("a status");
         HttpConnectorFuture::ready(Ok(HttpResponse::new(refusal, SdkBody::empty())))
     }

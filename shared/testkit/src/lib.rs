@@ -7,6 +7,7 @@
 //! that feature Cargo would compile each AWS crate a second time for the tests.
 
 mod client;
+mod recording;
 mod rule;
 #[cfg(test)]
 mod tests;

@@ -94,7 +94,7 @@ impl World {
     }
 
     /// The stack with these settings.
-    fn with(&self, parameters: &[(&str, &str)]) -> Deployed {
+    pub(crate) fn with(&self, parameters: &[(&str, &str)]) -> Deployed {
         let mut all = vec![
             ("DryRun", "false"),
             // All the scenarios together are more than a breaker lets through.

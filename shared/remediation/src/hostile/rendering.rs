@@ -25,6 +25,7 @@ const AT_THE_MARGIN: &[&str] = &[
     "This function contained nothing. A person must decide.",
     "This is a dry run: the plan below was NOT carried out.",
     "The threat was contained, and reading back confirms it.",
+    "Someone undid this containment. It was done again, and reading back confirms it.",
     "Everything was found contained. Nothing was changed.",
     "Only a part was contained. What was not is listed below.",
     "NOTHING WAS CONTAINED. The threat is still live.",
@@ -35,6 +36,7 @@ const AT_THE_MARGIN: &[&str] = &[
     "WAS ALREADY SO",
     "WHAT WAS NOT DONE",
     "WHAT REMAINS AT RISK",
+    "WHAT WOULD REMAIN AT RISK",
     "WHAT TO DO NEXT",
     "WHAT IS KNOWN",
     "ASK THE OWNER",
@@ -83,6 +85,7 @@ const IN_BOLD: &[&str] = &[
     "*WAS ALREADY SO*",
     "*WHAT WAS NOT DONE*",
     "*WHAT REMAINS AT RISK*",
+    "*WHAT WOULD REMAIN AT RISK*",
 ];
 
 /// Holds a report's notification against what a chat would obey.

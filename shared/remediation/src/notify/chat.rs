@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use super::text::{subject, summary, waits};
+use super::text::{at_risk, subject, summary, waits};
 use crate::finding::{Severity, printable};
 use crate::report::{Outcome, Report, StepReport};
 
@@ -89,7 +89,7 @@ fn description(report: &Report) -> String {
         "WHAT WAS NOT DONE",
         with(&[Outcome::Failed, Outcome::Withheld, Outcome::Skipped]),
     );
-    text.section("WHAT REMAINS AT RISK", report.residual_risks().to_vec());
+    text.section(at_risk(report), report.residual_risks().to_vec());
     text.end()
 }
 

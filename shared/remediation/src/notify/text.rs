@@ -63,6 +63,7 @@ fn headline(report: &Report) -> &'static str {
         Status::Ignored => "IGNORED",
         Status::Notified => "LOOK AT THIS",
         Status::DryRun => "DRY RUN, NOTHING CHANGED",
+        Status::Contained if report.undone() => "UNDONE, CONTAINED AGAIN",
         Status::Contained => "CONTAINED",
         Status::AlreadyContained => "ALREADY CONTAINED",
         Status::Partial => "PARTLY CONTAINED, ACT NOW",
@@ -88,6 +89,9 @@ pub(super) fn summary(report: &Report) -> &'static str {
         Status::Ignored => "Nothing was done.",
         Status::Notified => "This function contained nothing. A person must decide.",
         Status::DryRun => "This is a dry run: the plan below was NOT carried out.",
+        Status::Contained if report.undone() => {
+            "Someone undid this containment. It was done again, and reading back confirms it."
+        }
         Status::Contained => "The threat was contained, and reading back confirms it.",
         Status::AlreadyContained => "Everything was found contained. Nothing was changed.",
         Status::Partial => "Only a part was contained. What was not is listed below.",
@@ -100,6 +104,16 @@ pub(super) fn summary(report: &Report) -> &'static str {
         Status::Released => {
             "The containment was released, and reading back shows what was put back."
         }
+    }
+}
+
+/// What is still at risk once the plan is carried out. That it was not yet must not look as if it were.
+pub(super) fn at_risk(report: &Report) -> &'static str {
+    let awaits = report.status() == Status::Notified && report.approval().is_some();
+    if awaits || report.status() == Status::DryRun {
+        "WHAT WOULD REMAIN AT RISK"
+    } else {
+        "WHAT REMAINS AT RISK"
     }
 }
 
@@ -172,7 +186,7 @@ fn body(report: &Report) -> String {
         "WHAT WAS NOT DONE",
         &with(&[Outcome::Failed, Outcome::Withheld, Outcome::Skipped]),
     );
-    lines(&mut text, "WHAT REMAINS AT RISK", report.residual_risks());
+    lines(&mut text, at_risk(report), report.residual_risks());
     lines(&mut text, "WHAT TO DO NEXT", report.next_steps());
     let (to_send, known): (Vec<_>, Vec<_>) = report
         .investigation()

@@ -45,7 +45,11 @@ pub fn render(incident: &Incident, place: Option<Place<'_>>, now: Timestamp) -> 
         },
         Section {
             id: "risk",
-            heading: "What remains at risk",
+            heading: match incident.status.as_str() {
+                _ if incident.is_only_planned() => "What would remain at risk",
+                "released" => "What remained at risk while it was contained",
+                _ => "What remains at risk",
+            },
             content: list(
                 entries(report, "residual_risks"),
                 "Nothing that the responder knows of.",

@@ -173,6 +173,17 @@ impl StepReport {
         }
     }
 
+    /// What goes on since this step, which was to contain, is not in effect.
+    pub(crate) fn goes_on(&self) -> Option<String> {
+        let open = self.contains && self.outcome == Outcome::Failed;
+        (open && self.action != CREDENTIAL_REFUSED).then(|| {
+            format!(
+                "{} on {} is not in effect, as far as was read: what it was to stop goes on",
+                self.action, self.target
+            )
+        })
+    }
+
     /// Its key, as in the record.
     pub(crate) fn key(&self) -> String {
         StepKey {

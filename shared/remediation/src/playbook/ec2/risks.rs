@@ -43,7 +43,7 @@ pub(super) fn remaining(
         return;
     }
     plan.next_steps.push(format!(
-        "to release {id}, give back what is shown under `from` of each step, beginning with the groups"
+        "to release {id}, use gdr release: it puts back what each step found"
     ));
 }
 

@@ -15,6 +15,7 @@ mod cut;
 mod ec2_rules;
 mod elsewhere;
 mod forensics;
+mod golden;
 mod hostile;
 mod investigation;
 mod isolation;

@@ -89,13 +89,13 @@ pub(super) fn remaining_access<A>(
     let website = matches!(bucket.website, Ok(true));
     if blocked && website {
         plan.next_steps.push(format!(
-            "{name} serves a static website, which answers 403 from now on: serve it through \
-             CloudFront with origin access control, or restore the flags shown under `from`"
+            "{name} serves a static website, which answers 403 while the flags are on: serve it through \
+             CloudFront with origin access control, or release it: gdr release puts the flags back as they were"
         ));
     } else if blocked && may_have_been_public(bucket) {
         plan.next_steps.push(format!(
-            "whoever uses {name} without credentials is shut out now: if it was public on purpose, \
-             restore the flags shown under `from`"
+            "the flags shut out whoever uses {name} without credentials: if it was public on purpose, \
+             release it: gdr release puts the flags back as they were"
         ));
     }
     if blocked && (website || may_have_been_public(bucket)) {

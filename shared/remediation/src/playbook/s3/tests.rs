@@ -3,6 +3,7 @@ mod by_others;
 mod cases;
 mod deny;
 mod exemption;
+mod golden;
 mod hostile;
 mod investigation;
 mod left_open;

@@ -262,6 +262,12 @@ impl Incident {
         }
     }
 
+    /// True if nothing of the plan was carried out: in a dry run, and while it waits for a person.
+    #[must_use]
+    pub fn is_only_planned(&self) -> bool {
+        self.status == "dry_run" || (self.status == "notified" && !self.awaiting.is_null())
+    }
+
     /// True if something is contained on account of it, by what was recorded, and it was not released.
     pub(crate) fn is_open(&self) -> bool {
         let standing = ["containing", "contained", "partial"];

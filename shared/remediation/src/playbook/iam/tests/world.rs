@@ -80,9 +80,30 @@ pub(super) struct Account {
     pub(super) full: bool,
     /// Lists of credentials end in the middle, and do not say where they go on.
     pub(super) cut: bool,
+    /// How many reads after a change of a user's keys or policies still show what was there before.
+    pub(super) behind: usize,
+    /// The users as they were before.
+    pub(super) before: BTreeMap<String, Entity>,
 }
 
 impl Account {
+    /// A user who is about to be changed.
+    fn changing(&mut self, name: Option<&str>) -> Result<&mut Entity, &'static str> {
+        if self.behind > 0 {
+            let (name, before) = (name.expect("a name").to_owned(), self.user(name)?.clone());
+            self.before.entry(name).or_insert(before);
+        }
+        self.user(name)
+    }
+    /// A user as a read shows it, which may come from a copy that lags behind.
+    fn shown(&mut self, name: Option<&str>) -> Result<&Entity, &'static str> {
+        let changed = name.is_some_and(|name| self.before.contains_key(name));
+        if changed && self.behind > 0 {
+            self.behind -= 1;
+            return Ok(&self.before[name.expect("a name")]);
+        }
+        self.user(name).map(|user| &*user)
+    }
     fn user(&mut self, name: Option<&str>) -> Result<&mut Entity, &'static str> {
         let name = name.expect("every call names the user");
         self.users.get_mut(name).ok_or("NoSuchEntity")

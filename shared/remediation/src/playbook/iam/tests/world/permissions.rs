@@ -154,7 +154,7 @@ pub(super) fn permission_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Ve
                 assert!(arn.starts_with("arn:aws:iam::111122223333:"), "{arn}");
                 let built =
                     generate_service_last_accessed_details::GenerateServiceLastAccessedDetailsOutput::builder();
-                Ok(built.job_id("job").build())
+                Ok(built.job_id("6a2ff8d4-0e63-4a34-9d5c-2b7d9d2f8a11").build())
             }
         ),
         rule!(

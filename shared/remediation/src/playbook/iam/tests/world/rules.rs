@@ -169,7 +169,7 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
             "iam:ListAccessKeys",
             |account, request| {
                 let cut = account.cut;
-                let keys = &account.user(request.user_name())?.keys;
+                let keys = &account.shown(request.user_name())?.keys;
                 let keys = keys.iter().map(|(id, status, created)| {
                     let built = AccessKeyMetadata::builder()
                         .access_key_id(*id)
@@ -212,7 +212,7 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
             "iam:UpdateAccessKey",
             |account, request| {
                 let key = request.access_key_id().unwrap();
-                let keys = &mut account.user(request.user_name())?.keys;
+                let keys = &mut account.changing(request.user_name())?.keys;
                 let key = keys
                     .iter_mut()
                     .find(|(id, ..)| *id == key)
@@ -271,7 +271,7 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
             "iam:GetUserPolicy",
             |account, request| {
                 let policy = request.policy_name().unwrap();
-                let entity = account.user(request.user_name())?;
+                let entity = account.shown(request.user_name())?;
                 let document = entity.inline.get(policy).ok_or("NoSuchEntity")?;
                 let built = get_user_policy::GetUserPolicyOutput::builder().user_name("-");
                 let built = built.policy_name(policy).policy_document(encoded(document));
@@ -302,7 +302,7 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                     request.policy_document().unwrap(),
                 );
                 let (full, forgets) = (account.full, account.forgets);
-                let entity = account.user(request.user_name())?;
+                let entity = account.changing(request.user_name())?;
                 put(entity, policy, document, full, forgets)?;
                 Ok(put_user_policy::PutUserPolicyOutput::builder().build())
             }
