@@ -2,6 +2,7 @@
 
 mod asks;
 mod doctor;
+mod proves;
 mod rehearses;
 mod stub;
 mod world;

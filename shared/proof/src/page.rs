@@ -24,7 +24,7 @@ pub fn render(proof: &Proof) -> String {
     sections.push(Section {
         id: "removed",
         heading: "What was made and removed",
-        content: removal(&proof.id, &proof.account_id, &proof.removal),
+        content: removal(proof),
     });
     sections.push(Section {
         id: "limits",
@@ -219,22 +219,26 @@ fn answer(answer: Option<&Answer>) -> Markup {
     }
 }
 
-fn removal(id: &str, account: &str, removal: &Removal) -> Markup {
+fn removal(proof: &Proof) -> Markup {
+    let Removal { removed, left } = &proof.removal;
     html! {
-        @if removal.left.is_empty() {
+        @if left.is_empty() {
             p { "Nothing is left." }
         } @else {
             p.bad { "Some of it is still there. Remove it with:" }
-            pre { code { "gdr prove --account " (Outside(account)) " --clean " (Outside(id)) } }
-            ul { @for left in &removal.left { li {
+            pre { code {
+                "gdr prove --account " (Outside(&proof.account_id)) " --region " (Outside(&proof.region))
+                " --clean " (Outside(&proof.id))
+            } }
+            ul { @for left in left { li {
                 strong { (Outside(&left.resource)) } ": " (Outside(&left.why))
             } } }
         }
-        @if removal.removed.is_empty() {
+        @if removed.is_empty() {
             p { "Nothing was removed." }
         } @else {
             h3 { "Removed" }
-            ul { @for removed in &removal.removed { li { code { (Outside(removed)) } } } }
+            ul { @for removed in removed { li { code { (Outside(removed)) } } } }
         }
     }
 }
@@ -298,7 +302,7 @@ mod tests {
             "not proved",
             "It stopped: <bdi>iam:CreateUser was refused</bdi>",
             "Still there: <bdi>vpc-0abc1234def567890</bdi>",
-            "gdr prove --account <bdi>111122223333</bdi> --clean <bdi>0a1b2c3d</bdi>",
+            "gdr prove --account <bdi>111122223333</bdi> --region <bdi>eu-west-1</bdi> --clean <bdi>0a1b2c3d</bdi>",
         ] {
             assert!(page.contains(part), "no {part}: {page}");
         }

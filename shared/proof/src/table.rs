@@ -120,7 +120,8 @@ pub(crate) fn requests(scene: &Scene) -> impl Iterator<Item = (&'static str, Che
 }
 
 /// Whether a request worked, in a word.
-pub(crate) fn word(answer: Option<&Answer>) -> String {
+#[must_use]
+pub fn word(answer: Option<&Answer>) -> String {
     let word = match answer {
         Some(answer) if answer.works => "works",
         Some(_) => "fails",
