@@ -196,6 +196,8 @@ fn proof(shown: bool) -> Proof {
         steps: vec![HOSTILE.to_owned()],
         attacks: vec![tried(false)],
         bystanders: vec![tried(true)],
+        released: vec![HOSTILE.to_owned()],
+        not_released: text().filter(|_| !shown),
         not_shown: text().filter(|_| !shown),
     };
     Proof {

@@ -162,6 +162,7 @@ async fn prove(
             None => ContainedBy::ThisProcess,
         },
         reactivate_key: options.reactivate_key,
+        dry_run: false,
     };
     if !options.yes {
         announce(

@@ -51,6 +51,8 @@ pub(crate) fn scene(victim: Victim) -> Scene {
             works(),
             Some(answer(true)),
         )],
+        released: vec!["iam:DeactivateAccessKey AKIAIOSFODNN7EXAMPLE: restored".to_owned()],
+        not_released: None,
         not_shown: None,
     }
 }

@@ -180,6 +180,11 @@ fn scene(scene: &Scene) -> Markup {
                 @for (_, check, tried) in tried { (request(check, tried)) }
             }
         }
+        @if !scene.released.is_empty() || scene.not_released.is_some() {
+            h3 { "What was put back" }
+            @if let Some(why) = &scene.not_released { p.bad { "Not all of it: " (Outside(why)) } }
+            ul { @for step in &scene.released { li { (Outside(step)) } } }
+        }
     }
 }
 
@@ -275,6 +280,7 @@ mod tests {
             "arn:aws:iam::111122223333:user/olga",
             "UnauthorizedAccess:IAMUser/TorIPCaller",
             "iam:DeactivateAccessKey AKIAIOSFODNN7EXAMPLE: applied",
+            "iam:DeactivateAccessKey AKIAIOSFODNN7EXAMPLE: restored",
             "ask who it is with the key",
             "403 Forbidden",
             "for the first time 4.3 seconds after the finding",
@@ -294,6 +300,7 @@ mod tests {
             Some(answer(true)),
             Some(answer(false)),
         )];
+        broken.not_released = Some("the key was deleted meanwhile".to_owned());
         let mut proof = proof(vec![broken]);
         proof.removal.left = vec![left()];
         proof.stopped = Some("iam:CreateUser was refused".to_owned());
@@ -301,6 +308,7 @@ mod tests {
         for part in [
             "not proved",
             "It stopped: <bdi>iam:CreateUser was refused</bdi>",
+            "Not all of it: <bdi>the key was deleted meanwhile</bdi>",
             "Still there: <bdi>vpc-0abc1234def567890</bdi>",
             "gdr prove --account <bdi>111122223333</bdi> --region <bdi>eu-west-1</bdi> --clean <bdi>0a1b2c3d</bdi>",
         ] {

@@ -162,6 +162,8 @@ pub fn remarks(proof: &Proof) -> Vec<String> {
                 tried.request
             ));
         }
+        let kept = scene.not_released.iter();
+        remarks.extend(kept.map(|why| format!("{}: not released: {why}", scene.victim.words())));
     }
     for left in &proof.removal.left {
         remarks.push(format!("left: {}: {}", left.resource, left.why));
@@ -254,6 +256,17 @@ mod tests {
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0][0], "skipped");
         assert_eq!(rows[0][3], "not shown: the account blocks public access");
+    }
+
+    #[test]
+    fn what_was_not_released_is_told_with_the_reason() {
+        let mut kept = scene(Victim::StolenKey);
+        kept.not_released = Some("the key was deleted".to_owned());
+        let remarks = remarks(&proof(vec![kept])).join("\n");
+        assert!(
+            remarks.contains("stolen key: not released: the key was deleted"),
+            "{remarks}"
+        );
     }
 
     #[test]

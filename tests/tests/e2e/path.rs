@@ -350,11 +350,17 @@ impl<'a> Walk<'a> {
         let all = format!("{account} --only bucket,role");
         let page = "gdr prove --account 111122223333 --html proof.html";
         let told = self.desk.types(page, &[(named, &all)])?;
-        expect(&told, &["public bucket", "stolen role session", "fails after"]);
+        expect(
+            &told,
+            &["public bucket", "stolen role session", "fails after"],
+        );
         let page = std::fs::read_to_string(self.desk.folder.join("proof.html"))?;
         expect(&page, &["badge good", "Nothing is left."]);
         let some = "gdr prove --account 111122223333 --only bucket,key";
-        expect(&self.desk.types(some, &[(named, account)])?, &["stolen key"]);
+        expect(
+            &self.desk.types(some, &[(named, account)])?,
+            &["stolen key"],
+        );
         let clean = "gdr prove --account 111122223333 --clean 0a1b2c3d";
         let told = self.desk.types(clean, &[(named, account)])?;
         expect(&told, &["nothing was left of it"]);
