@@ -63,7 +63,7 @@ enum Only {
     Key,
     /// A role with two sessions, of which one is stolen.
     Role,
-    /// An instance in a VPC of its own.
+    /// An instance and its neighbour, in a VPC of their own.
     Instance,
 }
 
@@ -84,12 +84,13 @@ impl Only {
         match self {
             Self::Bucket => "a bucket with an object that anybody can read",
             Self::Key => {
-                "a user with two access keys and a session, of which one key and the session are stolen"
+                "a user with two access keys and a session, of which one key and the session are stolen, and a \
+                 colleague"
             }
             Self::Role => "a role with two sessions, of which one is stolen",
             Self::Instance => {
-                "an instance of the smallest kind with two network interfaces and a public address, in a VPC of \
-                 its own"
+                "an instance of the smallest kind with two network interfaces and a public address, and its \
+                 neighbour, in a VPC of their own"
             }
         }
     }

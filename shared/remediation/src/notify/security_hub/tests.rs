@@ -1,11 +1,10 @@
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_securityhub::Client;
-use aws_sdk_securityhub::error::ErrorMetadata;
+use aws_sdk_securityhub::config::http::HttpResponse;
 use aws_sdk_securityhub::operation::batch_update_findings::BatchUpdateFindingsOutput;
-use aws_sdk_securityhub::operation::describe_security_hub_v2::DescribeSecurityHubV2Error;
 use aws_sdk_securityhub::operation::get_findings::GetFindingsOutput;
-use aws_sdk_securityhub::types::error::ResourceNotFoundException;
+use aws_sdk_securityhub::primitives::SdkBody;
 use aws_sdk_securityhub::types::{
     AwsSecurityFinding, BatchUpdateFindingsUnprocessedFinding as Unprocessed, Note, Workflow,
 };
@@ -31,14 +30,20 @@ struct Has {
     status: Option<WorkflowStatus>,
 }
 
+/// An answer that refuses a call.
+pub(super) fn refusal(status: u16, code: &str, message: &str) -> HttpResponse {
+    let body = json!({ "__type": code, "Message": message, "message": message }).to_string();
+    HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))
+}
+
 /// There is no Security Hub beside CSPM, in AWS's words.
 pub(crate) fn v2_is_off() -> Rule {
-    mock!(Client::describe_security_hub_v2).then_error(|| {
-        let meta = ErrorMetadata::builder().code("ResourceNotFoundException");
-        let error = ResourceNotFoundException::builder()
-            .message("You are not subscribed to HubV2")
-            .meta(meta.build());
-        DescribeSecurityHubV2Error::ResourceNotFoundException(error.build())
+    mock!(Client::describe_security_hub_v2).then_http_response(|| {
+        refusal(
+            404,
+            "ResourceNotFoundException",
+            "You are not subscribed to HubV2",
+        )
     })
 }
 

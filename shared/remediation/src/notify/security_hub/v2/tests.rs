@@ -2,24 +2,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_securityhub::Client;
-use aws_sdk_securityhub::error::ErrorMetadata;
 use aws_sdk_securityhub::operation::batch_update_findings::BatchUpdateFindingsOutput;
 use aws_sdk_securityhub::operation::batch_update_findings_v2::BatchUpdateFindingsV2Output;
-use aws_sdk_securityhub::operation::describe_security_hub_v2::{
-    DescribeSecurityHubV2Error, DescribeSecurityHubV2Output,
-};
-use aws_sdk_securityhub::operation::get_findings::{GetFindingsError, GetFindingsOutput};
+use aws_sdk_securityhub::operation::describe_security_hub_v2::DescribeSecurityHubV2Output;
+use aws_sdk_securityhub::operation::get_findings::GetFindingsOutput;
 use aws_sdk_securityhub::operation::get_findings_v2::GetFindingsV2Output;
-use aws_sdk_securityhub::types::error::{
-    InternalServerException, InvalidAccessException, ValidationException,
-};
 use aws_sdk_securityhub::types::{
     AwsSecurityFinding, BatchUpdateFindingsV2UnprocessedFinding as Unprocessed,
 };
 use serde_json::{Value, json};
 use testkit::{Rule, mock, mock_client};
 
-use super::super::tests::{ARN, update_of, v2_is_off};
+use super::super::tests::{ARN, refusal, update_of, v2_is_off};
 use super::*;
 
 /// The finding as Security Hub tells it in OCSF, with a comment and a status.
@@ -117,13 +111,9 @@ fn on(has: Option<Has>, unprocessed: Option<&'static str>) -> Hub {
 
 /// CSPM is off, in AWS's words.
 fn cspm_is_off() -> Vec<Rule> {
-    let get = mock!(Client::get_findings).then_error(|| {
+    let get = mock!(Client::get_findings).then_http_response(|| {
         let told = "Account 111122223333 is not subscribed to AWS Security Hub";
-        let meta = ErrorMetadata::builder()
-            .code("InvalidAccessException")
-            .message(told);
-        let error = InvalidAccessException::builder().meta(meta.build());
-        GetFindingsError::InvalidAccessException(error.build())
+        refusal(401, "InvalidAccessException", told)
     });
     vec![get]
 }
@@ -254,15 +244,11 @@ async fn what_is_not_there_yet_or_in_conflict_comes_again_and_the_rest_does_not(
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_asked_for_keeps_cspm_from_nothing_unless_it_may_pass() {
     let describe = |passes: bool| {
-        mock!(Client::describe_security_hub_v2).then_error(move || {
-            let code = |code: &str| ErrorMetadata::builder().code(code).build();
+        mock!(Client::describe_security_hub_v2).then_http_response(move || {
             if passes {
-                let error =
-                    InternalServerException::builder().meta(code("InternalServerException"));
-                DescribeSecurityHubV2Error::InternalServerException(error.build())
+                refusal(500, "InternalServerException", "as the test asked")
             } else {
-                let error = ValidationException::builder().meta(code("ValidationException"));
-                DescribeSecurityHubV2Error::ValidationException(error.build())
+                refusal(403, "AccessDeniedException", "as the test asked")
             }
         })
     };
