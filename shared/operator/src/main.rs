@@ -162,7 +162,8 @@ enum OnAws {
     /// was for, which looks at the world anew. A message is deleted only once Lambda has taken what it holds;
     /// while it is shown, nobody else sees it, for 5 minutes at most.
     Redrive(redrive::Options),
-    /// Check a deployment: each line is ok, or says what to do. The exit status is 1 if any is not ok.
+    /// Check a deployment: each line is ok, or says what to do. The exit status is 1 if there is a problem, or
+    /// something could not be looked at.
     Doctor(doctor::Options),
 }
 

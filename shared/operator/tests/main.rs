@@ -10,6 +10,7 @@ mod drill;
 mod explain;
 mod incident_page;
 mod policy;
+mod prove;
 mod push;
 mod rehearse;
 mod rehearse_on_aws;

@@ -4,10 +4,10 @@ use aws_sdk_securityhub::Client;
 use aws_sdk_securityhub::config::http::HttpResponse;
 use aws_sdk_securityhub::operation::batch_update_findings::BatchUpdateFindingsOutput;
 use aws_sdk_securityhub::operation::get_findings::GetFindingsOutput;
-use aws_sdk_securityhub::primitives::SdkBody;
 use aws_sdk_securityhub::types::{
     AwsSecurityFinding, BatchUpdateFindingsUnprocessedFinding as Unprocessed, Note, Workflow,
 };
+use aws_smithy_types::body::SdkBody;
 use testkit::{Rule, mock, mock_client};
 
 use super::*;
