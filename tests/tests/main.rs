@@ -19,6 +19,7 @@ mod multi_account;
 mod operations;
 mod pages;
 mod privilege;
+mod prove;
 mod release;
 mod s3_playbook;
 mod shared_aws;
