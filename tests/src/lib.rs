@@ -16,6 +16,7 @@ pub mod incident_table;
 pub mod known_types;
 pub mod lambda;
 pub mod local_aws;
+pub mod proving;
 pub mod s3;
 pub mod scenario;
 pub mod stack;
