@@ -328,7 +328,7 @@ fn refused(why: &Refused, format: Format) -> Outcome {
     Ok(ExitCode::from(REFUSED))
 }
 
-/// A page that cannot be written is told before ten minutes have passed.
+/// Says that a page cannot be written before ten minutes have passed.
 fn can_be_written(file: &Path) -> Result<(), Usage> {
     let folder = match file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

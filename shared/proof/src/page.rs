@@ -300,7 +300,7 @@ mod tests {
             Some(answer(true)),
             Some(answer(false)),
         )];
-        broken.not_released = Some("the key was deleted meanwhile".to_owned());
+        broken.not_released = Some("the key was deleted".to_owned());
         let mut proof = proof(vec![broken]);
         proof.removal.left = vec![left()];
         proof.stopped = Some("iam:CreateUser was refused".to_owned());
@@ -308,7 +308,7 @@ mod tests {
         for part in [
             "not proved",
             "It stopped: <bdi>iam:CreateUser was refused</bdi>",
-            "Not all of it: <bdi>the key was deleted meanwhile</bdi>",
+            "Not all of it: <bdi>the key was deleted</bdi>",
             "Still there: <bdi>vpc-0abc1234def567890</bdi>",
             "gdr prove --account <bdi>111122223333</bdi> --region <bdi>eu-west-1</bdi> --clean <bdi>0a1b2c3d</bdi>",
         ] {

@@ -171,16 +171,16 @@ pub(super) async fn security_hub(patient: &Patient<'_>) -> Line {
         [] => Line::problem(
             of,
             format!(
-                "neither {} nor {} is on: nobody is told there",
+                "neither {} nor {} is on: nothing can be noted there",
                 Hub::Cspm,
                 Hub::V2
             ),
             "turn one on, or deploy with SecurityHub false",
         ),
-        [one] => Line::ok(of, format!("{one} is on, and is told")),
+        [one] => Line::ok(of, format!("{one} is on, and gets the notes")),
         both => Line::ok(
             of,
-            format!("{} are on, and each is told", both.join(" and ")),
+            format!("{} are on, and each gets the notes", both.join(" and ")),
         ),
     }
 }

@@ -11,7 +11,7 @@
 //! the function's name. An analyst has the last word: their note stays, and so does a workflow status that is not
 //! `NEW`.
 //!
-//! There are two Security Hubs, CSPM and the one in [`v2`]. Each that is on is told.
+//! There are two Security Hubs, CSPM and the one in [`v2`]. Each that is on gets the note.
 
 mod v2;
 
