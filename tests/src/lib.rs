@@ -7,6 +7,7 @@
 pub mod browser;
 pub mod cloudwatch;
 pub mod console;
+pub mod demo;
 pub mod documents;
 pub mod faults;
 pub mod files;

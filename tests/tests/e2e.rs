@@ -18,6 +18,7 @@ mod operator;
 mod path;
 mod permissions;
 mod policy;
+mod prove;
 mod recheck;
 mod redrive;
 mod sequence;

@@ -72,11 +72,27 @@ pub async fn prove(
             }
         }
     };
-    proof.stopped = stopped;
+    proof.stopped = stopped.map(|why| format!("{why}{}", left_open(&proof)));
     watcher.stage("Remove all that was made");
     proof.removal = Box::pin(remove::remove_all(&context)).await;
     proof.ended_at = Some(context.now());
     Ok(proof)
+}
+
+/// The incidents in a stack's record that nobody releases any longer.
+fn left_open(proof: &Proof) -> String {
+    let record::ContainedBy::Stack(stack) = &proof.contained_by else {
+        return String::new();
+    };
+    let open = proof.scenes.iter().filter(|it| it.released.is_empty());
+    let open: Vec<_> = open.filter_map(|it| it.finding_id.as_deref()).collect();
+    match open.as_slice() {
+        [] => String::new(),
+        open => format!(
+            ". The record of the stack {stack} still has what was contained, although the victims are removed: {}",
+            open.join(", ")
+        ),
+    }
 }
 
 async fn nothing_there(context: &Context<'_>) -> Result<(), Refused> {

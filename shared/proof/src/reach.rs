@@ -150,3 +150,97 @@ impl Reach for Internet {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+    use aws_sdk_s3::primitives::DateTime;
+    use testkit::{mock, mock_client};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn noon() -> Timestamp {
+        "2026-03-04T12:00:00Z".parse().expect("a time")
+    }
+
+    fn instance(public_address: Option<&str>) -> Instance {
+        Instance {
+            id: "i-0123456789abcdef0".to_owned(),
+            public_address: public_address.map(ToOwned::to_owned),
+            bucket: "data".to_owned(),
+            key: "heartbeat".to_owned(),
+        }
+    }
+
+    fn internet(s3: aws_sdk_s3::Client, port: u16) -> Internet {
+        Internet {
+            s3,
+            clock: noon,
+            port,
+        }
+    }
+
+    /// S3, to which a heartbeat comes before each of the first `beats` looks.
+    fn beating(beats: u64) -> aws_sdk_s3::Client {
+        let looks = AtomicU64::new(0);
+        let head = mock!(aws_sdk_s3::Client::head_object).then_output(move || {
+            let beat = looks.fetch_add(1, Ordering::Relaxed).min(beats);
+            let at = noon().as_second() + i64::try_from(beat).expect("a second");
+            HeadObjectOutput::builder()
+                .e_tag(beat.to_string())
+                .last_modified(DateTime::from_secs(at))
+                .build()
+        });
+        mock_client!(aws_sdk_s3, [&head])
+    }
+
+    #[tokio::test]
+    async fn a_port_is_open_only_where_somebody_listens() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let s3 = beating(0);
+        let here = instance(Some("127.0.0.1"));
+        let open = internet(s3.clone(), port)
+            .inward(&here)
+            .await
+            .expect("an answer");
+        assert!(open.works, "{open:?}");
+        drop(listener);
+        let closed = internet(s3.clone(), port)
+            .inward(&here)
+            .await
+            .expect("an answer");
+        assert!(
+            !closed.works && closed.evidence.contains("TCP port"),
+            "{closed:?}"
+        );
+        let nowhere = internet(s3, port)
+            .inward(&instance(None))
+            .await
+            .expect("an answer");
+        assert!(!nowhere.works && nowhere.evidence.contains("no public address"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heartbeat_counts_only_if_it_comes_while_it_is_waited_for() {
+        let alive = internet(beating(100), PORT).outward(&instance(None)).await;
+        let alive = alive.expect("an answer");
+        assert!(
+            alive.works
+                && alive
+                    .evidence
+                    .starts_with("a heartbeat at 2026-03-04T12:00")
+        );
+        // There are old ones.
+        let dead = internet(beating(0), PORT).outward(&instance(None)).await;
+        let dead = dead.expect("an answer");
+        assert!(!dead.works, "{dead:?}");
+        assert_eq!(
+            (dead.at, dead.evidence.as_str()),
+            (noon(), "no heartbeat in 12 s")
+        );
+    }
+}
