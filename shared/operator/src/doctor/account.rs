@@ -71,8 +71,8 @@ fn is_cut(stack: &str, resource: &Resource) -> bool {
         return false;
     }
     let logical: String = resource.logical.chars().take(TELLS).collect();
-    let parts = stack.char_indices().skip(1).map(|(end, _)| &stack[..end]);
-    parts.into_iter().any(|part| {
+    let mut parts = stack.char_indices().skip(1).map(|(end, _)| &stack[..end]);
+    parts.any(|part| {
         let rest = name.strip_prefix(part);
         // Whichever hyphen ends the part, also one of the stack's name.
         let rest = rest.map(|rest| rest.trim_start_matches('-'));
