@@ -148,7 +148,7 @@ quick: ## Check format and lints, and run the unit tests of the crates that chan
 	$(if $(CHANGED),cargo test --locked $(addprefix -p ,$(CHANGED)) --lib --bins -- $(addprefix --skip ,$(SWEEPS)))
 
 demo: STACK_ALSO := --bin demo
-demo: setup stack ## Watch three attacks being stopped (make demo DRY_RUN=true: being planned for)
+demo: setup stack ## Watch four attacks being stopped (make demo DRY_RUN=true: being planned for)
 	@DRY_RUN=$(DRY_RUN) target/$(HOST)/debug/demo
 
 # Optimised for this machine, and not for arm64 as what is deployed.

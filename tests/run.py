@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / ".local/log"
 AT_ONCE = 3
 # Parts of the one integration test program, by the names of their tests; the longest first.
-SLOW = ["e2e", "adversity", "faults", "privilege"]
+SLOW = ["e2e", "adversity", "faults", "privilege", "prove"]
 FAILURES = re.compile(r"^failures:$.*?(?=^test result:)", re.MULTILINE | re.DOTALL)
 # What the library's tests would send, held against AWS's models of its services when they are done.
 REQUESTS = LOGS / f"requests-{os.getpid()}.jsonl"

@@ -8,8 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde_json::Value;
-
 #[derive(Clone, Copy)]
 pub enum Mark {
     Good,
@@ -57,37 +55,10 @@ impl Console {
         self.failures
     }
 
-    /// A function's report, as the person on call would want to read it.
-    pub fn report(&self, responder: &str, report: &Value) {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let head = format!(
-            "{} function: {}",
-            responder.to_lowercase(),
-            text(&report["status"])
-        );
-        println!("\n   {}", paint("1", &head));
-        println!("     {}", text(&report["reason"]));
-        for step in items(&report["steps"]) {
-            let [phase, action, target, outcome, detail] =
-                ["phase", "action", "target", "outcome", "detail"].map(|key| text(&step[key]));
-            println!(
-                "     - {outcome}: {action} on {target} {}",
-                paint("2", &format!("[{phase}]"))
-            );
-            if !detail.is_empty() {
-                println!("       {detail}");
-            }
-        }
-        for (title, key) in [("still a risk", "residual_risks"), ("to do", "next_steps")] {
-            for item in items(&report[key]) {
-                println!("     {title}: {}", text(item));
-            }
-        }
+    /// What belongs to the line before.
+    pub fn detail(&self, text: &str) {
+        println!("     - {text}");
     }
-}
-
-fn items(value: &Value) -> impl Iterator<Item = &Value> {
-    value.as_array().into_iter().flatten()
 }
 
 fn paint(code: &str, text: &str) -> String {

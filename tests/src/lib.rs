@@ -7,6 +7,7 @@
 pub mod browser;
 pub mod cloudwatch;
 pub mod console;
+pub mod demo;
 pub mod documents;
 pub mod faults;
 pub mod files;
@@ -16,6 +17,7 @@ pub mod incident_table;
 pub mod known_types;
 pub mod lambda;
 pub mod local_aws;
+pub mod proving;
 pub mod s3;
 pub mod scenario;
 pub mod stack;

@@ -19,6 +19,7 @@ mod operator;
 mod path;
 mod permissions;
 mod policy;
+mod prove;
 mod recheck;
 mod redrive;
 mod sequence;

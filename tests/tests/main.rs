@@ -20,6 +20,8 @@ mod multi_account;
 mod operations;
 mod pages;
 mod privilege;
+mod proof_policy;
+mod prove;
 mod release;
 mod s3_playbook;
 mod shared_aws;

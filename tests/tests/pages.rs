@@ -1,7 +1,9 @@
 //! Pages in a real browser.
 
 use integration_tests::{Browser, Result};
+use jiff::Timestamp;
 use maud::html;
+use proof::record::{Answer, ContainedBy, Left, Proof, Removal, Scene, Tried, Victim};
 use remediation::page::{Json, Outside, Page, Script, Section};
 use serde_json::json;
 
@@ -159,6 +161,90 @@ fn the_browser_finds_what_is_wrong_with_a_page() -> Result {
         assert!(
             faults.iter().any(|it| it.contains(fault)),
             "{body}: {faults:#?}"
+        );
+    }
+    browser.stop()
+}
+
+/// The record of a proof in which all that AWS or an attacker says is as hostile as can be.
+fn proof(shown: bool) -> Proof {
+    let at = Timestamp::UNIX_EPOCH;
+    let answer = |works| {
+        let evidence = HOSTILE.to_owned();
+        Some(Answer {
+            works,
+            evidence,
+            at,
+        })
+    };
+    let tried = |contained| Tried {
+        request: HOSTILE.to_owned(),
+        before: answer(true),
+        contained: answer(contained),
+        stopped_after_seconds: Some(2.5),
+        released: None,
+    };
+    let text = || Some(HOSTILE.to_owned());
+    let scene = |victim| Scene {
+        victim,
+        resources: vec![HOSTILE.to_owned()],
+        finding_type: text(),
+        finding_id: text(),
+        found_at: Some(at),
+        status: Some("contained".to_owned()),
+        reason: text(),
+        steps: vec![HOSTILE.to_owned()],
+        attacks: vec![tried(false)],
+        bystanders: vec![tried(true)],
+        released: vec![HOSTILE.to_owned()],
+        not_released: text().filter(|_| !shown),
+        not_shown: text().filter(|_| !shown),
+    };
+    Proof {
+        id: "0a1b2c3d".to_owned(),
+        account_id: "111122223333".to_owned(),
+        region: "eu-west-1".to_owned(),
+        caller: HOSTILE.to_owned(),
+        contained_by: ContainedBy::Stack(HOSTILE.to_owned()),
+        began_at: at,
+        ended_at: Some(at).filter(|_| shown),
+        scenes: [
+            Victim::PublicBucket,
+            Victim::StolenKey,
+            Victim::StolenRoleSession,
+            Victim::InfectedInstance,
+        ]
+        .map(scene)
+        .to_vec(),
+        stopped: text().filter(|_| !shown),
+        removal: Removal {
+            removed: vec![HOSTILE.to_owned()],
+            left: vec![Left {
+                resource: HOSTILE.to_owned(),
+                why: HOSTILE.to_owned(),
+            }],
+        },
+    }
+}
+
+#[test]
+fn the_page_of_a_proof_opens_from_a_file_and_has_no_fault() -> Result {
+    let mut browser = Browser::start()?;
+    for is_shown in [true, false] {
+        shown(&mut browser, &proof::page::render(&proof(is_shown)))?;
+        assert_eq!(browser.faults()?, [""; 0]);
+        let scripts = "document.scripts.length + document.querySelectorAll('img').length";
+        assert_eq!(browser.evaluate(scripts)?, 0);
+        let text = browser.text()?;
+        let heading = "Proof 0a1b2c3d in account 111122223333";
+        assert!(
+            text.contains(heading) && text.contains("What was made and removed"),
+            "{text}"
+        );
+        assert_eq!(
+            text.contains("This attack could not be shown here"),
+            !is_shown,
+            "{text}"
         );
     }
     browser.stop()

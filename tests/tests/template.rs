@@ -114,14 +114,14 @@ fn each_channel_has_a_setting_that_the_functions_get_and_that_its_permissions_de
     let policy = &template["Resources"]["SecurityHubPolicy"]["Properties"];
     assert_eq!(policy["Roles"], json!([{ "Ref": "TriageResponderRole" }]));
     let statements = policy["PolicyDocument"]["Statement"].as_array();
-    let denied = statements
-        .expect("statements")
-        .iter()
-        .find(|it| it["Effect"] == "Deny");
-    let hidden = json!({ "StringEquals": {
-        "securityhub:ASFFSyntaxPath/Workflow.Status": ["RESOLVED", "SUPPRESSED"],
-    } });
-    assert_eq!(denied.expect("a deny")["Condition"], hidden);
+    let denied = statements.expect("statements").iter();
+    let denied = denied.filter(|it| it["Effect"] == "Deny");
+    let denied: Vec<_> = denied.map(|it| &it["Condition"]["StringEquals"]).collect();
+    let hidden = [
+        json!({ "securityhub:ASFFSyntaxPath/Workflow.Status": ["RESOLVED", "SUPPRESSED"] }),
+        json!({ "securityhub:OCSFSyntaxPath/StatusId": ["3", "4", "5"] }),
+    ];
+    assert_eq!(denied, hidden.each_ref());
 }
 
 #[test]

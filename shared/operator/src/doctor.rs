@@ -1,5 +1,6 @@
 //! `gdr doctor`: whether a deployment is as it should be; each line is ok, or says what to do.
 
+mod account;
 mod delivery;
 mod functions;
 mod roles;
@@ -140,21 +141,26 @@ pub(crate) async fn run(sdk: &SdkConfig, access: &Access, format: Format) -> Out
         let mut lines = line;
         if let Some(function) = function {
             lines.extend(roles::check(patient, category, &function).await);
+            let updates = function.config.notices.security_hub_queue_url.is_some();
+            if category == Category::Triage && updates {
+                lines.push(account::security_hub(patient).await);
+            }
         }
         counted(lines).await
     });
-    let (clock, detector, functions, delivery, rest) = futures::join!(
+    let (clock, detector, functions, delivery, rest, account) = futures::join!(
         async { counted(vec![surroundings::clock(patient).await]).await },
         async { counted(vec![surroundings::detector(patient).await]).await },
         futures::future::join_all(of_functions),
         async { counted(delivery::check(patient).await).await },
         async { counted(surroundings::check(patient).await).await },
+        async { counted(account::check(patient).await).await },
     );
     progress.finish_and_clear();
     let mut lines = vec![stack(&deployment)];
     lines.extend(clock.into_iter().chain(detector));
     lines.extend(functions.into_iter().flatten());
-    lines.extend(delivery.into_iter().chain(rest));
+    lines.extend(delivery.into_iter().chain(rest).chain(account));
     conclude(&lines, format)
 }
 

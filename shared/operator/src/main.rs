@@ -1,7 +1,7 @@
 //! `gdr`, the operator's command line: looks at incidents, approves what waits for a person, releases what
 //! was contained, explains what would be done about a finding and rehearses what would have been done about
-//! those of the past, has the deployed functions show it in a drill, and keeps the policies and the
-//! breaker.
+//! those of the past, has the deployed functions show it in a drill, proves it on victims of its own, and keeps
+//! the policies and the breaker.
 
 mod access;
 mod approve;
@@ -21,6 +21,7 @@ mod notices;
 mod output;
 mod plan;
 mod policy;
+mod prove;
 mod redrive;
 mod rehearse;
 mod release;
@@ -134,6 +135,13 @@ enum OnAws {
     /// function that the finding is for must report in time; else the exit status is 1. A drill is a dry
     /// run whatever the settings say, is marked as one in the notice, and its record is kept for a week.
     Drill(drill::Options),
+    /// Show in a sandbox account of yours that attacks are contained: on victims that it makes, and removes.
+    ///
+    /// Makes a bucket, a user, a role and an instance, all tagged gdr:proof, and tries attacks on them with real
+    /// requests. Contains them, tries the attacks again, releases, and removes all that it made, also after
+    /// Ctrl-C. It contains in its own process; with --stack or GDR_STACK the deployed functions do, which must
+    /// enforce. Refuses before anything is made if the credentials are not of --account.
+    Prove(prove::Options),
     /// Run a containment that awaits approval.
     ///
     /// Shows what it would do and asks. Observes again, and refuses where the world is no longer as it was
@@ -266,6 +274,7 @@ async fn on_aws(access: &Access, command: OnAws, output: Format) -> Outcome {
             }
         }
         OnAws::Drill(options) => drill::run(sdk, &record().await?, &options, output).await,
+        OnAws::Prove(options) => Box::pin(prove::run(sdk, access, &options, output)).await,
         OnAws::Breaker(command) => breaker::run(&record().await?, &command, output).await,
         OnAws::Approve(options) => {
             approve::run(sdk, access, &record().await?, &options, output).await

@@ -48,6 +48,25 @@ fn wrong_usage_is_2_and_a_stack_that_is_not_named_says_how_to_name_it() -> Resul
         &["redrive", "--list", "--yes"],
         &["run"],
         &["rehearse", "s3://"],
+        &["prove"],
+        &["prove", "--account", "1234"],
+        &["prove", "--account", "111122223333", "--id", "Not An Id"],
+        &[
+            "prove",
+            "--account",
+            "111122223333",
+            "--only",
+            "bucket,vault",
+        ],
+        &[
+            "prove",
+            "--account",
+            "111122223333",
+            "--clean",
+            "0a1b2c3d",
+            "--only",
+            "key",
+        ],
         &["incidents", "--status", "contianed"],
         &["--table", "t", "release", "x", "--category", "S3"],
     ] {
@@ -98,7 +117,13 @@ fn the_manual_has_a_page_for_every_command() -> Result {
     let folder = files::path("man")?;
     let output = gdr(&["man", &folder.display().to_string()], &[])?;
     assert!(output.status.success(), "{output:?}");
-    for command in ["gdr", "gdr-redrive", "gdr-doctor", "gdr-policy-push"] {
+    for command in [
+        "gdr",
+        "gdr-redrive",
+        "gdr-doctor",
+        "gdr-policy-push",
+        "gdr-prove",
+    ] {
         let page = std::fs::read_to_string(folder.join(format!("{command}.1")))?;
         assert!(page.contains(".TH"), "{page}");
         assert!(page.contains("Examples"), "{command}: {page}");

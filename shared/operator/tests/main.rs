@@ -12,6 +12,7 @@ mod golden;
 mod incident_page;
 mod mistakes;
 mod policy;
+mod prove;
 mod push;
 mod rehearse;
 mod rehearse_on_aws;

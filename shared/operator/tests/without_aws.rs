@@ -2,6 +2,7 @@
 
 mod asks;
 mod doctor;
+mod proves;
 mod redrives;
 mod rehearses;
 pub(crate) mod stub;

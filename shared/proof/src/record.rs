@@ -49,6 +49,10 @@ pub struct Scene {
     pub steps: Vec<String>,
     pub attacks: Vec<Tried>,
     pub bystanders: Vec<Tried>,
+    /// What the release put back, as `action target: restored`.
+    pub released: Vec<String>,
+    /// Why not all was released.
+    pub not_released: Option<String>,
     /// Why this attack could not be shown here, if it could not.
     pub not_shown: Option<String>,
 }
@@ -115,6 +119,7 @@ impl Scene {
         self.not_shown.is_some()
             || (!self.attacks.is_empty()
                 && self.status.as_deref() == Some("contained")
+                && self.not_released.is_none()
                 && self.attacks.iter().all(Tried::was_stopped)
                 && self.bystanders.iter().all(Tried::went_on))
     }

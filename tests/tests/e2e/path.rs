@@ -394,6 +394,29 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// As docs/prove.md has it, but for the instance: the emulator runs none that answers.
+    async fn proves_it(&self) -> Result {
+        let (named, account) = ("111122223333", &self.world.aws.account_id);
+        let all = format!("{account} --only bucket,role");
+        let page = "gdr prove --account 111122223333 --html proof.html";
+        let told = self.desk.types(page, &[(named, &all)])?;
+        expect(
+            &told,
+            &["public bucket", "stolen role session", "fails after"],
+        );
+        let page = std::fs::read_to_string(self.desk.folder.join("proof.html"))?;
+        expect(&page, &["badge good", "Nothing is left."]);
+        let some = "gdr prove --account 111122223333 --only bucket,key";
+        expect(
+            &self.desk.types(some, &[(named, account)])?,
+            &["stolen key"],
+        );
+        let clean = "gdr prove --account 111122223333 --clean 0a1b2c3d";
+        let told = self.desk.types(clean, &[(named, account)])?;
+        expect(&told, &["nothing was left of it"]);
+        Ok(())
+    }
+
     /// As docs/multi-account.md has it.
     async fn reaches_member_accounts(&mut self) -> Result {
         let hub = "sam deploy --parameter-overrides Mode=hub ExternalId=… --save-params";
@@ -504,6 +527,7 @@ fn a_new_user_rehearses_drills_turns_the_dry_run_off_and_needs_no_command_that_d
         walk.decides().await?;
         walk.contains_by_hand().await?;
         walk.sends_again().await?;
+        walk.proves_it().await?;
         walk.reaches_member_accounts().await?;
         walk.uninstalls().await?;
         let untried = walk.desk.untried();

@@ -80,6 +80,13 @@ pub(crate) const CALLED_ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[
     ),
     (
         "Triage",
+        "securityhub:DescribeSecurityHubV2",
+        "the emulators have no Security Hub",
+        "each_security_hub_that_is_on_is_told_by_the_names_that_it_has_for_the_finding",
+        "shared/remediation/src/notify/security_hub/v2/tests.rs",
+    ),
+    (
+        "Triage",
         "securityhub:GetFindings",
         "the emulators have no Security Hub",
         "an_analyst_has_the_last_word",

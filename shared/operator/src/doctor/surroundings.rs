@@ -1,6 +1,6 @@
 //! What the functions rest on: GuardDuty, the clock, the policies, the topic, the table.
 
-use aws_sdk_guardduty::types::DetectorStatus;
+use aws_sdk_guardduty::types::{DetectorStatus, ManagedBy};
 use jiff::{SignedDuration, Timestamp};
 use remediation::error::{CallContext as _, Error, Result};
 use remediation::guard::Policies;
@@ -42,28 +42,66 @@ async fn skew(patient: &Patient<'_>) -> Result<SignedDuration> {
 pub(super) async fn detector(patient: &Patient<'_>) -> Line {
     let region = patient.sdk.region().map_or("", |region| region.as_ref());
     let of = format!("GuardDuty in {region}");
-    match detector_status(patient).await {
-        Ok(Some((id, DetectorStatus::Enabled, published))) => Line::ok(
-            of,
-            format!("detector {id} is on; findings that come again are published {published}"),
-        ),
-        Ok(Some((id, status, _))) => Line::problem(
-            of,
-            format!("detector {id} is {}", status.as_str()),
-            format!("aws guardduty update-detector --detector-id {id} --enable"),
-        ),
-        Ok(None) => Line::problem(
-            of,
-            "it is not on: there is no detector, and so no finding",
-            "aws guardduty create-detector --enable",
-        ),
-        Err(error) => Line::unknown(of, &error),
+    let detector = match detector_of(patient).await {
+        Ok(Some(detector)) => detector,
+        Ok(None) => {
+            return Line::problem(
+                of,
+                "it is not on: there is no detector, and so no finding",
+                "aws guardduty create-detector --enable",
+            );
+        }
+        Err(error) => return Line::unknown(of, &error),
+    };
+    let Detector {
+        id,
+        status,
+        published,
+        ..
+    } = &detector;
+    let governed = detector.governed();
+    if *status == DetectorStatus::Enabled {
+        let found =
+            format!("detector {id} is on; findings that come again are published {published}");
+        return Line::ok(of, found + &governed);
+    }
+    let enable = format!("aws guardduty update-detector --detector-id {id} --enable");
+    let to_do = if governed.is_empty() {
+        enable
+    } else {
+        format!(
+            "change the GuardDuty policy of the organization; where it does not decide, {enable}"
+        )
+    };
+    let found = format!("detector {id} is {}", status.as_str());
+    Line::problem(of, found + &governed, to_do)
+}
+
+/// A detector, as GuardDuty tells it.
+struct Detector {
+    id: String,
+    status: DetectorStatus,
+    /// How often.
+    published: String,
+    /// The features that a policy of the organization manages, which nobody in the account can change,
+    /// <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_guardduty.html>.
+    managed: Vec<String>,
+}
+
+impl Detector {
+    /// What is to be said of the policy that governs it, if one does.
+    fn governed(&self) -> String {
+        if self.managed.is_empty() {
+            return String::new();
+        }
+        format!(
+            "; a GuardDuty policy of the organization manages {}",
+            self.managed.join(", ")
+        )
     }
 }
 
-async fn detector_status(
-    patient: &Patient<'_>,
-) -> Result<Option<(String, DetectorStatus, String)>> {
+async fn detector_of(patient: &Patient<'_>) -> Result<Option<Detector>> {
     let client = aws_sdk_guardduty::Client::new(patient.sdk);
     let found = client.list_detectors().send().await;
     let found = found.during("guardduty:ListDetectors", "the Region")?;
@@ -72,13 +110,22 @@ async fn detector_status(
     };
     let detector = client.get_detector().detector_id(&id).send().await;
     let detector = detector.during("guardduty:GetDetector", &id)?;
+    let features = detector.features().iter();
+    let managed = features.filter(|it| it.managed_by() == Some(&ManagedBy::GuarddutyPolicy));
+    let managed = managed.filter_map(|it| Some(it.name()?.as_str().to_owned()));
+    let managed = managed.collect();
     let status = detector.status;
     let status = status.ok_or_else(|| Error::Refused(format!("detector {id} has no status")))?;
     let published = detector.finding_publishing_frequency;
     let published = published.map_or("at a time it does not say".to_owned(), |frequency| {
         frequency.as_str().to_lowercase().replace('_', " ")
     });
-    Ok(Some((id, status, published)))
+    Ok(Some(Detector {
+        id,
+        status,
+        published,
+        managed,
+    }))
 }
 
 /// Looks at policies, topic, table and breaker.

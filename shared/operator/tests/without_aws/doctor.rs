@@ -11,7 +11,11 @@ const RULE: &str = "arn:aws:events:us-east-1:111122223333:rule/gdr-buckets";
 
 /// The lines of the doctor, of which not all are ok.
 fn doctor(stub: &Stub) -> Result<Vec<Value>> {
-    let output = stub.gdr(&["--stack", "gdr", "--output", "json", "doctor"], "")?;
+    doctor_of(stub, "gdr")
+}
+
+fn doctor_of(stub: &Stub, stack: &str) -> Result<Vec<Value>> {
+    let output = stub.gdr(&["--stack", stack, "--output", "json", "doctor"], "")?;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let lines: Value =
         serde_json::from_slice(&output.stdout).map_err(|error| format!("{error}: {output:?}"))?;
@@ -52,6 +56,11 @@ fn resources() -> Answer {
          <LogicalResourceId>Buckets</LogicalResourceId>\
          <PhysicalResourceId>gdr-buckets</PhysicalResourceId>\
          <ResourceType>AWS::Events::Rule</ResourceType>\
+         <LastUpdatedTimestamp>2026-01-01T00:00:00Z</LastUpdatedTimestamp>\
+         <ResourceStatus>CREATE_COMPLETE</ResourceStatus></member><member>\
+         <LogicalResourceId>BucketsRole</LogicalResourceId>\
+         <PhysicalResourceId>gdr-BucketsRole-1A2B3C</PhysicalResourceId>\
+         <ResourceType>AWS::IAM::Role</ResourceType>\
          <LastUpdatedTimestamp>2026-01-01T00:00:00Z</LastUpdatedTimestamp>\
          <ResourceStatus>CREATE_COMPLETE</ResourceStatus></member></StackResourceSummaries>\
          </ListStackResourcesResult></ListStackResourcesResponse>",
@@ -161,5 +170,131 @@ fn what_cannot_be_looked_at_is_unknown_and_the_rest_is_looked_at() -> Result {
         expect(&lines, check, of, found);
     }
     assert!(lines.iter().all(|line| line["of"] != "NeverContain"));
+    Ok(())
+}
+
+/// A detector of which a policy of the organization manages a feature.
+fn guardduty(call: &Call, status: &str) -> Answer {
+    match call.operation.split('?').next().unwrap_or_default() {
+        "GET /detector" => ok(json!({ "detectorIds": ["d0123"] })),
+        "GET /detector/d0123" => ok(json!({
+            "status": status, "serviceRole": "x", "findingPublishingFrequency": "SIX_HOURS",
+            "features": [
+                { "name": "CLOUD_TRAIL", "status": status },
+                { "name": "S3_DATA_EVENTS", "status": status, "managedBy": "GUARDDUTY_POLICY" },
+            ],
+        })),
+        _ => None,
+    }
+}
+
+/// The account of `guardduty`, with that many executions at once, a role of Security Incident Response if
+/// `shared`, and of the Security Hubs those that are on. Of each other call the answer is that it may not.
+fn account(call: &Call, status: &str, executions: u32, shared: bool, hubs: [bool; 2]) -> Answer {
+    let off = |code: &str| Some((404, json!({ "__type": code }).to_string()));
+    match (call.service.as_str(), call.operation.as_str()) {
+        ("cloudformation", "DescribeStacks") => stack(),
+        ("cloudformation", "ListStackResources") => resources(),
+        ("guardduty", _) => guardduty(call, status),
+        ("lambda", settings) if settings.contains("/account-settings") => ok(json!({
+            "AccountLimit": { "ConcurrentExecutions": executions },
+        })),
+        ("lambda", _) => configuration(&json!({
+            "NOTIFICATION_TOPIC_ARN": topic("notices"), "SECURITY_HUB_QUEUE_URL": "https://sqs/updates",
+        })),
+        ("iam", "GetRole") if shared => ok(
+            "<GetRoleResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><GetRoleResult><Role>\
+             <Path>/</Path><RoleName>AWSSecurityIncidentResponseContainment</RoleName><RoleId>AROA</RoleId>\
+             <Arn>arn:aws:iam::111122223333:role/AWSSecurityIncidentResponseContainment</Arn>\
+             <CreateDate>2026-01-01T00:00:00Z</CreateDate></Role></GetRoleResult></GetRoleResponse>",
+        ),
+        ("iam", "GetRole") => Some((
+            404,
+            "<ErrorResponse><Error><Code>NoSuchEntity</Code></Error></ErrorResponse>".to_owned(),
+        )),
+        ("securityhub", hub) if hub.starts_with("GET /accounts") => match hubs[0] {
+            true => ok(json!({ "HubArn": "arn" })),
+            false => off("InvalidAccessException"),
+        },
+        ("securityhub", hub) if hub.starts_with("GET /hubv2") => match hubs[1] {
+            true => ok(json!({ "HubV2Arn": "arn" })),
+            false => off("ResourceNotFoundException"),
+        },
+        _ => None,
+    }
+}
+
+#[test]
+fn what_the_account_brings_along_is_a_hint() -> Result {
+    let narrow = Stub::start(|call| account(call, "ENABLED", 10, true, [true, true]))?;
+    // By this name the stack's role was cut.
+    let lines = doctor_of(&narrow, "gdr-of-the-payments-team")?;
+    let concurrency = "concurrency of the account";
+    let response = "AWS Security Incident Response";
+    for (check, of, found) in [
+        (
+            "ok",
+            "GuardDuty",
+            "a GuardDuty policy of the organization manages S3_DATA_EVENTS",
+        ),
+        (
+            "hint",
+            "names",
+            "gdr-BucketsRole-1A2B3C do not begin with gdr-of-the-payments-team-",
+        ),
+        ("hint", concurrency, "at most 10 executions at once"),
+        (
+            "hint",
+            response,
+            "role AWSSecurityIncidentResponseContainment",
+        ),
+        (
+            "ok",
+            "SecurityHub",
+            "Security Hub CSPM and Security Hub are on",
+        ),
+    ] {
+        expect(&lines, check, of, found);
+    }
+    let hubs = lines.iter().filter(|line| line["of"] == "SecurityHub");
+    assert_eq!(hubs.count(), 1, "one for all functions");
+    let wide = Stub::start(|call| account(call, "DISABLED", 1000, false, [false, true]))?;
+    let lines = doctor(&wide)?;
+    for (check, of, found) in [
+        (
+            "problem",
+            "GuardDuty",
+            "is DISABLED; a GuardDuty policy of the organization manages",
+        ),
+        ("ok", "names", "none was cut"),
+        ("ok", concurrency, "at most 1000 executions"),
+        ("ok", response, "has no role"),
+        ("ok", "SecurityHub", "Security Hub is on, and gets the notes"),
+    ] {
+        expect(&lines, check, of, found);
+    }
+    let governed = lines
+        .iter()
+        .find(|line| line["of"] == "GuardDuty in us-east-1");
+    let to_do = governed
+        .and_then(|line| line["to_do"].as_str())
+        .unwrap_or_default();
+    assert!(
+        to_do.starts_with("change the GuardDuty policy of the organization"),
+        "{to_do}"
+    );
+    Ok(())
+}
+
+#[test]
+fn with_security_hub_one_of_the_two_must_be_on() -> Result {
+    let stub = Stub::start(|call| account(call, "ENABLED", 1000, false, [false, false]))?;
+    let lines = doctor(&stub)?;
+    expect(
+        &lines,
+        "problem",
+        "SecurityHub",
+        "neither Security Hub CSPM nor Security Hub is on",
+    );
     Ok(())
 }

@@ -10,6 +10,10 @@
 //! come. So triage keeps the newest words of each function in the table, and the note has them all, each with
 //! the function's name. An analyst has the last word: their note stays, and so does a workflow status that is not
 //! `NEW`.
+//!
+//! There are two Security Hubs, CSPM and the one in [`v2`]. Each that is on gets the note.
+
+mod v2;
 
 use std::collections::BTreeMap;
 
@@ -33,6 +37,7 @@ use crate::trace::Trace;
 /// The IAM permissions of triage beyond those of the others: to take from the queue, and to update.
 pub const PERMISSIONS: &[&str] = &[
     "securityhub:BatchUpdateFindings",
+    "securityhub:DescribeSecurityHubV2",
     "securityhub:GetFindings",
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
@@ -54,6 +59,8 @@ const BETWEEN: &str = " | ";
 /// How often a note is written again, since another function said something in between.
 const ROUNDS: usize = 3;
 const NOT_FOUND: &str = "FindingNotFound";
+/// The error code of Security Hub CSPM where it is off, <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_GetFindings.html>.
+const OFF: &str = "InvalidAccessException";
 /// The error codes of a finding that a later attempt may update,
 /// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchUpdateFindings.html>.
 const LATER: [&str; 3] = [NOT_FOUND, "ConcurrentUpdateError", "InternalFailure"];
@@ -246,7 +253,31 @@ impl SecurityHub {
         Ok(())
     }
 
+    /// Writes into each Security Hub that is on. One of them must be.
     async fn write(&self, update: &Update, note: &str) -> Result<()> {
+        let (cspm, v2) = futures::join!(
+            Box::pin(self.write_cspm(update, note)),
+            Box::pin(self.write_v2(update, note))
+        );
+        match (cspm, v2) {
+            (Err(off), Ok(true)) if off.has_code(OFF) => Ok(()),
+            (cspm, Ok(_)) => cspm,
+            (Ok(()), Err(v2)) => Err(v2),
+            (Err(cspm), Err(v2)) => {
+                // What may pass decides whether it comes again.
+                let passes = v2.is_transient() && !cspm.is_transient();
+                let (told, other) = if passes || cspm.has_code(OFF) {
+                    (v2, cspm)
+                } else {
+                    (cspm, v2)
+                };
+                tracing::error!(error = %other, "the other Security Hub was not told either");
+                Err(told)
+            }
+        }
+    }
+
+    async fn write_cspm(&self, update: &Update, note: &str) -> Result<()> {
         const OPERATION: &str = "securityhub:BatchUpdateFindings";
         let current = self.current(update).await?;
         let note_by = current.note.map(|note| note.updated_by);
@@ -288,13 +319,9 @@ impl SecurityHub {
     /// The finding as Security Hub has it.
     async fn current(&self, update: &Update) -> Result<AwsSecurityFinding> {
         const OPERATION: &str = "securityhub:GetFindings";
-        let is = |value: &str| {
-            let filter = StringFilter::builder().value(value);
-            filter.comparison(StringFilterComparison::Equals).build()
-        };
         let filters = AwsSecurityFindingFilters::builder()
-            .id(is(&update.finding))
-            .product_arn(is(&update.product))
+            .id(equals(&update.finding))
+            .product_arn(equals(&update.product))
             .build();
         let answer = self
             .0
@@ -340,10 +367,15 @@ async fn said(
     }
 }
 
+fn equals(value: &str) -> StringFilter {
+    let filter = StringFilter::builder().value(value);
+    filter.comparison(StringFilterComparison::Equals).build()
+}
+
 /// Calls where the finding is.
 fn in_region(update: &Update) -> Builder {
     Builder::default().region(Region::new(update.region.clone()))
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

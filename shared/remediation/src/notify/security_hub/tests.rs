@@ -1,21 +1,23 @@
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_securityhub::Client;
+use aws_sdk_securityhub::config::http::HttpResponse;
 use aws_sdk_securityhub::operation::batch_update_findings::BatchUpdateFindingsOutput;
 use aws_sdk_securityhub::operation::get_findings::GetFindingsOutput;
 use aws_sdk_securityhub::types::{
     AwsSecurityFinding, BatchUpdateFindingsUnprocessedFinding as Unprocessed, Note, Workflow,
 };
-use testkit::{mock, mock_client};
+use aws_smithy_types::body::SdkBody;
+use testkit::{Rule, mock, mock_client};
 
 use super::*;
 use crate::catalogue::Category;
 use crate::fixtures::table::table;
 use crate::fixtures::{Protocol, Wire, finding};
 
-const ARN: &str = "arn:aws:guardduty:us-east-1:111122223333:detector/12abc/finding/16afba5c5c43e07c9e3e5e2e544e95df";
+pub(super) const ARN: &str = "arn:aws:guardduty:us-east-1:111122223333:detector/12abc/finding/16afba5c5c43e07c9e3e5e2e544e95df";
 
-fn update_of(reason: &str) -> Update {
+pub(super) fn update_of(reason: &str) -> Update {
     let finding = finding(json!({}));
     let report = Report::notified(Category::Ec2, &finding, reason.to_owned(), false);
     Update::new(&report, &finding).expect("an update")
@@ -26,6 +28,23 @@ fn update_of(reason: &str) -> Update {
 struct Has {
     note: Option<(String, String)>,
     status: Option<WorkflowStatus>,
+}
+
+/// An answer that refuses a call.
+pub(super) fn refusal(status: u16, code: &str, message: &str) -> HttpResponse {
+    let body = json!({ "__type": code, "Message": message, "message": message }).to_string();
+    HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))
+}
+
+/// There is no Security Hub beside CSPM, in AWS's words.
+pub(crate) fn v2_is_off() -> Rule {
+    mock!(Client::describe_security_hub_v2).then_http_response(|| {
+        refusal(
+            404,
+            "ResourceNotFoundException",
+            "You are not subscribed to HubV2",
+        )
+    })
 }
 
 /// The updates that it was sent.
@@ -87,7 +106,7 @@ fn hub(unprocessed: Option<&'static str>) -> (Arc<Mutex<Has>>, Requests, Securit
             .build();
         GetFindingsOutput::builder().findings(finding).build()
     });
-    let client = mock_client!(aws_sdk_securityhub, [&update, &get]);
+    let client = mock_client!(aws_sdk_securityhub, [&update, &get, &v2_is_off()]);
     (has, sent, SecurityHub::new(client))
 }
 

@@ -319,7 +319,8 @@ fn late(comes: usize) -> SecurityHub {
     });
     let update = mock!(aws_sdk_securityhub::Client::batch_update_findings)
         .then_compute_output(|_| BatchUpdateFindingsOutput::builder().build());
-    SecurityHub::new(mock_client!(aws_sdk_securityhub, [&get, &update]))
+    let off = security_hub::tests::v2_is_off();
+    SecurityHub::new(mock_client!(aws_sdk_securityhub, [&get, &update, &off]))
 }
 
 #[tokio::test(start_paused = true)]

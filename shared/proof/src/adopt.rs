@@ -1,0 +1,88 @@
+//! What the responder made around the proof's victims: it gets the proof's tag, so that it is removed with them.
+//! That is the isolation group in the proof's VPC, and the snapshots of the proof's volumes.
+
+use aws_sdk_ec2::types::{Filter, Tag};
+use remediation::error::{CallContext as _, Result};
+
+use crate::context::Context;
+use crate::own::{Kind, Own};
+use crate::request::TAG;
+
+/// The tag by which the responder knows its own security groups.
+const GROUP_ROLE: &str = "gdr:role";
+/// The tag of the responder's snapshots.
+const SNAPSHOT_OF: &str = "gdr:instance";
+
+/// Tags what the responder made in `own`'s VPCs and of its volumes.
+///
+/// # Errors
+/// If EC2 does not say what there is, or does not tag it. What it is found by must not be removed then.
+pub(crate) async fn adopt(context: &Context<'_>, own: &[Own]) -> Result<()> {
+    let ids = |kind| {
+        let ids = own.iter().filter(|own| own.kind() == kind);
+        ids.map(|own| own.id().to_owned()).collect::<Vec<_>>()
+    };
+    let mut untagged = Vec::new();
+    untagged.extend(groups(context, ids(Kind::Vpc)).await?);
+    untagged.extend(snapshots(context, ids(Kind::Volume)).await?);
+    for id in untagged {
+        let tag = Tag::builder().key(TAG).value(context.id.as_str()).build();
+        let call = context.ec2.create_tags().resources(&id).tags(tag);
+        match call.send().await.during("ec2:CreateTags", &id) {
+            Err(error) if error.is_gone() => {}
+            done => drop(done?),
+        }
+    }
+    Ok(())
+}
+
+async fn groups(context: &Context<'_>, vpcs: Vec<String>) -> Result<Vec<String>> {
+    if vpcs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let of = |name: &str, values| {
+        let filter = Filter::builder().name(name);
+        filter.set_values(Some(values)).build()
+    };
+    let call = context
+        .ec2
+        .describe_security_groups()
+        .filters(of("vpc-id", vpcs))
+        .filters(of("tag-key", vec![GROUP_ROLE.to_owned()]));
+    let mut groups = call.into_paginator().items().send();
+    let mut untagged = Vec::new();
+    while let Some(group) = groups.next().await {
+        let group = group.during("ec2:DescribeSecurityGroups", "the proof's VPC")?;
+        if !has_tag(group.tags()) {
+            untagged.extend(group.group_id);
+        }
+    }
+    Ok(untagged)
+}
+
+async fn snapshots(context: &Context<'_>, volumes: Vec<String>) -> Result<Vec<String>> {
+    if volumes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let of = Filter::builder().name("volume-id");
+    let made_by = Filter::builder().name("tag-key").values(SNAPSHOT_OF);
+    let call = context
+        .ec2
+        .describe_snapshots()
+        .owner_ids("self")
+        .filters(of.set_values(Some(volumes)).build())
+        .filters(made_by.build());
+    let mut snapshots = call.into_paginator().items().send();
+    let mut untagged = Vec::new();
+    while let Some(snapshot) = snapshots.next().await {
+        let snapshot = snapshot.during("ec2:DescribeSnapshots", "the proof's volumes")?;
+        if !has_tag(snapshot.tags()) {
+            untagged.extend(snapshot.snapshot_id);
+        }
+    }
+    Ok(untagged)
+}
+
+fn has_tag(tags: &[Tag]) -> bool {
+    tags.iter().any(|tag| tag.key() == Some(TAG))
+}

@@ -1,0 +1,232 @@
+//! What an attacker and a bystander try: real requests, and what AWS answers to them.
+
+use std::time::Duration;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use futures::future::join_all;
+use jiff::Timestamp;
+use remediation::error::{CallError, Error, Result};
+use tokio::time::{Instant, sleep};
+
+use crate::context::Context;
+use crate::reach::Instance;
+use crate::record::Answer;
+use crate::watcher::Who;
+
+/// One request, which can be tried again and again.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) who: Who,
+    /// In words.
+    pub(crate) request: String,
+    pub(crate) probe: Probe,
+}
+
+#[derive(Debug)]
+pub(crate) enum Probe {
+    ReadObject {
+        client: aws_sdk_s3::Client,
+        bucket: String,
+        key: String,
+    },
+    ListBucket {
+        client: aws_sdk_s3::Client,
+        bucket: String,
+    },
+    WhoAmI(aws_sdk_sts::Client),
+    Inward(Instance),
+    Outward(Instance),
+}
+
+impl Attempt {
+    pub(crate) fn attack(request: &str, probe: Probe) -> Self {
+        Self {
+            who: Who::Attacker,
+            request: request.to_owned(),
+            probe,
+        }
+    }
+
+    pub(crate) fn bystander(request: &str, probe: Probe) -> Self {
+        Self {
+            who: Who::Bystander,
+            ..Self::attack(request, probe)
+        }
+    }
+
+    /// Tries it now.
+    ///
+    /// # Errors
+    /// What is neither that it works nor that it was refused: it says nothing of a containment.
+    pub(crate) async fn ask(&self, context: &Context<'_>) -> Result<Answer> {
+        let at = context.now();
+        let (owner, reach) = (&context.account, &context.world.reach);
+        let (works, evidence) = match &self.probe {
+            Probe::ReadObject {
+                client,
+                bucket,
+                key,
+            } => {
+                let call = client.get_object().bucket(bucket).key(key);
+                let answer = call.expected_bucket_owner(owner).send().await;
+                judge("s3:GetObject", bucket, answer)?
+            }
+            Probe::ListBucket { client, bucket } => {
+                let call = client.list_objects_v2().bucket(bucket);
+                let answer = call.expected_bucket_owner(owner).send().await;
+                judge("s3:ListBucket", bucket, answer)?
+            }
+            Probe::WhoAmI(client) => {
+                let answer = client.get_caller_identity().send().await;
+                judge("sts:GetCallerIdentity", "the key", answer)?
+            }
+            Probe::Inward(instance) => {
+                return reach.inward(instance).await.map_err(Error::Refused);
+            }
+            Probe::Outward(instance) => {
+                return reach.outward(instance).await.map_err(Error::Refused);
+            }
+        };
+        Ok(Answer {
+            works,
+            evidence,
+            at,
+        })
+    }
+}
+
+/// How AWS refuses a request for the sake of its credentials or of a policy. That a session is over is none of
+/// them: it would look like a containment.
+const REFUSALS: [&str; 5] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+];
+
+/// Whether a request works, with AWS's word for it.
+fn judge<T, E: ProvideErrorMetadata>(
+    operation: &'static str,
+    target: &str,
+    answer: std::result::Result<T, SdkError<E, HttpResponse>>,
+) -> Result<(bool, String)> {
+    let error = match answer {
+        Ok(_) => return Ok((true, "allowed".to_owned())),
+        Err(error) => error,
+    };
+    let status = error.raw_response().map(|raw| raw.status().as_u16());
+    let error = CallError::new(operation, target, &error);
+    if !REFUSALS.contains(&error.code.as_str()) {
+        return Err(error.into());
+    }
+    let status = status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
+    Ok((false, format!("refused: {}{status}", error.code)))
+}
+
+/// The last answer to an attempt.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) answer: Answer,
+    /// Since when the answer is as wanted; `None`: it is not.
+    pub(crate) since: Option<Timestamp>,
+}
+
+/// Tries all at once, each until it works or no longer works, as wanted, and all of them still do when they are
+/// tried once more: AWS's endpoints do not all learn of a change at the same time.
+///
+/// # Errors
+/// As [`Attempt::ask`], where that is still so after `for_how_long`.
+pub(crate) async fn ask_until(
+    context: &Context<'_>,
+    attempts: &[(&Attempt, bool)],
+    for_how_long: Duration,
+) -> Result<Vec<Asked>> {
+    let until = Instant::now() + for_how_long;
+    let mut since = vec![None; attempts.len()];
+    loop {
+        let asking = attempts
+            .iter()
+            .map(|(attempt, wanted)| Box::pin(ask_until_once(context, attempt, *wanted, until)));
+        let answers: Result<Vec<_>> = join_all(asking).await.into_iter().collect();
+        let answers = answers?;
+        let once_more = attempts
+            .iter()
+            .map(|(attempt, _)| Box::pin(attempt.ask(context)));
+        let once_more = join_all(once_more).await;
+        let mut settled = true;
+        for (index, (_, wanted)) in attempts.iter().enumerate() {
+            let as_wanted = |answer: &Answer| answer.works == *wanted;
+            if !as_wanted(&answers[index]) {
+                since[index] = None;
+            } else if once_more[index].as_ref().is_ok_and(as_wanted) {
+                since[index].get_or_insert(answers[index].at);
+            } else {
+                since[index] = None;
+                settled = false;
+            }
+        }
+        if settled || Instant::now() >= until {
+            let asked = answers.into_iter().zip(since);
+            return Ok(asked
+                .map(|(answer, since)| Asked { answer, since })
+                .collect());
+        }
+    }
+}
+
+async fn ask_until_once(
+    context: &Context<'_>,
+    attempt: &Attempt,
+    wanted: bool,
+    until: Instant,
+) -> Result<Answer> {
+    loop {
+        let answer = attempt.ask(context).await;
+        let settled = answer.as_ref().is_ok_and(|answer| answer.works == wanted);
+        if settled || Instant::now() >= until {
+            return answer;
+        }
+        sleep(context.world.patience.pause).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_smithy_types::body::SdkBody;
+    use testkit::{MockResponse, mock, mock_client};
+
+    async fn judged(code: &'static str, status: u16) -> Result<(bool, String)> {
+        let rule = mock!(aws_sdk_sts::Client::get_caller_identity).then_compute_response(move |_| {
+            let body = format!(
+                "<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+            );
+            let status = status.try_into().expect("a status");
+            MockResponse::Http(HttpResponse::new(status, SdkBody::from(body)))
+        });
+        let sts = mock_client!(aws_sdk_sts, [&rule]);
+        let answer = sts.get_caller_identity().send().await;
+        judge("sts:GetCallerIdentity", "the key", answer)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_refusal_counts_as_one() {
+        let (works, evidence) = judged("InvalidClientTokenId", 403).await.expect("refused");
+        assert!(!works);
+        assert_eq!(evidence, "refused: InvalidClientTokenId (HTTP 403)");
+        for (code, status) in [
+            ("ExpiredToken", 403),
+            ("InternalFailure", 500),
+            ("SignatureDoesNotMatch", 403),
+        ] {
+            let error = judged(code, status).await.expect_err(code);
+            let error = error.to_string();
+            assert!(
+                error.contains("sts:GetCallerIdentity on the key"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What there is of a proof, with the tags of each resource.
+
+mod network;
+
+use futures::join;
+use remediation::error::{CallContext as _, Error, Result};
+
+use crate::context::Context;
+use crate::own::{Kind, Own};
+use crate::record::Left;
+
+/// What there is of a proof.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// In the order in which they can be removed.
+    pub(crate) own: Vec<Own>,
+    /// What AWS is removing already.
+    pub(crate) going: Vec<Own>,
+    /// What has a name of the proof and not its tag.
+    pub(crate) foreign: Vec<Left>,
+    /// What could not be looked for.
+    pub(crate) unread: Vec<Left>,
+}
+
+impl Found {
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            own,
+            going,
+            foreign,
+            unread,
+        } = self;
+        own.is_empty() && going.is_empty() && foreign.is_empty() && unread.is_empty()
+    }
+
+    fn take(&mut self, of_what: &str, found: Result<Vec<Seen>>) {
+        match found {
+            Ok(all) => {
+                for seen in all {
+                    match seen {
+                        Seen::Own(own) => self.own.push(own),
+                        Seen::Going(own) => self.going.push(own),
+                        Seen::Foreign(resource) => self.foreign.push(Left {
+                            resource,
+                            why: "it has a name of the proof and not its tag, so it was left alone: look \
+                                  whose it is"
+                                .to_owned(),
+                        }),
+                    }
+                }
+            }
+            Err(error) => self.unread.push(Left {
+                resource: of_what.to_owned(),
+                why: format!("it is not known whether any is left: {error}"),
+            }),
+        }
+    }
+}
+
+/// A resource that was looked at.
+pub(crate) enum Seen {
+    Own(Own),
+    Going(Own),
+    Foreign(String),
+}
+
+impl Seen {
+    fn named(kind: Kind, id: &str, own: Option<Own>) -> Self {
+        own.map_or_else(|| Self::Foreign(kind.show(id)), Self::Own)
+    }
+}
+
+/// Looks for everything.
+pub(crate) async fn find(context: &Context<'_>) -> Found {
+    let mut found = Found::default();
+    let (network, users, roles, buckets, tables) = join!(
+        Box::pin(network::find(context)),
+        Box::pin(users(context)),
+        Box::pin(roles(context)),
+        Box::pin(buckets(context)),
+        Box::pin(tables(context)),
+    );
+    for (of_what, seen) in network {
+        found.take(of_what, seen);
+    }
+    found.take("users of the proof's path", users);
+    found.take("roles of the proof's path", roles);
+    found.take("buckets of the proof's names", buckets);
+    found.take("the proof's table", tables);
+    found.own.sort();
+    found
+}
+
+async fn users(context: &Context<'_>) -> Result<Vec<Seen>> {
+    let (iam, path) = (&context.iam, context.id.path());
+    let mut pages = iam
+        .list_users()
+        .path_prefix(&path)
+        .into_paginator()
+        .items()
+        .send();
+    let mut seen = Vec::new();
+    while let Some(user) = pages.next().await {
+        let name = user.during("iam:ListUsers", &path)?.user_name;
+        // The list has no tags.
+        let user = iam.get_user().user_name(&name).send().await;
+        let user = match user.during("iam:GetUser", &name) {
+            Err(error) if error.is_gone() => continue,
+            user => user?.user,
+        };
+        let tags = user.iter().flat_map(|user| user.tags());
+        let own = Own::of(
+            context.id,
+            Kind::User,
+            &name,
+            tags.map(|tag| (tag.key(), tag.value())),
+        );
+        seen.push(Seen::named(Kind::User, &name, own));
+    }
+    Ok(seen)
+}
+
+async fn roles(context: &Context<'_>) -> Result<Vec<Seen>> {
+    let (iam, path) = (&context.iam, context.id.path());
+    let mut pages = iam
+        .list_roles()
+        .path_prefix(&path)
+        .into_paginator()
+        .items()
+        .send();
+    let mut seen = Vec::new();
+    while let Some(role) = pages.next().await {
+        let name = role.during("iam:ListRoles", &path)?.role_name;
+        let role = iam.get_role().role_name(&name).send().await;
+        let role = match role.during("iam:GetRole", &name) {
+            Err(error) if error.is_gone() => continue,
+            role => role?.role,
+        };
+        let tags = role.iter().flat_map(|role| role.tags());
+        let own = Own::of(
+            context.id,
+            Kind::Role,
+            &name,
+            tags.map(|tag| (tag.key(), tag.value())),
+        );
+        seen.push(Seen::named(Kind::Role, &name, own));
+    }
+    Ok(seen)
+}
+
+async fn buckets(context: &Context<'_>) -> Result<Vec<Seen>> {
+    let (s3, prefix) = (&context.s3, context.id.prefix());
+    let mut pages = s3.list_buckets().prefix(&prefix).into_paginator().send();
+    let mut seen = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.during("s3:ListAllMyBuckets", &prefix)?;
+        for bucket in page.buckets() {
+            let name = bucket.name().unwrap_or_default();
+            let tags = s3
+                .get_bucket_tagging()
+                .bucket(name)
+                .expected_bucket_owner(&context.account);
+            let tags = match tags.send().await.during("s3:GetBucketTagging", name) {
+                Ok(tags) => tags.tag_set,
+                Err(error) if error.has_code("NoSuchTagSet") => Vec::new(),
+                Err(error) if error.is_gone() => continue,
+                Err(error) => return Err(error),
+            };
+            let own = Own::of(
+                context.id,
+                Kind::Bucket,
+                name,
+                tags.iter().map(|tag| (tag.key(), tag.value())),
+            );
+            seen.push(Seen::named(Kind::Bucket, name, own));
+        }
+    }
+    Ok(seen)
+}
+
+async fn tables(context: &Context<'_>) -> Result<Vec<Seen>> {
+    let (dynamodb, name) = (&context.dynamodb, table_name(context));
+    let gone = |error: &Error| error.has_code("ResourceNotFoundException") || error.is_gone();
+    let described = dynamodb.describe_table().table_name(&name).send().await;
+    let described = match described.during("dynamodb:DescribeTable", &name) {
+        Err(error) if gone(&error) => return Ok(Vec::new()),
+        described => described?.table,
+    };
+    let Some(table) = described else {
+        return Ok(Vec::new());
+    };
+    let tags = dynamodb
+        .list_tags_of_resource()
+        .resource_arn(table.table_arn().unwrap_or_default());
+    let tags = match tags
+        .send()
+        .await
+        .during("dynamodb:ListTagsOfResource", &name)
+    {
+        Err(error) if gone(&error) => return Ok(Vec::new()),
+        tags => tags?,
+    };
+    let tags = tags.tags().iter().map(|tag| (tag.key(), tag.value()));
+    let own = Own::of(context.id, Kind::Table, &name, tags);
+    let deleting = table
+        .table_status()
+        .is_some_and(|it| it.as_str() == "DELETING");
+    Ok(vec![match own {
+        Some(own) if deleting => Seen::Going(own),
+        own => Seen::named(Kind::Table, &name, own),
+    }])
+}
+
+/// The table in which the containments of a proof without a stack are recorded.
+pub(crate) fn table_name(context: &Context<'_>) -> String {
+    context.id.name("record")
+}

@@ -1,0 +1,155 @@
+//! Removing what a proof made: looked for by its tag and its names, and removed only with the tag just read.
+
+mod access;
+mod network;
+mod store;
+
+use std::collections::BTreeMap;
+
+use remediation::error::{Error, Result};
+use tokio::time::{Instant, sleep};
+
+use crate::adopt::adopt;
+use crate::context::Context;
+use crate::find::{Found, find};
+use crate::own::{Kind, Own};
+use crate::record::{Left, Removal};
+
+/// Rounds without progress before it is given up: what was attached to an instance takes a while to be free.
+const FRUITLESS: usize = 20;
+
+/// Removes all that there is, in rounds, until nothing is found. What is left is listed with the reason.
+pub(crate) async fn remove_all(context: &Context<'_>) -> Removal {
+    let until = Instant::now() + context.world.patience.new * 2;
+    let mut round = Round::default();
+    let mut fruitless = 0;
+    loop {
+        let found = Box::pin(find(context)).await;
+        round.gone(context, &found);
+        if found.own.is_empty() && found.going.is_empty() && found.unread.is_empty() {
+            return round.conclude(context, found);
+        }
+        let progress = Box::pin(round.remove(context, &found)).await;
+        fruitless = if progress || !found.going.is_empty() {
+            0
+        } else {
+            fruitless + 1
+        };
+        if fruitless >= FRUITLESS || Instant::now() >= until {
+            let found = Box::pin(find(context)).await;
+            round.gone(context, &found);
+            return round.conclude(context, found);
+        }
+        sleep(context.world.patience.pause).await;
+    }
+}
+
+#[derive(Default)]
+struct Round {
+    /// What was seen and is not seen any longer.
+    removed: Vec<String>,
+    /// What was found last.
+    seen: Vec<Own>,
+    /// Why each could not be removed.
+    problems: BTreeMap<String, Error>,
+}
+
+impl Round {
+    /// Notes what is not there any longer.
+    fn gone(&mut self, context: &Context<'_>, found: &Found) {
+        let all = || found.own.iter().chain(&found.going);
+        // What could not be looked for may still be there.
+        let known = found.unread.is_empty();
+        let still = |own: &Own| !known || all().any(|it| same(it, own));
+        for own in std::mem::take(&mut self.seen) {
+            if still(&own) {
+                if !all().any(|it| same(it, &own)) {
+                    self.seen.push(own);
+                }
+                continue;
+            }
+            self.problems.remove(&own.to_string());
+            context.watcher.removed(&own.to_string());
+            self.removed.push(own.to_string());
+        }
+        self.seen.extend(all().cloned());
+    }
+
+    /// Removes what can be removed now. True if anything was.
+    async fn remove(&mut self, context: &Context<'_>, found: &Found) -> bool {
+        let adopted = match adopt(context, &found.own).await {
+            Ok(()) => true,
+            Err(error) => {
+                // The responder's snapshots and groups are found by these.
+                for own in found.own.iter().filter(|own| leads_on(own.kind())) {
+                    self.problems.insert(own.to_string(), error.clone());
+                }
+                false
+            }
+        };
+        let mut progress = false;
+        for own in &found.own {
+            if !adopted && leads_on(own.kind()) {
+                continue;
+            }
+            match Box::pin(remove(context, own)).await {
+                Ok(()) => {
+                    self.problems.remove(&own.to_string());
+                    progress = true;
+                }
+                Err(error) => drop(self.problems.insert(own.to_string(), error)),
+            }
+        }
+        progress
+    }
+
+    fn conclude(self, context: &Context<'_>, found: Found) -> Removal {
+        let why = |own: &Own| match self.problems.get(&own.to_string()) {
+            Some(error) => format!("{error}"),
+            None => "it was still there when it was last looked for".to_owned(),
+        };
+        let own = found.own.iter().map(|own| Left {
+            resource: own.to_string(),
+            why: why(own),
+        });
+        let going = found.going.iter().map(|own| Left {
+            resource: own.to_string(),
+            why: "AWS is removing it and was not done in time".to_owned(),
+        });
+        let left: Vec<_> = own
+            .chain(going)
+            .chain(found.foreign)
+            .chain(found.unread)
+            .collect();
+        for left in &left {
+            context.watcher.left(left);
+        }
+        Removal {
+            removed: self.removed,
+            left,
+        }
+    }
+}
+
+/// Whether what the responder made is found by such a resource.
+fn leads_on(kind: Kind) -> bool {
+    matches!(kind, Kind::Instance | Kind::Volume | Kind::Vpc)
+}
+
+fn same(one: &Own, other: &Own) -> bool {
+    one.kind() == other.kind() && one.id() == other.id()
+}
+
+async fn remove(context: &Context<'_>, own: &Own) -> Result<()> {
+    let removed = match own.kind() {
+        Kind::User => access::user(context, own).await,
+        Kind::Role => access::role(context, own).await,
+        Kind::Bucket => store::bucket(context, own).await,
+        Kind::Table => store::table(context, own).await,
+        _ => network::remove(context, own).await,
+    };
+    match removed {
+        Err(error) if error.is_gone() => Ok(()),
+        removed => removed,
+    }
+}

@@ -1,0 +1,421 @@
+//! A proof on local AWS, whole: what it shows, what it refuses, and that it leaves nothing behind.
+
+mod account;
+mod failures;
+
+use std::sync::{LazyLock, Mutex};
+
+use integration_tests::{FaultyAws, LocalAws, Result, proving};
+use proof::record::{ContainedBy, Left, Scene, Tried};
+use proof::{Id, Moment, Proof, Request, Silent, Victim, Watcher, Who, World};
+use tokio::runtime::Runtime;
+use tokio::sync::RwLock;
+
+use self::account::Account;
+
+const ALL: [Victim; 4] = [
+    Victim::PublicBucket,
+    Victim::StolenKey,
+    Victim::StolenRoleSession,
+    Victim::InfectedInstance,
+];
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+static AWS: LazyLock<LocalAws> = LazyLock::new(|| LocalAws::start_quick().expect("local AWS"));
+/// Who writes turns on the account's Block Public Access.
+static FLAGS: RwLock<()> = RwLock::const_new(());
+
+fn on_aws(test: impl AsyncFnOnce(&'static LocalAws) -> Result) -> Result {
+    RUNTIME.block_on(test(&AWS))
+}
+
+async fn world(aws: &LocalAws) -> World {
+    proving::world(aws, &aws.endpoint, &aws.ec2_endpoint).await
+}
+
+fn request(aws: &LocalAws, victims: &[Victim]) -> Result<Request> {
+    Ok(Request {
+        account: aws.account_id.clone(),
+        id: Id::random()?,
+        victims: victims.to_vec(),
+        by: ContainedBy::ThisProcess,
+        reactivate_key: false,
+        dry_run: false,
+    })
+}
+
+async fn prove(world: &World, request: &Request) -> Result<Proof> {
+    let never = std::future::pending();
+    Ok(Box::pin(proof::prove(world, request, &Silent, never)).await?)
+}
+
+fn works(tried: &Tried, moment: Moment) -> Option<bool> {
+    let answer = match moment {
+        Moment::Before => &tried.before,
+        Moment::Contained => &tried.contained,
+        Moment::Released => &tried.released,
+    };
+    answer.as_ref().map(|answer| answer.works)
+}
+
+#[test]
+fn each_attack_works_then_fails_and_is_released_and_nothing_is_left() -> Result {
+    on_aws(async |aws| {
+        let _flags = FLAGS.read().await;
+        let world = world(aws).await;
+        let mut request = request(aws, &ALL)?;
+        request.reactivate_key = true;
+        let proof = prove(&world, &request).await?;
+        assert!(proof.holds(), "{proof:#?}");
+        assert_eq!(proof.scenes.len(), ALL.len());
+        for scene in &proof.scenes {
+            for attack in &scene.attacks {
+                assert_eq!(works(attack, Moment::Released), Some(true), "{attack:#?}");
+                let seconds = attack.stopped_after_seconds.ok_or("no time")?;
+                assert!(seconds >= 0.0, "{attack:#?}");
+            }
+            for bystander in &scene.bystanders {
+                assert_eq!(
+                    works(bystander, Moment::Released),
+                    Some(true),
+                    "{bystander:#?}"
+                );
+            }
+            assert!(
+                !scene.bystanders.is_empty() && !scene.released.is_empty(),
+                "{scene:#?}"
+            );
+        }
+        assert_eq!(Account::of(aws, &request.id).await?.resources, [""; 0]);
+        for part in [
+            "instance i-",
+            "VPC vpc-",
+            "snapshot snap-",
+            "user gdr-proof-",
+            "table ",
+        ] {
+            let has = |removed: &String| removed.starts_with(part);
+            assert!(
+                proof.removal.removed.iter().any(has),
+                "{part}: {:#?}",
+                proof.removal
+            );
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn the_stolen_key_stays_inactive_unless_it_is_named() -> Result {
+    on_aws(async |aws| {
+        let world = world(aws).await;
+        let request = request(aws, &[Victim::StolenKey])?;
+        let proof = prove(&world, &request).await?;
+        assert!(proof.holds(), "{proof:#?}");
+        let attacks = &proof.scenes[0].attacks;
+        let key = |it: &&Tried| it.request == "list a bucket with the stolen key";
+        let released: Vec<_> = attacks
+            .iter()
+            .filter(key)
+            .map(|it| works(it, Moment::Released))
+            .collect();
+        assert_eq!(released, [Some(false)], "{attacks:#?}");
+        Ok(())
+    })
+}
+
+/// Whether anything was written by way of the proxy.
+fn writes(faulty: &FaultyAws) -> Vec<String> {
+    let calls = faulty.calls().into_iter();
+    calls
+        .filter(|call| call.writes)
+        .map(|call| call.operation)
+        .collect()
+}
+
+#[test]
+fn nothing_is_made_in_another_account_or_where_something_of_the_proof_is() -> Result {
+    on_aws(async |aws| {
+        let faulty = FaultyAws::start(aws).await?;
+        let world = proving::world(aws, &faulty.endpoint, &faulty.ec2_endpoint).await;
+        let mut other = request(aws, &ALL)?;
+        other.account = "444455556666".to_owned();
+        faulty.watch(None);
+        let refused = prove(&world, &other)
+            .await
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            refused.contains("444455556666") && refused.contains(&aws.account_id),
+            "{refused}"
+        );
+        assert_eq!(faulty.calls().len(), 1, "one question: who is the caller?");
+
+        let request = request(aws, &ALL)?;
+        for of_whom in ["tag", "name"] {
+            let user = format!("gdr-proof-{}-{of_whom}", request.id);
+            let tag = aws_sdk_iam::types::Tag::builder().key("gdr:proof");
+            let tag = tag.value(request.id.as_str()).build()?;
+            let create = aws
+                .iam()
+                .create_user()
+                .user_name(&user)
+                .path(request.id.path());
+            let tags = (of_whom == "tag").then(|| vec![tag]);
+            create.set_tags(tags).send().await?;
+            faulty.watch(None);
+            let refused = prove(&world, &request)
+                .await
+                .expect_err("refused")
+                .to_string();
+            assert!(refused.contains(&user), "{refused}");
+            let questions = ["sts:GetCallerIdentity", "dynamodb:DescribeTable"];
+            let written = writes(&faulty);
+            assert!(
+                written.iter().all(|it| questions.contains(&it.as_str())),
+                "{written:?}"
+            );
+            #[expect(clippy::disallowed_methods, reason = "the test made it")]
+            aws.iam().delete_user().user_name(&user).send().await?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn where_no_bucket_can_be_public_that_is_said_and_the_rest_is_shown() -> Result {
+    on_aws(async |aws| {
+        let _flags = FLAGS.write().await;
+        let world = world(aws).await;
+        let flags = |on| {
+            let flags = aws_sdk_s3control::types::PublicAccessBlockConfiguration::builder();
+            flags
+                .block_public_policy(on)
+                .restrict_public_buckets(on)
+                .build()
+        };
+        let put = |on| {
+            let put = world.control.put_public_access_block();
+            put.account_id(&aws.account_id)
+                .public_access_block_configuration(flags(on))
+                .send()
+        };
+        put(true).await?;
+        let request = request(aws, &[Victim::PublicBucket, Victim::StolenRoleSession])?;
+        let proof = prove(&world, &request).await?;
+        put(false).await?;
+        let why = proof.scenes[0].not_shown.as_deref().unwrap_or_default();
+        assert!(
+            why.contains("Block Public Access of account 111122223333"),
+            "{proof:#?}"
+        );
+        assert!(proof.scenes[0].resources.is_empty());
+        assert!(
+            proof.scenes[1].holds() && proof.scenes[1].not_shown.is_none(),
+            "{proof:#?}"
+        );
+        assert_eq!(Account::of(aws, &request.id).await?.resources, [""; 0]);
+        Ok(())
+    })
+}
+
+/// Tells when so many of the proof's steps were seen.
+struct Counting {
+    left: Mutex<usize>,
+    reached: tokio::sync::Notify,
+}
+
+impl Counting {
+    fn to(count: usize) -> Self {
+        Self {
+            left: Mutex::new(count),
+            reached: tokio::sync::Notify::new(),
+        }
+    }
+
+    fn count(&self) {
+        let mut left = self.left.lock().expect("no panic before");
+        *left = left.wrapping_sub(1);
+        if *left == 0 {
+            self.reached.notify_one();
+        }
+    }
+}
+
+impl Watcher for Counting {
+    fn stage(&self, _title: &str) {}
+    fn made(&self, _resource: &str) {
+        self.count();
+    }
+    fn tried(&self, _victim: Victim, _who: Who, _moment: Moment, _tried: &Tried) {
+        self.count();
+    }
+    fn reported(&self, _scene: &Scene) {
+        self.count();
+    }
+    fn removed(&self, _resource: &str) {}
+    fn left(&self, _left: &Left) {}
+}
+
+#[test]
+fn after_an_interruption_at_any_step_all_is_removed() -> Result {
+    on_aws(async |aws| {
+        let _flags = FLAGS.read().await;
+        let world = world(aws).await;
+        for step in [1, 4, 9, 14, 19, 25, 31, 37] {
+            let request = request(aws, &ALL)?;
+            let counting = Counting::to(step);
+            let stop = counting.reached.notified();
+            let proof = Box::pin(proof::prove(&world, &request, &counting, stop)).await?;
+            let stopped = proof.stopped.as_deref().unwrap_or_default();
+            assert!(stopped.contains("interrupted"), "{step}: {proof:#?}");
+            assert!(
+                !proof.holds() && proof.removal.left.is_empty(),
+                "{step}: {proof:#?}"
+            );
+            assert!(!proof.removal.removed.is_empty(), "{step}: {proof:#?}");
+            assert_eq!(
+                Account::of(aws, &request.id).await?.resources,
+                [""; 0],
+                "{step}"
+            );
+        }
+        Ok(())
+    })
+}
+
+/// What is not the proof's, although it looks like it.
+struct Bystanders {
+    id: Id,
+    /// Of another proof, of which the id begins with this one's.
+    longer: Id,
+    /// Without the tag.
+    user: String,
+    bucket: String,
+    /// In the proof's VPC.
+    group: String,
+    subnet: String,
+    longer_user: String,
+}
+
+impl Bystanders {
+    async fn make(aws: &LocalAws, id: &Id, vpc: &str) -> Result<Self> {
+        let longer = Id::parse(&format!("{id}0"))?;
+        let user = format!("gdr-proof-{id}-alice");
+        let longer_user = format!("gdr-proof-{longer}-victim");
+        let bucket = format!("gdr-proof-{id}-theirs");
+        let tag = aws_sdk_iam::types::Tag::builder().key("gdr:proof");
+        let tag = tag.value(longer.as_str()).build()?;
+        let iam = aws.iam();
+        iam.create_user()
+            .user_name(&user)
+            .path(id.path())
+            .send()
+            .await?;
+        let of_other = iam
+            .create_user()
+            .user_name(&longer_user)
+            .path(longer.path());
+        of_other.tags(tag).send().await?;
+        let s3 = integration_tests::s3::client(&aws.root());
+        s3.create_bucket().bucket(&bucket).send().await?;
+        let group = aws.ec2().create_security_group().vpc_id(vpc);
+        let group = group
+            .group_name("theirs")
+            .description("Somebody else's")
+            .send()
+            .await?;
+        let subnet = aws.ec2().create_subnet().vpc_id(vpc);
+        let subnet = subnet.cidr_block("10.0.0.128/26").send().await?.subnet;
+        Ok(Self {
+            id: id.clone(),
+            longer,
+            user,
+            bucket,
+            group: group.group_id.ok_or("no group")?,
+            subnet: subnet.and_then(|it| it.subnet_id).ok_or("no subnet")?,
+            longer_user,
+        })
+    }
+
+    async fn expect_there(&self, aws: &LocalAws) -> Result {
+        let s3 = integration_tests::s3::client(&aws.root());
+        s3.head_bucket().bucket(&self.bucket).send().await?;
+        for user in [&self.user, &self.longer_user] {
+            aws.iam().get_user().user_name(user).send().await?;
+        }
+        let groups = aws.ec2().describe_security_groups().group_ids(&self.group);
+        groups.send().await?;
+        let subnets = aws.ec2().describe_subnets().subnet_ids(&self.subnet);
+        subnets.send().await?;
+        Ok(())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test made them")]
+    async fn remove(&self, aws: &LocalAws) -> Result {
+        let s3 = integration_tests::s3::client(&aws.root());
+        s3.delete_bucket().bucket(&self.bucket).send().await?;
+        for user in [&self.user, &self.longer_user] {
+            aws.iam().delete_user().user_name(user).send().await?;
+        }
+        let groups = aws.ec2().delete_security_group().group_id(&self.group);
+        groups.send().await?;
+        let subnets = aws.ec2().delete_subnet().subnet_id(&self.subnet);
+        subnets.send().await?;
+        Ok(())
+    }
+}
+
+#[test]
+fn after_a_crash_clean_removes_what_is_tagged_and_lists_what_only_looks_like_it() -> Result {
+    on_aws(async |aws| {
+        let _flags = FLAGS.read().await;
+        let world = world(aws).await;
+        let request = request(aws, &ALL)?;
+        // The instance is contained, and protected from termination.
+        let counting = Counting::to(45);
+        {
+            let proving = Box::pin(proof::prove(
+                &world,
+                &request,
+                &counting,
+                std::future::pending(),
+            ));
+            tokio::select! {
+                ended = proving => return Err(format!("no crash: {ended:#?}").into()),
+                () = counting.reached.notified() => {}
+            }
+        }
+        let before = Account::of(aws, &request.id).await?;
+        let vpc = before.vpc.clone().ok_or("no VPC")?;
+        assert!(before.resources.len() > 10, "{before:#?}");
+        let bystanders = Bystanders::make(aws, &request.id, &vpc).await?;
+        assert_ne!(bystanders.id, bystanders.longer);
+
+        let removal = proof::clean(&world, &aws.account_id, &request.id, &Silent).await?;
+        bystanders.expect_there(aws).await?;
+        let left: Vec<_> = removal
+            .left
+            .iter()
+            .map(|left| left.resource.as_str())
+            .collect();
+        for name in [&bystanders.user, &bystanders.bucket, &vpc] {
+            assert!(
+                left.iter().any(|left| left.contains(name.as_str())),
+                "{removal:#?}"
+            );
+        }
+        assert_eq!(left.len(), 3, "{removal:#?}");
+        bystanders.remove(aws).await?;
+        let removal = proof::clean(&world, &aws.account_id, &request.id, &Silent).await?;
+        assert_eq!(removal.left, [], "{removal:#?}");
+        assert_eq!(removal.removed, [format!("VPC {vpc}")]);
+        assert_eq!(Account::of(aws, &request.id).await?.resources, [""; 0]);
+        let again = proof::clean(&world, &aws.account_id, &request.id, &Silent).await?;
+        assert!(
+            again.removed.is_empty() && again.left.is_empty(),
+            "{again:#?}"
+        );
+        Ok(())
+    })
+}
