@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Contained, Incoming, Means, alarm_if_unusable, notified, prevented, put_off};
+use crate::catalogue::Category;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::execute::within;
@@ -199,6 +200,20 @@ pub(super) async fn prepare<P: Playbook>(
             }));
         }
     };
+    if verified.is_none()
+        && unrecorded.is_none()
+        && let Some(why) = unbelieved::<P>(record, incoming, &claims)
+    {
+        tracing::error!(
+            why,
+            "a look was refused: find out in CloudTrail who sent it"
+        );
+        let report = Report::ignored(P::CATEGORY, finding, why, false);
+        return Err(Box::new(Contained {
+            claims,
+            ..Contained::just(report, None)
+        }));
+    }
     let finding = verified.as_deref().unwrap_or(finding);
     let gate = Gate::new::<P>(&guard, finding, &config.policy, false, now).about(&claims);
     if let Some(why) = gate.forbids_outright() {
@@ -293,6 +308,26 @@ fn released_at(released: Timestamp) -> String {
 /// True if all targets are contained by the record.
 fn all_stand(claims: &[Claim]) -> bool {
     !claims.is_empty() && claims.iter().all(|claim| claim.stands().is_some())
+}
+
+/// Why a look is not believed. A look follows a containment, which the record shows; a message that somebody else
+/// sent to the queue may be about anything. Without a record, only the policy of the queue keeps such messages out.
+fn unbelieved<P: Playbook>(
+    record: Option<&Record>,
+    incoming: &Incoming<'_>,
+    claims: &[Claim],
+) -> Option<String> {
+    let (look, _) = (incoming.look?, record?);
+    // What was decided for the moment is looked at again before anything is contained.
+    let decided_for_the_moment = P::CATEGORY == Category::S3 && look.marks_seen_at.is_some();
+    let stands = claims.iter().any(|claim| claim.stands().is_some());
+    let targets: Vec<_> = claims.iter().map(Claim::target).collect();
+    (!stands && !decided_for_the_moment).then(|| {
+        format!(
+            "the message asks to look again at what contains {}, and the record shows nothing that does",
+            targets.join(", ")
+        )
+    })
 }
 
 /// What came of claiming the targets of a finding.

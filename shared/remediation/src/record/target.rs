@@ -103,6 +103,11 @@ impl Claim {
         self.stands.as_ref()
     }
 
+    /// The target's name.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
     /// True if this is the target of that name.
     pub(crate) fn is_of(&self, name: &str) -> bool {
         self.target == name
