@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Contained, Incoming, Means, alarm_if_unusable, notified, prevented, put_off};
-use crate::catalogue::Category;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::execute::within;
@@ -158,7 +157,8 @@ pub(super) async fn prepare<P: Playbook>(
         && let Some(target) = busy.first()
     {
         let target = target.clone();
-        return Err(Box::new(put_off::at_work::<P>(incoming, claims, target)));
+        let at_work = put_off::at_work::<P>(incoming, claims, target, busy);
+        return Err(Box::new(at_work));
     }
     let released = claims.iter().filter_map(Claim::left);
     let released = released.map(|(_, released)| released).max();
@@ -202,11 +202,16 @@ pub(super) async fn prepare<P: Playbook>(
     };
     if verified.is_none()
         && unrecorded.is_none()
-        && let Some(why) = unbelieved::<P>(record, incoming, &claims)
+        && let Some(why) = unbelieved(record, incoming, &claims)
     {
+        // What is known of it may be with a target that another invocation is at work on.
+        if let Some(target) = busy.first().cloned() {
+            let at_work = put_off::at_work::<P>(incoming, claims, target, busy);
+            return Err(Box::new(at_work));
+        }
         tracing::error!(
             why,
-            "a look was refused: find out in CloudTrail who sent it"
+            "a message was refused: find out in CloudTrail who sent it"
         );
         let report = Report::ignored(P::CATEGORY, finding, why, false);
         return Err(Box::new(Contained {
@@ -310,21 +315,21 @@ fn all_stand(claims: &[Claim]) -> bool {
     !claims.is_empty() && claims.iter().all(|claim| claim.stands().is_some())
 }
 
-/// Why a look is not believed. A look follows a containment, which the record shows; a message that somebody else
-/// sent to the queue may be about anything. Without a record, only the policy of the queue keeps such messages out.
-fn unbelieved<P: Playbook>(
+/// Why a message of the function's own queue is not believed. A look follows a containment, and what comes again was
+/// put off: the record shows either. A message that somebody else sent may be about anything. Without a record, only
+/// the policy of the queue keeps such messages out.
+fn unbelieved(
     record: Option<&Record>,
     incoming: &Incoming<'_>,
     claims: &[Claim],
 ) -> Option<String> {
-    let (look, _) = (incoming.look?, record?);
-    // What was decided for the moment is looked at again before anything is contained.
-    let decided_for_the_moment = P::CATEGORY == Category::S3 && look.marks_seen_at.is_some();
-    let stands = claims.iter().any(|claim| claim.stands().is_some());
+    let (look, _) = (incoming.came_back?, record?);
+    let known = |claim: &Claim| claim.is_awaited() || (look.is_one() && claim.stands().is_some());
     let targets: Vec<_> = claims.iter().map(Claim::target).collect();
-    (!stands && !decided_for_the_moment).then(|| {
+    (!claims.iter().any(known)).then(|| {
         format!(
-            "the message asks to look again at what contains {}, and the record shows nothing that does",
+            "a message asks to deal again with {}, and the record shows neither a containment of it nor that \
+             the finding is awaited",
             targets.join(", ")
         )
     })

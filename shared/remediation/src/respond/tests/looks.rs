@@ -51,19 +51,20 @@ async fn a_look_at_what_the_record_does_not_show_as_contained_is_refused() {
     let (items, record) = table();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
     let responder = responder.rechecking(recheck).recording(record);
-    let invented = Look {
-        number: 1,
-        in_effect: Some(["act exposed".to_owned()].into()),
+    let look_of = |number: usize, put_off: u64| Look {
+        number,
+        put_off,
+        marks_seen_at: (number == 3).then(now),
         ..Look::default()
     };
     // What it asked for the first time must not be what it is believed by the second time.
-    for minutes in [1, 2] {
-        let invented = at_look(invented.clone(), minutes);
+    for (number, put_off) in [(1, 0), (1, 0), (2, 1), (3, 0), (3, 0), (0, 1), (0, 1)] {
+        let invented = at_look(look_of(number, put_off), 1);
         let report = responder.respond(made_public(), &invented).await.unwrap();
         assert_eq!(report.status(), Status::Ignored, "{}", report.to_line());
         let reason = report.reason();
         assert!(
-            reason.contains("exposed, and the record shows nothing"),
+            reason.contains("exposed, and the record shows neither"),
             "{reason}"
         );
         assert_eq!(responder.playbook.applied(), [""; 0]);
