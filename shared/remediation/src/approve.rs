@@ -207,11 +207,7 @@ pub async fn approve<P: Playbook>(
             let conclude = |state| claim.conclude(state, report.steps(), severity);
             target_state(report).map(conclude)
         });
-        if let Err(error) = approver
-            .record
-            .give_back(claim, state, false, clock())
-            .await
-        {
+        if let Err(error) = approver.record.give_back(claim, state, clock()).await {
             tracing::error!(%error, "the claim on a target was not given back and ends by its time");
         }
     }

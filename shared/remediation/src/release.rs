@@ -255,7 +255,7 @@ pub async fn release<P: Playbook>(
         Err(error) => Err(error),
     };
     for claim in &claims {
-        if let Err(error) = record.give_back(claim, None, false, clock()).await {
+        if let Err(error) = record.give_back(claim, None, clock()).await {
             tracing::error!(%error, "the claim on a target was not given back and ends by its time");
         }
     }

@@ -170,7 +170,7 @@ impl<P: Playbook> Responder<P> {
                 let severity = finding.severity.value();
                 let state = state.map(|state| claim.conclude(state, report.steps(), severity));
                 let again = report.provisional && self.recheck.is_some();
-                let giving = Box::pin(record.give_back(claim, state, again, incoming.clock()));
+                let giving = Box::pin(record.give_back_until(claim, state, again, incoming.clock()));
                 if let Err(error) = within(given_back_by, "dynamodb:UpdateItem", giving).await {
                     tracing::error!(%error, "the claim on a target was not given back and ends by its time");
                 }

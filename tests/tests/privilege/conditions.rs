@@ -62,6 +62,8 @@ fn cases() -> Vec<Case> {
     let made_by = |call: &str| json!({ "ec2:CreateAction": call });
     let is = |role: &str| json!({ "aws:ResourceTag/gdr:role": role });
     let mut cases = vec![
+        of_account("s3:GetBucketPolicy", "arn:aws:s3:::bucket"),
+        of_account("s3:GetAccountPublicAccessBlock", "*"),
         of_account("s3:PutBucketPolicy", "arn:aws:s3:::bucket"),
         of_account("s3:PutBucketPublicAccessBlock", "arn:aws:s3:::bucket"),
         of_account("s3:PutAccountPublicAccessBlock", "*"),
