@@ -3,8 +3,8 @@
 
 mod delivery;
 mod grants;
-mod table;
 mod settings;
+mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 

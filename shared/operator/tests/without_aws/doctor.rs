@@ -269,7 +269,11 @@ fn what_the_account_brings_along_is_a_hint() -> Result {
         ("ok", "names", "none was cut"),
         ("ok", concurrency, "at most 1000 executions"),
         ("ok", response, "has no role"),
-        ("ok", "SecurityHub", "Security Hub is on, and gets the notes"),
+        (
+            "ok",
+            "SecurityHub",
+            "Security Hub is on, and gets the notes",
+        ),
     ] {
         expect(&lines, check, of, found);
     }
