@@ -96,9 +96,6 @@ pub(crate) fn refused(incident: &Incident, why: &str) -> Value {
     })
 }
 
-/// The name that stands for standard output, which then holds the page alone.
-const STANDARD_OUTPUT: &str = "-";
-
 /// Writes the page of each incident.
 pub(crate) fn write(
     place: Place<'_>,
@@ -119,7 +116,7 @@ pub(crate) fn write(
         let path = file.map_or_else(|| file_name(incident), Path::to_owned);
         let page = page::incident(incident, Some(place), Timestamp::now());
         output::page(&path, &page)?;
-        if path == Path::new(STANDARD_OUTPUT) {
+        if path == Path::new(output::STANDARD_OUTPUT) {
             return Ok(ExitCode::SUCCESS);
         }
         if format == Format::Table {

@@ -71,12 +71,11 @@ pub(crate) fn written() -> Result<(), String> {
     }
 }
 
-/// Writes a page into `file`; `-` is standard output. A file that is there already is replaced only if it is a
-/// page, and only once the new one is whole.
-pub(crate) fn page(file: &Path, page: &str) -> Result<(), String> {
-    let fails = |error: io::Error| format!("{}: cannot be written: {error}", file.display());
-    if file == Path::new("-") {
-        return bytes(page.as_bytes()).map_err(fails);
+/// Whether a page may be written into `file`; `-` is standard output. A file that is there already is replaced only
+/// if it is a page itself.
+pub(crate) fn may_be_page(file: &Path) -> Result<(), String> {
+    if file == Path::new(STANDARD_OUTPUT) {
+        return Ok(());
     }
     match File::open(file) {
         Ok(there) => {
@@ -89,9 +88,19 @@ pub(crate) fn page(file: &Path, page: &str) -> Result<(), String> {
                     file.display()
                 ));
             }
+            Ok(())
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(fails(error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(not_written(file, &error)),
+    }
+}
+
+/// Writes a page where [`may_be_page`] allows it, and replaces a page that is there only once the new one is whole.
+pub(crate) fn page(file: &Path, page: &str) -> Result<(), String> {
+    let fails = |error: io::Error| not_written(file, &error);
+    may_be_page(file)?;
+    if file == Path::new(STANDARD_OUTPUT) {
+        return bytes(page.as_bytes()).map_err(fails);
     }
     let mut beside = file.as_os_str().to_owned();
     beside.push(format!(".{}.part", std::process::id()));
@@ -103,6 +112,13 @@ pub(crate) fn page(file: &Path, page: &str) -> Result<(), String> {
         fails(error)
     })
 }
+
+fn not_written(file: &Path, error: &io::Error) -> String {
+    format!("{}: cannot be written: {error}", file.display())
+}
+
+/// The name that stands for standard output, which then holds the page alone.
+pub(crate) const STANDARD_OUTPUT: &str = "-";
 
 /// The beginning of every page.
 const PAGE: &str = "<!DOCTYPE html>";

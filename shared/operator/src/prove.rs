@@ -309,8 +309,7 @@ fn conclude(proof: &Proof, request: &Request, options: &Options, format: Format)
     }
     // The record is printed by then, whatever becomes of the page.
     if let Some(file) = &options.html {
-        std::fs::write(file, proof::page::render(proof))
-            .map_err(|error| format!("{}: {error}", file.display()))?;
+        output::page(file, &proof::page::render(proof))?;
         output::note(&format!("wrote {}", file.display()))?;
     }
     Ok(if proved {
@@ -338,7 +337,7 @@ fn can_be_written(file: &Path) -> Result<(), Usage> {
         return Err(Usage::new(format!("{} is a folder", file.display())));
     }
     if folder.is_dir() {
-        Ok(())
+        output::may_be_page(file).map_err(Usage::new)
     } else {
         let why = format!("there is no folder {}", folder.display());
         Err(Usage::new(why))

@@ -81,6 +81,8 @@ fn deployed(template: &Value, parameters: &[(&str, &str)]) -> Deployed {
         parameters: parameters
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
+        stack: "gdr".to_owned(),
+        partition: "aws".to_owned(),
         account: "111122223333".to_owned(),
         region: "eu-west-1".to_owned(),
         resources: named.collect(),

@@ -39,6 +39,8 @@ fn environments(template: &Value, parameters: &Set) -> Result<Environments> {
     let stack = Deployed {
         template: template.clone(),
         parameters: parameters.clone(),
+        stack: "gdr".to_owned(),
+        partition: "aws".to_owned(),
         account: "111122223333".to_owned(),
         region: "us-east-1".to_owned(),
         resources: names
