@@ -12,6 +12,7 @@ import json
 import os
 import random
 import select
+import shlex
 import shutil
 import signal
 import socket
