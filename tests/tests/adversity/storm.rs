@@ -142,7 +142,7 @@ async fn storm(world: &'static World) -> Result {
         world.stack.send(responder, finding).await?;
     }
     let delivered = started.elapsed();
-    // From half of the findings on: what each process had first.
+    // From half of the findings on: the first size of each process.
     let (mut half, mut redelivered) = (BTreeMap::new(), Vec::new());
     loop {
         let answered = answered(world).await?;
