@@ -148,6 +148,10 @@ def serve(scratch, log_folder, quick, processes):
     processes.append(start("moto", ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(ec2_port)], env, log_folder))
     wait_until_answering(processes[0], f"{aws}/_ministack/health")
     wait_until_answering(processes[1], f"{ec2}/moto-api/data.json")
+    # An emulator whose port somebody else took ends; the answer was the other's then.
+    for process in processes:
+        if process.poll() is not None:
+            raise SystemExit(f"{process.args[2]} ended: another server answers on its port; see its log")
     print(json.dumps({"aws": aws, "ec2": ec2, "account_id": ACCOUNT_ID, "region": REGION}), flush=True)
     wait_for_end_of_input(processes)
 

@@ -226,7 +226,7 @@ async fn serve(mut stream: TcpStream, emulator: &str, shared: &Shared) -> Result
         let strike = state.strike.as_ref().filter(|strike| strike.hits(call));
         let first = state.answers.get(&identity).cloned();
         let fault = strike.map(|strike| strike.fault);
-        // What was not asked before has no answer from then.
+        // A call that was not made before has no answer from then.
         let fault = fault.filter(|fault| *fault != Fault::Stale || first.is_some());
         state.calls.all[index].struck |= fault.is_some();
         (fault, service, first)

@@ -52,7 +52,7 @@ fn the_readme_has_each_parameter_of_the_template_once_with_its_default_and_its_w
             let parameter = parameter.unwrap_or_else(|| panic!("the template has no {name}"));
             assert_eq!(default, plain(&parameter["Default"]), "{name}");
             let words = parameter["AllowedValues"].as_array().into_iter().flatten();
-            // What `true`, `false` and a number are, the meaning says by itself.
+            // The meaning says by itself what `true`, `false` and a number do.
             let words = words.filter_map(Value::as_str);
             for word in words.filter(|word| !["true", "false", default.as_str()].contains(word)) {
                 assert!(meaning.contains(&format!("`{word}`")), "{name}: {word}");

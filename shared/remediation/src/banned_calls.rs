@@ -33,6 +33,7 @@ fn checkout() -> PathBuf {
 fn services() -> Result<BTreeMap<String, PathBuf>, Error> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--locked", "--offline", "--format-version", "1"])
+        .args(["--filter-platform", "host-tuple"])
         .current_dir(checkout())
         .output()?;
     if !output.status.success() {

@@ -142,6 +142,7 @@ async fn storm(world: &'static World) -> Result {
         world.stack.send(responder, finding).await?;
     }
     let delivered = started.elapsed();
+    // From half of the findings on: the first size of each process.
     let (mut half, mut redelivered) = (BTreeMap::new(), Vec::new());
     loop {
         let answered = answered(world).await?;
@@ -149,8 +150,10 @@ async fn storm(world: &'static World) -> Result {
             .iter()
             .filter(|(_, it)| !answered.contains(it.id()));
         let missing = missing.count();
-        if half.is_empty() && missing <= FINDINGS / 2 {
-            half = memory(world)?;
+        if missing <= FINDINGS / 2 {
+            for (process, kilobytes) in memory(world)? {
+                half.entry(process).or_insert(kilobytes);
+            }
         }
         if missing == 0 {
             break;
@@ -163,15 +166,7 @@ async fn storm(world: &'static World) -> Result {
     }
     let took = started.elapsed();
     let at_end = memory(world)?;
-
-    for (process, kilobytes) in &at_end {
-        if let Some(before) = half.get(process) {
-            assert!(
-                *kilobytes <= before + FLAT,
-                "process {process} grew from {before} to {kilobytes} KB"
-            );
-        }
-    }
+    expect_flat(&half, &at_end);
     let attacks = stream::iter(&victims)
         .map(Victim::attack)
         .buffer_unordered(4);
@@ -230,10 +225,31 @@ async fn redeliver(world: &World, findings: &[(Responder, Finding)]) -> Result<V
     Ok(sent)
 }
 
+/// A process of a responder's function.
+type Process = (Responder, u32);
+
+/// No process grew, and of each function there is one that was measured before.
+fn expect_flat(half: &BTreeMap<Process, u64>, at_end: &BTreeMap<Process, u64>) {
+    let mut compared = BTreeSet::new();
+    for (process, kilobytes) in at_end {
+        if let Some(before) = half.get(process) {
+            assert!(
+                *kilobytes <= before + FLAT,
+                "process {process:?} grew from {before} to {kilobytes} KB"
+            );
+            compared.insert(process.0);
+        }
+    }
+    let all = BTreeSet::from(RESPONDERS);
+    assert_eq!(compared, all, "at half {half:?}, at the end {at_end:?}");
+}
+
 /// The memory of each process of the stack's functions, in KB.
-fn memory(world: &World) -> Result<BTreeMap<u32, u64>> {
-    let functions = RESPONDERS.map(|responder| world.stack.function(responder));
-    let functions: Vec<_> = functions.into_iter().collect::<Result<_>>()?;
+fn memory(world: &World) -> Result<BTreeMap<Process, u64>> {
+    let mut functions = Vec::new();
+    for responder in RESPONDERS {
+        functions.push((responder, world.stack.function(responder)?));
+    }
     // With the environment of each process, on Linux and on macOS.
     let listed = Command::new("ps")
         .args(["axeww", "-o", "pid=,rss=,command="])
@@ -241,13 +257,14 @@ fn memory(world: &World) -> Result<BTreeMap<u32, u64>> {
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let mut sizes = BTreeMap::new();
     for line in listed.lines() {
-        let is_ours = |name: &&str| line.contains(&format!("AWS_LAMBDA_FUNCTION_NAME={name} "));
-        if !line.contains(&world.aws.endpoint) || !functions.iter().any(is_ours) {
+        let is_of = |name: &str| line.contains(&format!("AWS_LAMBDA_FUNCTION_NAME={name} "));
+        let ours = functions.iter().find(|(_, name)| is_of(name));
+        let Some((responder, _)) = ours.filter(|_| line.contains(&world.aws.endpoint)) else {
             continue;
-        }
+        };
         let mut words = line.split_whitespace();
         if let (Some(process), Some(kilobytes)) = (words.next(), words.next()) {
-            sizes.insert(process.parse()?, kilobytes.parse()?);
+            sizes.insert((*responder, process.parse()?), kilobytes.parse()?);
         }
     }
     if sizes.is_empty() {

@@ -1,7 +1,9 @@
 //! One AWS and one stack, used by one test at a time: each changes what the others would measure.
 
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use futures::FutureExt as _;
 use integration_tests::stack::RESPONDERS;
 use integration_tests::{LocalAws, Result, Stack};
 use tokio::runtime::Runtime;
@@ -18,7 +20,7 @@ static WORLD: LazyLock<World> =
 static TURN: Mutex<()> = Mutex::new(());
 
 pub(crate) fn on_aws(test: impl AsyncFnOnce(&'static World) -> Result) -> Result {
-    // A test that failed before leaves the stack usable: what it set is taken back.
+    // A test that failed before leaves the stack usable: what it set is taken back, also when it panicked.
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let world = &*WORLD;
     RUNTIME.block_on(Box::pin(async {
@@ -26,11 +28,11 @@ pub(crate) fn on_aws(test: impl AsyncFnOnce(&'static World) -> Result) -> Result
         for responder in RESPONDERS {
             deployed.push((responder, world.stack.variables(responder).await?));
         }
-        let tested = Box::pin(test(world)).await;
+        let tested = AssertUnwindSafe(Box::pin(test(world))).catch_unwind().await;
         for (responder, variables) in deployed {
             world.stack.restore(responder, variables).await?;
         }
-        tested
+        tested.unwrap_or_else(|panic| resume_unwind(panic))
     }))
 }
 

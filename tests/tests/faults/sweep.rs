@@ -18,7 +18,7 @@ use crate::faults::world::{RUNTIME, WORLD};
 const SLOTS: usize = 6;
 /// Of the trials, one in so many is run unless FAULTS=all, but at least one of each call and one of each way.
 const SOME: usize = 7;
-/// How often what was not struck is tried again by another trial: the calls of a function that does several
+/// How often a call that was not struck is tried again by another trial: the calls of a function that does several
 /// things at once do not come in the same order each time.
 const PASSES: usize = 4;
 /// What is told of failures: the first few say it all.
@@ -185,7 +185,7 @@ async fn work<T: Target>(queue: &Mutex<VecDeque<Trial>>) -> Result<Counts> {
                 }
                 slot = Some(victim);
             }
-            // What it left behind is the failure's, not the next trial's.
+            // The next trial gets a victim of its own.
             Err(error) => counts.failures.push(format!("{trial}: {error}")),
         }
     }

@@ -1,6 +1,8 @@
-//! What the roles are granted, by the verb: nothing that takes away, but what has a reason of its own.
+//! The roles are granted no action whose verb takes away, but those with a reason of their own.
 
 use std::collections::BTreeSet;
+
+use serde_json::Value;
 
 use super::{FUNCTIONS, attached, template};
 use crate::common::{granted, yaml};
@@ -121,4 +123,64 @@ fn no_role_may_do_what_takes_away_but_by_a_reason_of_its_own() {
     }
     assert_eq!(roles, 7);
     assert_eq!(used, BTreeSet::from(ALL_THE_SAME));
+}
+
+/// The actions on roles in the statements of this effect.
+fn on_roles(policies: &[&Value], effect: &str) -> BTreeSet<String> {
+    let mut actions = BTreeSet::new();
+    for policy in policies {
+        let statements = policy["PolicyDocument"]["Statement"].as_array();
+        for statement in statements.into_iter().flatten() {
+            if statement["Effect"] != effect
+                || !statement["Resource"].to_string().contains(":role/")
+            {
+                continue;
+            }
+            // A deny under a condition is none where the condition does not hold.
+            if effect == "Deny" && !statement["Condition"].is_null() {
+                continue;
+            }
+            let several = statement["Action"].as_array().cloned();
+            let several = several.unwrap_or_else(|| vec![statement["Action"].clone()]);
+            actions.extend(several.iter().filter_map(Value::as_str).map(str::to_owned));
+        }
+    }
+    actions
+}
+
+/// An attacker who runs code in a function must not get to widen the responder's roles, or to switch them off.
+#[test]
+fn what_a_role_may_change_of_roles_it_may_not_change_of_the_responders_own() {
+    // The tag `gdr:contained` by itself, which denies nothing.
+    const HARMLESS: &str = "iam:TagRole";
+    let templates = [
+        (template(), "ResponderRole"),
+        (yaml("infra/member-roles.yaml"), "MemberRole"),
+    ];
+    let mut changing = 0;
+    for (template, suffix) in &templates {
+        for (function, _) in FUNCTIONS {
+            let name = format!("{function}{suffix}");
+            let role = &template["Resources"][&name]["Properties"];
+            let inline = role["Policies"].as_array().into_iter().flatten();
+            let policies: Vec<_> = inline.chain(attached(template, &name)).collect();
+            let denied = on_roles(&policies, "Deny");
+            for action in on_roles(&policies, "Allow") {
+                // A statement may be about users as well. The roles of members are assumed, not changed.
+                let of_roles = action.starts_with("iam:") && action.contains("Role");
+                let reads = ["iam:Get", "iam:List"]
+                    .iter()
+                    .any(|it| action.starts_with(it));
+                if !of_roles || reads || action == HARMLESS {
+                    continue;
+                }
+                assert!(
+                    denied.contains(&action),
+                    "{name} may {action} on its own role"
+                );
+                changing += 1;
+            }
+        }
+    }
+    assert!(changing >= 8, "{changing}");
 }

@@ -1,9 +1,9 @@
-//! What the templates set, in a table that an operator can read: each parameter with the settings of the
+//! A table of the templates that an operator can read: each parameter with the settings of the
 //! functions that it changes, each alarm, who is denied what, and how long anything is kept.
 //!
 //! The table is the templates' side, written down: nothing is in a template that is not in the table, and nothing
 //! in the table that no template has. Where a change is meant, `UPDATE_EXPECT=1 cargo test -p integration-tests
-//! template::table` writes it anew; the difference is what an operator gets to know of the change, so read it.
+//! template::table` rewrites it; the difference is what an operator gets to know of the change, so read it.
 
 mod alarms;
 mod environment;
@@ -26,7 +26,7 @@ const TEMPLATES: [&str; 5] = [
 ];
 
 const HEAD: &str = "\
-What the templates set. This file is generated; tests/tests/template/table.rs says how.
+The templates, value by value. This file is generated; tests/tests/template/table.rs says how.
 Functions of CloudFormation are written as in YAML: !Ref, !GetAtt, !Sub, !If.
 ";
 
@@ -89,7 +89,7 @@ fn constraints(template: &Value) -> Vec<String> {
     lines.collect()
 }
 
-/// What a parameter may be, and what it is if nothing is said.
+/// The constraints of a parameter, and its default.
 fn constraint(parameter: &Value) -> Vec<String> {
     let members = parameter.as_object().into_iter().flatten();
     let members = members

@@ -24,27 +24,27 @@ pub(super) const TAKES_AWAY: [(&str, &str); 35] = [
     ("delete", "containment never deletes"),
     (
         "deprovision",
-        "containment never gives up what the account has",
+        "containment never gives up a resource of the account",
     ),
-    ("deregister", "what is deregistered serves nobody"),
-    ("detach", "what is detached serves nobody"),
+    ("deregister", "a deregistered target serves nobody"),
+    ("detach", "a detached resource serves nobody"),
     ("disable", "containment never turns a service off"),
-    ("disassociate", "what is disassociated serves nobody"),
-    ("dissociate", "what is dissociated serves nobody"),
+    ("disassociate", "a disassociated resource serves nobody"),
+    ("dissociate", "a dissociated resource serves nobody"),
     ("exit", "back in service it is no longer contained"),
     ("purge", "containment never deletes"),
     ("reboot", "rebooting loses memory"),
     ("reject", "an answer to an invitation is the operator's"),
     (
         "release",
-        "what is released may be somebody else's afterwards",
+        "a released resource may be somebody else's afterwards",
     ),
     (
         "remove",
-        "containment never takes away what it did not give",
+        "containment takes away nothing that it did not give",
     ),
-    ("replace", "what was there before would be lost"),
-    ("reset", "what was there before would be lost"),
+    ("replace", "the values from before would be lost"),
+    ("reset", "the values from before would be lost"),
     ("revoke", "a rule that is revoked cuts off who relies on it"),
     ("rollback", "containment never undoes the work of others"),
     (
@@ -59,16 +59,16 @@ pub(super) const TAKES_AWAY: [(&str, &str); 35] = [
     ("unarchive", "the archive is the analyst's"),
     (
         "unassign",
-        "containment never gives up what the account has",
+        "containment never gives up a resource of the account",
     ),
     ("unlabel", "a label says which version is in use"),
-    ("unlock", "what is locked is evidence"),
+    ("unlock", "a locked object is evidence"),
     ("unmonitor", "containment never turns a record off"),
-    ("unsubscribe", "who is told is the operator's decision"),
+    ("unsubscribe", "the operator decides who is told"),
     ("untag", "a tag may be what a policy goes by"),
     (
         "withdraw",
-        "containment never gives up what the account has",
+        "containment never gives up a resource of the account",
     ),
 ];
 
@@ -78,8 +78,8 @@ pub(super) const READS: [&str; 15] = [
     "scan", "search", "select", "simulate", "validate",
 ];
 
-/// The other verbs. What begins with one is banned if it has one of [`OPENS`] in its name, or is one of
-/// [`BESIDES`].
+/// The other verbs. An operation that begins with one is banned if it has one of [`OPENS`] in its name, or is one
+/// of [`BESIDES`].
 pub(super) const OTHER_VERBS: [&str; 58] = [
     "accept",
     "acquire",
@@ -189,12 +189,12 @@ pub(super) const BESIDES: [Reasoned; 33] = [
     (
         "cloudtrail",
         "put_event_selectors",
-        "what is recorded is the operator's decision",
+        "the operator decides what is recorded",
     ),
     (
         "cloudtrail",
         "update_trail",
-        "what is recorded is the operator's decision",
+        "the operator decides what is recorded",
     ),
     (
         "dynamodb",
@@ -265,12 +265,12 @@ pub(super) const BESIDES: [Reasoned; 33] = [
     (
         "lambda",
         "update_function_code",
-        "whoever changes the code has the role",
+        "new code has the role of the function",
     ),
     (
         "lambda",
         "update_function_configuration",
-        "whoever changes the settings has the function",
+        "new settings may switch the function off",
     ),
     (
         "s3",
@@ -280,13 +280,13 @@ pub(super) const BESIDES: [Reasoned; 33] = [
     (
         "s3",
         "put_bucket_versioning",
-        "suspended versioning loses what is overwritten",
+        "suspended versioning loses the versions before",
     ),
     ("s3", "put_object_lock_configuration", "a lock is evidence"),
     (
         "s3control",
         "put_bucket_versioning",
-        "suspended versioning loses what is overwritten",
+        "suspended versioning loses the versions before",
     ),
     (
         "ssm",
@@ -306,12 +306,12 @@ pub(super) const ALLOWED: [Reasoned; 18] = [
     (
         "autoscaling",
         "complete_lifecycle_action",
-        "it goes on with what waits, and decides nothing",
+        "it ends a wait, and decides nothing",
     ),
     (
         "autoscaling",
         "record_lifecycle_action_heartbeat",
-        "it lets what waits wait on",
+        "it only prolongs a wait",
     ),
     ("ec2", "enable_image_block_public_access", "it closes"),
     ("ec2", "enable_snapshot_block_public_access", "it closes"),
@@ -368,7 +368,7 @@ pub(super) const REASONS: [Reasoned; 8] = [
     (
         "iam",
         "deactivate_mfa_device",
-        "whoever has the password needs no more than it afterwards",
+        "the password alone would suffice afterwards",
     ),
     (
         "iam",

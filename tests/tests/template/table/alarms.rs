@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{flattened, said};
 
-/// What the line tells. Whatever else an alarm has is told below it.
+/// The members that the lines have. Every other member of an alarm is told below them.
 const TOLD: [&str; 12] = [
     "AlarmDescription",
     "Namespace",

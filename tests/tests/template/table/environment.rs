@@ -59,7 +59,7 @@ fn settings(environment: &Set) -> Set {
     by_name(&format!("{:#?}", Config::from_variables(environment)))
 }
 
-/// The members of what `{:#?}` writes, by the way to each. A list or a value with parts is one text.
+/// The members in the text of `{:#?}`, by the way to each. A list or a value with parts is one text.
 fn by_name(debug: &str) -> Set {
     let mut names: Vec<&str> = Vec::new();
     let mut found: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -71,7 +71,7 @@ fn by_name(debug: &str) -> Set {
             name.bytes()
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
         });
-        // What closes a value is as deep as its name.
+        // The end of a value is as deep as its name.
         let closes = text.starts_with([')', ']']);
         names.truncate(if closes {
             depth
@@ -104,7 +104,7 @@ fn way(names: &[&str]) -> String {
     names.join(".")
 }
 
-/// What is another in `after`: from what to what.
+/// The values that differ in `after`: before, and after.
 fn differences(before: &Set, after: &Set) -> Vec<(String, String)> {
     let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     let value = |set: &Set, name: &str| set.get(name).cloned().unwrap_or_else(|| "-".to_owned());
@@ -189,8 +189,8 @@ pub(super) fn parameters(template: &Value) -> Result<String> {
     Ok(text)
 }
 
-/// What the second environments change, for the functions together that it is the same for. A variable that is
-/// another and changes no setting is an error: the code does not read it, or under another name.
+/// The settings that the second environments change, for all functions together that they are the same for. A variable
+/// that differs and changes no setting is an error: the code does not read it, or under another name.
 fn changes(before: &Environments, after: &Environments) -> Result<Vec<String>> {
     let mut alike: BTreeMap<Vec<String>, Vec<&str>> = BTreeMap::new();
     for function in FUNCTIONS {

@@ -1,11 +1,11 @@
-//! What is deployed, with every value that is set: how long it is kept, how long it may take, what becomes of it
+//! The resources, with every value that is set: how long each is kept, how long it may take, what becomes of it
 //! when the stack is deleted.
 
 use serde_json::Value;
 
 use super::{flattened, said};
 
-/// What other parts of the table have, or other tests hold: texts, policies, the routes of findings.
+/// Members that other parts of the table have, or other tests hold: texts, policies, the routes of findings.
 fn is_elsewhere(way: &str) -> bool {
     let last = way.rsplit('.').next().unwrap_or_default();
     [

@@ -1,5 +1,5 @@
 //! Who is denied what, action by action; and whom the resources' own policies, and the trust of the roles, let in.
-//! What the roles allow is held against the code (`permissions`) and against runs (`privilege`).
+//! The roles' allowed actions are held against the code (`permissions`) and against runs (`privilege`).
 
 use integration_tests::Result;
 use serde_json::Value;
