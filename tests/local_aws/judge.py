@@ -27,7 +27,10 @@ def with_variables(document, context):
 
 
 def judge(asked):
+    # The evaluator takes this key from the connection, which has no TLS here.
+    tls = asked["context"].get("aws:SecureTransport")
     context = EvalContext(
+        **({} if tls is None else {"secure_transport": tls == "true"}),
         principal_arn=asked["principal"],
         principal_type="AssumedRole",
         # Of a resource whose ARN names no account, this is the account that it is in.

@@ -146,6 +146,7 @@ impl<P: Playbook> Responder<P> {
         // Whoever sent a drill waits for the record of it.
         if report.status() != Status::Ignored || finding.is_drill() {
             let times = Times {
+                received: Some(invocation.now),
                 decided,
                 contained,
                 look: look.is_some(),

@@ -119,6 +119,8 @@ impl Intended {
 /// When what is concluded came about.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
+    /// When the event came in. `None`: what was intended says so.
+    pub received: Option<Timestamp>,
     /// When it was known what to do.
     pub decided: Option<Timestamp>,
     /// When something contained the target, as read back.

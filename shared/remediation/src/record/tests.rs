@@ -159,6 +159,7 @@ async fn dynamodb_takes_every_write_about_an_incident_to_its_end() {
     for report in [notified(None), notified(Some(held)), prevented] {
         for (decided, look) in [(None, false), (Some(now()), true)] {
             let times = Times {
+                received: None,
                 decided,
                 contained: decided,
                 look,

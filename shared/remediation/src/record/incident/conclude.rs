@@ -118,9 +118,10 @@ impl Record {
             event,
             report,
             collected,
+            times,
             now,
-            ..
         } = *done;
+        let received = times.received.unwrap_or(now);
         let status = match report.status() {
             Status::AlreadyContained if !finding.is_drill() => Status::Contained,
             status => status,
@@ -128,7 +129,7 @@ impl Record {
         let (more, call) = self.also(done);
         let mut call = call
             .update_expression(format!(
-                "SET kind = :kind, received_at = if_not_exists(received_at, :now), updated_at = :now, \
+                "SET kind = :kind, received_at = if_not_exists(received_at, :received), updated_at = :now, \
                  concluded_at = if_not_exists(concluded_at, :now), \
                  event = if_not_exists(event, :event), finding_type = :type, account_id = :account, \
                  #region = :region, #status = :status, report = :report, collected = :collected, \
@@ -138,6 +139,7 @@ impl Record {
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":kind", text("incident"))
             .expression_attribute_values(":now", text(now.to_string()))
+            .expression_attribute_values(":received", text(received.to_string()))
             .expression_attribute_values(":event", text(abridged(event, EVENT_LIMIT).to_string()))
             .expression_attribute_values(":type", text(finding.finding_type.as_str()))
             .expression_attribute_values(":account", text(&finding.account_id))

@@ -199,7 +199,7 @@ impl Incident {
             finding_type: finding.finding_type.to_string(),
             account_id: finding.account_id.clone(),
             region: finding.region.clone(),
-            received_at: now.to_string(),
+            received_at: times.received.unwrap_or(now).to_string(),
             decided_at: times.decided.and_then(at),
             contained_at: times.contained.and_then(at),
             concluded_at: at(now),
