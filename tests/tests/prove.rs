@@ -175,7 +175,6 @@ fn nothing_is_made_in_another_account_or_where_something_of_the_proof_is() -> Re
                 written.iter().all(|it| questions.contains(&it.as_str())),
                 "{written:?}"
             );
-            #[expect(clippy::disallowed_methods, reason = "the test made it")]
             aws.iam().delete_user().user_name(&user).send().await?;
         }
         Ok(())
@@ -351,7 +350,6 @@ impl Bystanders {
         Ok(())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the test made them")]
     async fn remove(&self, aws: &LocalAws) -> Result {
         let s3 = integration_tests::s3::client(&aws.root());
         s3.delete_bucket().bucket(&self.bucket).send().await?;

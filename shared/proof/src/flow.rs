@@ -113,7 +113,7 @@ fn note(context: &Context<'_>, scene: &mut Scene, moment: Moment, asked: Vec<(&A
     }
 }
 
-fn those<'a>(made: &'a Made, which: impl Fn(&Attempt) -> bool) -> Vec<&'a Attempt> {
+fn those(made: &Made, which: impl Fn(&Attempt) -> bool) -> Vec<&Attempt> {
     made.attempts.iter().filter(|it| which(it)).collect()
 }
 

@@ -7,46 +7,74 @@ use crate::context::Context;
 use crate::own::{Kind, Own};
 
 pub(super) async fn remove(context: &Context<'_>, own: &Own) -> Result<()> {
-    let (ec2, id) = (&context.ec2, own.id());
     match own.kind() {
-        Kind::Instance => return terminate(context, own).await,
-        Kind::Snapshot => return delete_snapshot(context, own).await,
-        Kind::Volume => return delete_volume(context, own).await,
-        Kind::Interface => return delete_interface(context, own).await,
-        Kind::SecurityGroup => return delete_group(context, own).await,
-        Kind::RouteTable => {
-            for association in own.bonds() {
-                let call = ec2
-                    .disassociate_route_table()
-                    .association_id(association)
-                    .send();
-                call.await.during("ec2:DisassociateRouteTable", id)?;
-            }
-            let done = ec2.delete_route_table().route_table_id(id).send().await;
-            done.during("ec2:DeleteRouteTable", id)?;
-        }
-        Kind::Subnet => {
-            let done = ec2.delete_subnet().subnet_id(id).send().await;
-            done.during("ec2:DeleteSubnet", id)?;
-        }
-        Kind::InternetGateway => {
-            for vpc in own.bonds() {
-                let call = ec2.detach_internet_gateway().internet_gateway_id(id);
-                let done = call.vpc_id(vpc).send().await;
-                done.during("ec2:DetachInternetGateway", id)?;
-            }
-            let call = ec2.delete_internet_gateway().internet_gateway_id(id);
-            call.send().await.during("ec2:DeleteInternetGateway", id)?;
-        }
-        Kind::Vpc => {
-            let done = ec2.delete_vpc().vpc_id(id).send().await;
-            done.during("ec2:DeleteVpc", id)?;
-        }
+        Kind::Instance => terminate(context, own).await,
+        Kind::Snapshot => delete_snapshot(context, own).await,
+        Kind::Volume => delete_volume(context, own).await,
+        Kind::Interface => delete_interface(context, own).await,
+        Kind::SecurityGroup => delete_group(context, own).await,
+        Kind::RouteTable => delete_route_table(context, own).await,
+        Kind::Subnet => delete_subnet(context, own).await,
+        Kind::InternetGateway => delete_internet_gateway(context, own).await,
+        Kind::Vpc => delete_vpc(context, own).await,
         Kind::User | Kind::Role | Kind::Bucket | Kind::Table => {
-            return Err(Error::Refused(format!("{own} is nothing of EC2")));
+            Err(Error::Refused(format!("{own} is nothing of EC2")))
         }
     }
-    Ok(())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a route table that the proof made, in a VPC that the proof made"
+)]
+async fn delete_route_table(context: &Context<'_>, table: &Own) -> Result<()> {
+    let (ec2, id) = (&context.ec2, table.id());
+    for association in table.bonds() {
+        let call = ec2.disassociate_route_table().association_id(association);
+        let done = call.send().await;
+        done.during("ec2:DisassociateRouteTable", id)?;
+    }
+    let done = ec2.delete_route_table().route_table_id(id).send().await;
+    done.during("ec2:DeleteRouteTable", id).map(drop)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a subnet that the proof made, with its tag read"
+)]
+async fn delete_subnet(context: &Context<'_>, subnet: &Own) -> Result<()> {
+    let done = context
+        .ec2
+        .delete_subnet()
+        .subnet_id(subnet.id())
+        .send()
+        .await;
+    done.during("ec2:DeleteSubnet", subnet.id()).map(drop)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an internet gateway that the proof made: EC2 deletes none that is attached"
+)]
+async fn delete_internet_gateway(context: &Context<'_>, gateway: &Own) -> Result<()> {
+    let (ec2, id) = (&context.ec2, gateway.id());
+    for vpc in gateway.bonds() {
+        let call = ec2.detach_internet_gateway().internet_gateway_id(id);
+        let done = call.vpc_id(vpc).send().await;
+        done.during("ec2:DetachInternetGateway", id)?;
+    }
+    let call = ec2.delete_internet_gateway().internet_gateway_id(id);
+    let done = call.send().await;
+    done.during("ec2:DeleteInternetGateway", id).map(drop)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a VPC that the proof made, with its tag read"
+)]
+async fn delete_vpc(context: &Context<'_>, vpc: &Own) -> Result<()> {
+    let done = context.ec2.delete_vpc().vpc_id(vpc.id()).send().await;
+    done.during("ec2:DeleteVpc", vpc.id()).map(drop)
 }
 
 /// A containment protects its instance from termination. What was not released still is.

@@ -74,6 +74,10 @@ fn tags(context: &Context<'_>, kind: ResourceType, name: &str) -> TagSpecificati
 }
 
 /// Starts an instance. It sends its heartbeat to an address that is good for this alone, so that it needs no role.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the instances that the proof attacks, in a VPC that the proof made"
+)]
 async fn launch(
     context: &Context<'_>,
     network: &Network,
@@ -181,6 +185,10 @@ async fn running(context: &Context<'_>, instance: reach::Instance) -> Result<rea
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a second interface of an instance that the proof made"
+)]
 async fn attach(context: &Context<'_>, instance: &str, interface: &str) -> Result<()> {
     let call = context
         .ec2

@@ -9,6 +9,10 @@ use crate::attempt::Attempt;
 use crate::context::{Context, lacking};
 use crate::finding::About;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a role that the proof attacks, with its tag"
+)]
 pub(super) async fn make(context: &Context<'_>, data: &str) -> Result<Made> {
     let (iam, name) = (&context.iam, context.id.name("role"));
     let trust = statement(json!({
