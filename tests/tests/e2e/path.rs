@@ -129,7 +129,7 @@ impl<'a> Walk<'a> {
             expect_row(&looked, &[function, "dry run"]);
         }
         let explained = self.types("gdr explain finding.json")?;
-        expect_row(&explained, &["contain ", "iam", self.theft.key_id()]);
+        expect_row(&explained, &["contain ", "iam", self.theft.user_name()]);
         let asked = "aws guardduty get-findings --detector-id … --finding-ids … | gdr explain -";
         let (detector, id) = ("--detector-id …", "--finding-ids …");
         let (of_detector, of_id) = (
@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
             "gdr rehearse AWSLogs/ --policy default.cedar --policy mine.cedar --iam-response approve \
              --max-containments 10",
         )?;
-        expect_row(&told, &[self.theft.user_name(), "approval"]);
+        expect_row(&told, &[self.theft.user_name(), "approv"]);
         expect(&told, &[&self.bucket.name]);
         expect(
             &self.types("gdr rehearse --output json AWSLogs/")?,

@@ -60,7 +60,7 @@ fn each_switch_of_a_playbook_is_read_from_its_own_variable_and_is_careful_by_def
     for (variable, word, setting, before, after) in switches() {
         assert_eq!(careful.pointer(setting), Some(&before), "{setting}");
         let mut expected = careful.clone();
-        expected.pointer_mut(setting).map(|it| *it = after.clone());
+        *expected.pointer_mut(setting).expect("a setting") = after;
         let (settings, problems) = told(&[(variable, word)]);
         assert_eq!(settings, expected, "{variable}");
         assert!(!problems.contains(variable), "{problems}");
@@ -75,7 +75,7 @@ fn each_switch_of_a_playbook_is_read_from_its_own_variable_and_is_careful_by_def
             assert!(problems.contains(&named), "{problems}");
         }
         assert_eq!(told(&[(variable, "")]).0, careful, "{variable}");
-        untried.pointer_mut(setting).map(Value::take);
+        *untried.pointer_mut(setting).expect("a setting") = Value::Null;
     }
     let rule = "from 192.0.2.7/32 tcp/22";
     let access = with(&[("EC2_FORENSICS_ACCESS", rule)]);
