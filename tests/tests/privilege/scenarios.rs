@@ -58,7 +58,7 @@ impl Scenario {
         let list = |name: &str| report[name].as_array().cloned().unwrap_or_default();
         let is = |value: &Value, one_of: &[&str]| one_of.iter().any(|word| value == word);
         let done: &[_] = match self.status {
-            "dry_run" => &["planned"],
+            "dry_run" => &["planned", "already"],
             "notified" if !self.policy.is_empty() => &["applied", "already", "withheld"],
             _ => &["applied", "already"],
         };
