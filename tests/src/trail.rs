@@ -25,10 +25,11 @@ pub async fn mutating_calls(aws: &LocalAws, function: &str) -> Result<Vec<Call>>
     Ok(calls.filter(|call| mutates(call)).collect())
 }
 
-/// The same of all calls since then, if `witness`, which is no such call, is among what was recorded of them.
+/// The same of all calls since a time. The function is known to have sent `witness` in that time, so that the
+/// emulators must have recorded it.
 ///
 /// # Errors
-/// If nothing shows that the calls were recorded, or there are more than one answer of the trail holds.
+/// If `witness` was not recorded, or one answer of the trail may not hold all calls.
 pub async fn mutating_calls_since(
     aws: &LocalAws,
     function: &str,
@@ -93,7 +94,7 @@ fn session_key(function_arn: &str, role_arn: &str) -> String {
     format!("ASIA{hex}")
 }
 
-/// With a time from which on the calls are wanted it is an error if there may be more than are answered.
+/// Where all calls since a time are wanted, an answer that may not hold all is an error.
 async fn trail(
     aws: &LocalAws,
     key: &str,

@@ -220,7 +220,7 @@ fn an_action_whose_name_goes_on_is_another_one() {
     }
 }
 
-/// What the verbs of these actions do not mean here.
+/// Actions that destroy nothing, whatever their names begin with.
 const HARMLESS: &[(&str, &str)] = &[
     (
         "autoscaling:DetachInstances",
@@ -262,6 +262,6 @@ fn no_role_may_delete_terminate_stop_or_reboot_anything() -> Result {
         }
     }
     let listed: BTreeSet<_> = HARMLESS.iter().map(|(action, _)| *action).collect();
-    assert_eq!(met, listed, "what is granted no more is listed no more");
+    assert_eq!(met, listed, "an exception that no role needs");
     Ok(())
 }

@@ -188,7 +188,7 @@ async fn inbox(aws: &LocalAws, topic: &str) -> Result<String> {
     Ok(made.queue_url.ok_or("no queue")?)
 }
 
-/// What is published after all that is counted.
+/// The subject of a notice that is published after all others.
 const LAST: &str = "the last";
 
 /// The subjects of what came into the queue, until [`LAST`] did.

@@ -106,7 +106,7 @@ fn the_manual_has_a_page_for_every_command() -> Result {
     Ok(())
 }
 
-/// Who is not signed in is told so, and not that it will be retried, which nobody does.
+/// An operator who is not signed in learns that. Nobody retries for the operator.
 #[test]
 fn without_credentials_or_a_region_it_is_said_what_to_check() -> Result {
     let nothing = [

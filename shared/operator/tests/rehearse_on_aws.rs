@@ -140,7 +140,7 @@ const ALL_FLAGS: &str = "<PublicAccessBlockConfiguration><BlockPublicAcls>true</
 const NO_FLAGS: &str = "<Error><Code>NoSuchPublicAccessBlockConfiguration</Code></Error>";
 const PUBLIC: &str = "<PolicyStatus><IsPublic>true</IsPublic></PolicyStatus>";
 
-/// The same by the function itself, on public buckets, with the table of a DynamoDB.
+/// What the function itself does about the same events, on public buckets and with a real table.
 async fn happened(aws: &LocalAws, limits: Limits, events: &[Event]) -> Result<Story> {
     let (shut, stub) = s3_with_public_buckets()?;
     let playbook = s3::playbook(&sdk(aws, stub.endpoint()), stub.endpoint());
@@ -178,7 +178,7 @@ fn a_storm_comes_to_the_same_in_a_rehearsal_as_in_the_table() -> Result {
             let mut random = fastrand::Rng::with_seed(seed);
             let limits = Limits {
                 containments: random.usize(3..9),
-                // Never ends when an event comes: the function takes a moment until it takes a place.
+                // No event comes when a place is free again: the function takes its place a moment later.
                 window: SignedDuration::from_secs(random.i64(20..120) * 60 + 30),
                 share_percent: 100,
             };

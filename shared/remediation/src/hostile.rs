@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 pub(crate) use self::mutation::{event, event_of};
 
-/// What the values are made of, where no other seed is asked for.
+/// The seed of the values, unless `PROPTEST_RNG_SEED` asks for another one.
 const SEED: u64 = 0x6764_7200;
 
 /// Holds `property` against as many values of `strategy` as tests do by default, times `share`.

@@ -156,7 +156,7 @@ async fn killed_once<T: Target>(
     Ok(finding.id().to_owned())
 }
 
-/// Releases the victim, which must be then what it was `originally`.
+/// Releases the victim, and compares it with what it was `originally`.
 async fn released<T: Target>(
     world: &World,
     victim: &T,

@@ -51,7 +51,7 @@ fn without_any_permission_nothing_is_said_to_be_contained() -> Result {
         expect_status(&report, "failed");
         let in_effect = |step: &Value| step["outcome"] == "applied" || step["outcome"] == "already";
         assert!(!steps(&report).iter().any(in_effect), "{report:#}");
-        // The call, whom it was about, and what was answered.
+        // The reason names the call, its target, and what AWS answered.
         let reason = report["reason"].as_str().unwrap_or_default();
         for part in ["iam:GetUser on ", theft.user_name(), "AccessDenied"] {
             assert!(reason.contains(part), "no {part}: {report:#}");

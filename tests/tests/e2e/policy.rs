@@ -63,7 +63,7 @@ fn without_policies_that_can_be_read_nothing_is_contained() -> Result {
             );
             expect_working_attack(&bucket).await?;
         }
-        // It is the policies that were amiss.
+        // With valid policies the same function contains: nothing else kept the others from it.
         put_policies(world, &parameter, DEFAULT).await?;
         let settings = [("POLICY_PARAMETER", parameter.as_str())];
         let function = world
@@ -171,7 +171,7 @@ fn the_responder_does_not_contain_itself() -> Result {
         let session = format!("{}:{}", role.role_id(), world.enforcing.function("Iam")?);
         let accused =
             Finding::stolen_key()?.by("ASIAQQQQQQQQQQQQQQQQ", &session, "AssumedRole", role_name);
-        // Its role would be refused what would contain it. It must not come to that.
+        // IAM would refuse the writes as well, so the reason must show that nothing was planned.
         let report = &world.enforcing.respond(&accused).await?["Iam"];
         expect_status(report, "notified");
         let reason = report["reason"].as_str().unwrap_or_default();

@@ -260,7 +260,7 @@ fn there_is_no_condition_that_is_not_tried() -> Result {
     Ok(())
 }
 
-/// Changes nothing of what the role may do.
+/// A tag changes nothing of what the role may do.
 const MARKS: &str = "iam:TagRole";
 
 /// The contexts in which a role's policies may allow an action on a role.

@@ -22,7 +22,7 @@ pub(crate) struct Scenario {
     pub(crate) parameters: &'static [(&'static str, &'static str)],
     /// What the function answers if all goes well.
     pub(crate) status: &'static str,
-    /// Steps that are done, or in a dry run planned, only since the parameters say so.
+    /// Steps that the parameters add: done, or in a dry run planned.
     pub(crate) does: &'static [&'static str],
     /// The questions that stay open on the emulators.
     pub(crate) open: &'static [&'static str],

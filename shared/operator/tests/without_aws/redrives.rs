@@ -50,7 +50,7 @@ fn a_message_that_lambda_does_not_take_stays_in_its_queue_and_others_see_it_agai
     for (invoked, why) in [
         (None, "lambda:InvokeFunction"),
         (Some((400, failed.to_string())), "lambda:InvokeFunction"),
-        // As it answers where it was to wait for the function.
+        // Lambda answers 200 to a caller that waits for the function.
         (Some((200, String::new())), "it was not taken (status 200)"),
     ] {
         let stub = stub(invoked)?;

@@ -1,4 +1,4 @@
-//! Whom a command tells: nobody, unless it does something.
+//! A command sends notices only if it changes something.
 
 use integration_tests::Result;
 use remediation::guard::DEFAULT;
@@ -39,7 +39,7 @@ fn told(stub: &Stub) -> Vec<String> {
 fn a_plan_and_a_run_that_only_tries_tell_nobody_and_a_run_that_enforces_tells_by_every_channel()
 -> Result {
     let mut event = finding(CONTAINED);
-    // By which Security Hub knows it.
+    // Security Hub knows a finding by its ARN.
     let detector = format!("arn:aws:guardduty:us-east-1:{ACCOUNT}:detector/12abc");
     event["detail"]["arn"] = json!(format!("{detector}/finding/{CONTAINED}"));
     let finding = file(&event.to_string())?;
@@ -70,7 +70,7 @@ fn a_plan_and_a_run_that_only_tries_tell_nobody_and_a_run_that_enforces_tells_by
         "--enforce",
         "--yes",
     ];
-    // The bucket cannot be changed, which is told.
+    // The stub refuses the write, so that the report is a failure.
     let output = stub.gdr(&enforce, "")?;
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let told = told(&stub);

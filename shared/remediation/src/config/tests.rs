@@ -11,7 +11,7 @@ fn with(settings: &[(&str, &str)]) -> Config {
     Config::from_variables(&variables.collect())
 }
 
-/// How far the playbooks go: the variable, what is set, the setting, and what it is by default and then.
+/// A variable, its value, the setting that it changes, the setting's default, and its value then.
 fn switches() -> Vec<(&'static str, &'static str, &'static str, Value, Value)> {
     let on = |variable, setting| (variable, "true", setting, json!(false), json!(true));
     vec![
@@ -80,7 +80,7 @@ fn each_switch_of_a_playbook_is_read_from_its_own_variable_and_is_careful_by_def
     let rule = "from 192.0.2.7/32 tcp/22";
     let access = with(&[("EC2_FORENSICS_ACCESS", rule)]);
     assert_eq!(access.settings.ec2.forensics_access.len(), 1);
-    // Each setting is tried: what is left of them is the lists.
+    // Every setting but the lists was tried.
     let lists = json!({
         "s3": { "account_block": null, "policy_deny": null },
         "iam": {

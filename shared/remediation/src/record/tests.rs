@@ -258,7 +258,7 @@ async fn only_the_plan_that_was_read_is_rejected() {
     assert!(after.awaiting.is_null() && after.rejected.is_some());
 }
 
-/// A reader that is shown what was so a second ago would release what is not contained any more.
+/// An operator who read a stale record would release what is no longer contained.
 #[tokio::test(start_paused = true)]
 async fn the_record_is_read_as_it_is_now_and_not_as_it_was_a_moment_ago() {
     let (items, record) = table();

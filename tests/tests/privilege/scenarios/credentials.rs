@@ -157,7 +157,7 @@ async fn stolen_key(run: &Run<'_>) -> Result {
     run.respond(&user(&run.aws().root()).await?).await
 }
 
-/// Of the key that made the session nothing is known.
+/// The finding does not tell which key made the session.
 async fn session_of_user(run: &Run<'_>) -> Result {
     let finding = user(&run.aws().root()).await?;
     let key = "/resource/accessKeyDetails/accessKeyId";

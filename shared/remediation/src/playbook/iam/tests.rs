@@ -391,7 +391,7 @@ async fn whatever_call_fails_about_a_session_of_a_role_the_answer_is_true() {
 
 #[tokio::test(start_paused = true)]
 async fn whatever_call_fails_about_a_federated_session_the_answer_is_true() {
-    // No key is deactivated, so that nothing is issued meanwhile.
+    // No key is deactivated, so that the cut-off is not a minute ahead.
     let issuer = || {
         let world = world(issued_by(by_mallory()));
         world.judged_by(|world| world.cut_off().as_deref() == Some("2026-03-04T05:06:08Z"))

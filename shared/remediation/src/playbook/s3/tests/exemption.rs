@@ -141,7 +141,7 @@ async fn other_calls_calls_on_other_buckets_and_calls_that_were_refused_leave_th
     }
 }
 
-/// Of the 90 days that CloudTrail keeps, the one before the activity is asked for too.
+/// CloudTrail keeps 90 days, and the day before the activity must be among them.
 #[tokio::test(start_paused = true)]
 async fn a_mark_counts_only_while_cloudtrail_has_the_day_before_the_activity() {
     for (seconds, expected) in [
@@ -162,7 +162,7 @@ async fn a_mark_counts_only_while_cloudtrail_has_the_day_before_the_activity() {
     }
 }
 
-/// Whoever marked the bucket: an attacker must not gain time by having CloudTrail throttled.
+/// An attacker must not gain time by exhausting the account's look-ups.
 #[tokio::test(start_paused = true)]
 async fn a_cloudtrail_that_hangs_holds_the_flags_of_a_marked_bucket_up_for_four_seconds() {
     let world = world_with_trail_that_takes(tagged(), Duration::from_secs(3_600));
