@@ -116,19 +116,17 @@ impl World {
         Ok(Config::from_variables(&environment))
     }
 
-    /// The names of the roles that the template makes for functions.
-    pub(crate) fn names_of_roles(&self) -> Result<Vec<String>> {
+    /// The ARNs of the functions' roles.
+    pub(crate) fn roles_of_functions(&self) -> Result<Vec<String>> {
         let resources = self.stack["Resources"].as_object().ok_or("no resources")?;
         let functions = resources
             .values()
             .filter(|it| it["Type"] == "AWS::Serverless::Function");
-        let mut names = Vec::new();
-        for function in functions {
+        let roles = functions.map(|function| {
             let role = self.with(&[]).resolve(&function["Properties"]["Role"])?;
-            let role = role.as_str().and_then(|arn| arn.rsplit('/').next());
-            names.push(role.ok_or("no role")?.to_owned());
-        }
-        Ok(names)
+            Ok(role.as_str().ok_or("no ARN")?.to_owned())
+        });
+        roles.collect()
     }
 
     /// The role of a function with these settings.
