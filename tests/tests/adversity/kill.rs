@@ -27,6 +27,7 @@ const AT_ONCE: usize = 4;
 
 /// The program of a responder, and what the deployed stack sets for it, seen through a proxy.
 struct Program {
+    responder: Responder,
     bootstrap: PathBuf,
     variables: HashMap<String, String>,
 }
@@ -37,6 +38,7 @@ impl Program {
         // Where its calls go is for each process to say.
         variables.retain(|name, _| !name.starts_with("AWS_ENDPOINT_URL"));
         Ok(Self {
+            responder,
             bootstrap: checkout()
                 .join(stack::BUILD_FOLDER)
                 .join(format!("{responder}ResponderFunction/bootstrap")),
@@ -51,6 +53,10 @@ impl Program {
             set(key, value);
         }
         set("AWS_ENDPOINT_URL", &proxy.endpoint);
+        // The emulator of EC2 has the role of the instance.
+        if self.responder == "Ec2" {
+            set("AWS_ENDPOINT_URL_IAM", &proxy.ec2_endpoint);
+        }
         for service in [
             "EC2",
             "AUTO_SCALING",
