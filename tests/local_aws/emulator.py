@@ -1,20 +1,27 @@
-"""ministack, with two things as AWS has them.
+"""ministack, with three things as AWS has them.
 
 - The condition key aws:PrincipalArn of a session is the ARN of the role,
   https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn.
+- The partition keys that a call names are dynamodb:LeadingKeys,
+  https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html.
 - The path of a role is no part of its name. SimulatePrincipalPolicy would find no policies of a role whose ARN has
   a path, and say that it may do nothing.
 """
 
+import json
+
 from ministack.app import main
-from ministack.core import iam_evaluator
+from ministack.core import iam_actions, iam_evaluator
 from ministack.services import iam
 
+PARTITION_KEY = "pk"
+
 value_of = iam_evaluator._resolve_condition_key
+context_of = iam_actions.dynamodb_service_context
 policies_of = iam_evaluator._gather_role_policies
 
 
-def value_as_aws_has_it(key, context):
+def with_role_of_session(key, context):
     value = value_of(key, context)
     if key.lower() != "aws:principalarn" or ":assumed-role/" not in str(value):
         return value
@@ -23,10 +30,23 @@ def value_as_aws_has_it(key, context):
     return role["Arn"] if role else value
 
 
-def policies_without_the_path(name, account):
+def with_leading_keys(body):
+    context = context_of(body)
+    try:
+        call = json.loads(body or b"{}")
+        parts = [call, *(part.get("Update", {}) for part in call.get("TransactItems", []))]
+        keys = [part["Key"][PARTITION_KEY]["S"] for part in parts if "Key" in part]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # What the service refuses has no keys.
+        return context
+    return {**context, "dynamodb:LeadingKeys": keys} if keys else context
+
+
+def without_the_path(name, account):
     return policies_of(name.rsplit("/", 1)[-1], account)
 
 
-iam_evaluator._resolve_condition_key = value_as_aws_has_it
-iam_evaluator._gather_role_policies = policies_without_the_path
+iam_evaluator._resolve_condition_key = with_role_of_session
+iam_actions.dynamodb_service_context = with_leading_keys
+iam_evaluator._gather_role_policies = without_the_path
 main()

@@ -282,15 +282,14 @@ impl<P: Playbook> Responder<P> {
             why,
             event: other,
             tells,
-            busy,
+            awaited,
         } = put_off;
         let comes = other.as_ref().unwrap_or(event);
         let sending = async {
-            // A message that came by the queue vouches for none that follows it.
-            if let (Some(record), None) = (&self.record, look) {
+            if let Some(record) = &self.record {
                 let now = incoming.clock();
-                let busy = busy.iter();
-                let noting = busy.map(|it| record.await_again(P::CATEGORY, finding, it, now));
+                let noting = awaited.iter();
+                let noting = noting.map(|it| record.await_again(P::CATEGORY, finding, it, now));
                 try_join_all(noting.map(Box::pin)).await?;
             }
             let sending = recheck.put_off(P::CATEGORY, comes, &finding.id, look, trace);

@@ -17,8 +17,8 @@ pub(crate) struct PutOff {
     pub(crate) event: Option<Value>,
     /// The report tells what is of interest until then, and not only that the event was put off.
     pub(crate) tells: bool,
-    /// The targets that other invocations are at work on.
-    pub(crate) busy: Vec<String>,
+    /// The targets about which the record is to await it.
+    pub(crate) awaited: Vec<String>,
 }
 
 impl PutOff {
@@ -32,7 +32,7 @@ impl PutOff {
             why: why.to_string(),
             event: None,
             tells: true,
-            busy,
+            awaited: busy,
         })
     }
 }
@@ -45,13 +45,15 @@ pub(super) fn at_work<P: Playbook>(
     busy: Vec<String>,
 ) -> Contained {
     let error = Error::Busy { target };
+    // A message that is not believed yet must not vouch for the one that follows it.
+    let vouched = incoming.came_back.is_none();
     Contained {
         claims,
         put_off: incoming.put_off.map(|_| PutOff {
             why: error.to_string(),
             event: None,
             tells: false,
-            busy,
+            awaited: if vouched { busy } else { Vec::new() },
         }),
         ..prevented::<P>(incoming.finding, Obstacle::Target, &error, false)
     }
@@ -70,7 +72,7 @@ pub(super) fn missing<P: Playbook>(
             why,
             event: None,
             tells: false,
-            busy: Vec::new(),
+            awaited: Vec::new(),
         }),
         ..Contained::just(report, None)
     }
@@ -93,7 +95,7 @@ pub(super) async fn later<P: Playbook>(
             why,
             event: Some(with_detail(incoming.event, detail)),
             tells: true,
-            busy: Vec::new(),
+            awaited: Vec::new(),
         }),
         ..Contained::just(report, None)
     }

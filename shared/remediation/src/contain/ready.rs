@@ -323,8 +323,8 @@ fn unbelieved(
     incoming: &Incoming<'_>,
     claims: &[Claim],
 ) -> Option<String> {
-    let (look, _) = (incoming.came_back?, record?);
-    let known = |claim: &Claim| claim.is_awaited() || (look.is_one() && claim.stands().is_some());
+    incoming.came_back.and(record)?;
+    let known = |claim: &Claim| claim.is_awaited() || claim.stands().is_some();
     let targets: Vec<_> = claims.iter().map(Claim::target).collect();
     (!claims.iter().any(known)).then(|| {
         format!(
