@@ -51,6 +51,8 @@ pub(crate) struct Incoming<'a> {
     pub(crate) until: Instant,
     /// The look at a containment that this is, if it is one.
     pub(crate) look: Option<&'a Look>,
+    /// The message of the function's own queue that it came by, if it did: a look, or a delivery that was put off.
+    pub(crate) came_back: Option<&'a Look>,
     /// The trace that it is a part of.
     pub(crate) trace: Option<&'a Trace>,
     /// How long another invocation that is at work on a target is waited for.
@@ -392,7 +394,7 @@ pub(crate) async fn contain<P: Playbook>(
     let busy = busy.map(|target| Error::Busy { target });
     let put_off = busy
         .as_ref()
-        .and_then(|busy| PutOff::of_the_rest(incoming, busy));
+        .and_then(|why| PutOff::of_the_rest(incoming, why, ready.busy.clone()));
     let transient = transient.or(busy.filter(|_| put_off.is_none()));
     Contained {
         put_off,

@@ -113,7 +113,7 @@ impl Cause {
 }
 
 impl Look {
-    /// True if it is not a delivery of the event.
+    /// True if it is not a delivery of the event that was put off.
     pub(crate) fn is_one(&self) -> bool {
         self.number > 0
     }

@@ -9,8 +9,9 @@
 //! found, the report, a plan that waits for a person. A drill's item is `DRILL#<finding id>` and goes away
 //! by itself: whoever sends one chooses the id, and must not get at the incident of a real finding. One
 //! item per target
-//! (`TARGET#<category>#<account>#<target>` / `state`): who is at work on it, and whether a person
-//! released it. One item per window of the [breaker](crate::breaker) (`BREAKER#<category>#<account>` /
+//! (`TARGET#<category>#<account>#<target>` / `state`): who is at work on it, whether a person
+//! released it, and of which findings a message is to come. One item per window of the
+//! [breaker](crate::breaker) (`BREAKER#<category>#<account>` /
 //! `window`): how many containments there were lately. One item per finding of which Security Hub was told
 //! (`SECURITYHUB#<finding ARN>` / `said`): what each function said last.
 

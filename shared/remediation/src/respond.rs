@@ -7,7 +7,7 @@ mod tell;
 
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -116,6 +116,7 @@ impl<P: Playbook> Responder<P> {
             started,
             until,
             look: look.filter(|look| look.is_one()),
+            came_back: look,
             trace: invocation.trace.as_ref(),
             waits: if comes_again { WAITS } else { until - started },
             put_off: Some(times).filter(|times| comes_again && *times < recheck::PUT_OFF_AT_MOST),
@@ -168,7 +169,8 @@ impl<P: Playbook> Responder<P> {
                 let state = state.filter(|_| begun && !report.stands && claim.left().is_none());
                 let severity = finding.severity.value();
                 let state = state.map(|state| claim.conclude(state, report.steps(), severity));
-                let giving = Box::pin(record.give_back(claim, state, incoming.clock()));
+                let again = report.provisional && self.recheck.is_some();
+                let giving = Box::pin(record.give_back_until(claim, state, again, incoming.clock()));
                 if let Err(error) = within(given_back_by, "dynamodb:UpdateItem", giving).await {
                     tracing::error!(%error, "the claim on a target was not given back and ends by its time");
                 }
@@ -279,9 +281,19 @@ impl<P: Playbook> Responder<P> {
             why,
             event: other,
             tells,
+            awaited,
         } = put_off;
         let comes = other.as_ref().unwrap_or(event);
-        let sending = recheck.put_off(P::CATEGORY, comes, &finding.id, look, trace);
+        let sending = async {
+            if let Some(record) = &self.record {
+                let now = incoming.clock();
+                let noting = awaited.iter();
+                let noting = noting.map(|it| record.await_again(P::CATEGORY, finding, it, now));
+                try_join_all(noting.map(Box::pin)).await?;
+            }
+            let sending = recheck.put_off(P::CATEGORY, comes, &finding.id, look, trace);
+            sending.await
+        };
         let until = Instant::now() + PUTTING_OFF;
         let mut done = done;
         match within(until, "sqs:SendMessage", Box::pin(sending)).await {

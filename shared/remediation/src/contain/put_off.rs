@@ -17,15 +17,22 @@ pub(crate) struct PutOff {
     pub(crate) event: Option<Value>,
     /// The report tells what is of interest until then, and not only that the event was put off.
     pub(crate) tells: bool,
+    /// The targets about which the record is to await it.
+    pub(crate) awaited: Vec<String>,
 }
 
 impl PutOff {
     /// Of what was left, where the rest was done. `None`: the event cannot come again.
-    pub(super) fn of_the_rest(incoming: &Incoming<'_>, busy: &Error) -> Option<Self> {
+    pub(super) fn of_the_rest(
+        incoming: &Incoming<'_>,
+        why: &Error,
+        busy: Vec<String>,
+    ) -> Option<Self> {
         incoming.put_off.map(|_| Self {
-            why: busy.to_string(),
+            why: why.to_string(),
             event: None,
             tells: true,
+            awaited: busy,
         })
     }
 }
@@ -35,14 +42,18 @@ pub(super) fn at_work<P: Playbook>(
     incoming: &Incoming<'_>,
     claims: Vec<Claim>,
     target: String,
+    busy: Vec<String>,
 ) -> Contained {
     let error = Error::Busy { target };
+    // A message that is not believed yet must not vouch for the one that follows it.
+    let vouched = incoming.came_back.is_none();
     Contained {
         claims,
         put_off: incoming.put_off.map(|_| PutOff {
             why: error.to_string(),
             event: None,
             tells: false,
+            awaited: if vouched { busy } else { Vec::new() },
         }),
         ..prevented::<P>(incoming.finding, Obstacle::Target, &error, false)
     }
@@ -61,6 +72,7 @@ pub(super) fn missing<P: Playbook>(
             why,
             event: None,
             tells: false,
+            awaited: Vec::new(),
         }),
         ..Contained::just(report, None)
     }
@@ -83,6 +95,7 @@ pub(super) async fn later<P: Playbook>(
             why,
             event: Some(with_detail(incoming.event, detail)),
             tells: true,
+            awaited: Vec::new(),
         }),
         ..Contained::just(report, None)
     }

@@ -157,7 +157,8 @@ pub(super) async fn prepare<P: Playbook>(
         && let Some(target) = busy.first()
     {
         let target = target.clone();
-        return Err(Box::new(put_off::at_work::<P>(incoming, claims, target)));
+        let at_work = put_off::at_work::<P>(incoming, claims, target, busy);
+        return Err(Box::new(at_work));
     }
     let released = claims.iter().filter_map(Claim::left);
     let released = released.map(|(_, released)| released).max();
@@ -199,6 +200,25 @@ pub(super) async fn prepare<P: Playbook>(
             }));
         }
     };
+    if verified.is_none()
+        && unrecorded.is_none()
+        && let Some(why) = unbelieved(record, incoming, &claims)
+    {
+        // What is known of it may be with a target that another invocation is at work on.
+        if let Some(target) = busy.first().cloned() {
+            let at_work = put_off::at_work::<P>(incoming, claims, target, busy);
+            return Err(Box::new(at_work));
+        }
+        tracing::error!(
+            why,
+            "a message was refused: find out in CloudTrail who sent it"
+        );
+        let report = Report::ignored(P::CATEGORY, finding, why, false);
+        return Err(Box::new(Contained {
+            claims,
+            ..Contained::just(report, None)
+        }));
+    }
     let finding = verified.as_deref().unwrap_or(finding);
     let gate = Gate::new::<P>(&guard, finding, &config.policy, false, now).about(&claims);
     if let Some(why) = gate.forbids_outright() {
@@ -293,6 +313,26 @@ fn released_at(released: Timestamp) -> String {
 /// True if all targets are contained by the record.
 fn all_stand(claims: &[Claim]) -> bool {
     !claims.is_empty() && claims.iter().all(|claim| claim.stands().is_some())
+}
+
+/// Why a message of the function's own queue is not believed. A look follows a containment, and what comes again was
+/// put off: the record shows either. A message that somebody else sent may be about anything. Without a record, only
+/// the policy of the queue keeps such messages out.
+fn unbelieved(
+    record: Option<&Record>,
+    incoming: &Incoming<'_>,
+    claims: &[Claim],
+) -> Option<String> {
+    incoming.came_back.and(record)?;
+    let known = |claim: &Claim| claim.is_awaited() || claim.stands().is_some();
+    let targets: Vec<_> = claims.iter().map(Claim::target).collect();
+    (!claims.iter().any(known)).then(|| {
+        format!(
+            "a message asks to deal again with {}, and the record shows neither a containment of it nor that \
+             the finding is awaited",
+            targets.join(", ")
+        )
+    })
 }
 
 /// What came of claiming the targets of a finding.

@@ -19,6 +19,10 @@ use crate::report::StepReport;
 /// How often an invocation looks whether the one before it is done.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// Attributes of a target that say of which findings a message is to come: this and the finding's id. A message
+/// that the record knows nothing of is somebody else's.
+const AWAITED: &str = "awaited:";
+
 /// How long the table may take to answer. Containing does not wait for one that hangs.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
@@ -89,6 +93,9 @@ pub struct Claim {
     left: bool,
     /// What contained the target when it was last looked at, unless a person released it since.
     stands: Option<Standing>,
+    /// The attribute that says that a message of the finding is to come.
+    awaited: String,
+    is_awaited: bool,
 }
 
 impl Claim {
@@ -101,6 +108,16 @@ impl Claim {
     /// What stands of the target by the record. `None`: nothing that it knows of.
     pub(crate) fn stands(&self) -> Option<&Standing> {
         self.stands.as_ref()
+    }
+
+    /// True if a message of the finding is to come, or came now.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_awaited
+    }
+
+    /// The target's name.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
     }
 
     /// True if this is the target of that name.
@@ -140,6 +157,10 @@ fn standing(item: &HashMap<String, AttributeValue>) -> Option<Standing> {
         severity,
         found_undone: found_undone.unwrap_or_default(),
     })
+}
+
+fn awaited(finding: &Finding) -> String {
+    format!("{AWAITED}{}", finding.id)
 }
 
 /// The key of a target. IAM is global; buckets' names are too.
@@ -233,8 +254,11 @@ impl Record {
                         get(&before, "target_state") == Some(TargetState::Released.as_str());
                     let released_at =
                         get(&before, "released_at").and_then(|time| time.parse().ok());
+                    let awaited = awaited(finding);
                     return Ok(Claim {
                         key,
+                        is_awaited: before.contains_key(&awaited),
+                        awaited,
                         owner: owner.to_owned(),
                         target: target.to_owned(),
                         took: asked.elapsed(),
@@ -256,6 +280,28 @@ impl Record {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Writes down that a message of `finding` about `target` is to come again, which is believed only then. It is
+    /// crossed out when the message is dealt with.
+    ///
+    /// # Errors
+    /// If the table cannot be written.
+    pub(crate) async fn await_again(
+        &self,
+        category: Category,
+        finding: &Finding,
+        target: &str,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.update(key(category, &finding.account_id, target), "state")
+            .update_expression("SET #awaited = :now")
+            .expression_attribute_names("#awaited", awaited(finding))
+            .expression_attribute_values(":now", text(now.to_string()))
+            .send()
+            .await
+            .during("dynamodb:UpdateItem", &self.table)
+            .map(drop)
     }
 
     /// Writes down that `finding` is the reason for which a claimed target is being contained. Its
@@ -294,6 +340,20 @@ impl Record {
         state: Option<(TargetState, Standing)>,
         now: Timestamp,
     ) -> Result<()> {
+        self.give_back_until(claim, state, false, now).await
+    }
+
+    /// [`Record::give_back`]. `again`: a message of the finding is to come, although nothing contains the target.
+    ///
+    /// # Errors
+    /// As [`Record::give_back`].
+    pub(crate) async fn give_back_until(
+        &self,
+        claim: &Claim,
+        state: Option<(TargetState, Standing)>,
+        again: bool,
+        now: Timestamp,
+    ) -> Result<()> {
         let stands = state.as_ref().is_some_and(|(_, it)| !it.steps.is_empty());
         let set = match (&state, stands) {
             (Some(_), true) => {
@@ -306,16 +366,24 @@ impl Record {
             }
             (None, _) => "SET updated_at = :now REMOVE lease_owner, lease_ends",
         };
+        let noted = match (again, claim.is_awaited) {
+            (true, _) => set.replacen("SET ", "SET #awaited = :now, ", 1),
+            (false, true) => format!("{set}, #awaited"),
+            (false, false) => set.to_owned(),
+        };
         let mut call = self
             .client
             .update_item()
             .table_name(&self.table)
             .key("pk", text(&claim.key))
             .key("sk", text("state"))
-            .update_expression(set)
+            .update_expression(noted)
             .condition_expression("lease_owner = :owner")
             .expression_attribute_values(":owner", text(&claim.owner))
             .expression_attribute_values(":now", text(now.to_string()));
+        if again || claim.is_awaited {
+            call = call.expression_attribute_names("#awaited", &claim.awaited);
+        }
         if let Some((state, standing)) = state {
             call = call.expression_attribute_values(":state", text(state.as_str()));
             if stands {

@@ -186,8 +186,15 @@ async fn a_finding_whose_target_another_invocation_has_comes_again_and_nobody_is
     assert_eq!(report.status(), Status::Ignored, "{}", report.to_line());
     assert!(notices.lock().unwrap().is_empty());
     assert_eq!(statuses(&items), [""; 0]);
-    // The other one is done.
-    items.lock().unwrap().remove(&key("exposed"));
+    // The other one is done, and the table knows who is to come.
+    let mut free = items.lock().unwrap()[&key("exposed")].clone();
+    free.retain(|name, _| !name.starts_with("lease_"));
+    let awaited: Vec<_> = free
+        .keys()
+        .filter(|name| name.starts_with("awaited:"))
+        .collect();
+    assert_eq!(awaited.len(), 1, "{free:?}");
+    items.lock().unwrap().insert(key("exposed"), free);
     let (event, look) = next(&sent);
     assert_eq!((look.number, look.put_off), (0, 1));
     let again = Invocation {
@@ -198,6 +205,8 @@ async fn a_finding_whose_target_another_invocation_has_comes_again_and_nobody_is
     let report = responder.respond(event, &again).await.unwrap();
     assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
     assert_eq!(notices.lock().unwrap().len(), 1);
+    let dealt_with = items.lock().unwrap()[&key("exposed")].clone();
+    assert!(dealt_with.keys().all(|name| !name.starts_with("awaited:")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Looks whether a containment stands, 10 and 60 seconds after it.
 
 use super::*;
-use crate::fixtures::looks::{Sent, delays, next, queue};
+use crate::fixtures::looks::{Sent, at_look, delays, next, queue};
 use crate::fixtures::table::table;
 use crate::guard::DEFAULT;
 use crate::hostile::recording::incidents;
@@ -41,6 +41,44 @@ async fn what_someone_undoes_between_the_looks_is_found_by_the_second_done_again
     assert_eq!(responder.playbook.applied(), ["exposed", "exposed"]);
     assert_eq!(notices.lock().unwrap().len(), told + 1);
     assert!(delays(&sent).is_empty());
+}
+
+/// Whoever may send to the queue could have anything contained otherwise.
+#[tokio::test(start_paused = true)]
+async fn a_look_at_what_the_record_does_not_show_as_contained_is_refused() {
+    let (_, notices, sns) = topic();
+    let (sent, recheck) = queue();
+    let (items, record) = table();
+    let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
+    let responder = responder.rechecking(recheck).recording(record);
+    let look_of = |number: usize, put_off: u64| Look {
+        number,
+        put_off,
+        marks_seen_at: (number == 3).then(now),
+        ..Look::default()
+    };
+    // What it asked for the first time must not be what it is believed by the second time.
+    for (number, put_off) in [(1, 0), (1, 0), (2, 1), (3, 0), (3, 0), (0, 1), (0, 1)] {
+        let invented = at_look(look_of(number, put_off), 1);
+        let report = responder.respond(made_public(), &invented).await.unwrap();
+        assert_eq!(report.status(), Status::Ignored, "{}", report.to_line());
+        let reason = report.reason();
+        assert!(
+            reason.contains("exposed, and the record shows neither"),
+            "{reason}"
+        );
+        assert_eq!(responder.playbook.applied(), [""; 0]);
+        assert!(incidents(&items).is_empty());
+    }
+    assert!(notices.lock().unwrap().is_empty());
+    assert_eq!(delays(&sent), [0; 0]);
+
+    let report = answer(&responder, made_public()).await.unwrap();
+    assert_eq!(report.status(), Status::Contained);
+    responder.playbook.undo("exposed");
+    let look = look(&responder, &sent).await;
+    assert!(look.undone(), "{}", look.to_line());
+    assert_eq!(responder.playbook.applied(), ["exposed", "exposed"]);
 }
 
 #[tokio::test(start_paused = true)]
