@@ -86,8 +86,7 @@ package: $(SAM_TOOLS)/installed $(CYCLONEDX)/bin/cargo-cyclonedx ## Build what i
 # makes it. cargo-cyclonedx writes beside each Cargo.toml.
 define package
 	$(SAM) build --parameter-overrides Architecture=$(1) --build-dir $(PACKAGES)/$(2)
-	sed -i -e '/^  Architecture:/,/Default:/s/Default: .*/Default: $(1)/' \
-	    -e 's#\(LicenseUrl\|ReadmeUrl\): .*/#\1: #' $(PACKAGES)/$(2)/template.yaml
+	sed -i -e '/^  Architecture:/,/Default:/s/Default: .*/Default: $(1)/' $(PACKAGES)/$(2)/template.yaml
 	PATH="$(CURDIR)/$(SAM_TOOLS)/bin:$$PATH" cargo lambda build --release --$(subst _,-,$(1)) --bin gdr
 	cp target/lambda/gdr/bootstrap $(PACKAGES)/$(2)/gdr
 	cp -r --parents $(PACKAGED) $(PACKAGES)/$(2)

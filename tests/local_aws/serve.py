@@ -91,13 +91,13 @@ def environment(scratch, port, aws, ec2, quick):
     }
 
 
-def start(module, arguments, env, log_folder):
+def start(name, arguments, env, log_folder):
     # A log of its own for each run: several run at once, and the one that failed is the one that matters.
-    with open(log_folder / f"{module}-{os.getpid()}.log", "wb") as log:
+    with open(log_folder / f"{name}-{os.getpid()}.log", "wb") as log:
         # Its own process group: a Ctrl-C reaches this process only, and ending the group later
         # ends the functions' processes as well.
-        return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
             env=env,
             cwd=env["HOME"],
             stdin=subprocess.DEVNULL,
@@ -105,13 +105,15 @@ def start(module, arguments, env, log_folder):
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    process.name = name
+    return process
 
 
 def wait_until_answering(process, url):
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise SystemExit(f"{process.args[2]} ended with {process.returncode}; see its log")
+            raise SystemExit(f"{process.name} ended with {process.returncode}; see its log")
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return
@@ -127,7 +129,7 @@ def wait_for_end_of_input(processes):
             return
         for process in processes:
             if process.poll() is not None:
-                raise SystemExit(f"{process.args[2]} ended with {process.returncode}; see its log")
+                raise SystemExit(f"{process.name} ended with {process.returncode}; see its log")
 
 
 def remove_old_logs(log_folder):
@@ -141,8 +143,8 @@ def serve(scratch, log_folder, quick, processes):
     aws_port, ec2_port = reserve_port(held), reserve_port(held)
     aws, ec2 = f"http://127.0.0.1:{aws_port}", f"http://127.0.0.1:{ec2_port}"
     env = environment(scratch, aws_port, aws, ec2, quick)
-    processes.append(start("ministack", [], env, log_folder))
-    processes.append(start("moto.server", ["-H", "127.0.0.1", "-p", str(ec2_port)], env, log_folder))
+    processes.append(start("ministack", [str(Path(__file__).with_name("emulator.py"))], env, log_folder))
+    processes.append(start("moto", ["-m", "moto.server", "-H", "127.0.0.1", "-p", str(ec2_port)], env, log_folder))
     wait_until_answering(processes[0], f"{aws}/_ministack/health")
     wait_until_answering(processes[1], f"{ec2}/moto-api/data.json")
     print(json.dumps({"aws": aws, "ec2": ec2, "account_id": ACCOUNT_ID, "region": REGION}), flush=True)

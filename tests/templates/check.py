@@ -87,7 +87,7 @@ def unknown():
             if resource["Type"] not in identities:
                 continue
             for statement in (s for document in documents(resource) for s in document["Statement"]):
-                actions = statement["Action"]
+                actions = statement.get("Action", statement.get("NotAction"))
                 for action in [actions] if isinstance(actions, str) else actions:
                     for problem in problems(action, statement.get("Condition", {})):
                         yield f"{template.name}, {name}: {problem}"

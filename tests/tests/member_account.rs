@@ -33,16 +33,12 @@ fn member(aws: &LocalAws) -> SdkConfig {
 }
 
 /// The member's stack. The emulator knows neither organizations of several accounts nor source
-/// identities, so these two conditions are left out; and where AWS has the role's ARN as
-/// `aws:PrincipalArn`, it has the session's.
+/// identities, so these two conditions are left out.
 async fn deploy_member_roles(aws: &LocalAws) -> Result {
     let template = std::fs::read_to_string(checkout().join("infra/member-roles.yaml"))?
         .replace("aws:PrincipalOrgID: !Ref OrganizationId, ", "")
         .replace(", sts:SourceIdentity: \"gdr-?*\"", "");
-    let function = format!(
-        "arn:aws:sts::{}:assumed-role/{FUNCTION}/function",
-        aws.account_id
-    );
+    let function = format!("arn:aws:iam::{}:role/{FUNCTION}", aws.account_id);
     let mut call = aws_sdk_cloudformation::Client::new(&member(aws))
         .create_stack()
         .stack_name("gdr-member-roles")
@@ -61,6 +57,7 @@ async fn deploy_member_roles(aws: &LocalAws) -> Result {
         ),
         ("OrganizationId", "o-0123456789"),
         ("ExternalId", EXTERNAL_ID),
+        ("DryRun", "false"),
     ] {
         let parameter = Parameter::builder()
             .parameter_key(name)

@@ -7,7 +7,7 @@ mod calls;
 mod conditions;
 mod grants;
 mod scenarios;
-mod template;
+pub(crate) mod template;
 mod world;
 
 use std::collections::BTreeSet;
@@ -31,7 +31,17 @@ const ANY_SETTING: &[(&str, &str)] = &[
     ("ChatNotices", "true"),
     ("SecurityHub", "true"),
     ("EvidenceBucket", "versioned"),
+    ("S3AccountBlock", "true"),
+    ("S3PolicyDeny", "true"),
+    ("IamMarkContained", "true"),
+    ("Ec2CutConnectionsSeconds", "1"),
+    ("Ec2RemovePublicAddress", "true"),
+    ("Ec2DisableMetadata", "true"),
+    ("Ec2ForensicsAccess", "from sg-0123456789abcdef0 tcp/22"),
+    ("Ec2AutoScaling", "detach"),
 ];
+/// The one that is in the place of another.
+const ON_STANDBY: (&str, &str) = ("Ec2AutoScaling", "standby");
 
 /// How many scenarios are played at once: they mostly wait.
 const AT_ONCE: usize = 8;
@@ -109,7 +119,16 @@ async fn play(world: &World, scenario: &'static Scenario, taken: Option<&Grant>)
 fn granted(world: &World) -> Result<Vec<Grant>> {
     let mut granted = Vec::new();
     for function in ["S3", "Iam", "Ec2", "Triage"] {
-        granted.extend(grants::of(function, &world.role(function, ANY_SETTING)?));
+        let on_standby = [ANY_SETTING, &[ON_STANDBY]].concat();
+        for settings in [ANY_SETTING, &on_standby] {
+            let grants = grants::of(function, &world.role(function, settings)?);
+            granted.extend(
+                grants
+                    .into_iter()
+                    .filter(|it| !granted.contains(it))
+                    .collect::<Vec<_>>(),
+            );
+        }
     }
     Ok(granted)
 }

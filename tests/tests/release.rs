@@ -1,5 +1,4 @@
-//! What is released: its version, what the Serverless Application Repository is told, what an update of the
-//! stack keeps, and the licences of what it is made from.
+//! What is released: its version, what an update of the stack keeps, and the licences of what it is made from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,8 +13,6 @@ use crate::common::yaml;
 #[test]
 fn the_stack_has_the_version_of_the_code() {
     let template = yaml("template.yaml");
-    let repository = &template["Metadata"]["AWS::ServerlessRepo::Application"];
-    assert_eq!(repository["SemanticVersion"], remediation::VERSION);
     assert_eq!(
         template["Outputs"]["Version"]["Value"],
         remediation::VERSION
@@ -42,37 +39,18 @@ fn what_the_readme_links_to_is_packaged_with_it() {
     }
 }
 
-/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-template-publishing-applications-metadata-properties.html>
+/// The Serverless Application Repository takes no nested stack,
+/// <https://docs.aws.amazon.com/serverlessrepo/latest/devguide/list-supported-resources.html>.
 #[test]
-fn the_serverless_application_repository_takes_the_metadata() {
+fn nothing_says_that_the_stack_can_be_published_where_its_nested_stack_cannot() {
     let template = yaml("template.yaml");
-    let metadata = &template["Metadata"]["AWS::ServerlessRepo::Application"];
-    let text = |member: &str| metadata[member].as_str().expect(member).to_owned();
-    let of = |text: &str, allowed: fn(u8) -> bool| text.bytes().all(allowed);
-    let name = text("Name");
-    assert!((1..=140).contains(&name.len()));
-    assert!(of(&name, |byte| byte.is_ascii_alphanumeric() || byte == b'-'));
-    assert!((1..=256).contains(&text("Description").len()));
-    let author = text("Author");
-    assert!((1..=127).contains(&author.len()));
-    assert!(of(&author, |byte| byte.is_ascii_lowercase()
-        || byte.is_ascii_digit()
-        || byte == b'-'));
-    assert!(!author.starts_with('-') && !author.ends_with('-') && !author.contains("--"));
-    assert!(spdx::license_id(&text("SpdxLicenseId")).is_some());
-    let labels = metadata["Labels"].as_array().expect("labels");
-    assert!(labels.len() <= 10);
-    for label in labels {
-        let label = label.as_str().expect("a label");
-        assert!((1..=127).contains(&label.len()));
-        assert!(of(label, |byte| byte.is_ascii_alphanumeric()
-            || b"+-_:/@".contains(&byte)));
-    }
-    for (member, most) in [("LicenseUrl", 5_000_000), ("ReadmeUrl", 256 * 1024)] {
-        let file = checkout().join(text(member));
-        let size = file.metadata().expect(member).len();
-        assert!(size <= most, "{member}: {size}");
-    }
+    assert_eq!(
+        template["Resources"]["Operations"]["Type"],
+        "AWS::CloudFormation::Stack"
+    );
+    assert!(template["Metadata"]["AWS::ServerlessRepo::Application"].is_null());
+    let makefile = documents::read("Makefile");
+    assert!(!makefile.contains("ReadmeUrl") && !makefile.contains("LicenseUrl"));
 }
 
 /// CloudFormation replaces a resource whose logical id, type or one of these properties changes, and what
@@ -136,7 +114,8 @@ fn an_update_of_the_stack_keeps_the_incidents_the_policies_and_the_queues() {
         }
     }
     let table = &template["Resources"]["IncidentTable"];
-    assert_eq!(table["DeletionPolicy"], "Retain");
+    // A first deployment that fails leaves none behind.
+    assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate");
     assert_eq!(table["UpdateReplacePolicy"], "Retain");
 }
 

@@ -2,15 +2,15 @@
 //! functions that expect it, and each role allows exactly what its function's code declares.
 
 mod delivery;
+mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use remediation::breaker::Limits;
 use remediation::catalogue::Category;
-use remediation::config::Config;
 use remediation::guard;
 use remediation::notify::{self, security_hub};
-use remediation::{evidence, permissions, record};
+use remediation::{evidence, recheck, record};
 use serde_json::{Value, json};
 
 use crate::common::{granted, yaml};
@@ -166,39 +166,47 @@ fn what_cannot_be_delivered_or_handled_within_an_hour_is_kept_for_a_person() {
                 .filter(|(_, event)| event["Type"] == "EventBridgeRule")
                 .map(move |(event, _)| format!("{name}ResponderFunction{event}.Arn"))
         })
+        .chain(["PolicyChanged.Arn".to_owned()])
         .collect();
     assert_eq!(allowed, rules);
 }
 
+/// EventBridge documents no Condition in the policy of a topic, and without one any rule could publish,
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html>.
 #[test]
-fn each_role_allows_what_its_function_declares_and_nothing_else() {
+fn a_change_of_the_policies_is_told_by_a_role_and_what_cannot_be_told_is_kept() {
     let template = template();
-    // Every policy that a setting of the stack adds is in the template.
-    let mut variables = BTreeMap::from([
-        ("MODE", "hub"),
-        ("EXTERNAL_ID", "x"),
-        ("HAND_OVER_SEQUENCES", "true"),
-        ("RESPONSE_EVENTS", "true"),
-        ("SECURITY_HUB_QUEUE_URL", "q"),
-        ("OWN_ACCOUNT_ID", "111122223333"),
-        ("EVIDENCE_BUCKET", "b"),
-    ]);
-    for function in ["S3", "IAM", "EC2"] {
-        variables.insert(format!("{function}_RESPONDER_FUNCTION").leak(), "f");
-    }
-    let variables = variables.into_iter();
-    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let config = Config::from_variables(&variables.collect());
-    for (name, category) in FUNCTIONS {
-        let logical_id = format!("{name}ResponderRole");
-        let role = &template["Resources"][&logical_id]["Properties"];
-        assert!(role["ManagedPolicyArns"].is_null(), "{name}");
-        let inline = role["Policies"].as_array().expect("policies").iter();
-        let granted = granted(inline.chain(attached(&template, &logical_id)));
-        let expected = permissions::of(category, &config).into_iter();
-        let expected: BTreeSet<_> = expected.map(ToOwned::to_owned).collect();
-        assert_eq!(granted, expected, "{name}");
-    }
+    let resources = &template["Resources"];
+    let [target] = &resources["PolicyChanged"]["Properties"]["Targets"]
+        .as_array()
+        .expect("targets")[..]
+    else {
+        panic!("one target")
+    };
+    assert_eq!(target["Arn"], json!({ "Ref": "NotificationTopic" }));
+    assert_eq!(
+        target["RoleArn"],
+        json!({ "GetAtt": "PolicyChangedRole.Arn" })
+    );
+    assert_eq!(target["RetryPolicy"]["MaximumEventAgeInSeconds"], 3600);
+    let kept = json!({ "GetAtt": "EventDeadLetterQueue.Arn" });
+    assert_eq!(target["DeadLetterConfig"]["Arn"], kept);
+    let role = &resources["PolicyChangedRole"]["Properties"];
+    let publish = json!({ "Effect": "Allow", "Action": "sns:Publish", "Resource": { "Ref": "NotificationTopic" } });
+    assert_eq!(role["Policies"].as_array().map(Vec::len), Some(1));
+    assert_eq!(
+        role["Policies"][0]["PolicyDocument"]["Statement"],
+        json!([publish])
+    );
+    let trusted = &role["AssumeRolePolicyDocument"]["Statement"][0];
+    assert_eq!(trusted["Principal"]["Service"], "events.amazonaws.com");
+    let own = json!({ "aws:SourceAccount": { "Ref": "AWS::AccountId" } });
+    assert_eq!(trusted["Condition"]["StringEquals"], own);
+    let topic = &resources["NotificationTopicPolicy"]["Properties"]["PolicyDocument"];
+    assert!(
+        !topic.to_string().contains("events.amazonaws.com"),
+        "{topic}"
+    );
 }
 
 /// The policies that stand beside a role and name it.
@@ -283,7 +291,7 @@ fn evidence_is_versioned_encrypted_private_locked_if_asked_for_and_outlives_the_
     let template = template();
     let evidence = &template["Resources"]["Evidence"];
     assert_eq!(evidence["Condition"], "KeepsEvidence");
-    assert_eq!(evidence["DeletionPolicy"], "Retain");
+    assert_eq!(evidence["DeletionPolicy"], "RetainExceptOnCreate");
     assert_eq!(evidence["UpdateReplacePolicy"], "Retain");
     let bucket = &evidence["Properties"];
     assert_eq!(bucket["VersioningConfiguration"]["Status"], "Enabled");
@@ -303,7 +311,8 @@ fn evidence_is_versioned_encrypted_private_locked_if_asked_for_and_outlives_the_
     assert_eq!(bucket["ObjectLockEnabled"]["If"][0], "LocksEvidence");
     let rule = &bucket["LifecycleConfiguration"]["Rules"][0];
     assert_eq!(rule["ExpirationInDays"], days);
-    assert_eq!(rule["NoncurrentVersionExpiration"]["NoncurrentDays"], days);
+    // A version that expires stays as a noncurrent one, so that its days count once.
+    assert_eq!(rule["NoncurrentVersionExpiration"]["NoncurrentDays"], 1);
     let policy = &template["Resources"]["EvidenceOverTls"]["Properties"]["PolicyDocument"];
     let [statement] = &policy["Statement"].as_array().expect("statements")[..] else {
         panic!("{policy}")
@@ -451,6 +460,11 @@ fn every_log_is_kept_for_a_set_time_and_written_as_json() {
         );
         let retention = &template["Resources"][&log]["Properties"]["RetentionInDays"];
         assert_eq!(*retention, json!({ "Ref": "LogRetentionDays" }));
+        // A first deployment that fails leaves none behind.
+        assert_eq!(
+            template["Resources"][&log]["DeletionPolicy"],
+            "RetainExceptOnCreate"
+        );
     }
 }
 
@@ -475,6 +489,26 @@ fn what_contains_looks_again_each_function_by_a_queue_of_its_own() {
             json!({ "GetAtt": format!("{queue}.Arn") })
         );
         assert_eq!(source["Properties"]["BatchSize"], 1);
+        let [statement] =
+            &resources[format!("{queue}Policy")]["Properties"]["PolicyDocument"]["Statement"]
+                .as_array()
+                .expect("statements")[..]
+        else {
+            panic!("{queue}: one statement")
+        };
+        assert_eq!(statement["Effect"], "Deny");
+        assert_eq!(statement["Principal"], "*");
+        assert_eq!(statement["Action"], recheck::PERMISSIONS[0]);
+        assert_eq!(
+            statement["Resource"],
+            json!({ "GetAtt": format!("{queue}.Arn") })
+        );
+        let own = json!({ "GetAtt": format!("{function}ResponderRole.Arn") });
+        let spared = &statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]["If"];
+        assert_eq!(spared[0], "HasApprovers");
+        assert_eq!(spared[2], own);
+        let both = json!({ "Join": [",", [own, { "Ref": "Approvers" }]] });
+        assert_eq!(spared[1], json!({ "Split": [",", both] }));
         let role = resources[format!("{function}ResponderRole")].to_string();
         let named = |queue: &str| role.contains(&format!("\"{queue}.Arn\""));
         for (_, other) in queues {

@@ -10,6 +10,7 @@ use aws_config::SdkConfig;
 use clap::Args;
 use remediation::accounts::member_role;
 use remediation::catalogue::Category;
+use remediation::permissions;
 use remediation::plan::Action;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
 use remediation::report::{Outcome as StepOutcome, Report, StepReport};
@@ -35,6 +36,9 @@ pub(crate) struct Options {
     #[arg(long)]
     no_simulation: bool,
 }
+
+/// Why IAM is not asked of a permission that the role has no use for.
+const NOT_YET: &str = "the role has it only when the stack is deployed with DryRun=false and a response that contains";
 
 /// What IAM says of the permissions of one function.
 type Verdicts = BTreeMap<(String, String), Verdict>;
@@ -96,16 +100,20 @@ async fn simulate(by_hand: &ByHand, function: &Function, report: &Report, role: 
         role: role.to_owned(),
         place: Place::of(&by_hand.subject.finding),
     };
+    let granted = permissions::on_targets(function.category, &function.config);
     let mut verdicts = Verdicts::new();
     for step in report.steps() {
         for permission in needs(function.category, step) {
             let key = ((*permission).to_owned(), step.target().to_owned());
             if let Entry::Vacant(entry) = verdicts.entry(key) {
-                entry.insert(
+                let verdict = if granted.contains(permission) {
                     simulation
                         .ask(permission, step.action(), step.target())
-                        .await,
-                );
+                        .await
+                } else {
+                    Verdict::Unknown(NOT_YET.to_owned())
+                };
+                entry.insert(verdict);
             }
         }
     }

@@ -73,6 +73,9 @@ fn a_plan_names_each_permission_and_asks_the_policies_that_are_given() -> Result
         ] {
             assert!(shown.contains(part), "no {part}: {shown}");
         }
+        // The role of a dry run has no permission to write, and gets it with the setting.
+        let dry = with_stack(world, "gdr-dry", &["plan", &path], "")?;
+        assert!(said(&dry).contains("DryRun=false"), "{dry:?}");
         let without = with_stack(world, "gdr", &["plan", &path, "--no-simulation"], "")?;
         assert!(!said(&without).contains("ROLE is what IAM"), "{without:?}");
         let forbids =

@@ -69,11 +69,29 @@ fn only_the_exact_word_false_enforces() -> Result {
             expect_working_attack(&bucket).await?;
         }
         let function = world
-            .dry
+            .enforcing
             .variant("S3", None, &[("DRY_RUN", "false")])
             .await?;
-        expect_status(&world.dry.invoke(&function, &finding.0).await?, "contained");
+        let report = world.enforcing.invoke(&function, &finding.0).await?;
+        expect_status(&report, "contained");
         expect_stopped_attack(&bucket).await
+    })
+}
+
+#[test]
+fn the_role_of_a_dry_run_may_change_nothing_whatever_the_function_is_told() -> Result {
+    on_aws(async |world| {
+        let bucket = PublicBucket::create(world.aws).await?;
+        let enforcing = [("DRY_RUN", "false")];
+        let function = world.dry.variant("S3", None, &enforcing).await?;
+        let report = world.dry.invoke(&function, &bucket.finding()?.0).await?;
+        expect_status(&report, "failed");
+        let steps = report["steps"].to_string();
+        assert!(
+            steps.contains("s3:PutBucketPublicAccessBlock"),
+            "{report:#}"
+        );
+        expect_working_attack(&bucket).await
     })
 }
 

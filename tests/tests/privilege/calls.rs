@@ -157,12 +157,14 @@ impl Call {
             }
             "dynamodb" => {
                 let parts = self.json["TransactItems"].as_array().into_iter().flatten();
-                let parts = parts.map(|part| &part["Update"]["TableName"]);
-                let tables = parts.chain([&self.json["TableName"]]);
-                tables
-                    .filter_map(Value::as_str)
-                    .flat_map(|table| on(here(&format!("table/{table}"))))
-                    .collect()
+                let parts = parts.map(|part| &part["Update"]).chain([&self.json]);
+                let writes = parts.filter_map(|it| Some((it["TableName"].as_str()?, it)));
+                let checks = writes.flat_map(|(table, write)| {
+                    let key = json!([write["Key"]["pk"]["S"]]);
+                    let context = [("dynamodb:LeadingKeys".to_owned(), key)];
+                    one(&action, here(&format!("table/{table}")), context.into())
+                });
+                checks.collect()
             }
             "events" => {
                 let entries = self.json["Entries"].as_array().into_iter().flatten();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::privilege::authority::Role;
 use crate::privilege::calls::{Check, Context};
-use crate::privilege::{ANY_SETTING, WORLD};
+use crate::privilege::{ANY_SETTING, ON_STANDBY, WORLD};
 
 const ELSEWHERE: &str = "999988887777";
 
@@ -62,15 +62,11 @@ fn cases() -> Vec<Case> {
     let made_by = |call: &str| json!({ "ec2:CreateAction": call });
     let is = |role: &str| json!({ "aws:ResourceTag/gdr:role": role });
     let mut cases = vec![
+        of_account("s3:GetBucketPolicy", "arn:aws:s3:::bucket"),
+        of_account("s3:GetAccountPublicAccessBlock", "*"),
+        of_account("s3:PutBucketPolicy", "arn:aws:s3:::bucket"),
         of_account("s3:PutBucketPublicAccessBlock", "arn:aws:s3:::bucket"),
         of_account("s3:PutAccountPublicAccessBlock", "*"),
-        case(
-            "Ec2",
-            "ec2:CreateSecurityGroup",
-            GROUP,
-            made_as("isolation"),
-            vec![made_as("web"), json!({})],
-        ),
         // A group that is there already gets no tag but that of one without rules.
         case(
             "Ec2",
@@ -131,6 +127,11 @@ fn cases() -> Vec<Case> {
         let inside = contained("true", &["gdr:contained"]);
         cases.push(case("Iam", tag, user, inside, others));
     }
+    for role in ["isolation", "conversion", "forensics"] {
+        let others = vec![made_as("web"), json!({})];
+        let create = "ec2:CreateSecurityGroup";
+        cases.push(case("Ec2", create, GROUP, made_as(role), others));
+    }
     for authorize in [
         "ec2:AuthorizeSecurityGroupEgress",
         "ec2:AuthorizeSecurityGroupIngress",
@@ -165,11 +166,59 @@ fn cases() -> Vec<Case> {
             others,
         ));
     }
+    cases.extend(of_the_table());
     for function in ["S3", "Iam", "Ec2", "Triage"] {
         let source = |name: &str| json!({ "events:source": [name] });
         let others = vec![source("guardduty-responder.drill"), source("orders")];
         let inside = source("guardduty-responder");
         cases.push(case(function, "events:PutEvents", BUS, inside, others));
+    }
+    cases
+}
+
+/// Of the table a function writes what it records and what it holds itself: by the targets and windows of another it
+/// could keep that one from containing.
+fn of_the_table() -> Vec<Case> {
+    const TABLE: &str = "arn:aws:dynamodb:us-east-1:111122223333:table/gdr-IncidentTable-TEST";
+    let keys = |keys: &[&str]| json!({ "dynamodb:LeadingKeys": keys });
+    let functions = [
+        ("S3", "s3"),
+        ("Iam", "iam"),
+        ("Ec2", "ec2"),
+        ("Triage", "triage"),
+    ];
+    let mut cases = Vec::new();
+    for (function, own) in functions {
+        let mut outside = vec![json!({}), keys(&["OTHER#1"])];
+        let mut inside = vec![keys(&["INCIDENT#f1"]), keys(&["DRILL#f1"])];
+        for (_, category) in functions.iter().filter(|(_, it)| *it != "triage") {
+            let held = [
+                keys(&[&format!("TARGET#{category}#111122223333#one")]),
+                keys(&[&format!("BREAKER#{category}#111122223333")]),
+                keys(&[&format!("BREAKER#{category}#111122223333#role/web")]),
+            ];
+            if *category == own {
+                inside.extend(held);
+            } else {
+                outside.extend(held);
+            }
+            // All that a call writes counts.
+            let both = format!("TARGET#{category}#1#2");
+            if *category != own {
+                outside.push(keys(&["INCIDENT#f1", &both]));
+            }
+        }
+        let said = keys(&["SECURITYHUB#arn"]);
+        let said_by = if own == "triage" {
+            &mut inside
+        } else {
+            &mut outside
+        };
+        said_by.push(said);
+        for inside in inside {
+            let update = "dynamodb:UpdateItem";
+            cases.push(case(function, update, TABLE, inside, outside.clone()));
+        }
     }
     cases
 }
@@ -262,7 +311,7 @@ fn no_role_may_change_the_responders_own_roles() -> Result {
     for function in ["Iam", "Ec2"] {
         let (own, member) = (
             WORLD.role(function, ANY_SETTING)?,
-            WORLD.member_role(function)?,
+            WORLD.member_role(function, ANY_SETTING)?,
         );
         let names = [
             (
@@ -293,14 +342,217 @@ fn no_role_may_change_the_responders_own_roles() -> Result {
 /// role together, without white space.
 #[test]
 fn the_policies_of_a_role_are_within_the_quota_of_iam() -> Result {
+    let break_glass = format!("arn:aws:iam::111122223333:role/{}", "x".repeat(471));
+    let settings = [
+        ANY_SETTING,
+        &[("BreakGlassPrincipals", break_glass.as_str())],
+    ]
+    .concat();
+    let mut roles = Vec::new();
     for function in ["S3", "Iam", "Ec2", "Triage"] {
-        let role = WORLD.role(function, ANY_SETTING)?;
-        let length: usize = role
-            .policies
-            .iter()
-            .map(|policy| policy.to_string().len())
-            .sum();
-        assert!(length < 10_240, "{function}: {length}");
+        roles.push(WORLD.role(function, &settings)?);
+        if function != "Triage" {
+            roles.push(WORLD.member_role(function, &settings)?);
+        }
+    }
+    for role in roles {
+        let policies = role.policies.iter();
+        let length: usize = policies.map(|policy| policy.to_string().len()).sum();
+        // Names are longer where they are deployed, and so are partitions.
+        assert!(length < 10_240 - 1_500, "{}: {length}", role.name);
+    }
+    Ok(())
+}
+
+/// A role that was granted all there is, by its bucket policies or by whoever can, beside what the template gives it.
+fn with_all_granted(role: &Role) -> Role {
+    let mut role = role.clone();
+    let all = json!({ "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] });
+    role.policies.push(all);
+    role
+}
+
+fn on(action: &str, resource: &str) -> Check {
+    Check {
+        action: action.to_owned(),
+        resource: resource.to_owned(),
+        context: Context::new(),
+    }
+}
+
+/// A bucket's policy grants by itself within the account.
+#[test]
+fn by_no_policy_of_a_bucket_the_s3_role_gets_to_objects_or_to_the_evidence() -> Result {
+    let judge = &WORLD.judge;
+    let (own, member) = (
+        WORLD.role("S3", ANY_SETTING)?,
+        WORLD.member_role("S3", ANY_SETTING)?,
+    );
+    for role in [&own, &member] {
+        let granted = with_all_granted(role);
+        for action in [
+            "s3:GetObject",
+            "s3:GetObjectVersion",
+            "s3:DeleteObject",
+            "s3:DeleteObjectVersion",
+            "s3:BypassGovernanceRetention",
+            "s3:PutObjectRetention",
+            "s3:PutObjectLegalHold",
+        ] {
+            let object = on(action, "arn:aws:s3:::gdr-evidence-test/s3/page.html");
+            assert!(!judge.allows(&granted, &object)?, "{}: {action}", role.name);
+        }
+    }
+    let granted = with_all_granted(&own);
+    for action in [
+        "s3:PutBucketPolicy",
+        "s3:DeleteBucketPolicy",
+        "s3:PutBucketPublicAccessBlock",
+        "s3:PutBucketAcl",
+        "s3:PutBucketOwnershipControls",
+        "s3:PutBucketVersioning",
+        "s3:PutBucketObjectLockConfiguration",
+        "s3:PutLifecycleConfiguration",
+        "s3:PutReplicationConfiguration",
+        "s3:PutEncryptionConfiguration",
+        "s3:DeleteBucket",
+    ] {
+        let evidence = on(action, "arn:aws:s3:::gdr-evidence-test");
+        assert!(!judge.allows(&granted, &evidence)?, "{action}");
+        let another = on(action, "arn:aws:s3:::another");
+        assert!(judge.allows(&granted, &another)?, "{action}");
+    }
+    let page = on(
+        "s3:PutObject",
+        "arn:aws:s3:::gdr-evidence-test/s3/page.html",
+    );
+    assert!(judge.allows(&own, &page)?);
+    Ok(())
+}
+
+/// `NeverContain` is kept by the code of the functions, and this by IAM.
+#[test]
+fn no_role_may_change_the_principals_of_break_glass() -> Result {
+    let judge = &WORLD.judge;
+    let own =
+        "arn:aws:iam::111122223333:user/break-glass,arn:aws:iam::111122223333:role/ops/emergency";
+    let theirs = "arn:aws:iam::*:user/break-glass,arn:aws:iam::444455556666:role/ops/emergency";
+    for function in ["Iam", "Ec2"] {
+        for (role, account) in [
+            (
+                WORLD.role(function, &[("BreakGlassPrincipals", own)])?,
+                "111122223333",
+            ),
+            (
+                WORLD.member_role(function, &[("BreakGlassPrincipals", theirs)])?,
+                "444455556666",
+            ),
+        ] {
+            let granted = with_all_granted(&role);
+            for (kind, name, actions) in [
+                (
+                    "user",
+                    "break-glass",
+                    [
+                        "PutUserPolicy",
+                        "AttachUserPolicy",
+                        "PutUserPermissionsBoundary",
+                        "UpdateAccessKey",
+                    ],
+                ),
+                (
+                    "role",
+                    "ops/emergency",
+                    [
+                        "PutRolePolicy",
+                        "AttachRolePolicy",
+                        "PutRolePermissionsBoundary",
+                        "TagRole",
+                    ],
+                ),
+            ] {
+                for action in actions.map(|it| format!("iam:{it}")) {
+                    let spared = format!("arn:aws:iam::{account}:{kind}/{name}");
+                    assert!(
+                        !judge.allows(&granted, &on(&action, &spared))?,
+                        "{action} on {spared}"
+                    );
+                    let another = format!("arn:aws:iam::{account}:{kind}/another");
+                    assert!(judge.allows(&granted, &on(&action, &another))?, "{action}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Each setting that turns a write on, and what it allows.
+const WRITES: &[(&str, &str, &str, &str)] = &[
+    ("S3", "S3PolicyDeny", "true", "s3:PutBucketPolicy"),
+    (
+        "S3",
+        "S3AccountBlock",
+        "true",
+        "s3:PutAccountPublicAccessBlock",
+    ),
+    ("Iam", "IamMarkContained", "true", "iam:TagUser"),
+    (
+        "Ec2",
+        ON_STANDBY.0,
+        ON_STANDBY.1,
+        "autoscaling:EnterStandby",
+    ),
+    (
+        "Ec2",
+        "Ec2CutConnectionsSeconds",
+        "5",
+        "ec2:AuthorizeSecurityGroupEgress",
+    ),
+    (
+        "Ec2",
+        "Ec2RemovePublicAddress",
+        "true",
+        "ec2:DisassociateAddress",
+    ),
+    (
+        "Ec2",
+        "Ec2DisableMetadata",
+        "true",
+        "ec2:ModifyInstanceMetadataOptions",
+    ),
+    (
+        "Ec2",
+        "Ec2ForensicsAccess",
+        "from sg-0123456789abcdef0 tcp/22",
+        "ec2:AuthorizeSecurityGroupIngress",
+    ),
+];
+
+#[test]
+fn a_role_has_a_write_with_its_setting_only_and_none_in_a_dry_run() -> Result {
+    let has = |role: &Role, action: &str| {
+        let policies = role.policies.iter().map(Value::to_string);
+        policies
+            .into_iter()
+            .any(|policy| policy.contains(&format!("\"{action}\"")))
+    };
+    for (function, setting, value, action) in WRITES {
+        let on: &[_] = &[(*setting, *value)];
+        let dry = [on, &[("DryRun", "true")]].concat();
+        let response = format!("{function}Response");
+        let notifying = [on, &[(response.as_str(), "notify")]].concat();
+        for (settings, wanted) in [(on, true), (&[], false), (&dry, false), (&notifying, false)] {
+            let own = WORLD.role(function, settings)?;
+            let member = WORLD.member_role(function, settings)?;
+            for role in [own, member] {
+                assert_eq!(
+                    has(&role, action),
+                    wanted,
+                    "{}: {action} {settings:?}",
+                    role.name
+                );
+            }
+        }
     }
     Ok(())
 }

@@ -86,6 +86,12 @@ impl Deployed {
                             return self.resolve(&argument[if holds { 1 } else { 2 }]);
                         }
                         "Sub" => return Ok(json!(self.substitute(&text(argument)?)?)),
+                        "Split" => {
+                            let whole = text(&self.resolve(&argument[1])?)?;
+                            let by = text(&argument[0])?;
+                            let parts = whole.split(&by);
+                            return Ok(parts.map(Value::from).collect());
+                        }
                         "Join" => {
                             let parts = argument[1].as_array().into_iter().flatten();
                             let parts = parts.map(|part| text(&self.resolve(part)?));

@@ -123,14 +123,15 @@ impl World {
         })
     }
 
-    /// The role that a function assumes in the member account.
-    pub(crate) fn member_role(&self, function: &str) -> Result<Role> {
+    /// The role that a function assumes in the member account, whose stack has these settings of the hub's.
+    pub(crate) fn member_role(&self, function: &str, hub: &[(&str, &str)]) -> Result<Role> {
         let category = match function {
             "S3" => Category::S3,
             "Iam" => Category::Iam,
             _ => Category::Ec2,
         };
-        let members = self.deployed(&self.members, MEMBER, &[]);
+        let settings = [&[("DryRun", "false")], hub].concat();
+        let members = self.deployed(&self.members, MEMBER, &settings);
         Ok(Role {
             name: accounts::member_role(category),
             account: MEMBER.to_owned(),
@@ -396,7 +397,8 @@ impl World {
         let function = scenario.function;
         let mut roles = BTreeMap::from([(ROOT.to_owned(), self.role_in(scenario)?)]);
         if scenario.is_of_hub() {
-            roles.insert(MEMBER.to_owned(), self.member_role(function)?);
+            let member = self.member_role(function, scenario.parameters)?;
+            roles.insert(MEMBER.to_owned(), member);
         }
         Ok(roles)
     }

@@ -386,6 +386,7 @@ fn with_telling_path(finding: &Finding, resource: Resource) -> Resource {
 mod tests {
     use super::*;
     use crate::fixtures::finding;
+    use crate::permissions;
     use crate::plan::Action;
     use crate::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
     use serde_json::json;
@@ -404,6 +405,34 @@ mod tests {
         for action in all {
             let planned = planned(action, &finding, &Settings::default());
             assert_ne!(planned, Planned::If("the playbook plans it"), "{action}");
+        }
+    }
+
+    /// A role has no permission for what is never planned.
+    #[test]
+    fn what_is_foreseen_is_what_the_role_has_permissions_for() {
+        let finding = finding(json!({}));
+        let mut settings = vec![Settings::default(); 9];
+        settings[1].s3.policy_deny = true;
+        settings[2].s3.account_block = true;
+        settings[3].iam.mark_contained = true;
+        settings[4].ec2.auto_scaling = AutoScaling::Standby;
+        settings[5].ec2.remove_public_address = true;
+        settings[6].ec2.disable_metadata = true;
+        settings[7].ec2.cut_connections_seconds = 1;
+        settings[8].ec2.shorten_timeouts = true;
+        let all = [names::<S3>(), names::<Iam>(), names::<Ec2>()].concat();
+        for (settings, action) in settings
+            .iter()
+            .flat_map(|it| all.iter().map(move |a| (it, a)))
+        {
+            if !permissions::is_planned(action, settings) {
+                assert_eq!(
+                    planned(action, &finding, settings),
+                    Planned::Never,
+                    "{action}"
+                );
+            }
         }
     }
 
