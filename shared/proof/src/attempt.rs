@@ -176,6 +176,17 @@ pub(crate) async fn ask_until(
     }
 }
 
+/// Tries all at once, once.
+///
+/// # Errors
+/// As [`Attempt::ask`].
+pub(crate) async fn ask_once(context: &Context<'_>, attempts: &[&Attempt]) -> Result<Vec<Answer>> {
+    let asking = attempts
+        .iter()
+        .map(|attempt| Box::pin(attempt.ask(context)));
+    join_all(asking).await.into_iter().collect()
+}
+
 async fn ask_until_once(
     context: &Context<'_>,
     attempt: &Attempt,

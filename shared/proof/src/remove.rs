@@ -6,7 +6,7 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use remediation::error::{Error, Result};
+use remediation::error::Result;
 use tokio::time::{Instant, sleep};
 
 use crate::adopt::adopt;
@@ -51,7 +51,9 @@ struct Round {
     /// What was found last.
     seen: Vec<Own>,
     /// Why each could not be removed.
-    problems: BTreeMap<String, Error>,
+    problems: BTreeMap<String, String>,
+    /// What the responder made and could not get the proof's tag.
+    unadopted: Vec<Left>,
 }
 
 impl Round {
@@ -77,27 +79,22 @@ impl Round {
 
     /// Removes what can be removed now. True if anything was.
     async fn remove(&mut self, context: &Context<'_>, found: &Found) -> bool {
-        let adopted = match adopt(context, &found.own).await {
-            Ok(()) => true,
-            Err(error) => {
-                // The responder's snapshots and groups are found by these.
-                for own in found.own.iter().filter(|own| leads_on(own.kind())) {
-                    self.problems.insert(own.to_string(), error.clone());
-                }
-                false
-            }
-        };
+        self.unadopted = adopt(context, &found.own).await;
+        // The responder's snapshots and groups are found by these.
+        let sure = self.unadopted.is_empty() && found.knows(Kind::Volume) && found.knows(Kind::Vpc);
+        let keeps = |own: &Own| !sure && leads_on(own.kind());
+        for own in found.own.iter().filter(|own| keeps(own)) {
+            let why = "it stays, since what the responder made for it is found by it, and could not get the proof's tag";
+            self.problems.insert(own.to_string(), why.to_owned());
+        }
         let mut progress = false;
-        for own in &found.own {
-            if !adopted && leads_on(own.kind()) {
-                continue;
-            }
+        for own in found.own.iter().filter(|own| !keeps(own)) {
             match Box::pin(remove(context, own)).await {
                 Ok(()) => {
                     self.problems.remove(&own.to_string());
                     progress = true;
                 }
-                Err(error) => drop(self.problems.insert(own.to_string(), error)),
+                Err(error) => drop(self.problems.insert(own.to_string(), error.to_string())),
             }
         }
         progress
@@ -105,7 +102,7 @@ impl Round {
 
     fn conclude(self, context: &Context<'_>, found: Found) -> Removal {
         let why = |own: &Own| match self.problems.get(&own.to_string()) {
-            Some(error) => format!("{error}"),
+            Some(why) => why.clone(),
             None => "it was still there when it was last looked for".to_owned(),
         };
         let own = found.own.iter().map(|own| Left {
@@ -120,6 +117,7 @@ impl Round {
             .chain(going)
             .chain(found.foreign)
             .chain(found.unread)
+            .chain(self.unadopted.clone())
             .collect();
         for left in &left {
             context.watcher.left(left);
