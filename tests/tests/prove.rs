@@ -5,6 +5,7 @@ mod failures;
 
 use std::sync::{LazyLock, Mutex};
 
+use integration_tests::faults::{Fault, Strike};
 use integration_tests::{FaultyAws, LocalAws, Result, proving};
 use proof::record::{ContainedBy, Left, Scene, Tried};
 use proof::{Id, Moment, Proof, Request, Silent, Victim, Watcher, Who, World};
@@ -175,7 +176,6 @@ fn nothing_is_made_in_another_account_or_where_something_of_the_proof_is() -> Re
                 written.iter().all(|it| questions.contains(&it.as_str())),
                 "{written:?}"
             );
-            #[expect(clippy::disallowed_methods, reason = "the test made it")]
             aws.iam().delete_user().user_name(&user).send().await?;
         }
         Ok(())
@@ -284,6 +284,31 @@ fn after_an_interruption_at_any_step_all_is_removed() -> Result {
     })
 }
 
+#[test]
+fn what_aws_does_not_show_for_a_moment_is_removed_all_the_same() -> Result {
+    on_aws(async |aws| {
+        let faulty = FaultyAws::start(aws).await?;
+        let world = proving::world(aws, &faulty.endpoint, &faulty.ec2_endpoint).await;
+        let request = request(aws, &[Victim::StolenRoleSession])?;
+        // The first question is whether there is anything; that answer comes again when all is to be removed, and once
+        // more when all but the role is.
+        faulty.watch(Some(Strike {
+            operation: "iam:ListRoles".to_owned(),
+            nth: 2,
+            times: 2,
+            fault: Fault::Stale,
+        }));
+        // The table, the bucket and the role.
+        let counting = Counting::to(3);
+        let stop = counting.reached.notified();
+        let proof = Box::pin(proof::prove(&world, &request, &counting, stop)).await?;
+        let role = format!("role gdr-proof-{}-role", request.id);
+        assert!(proof.removal.removed.contains(&role), "{proof:#?}");
+        assert_eq!(Account::of(aws, &request.id).await?.resources, [""; 0]);
+        Ok(())
+    })
+}
+
 /// What is not the proof's, although it looks like it.
 struct Bystanders {
     id: Id,
@@ -351,7 +376,6 @@ impl Bystanders {
         Ok(())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the test made them")]
     async fn remove(&self, aws: &LocalAws) -> Result {
         let s3 = integration_tests::s3::client(&aws.root());
         s3.delete_bucket().bucket(&self.bucket).send().await?;

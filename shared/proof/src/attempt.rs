@@ -194,7 +194,7 @@ async fn ask_until_once(
     until: Instant,
 ) -> Result<Answer> {
     loop {
-        let answer = attempt.ask(context).await;
+        let answer = Box::pin(attempt.ask(context)).await;
         let settled = answer.as_ref().is_ok_and(|answer| answer.works == wanted);
         if settled || Instant::now() >= until {
             return answer;

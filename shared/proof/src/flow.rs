@@ -66,7 +66,7 @@ pub(crate) async fn run(
 }
 
 async fn make(context: &Context<'_>, request: &Request, proof: &mut Proof) -> Result<Vec<Shown>> {
-    let data = victim::make_bucket(context, "data").await?;
+    let data = Box::pin(victim::make_bucket(context, "data")).await?;
     let mut shown = Vec::new();
     for victim in &request.victims {
         let mut scene = Scene::of(*victim);

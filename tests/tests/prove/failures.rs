@@ -15,12 +15,16 @@ use super::account::Account;
 use super::{AWS, FLAGS, RUNTIME, request};
 
 /// Of the trials, every so-manieth is run unless FAULTS=all, of an instance fewer, which takes longest. Neither has a
-/// factor in common with the number of faults of a call.
-const SOME: usize = 11;
-const SOME_OF_INSTANCE: usize = 31;
+/// factor in common with the numbers of faults of a call.
+const SOME: usize = 29;
+const SOME_OF_INSTANCE: usize = 61;
 
-/// How a call fails: once, from then on, with its answer lost, and with the process.
-const OF_READS: [(Fault, usize); 2] = [(Fault::Failed, usize::MAX), (Fault::Denied, 1)];
+/// How a call fails: once, from then on, with its answer lost, with an old answer, and with the process.
+const OF_READS: [(Fault, usize); 3] = [
+    (Fault::Failed, usize::MAX),
+    (Fault::Denied, 1),
+    (Fault::Stale, 1),
+];
 const OF_WRITES: [(Fault, usize); 5] = [
     (Fault::Denied, 1),
     (Fault::Denied, usize::MAX),
