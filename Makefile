@@ -116,8 +116,8 @@ test: STACK_ALSO := --bin gdr
 test: setup browser stack ## Run every test, also those on local AWS (make test PARTS="e2e gdr": these parts)
 	$(PYTHON) tests/run.py $(PARTS)
 
-faults: setup ## Strike every call of every playbook in every way
-	FAULTS=all cargo test --locked -p integration-tests --test integration -- --nocapture faults::
+faults: setup ## Strike every call of every playbook, and of a proof, in every way
+	FAULTS=all cargo test --locked -p integration-tests --test integration -- --nocapture faults:: prove::failures::
 
 # Such a folder has files that are no findings, so that the exit status may be 1.
 explain: ## Sum up what would be done about the findings in the folder FINDINGS_CORPUS, if it is set

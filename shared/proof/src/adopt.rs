@@ -6,6 +6,7 @@ use remediation::error::{CallContext as _, Result};
 
 use crate::context::Context;
 use crate::own::{Kind, Own};
+use crate::record::Left;
 use crate::request::TAG;
 
 /// The tag by which the responder knows its own security groups.
@@ -13,27 +14,43 @@ const GROUP_ROLE: &str = "gdr:role";
 /// The tag of the responder's snapshots.
 const SNAPSHOT_OF: &str = "gdr:instance";
 
-/// Tags what the responder made in `own`'s VPCs and of its volumes.
-///
-/// # Errors
-/// If EC2 does not say what there is, or does not tag it. What it is found by must not be removed then.
-pub(crate) async fn adopt(context: &Context<'_>, own: &[Own]) -> Result<()> {
+/// Tags what the responder made in `own`'s VPCs and of its volumes. Answers what could not be tagged, or looked for:
+/// what it is found by must not be removed then.
+pub(crate) async fn adopt(context: &Context<'_>, own: &[Own]) -> Vec<Left> {
     let ids = |kind| {
         let ids = own.iter().filter(|own| own.kind() == kind);
         ids.map(|own| own.id().to_owned()).collect::<Vec<_>>()
     };
-    let mut untagged = Vec::new();
-    untagged.extend(groups(context, ids(Kind::Vpc)).await?);
-    untagged.extend(snapshots(context, ids(Kind::Volume)).await?);
-    for id in untagged {
-        let tag = Tag::builder().key(TAG).value(context.id.as_str()).build();
-        let call = context.ec2.create_tags().resources(&id).tags(tag);
-        match call.send().await.during("ec2:CreateTags", &id) {
-            Err(error) if error.is_gone() => {}
-            done => drop(done?),
+    let groups = groups(context, ids(Kind::Vpc)).await;
+    let snapshots = snapshots(context, ids(Kind::Volume)).await;
+    let mut left = Vec::new();
+    for (kind, found) in [(Kind::SecurityGroup, groups), (Kind::Snapshot, snapshots)] {
+        let found = found.unwrap_or_else(|error| {
+            left.push(Left::unknown(
+                &format!("{}s of the responder", kind.word()),
+                &error,
+            ));
+            Vec::new()
+        });
+        for id in found {
+            if let Err(error) = tag(context, &id).await {
+                left.push(Left {
+                    resource: kind.show(&id),
+                    why: error.to_string(),
+                });
+            }
         }
     }
-    Ok(())
+    left
+}
+
+async fn tag(context: &Context<'_>, id: &str) -> Result<()> {
+    let tag = Tag::builder().key(TAG).value(context.id.as_str()).build();
+    let call = context.ec2.create_tags().resources(id).tags(tag);
+    match call.send().await.during("ec2:CreateTags", id) {
+        Err(error) if error.is_gone() => Ok(()),
+        done => done.map(drop),
+    }
 }
 
 async fn groups(context: &Context<'_>, vpcs: Vec<String>) -> Result<Vec<String>> {

@@ -176,6 +176,17 @@ pub(crate) async fn ask_until(
     }
 }
 
+/// Tries all at once, once.
+///
+/// # Errors
+/// As [`Attempt::ask`].
+pub(crate) async fn ask_once(context: &Context<'_>, attempts: &[&Attempt]) -> Result<Vec<Answer>> {
+    let asking = attempts
+        .iter()
+        .map(|attempt| Box::pin(attempt.ask(context)));
+    join_all(asking).await.into_iter().collect()
+}
+
 async fn ask_until_once(
     context: &Context<'_>,
     attempt: &Attempt,
@@ -183,7 +194,7 @@ async fn ask_until_once(
     until: Instant,
 ) -> Result<Answer> {
     loop {
-        let answer = attempt.ask(context).await;
+        let answer = Box::pin(attempt.ask(context)).await;
         let settled = answer.as_ref().is_ok_and(|answer| answer.works == wanted);
         if settled || Instant::now() >= until {
             return answer;

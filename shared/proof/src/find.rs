@@ -2,6 +2,8 @@
 
 mod network;
 
+use std::collections::BTreeSet;
+
 use futures::join;
 use remediation::error::{CallContext as _, Error, Result};
 
@@ -20,6 +22,7 @@ pub(crate) struct Found {
     pub(crate) foreign: Vec<Left>,
     /// What could not be looked for.
     pub(crate) unread: Vec<Left>,
+    unknown: BTreeSet<Kind>,
 }
 
 impl Found {
@@ -29,11 +32,17 @@ impl Found {
             going,
             foreign,
             unread,
+            unknown: _,
         } = self;
         own.is_empty() && going.is_empty() && foreign.is_empty() && unread.is_empty()
     }
 
-    fn take(&mut self, of_what: &str, found: Result<Vec<Seen>>) {
+    /// Whether all resources of this kind are known.
+    pub(crate) fn knows(&self, kind: Kind) -> bool {
+        !self.unknown.contains(&kind)
+    }
+
+    fn take(&mut self, kind: Kind, found: Result<Vec<Seen>>) {
         match found {
             Ok(all) => {
                 for seen in all {
@@ -49,10 +58,21 @@ impl Found {
                     }
                 }
             }
-            Err(error) => self.unread.push(Left {
-                resource: of_what.to_owned(),
-                why: format!("it is not known whether any is left: {error}"),
-            }),
+            Err(error) => {
+                let of_what = format!("{}s of the proof", kind.word());
+                self.unread.push(Left::unknown(&of_what, &error));
+                self.unknown.insert(kind);
+            }
+        }
+    }
+}
+
+impl Left {
+    /// Resources of a kind could not be looked for.
+    pub(crate) fn unknown(of_what: &str, error: &Error) -> Self {
+        Self {
+            resource: of_what.to_owned(),
+            why: format!("it is not known whether any is left: {error}"),
         }
     }
 }
@@ -80,13 +100,15 @@ pub(crate) async fn find(context: &Context<'_>) -> Found {
         Box::pin(buckets(context)),
         Box::pin(tables(context)),
     );
-    for (of_what, seen) in network {
-        found.take(of_what, seen);
+    let named = [
+        (Kind::User, users),
+        (Kind::Role, roles),
+        (Kind::Bucket, buckets),
+        (Kind::Table, tables),
+    ];
+    for (kind, seen) in network.into_iter().chain(named) {
+        found.take(kind, seen);
     }
-    found.take("users of the proof's path", users);
-    found.take("roles of the proof's path", roles);
-    found.take("buckets of the proof's names", buckets);
-    found.take("the proof's table", tables);
     found.own.sort();
     found
 }

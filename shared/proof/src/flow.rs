@@ -1,13 +1,19 @@
 //! The course of a proof: make, attack, contain, attack, release, attack.
 
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::future::{Either, select};
 use remediation::error::Result;
 use remediation::release::Allowance;
 use serde_json::Value;
+use tokio::time::timeout;
 
-use crate::attempt::{Asked, Attempt, ask_until};
+use crate::attempt::{Asked, Attempt, ask_once, ask_until};
 use crate::context::Context;
 use crate::finding::{About, Finding, finding};
-use crate::means::Means;
+use crate::means::{Means, TIME};
 use crate::record::{Answer, Proof, Scene, Tried, Victim};
 use crate::request::Request;
 use crate::victim::{self, Made};
@@ -60,7 +66,7 @@ pub(crate) async fn run(
 }
 
 async fn make(context: &Context<'_>, request: &Request, proof: &mut Proof) -> Result<Vec<Shown>> {
-    let data = victim::make_bucket(context, "data").await?;
+    let data = Box::pin(victim::make_bucket(context, "data")).await?;
     let mut shown = Vec::new();
     for victim in &request.victims {
         let mut scene = Scene::of(*victim);
@@ -94,7 +100,12 @@ fn tried_by(scene: &mut Scene, who: Who) -> &mut Vec<Tried> {
 }
 
 /// Writes the answers down, in the order of the attempts.
-fn note(context: &Context<'_>, scene: &mut Scene, moment: Moment, asked: Vec<(&Attempt, Asked)>) {
+fn note<'a>(
+    context: &Context<'_>,
+    scene: &mut Scene,
+    moment: Moment,
+    asked: impl IntoIterator<Item = (&'a Attempt, Asked)>,
+) {
     for (attempt, asked) in asked {
         let victim = scene.victim;
         let found_at = scene.found_at;
@@ -121,11 +132,37 @@ async fn ask<'a>(
     context: &Context<'_>,
     attempts: Vec<&'a Attempt>,
     works: bool,
-    patience: std::time::Duration,
+    patience: Duration,
 ) -> Result<Vec<(&'a Attempt, Asked)>> {
     let wanted: Vec<_> = attempts.iter().map(|attempt| (*attempt, works)).collect();
     let asked = Box::pin(ask_until(context, &wanted, patience)).await?;
     Ok(attempts.into_iter().zip(asked).collect())
+}
+
+/// Contains while the attacks go on, so that it is seen when they fail first: before the report is there, since what
+/// follows the containment takes a while, or after it, since IAM does. `None`: they do not fail in time, or the
+/// responder did not contain.
+async fn while_attacked(
+    context: &Context<'_>,
+    attacks: &[&Attempt],
+    containing: impl Future<Output = Result<Value>>,
+) -> (Result<Value>, Option<Vec<Asked>>) {
+    let patience = context.world.patience.change;
+    let fails: Vec<_> = attacks.iter().map(|attempt| (*attempt, false)).collect();
+    let attacking = pin!(ask_until(context, &fails, TIME + patience));
+    match select(pin!(containing), attacking).await {
+        Either::Left((Ok(report), attacking)) => {
+            // Nothing is to be waited for where nothing was contained.
+            let patience = match report["status"] == "contained" {
+                true => patience,
+                false => Duration::ZERO,
+            };
+            let asked = timeout(patience, attacking).await;
+            (Ok(report), asked.ok().and_then(Result::ok))
+        }
+        Either::Left((Err(error), _)) => (Err(error), None),
+        Either::Right((asked, containing)) => (containing.await, asked.ok()),
+    }
 }
 
 /// Each attack has to work first, or its failing later proves nothing. False if one does not.
@@ -144,7 +181,7 @@ async fn attack(context: &Context<'_>, victim: &Shown, scene: &mut Scene) -> Res
     }
     scene.not_shown = Some(format!(
         "it did not work in the first place, within {} s: {}. A policy of the account or the organization \
-         may forbid it",
+         may forbid it, or a firewall on the way",
         patience.as_secs(),
         never.join("; "),
     ));
@@ -163,21 +200,48 @@ async fn contain(
     scene.finding_type = Some(finding.finding_type.to_owned());
     scene.finding_id = Some(finding.id.clone());
     scene.found_at = Some(context.now());
-    context.watcher.waiting("the responder contains");
-    let report = means.contain(context, scene.victim, &finding).await?;
-    victim.finding = Some(finding);
-    scene.read(&report);
-    context.watcher.reported(scene);
     context
         .watcher
-        .waiting("the attacks are tried until they fail");
-    let patience = context.world.patience.change;
+        .waiting("the responder contains, and the attacks go on");
     let attacks = those(&victim.made, |it| it.who == Who::Attacker);
-    let asked = ask(context, attacks, request.dry_run, patience).await?;
-    note(context, scene, Moment::Contained, asked);
+    let containing = means.contain(context, scene.victim, &finding);
+    let (report, watched) = if request.dry_run {
+        (Box::pin(containing).await, None)
+    } else {
+        Box::pin(while_attacked(context, &attacks, containing)).await
+    };
+    victim.finding = Some(finding);
+    scene.read(&report?);
+    context.watcher.reported(scene);
+    // The answers that count are those after the report.
+    let answers = ask_once(context, &attacks).await?;
+    let since = watched.into_iter().flatten().map(|asked| asked.since);
+    let since = since.chain(std::iter::repeat(None));
+    let asked = answers.into_iter().zip(since);
+    let asked = asked.map(|(answer, since)| Asked { answer, since });
+    note(
+        context,
+        scene,
+        Moment::Contained,
+        attacks.into_iter().zip(asked),
+    );
     let bystanders = those(&victim.made, |it| it.who == Who::Bystander);
-    let asked = ask(context, bystanders, true, std::time::Duration::ZERO).await?;
-    note(context, scene, Moment::Contained, asked);
+    once(context, scene, Moment::Contained, bystanders).await
+}
+
+/// Tries each once, and writes the answers down.
+async fn once(
+    context: &Context<'_>,
+    scene: &mut Scene,
+    moment: Moment,
+    attempts: Vec<&Attempt>,
+) -> Result<()> {
+    let answers = ask_once(context, &attempts).await?;
+    let asked = answers.into_iter().map(|answer| Asked {
+        answer,
+        since: None,
+    });
+    note(context, scene, moment, attempts.into_iter().zip(asked));
     Ok(())
 }
 
@@ -209,16 +273,14 @@ async fn release(
     context.watcher.waiting("access comes back");
     let patience = match scene.not_released {
         None => context.world.patience.change,
-        Some(_) => std::time::Duration::ZERO,
+        Some(_) => Duration::ZERO,
     };
     let back = those(&victim.made, |it| !stays(it));
     let asked = ask(context, back, true, patience).await?;
     note(context, scene, Moment::Released, asked);
-    // The stolen key is inactive still, and what was made with it.
+    // The stolen key is inactive still. What was made with it is tried too.
     let away = those(&victim.made, stays);
-    let asked = ask(context, away, false, std::time::Duration::ZERO).await?;
-    note(context, scene, Moment::Released, asked);
-    Ok(())
+    once(context, scene, Moment::Released, away).await
 }
 
 impl Scene {

@@ -28,7 +28,7 @@ use crate::record::{ContainedBy, Victim};
 use crate::request::{Refused, Request};
 
 /// What a function is given, as long as the template lets it run.
-const TIME: Duration = Duration::from_secs(120);
+pub(crate) const TIME: Duration = Duration::from_secs(120);
 
 /// By what is contained.
 #[derive(Debug)]

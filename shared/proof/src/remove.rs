@@ -6,7 +6,7 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use remediation::error::{Error, Result};
+use remediation::error::Result;
 use tokio::time::{Instant, sleep};
 
 use crate::adopt::adopt;
@@ -15,6 +15,9 @@ use crate::find::{Found, find};
 use crate::own::{Kind, Own};
 use crate::record::{Left, Removal};
 
+/// Looks in a row that find nothing before nothing counts as left: IAM and EC2 answer from copies that lag behind, so
+/// that what was made a moment ago may not be shown yet.
+const EMPTY_LOOKS: usize = 3;
 /// Rounds without progress before it is given up: what was attached to an instance takes a while to be free.
 const FRUITLESS: usize = 20;
 
@@ -22,13 +25,19 @@ const FRUITLESS: usize = 20;
 pub(crate) async fn remove_all(context: &Context<'_>) -> Removal {
     let until = Instant::now() + context.world.patience.new * 2;
     let mut round = Round::default();
-    let mut fruitless = 0;
+    let (mut fruitless, mut empty) = (0, 0);
     loop {
         let found = Box::pin(find(context)).await;
         round.gone(context, &found);
         if found.own.is_empty() && found.going.is_empty() && found.unread.is_empty() {
-            return round.conclude(context, found);
+            empty += 1;
+            if empty >= EMPTY_LOOKS {
+                return round.conclude(context, found);
+            }
+            sleep(context.world.patience.pause).await;
+            continue;
         }
+        empty = 0;
         let progress = Box::pin(round.remove(context, &found)).await;
         fruitless = if progress || !found.going.is_empty() {
             0
@@ -51,7 +60,9 @@ struct Round {
     /// What was found last.
     seen: Vec<Own>,
     /// Why each could not be removed.
-    problems: BTreeMap<String, Error>,
+    problems: BTreeMap<String, String>,
+    /// What the responder made and could not get the proof's tag.
+    unadopted: Vec<Left>,
 }
 
 impl Round {
@@ -72,32 +83,30 @@ impl Round {
             context.watcher.removed(&own.to_string());
             self.removed.push(own.to_string());
         }
+        // What was not shown for a moment was not removed.
+        self.removed
+            .retain(|removed| all().all(|own| own.to_string() != *removed));
         self.seen.extend(all().cloned());
     }
 
     /// Removes what can be removed now. True if anything was.
     async fn remove(&mut self, context: &Context<'_>, found: &Found) -> bool {
-        let adopted = match adopt(context, &found.own).await {
-            Ok(()) => true,
-            Err(error) => {
-                // The responder's snapshots and groups are found by these.
-                for own in found.own.iter().filter(|own| leads_on(own.kind())) {
-                    self.problems.insert(own.to_string(), error.clone());
-                }
-                false
-            }
-        };
+        self.unadopted = Box::pin(adopt(context, &found.own)).await;
+        // The responder's snapshots and groups are found by these.
+        let sure = self.unadopted.is_empty() && found.knows(Kind::Volume) && found.knows(Kind::Vpc);
+        let keeps = |own: &Own| !sure && leads_on(own.kind());
+        for own in found.own.iter().filter(|own| keeps(own)) {
+            let why = "it stays, since what the responder made for it is found by it, and could not get the proof's tag";
+            self.problems.insert(own.to_string(), why.to_owned());
+        }
         let mut progress = false;
-        for own in &found.own {
-            if !adopted && leads_on(own.kind()) {
-                continue;
-            }
+        for own in found.own.iter().filter(|own| !keeps(own)) {
             match Box::pin(remove(context, own)).await {
                 Ok(()) => {
                     self.problems.remove(&own.to_string());
                     progress = true;
                 }
-                Err(error) => drop(self.problems.insert(own.to_string(), error)),
+                Err(error) => drop(self.problems.insert(own.to_string(), error.to_string())),
             }
         }
         progress
@@ -105,7 +114,7 @@ impl Round {
 
     fn conclude(self, context: &Context<'_>, found: Found) -> Removal {
         let why = |own: &Own| match self.problems.get(&own.to_string()) {
-            Some(error) => format!("{error}"),
+            Some(why) => why.clone(),
             None => "it was still there when it was last looked for".to_owned(),
         };
         let own = found.own.iter().map(|own| Left {
@@ -120,6 +129,7 @@ impl Round {
             .chain(going)
             .chain(found.foreign)
             .chain(found.unread)
+            .chain(self.unadopted.clone())
             .collect();
         for left in &left {
             context.watcher.left(left);
@@ -142,11 +152,11 @@ fn same(one: &Own, other: &Own) -> bool {
 
 async fn remove(context: &Context<'_>, own: &Own) -> Result<()> {
     let removed = match own.kind() {
-        Kind::User => access::user(context, own).await,
-        Kind::Role => access::role(context, own).await,
-        Kind::Bucket => store::bucket(context, own).await,
+        Kind::User => Box::pin(access::user(context, own)).await,
+        Kind::Role => Box::pin(access::role(context, own)).await,
+        Kind::Bucket => Box::pin(store::bucket(context, own)).await,
         Kind::Table => store::table(context, own).await,
-        _ => network::remove(context, own).await,
+        _ => Box::pin(network::remove(context, own)).await,
     };
     match removed {
         Err(error) if error.is_gone() => Ok(()),

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::own::{Kind, Own};
 use crate::request::TAG;
 
-type Looked = (&'static str, Result<Vec<Seen>>);
+type Looked = (Kind, Result<Vec<Seen>>);
 
 /// EC2's filter for what has the proof's tag.
 fn tagged(context: &Context<'_>) -> Filter {
@@ -58,15 +58,15 @@ pub(super) async fn find(context: &Context<'_>) -> Vec<Looked> {
         Box::pin(vpcs(context)),
     );
     vec![
-        ("instances with the proof's tag", instances),
-        ("snapshots with the proof's tag", snapshots),
-        ("volumes with the proof's tag", volumes),
-        ("network interfaces with the proof's tag", interfaces),
-        ("security groups with the proof's tag", groups),
-        ("route tables with the proof's tag", tables),
-        ("subnets with the proof's tag", subnets),
-        ("internet gateways with the proof's tag", gateways),
-        ("VPCs with the proof's tag", vpcs),
+        (Kind::Instance, instances),
+        (Kind::Snapshot, snapshots),
+        (Kind::Volume, volumes),
+        (Kind::Interface, interfaces),
+        (Kind::SecurityGroup, groups),
+        (Kind::RouteTable, tables),
+        (Kind::Subnet, subnets),
+        (Kind::InternetGateway, gateways),
+        (Kind::Vpc, vpcs),
     ]
 }
 

@@ -12,7 +12,7 @@ pub(super) async fn make(context: &Context<'_>) -> Result<std::result::Result<Ma
     if let Some(why) = blocked(context).await {
         return Ok(Err(why));
     }
-    let name = make_bucket(context, "public").await?;
+    let name = Box::pin(make_bucket(context, "public")).await?;
     match Box::pin(open(context, &name)).await {
         // Block Public Access of the account or the organization, or a policy of the organization.
         Err(error) if error.is_denied() => {

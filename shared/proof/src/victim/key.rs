@@ -17,10 +17,10 @@ struct User {
 }
 
 pub(super) async fn make(context: &Context<'_>, data: &str) -> Result<Made> {
-    let victim = user(context, "victim", data).await?;
+    let victim = Box::pin(user(context, "victim", data)).await?;
     let stolen = key(context, &victim).await?;
     let second = key(context, &victim).await?;
-    let colleague = user(context, "colleague", data).await?;
+    let colleague = Box::pin(user(context, "colleague", data)).await?;
     let other = key(context, &colleague).await?;
     let sts = aws_sdk_sts::Client::new(&context.signed_in(&stolen));
     let session_of_it = context
