@@ -15,8 +15,13 @@ const FUNCTIONS: [&str; 4] = ["S3", "Iam", "Ec2", "Triage"];
 const ALL: &str = "each function";
 
 /// Values of the parameters that have neither a list of values nor limits.
-const SAMPLES: [(&str, &str); 5] = [
+const SAMPLES: [(&str, &str); 7] = [
     ("ApprovalNotNeededFrom", "8.5"),
+    ("Approvers", "arn:aws:iam::111122223333:role/on-call"),
+    (
+        "BreakGlassPrincipals",
+        "arn:aws:iam::111122223333:role/break-glass",
+    ),
     ("Ec2ForensicsAccess", "from sg-0123456789abcdef0 tcp/22"),
     ("ExternalId", "an-external-id"),
     ("NeverContain", "break-glass"),
