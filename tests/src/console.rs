@@ -55,7 +55,7 @@ impl Console {
         self.failures
     }
 
-    /// What belongs to the line before.
+    /// Text that belongs to the line before.
     pub fn detail(&self, text: &str) {
         println!("     - {text}");
     }

@@ -1,4 +1,4 @@
-//! What the demo shows of a proof while it runs.
+//! The demo shows a proof while it runs.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -36,7 +36,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// What was waited for has come.
+    /// The wait has ended.
     fn state(&self) -> MutexGuard<'_, State<'a>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.busy = None;

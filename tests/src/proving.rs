@@ -71,7 +71,7 @@ async fn sdk(aws: &LocalAws, endpoint: &str, ec2_endpoint: &str) -> SdkConfig {
         .await
 }
 
-/// What the security groups let through.
+/// The traffic that the security groups let through.
 struct Paths(Client);
 
 impl Paths {

@@ -58,7 +58,7 @@ fn a_member_role_is_limited_as_the_function_s_own_role_is() {
             "{name}"
         );
     }
-    // What only some settings have a use for.
+    // Actions that only some settings have a use for.
     let beside = |template: &Value, suffix: &str| -> BTreeMap<String, Value> {
         let resources = template["Resources"].as_object().expect("resources").iter();
         let policies = resources.filter(|(_, it)| it["Type"] == "AWS::IAM::Policy");

@@ -10,7 +10,7 @@ use remediation::config::Config;
 use remediation::permissions;
 use serde_json::Value;
 
-/// What the functions may do and a proof never does, with the reason.
+/// Actions that the functions may do and a proof never does, each with the reason.
 const NEVER: &[(&str, &str)] = &[
     ("autoscaling:DetachInstances", NO_GROUP),
     ("autoscaling:EnterStandby", NO_GROUP),
@@ -34,7 +34,7 @@ const NO_BALANCER: &str = "the instance is behind no load balancer";
 const BY_SETTING: &str = "a setting does that, which is off by default";
 const HAS_ROOM: &str = "the inline policies leave room";
 
-/// What needs no permission, or is called with the credentials that were made for a victim; and the name under
+/// Operations that need no permission, or is called with the credentials that were made for a victim; and the name under
 /// which a tag is put together, without a call.
 const NEEDS_NONE: &[&str] = &[
     "iam:TagResource",
@@ -127,7 +127,7 @@ fn operation(text: &str) -> Option<String> {
     (is_service && is_operation).then(|| text.to_owned())
 }
 
-/// What the functions do that contain a proof's victims.
+/// The actions of the functions that contain a proof's victims.
 fn contained() -> BTreeSet<String> {
     let enforcing = [
         ("DRY_RUN", "false"),

@@ -1,4 +1,4 @@
-//! What is released: its version, what an update of the stack keeps, and the licences of what it is made from.
+//! The release: its version, what an update of the stack keeps, and the licences of what it is made from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -79,7 +79,7 @@ impl Only {
         }
     }
 
-    /// What is made for it.
+    /// The resources that are made for it.
     const fn makes(self) -> &'static str {
         match self {
             Self::Bucket => "a bucket with an object that anybody can read",
@@ -178,7 +178,7 @@ async fn prove(
         }
     }
     let to_clean = how_to_clean(&request, region);
-    // Whoever finds the process killed needs the id.
+    // A user whose process was killed needs the id.
     output::note(&format!(
         "proof {}; if gdr is killed, remove what is left: {to_clean}",
         request.id
@@ -193,7 +193,7 @@ async fn prove(
     }
 }
 
-/// What is made, by whom it is contained, what it costs and how it is removed.
+/// The resources to make, by whom they are contained, what it costs and how it is removed.
 fn announce(options: &Options, request: &Request, caller: &Caller, region: &str, to: Stream) {
     to.line(&format!(
         "Proof {} makes in account {}, {region}, as {}:",

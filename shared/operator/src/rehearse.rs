@@ -188,7 +188,7 @@ fn judge(
     Ok(all)
 }
 
-/// What came of the sources, or of a block of them.
+/// The result of the sources, or of a block of them.
 #[derive(Default)]
 struct Judged {
     occasions: Vec<Occasion>,

@@ -1,6 +1,6 @@
 //! What `gdr` shows of the incidents in `tests/golden`, whose records the tests of the library keep there.
 //!
-//! Where a change is meant, `UPDATE_EXPECT=1 cargo test -p operator --test gdr golden` writes it anew.
+//! Where a change is meant, `UPDATE_EXPECT=1 cargo test -p operator --test gdr golden` writes it again.
 
 use std::fs;
 use std::path::{Path, PathBuf};

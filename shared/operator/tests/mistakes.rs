@@ -40,7 +40,7 @@ fn folder() -> Result<TempDir> {
     Ok(folder)
 }
 
-/// What was said, and with which exit status.
+/// Expects a complaint and an exit status.
 fn refused(output: &Output, status: i32, says: &[&str]) -> Result {
     assert_eq!(output.status.code(), Some(status), "{output:?}");
     let said = text(&output.stderr)?;

@@ -140,7 +140,7 @@ const ALL_FLAGS: &str = "<PublicAccessBlockConfiguration><BlockPublicAcls>true</
 const NO_FLAGS: &str = "<Error><Code>NoSuchPublicAccessBlockConfiguration</Code></Error>";
 const PUBLIC: &str = "<PolicyStatus><IsPublic>true</IsPublic></PolicyStatus>";
 
-/// What the function itself does about the same events, on public buckets and with a real table.
+/// The function's own decisions about the same events, on public buckets and with a real table.
 async fn happened(aws: &LocalAws, limits: Limits, events: &[Event]) -> Result<Story> {
     let (shut, stub) = s3_with_public_buckets()?;
     let playbook = s3::playbook(&sdk(aws, stub.endpoint()), stub.endpoint());

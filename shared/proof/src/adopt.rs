@@ -1,4 +1,4 @@
-//! What the responder made around the proof's victims: it gets the proof's tag, so that it is removed with them.
+//! The resources that the responder made around the proof's victims: each gets the proof's tag and is removed with them.
 //! That is the isolation group in the proof's VPC, and the snapshots of the proof's volumes.
 
 use aws_sdk_ec2::types::{Filter, Tag};

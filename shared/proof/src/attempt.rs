@@ -1,4 +1,4 @@
-//! What an attacker and a bystander try: real requests, and what AWS answers to them.
+//! The attempts of attackers and bystanders: real requests, and what AWS answers to them.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl Attempt {
     /// Tries it now.
     ///
     /// # Errors
-    /// What is neither that it works nor that it was refused: it says nothing of a containment.
+    /// An answer that neither works nor refuses: it says nothing of a containment.
     pub(crate) async fn ask(&self, context: &Context<'_>) -> Result<Answer> {
         let at = context.now();
         let (owner, reach) = (&context.account, &context.world.reach);

@@ -1,4 +1,4 @@
-//! What every part of a proof needs: the caller, the clients, the names.
+//! The context that every part of a proof needs: the caller, the clients, the names.
 
 use std::collections::BTreeMap;
 

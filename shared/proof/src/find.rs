@@ -1,4 +1,4 @@
-//! What there is of a proof, with the tags of each resource.
+//! The resources of a proof that are there, with the tags of each resource.
 
 mod network;
 
@@ -11,16 +11,16 @@ use crate::context::Context;
 use crate::own::{Kind, Own};
 use crate::record::Left;
 
-/// What there is of a proof.
+/// The resources of a proof that are there.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// In the order in which they can be removed.
     pub(crate) own: Vec<Own>,
     /// What AWS is removing already.
     pub(crate) going: Vec<Own>,
-    /// What has a name of the proof and not its tag.
+    /// Resources that have a name of the proof and not its tag.
     pub(crate) foreign: Vec<Left>,
-    /// What could not be looked for.
+    /// Kinds that could not be looked for.
     pub(crate) unread: Vec<Left>,
     unknown: BTreeSet<Kind>,
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::context::Context;
 
-/// What a finding is about.
+/// The subject of a finding.
 #[derive(Clone, Debug)]
 pub(crate) enum About {
     Bucket {

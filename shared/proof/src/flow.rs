@@ -278,7 +278,7 @@ async fn release(
     let back = those(&victim.made, |it| !stays(it));
     let asked = ask(context, back, true, patience).await?;
     note(context, scene, Moment::Released, asked);
-    // The stolen key is inactive still. What was made with it is tried too.
+    // The stolen key is inactive still. Its sessions are tried too.
     let away = those(&victim.made, stays);
     once(context, scene, Moment::Released, away).await
 }

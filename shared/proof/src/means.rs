@@ -27,7 +27,7 @@ use crate::finding::Finding;
 use crate::record::{ContainedBy, Victim};
 use crate::request::{Refused, Request};
 
-/// What a function is given, as long as the template lets it run.
+/// The time of an invocation, as long as the template lets it run.
 pub(crate) const TIME: Duration = Duration::from_secs(120);
 
 /// By what is contained.
@@ -105,7 +105,7 @@ impl Means {
     /// Hands a finding over, and waits for the report.
     ///
     /// # Errors
-    /// What went wrong, if there is no report.
+    /// The failure, if there is no report.
     pub(crate) async fn contain(
         &self,
         context: &Context<'_>,
@@ -128,7 +128,7 @@ impl Means {
     /// Releases what was contained on account of a finding. Answers what was put back.
     ///
     /// # Errors
-    /// What was not put back, and why.
+    /// The resources that were not put back, each with the reason.
     pub(crate) async fn release(
         &self,
         context: &Context<'_>,

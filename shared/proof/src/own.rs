@@ -57,7 +57,7 @@ impl Kind {
 pub(crate) struct Own {
     kind: Kind,
     id: String,
-    /// What it is attached to or associated with, and has to be taken from first.
+    /// Resources that it is attached to or associated with, and has to be taken from first.
     bonds: Vec<String>,
 }
 

@@ -49,7 +49,7 @@ pub struct Scene {
     pub steps: Vec<String>,
     pub attacks: Vec<Tried>,
     pub bystanders: Vec<Tried>,
-    /// What the release put back, as `action target: restored`.
+    /// The steps of the release, as `action target: restored`.
     pub released: Vec<String>,
     /// Why not all was released.
     pub not_released: Option<String>,

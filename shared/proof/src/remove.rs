@@ -21,7 +21,7 @@ const EMPTY_LOOKS: usize = 3;
 /// Rounds without progress before it is given up: what was attached to an instance takes a while to be free.
 const FRUITLESS: usize = 20;
 
-/// Removes all that there is, in rounds, until nothing is found. What is left is listed with the reason.
+/// Removes all that there is, in rounds, until nothing is found. Resources that are left are listed with the reason.
 pub(crate) async fn remove_all(context: &Context<'_>) -> Removal {
     let until = Instant::now() + context.world.patience.new * 2;
     let mut round = Round::default();
@@ -55,13 +55,13 @@ pub(crate) async fn remove_all(context: &Context<'_>) -> Removal {
 
 #[derive(Default)]
 struct Round {
-    /// What was seen and is not seen any longer.
+    /// Resources that were seen and are not seen any longer.
     removed: Vec<String>,
-    /// What was found last.
+    /// The resources that were found last.
     seen: Vec<Own>,
     /// Why each could not be removed.
     problems: BTreeMap<String, String>,
-    /// What the responder made and could not get the proof's tag.
+    /// Resources that the responder made and that could not get the proof's tag.
     unadopted: Vec<Left>,
 }
 
@@ -69,7 +69,7 @@ impl Round {
     /// Notes what is not there any longer.
     fn gone(&mut self, context: &Context<'_>, found: &Found) {
         let all = || found.own.iter().chain(&found.going);
-        // What could not be looked for may still be there.
+        // A kind that could not be looked for may still be there.
         let known = found.unread.is_empty();
         let still = |own: &Own| !known || all().any(|it| same(it, own));
         for own in std::mem::take(&mut self.seen) {
@@ -83,7 +83,7 @@ impl Round {
             context.watcher.removed(&own.to_string());
             self.removed.push(own.to_string());
         }
-        // What was not shown for a moment was not removed.
+        // A resource that was not shown for a moment was not removed.
         self.removed
             .retain(|removed| all().all(|own| own.to_string() != *removed));
         self.seen.extend(all().cloned());

@@ -1,4 +1,4 @@
-//! What is asked of a proof, and the names that follow from it.
+//! The request of a proof, and the names that follow from it.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use crate::record::{ContainedBy, Victim};
 /// The tag on all that a proof makes. Its value is the proof's id.
 pub const TAG: &str = "gdr:proof";
 
-/// What is asked for.
+/// The request of a proof.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The account that the caller means. The credentials must be of it.
@@ -65,7 +65,7 @@ impl Id {
         &self.0
     }
 
-    /// What the names of all named resources begin with.
+    /// The beginning of the names of all named resources.
     #[must_use]
     pub fn prefix(&self) -> String {
         format!("gdr-proof-{self}-")

@@ -139,7 +139,7 @@ pub(crate) fn while_contained(tried: &Tried) -> String {
     }
 }
 
-/// What else a reader must know: why it stopped, and what is left in the account.
+/// The remarks for a reader: why it stopped, and what is left in the account.
 #[must_use]
 pub fn remarks(proof: &Proof) -> Vec<String> {
     let mut remarks = Vec::new();

@@ -22,7 +22,7 @@ pub(crate) struct Made {
     /// As people are shown them.
     pub(crate) resources: Vec<String>,
     pub(crate) attempts: Vec<Attempt>,
-    /// What the finding is about.
+    /// The subject of the finding.
     pub(crate) about: About,
     /// The access keys that a release may activate again.
     pub(crate) keys: Vec<String>,
@@ -34,7 +34,7 @@ pub(crate) type NotShown = String;
 /// Makes a victim.
 ///
 /// # Errors
-/// What went wrong. `Ok(Err(_))`: why the account does not let it be attacked.
+/// The failure. `Ok(Err(_))`: why the account does not let it be attacked.
 pub(crate) async fn make(
     context: &Context<'_>,
     victim: Victim,
@@ -85,7 +85,7 @@ pub(crate) async fn make_bucket(context: &Context<'_>, of_what: &str) -> Result<
     Ok(name)
 }
 
-/// What the users and roles of a proof may do: list its own bucket.
+/// The permission of the users and roles of a proof: to list its own bucket.
 fn may_list(context: &Context<'_>, bucket: &str) -> String {
     statement(json!({
         "Effect": "Allow",

@@ -1,8 +1,8 @@
 //! Ten incidents as everybody sees them: the report, the mail, what a chat shows, the event for other tools, the
 //! page, and the record, from which `gdr` is shown by a test of its own. They are in `tests/golden`, a folder for
-//! each, made by the real playbooks in worlds behind mocks. Whoever changes a text reads there what becomes of it.
+//! each, made by the real playbooks in worlds behind mocks. A change of a text shows there.
 //!
-//! Where a change is meant, `UPDATE_EXPECT=1 cargo test -p remediation --lib golden` writes them anew.
+//! Where a change is meant, `UPDATE_EXPECT=1 cargo test -p remediation --lib golden` writes them again.
 
 mod kept;
 
@@ -38,7 +38,7 @@ const POLICIES: &str = "/guardduty-responder/guardduty-responder/policy";
 /// The person who approves and releases.
 pub(crate) const ON_CALL: &str = "arn:aws:sts::111122223333:assumed-role/on-call/ann";
 
-/// What was sent since the last look.
+/// All that was sent since the last look.
 #[derive(Debug, Default)]
 struct Sent {
     mails: Vec<String>,
@@ -230,7 +230,7 @@ impl Story {
     }
 }
 
-/// What begins a line of its own.
+/// The words that begin a line of their own.
 const BLOCKS: &[&str] = &[
     "dd", "details", "div", "dt", "figure", "footer", "h1", "h2", "h3", "li", "main", "nav", "p",
     "pre", "section", "svg", "table", "tr", "ul",

@@ -73,7 +73,7 @@ pub fn on_targets(category: Category, config: &Config) -> BTreeSet<&'static str>
     actions
 }
 
-/// What a playbook declares: all that it reads, and what it writes with these settings.
+/// The permissions that a playbook declares: all that it reads, and what it writes with these settings.
 fn declared<P: Playbook>(config: &Config) -> BTreeSet<&'static str> {
     let writing = writes(config);
     let actions = P::Action::PERMISSIONS.iter();

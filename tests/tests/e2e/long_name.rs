@@ -13,7 +13,7 @@ use crate::multi_account::scp::{LONGEST, Scp};
 const ADMINISTRATOR: &str = "arn:aws:iam::111122223333:role/Administrator";
 const EXEMPT: &[&str] = &["arn:aws:iam::*:role/deployer"];
 
-/// What a stack made, with what is in the stacks that it made: kind, logical id, name or ARN.
+/// The resources of a stack, nested stacks included: kind, logical id, name or ARN.
 async fn made(world: &World, stack: &str) -> Result<Vec<(String, String, String)>> {
     let cloudformation = Client::new(&world.aws.root());
     let (mut stacks, mut made) = (vec![stack.to_owned()], Vec::new());

@@ -185,7 +185,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// What the functions read.
+    /// The policies that the functions read.
     async fn stored_policies(&self) -> Result<String> {
         let name = self.stack.output("PolicyParameter")?;
         let get = aws_sdk_ssm::Client::new(&self.world.aws.root()).get_parameter();

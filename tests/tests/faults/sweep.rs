@@ -16,7 +16,7 @@ use crate::faults::world::{RUNTIME, WORLD};
 
 /// How many victims are under trial at a time. Most of a trial is waiting for time-outs to pass.
 const SLOTS: usize = 6;
-/// Of the trials, one in so many is run unless FAULTS=all, but at least one of each call and one of each way.
+/// One in so many of the trials is run unless FAULTS=all, but at least one of each call and one of each way.
 const SOME: usize = 7;
 /// How often a call that was not struck is tried again by another trial: the calls of a function that does several
 /// things at once do not come in the same order each time.

@@ -1,4 +1,4 @@
-//! What switches the responder off, rewrites it, speaks in its name or rewrites its record.
+//! Calls that switch the responder off, rewrite it, speak in its name or rewrite its record.
 
 use serde_json::{Value, json};
 

@@ -114,7 +114,7 @@ fn each_resource_of_the_stack_is_protected() -> Result {
     Ok(())
 }
 
-/// What a function does in each of its runs.
+/// The calls of a function in each of its runs.
 fn work(scp: &Scp, function: &str) -> Vec<(&'static str, String)> {
     let log = format!("{function}ResponderLog");
     let log = scp.resource("logs", "log-group:", &log, 512);
@@ -188,7 +188,7 @@ fn who_releases_writes_the_record_and_archives_findings_and_no_more() -> Result 
     Ok(())
 }
 
-/// What the policy leaves to everybody: reading, and writing what others own, of however similar a name.
+/// Calls that the policy leaves to everybody: reading, and writing what others own, of however similar a name.
 fn left_alone(scp: &Scp) -> Vec<(&'static str, String)> {
     let word = scp.stack.split('-').next().unwrap_or_default();
     let log = scp.resource("logs", "log-group:", "IamResponderLog", 512);

@@ -432,7 +432,7 @@ fn each_function_takes_each_role_of_the_stack_for_the_responders_own() -> Result
     Ok(())
 }
 
-/// Whoever may pass a role to a function of their own gets nothing by it. Where Lambda polls a queue with the role,
+/// A principal that passes a role to a function of its own gets nothing by it. Where Lambda polls a queue with the role,
 /// the key is not there,
 /// <https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html>.
 #[test]

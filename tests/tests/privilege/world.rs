@@ -111,7 +111,7 @@ impl World {
         self.role_of(scenario.function, &self.stack(scenario))
     }
 
-    /// What a function reads from its environment with these settings.
+    /// The settings that a function reads from its environment with these settings.
     pub(crate) fn config(&self, function: &str, parameters: &[(&str, &str)]) -> Result<Config> {
         let stack = self.with(parameters);
         let environment = stack.environment(&format!("{function}ResponderFunction"))?;

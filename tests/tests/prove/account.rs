@@ -1,4 +1,4 @@
-//! What an account has of a proof, looked for by other ways than the proof's own: everything is listed, and what
+//! The resources of a proof in an account, looked for by other ways than the proof's own: everything is listed, and what
 //! has its id in its name, its path, its tags, or is in its VPC, counts.
 
 use aws_sdk_ec2::types::{InstanceStateName, Tag};
@@ -103,7 +103,7 @@ async fn network(aws: &LocalAws, id: &Id) -> Result<(Vec<String>, Option<String>
         .network_interfaces
         .unwrap_or_default()
     {
-        // What was made with an instance goes with it.
+        // Interfaces and volumes made with an instance go with it.
         let goes = it
             .attachment
             .is_some_and(|it| it.delete_on_termination == Some(true));

@@ -1,4 +1,4 @@
-//! What is left after a crash: `clean` finds it by its tag, and tells it from what only looks like it.
+//! The resources that a crash leaves: `clean` finds each by its tag, and tells it from what only looks like it.
 
 use integration_tests::{LocalAws, Result};
 use proof::{Id, Silent};
@@ -6,10 +6,10 @@ use proof::{Id, Silent};
 use super::account::Account;
 use super::{ALL, Counting, FLAGS, on_aws, request, world};
 
-/// What is not the proof's, although it looks like it.
+/// Resources that are not the proof's, although they look like it.
 struct Bystanders {
     id: Id,
-    /// Of another proof, of which the id begins with this one's.
+    /// The id of another proof, which begins with this one's.
     longer: Id,
     /// Without the tag.
     user: String,

@@ -33,7 +33,7 @@ const OF_WRITES: [(Fault, usize); 5] = [
     (Fault::KilledAfter, 1),
 ];
 
-/// What came of a proof, unless it was killed.
+/// The result of a proof, unless it was killed.
 type Ended = Option<std::result::Result<Proof, Refused>>;
 
 struct Sweep {
@@ -47,7 +47,7 @@ impl Sweep {
     async fn new(aws: &'static LocalAws, victim: Victim) -> Result<Self> {
         let faulty = FaultyAws::start(aws).await?;
         let world = proving::world(aws, &faulty.endpoint, &faulty.ec2_endpoint).await;
-        // What fails for good is not waited for.
+        // A failure that lasts is not waited for.
         let patience = Patience {
             pause: Duration::from_millis(10),
             new: Duration::from_secs(2),

@@ -1,4 +1,4 @@
-//! What the settings of the stack come to: what the roles are granted, and how large the environment gets.
+//! The effect of the settings of the stack: the grants of the roles, and how large the environment gets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,7 +108,7 @@ fn config(stack: &Deployed, name: &str) -> Result<Config> {
     Ok(Config::from_variables(&environment))
 }
 
-/// What a function takes with its settings, its role has, and nothing else.
+/// A role has the permissions that its function takes with its settings, and nothing else.
 #[test]
 fn with_any_settings_each_role_allows_what_the_code_takes_with_them_and_nothing_else() -> Result {
     let template = template();

@@ -1,4 +1,4 @@
-//! What the account brings along: names that were cut, Lambda's limit, Security Hub, others who contain.
+//! The surroundings in the account: names that were cut, Lambda's limit, Security Hub, others who contain.
 
 use std::fmt;
 

@@ -89,7 +89,7 @@ struct Detector {
 }
 
 impl Detector {
-    /// What is to be said of the policy that governs it, if one does.
+    /// The remark about the policy that governs it, if one does.
     fn governed(&self) -> String {
         if self.managed.is_empty() {
             return String::new();

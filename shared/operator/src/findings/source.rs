@@ -95,7 +95,7 @@ impl Files {
         self.passed_over.load(Ordering::Relaxed)
     }
 
-    /// What a user is told who got no finding.
+    /// The complaint to a user who got no finding.
     pub(crate) fn without_findings(&self) -> String {
         let passed_over = match self.passed_over() {
             0 => String::new(),

@@ -1,4 +1,4 @@
-//! What a proof does, line for line on standard error, while it takes a while.
+//! The steps of a proof, line for line on standard error, while it takes a while.
 
 use indicatif::ProgressBar;
 use proof::record::{Left, Scene, Tried};

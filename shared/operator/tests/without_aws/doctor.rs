@@ -189,7 +189,7 @@ fn guardduty(call: &Call, status: &str) -> Answer {
 }
 
 /// The account of `guardduty`, with that many executions at once, a role of Security Incident Response if
-/// `shared`, and of the Security Hubs those that are on. Of each other call the answer is that it may not.
+/// `shared`, and of the Security Hubs those that are on. Each other call is refused.
 fn account(call: &Call, status: &str, executions: u32, shared: bool, hubs: [bool; 2]) -> Answer {
     let off = |code: &str| Some((404, json!({ "__type": code }).to_string()));
     match (call.service.as_str(), call.operation.as_str()) {

@@ -11,7 +11,7 @@ fn account() -> Result<Stub> {
     Stub::start(|call| (call.service == "sts").then(caller).flatten())
 }
 
-/// What was asked of AWS beside whose credentials these are.
+/// The calls of AWS beside whose credentials these are.
 fn others(stub: &Stub) -> Vec<String> {
     let calls = stub.calls().into_iter();
     let calls = calls.map(|call| format!("{} {}", call.service, call.operation));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::without_aws::stub::{Call, Stub};
 use crate::without_aws::world::{caller, ok, queues, stack};
 
-/// What was asked of the queues and of Lambda, in order.
+/// The calls of the queues and of Lambda, in order.
 fn course(stub: &Stub) -> Vec<(String, Value)> {
     let calls = stub.calls().into_iter();
     let calls = calls.filter(|call| ["sqs", "lambda"].contains(&call.service.as_str()));

@@ -77,7 +77,7 @@ async fn delete_vpc(context: &Context<'_>, vpc: &Own) -> Result<()> {
     done.during("ec2:DeleteVpc", vpc.id()).map(drop)
 }
 
-/// A containment protects its instance from termination. What was not released still is.
+/// A containment protects its instance from termination. An instance that was not released still is.
 async fn terminate(context: &Context<'_>, own: &Own) -> Result<()> {
     match terminate_instance(context, own).await {
         Err(error) if error.has_code("OperationNotPermitted") => {

@@ -204,7 +204,7 @@ pub(super) async fn prepare<P: Playbook>(
         && unrecorded.is_none()
         && let Some(why) = unbelieved(record, incoming, &claims)
     {
-        // What is known of it may be with a target that another invocation is at work on.
+        // Knowledge of it may be with a target that another invocation is at work on.
         if let Some(target) = busy.first().cloned() {
             let at_work = put_off::at_work::<P>(incoming, claims, target, busy);
             return Err(Box::new(at_work));

@@ -264,7 +264,7 @@ impl SecurityHub {
             (cspm, Ok(_)) => cspm,
             (Ok(()), Err(v2)) => Err(v2),
             (Err(cspm), Err(v2)) => {
-                // What may pass decides whether it comes again.
+                // A failure that may pass decides whether it is retried.
                 let passes = v2.is_transient() && !cspm.is_transient();
                 let (told, other) = if passes || cspm.has_code(OFF) {
                     (v2, cspm)

@@ -107,7 +107,7 @@ pub(super) fn summary(report: &Report) -> &'static str {
     }
 }
 
-/// What is still at risk once the plan is carried out. That it was not yet must not look as if it were.
+/// The risks that are left once the plan is carried out. That it was not yet must not look as if it were.
 pub(super) fn at_risk(report: &Report) -> &'static str {
     let awaits = report.status() == Status::Notified && report.approval().is_some();
     if awaits || report.status() == Status::DryRun {

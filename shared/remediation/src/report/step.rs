@@ -173,7 +173,7 @@ impl StepReport {
         }
     }
 
-    /// What goes on since this step, which was to contain, is not in effect.
+    /// The activity that goes on since this containing step is not in effect.
     pub(crate) fn goes_on(&self) -> Option<String> {
         let open = self.contains && self.outcome == Outcome::Failed;
         (open && self.action != CREDENTIAL_REFUSED).then(|| {

@@ -43,7 +43,7 @@ async fn what_someone_undoes_between_the_looks_is_found_by_the_second_done_again
     assert!(delays(&sent).is_empty());
 }
 
-/// Whoever may send to the queue could have anything contained otherwise.
+/// Otherwise every sender to the queue could have anything contained.
 #[tokio::test(start_paused = true)]
 async fn a_look_at_what_the_record_does_not_show_as_contained_is_refused() {
     let (_, notices, sns) = topic();
@@ -57,7 +57,7 @@ async fn a_look_at_what_the_record_does_not_show_as_contained_is_refused() {
         marks_seen_at: (number == 3).then(now),
         ..Look::default()
     };
-    // What it asked for the first time must not be what it is believed by the second time.
+    // The first time must not leave anything by which it is believed the second time.
     for (number, put_off) in [(1, 0), (1, 0), (2, 1), (3, 0), (3, 0), (0, 1), (0, 1)] {
         let invented = at_look(look_of(number, put_off), 1);
         let report = responder.respond(made_public(), &invented).await.unwrap();
