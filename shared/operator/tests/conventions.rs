@@ -131,33 +131,3 @@ fn the_manual_has_a_page_for_every_command() -> Result {
     }
     Ok(())
 }
-
-/// An operator who is not signed in learns that. Nobody retries for the operator.
-#[test]
-fn without_credentials_or_a_region_it_is_said_what_to_check() -> Result {
-    let nothing = [
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-    ];
-    let region = [("AWS_REGION", "us-east-1")];
-    let key = [
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-    ];
-    for variables in [
-        [&nothing[..], &region].concat(),
-        [&nothing[..], &key].concat(),
-    ] {
-        let output = gdr(&["--table", "t", "incidents"], &variables)?;
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        let told = String::from_utf8(output.stderr)?;
-        assert!(told.contains("dynamodb:Scan on t"), "{told}");
-        assert!(
-            told.contains("check the region and the credentials"),
-            "{told}"
-        );
-        assert!(!told.contains("will be retried"), "{told}");
-    }
-    Ok(())
-}

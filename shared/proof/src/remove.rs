@@ -125,8 +125,10 @@ impl Round {
             resource: own.to_string(),
             why: "AWS is removing it and was not done in time".to_owned(),
         });
+        let hidden: Vec<_> = hidden(&found).collect();
         let left: Vec<_> = own
             .chain(going)
+            .chain(hidden)
             .chain(found.foreign)
             .chain(found.unread)
             .chain(self.unadopted.clone())
@@ -139,6 +141,23 @@ impl Round {
             left,
         }
     }
+}
+
+/// The responder's groups and snapshots are looked for by the VPCs and volumes of the proof.
+fn hidden(found: &Found) -> impl Iterator<Item = Left> {
+    let by = [
+        (Kind::Vpc, Kind::SecurityGroup),
+        (Kind::Volume, Kind::Snapshot),
+    ];
+    let unknown = by.into_iter().filter(|(by, _)| !found.knows(*by));
+    unknown.map(|(by, kind)| Left {
+        resource: format!("{}s of the responder", kind.word()),
+        why: format!(
+            "it is not known whether any is left: they are found by the {}s of the proof, which could not be looked \
+             for",
+            by.word()
+        ),
+    })
 }
 
 /// Whether what the responder made is found by such a resource.

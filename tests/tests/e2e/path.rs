@@ -254,7 +254,7 @@ impl<'a> Walk<'a> {
         let table = self.stack.output("IncidentTable")?.to_owned();
         let off = self
             .desk
-            .documented("sam deploy --parameter-overrides DryRun=false ")?;
+            .documented("sam deploy --save-params --parameter-overrides DryRun=false ")?;
         self.types(&off)?;
         self.desk.runs("sam deploy")?;
         self.stack = Stack::deployed(self.world.aws, STACK).await?;

@@ -30,8 +30,14 @@ fn stub() -> Result<Stub> {
     })
 }
 
+/// The arguments with a table, unless the command asks no account.
 fn on_table<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
-    [&["--table", "incidents", "--output", "json"], arguments].concat()
+    let asks = !matches!(
+        arguments,
+        ["explain", ..] | ["policy", "explain" | "check", ..]
+    );
+    let table: &[&str] = if asks { &["--table", "incidents"] } else { &[] };
+    [table, &["--output", "json"], arguments].concat()
 }
 
 fn document(output: &Output) -> Result<Value> {
