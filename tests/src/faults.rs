@@ -87,7 +87,7 @@ impl Fault {
 #[derive(Clone, Debug)]
 pub struct Strike {
     pub operation: String,
-    /// Counted from 1, by operation.
+    /// Counted from 1, by operation, in the delivery that is struck.
     pub nth: usize,
     /// How many calls of the operation, from that one on. Each of them in all its attempts.
     pub times: usize,
@@ -167,6 +167,14 @@ impl FaultyAws {
     /// Passes all calls on, and goes on counting them.
     pub fn heal(&self) {
         self.shared.state().strike = None;
+    }
+
+    /// Begins a delivery whose calls are counted from 1, and strikes in it. An earlier delivery may have asked once
+    /// more or once less often, as its waits happened to end.
+    pub fn begin_delivery(&self, strike: Option<Strike>) {
+        let mut state = self.shared.state();
+        state.strike = strike;
+        state.calls.begin_delivery();
     }
 
     /// Strikes from now on, and goes on counting.

@@ -11,7 +11,7 @@ use super::wire::Request;
 pub struct Call {
     /// `service:Operation`, with what tells calls of an operation that serve different purposes apart.
     pub operation: String,
-    /// The how-manieth call of the operation, from 1.
+    /// The how-manieth call of the operation in its delivery, from 1.
     pub nth: usize,
     /// True if it changes something: a resource, the record, what people are told.
     pub writes: bool,
@@ -55,6 +55,11 @@ pub(super) struct Calls {
 }
 
 impl Calls {
+    /// Counts the calls of each operation from 1 again.
+    pub(super) fn begin_delivery(&mut self) {
+        self.of_operation.clear();
+    }
+
     /// The call of this request, by its place: the one that it is a further attempt at, or a new one.
     pub(super) fn register(&mut self, request: &Request, identity: &str) -> usize {
         let invocation = request.header("amz-sdk-invocation-id");

@@ -59,6 +59,8 @@ pub(crate) fn sweep<T: Target>(name: &str) -> Result {
             for worker in join_all(workers).await {
                 counts.add(worker?);
             }
+            // A trial whose call was not made is tried again, after those that were not tried yet.
+            left.append(&mut counts.untried);
             next = counts.missing(&calls, &ways, &mut left);
             if next.is_empty() {
                 break;
@@ -123,6 +125,7 @@ struct Counts {
     ways: BTreeMap<Way, usize>,
     calls: BTreeSet<Which>,
     missed: Vec<String>,
+    untried: Vec<Trial>,
     failures: Vec<String>,
 }
 
@@ -133,6 +136,7 @@ impl Counts {
         }
         self.calls.extend(other.calls);
         self.missed.extend(other.missed);
+        self.untried.extend(other.untried);
         self.failures.extend(other.failures);
     }
 
@@ -179,9 +183,12 @@ async fn work<T: Target>(queue: &Mutex<VecDeque<Trial>>) -> Result<Counts> {
                 // As the proxy did, not as it should have.
                 if seen.calls.iter().any(|call| call.struck) {
                     *counts.ways.entry(way).or_default() += 1;
-                    counts.calls.insert(which);
+                    if !trial.twice {
+                        counts.calls.insert(which);
+                    }
                 } else {
                     counts.missed.push(trial.to_string());
+                    counts.untried.push(trial);
                 }
                 slot = Some(victim);
             }

@@ -42,7 +42,7 @@ const PAUSE: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trial {
     pub(crate) strike: Option<Strike>,
-    /// The finding is delivered once more while the call may be struck.
+    /// The finding is delivered once more, and the call is struck in that delivery.
     pub(crate) twice: bool,
 }
 
@@ -178,12 +178,18 @@ impl<T: Target> Slot<T> {
         let table = WORLD.table().await?;
         let log = Log::default();
         let request = unique("request");
-        self.proxy.watch(trial.strike.clone());
+        let (in_first, in_second) = if trial.twice {
+            (None, trial.strike.clone())
+        } else {
+            (trial.strike.clone(), None)
+        };
+        self.proxy.watch(in_first);
         // Planning again is about the time for which it was planned.
         let mut now = Timestamp::now();
         let mut ended = Box::pin(self.deliver(&event, &table, &request, &log, now)).await;
         let first = self.proxy.calls().len();
         if trial.twice {
+            self.proxy.begin_delivery(in_second);
             let request = unique("request");
             loop {
                 now = Timestamp::now();
