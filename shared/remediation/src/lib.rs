@@ -9,13 +9,11 @@ pub mod accounts;
 pub mod approve;
 pub mod aws;
 pub mod breaker;
-pub mod catalogue;
 pub mod config;
 mod contain;
 pub mod error;
 pub mod evidence;
 pub mod execute;
-pub mod finding;
 pub mod guard;
 pub mod guidance;
 pub mod hand_over;
@@ -24,7 +22,6 @@ pub mod metrics;
 pub mod notify;
 pub mod page;
 pub mod permissions;
-pub mod plan;
 pub mod playbook;
 pub mod policy;
 mod queue_message;
@@ -34,8 +31,6 @@ pub mod rehearsal;
 pub mod release;
 pub mod report;
 pub mod respond;
-pub mod runtime;
-pub mod settings;
 pub mod trace;
 pub mod verify;
 
@@ -50,9 +45,7 @@ mod hostile;
 #[cfg(test)]
 mod sequences;
 
-/// The version, in every report and every record.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 pub use config::Config;
 pub use error::{Error, Result};
+pub use model::{VERSION, catalogue, category, finding, plan, settings};
 pub use respond::Responder;
