@@ -10,7 +10,6 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::{Instant, timeout_at};
 
-pub use self::read_back::ReadBack;
 use self::read_back::{Seen, conclude, settled};
 use self::turns::Turns;
 use crate::error::{CallError, CallFailure, Error, Result};
