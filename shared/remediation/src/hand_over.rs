@@ -21,9 +21,9 @@ use serde_json::Value;
 use self::assess::{Assessment, Target, assess};
 pub use self::outline::{Outline, Part};
 use crate::catalogue::Category;
-use crate::contain::Incoming;
+use crate::deadline::within;
+use crate::delivery::Delivery;
 use crate::error::{CallContext, Error, Result};
-use crate::execute::within;
 use crate::finding::Finding;
 use crate::policy::{self, Policy};
 use crate::trace::{self, Trace};
@@ -111,9 +111,9 @@ enum HandedOver {
 pub(crate) async fn unfold(
     hand_over: Option<&HandOver>,
     policy: &Policy,
-    incoming: &Incoming<'_>,
+    delivery: &Delivery<'_>,
 ) -> Unfolded {
-    let Incoming { event, finding, .. } = *incoming;
+    let Delivery { event, finding, .. } = *delivery;
     let sequence = match finding.sequence() {
         Ok(Some(sequence)) => sequence,
         Ok(None) => {
@@ -133,8 +133,8 @@ pub(crate) async fn unfold(
                 None => HandedOver::Off,
                 Some(_) if dry_run => HandedOver::DryRun,
                 Some(hand_over) => {
-                    let sent = hand_over.send(target.function, &target.event, incoming.trace);
-                    match within(incoming.until, "lambda:InvokeFunction", Box::pin(sent)).await {
+                    let sent = hand_over.send(target.function, &target.event, delivery.trace);
+                    match within(delivery.deadline, "lambda:InvokeFunction", Box::pin(sent)).await {
                         Ok(()) => HandedOver::Done,
                         Err(error) => HandedOver::Failed(error),
                     }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::within;
+use super::Executor;
+use super::ledger::Ledger;
+use crate::deadline::within;
 use crate::error::{Error, Result};
-use crate::guard::{Authorized, Gate};
+use crate::guard::Authorized;
 use crate::plan::{Action, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::report::StepReport;
-use crate::settings::Settings;
 
 /// Pauses before the world is read back again because it does not show a change that was accepted:
 /// IAM and EC2 answer reads from copies that lag behind.
@@ -22,26 +23,29 @@ const READ_BACK_PAUSES: [Duration; 3] = [
     Duration::from_secs(2),
 ];
 
-/// What was read after acting. Only this module makes one, from a second observation.
+/// The state as read after acting. Only this module makes one, from a second observation.
 #[derive(Debug)]
 pub struct ReadBack {
-    /// What shows that a step is in effect, and the value that was read; `None`: it is not.
+    /// The proof that a step is in effect, and the value that was read. `None`: it is not.
     in_effect: HashMap<StepKey, Option<(String, Value)>>,
-    /// Of which that could not be read, and why.
+    /// The steps of which that could not be read, and why.
     unread: HashMap<StepKey, Error>,
-    /// What does the work of a step that is not in effect, see [`Playbook::dispensable`].
+    /// The substitute for a step that is not in effect, see [`Playbook::dispensable`].
     dispensable: HashMap<StepKey, String>,
 }
 
 impl ReadBack {
     async fn take<P: Playbook>(
-        playbook: &P,
-        gate: &Gate<'_>,
-        settings: &Settings,
-        until: Instant,
+        executor: &Executor<'_, P>,
         planned: &[&P::Action],
         attempted: &HashMap<StepKey, Result<()>>,
     ) -> Result<Seen<P>> {
+        let Executor {
+            playbook,
+            gate,
+            settings,
+            until,
+        } = *executor;
         let observing = Box::pin(playbook.read_back(gate.finding(), planned));
         let state = within(until, "reading back", observing).await?;
         let plan = gate.plan::<P>(&state, settings);
@@ -86,7 +90,7 @@ impl ReadBack {
         self.unread.get(key)
     }
 
-    /// What shows that the step is in effect: by other means than were asked for, it may be.
+    /// The proof that the step is in effect, perhaps by other means than were asked for.
     fn detail(&self, key: &StepKey) -> &str {
         let shown = self.in_effect.get(key).and_then(Option::as_ref);
         shown.map_or("", |(detail, _)| detail)
@@ -108,26 +112,27 @@ pub(super) struct Seen<P: Playbook> {
 
 /// Reads back until every accepted step shows, or the pauses are used up.
 pub(super) async fn settled<P: Playbook>(
-    playbook: &P,
-    gate: &Gate<'_>,
-    settings: &Settings,
-    until: Instant,
-    pending: &[P::Action],
-    already: &[P::Action],
-    attempted: &HashMap<StepKey, Result<()>>,
+    executor: &Executor<'_, P>,
+    ledger: &Ledger<P::Action>,
 ) -> Result<Seen<P>> {
-    let planned: Vec<_> = pending.iter().chain(already).collect();
-    let take = || ReadBack::take(playbook, gate, settings, until, &planned, attempted);
+    let Ledger {
+        executed,
+        already,
+        attempted,
+        ..
+    } = ledger;
+    let planned: Vec<_> = executed.iter().chain(already).collect();
+    let take = || ReadBack::take(executor, &planned, attempted);
     let mut latest = take().await;
     for pause in READ_BACK_PAUSES {
         let again = match &latest {
-            Ok(Seen { back, .. }) => pending.iter().any(|action| {
+            Ok(Seen { back, .. }) => executed.iter().any(|action| {
                 attempted[&StepKey::of(action)].is_ok()
                     && back.shows(&StepKey::of(action)) == Some(false)
             }),
             Err(error) => error.is_transient(),
         };
-        if !again || Instant::now() + pause >= until {
+        if !again || Instant::now() + pause >= executor.until {
             break;
         }
         sleep(pause).await;
