@@ -110,7 +110,7 @@ impl Claims {
         outcome: impl Fn(&Claim) -> Option<(TargetState, Standing)>,
     ) {
         let ending = self.held.iter().map(async |claim| {
-            let ending = record.give_back_until(claim, outcome(claim), again, delivery.now());
+            let ending = record.end_claim(claim, outcome(claim), again, delivery.now());
             let until = delivery.deadline + ENDED_WITHIN;
             if let Err(error) = within(until, "dynamodb:UpdateItem", Box::pin(ending)).await {
                 tracing::error!(%error, "the claim on a target was not given back and ends by its time");
