@@ -14,9 +14,9 @@ use futures::future::join_all;
 use serde_json::Value;
 
 use crate::catalogue::Category;
-use crate::contain::Incoming;
+use crate::deadline::within;
+use crate::delivery::Delivery;
 use crate::error::{CallContext, Error, Result};
-use crate::execute::within;
 use crate::policy::Policy;
 use crate::sequence::{self, HandedOver, Unfolded};
 use crate::trace::{self, Trace};
@@ -82,9 +82,9 @@ impl HandOver {
 pub(crate) async fn unfold(
     hand_over: Option<&HandOver>,
     policy: &Policy,
-    incoming: &Incoming<'_>,
+    delivery: &Delivery<'_>,
 ) -> Unfolded {
-    let Incoming { event, finding, .. } = *incoming;
+    let Delivery { event, finding, .. } = *delivery;
     let parts = match finding.sequence() {
         Ok(Some(parts)) => parts,
         Ok(None) => {
@@ -104,8 +104,8 @@ pub(crate) async fn unfold(
                 None => HandedOver::Off,
                 Some(_) if dry_run => HandedOver::DryRun,
                 Some(hand_over) => {
-                    let sent = hand_over.send(target.function, &target.event, incoming.trace);
-                    match within(incoming.until, "lambda:InvokeFunction", Box::pin(sent)).await {
+                    let sent = hand_over.send(target.function, &target.event, delivery.trace);
+                    match within(delivery.deadline, "lambda:InvokeFunction", Box::pin(sent)).await {
                         Ok(()) => HandedOver::Done,
                         Err(error) => HandedOver::Failed(error),
                     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::within;
+use super::Executor;
+use super::ledger::Ledger;
+use crate::deadline::within;
 use crate::error::{Error, Result};
-use crate::guard::{Authorized, Gate};
+use crate::guard::Authorized;
 use crate::plan::{Action, Plan, StepKey};
 use crate::playbook::Playbook;
 use crate::report::{ReadBack, StepReport};
-use crate::settings::Settings;
 
 /// Pauses before the world is read back again because it does not show a change that was accepted:
 /// IAM and EC2 answer reads from copies that lag behind.
@@ -23,13 +24,16 @@ const READ_BACK_PAUSES: [Duration; 3] = [
 
 /// Observes again and plans again.
 async fn take<P: Playbook>(
-    playbook: &P,
-    gate: &Gate<'_>,
-    settings: &Settings,
-    until: Instant,
+    executor: &Executor<'_, P>,
     planned: &[&P::Action],
     attempted: &HashMap<StepKey, Result<()>>,
 ) -> Result<Seen<P>> {
+    let Executor {
+        playbook,
+        gate,
+        settings,
+        until,
+    } = *executor;
     let observing = Box::pin(playbook.read_back(gate.finding(), planned));
     let state = within(until, "reading back", observing).await?;
     let plan = gate.plan::<P>(&state, settings);
@@ -60,26 +64,27 @@ pub(super) struct Seen<P: Playbook> {
 
 /// Reads back until every accepted step shows, or the pauses are used up.
 pub(super) async fn settled<P: Playbook>(
-    playbook: &P,
-    gate: &Gate<'_>,
-    settings: &Settings,
-    until: Instant,
-    pending: &[P::Action],
-    already: &[P::Action],
-    attempted: &HashMap<StepKey, Result<()>>,
+    executor: &Executor<'_, P>,
+    ledger: &Ledger<P::Action>,
 ) -> Result<Seen<P>> {
-    let planned: Vec<_> = pending.iter().chain(already).collect();
-    let take = || take(playbook, gate, settings, until, &planned, attempted);
+    let Ledger {
+        executed,
+        already,
+        attempted,
+        ..
+    } = ledger;
+    let planned: Vec<_> = executed.iter().chain(already).collect();
+    let take = || take(executor, &planned, attempted);
     let mut latest = take().await;
     for pause in READ_BACK_PAUSES {
         let again = match &latest {
-            Ok(Seen { back, .. }) => pending.iter().any(|action| {
+            Ok(Seen { back, .. }) => executed.iter().any(|action| {
                 attempted[&StepKey::of(action)].is_ok()
                     && back.shows(&StepKey::of(action)) == Some(false)
             }),
             Err(error) => error.is_transient(),
         };
-        if !again || Instant::now() + pause >= until {
+        if !again || Instant::now() + pause >= executor.until {
             break;
         }
         sleep(pause).await;

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Responder;
-use crate::contain::Incoming;
+use crate::deadline::within;
+use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::evidence::Evidence;
-use crate::execute::within;
 use crate::page::Place;
 use crate::playbook::Playbook;
 use crate::record::Incident;
-use crate::report::{Report, Status};
+use crate::report::Report;
+use crate::respond::Responder;
 
 /// How long the page of an incident may take to be stored: well within what is reserved, so that time is left
 /// for the notices.
@@ -21,10 +21,10 @@ const STORING: Duration = Duration::from_secs(4);
 impl<P: Playbook> Responder<P> {
     /// Stores the page of the incident, before people are told, so that they are told where it is. It is given
     /// little time: whoever waits for the notice waits for it too.
-    pub(super) async fn keep(
+    pub(super) async fn store_evidence(
         &self,
         evidence: &Evidence,
-        incoming: &Incoming<'_>,
+        delivery: &Delivery<'_>,
         incident: &Incident,
         recorded: bool,
         report: &mut Report,
@@ -34,13 +34,13 @@ impl<P: Playbook> Responder<P> {
             table: record.table(),
             policy_parameter: self.config.policy_parameter.as_deref(),
         });
-        let storing = evidence.store(incident, place, incoming.clock());
-        let until = (Instant::now() + STORING).min(incoming.until + STORING);
+        let storing = evidence.store(incident, place, delivery.now());
+        let until = (Instant::now() + STORING).min(delivery.deadline + STORING);
         match within(until, "s3:PutObject", Box::pin(storing)).await {
             Ok(stored) => {
                 if let Some(record) = record
                     && let Err(error) = record
-                        .mark_stored(P::CATEGORY, incoming.finding, &stored)
+                        .mark_stored(P::CATEGORY, delivery.finding, &stored)
                         .await
                 {
                     tracing::error!(%error, place = stored.place(), "not recorded where the page is");
@@ -53,23 +53,10 @@ impl<P: Playbook> Responder<P> {
                 report.next_steps.push(format!(
                     "keep the page of the incident yourself (gdr incident {} --html), which was not \
                      stored: {error}",
-                    incoming.finding.id
+                    delivery.finding.id
                 ));
                 Err(error)
             }
         }
     }
-}
-
-/// What was done is kept each time, whatever else people are told of once; and what an earlier attempt did
-/// and could not keep. What a drill shows is no evidence.
-pub(super) fn keeps(report: &Report, recorded: Option<&Incident>, news: bool) -> bool {
-    let kept = recorded.is_some_and(|incident| incident.stored.is_some());
-    let worth = match report.status() {
-        Status::Ignored | Status::Rejected | Status::Released => false,
-        Status::Contained | Status::Partial | Status::Failed => true,
-        Status::AlreadyContained => news || !kept || report.afterwards().is_some(),
-        Status::Notified | Status::DryRun => news,
-    };
-    worth && !report.drill()
 }

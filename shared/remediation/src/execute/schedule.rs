@@ -1,4 +1,4 @@
-//! Whose turn it is: what has to be finished before a step is begun.
+//! The order of steps: what has to be finished before a step is begun.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,36 +12,36 @@ type Rank = (Phase, u8);
 
 /// The place of a step in the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Slot {
     /// After all steps of a lower rank.
     Ranked(Rank),
-    /// Beside the others: it waits for none, and none waits for it.
-    Beside,
+    /// It waits for no step, and no step waits for it.
+    Independent,
 }
 
-/// The steps that are not finished yet. Steps may join while others run.
+/// The steps that are not finished yet. Steps may be added while others run.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct Schedule {
     left: RefCell<BTreeMap<Rank, usize>>,
     changed: Notify,
 }
 
-impl Turns {
-    pub(super) fn join(&self, action: &impl Action) -> Turn {
+impl Schedule {
+    pub(super) fn register(&self, action: &impl Action) -> Slot {
         let phase = match action.phase() {
-            Phase::Protect if !action.precedes() => return Turn::Beside,
-            _ if action.beside() => return Turn::Beside,
+            Phase::Protect if !action.precedes() => return Slot::Independent,
+            _ if action.beside() => return Slot::Independent,
             Phase::Protect | Phase::Contain => Phase::Contain,
             later => later,
         };
         let rank = (phase, action.order());
         *self.left.borrow_mut().entry(rank).or_default() += 1;
-        Turn::Ranked(rank)
+        Slot::Ranked(rank)
     }
 
-    /// Waits for what comes before.
-    pub(super) async fn preceding(&self, turn: Turn) {
-        let Turn::Ranked(rank) = turn else {
+    /// Waits until every step of a lower rank is finished.
+    pub(super) async fn wait_turn(&self, slot: Slot) {
+        let Slot::Ranked(rank) = slot else {
             return;
         };
         loop {
@@ -54,8 +54,8 @@ impl Turns {
         }
     }
 
-    pub(super) fn done(&self, turn: Turn) {
-        let Turn::Ranked(rank) = turn else {
+    pub(super) fn finish(&self, slot: Slot) {
+        let Slot::Ranked(rank) = slot else {
             return;
         };
         let mut left = self.left.borrow_mut();
