@@ -118,7 +118,7 @@ pub(crate) fn needs<P: Playbook>(
             [target] => target.clone(),
             _ => P::resource(finding, state, action).name().to_owned(),
         });
-        for member in P::crowds(finding, state, action) {
+        for member in P::blast_radius_groups(finding, state, action) {
             match member.size {
                 Ok(size) => {
                     let entry = crowds.entry(member.crowd);

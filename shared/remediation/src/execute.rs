@@ -383,7 +383,7 @@ impl<A: Action> Sorted<A> {
 }
 
 /// Applies each action when its turn comes: what contains does not wait for what only protects, unless
-/// evidence would be lost ([`Action::precedes`]).
+/// evidence would be lost ([`Action::blocks_containment`]).
 async fn apply_all<P: Playbook>(
     playbook: &P,
     actions: &[P::Action],

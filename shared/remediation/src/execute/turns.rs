@@ -29,8 +29,8 @@ pub(super) struct Turns {
 impl Turns {
     pub(super) fn join(&self, action: &impl Action) -> Turn {
         let phase = match action.phase() {
-            Phase::Protect if !action.precedes() => return Turn::Beside,
-            _ if action.beside() => return Turn::Beside,
+            Phase::Protect if !action.blocks_containment() => return Turn::Beside,
+            _ if action.independent() => return Turn::Beside,
             Phase::Protect | Phase::Contain => Phase::Contain,
             later => later,
         };

@@ -46,7 +46,7 @@ pub use self::change::{Attribute, Change};
 pub use self::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
 use self::locate::name_elsewhere;
 pub use self::state::{Address, Instance, Interface, State, Target, Timeouts};
-use super::{Playbook, Remains};
+use super::{Playbook, TargetGone};
 use crate::breaker::Member;
 use crate::catalogue::Category;
 use crate::error::{Error, Result};
@@ -243,8 +243,8 @@ impl Playbook for Ec2 {
         state.resource(finding, role)
     }
 
-    fn crowds(_finding: &Finding, state: &State, _action: &Change) -> Vec<Member> {
-        state.crowds()
+    fn blast_radius_groups(_finding: &Finding, state: &State, _action: &Change) -> Vec<Member> {
+        state.blast_radius_groups()
     }
 
     fn evidence(state: &State) -> Value {
@@ -305,7 +305,7 @@ impl Playbook for Ec2 {
 
     /// The deny of the role outlives its instance. A setting of an instance that a service operates was never
     /// changed by anybody else.
-    fn remains(state: &State, action: &Change) -> Remains {
+    fn after_target_gone(state: &State, action: &Change) -> TargetGone {
         let there = state.instance.as_ref();
         let ended = |state: &str| matches!(state, "terminated" | "shutting-down");
         let operated = there.is_some_and(|instance| instance.operator.is_some());
@@ -315,11 +315,11 @@ impl Playbook for Ec2 {
             | Change::DisableMetadata { .. }
                 if operated =>
             {
-                Remains::Nothing
+                TargetGone::ChangeGone
             }
-            _ if there.is_some_and(|instance| !ended(&instance.state)) => Remains::Unknown,
-            Change::DenyCredentials { .. } => Remains::Itself,
-            _ => Remains::Nothing,
+            _ if there.is_some_and(|instance| !ended(&instance.state)) => TargetGone::Unknown,
+            Change::DenyCredentials { .. } => TargetGone::ChangeStays,
+            _ => TargetGone::ChangeGone,
         }
     }
 
@@ -328,7 +328,7 @@ impl Playbook for Ec2 {
     }
 
     /// What others got meanwhile that putting back would take from them.
-    async fn obstacle(&self, action: &Change) -> Option<String> {
+    async fn release_blocker(&self, action: &Change) -> Option<String> {
         match action {
             Change::RemovePublicAddress {
                 region,

@@ -31,7 +31,7 @@ pub(crate) use self::plan::unsupported;
 use self::policy_document::Deny;
 use self::shared_name::Sharing;
 use self::trust::Trust;
-use super::{Playbook, Remains};
+use super::{Playbook, TargetGone};
 use crate::breaker::{Crowd, Member};
 use crate::catalogue::Category;
 use crate::error::Result;
@@ -345,7 +345,7 @@ impl Playbook for Iam {
         }
     }
 
-    fn crowds(_finding: &Finding, state: &State, action: &Change) -> Vec<Member> {
+    fn blast_radius_groups(_finding: &Finding, state: &State, action: &Change) -> Vec<Member> {
         let (Change::RevokeUserSessions { user, .. }
         | Change::DeactivateAccessKey { user, .. }
         | Change::DeactivateServiceSpecificCredential { user, .. }) = action
@@ -366,15 +366,15 @@ impl Playbook for Iam {
     }
 
     /// A user goes with its policies and keys, a role with its policies.
-    fn remains(state: &State, _action: &Change) -> Remains {
+    fn after_target_gone(state: &State, _action: &Change) -> TargetGone {
         match &state.found {
-            Found::Gone => Remains::Nothing,
+            Found::Gone => TargetGone::ChangeGone,
             // A user that was renamed has its key still.
             Found::Astray(Astray {
                 namesake: None,
                 owner: Err(error),
-            }) if error.is_gone() => Remains::Nothing,
-            _ => Remains::Unknown,
+            }) if error.is_gone() => TargetGone::ChangeGone,
+            _ => TargetGone::Unknown,
         }
     }
 

@@ -35,7 +35,7 @@ use self::observe::Extent;
 pub use self::observe::{AccessPoints, Bucket, BucketState, State};
 pub(crate) use self::planning::refused;
 pub(crate) use self::refused_call::got_nothing;
-use super::{Playbook, Remains};
+use super::{Playbook, TargetGone};
 use crate::catalogue::Category;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -167,16 +167,16 @@ impl Playbook for S3 {
         }
     }
 
-    fn remains(state: &State, action: &S3Action) -> Remains {
+    fn after_target_gone(state: &State, action: &S3Action) -> TargetGone {
         let gone = state.buckets.iter().any(|(name, bucket)| {
             // One of that name that is another account's by now was made after ours was gone.
             matches!(bucket, BucketState::Gone | BucketState::AnotherAccounts)
                 && action.bucket() == Some(name)
         });
         if gone {
-            Remains::Nothing
+            TargetGone::ChangeGone
         } else {
-            Remains::Unknown
+            TargetGone::Unknown
         }
     }
 

@@ -44,7 +44,7 @@ pub(super) fn section(incident: &Incident, place: Option<Place<'_>>) -> Markup {
         @match actions {
             Err(problem) => p { (Outside(&problem)) },
             Ok(actions) => {
-                @let named = actions.iter().filter(|it| it.undo == Undo::OnlyIfNamed);
+                @let named = actions.iter().filter(|it| it.undo == Undo::RequiresExplicitTarget);
                 @let named: Vec<_> = named.map(|it| it.target.as_str()).collect();
                 @if !named.is_empty() {
                     p {
@@ -69,7 +69,7 @@ fn one(undone: &Undone) -> Markup {
         p { (Outside(&undone.target)) }
         @match &undone.undo {
             Undo::Restore => { p { "Is put back to what was found:" } (Json(&undone.found)) },
-            Undo::OnlyIfNamed => p { "Is put back only if it is named." },
+            Undo::RequiresExplicitTarget => p { "Is put back only if it is named." },
             Undo::Nothing(why) => p { "Stays: " (why) "." },
         }
     }

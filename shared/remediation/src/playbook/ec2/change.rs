@@ -298,13 +298,13 @@ impl Action for Change {
     /// An Auto Scaling group terminates what fails its health check, whatever protects it from
     /// termination, <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html>.
     /// A load balancer only stops sending people there.
-    fn precedes(&self) -> bool {
+    fn blocks_containment(&self) -> bool {
         matches!(self, Self::LeaveAutoScalingGroup { .. })
     }
 
     /// IAM is another service: neither waits for the other to answer. Nor is an interface put into a group that
     /// is only closed again.
-    fn beside(&self) -> bool {
+    fn independent(&self) -> bool {
         matches!(
             self,
             Self::DenyCredentials { .. } | Self::CloseIsolationGroup { .. }
@@ -400,7 +400,7 @@ impl Action for Change {
     }
 
     /// The deny may name the instance in another Region than that in which it is found now.
-    fn found_ours(&self) -> bool {
+    fn continues_own_change(&self) -> bool {
         match self {
             Self::DenyCredentials {
                 from: Some(from),
@@ -411,7 +411,7 @@ impl Action for Change {
         }
     }
 
-    /// As [`Change::found_ours`] has it, which earlier versions left for instances of another Region.
+    /// As [`Change::continues_own_change`] has it, which earlier versions left for instances of another Region.
     fn left(&self, found: &Self) -> bool {
         match (self, found) {
             (
@@ -426,7 +426,7 @@ impl Action for Change {
 
     /// EC2 associates an Elastic IP address anew, assigns another address of its own, and cannot unset a
     /// time-out.
-    fn is_back(&self, found: &Self) -> bool {
+    fn is_restored(&self, found: &Self) -> bool {
         match (self, found) {
             (
                 Self::RemovePublicAddress { from, .. },

@@ -216,7 +216,7 @@ impl State {
     }
 
     /// What the instance is a member of: its Auto Scaling group, and the instances with its role.
-    pub(super) fn crowds(&self) -> Vec<Member> {
+    pub(super) fn blast_radius_groups(&self) -> Vec<Member> {
         let Some(instance) = &self.instance else {
             return Vec::new();
         };

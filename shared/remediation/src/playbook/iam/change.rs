@@ -215,7 +215,7 @@ impl Action for Change {
         }
     }
     /// The cut-off moves forward with newer activity.
-    fn found_ours(&self) -> bool {
+    fn continues_own_change(&self) -> bool {
         match self {
             Self::RevokeUserSessions { from, .. } | Self::RevokeRoleSessions { from, .. } => {
                 from.cut_off().is_some()
@@ -224,7 +224,7 @@ impl Action for Change {
         }
     }
     /// Others that share the name may be denied, or not any more, beside the one session.
-    fn is_back(&self, found: &Self) -> bool {
+    fn is_restored(&self, found: &Self) -> bool {
         match (self, found) {
             (
                 Self::DenyRoleSession {
@@ -282,7 +282,7 @@ impl Action for Change {
             | Self::DeactivateServiceSpecificCredential { from, .. }
                 if from == "Active" =>
             {
-                Undo::OnlyIfNamed
+                Undo::RequiresExplicitTarget
             }
             Self::DeactivateAccessKey { .. } => Undo::Nothing("the key was not active before"),
             Self::DeactivateServiceSpecificCredential { .. } => {

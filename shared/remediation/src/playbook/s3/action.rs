@@ -110,7 +110,7 @@ impl Action for S3Action {
     }
 
     /// The deny in the policy waits, see [`S3Action::order`].
-    fn precedes(&self) -> bool {
+    fn blocks_containment(&self) -> bool {
         true
     }
 
@@ -137,7 +137,7 @@ impl Action for S3Action {
     }
 
     /// The ACL is recorded since S3 does not show it meanwhile; it is not changed, and may not have been read.
-    fn is_back(&self, found: &Self) -> bool {
+    fn is_restored(&self, found: &Self) -> bool {
         match (self, found) {
             (Self::BlockBucket(action), Self::BlockBucket(found)) => action.from == found.from,
             _ => self.from() == found.from(),

@@ -215,12 +215,12 @@ async fn the_flags_are_back_also_where_the_acl_was_not_read_before() {
     let recorded = seen().await;
     let found = seen().await;
     assert_ne!(recorded.from(), found.from());
-    assert!(recorded.is_back(&found));
+    assert!(recorded.is_restored(&found));
     let S3Action::BlockBucket(mut other) = found else {
         panic!("{found:?}")
     };
     other.from.block_public_acls = true;
-    assert!(!recorded.is_back(&S3Action::BlockBucket(other)));
+    assert!(!recorded.is_restored(&S3Action::BlockBucket(other)));
 }
 
 #[tokio::test(start_paused = true)]

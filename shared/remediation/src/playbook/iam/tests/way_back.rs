@@ -255,7 +255,7 @@ fn a_credential_that_was_not_active_is_not_made_active() {
         service: "bedrock.amazonaws.com".to_owned(),
         from: from.to_owned(),
     };
-    assert_eq!(action("Active").undo(), Undo::OnlyIfNamed);
+    assert_eq!(action("Active").undo(), Undo::RequiresExplicitTarget);
     assert!(matches!(action("Expired").undo(), Undo::Nothing(_)));
 }
 
