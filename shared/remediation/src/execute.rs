@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout_at};
 pub use self::read_back::ReadBack;
 use self::read_back::{Seen, conclude, settled};
 use self::turns::Turns;
-use crate::error::{CallError, CallFailure, Error, Result};
+pub(crate) use crate::deadline::{NO_ANSWER, within};
+use crate::error::{Error, Result};
 use crate::guard::{Authorized, Gate};
 use crate::plan::{Action, Phase, Step, StepKey};
 use crate::playbook::Playbook;
@@ -23,9 +24,6 @@ use crate::settings::Settings;
 /// How often steps that only reading back brought to light (an interface that was attached
 /// meanwhile) are executed too, before a person must look.
 const ROUNDS: usize = 3;
-
-/// The code of what was not answered in the time set for it.
-pub(crate) const NO_ANSWER: &str = "DeadlineExceeded";
 
 /// How long a protecting step may take.
 const PROTECT_AT_MOST: Duration = Duration::from_secs(10);
@@ -406,25 +404,6 @@ async fn apply_all<P: Playbook>(
         (StepKey::of(action), result)
     });
     join_all(applied).await
-}
-
-/// Bounds a call by the time that is left, so that record and notice still have theirs.
-pub(crate) async fn within<T>(
-    until: Instant,
-    what: &'static str,
-    work: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    match timeout_at(until, work).await {
-        Ok(result) => result,
-        Err(_) => Err(CallError {
-            operation: what,
-            target: "the finding's target".to_owned(),
-            code: NO_ANSWER.to_owned(),
-            message: "there was no answer in the time set for it".to_owned(),
-            kind: CallFailure::Transient,
-        }
-        .into()),
-    }
 }
 
 #[cfg(test)]

@@ -6,12 +6,14 @@
 //! A dry run stops before [`execute`].
 
 pub mod accounts;
+pub mod actions;
 pub mod approve;
 pub mod aws;
 pub mod breaker;
 pub mod catalogue;
 pub mod config;
 mod contain;
+mod deadline;
 pub mod error;
 pub mod evidence;
 pub mod execute;
@@ -19,8 +21,10 @@ pub mod finding;
 pub mod guard;
 pub mod guidance;
 pub mod hand_over;
+pub mod iam_policy;
 pub mod investigate;
 pub mod metrics;
+pub mod not_contained;
 pub mod notify;
 pub mod page;
 pub mod permissions;
@@ -37,6 +41,7 @@ pub mod respond;
 pub mod runtime;
 pub mod settings;
 pub mod trace;
+pub mod undo;
 pub mod verify;
 
 #[cfg(test)]

@@ -170,6 +170,30 @@ impl fmt::Display for Withheld {
     }
 }
 
+impl<A> Step<A> {
+    /// A step that cannot or should not be done, for this reason.
+    pub fn skipped(
+        action: &'static str,
+        target: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Skipped {
+            action,
+            target: target.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// A step that could not be planned, since `error` kept the resource from being read.
+    pub fn unknown(action: &'static str, target: impl Into<String>, error: &Error) -> Self {
+        Self::Unknown {
+            action,
+            target: target.into(),
+            error: error.clone(),
+        }
+    }
+}
+
 impl<A: Action> Step<A> {
     /// What identifies a step across two plans for the same finding.
     pub fn key(&self) -> StepKey {

@@ -123,7 +123,11 @@ pub trait Playbook {
 
     /// Names the groups that the target of `action` is a member of. Of each, the breaker lets no more than a
     /// share be contained at a time. Pure.
-    fn blast_radius_groups(_finding: &Finding, _state: &Self::State, _action: &Self::Action) -> Vec<Member> {
+    fn blast_radius_groups(
+        _finding: &Finding,
+        _state: &Self::State,
+        _action: &Self::Action,
+    ) -> Vec<Member> {
         Vec::new()
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::{CallError, CallFailure};
 use crate::finding::Finding;
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{ENFORCING, finding, gate, now, run};

@@ -435,7 +435,7 @@ async fn the_risks_are_those_of_this_instance() {
     }
 }
 
-fn risks_of(done: &crate::execute::Execution<crate::playbook::ec2::Change>) -> String {
+fn risks_of(done: &crate::execute::Execution<crate::playbook::ec2::Action>) -> String {
     done.residual_risks.join("\n")
 }
 

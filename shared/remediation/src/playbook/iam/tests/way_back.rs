@@ -249,7 +249,7 @@ async fn a_service_specific_credential_is_reactivated_only_where_the_release_nam
 
 #[test]
 fn a_credential_that_was_not_active_is_not_made_active() {
-    let action = |from: &str| super::super::Change::DeactivateServiceSpecificCredential {
+    let action = |from: &str| super::super::Action::DeactivateServiceSpecificCredential {
         user: "mallory".to_owned(),
         credential: BEDROCK.to_owned(),
         service: "bedrock.amazonaws.com".to_owned(),
