@@ -19,15 +19,19 @@
 
 mod answer;
 mod limits;
-mod needs;
+mod slot_request;
 mod window;
 
-pub(crate) use self::answer::{Answer, Page, Refusal};
-pub use self::answer::{BREAKER, Overload};
+pub(crate) use self::answer::{Answer, Denial, Page};
+pub use self::answer::{BREAKER, OpenBreaker};
 pub use self::limits::Limits;
-pub(crate) use self::needs::{Needs, needs};
+pub(crate) use self::slot_request::{SlotRequest, needs};
 pub use self::window::{Full, Opened, Window};
-pub use crate::blast_radius::{Crowd, Member};
+pub use crate::blast_radius::{BlastRadiusGroup, GroupMember};
+
+/// The former names.
+pub use self::{BlastRadiusGroup as Crowd, GroupMember as Member, OpenBreaker as Overload};
+pub(crate) use self::{Denial as Refusal, SlotRequest as Needs};
 
 #[cfg(test)]
 mod tests;

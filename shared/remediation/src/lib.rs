@@ -11,7 +11,6 @@ pub mod approve;
 pub mod aws;
 pub mod blast_radius;
 pub mod breaker;
-pub mod catalogue;
 pub mod cloudtrail;
 pub mod config;
 mod contain;
@@ -19,7 +18,6 @@ pub mod decision;
 pub mod error;
 pub mod evidence;
 pub mod execute;
-pub mod finding;
 pub mod guard;
 pub mod guidance;
 pub mod hand_over;
@@ -32,7 +30,6 @@ pub mod metrics;
 pub mod notify;
 pub mod page;
 pub mod permissions;
-pub mod plan;
 pub mod planner;
 pub mod playbook;
 pub mod policy_parameter;
@@ -44,8 +41,6 @@ pub mod release;
 pub mod report;
 pub mod resource;
 pub mod respond;
-pub mod runtime;
-pub mod settings;
 mod slots;
 pub mod standing;
 pub mod trace;
@@ -62,10 +57,8 @@ mod hostile;
 #[cfg(test)]
 mod sequences;
 
-/// The version, in every report and every record.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 pub use config::Config;
 pub use decision as policy;
 pub use error::{Error, Result};
+pub use model::{VERSION, catalogue, category, finding, plan, settings};
 pub use respond::Responder;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::blast_radius::Member;
+use crate::blast_radius::GroupMember;
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
@@ -36,7 +36,7 @@ pub trait Planner {
         finding: &Finding,
         state: &Self::State,
         action: &Self::Action,
-    ) -> Vec<Member>;
+    ) -> Vec<GroupMember>;
 
     /// Names what `action` changed elsewhere than the finding says, as the record has it.
     fn recorded_target(finding: &Finding, action: &Self::Action) -> Option<String>;

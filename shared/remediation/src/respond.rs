@@ -202,7 +202,7 @@ impl<P: Playbook> Responder<P> {
     }
 
     /// Answers what is no JSON that can be read, for this reason.
-    pub(crate) fn unreadable(&self, problem: &str, now: Timestamp) -> Report {
+    pub fn unreadable(&self, problem: &str, now: Timestamp) -> Report {
         let error = Error::malformed("event", format!("cannot be read: {}", printable(problem)));
         let report = self.malformed(&Value::Null, &error);
         self.log(&report, None, &Measured::default(), now);

@@ -12,7 +12,7 @@ use super::rules::{OF_SETTINGS, Rules};
 use crate::catalogue::{self, Category, Disposition};
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::guard::{Forecaster, Guard, RequestContext};
+use crate::guard::{Forecaster, LoadedPolicies, RequestContext};
 use crate::hand_over;
 use crate::policy::{self, Decision, Policy, ResponseMode, decide};
 
@@ -29,7 +29,7 @@ impl Rehearser {
     ///
     /// # Errors
     /// [`crate::Error::Refused`] if the built-in schema cannot be read.
-    pub fn new(rules: Rules, guard: Guard) -> Result<Self> {
+    pub fn new(rules: Rules, guard: LoadedPolicies) -> Result<Self> {
         let modes = [
             (Category::S3, rules.modes.s3),
             (Category::Iam, rules.modes.iam),

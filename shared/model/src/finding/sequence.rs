@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Finding, ids, printable, wire};
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::{Error, Result};
 
 const MEMBER: &str = "detail.service.detection.sequence";
@@ -303,7 +303,7 @@ impl Resource {
 
 /// The id of the instance that an ARN or an id names, if it is one. Not a name: that is a tag, which
 /// may be anything.
-pub(crate) fn instance(uid: &str) -> Option<String> {
+pub fn instance(uid: &str) -> Option<String> {
     ids::instance("uid", last(uid)).ok()
 }
 

@@ -56,17 +56,17 @@ impl Finding {
     }
 
     /// When a function saw the marks of the buckets first, about whose age CloudTrail could not tell yet.
-    pub(crate) fn marks_seen_at(&self) -> Option<Timestamp> {
+    pub fn marks_seen_at(&self) -> Option<Timestamp> {
         self.marks_seen_at
     }
 
     /// The marks of the buckets were seen at this time already.
-    pub(crate) fn see_marks(&mut self, at: Option<Timestamp>) {
+    pub fn see_marks(&mut self, at: Option<Timestamp>) {
         self.marks_seen_at = at;
     }
 
     /// The activity goes on until this time at least, by what CloudTrail shows.
-    pub(crate) fn go_on_until(&mut self, seen: Timestamp) {
+    pub fn go_on_until(&mut self, seen: Timestamp) {
         let last = self.last_seen().map_or(seen, |last| last.max(seen));
         self.detail.service.event_last_seen = Some(last);
     }

@@ -14,8 +14,8 @@
 mod security_hub;
 mod wrapping;
 
-use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -35,6 +35,19 @@ pub(super) struct Detector {
     pub(super) time: Option<Timestamp>,
     /// The finding is as the API shows it: only as it was last.
     pub(super) of_api: bool,
+}
+
+/// An event as EventBridge hands it over,
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-events-structure.html>.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Envelope {
+    detail_type: String,
+    source: String,
+    account: Option<String>,
+    time: Option<Timestamp>,
+    region: Option<String>,
+    detail: Value,
 }
 
 impl Finding {
@@ -109,7 +122,7 @@ impl Finding {
     fn from_event(event: &Value) -> Result<Self> {
         // A rule hands over other kinds of GuardDuty events too if someone widens its pattern, and
         // a person can invoke the function with anything.
-        let envelope: EventBridgeEvent<Value> = typed(event, "")?;
+        let envelope: Envelope = typed(event, "")?;
         security_hub::refuse_event(&envelope)?;
         let drill = envelope.source == DRILL_SOURCE;
         let source = if drill { DRILL_SOURCE } else { SOURCE };
@@ -127,9 +140,7 @@ impl Finding {
         let detector = Detector {
             account: envelope.account,
             region: envelope.region,
-            time: envelope
-                .time
-                .and_then(|time| Timestamp::from_millisecond(time.timestamp_millis()).ok()),
+            time: envelope.time,
             of_api: false,
         };
         object(&envelope.detail, "detail")?;

@@ -55,7 +55,7 @@ const LONGEST: usize = 500;
 
 /// `event`, if it has at most `limit` bytes as JSON. Else what is read of it, with the member
 /// `abridged` that says so, or only that if even this is too long.
-pub(crate) fn abridged(event: &Value, limit: usize) -> Cow<'_, Value> {
+pub fn abridged(event: &Value, limit: usize) -> Cow<'_, Value> {
     let bytes = event.to_string().len();
     if bytes <= limit {
         return Cow::Borrowed(event);

@@ -4,7 +4,7 @@
 mod forensics;
 mod spared;
 
-pub(crate) use self::forensics::too_wide;
+pub use self::forensics::too_wide;
 pub use self::forensics::{Direction, ForensicsRule};
 pub use self::spared::{Entity, Spared, protects};
 use serde::{Deserialize, Serialize};

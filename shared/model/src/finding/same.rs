@@ -79,7 +79,7 @@ impl Finding {
 
     /// Leaves out the buckets that `event` does not name: GuardDuty may have added them since, and tells of them
     /// by an event of their own.
-    pub(crate) fn keep_buckets_of(&mut self, event: &Self) {
+    pub fn keep_buckets_of(&mut self, event: &Self) {
         let named = &event.detail.resource.s3_bucket_details;
         let buckets = &mut self.detail.resource.s3_bucket_details;
         buckets.retain(|bucket| named.iter().any(|named| named.name == bucket.name));

@@ -11,55 +11,11 @@ mod custom;
 mod instances;
 mod kinds;
 
-use std::fmt;
-
-use serde::Serialize;
-
+pub use crate::category::Category;
 use crate::finding::{Finding, FindingType};
 
 const UNKNOWN: &str = "this version of the responder does not know this kind of finding, and contains \
                        only on account of what it knows";
-
-/// One of the four functions, and what it may touch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Category {
-    /// Buckets.
-    S3,
-    /// Credentials: users, access keys, role sessions.
-    Iam,
-    /// Instances.
-    Ec2,
-    /// Every other kind: recorded and notified.
-    Triage,
-}
-
-impl Category {
-    /// The word that reports and settings use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::S3 => "s3",
-            Self::Iam => "iam",
-            Self::Ec2 => "ec2",
-            Self::Triage => "triage",
-        }
-    }
-}
-
-impl Category {
-    /// The category of a word, if there is one.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::S3, Self::Iam, Self::Ec2, Self::Triage]
-            .into_iter()
-            .find(|known| known.as_str() == word)
-    }
-}
-
-impl fmt::Display for Category {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// What is to be done about findings of a kind, before settings and severity have their say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +67,7 @@ pub fn routes(finding: &Finding) -> Vec<Category> {
 
 /// Whether the part of `finding` that concerns `category` is one to contain.
 pub fn disposition(category: Category, finding: &Finding) -> Disposition {
-    // Which resources of a sequence are handed over was decided before: see [`crate::hand_over`].
+    // Which resources of a sequence are handed over was decided before: see `hand_over`.
     if finding.handed_over_to() == Some(category) {
         return Disposition::Contain;
     }

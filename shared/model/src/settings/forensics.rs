@@ -57,7 +57,7 @@ impl ForensicsRule {
     }
 
     /// The rule as EC2's rules of a security group are shown.
-    pub(crate) fn in_group(&self) -> String {
+    pub fn in_group(&self) -> String {
         format!(
             "{} {}-{} {}",
             self.protocol, self.port, self.port, self.peer
@@ -65,18 +65,18 @@ impl ForensicsRule {
     }
 
     /// True if the peer is a prefix list, whose entries others may change.
-    pub(crate) fn names_prefix_list(&self) -> bool {
+    pub fn names_prefix_list(&self) -> bool {
         self.peer.starts_with("pl-")
     }
 
     /// True if the peer is a security group, which is of one VPC.
-    pub(crate) fn names_group(&self) -> bool {
+    pub fn names_group(&self) -> bool {
         self.peer.starts_with("sg-")
     }
 }
 
 /// Why an address range is no peer. `None`: it is one.
-pub(crate) fn too_wide(range: &str) -> Option<String> {
+pub fn too_wide(range: &str) -> Option<String> {
     let written = || Some(format!("'{range}' is no address range as EC2 writes it"));
     let Some((address, length)) = range.split_once('/') else {
         return written();

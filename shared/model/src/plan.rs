@@ -27,7 +27,7 @@ pub enum Phase {
 impl Phase {
     /// Whether a step that may succeed later makes the invocation an error, which in the end calls people out. A
     /// mark is tried again by the next look, and counts for nothing until then.
-    pub(crate) fn is_worth_a_retry(self) -> bool {
+    pub fn is_worth_a_retry(self) -> bool {
         self != Self::Annotate
     }
 }

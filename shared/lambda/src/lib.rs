@@ -1,32 +1,42 @@
-//! The Lambda runtime around a [`Responder`].
+//! AWS Lambda around a [`Responder`]: it reads the event and the clock, and says which errors are worth a retry.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use aws_config::SdkConfig;
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::error::Error;
-use crate::notify::security_hub::{self, Updated};
-use crate::playbook::Playbook;
-use crate::recheck;
-use crate::report::Report;
-use crate::respond::{Invocation, Responder};
-use crate::trace::Trace;
+use remediation::aws;
+use remediation::error::Error;
+use remediation::notify::security_hub::{self, Updated};
+use remediation::playbook::Playbook;
+use remediation::recheck;
+use remediation::report::Report;
+use remediation::respond::{Invocation, Responder};
+use remediation::trace::Trace;
 
-/// Answers events until the environment is shut down.
+pub use lambda_runtime::Error as RuntimeError;
+
+/// Runs a function whose playbook `build` makes, with the settings of its environment, until Lambda shuts it down.
 ///
 /// The event is taken as anything at all: what is not a finding, nests too deep or has a number that
 /// is none is an answer, not a runtime error that Lambda would retry in vain.
 ///
 /// # Errors
 /// If the runtime API cannot be reached.
+pub async fn run<P: Playbook + 'static>(build: fn(&SdkConfig) -> P) -> Result<(), RuntimeError> {
+    lambda_runtime::tracing::init_default_subscriber();
+    let sdk = aws::load().await;
+    answer(Responder::from_env(build, &sdk)).await
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the clock"
 )]
-pub async fn run<P: Playbook>(responder: Responder<P>) -> Result<(), lambda_runtime::Error> {
+async fn answer<P: Playbook>(responder: Responder<P>) -> Result<(), RuntimeError> {
     let responder = &responder;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Payload>| {
         let (Payload(event), context) = event.into_parts();
@@ -41,7 +51,8 @@ pub async fn run<P: Playbook>(responder: Responder<P>) -> Result<(), lambda_runt
             return responder
                 .update(&update, Timestamp::now())
                 .await
-                .map(Answer::Updated);
+                .map(Answer::Updated)
+                .map_err(Failure);
         }
         let (event, look) = match recheck::received(&event) {
             Some((event, look)) => (event, Some(look)),
@@ -55,8 +66,9 @@ pub async fn run<P: Playbook>(responder: Responder<P>) -> Result<(), lambda_runt
             trace: context.xray_trace_id.as_deref().and_then(Trace::parse),
         };
         // Boxed, since the future of a whole response is too deep for the compiler to lay out in one.
-        let report = Box::pin(responder.respond(event, &invocation)).await?;
-        Ok::<_, Error>(Answer::Report(Box::new(report)))
+        let responding = Box::pin(responder.respond(event, &invocation));
+        let report = responding.await.map_err(Failure)?;
+        Ok::<_, Failure>(Answer::Report(Box::new(report)))
     }))
     .await
 }
@@ -93,8 +105,11 @@ fn time_left(deadline: u64) -> Duration {
     Duration::from_millis(deadline).saturating_sub(now)
 }
 
-impl From<Error> for Diagnostic {
-    fn from(error: Error) -> Self {
+/// A failure as Lambda is told of it.
+struct Failure(Error);
+
+impl From<Failure> for Diagnostic {
+    fn from(Failure(error): Failure) -> Self {
         Self {
             error_type: if error.is_transient() {
                 "Retryable"

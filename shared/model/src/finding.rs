@@ -19,7 +19,7 @@ mod when;
 mod wire;
 
 use crate::error::{Error, Result};
-pub(crate) use abridged::abridged;
+pub use abridged::abridged;
 pub use behaviour::{Aspect, Behaviour, Frequency, Whose};
 pub use drill::DRILL_SOURCE;
 pub use forms::{DETAIL_TYPE, detail_of, split};
@@ -29,7 +29,7 @@ pub use principal::{Principal, RoleSession};
 pub use printable::{printable, visible};
 pub use resource::{Bucket, Interface};
 pub use runtime::FileChange;
-pub(crate) use sequence::instance;
+pub use sequence::instance;
 pub use sequence::{Actor, Endpoint, Indicator, Resource, Sequence, Signal};
 
 /// One finding of Amazon GuardDuty,
@@ -166,7 +166,7 @@ impl Finding {
     }
 
     /// Takes the finding for what it was before it was archived.
-    pub(crate) fn take_out_of_archive(&mut self) {
+    pub fn take_out_of_archive(&mut self) {
         self.detail.service.archived = false;
     }
 
@@ -216,7 +216,7 @@ fn partition_of(region: &str) -> &'static str {
 }
 
 /// True if `text` is the id of an instance.
-pub(crate) fn is_instance_id(text: &str) -> bool {
+pub fn is_instance_id(text: &str) -> bool {
     ids::instance("session", text).is_ok()
 }
 

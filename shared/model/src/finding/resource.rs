@@ -105,7 +105,7 @@ impl Finding {
     }
 
     /// True if the finding shows the instance on an Outpost.
-    pub(crate) fn is_on_outpost(&self) -> bool {
+    pub fn is_on_outpost(&self) -> bool {
         let details = self.detail.resource.instance_details.as_ref();
         details.is_some_and(|details| details.outpost_arn.is_some())
     }
@@ -165,7 +165,7 @@ impl Finding {
     /// the Region where it was made, and the credentials of an instance work in each; see
     /// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_data-sources.html>. A part of an attack sequence
     /// may have no Region but that of what contains it, such as a role, which is global.
-    pub(crate) fn instance_may_be_elsewhere(&self) -> bool {
+    pub fn instance_may_be_elsewhere(&self) -> bool {
         self.finding_type.resource() == "IAMUser"
             || self.api().is_some()
             || self.handed_over_to().is_some()
@@ -178,7 +178,7 @@ impl Finding {
     }
 
     /// The ARN of the instance's profile, for calls. `None`: the finding has none, or not a profile's.
-    pub(crate) fn instance_profile_arn(&self) -> Option<&str> {
+    pub fn instance_profile_arn(&self) -> Option<&str> {
         let arn = self.instance_profile()?;
         let path = arn.strip_prefix(&format!(
             "arn:{}:iam::{}:instance-profile/",
@@ -192,7 +192,7 @@ impl Finding {
     /// The instance's Auto Scaling group, by the tag that only Auto Scaling sets,
     /// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html>. `None`: the
     /// finding shows none, or a name that no group can have.
-    pub(crate) fn auto_scaling_group(&self) -> Option<&str> {
+    pub fn auto_scaling_group(&self) -> Option<&str> {
         let tags = self.instance_tags()?;
         let (_, name) = *tags
             .iter()

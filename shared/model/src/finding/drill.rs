@@ -16,8 +16,8 @@ impl Finding {
     }
 
     /// The same finding, as a drill.
-    #[cfg(test)]
-    pub(crate) fn drilled(self) -> Self {
+    #[must_use]
+    pub fn drilled(self) -> Self {
         Self {
             drill: true,
             ..self

@@ -2,9 +2,9 @@
 //! <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings-format.html>,
 //! <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-ocsf.html>.
 
-use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use serde_json::{Map, Value};
 
+use super::Envelope;
 use crate::error::{Error, Result};
 use crate::finding::printable;
 
@@ -40,7 +40,7 @@ pub(super) fn refuse(members: &Map<String, Value>, root: &str) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Malformed`] with the source.
-pub(super) fn refuse_event(envelope: &EventBridgeEvent<Value>) -> Result<()> {
+pub(super) fn refuse_event(envelope: &Envelope) -> Result<()> {
     if envelope.source != SOURCE {
         return Ok(());
     }
