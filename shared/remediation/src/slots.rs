@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::breaker::{Answer, Denial, Limits, OpenBreaker, Opened, Page, SlotRequest};
+use crate::breaker::{Answer, Limits, Needs, Opened, Overload, Page, Refusal};
 use crate::error::Error;
 use crate::record::{Places, Record, Taken, Terms};
 
@@ -15,14 +15,11 @@ const OPEN: &str = "breaker open";
 /// While the table cannot be asked: one finding in any time as long as the window. A failure of the table
 /// then keeps no attacker in, and of a storm no more gets through than there are environments.
 #[derive(Debug, Default)]
-pub(crate) struct FallbackQuota(Mutex<Option<(String, Timestamp)>>);
+pub(crate) struct Alone(Mutex<Option<(String, Timestamp)>>);
 
-/// The former names.
-pub(crate) use self::{FallbackQuota as Alone, Requester as Asker};
-
-impl FallbackQuota {
+impl Alone {
     /// True if the finding of this id is that one, as a retry is.
-    pub(crate) fn admits(&self, finding_id: &str, now: Timestamp, window: SignedDuration) -> bool {
+    pub(crate) fn lets(&self, finding_id: &str, now: Timestamp, window: SignedDuration) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((id, until)) = &*last
             && *until > now
@@ -37,10 +34,10 @@ impl FallbackQuota {
 
 /// Who asks, and when.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Requester<'a> {
+pub(crate) struct Asker<'a> {
     pub(crate) invocation: &'a str,
     pub(crate) finding_id: &'a str,
-    pub(crate) alone: &'a FallbackQuota,
+    pub(crate) alone: &'a Alone,
     pub(crate) now: Timestamp,
     pub(crate) until: Instant,
 }
@@ -49,8 +46,8 @@ pub(crate) struct Requester<'a> {
 pub(crate) async fn ask(
     record: &Record,
     limits: &Limits,
-    needs: &SlotRequest,
-    asker: &Requester<'_>,
+    needs: &Needs,
+    asker: &Asker<'_>,
 ) -> Answer {
     let terms = |places| Terms {
         places,
@@ -73,18 +70,15 @@ pub(crate) async fn ask(
                 continue;
             }
             Ok(Taken::Full(full)) => {
-                let overload = OpenBreaker::new(limits, *places, window, &full);
+                let overload = Overload::new(limits, *places, window, &full);
                 if names.len() > *places {
-                    Denial::too_many(names.len(), &overload)
+                    Refusal::too_many(names.len(), &overload)
                 } else {
                     Box::pin(refused(record, overload, full.opened, limits, asker)).await
                 }
             }
             Err(error) => {
-                if asker
-                    .alone
-                    .admits(asker.finding_id, asker.now, limits.window)
-                {
+                if asker.alone.lets(asker.finding_id, asker.now, limits.window) {
                     return alone(&error);
                 }
                 unasked(error)
@@ -99,17 +93,14 @@ pub(crate) async fn ask(
 /// What is answered where the table does not answer, for this reason.
 pub(crate) fn unanswered(
     limits: &Limits,
-    needs: &SlotRequest,
-    asker: &Requester<'_>,
+    needs: &Needs,
+    asker: &Asker<'_>,
     error: Error,
 ) -> Answer {
     if needs.windows.is_empty() {
         return Answer::Room;
     }
-    if asker
-        .alone
-        .admits(asker.finding_id, asker.now, limits.window)
-    {
+    if asker.alone.lets(asker.finding_id, asker.now, limits.window) {
         return alone(&error);
     }
     Answer::Refused(Box::new(unasked(error)))
@@ -125,12 +116,12 @@ async fn give_back(record: &Record, held: &[Places]) {
 
 async fn refused(
     record: &Record,
-    overload: OpenBreaker,
+    overload: Overload,
     opened: Option<Opened>,
     limits: &Limits,
-    asker: &Requester<'_>,
-) -> Denial {
-    let Requester {
+    asker: &Asker<'_>,
+) -> Refusal {
+    let Asker {
         invocation, now, ..
     } = *asker;
     let window = overload.window();
@@ -158,7 +149,7 @@ async fn refused(
     } else {
         tracing::error!("{OPEN}: {reason}");
     }
-    Denial::open(overload, page)
+    Refusal::open(overload, page)
 }
 
 fn alone(error: &Error) -> Answer {
@@ -169,7 +160,7 @@ fn alone(error: &Error) -> Answer {
     ))
 }
 
-fn unasked(error: Error) -> Denial {
+fn unasked(error: Error) -> Refusal {
     tracing::error!(%error, "the breaker could not be asked: nothing more is contained");
-    Denial::unasked(error)
+    Refusal::unasked(error)
 }

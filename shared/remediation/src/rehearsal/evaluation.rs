@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::breaker::BlastRadiusGroup;
+use crate::breaker::Crowd;
 use crate::catalogue::Category;
 use crate::finding::Finding;
 use crate::plan::Phase;
@@ -93,7 +93,7 @@ pub struct Target {
     /// The user, role, bucket or instance.
     pub(super) name: String,
     pub(super) steps: Vec<Step>,
-    pub(super) crowds: Vec<BlastRadiusGroup>,
+    pub(super) crowds: Vec<Crowd>,
     /// When the activity was last seen, if what is newer than a containment is contained anew: what is cut
     /// off are sessions, and there may be new ones.
     pub(super) renewed: Option<Timestamp>,

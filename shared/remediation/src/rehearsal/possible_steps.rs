@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::evaluation::{Answer, Left, Reason, Step, StepVerdict, Target};
-use crate::breaker::BlastRadiusGroup;
+use crate::breaker::Crowd;
 use crate::catalogue::{self, Category};
 use crate::finding::{Finding, Principal};
 use crate::guard::{self, Forecaster, Kind, RequestContext, Resource};
@@ -57,7 +57,7 @@ pub(super) fn targets(
             };
             let forecast = said.entry(action.class).or_insert_with(|| match &outright {
                 Some(why) => guard::Forecast {
-                    verdict: guard::Authorization::Withheld(why.clone()),
+                    verdict: guard::Verdict::Withheld(why.clone()),
                     depends_on: Vec::new(),
                 },
                 None => forecaster.forecast(context, action.name, &resource),
@@ -100,7 +100,7 @@ pub(super) fn spared(function: Category, finding: &Finding, why: &str) -> Option
         awaits_approval: false,
     };
     let forecast = guard::Forecast {
-        verdict: guard::Authorization::Withheld(withheld),
+        verdict: guard::Verdict::Withheld(withheld),
         depends_on: Vec::new(),
     };
     let action = match resource.kind() {
@@ -125,11 +125,11 @@ fn step(
     forecast: guard::Forecast,
 ) -> Step {
     let (verdict, by, reason) = match forecast.verdict {
-        guard::Authorization::Permitted(by) => (StepVerdict::Permitted, by, String::new()),
-        guard::Authorization::Withheld(why) if why.awaits_approval => {
+        guard::Verdict::Permitted(by) => (StepVerdict::Permitted, by, String::new()),
+        guard::Verdict::Withheld(why) if why.awaits_approval => {
             (StepVerdict::AwaitsApproval, why.by, why.reason)
         }
-        guard::Authorization::Withheld(why) => (StepVerdict::Withheld, why.by, why.reason),
+        guard::Verdict::Withheld(why) => (StepVerdict::Withheld, why.by, why.reason),
     };
     Step {
         action,
@@ -335,11 +335,11 @@ fn group(finding: &Finding) -> Option<&str> {
 }
 
 /// What the target is a member of, as far as the finding tells.
-fn crowds(finding: &Finding, kind: Kind) -> Vec<BlastRadiusGroup> {
+fn crowds(finding: &Finding, kind: Kind) -> Vec<Crowd> {
     match kind {
-        Kind::User => vec![BlastRadiusGroup::Users],
+        Kind::User => vec![Crowd::Users],
         Kind::Instance => group(finding)
-            .map(|name| BlastRadiusGroup::AutoScalingGroup {
+            .map(|name| Crowd::AutoScalingGroup {
                 region: finding.instance_region(),
                 name: name.to_owned(),
             })

@@ -12,9 +12,9 @@ use super::rules::{OF_SETTINGS, Rules};
 use crate::catalogue::{self, Category, Disposition};
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::guard::{Forecaster, LoadedPolicies, RequestContext};
-use crate::hand_over;
+use crate::guard::{Forecaster, Guard, RequestContext};
 use crate::policy::{self, Decision, Policy, ResponseMode, decide};
+use crate::sequence;
 
 /// Judges findings, one by one.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Rehearser {
     ///
     /// # Errors
     /// [`crate::Error::Refused`] if the built-in schema cannot be read.
-    pub fn new(rules: Rules, guard: LoadedPolicies) -> Result<Self> {
+    pub fn new(rules: Rules, guard: Guard) -> Result<Self> {
         let modes = [
             (Category::S3, rules.modes.s3),
             (Category::Iam, rules.modes.iam),
@@ -113,7 +113,7 @@ impl Rehearser {
         if !wanted || finding.is_sample() || finding.is_drill() {
             return None;
         }
-        let parts = hand_over::parts(&document()?, finding, self.policy(Category::Triage));
+        let parts = sequence::parts(&document()?, finding, self.policy(Category::Triage));
         let parts: Vec<_> = parts
             .into_iter()
             .filter_map(|(function, event)| Some((function, Finding::parse(&event).ok()?)))

@@ -420,8 +420,8 @@ fn remarks(
                 .to_owned(),
         );
     }
-    let groups_of_unknown_size = windows.iter().filter(|window| window.places.is_none());
-    let crowds: BTreeSet<_> = groups_of_unknown_size
+    let unsized_crowds = windows.iter().filter(|window| window.places.is_none());
+    let crowds: BTreeSet<_> = unsized_crowds
         .filter_map(|window| window.crowd.as_deref())
         .collect();
     if !crowds.is_empty() {

@@ -6,7 +6,7 @@ use crate::breaker::Limits;
 use crate::catalogue::Category;
 use crate::finding::Finding;
 use crate::fixtures::{attack, event, user_detail};
-use crate::guard::{DEFAULT, LoadedPolicies};
+use crate::guard::{DEFAULT, Guard};
 use crate::policy::{Policy, ResponseMode};
 use crate::settings::Settings;
 
@@ -38,7 +38,7 @@ fn rules() -> Rules {
 
 /// The events, rehearsed under `rules` and the default policies with `more`.
 fn rehearsed_with(rules: Rules, more: &str, events: &[Value]) -> Report {
-    let guard = LoadedPolicies::new(&format!("{DEFAULT}\n{more}"));
+    let guard = Guard::new(&format!("{DEFAULT}\n{more}"));
     assert_eq!(guard.problem(), None);
     let rehearser = Rehearser::new(rules, guard).unwrap();
     let mut evaluations = Vec::new();
@@ -469,7 +469,7 @@ fn a_finding_of_the_api_came_when_it_was_made_and_when_it_was_updated() {
     let exported = instance(ONE, 0)["detail"].clone();
     let rehearser = |since: Option<&str>| {
         let since = since.map(|since| since.parse().unwrap());
-        Rehearser::new(Rules { since, ..rules() }, LoadedPolicies::new(DEFAULT)).unwrap()
+        Rehearser::new(Rules { since, ..rules() }, Guard::new(DEFAULT)).unwrap()
     };
     let times = |rehearser: &Rehearser, last_known_only| -> Vec<_> {
         let mut finding = Finding::read(&exported).unwrap();
@@ -507,7 +507,7 @@ fn the_parts_of_a_sequence_are_rehearsed_if_they_are_handed_over() {
 
 #[test]
 fn a_policy_that_is_not_valid_permits_nothing() {
-    let rehearser = Rehearser::new(rules(), LoadedPolicies::new("nonsense")).unwrap();
+    let rehearser = Rehearser::new(rules(), Guard::new("nonsense")).unwrap();
     let mut finding = Finding::read(&instance(ONE, 0)).unwrap();
     let evaluations = rehearser.look(&mut finding, false, || None).unwrap();
     let report = rehearse(rehearser.rules(), evaluations);

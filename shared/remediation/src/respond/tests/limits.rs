@@ -242,7 +242,7 @@ async fn where_the_windows_cannot_be_asked_one_finding_is_contained_and_it_is_sa
         let ((writes, record), (_, notices, sns)) = (failing(), topic());
         let (lines, later) = logged(responder(record, sns));
         let window = later.config.limits.window;
-        assert!(later.alone.admits("another finding", now(), window));
+        assert!(later.alone.lets("another finding", now(), window));
         let report = answer(&later, made_public()).await;
         assert_eq!(report.is_err(), retried, "{code}");
         // Nobody knows whether much was contained lately.
@@ -279,7 +279,7 @@ fn alone_an_environment_lets_one_finding_through_until_the_window_has_passed() {
         ("b", 60, true),
         ("a", 61, false),
     ] {
-        let lets = alone.admits(finding, minutes(minute), hour);
+        let lets = alone.lets(finding, minutes(minute), hour);
         assert_eq!(lets, through, "{finding} at {minute}");
     }
 }
