@@ -162,7 +162,7 @@ fn every_policy_in_the_documents_is_valid_without_a_warning() {
 /// What the schema knows is what the playbooks can do: a test of the library holds that.
 #[test]
 fn each_step_is_on_the_page_of_its_playbook_and_no_other_is() {
-    let schema = read("shared/remediation/src/guard/schema.cedarschema");
+    let schema = read("shared/policy/src/schema.cedarschema");
     let services = [
         "s3:",
         "iam:",

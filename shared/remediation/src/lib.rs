@@ -23,7 +23,6 @@ mod dry_run;
 pub mod error;
 pub mod evidence;
 pub mod execute;
-pub mod guard;
 pub mod hand_over;
 pub mod history;
 pub mod iam_policy;
@@ -64,8 +63,11 @@ mod golden;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod policy_tests;
+#[cfg(test)]
 mod sequences;
 
+pub use ::policy as guard;
 pub use config::Config;
 pub use decision as policy;
 pub use error::{Error, Result};

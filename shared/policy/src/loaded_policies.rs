@@ -7,12 +7,12 @@ use super::policies::Policies;
 use super::prior_activity::PriorActivity;
 use super::request_context::RequestContext;
 use super::unread::doubt;
-use crate::catalogue::Category;
-use crate::error::Error;
-use crate::finding::Finding;
-use crate::plan::{StepKey, Withheld};
-use crate::policy::Policy;
-use crate::resource::Resource;
+use model::catalogue::Category;
+use model::decision::Policy;
+use model::error::Error;
+use model::finding::Finding;
+use model::plan::{StepKey, Withheld};
+use model::resource::Resource;
 
 /// The policies in force, or why there are none.
 #[derive(Clone, Debug)]

@@ -7,21 +7,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use cedar_policy::Effect;
 use serde_json::{Value, json};
 
-use super::authorization::{NO_POLICY, NOT_PERMITTED};
-use super::policies::schema;
 use jiff::Timestamp;
 
-use super::*;
 use crate::catalogue::Category;
+use crate::decision::{Policy, ResponseMode};
 use crate::finding::Finding;
 use crate::fixtures::fake::Fake;
 use crate::fixtures::{ENFORCING, finding, now, user_finding};
+use crate::guard::*;
 use crate::plan::{Action, Phase};
 use crate::plan::{StepKey, Withheld};
 use crate::planner::Planner;
 use crate::playbook::{ec2::Ec2, iam::Iam, s3::S3};
-use crate::policy::Policy;
-use crate::policy::ResponseMode;
 use crate::settings::Settings;
 
 const ALL: &str = "permit (principal, action, resource);";

@@ -22,16 +22,16 @@ mod unobserved;
 mod unread;
 mod variants;
 
-pub use self::authorization::Authorization;
+pub use self::authorization::{Authorization, NO_POLICY, NOT_PERMITTED};
 pub use self::authorized::Authorized;
 pub use self::explain::{Explained, Explanation, explain};
 pub use self::gate::Gate;
 pub use self::loaded_policies::LoadedPolicies;
-pub use self::policies::{Policies, Problem};
+pub use self::policies::{Policies, Problem, schema};
 pub use self::questions::{HistoryAnswer, OpenQuestion, PriorActivity, TagAge, TaggedResource};
-pub(crate) use self::request_context::RequestContext;
-pub(crate) use self::unobserved::{Forecast, Forecaster};
-pub use crate::resource::{Kind, Resource};
+pub use self::request_context::RequestContext;
+pub use self::unobserved::{Forecast, Forecaster};
+pub use model::resource::{Kind, Resource};
 
 /// The policies that the stack is deployed with.
 pub const DEFAULT: &str = include_str!("../../../infra/policies/default.cedar");
@@ -44,4 +44,4 @@ pub const UNUSABLE: &str = "policy unusable";
 pub use self::{authorization::Authorization as Verdict, loaded_policies::LoadedPolicies as Guard};
 
 #[cfg(test)]
-mod tests;
+mod fixtures;

@@ -6,13 +6,13 @@ use super::authorization::Authorization;
 use super::loaded_policies::LoadedPolicies;
 use super::policies::schema;
 use super::request_context::RequestContext;
-use crate::actions;
-use crate::catalogue::{self, Category};
-use crate::error::{Error, Result};
-use crate::finding::{Finding, Principal};
-use crate::plan::{Phase, StepKey};
-use crate::policy::{Decision, Policy, decide};
-use crate::resource::{Kind, Resource};
+use model::actions;
+use model::catalogue::{self, Category};
+use model::decision::{Decision, Policy, decide};
+use model::error::{Error, Result};
+use model::finding::{Finding, Principal};
+use model::plan::{Phase, StepKey};
+use model::resource::{Kind, Resource};
 
 /// What one function would do about a finding.
 #[derive(Clone, Debug)]

@@ -145,7 +145,11 @@ fn untold(policy: &str, approved: bool) -> Option<Withheld> {
     let approved = approved.then(|| StepKey::of(&act));
     let gate = gate.approving(approved.into_iter().collect());
     let plan = gate.plan::<Fake>(&vec![(act, false)], &Settings::default());
-    assert!(plan.depends_on_tags_of.is_empty(), "CloudTrail cannot help");
+    let questions = gate.open_questions(&plan);
+    assert!(
+        questions.is_empty(),
+        "CloudTrail cannot help: {questions:?}"
+    );
     match &plan.steps[0] {
         Step::Withheld(_, why) => Some(why.clone()),
         _ => None,

@@ -7,7 +7,7 @@ use cedar_policy::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::resource::{Kind, Resource};
+use model::resource::{Kind, Resource};
 
 /// More conditions in one policy than these are held to be unclear, since the ways double with each.
 const MOST_CONDITIONS: usize = 6;

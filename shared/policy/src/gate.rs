@@ -11,14 +11,14 @@ use super::loaded_policies::LoadedPolicies;
 use super::prior_activity::PriorActivity;
 use super::questions::{HistoryAnswer, OpenQuestion, TagAge, TaggedResource};
 use super::request_context::RequestContext;
-use crate::catalogue::Category;
-use crate::finding::{Finding, printable};
-use crate::plan::{Action, Phase, Plan, Step, StepKey, Withheld};
-use crate::planner::Planner;
-use crate::policy::Policy;
-use crate::resource::Resource;
-use crate::settings::Settings;
-use crate::standing::{RecordedTarget, standing};
+use model::catalogue::Category;
+use model::decision::Policy;
+use model::finding::{Finding, printable};
+use model::plan::{Action, Phase, Plan, Step, StepKey, Withheld};
+use model::planner::Planner;
+use model::resource::Resource;
+use model::settings::Settings;
+use model::standing::{RecordedTarget, standing};
 
 /// The highest severity that GuardDuty gives.
 const MOST_SEVERE: f64 = 10.0;
@@ -65,7 +65,7 @@ impl<'a> Gate<'a> {
 
     /// The same, for a person who approved these steps and no others.
     #[must_use]
-    pub(crate) fn approving(self, approved: HashSet<StepKey>) -> Self {
+    pub fn approving(self, approved: HashSet<StepKey>) -> Self {
         Self { approved, ..self }
     }
 
@@ -73,10 +73,7 @@ impl<'a> Gate<'a> {
     /// of another finding. If it is to be done again, somebody undid it; then the policies are asked as about
     /// that finding's severity, since GuardDuty gives a low one to the undoing itself.
     #[must_use]
-    pub(crate) fn about(
-        self,
-        targets: impl IntoIterator<Item = impl Into<RecordedTarget<'a>>>,
-    ) -> Self {
+    pub fn about(self, targets: impl IntoIterator<Item = impl Into<RecordedTarget<'a>>>) -> Self {
         let targets = targets.into_iter().map(Into::into).collect();
         Self { targets, ..self }
     }
@@ -212,13 +209,13 @@ impl<'a> Gate<'a> {
     }
 
     /// True if a target that is contained already, by a record that was not read yet, could be contained again.
-    pub(crate) fn may_restore(&self) -> bool {
+    pub fn may_restore(&self) -> bool {
         let context = self.context().at_least(MOST_SEVERE);
         self.guard.forbids_outright(&context).is_none()
     }
 
     /// What the policies say of a step of this name on `resource`.
-    pub(crate) fn judge(&self, step: &StepKey, resource: &Resource) -> Authorization {
+    pub fn judge(&self, step: &StepKey, resource: &Resource) -> Authorization {
         let approved = self.approved.contains(step);
         self.guard
             .judge(&self.context_of(step, resource), step, resource, approved)
@@ -306,7 +303,7 @@ impl<'a> Gate<'a> {
     }
 
     /// That a tag would withhold a step and does not count, so that whoever set it learns why.
-    pub(super) fn doubted(&self, step: &StepKey, resource: &Resource) -> Option<String> {
+    pub fn doubted(&self, step: &StepKey, resource: &Resource) -> Option<String> {
         let claimed = resource.with_doubtful_tags()?;
         let Authorization::Withheld(Withheld { by, .. }) = self.judge(step, &claimed) else {
             return None;

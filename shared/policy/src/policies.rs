@@ -12,7 +12,7 @@ use miette::Diagnostic;
 use serde_json::Value;
 
 use super::authorization::{Authorization, NOT_PERMITTED};
-use crate::plan::Withheld;
+use model::plan::Withheld;
 
 const SCHEMA: &str = include_str!("schema.cedarschema");
 const RAILS: &str = include_str!("rails.cedar");
@@ -38,7 +38,7 @@ fn built_in() -> Result<&'static BuiltIn, String> {
 }
 
 /// What policies can speak of.
-pub(super) fn schema() -> Result<&'static Schema, String> {
+pub fn schema() -> Result<&'static Schema, String> {
     Ok(&built_in()?.schema)
 }
 
@@ -254,8 +254,7 @@ impl Policies {
     }
 
     /// Every policy's id and whether it permits or forbids, the built-in rails' first.
-    #[cfg(test)]
-    pub(super) fn effects(&self) -> Vec<(String, Effect)> {
+    pub fn effects(&self) -> Vec<(String, Effect)> {
         let policies = self.set.policies();
         policies
             .map(|policy| (policy.id().to_string(), policy.effect()))

@@ -2,9 +2,9 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
+use crate::DEFAULT;
 use crate::fixtures::{ENFORCING, finding, now, user_finding};
-use crate::guard::DEFAULT;
-use crate::policy::Policy;
+use model::decision::Policy;
 
 fn settings() -> Policy {
     Policy {
@@ -17,7 +17,7 @@ fn settings() -> Policy {
 fn forecast(more: &str, finding: &Finding, action: &'static str) -> Forecast {
     let forecaster = Forecaster::new(LoadedPolicies::new(&format!("{DEFAULT}\n{more}"))).unwrap();
     assert_eq!(forecaster.guard.problem(), None);
-    let category = crate::catalogue::routes(finding)[0];
+    let category = model::catalogue::routes(finding)[0];
     let (settings, now): (_, Timestamp) = (settings(), now());
     let context = RequestContext::new(finding, &settings, category, false, now);
     let resource = Forecaster::resources(category, finding).unwrap().remove(0);
@@ -84,7 +84,7 @@ fn what_tags_withhold_rests_on_their_still_standing() {
             "tags": [{ "key": "isolation", "value": "never" }],
         } },
     }));
-    let never = include_str!("../../../../../infra/policies/examples/never-isolate-by-tag.cedar");
+    let never = include_str!("../../../../infra/policies/examples/never-isolate-by-tag.cedar");
     let told = forecast(never, &tagged, "ec2:IsolateInterface");
     let Authorization::Withheld(why) = &told.verdict else {
         panic!("{told:?}")
@@ -115,7 +115,7 @@ fn actions_are_asked_about_together_unless_a_policy_tells_them_apart() {
         default["iam:DenyInstanceCredentials"]
     );
     let never = class(include_str!(
-        "../../../../../infra/policies/examples/never-isolate-by-tag.cedar"
+        "../../../../infra/policies/examples/never-isolate-by-tag.cedar"
     ));
     assert_ne!(never["ec2:IsolateInterface"], never["ec2:SnapshotVolumes"]);
     assert_eq!(

@@ -1,6 +1,6 @@
 //! What is known of the calls that the principal made before the activity.
 
-use crate::finding::{Finding, Frequency};
+use model::finding::{Finding, Frequency};
 
 /// What is known of the principal's calls before the activity. `None`: it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct PriorActivity {
 
 impl PriorActivity {
     /// Nothing is known.
-    pub(super) const UNKNOWN: Self = Self {
+    pub const UNKNOWN: Self = Self {
         called: None,
         seen_there: None,
         called_from_there: None,
@@ -31,7 +31,8 @@ impl PriorActivity {
         Self::UNKNOWN,
     ];
 
-    pub(super) const fn known(called: bool, seen_there: bool, called_from_there: bool) -> Self {
+    /// All of it is known.
+    pub const fn known(called: bool, seen_there: bool, called_from_there: bool) -> Self {
         Self {
             called: Some(called),
             seen_there: Some(seen_there),

@@ -1,12 +1,12 @@
 //! What the policies say of one step.
 
-use crate::plan::Withheld;
+use model::plan::Withheld;
 
 /// What a step is withheld by, if there are no usable policies of the user's.
-pub(super) const NO_POLICY: &str = "no-policy";
+pub const NO_POLICY: &str = "no-policy";
 
 /// What a step is withheld by, if nothing forbids it and nothing permits it either.
-pub(super) const NOT_PERMITTED: &str = "not-permitted";
+pub const NOT_PERMITTED: &str = "not-permitted";
 
 /// What the policies say of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,15 +16,15 @@ use super::loaded_policies::LoadedPolicies;
 use super::policies::Policies;
 use super::request_context::RequestContext;
 use super::variants::{Applies, Unknown, Variants};
-use crate::catalogue::Category;
-use crate::error::Result;
-use crate::finding::Finding;
-use crate::plan::{Phase, StepKey};
-use crate::resource::{Kind, Resource};
+use model::catalogue::Category;
+use model::error::Result;
+use model::finding::Finding;
+use model::plan::{Phase, StepKey};
+use model::resource::{Kind, Resource};
 
 /// The policies, asked about targets that nobody has observed.
 #[derive(Debug)]
-pub(crate) struct Forecaster {
+pub struct Forecaster {
     guard: LoadedPolicies,
     doubtful: HashMap<Kind, ConditionalPolicies>,
     actions: HashMap<(Category, Kind), Vec<Possible>>,
@@ -32,20 +32,20 @@ pub(crate) struct Forecaster {
 
 /// An action that a function has for a kind of resource.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Possible {
-    pub(crate) name: &'static str,
-    pub(crate) phase: Phase,
+pub struct Possible {
+    pub name: &'static str,
+    pub phase: Phase,
     /// What the policies say is the same for all actions of a class, since none of them tells these apart.
-    pub(crate) class: usize,
+    pub class: usize,
 }
 
 /// What the policies say of a step, as far as that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Forecast {
+pub struct Forecast {
     /// What they say if nothing but what the finding tells is so.
-    pub(crate) verdict: Authorization,
+    pub verdict: Authorization,
     /// What else they look at that may change it, in words.
-    pub(crate) depends_on: Vec<String>,
+    pub depends_on: Vec<String>,
 }
 
 /// The policies of a kind of resource that look at what is not known of it.
@@ -56,7 +56,7 @@ struct ConditionalPolicies {
 }
 
 impl Forecaster {
-    pub(crate) fn new(guard: LoadedPolicies) -> Result<Self> {
+    pub fn new(guard: LoadedPolicies) -> Result<Self> {
         let mut doubtful: HashMap<_, ConditionalPolicies> = HashMap::new();
         let mut actions = HashMap::new();
         for (category, kind) in [
@@ -87,7 +87,7 @@ impl Forecaster {
         })
     }
 
-    pub(crate) fn guard(&self) -> &LoadedPolicies {
+    pub fn guard(&self) -> &LoadedPolicies {
         &self.guard
     }
 
@@ -95,19 +95,19 @@ impl Forecaster {
     ///
     /// # Errors
     /// [`crate::Error::Malformed`] if it lacks what names them.
-    pub(crate) fn resources(category: Category, finding: &Finding) -> Result<Vec<Resource>> {
+    pub fn resources(category: Category, finding: &Finding) -> Result<Vec<Resource>> {
         resources(category, finding)
     }
 
     /// The actions that a function has for a kind of resource.
-    pub(crate) fn actions(&self, category: Category, kind: Kind) -> &[Possible] {
+    pub fn actions(&self, category: Category, kind: Kind) -> &[Possible] {
         self.actions
             .get(&(category, kind))
             .map_or(&[], Vec::as_slice)
     }
 
     /// What the policies say of `action` on `resource`.
-    pub(crate) fn forecast(
+    pub fn forecast(
         &self,
         context: &RequestContext<'_>,
         action: &'static str,

@@ -8,8 +8,8 @@ use super::authorization::Authorization;
 use super::policies::{Policies, is_rail};
 use super::request_context::RequestContext;
 use super::variants::{Applies, Tally, Unknown, Variants};
-use crate::plan::{StepKey, Withheld};
-use crate::resource::Resource;
+use model::plan::{StepKey, Withheld};
+use model::resource::Resource;
 
 /// An attribute that could not be read decides: the policies would permit the step in one case and withhold it in another.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ops::Deref;
 
 use super::questions::TaggedResource;
-use crate::plan::{Action, Phase, Plan, Step, StepKey, Withheld};
+use model::plan::{Action, Phase, Plan, Step, StepKey, Withheld};
 
 /// A plan of which each step that is to be done is permitted. Only a [`Gate`](super::Gate) makes one.
 #[derive(Debug)]
@@ -26,19 +26,19 @@ impl<A> Deref for Authorized<A> {
 
 impl<A> Authorized<A> {
     /// Adds what the on-call engineer should do next.
-    pub(crate) fn advise(&mut self, next_steps: Vec<String>) {
+    pub fn advise(&mut self, next_steps: Vec<String>) {
         self.plan.next_steps.extend(next_steps);
     }
 }
 
 impl<A: Action> Authorized<A> {
     /// Lets the steps of a phase wait for another time, for this reason.
-    pub(crate) fn hold_back(&mut self, phase: Phase, reason: &str) {
+    pub fn hold_back(&mut self, phase: Phase, reason: &str) {
         self.leave_out(|action| (action.phase() == phase).then(|| reason.to_owned()));
     }
 
     /// Leaves out what is to be done and has a reason not to be, also when reading back would plan it.
-    pub(crate) fn leave_out(&mut self, reason: impl Fn(&A) -> Option<String>) {
+    pub fn leave_out(&mut self, reason: impl Fn(&A) -> Option<String>) {
         for step in &mut self.plan.steps {
             if let Step::Do(action) = step
                 && let Some(reason) = reason(action)
@@ -54,7 +54,7 @@ impl<A: Action> Authorized<A> {
     }
 
     /// Withholds all that is to be done, for this reason.
-    pub(crate) fn withhold(&mut self, why: &Withheld) {
+    pub fn withhold(&mut self, why: &Withheld) {
         let steps = std::mem::take(&mut self.plan.steps).into_iter();
         self.plan.steps = steps
             .map(|step| match step {
@@ -65,19 +65,19 @@ impl<A: Action> Authorized<A> {
     }
 
     /// True if anything is to be contained.
-    pub(crate) fn contains(&self) -> bool {
+    pub fn contains(&self) -> bool {
         let mut steps = self.plan.steps.iter();
         steps.any(|step| matches!(step, Step::Do(action) if action.phase() == Phase::Contain))
     }
 
     /// Only the steps that are not among these.
-    pub(crate) fn without(mut self, known: &HashSet<StepKey>) -> Self {
+    pub fn without(mut self, known: &HashSet<StepKey>) -> Self {
         self.plan.steps.retain(|step| !known.contains(&step.key()));
         self
     }
 
     /// Takes those steps out that are to be done and are `wanted`.
-    pub(crate) fn take_out(&mut self, wanted: impl Fn(&A) -> bool) -> Self {
+    pub fn take_out(&mut self, wanted: impl Fn(&A) -> bool) -> Self {
         let taken = self.plan.steps.extract_if(
             ..,
             |step| matches!(step, Step::Do(action) if wanted(action)),
@@ -93,7 +93,7 @@ impl<A: Action> Authorized<A> {
     }
 
     /// The plan, to be taken apart.
-    pub(crate) fn into_plan(self) -> Plan<A> {
+    pub fn into_plan(self) -> Plan<A> {
         self.plan
     }
 }

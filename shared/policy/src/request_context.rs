@@ -10,21 +10,21 @@ use jiff::tz::Offset;
 
 use super::policies::schema;
 use super::prior_activity::PriorActivity;
-use crate::catalogue::Category;
-use crate::finding::{Finding, Principal};
-use crate::plan::StepKey;
-use crate::policy::{Policy, ResponseMode};
-use crate::resource::{Attribute, Kind, Resource};
-use crate::settings::{self, protects};
+use model::catalogue::Category;
+use model::decision::{Policy, ResponseMode};
+use model::finding::{Finding, Principal};
+use model::plan::StepKey;
+use model::resource::{Attribute, Kind, Resource};
+use model::settings::{self, protects};
 
 /// Why the policies are asked.
 #[derive(Clone, Debug)]
-pub(crate) struct RequestContext<'a> {
-    pub(crate) finding: &'a Finding,
-    pub(crate) settings: &'a Policy,
-    pub(crate) category: Category,
-    pub(crate) dry_run: bool,
-    pub(crate) now: Timestamp,
+pub struct RequestContext<'a> {
+    pub finding: &'a Finding,
+    pub settings: &'a Policy,
+    pub category: Category,
+    pub dry_run: bool,
+    pub now: Timestamp,
     pub(super) prior_activity: PriorActivity,
     /// That of the finding; or of one on account of which the target is contained already, if that is higher.
     pub(super) severity: f64,
@@ -35,7 +35,7 @@ type Asked<T> = Result<T, String>;
 
 impl<'a> RequestContext<'a> {
     /// What is known before anything of the past is.
-    pub(crate) fn new(
+    pub fn new(
         finding: &'a Finding,
         settings: &'a Policy,
         category: Category,
