@@ -68,7 +68,7 @@ impl Planner<'_> {
             if interface.kind == "trunk" {
                 self.push(Step::skipped(
                     name::ISOLATE,
-                    &format!("the branch interfaces of {}", interface.id),
+                    format!("the branch interfaces of {}", interface.id),
                     "each has groups of its own, which are its pod's or task's, and is no interface of the \
                      instance: isolate the pods and tasks that use them"
                         .to_owned(),

@@ -33,7 +33,7 @@ impl Planner<'_> {
             };
             let operated = self.operated().filter(|_| !off);
             self.push(if let Some(why) = operated {
-                Step::skipped(name::METADATA, &self.id(), why)
+                Step::skipped(name::METADATA, self.id(), why)
             } else if off && self.instance.metadata_pending {
                 let detail = "EC2 is turning it off (pending)";
                 Step::Already(change, detail.to_owned())
