@@ -16,7 +16,7 @@ use crate::plan::Plan;
 
 /// Of the role that the instance has, and of that which it had by the finding. EC2 hands out credentials
 /// that work for up to six hours, whatever becomes of the instance and of its profile.
-pub(in super::super) fn credentials(
+pub(crate) fn credentials(
     plan: &mut Plan<Action>,
     finding: &Finding,
     state: &State,
