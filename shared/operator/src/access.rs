@@ -11,7 +11,8 @@ use remediation::record::Record;
 
 use crate::clock;
 use crate::deployment::Deployment;
-use crate::{Usage, output};
+use crate::exit::Usage;
+use crate::output;
 
 /// What a command could not get at.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

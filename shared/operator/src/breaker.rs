@@ -8,8 +8,9 @@ use remediation::catalogue::Category;
 use remediation::record::{Record, Shown};
 use serde_json::{Value, json};
 
-use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, filters, output};
+use crate::exit::{CommandResult, REFUSED};
+use crate::option_values;
+use crate::output::{self, Format, Stream};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -30,7 +31,7 @@ Examples:
   gdr breaker show --category s3 --account 111122223333")]
 pub(crate) struct Which {
     /// Only what this function contained.
-    #[arg(long, value_name = "FUNCTION", value_parser = filters::containing())]
+    #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Only what was contained in this account.
     #[arg(long)]
@@ -49,7 +50,7 @@ pub(crate) struct Reset {
     yes: bool,
 }
 
-pub(crate) async fn run(record: &Record, command: &Command, format: Format) -> Outcome {
+pub(crate) async fn run(record: &Record, command: &Command, format: Format) -> CommandResult {
     match command {
         Command::Show(which) => {
             let windows = find(record, which).await?;
@@ -76,7 +77,7 @@ async fn find(record: &Record, which: &Which) -> Result<Vec<Shown>, remediation:
     Ok(windows)
 }
 
-async fn reset(record: &Record, options: &Reset, format: Format) -> Outcome {
+async fn reset(record: &Record, options: &Reset, format: Format) -> CommandResult {
     let windows = find(record, &options.which).await?;
     let refused = |why: &str| {
         if format == Format::Json {

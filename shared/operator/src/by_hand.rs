@@ -23,9 +23,11 @@ use serde_json::json;
 
 use crate::access::{Access, Caller, caller, signed_in};
 use crate::clock;
-use crate::deployment::{Deployed, Deployment};
+use crate::deployment::{self, Deployed, Deployment};
+use crate::exit::{CommandResult, REFUSED};
+use crate::output::{self, Format};
 use crate::subject::{self, Subject};
-use crate::{Format, Outcome, REFUSED, notices, output, policy};
+use crate::{notices, policy};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -74,7 +76,7 @@ fn setting(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 /// Tells why nothing is done, in place of the list of reports.
-pub(crate) fn refused(why: &str, format: Format) -> Outcome {
+pub(crate) fn refused(why: &str, format: Format) -> CommandResult {
     if format == Format::Json {
         output::json(&json!([{ "refused": why }]))?;
     }
@@ -277,19 +279,10 @@ async fn function(
     }
     variables.extend(options.set.iter().cloned());
     let config = Config::from_variables(&variables);
-    tell_problems(category, &config, deployment.is_some());
+    deployment::complain_of_settings(category, &config, deployment.is_some());
     Ok(Function {
         category,
         config,
         role,
     })
-}
-
-/// Tells which settings cannot be understood.
-pub(crate) fn tell_problems(category: Category, config: &Config, deployed: bool) {
-    // Nobody expects notices where no stack is named.
-    let stays = |problem: &&String| deployed || !problem.contains("NOTIFICATION_TOPIC");
-    for problem in config.problems.iter().filter(stays) {
-        output::complain(&format!("setting of the {category} function: {problem}"));
-    }
 }

@@ -19,7 +19,9 @@ use remediation::record::{Incident, Record};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::{Format, Outcome, Usage, incidents, output, subject};
+use crate::exit::{CommandResult, Usage};
+use crate::output::{self, Format};
+use crate::{incidents, subject};
 
 /// How often the table is asked.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -52,7 +54,7 @@ pub(crate) async fn run(
     record: &Record,
     options: &Options,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     let id = event::fresh_id();
     let detail = made(sdk, options, &id, Timestamp::now()).await?;
     let finding = event::as_delivered(&detail)?;

@@ -14,9 +14,11 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use remediation::policy::{Policy, ResponseMode};
 
+use crate::exit::CommandResult;
 use crate::findings::pool;
 use crate::findings::source::{self, Blocks, Files};
-use crate::{Format, Outcome, output, policy};
+use crate::output::{self, Format};
+use crate::{option_values, policy};
 use answer::{Answer, Counts};
 use row::Rules;
 
@@ -31,7 +33,7 @@ pub(crate) struct Options {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The severity from which on findings are contained (the stack's MinimumSeverity), 0 to 10.
-    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = severity)]
+    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = option_values::severity)]
     minimum_severity: f64,
     /// Files of Cedar policies, as they are pushed; the default policies where none is given. Of them
     /// count here those that forbid without looking at what would be done to what; `gdr policy explain`
@@ -41,7 +43,7 @@ pub(crate) struct Options {
 }
 
 /// Explains findings, in the order of the input.
-pub(crate) fn run(options: &Options, format: Format) -> Outcome {
+pub(crate) fn run(options: &Options, format: Format) -> CommandResult {
     let Some(guard) = policy::guard(&options.policies)? else {
         return Ok(ExitCode::FAILURE);
     };
@@ -140,11 +142,4 @@ fn progress(paths: &[PathBuf]) -> ProgressBar {
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr()).with_style(style)
-}
-
-pub(crate) fn severity(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok();
-    number
-        .filter(|number| (0.0..=10.0).contains(number))
-        .ok_or_else(|| "a number from 0 to 10 is needed".to_owned())
 }

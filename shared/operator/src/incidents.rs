@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use remediation::catalogue::Category;
 use remediation::page::{self, Place};
 use remediation::record::{Incident, Record};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::filters::Status;
-use crate::output::Stream;
-use crate::{Format, Outcome, approve, output};
+use crate::exit::CommandResult;
+use crate::option_values::Status;
+use crate::output::{self, Format, Stream};
+use crate::report_view;
 
 pub(crate) const LIST_EXAMPLES: &str = "\
 Examples:
@@ -26,7 +27,7 @@ Examples:
   gdr incident 16afba5c --category iam --html=incident.html
   gdr incident 16afba5c --output json";
 
-pub(crate) async fn list(record: &Record, status: Option<Status>, format: Format) -> Outcome {
+pub(crate) async fn list(record: &Record, status: Option<Status>, format: Format) -> CommandResult {
     let mut incidents = all(record).await?;
     incidents.retain(|incident| status.is_none_or(|status| status.is_of(incident)));
     if format == Format::Json {
@@ -38,7 +39,7 @@ pub(crate) async fn list(record: &Record, status: Option<Status>, format: Format
         .map(|incident| {
             [
                 incident.received_at.clone(),
-                if awaits(incident) {
+                if report_view::awaits_approval(incident) {
                     format!("{}, awaits approval", shown_status(incident))
                 } else {
                     shown_status(incident)
@@ -65,12 +66,6 @@ async fn all(record: &Record) -> remediation::Result<Vec<Incident>> {
     record.incidents().await
 }
 
-/// True while a person may approve what the incident has planned.
-pub(crate) fn awaits(incident: &Incident) -> bool {
-    let awaiting = incident.awaiting().ok().flatten();
-    awaiting.is_some_and(|awaiting| Timestamp::now() < awaiting.expires_at)
-}
-
 /// The incidents of the finding whose id is `id` or begins with it, if they are of this function.
 pub(crate) async fn of(
     record: &Record,
@@ -89,20 +84,13 @@ pub(crate) async fn of(
     Ok(found)
 }
 
-/// For programs: why nothing is done about an incident.
-pub(crate) fn refused(incident: &Incident, why: &str) -> Value {
-    json!({
-        "incident": incident.id, "category": incident.category, "part": incident.part, "refused": why,
-    })
-}
-
 /// Writes the page of each incident.
 pub(crate) fn write(
     place: Place<'_>,
     incidents: &[Incident],
     file: Option<&Path>,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     if file.is_some() && incidents.len() > 1 {
         let functions: Vec<_> = incidents.iter().map(Incident::scope).collect();
         return Err(format!(
@@ -142,7 +130,7 @@ fn file_name(incident: &Incident) -> PathBuf {
     format!("{name}.html").into()
 }
 
-pub(crate) fn show(incidents: &[Incident], format: Format) -> Outcome {
+pub(crate) fn show(incidents: &[Incident], format: Format) -> CommandResult {
     if format == Format::Json {
         output::json(&incidents)?;
         return Ok(ExitCode::SUCCESS);
@@ -237,7 +225,7 @@ pub(crate) fn describe(incident: &Incident) {
         Ok(Some(awaiting)) => {
             let until = awaiting.expires_at;
             output::line("");
-            output::line(&if awaits(incident) {
+            output::line(&if report_view::awaits_approval(incident) {
                 format!(
                     "awaits approval until {until} (gdr approve {}):",
                     incident.id
@@ -246,7 +234,7 @@ pub(crate) fn describe(incident: &Incident) {
                 format!("could be approved until {until}:")
             });
             let steps = awaiting.steps.iter().map(|step| &step.proposed);
-            approve::steps(Stream::Output, steps);
+            report_view::proposed_steps(Stream::Output, steps);
         }
         Ok(None) => {}
         Err(error) => {

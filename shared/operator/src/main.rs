@@ -12,12 +12,13 @@ mod completions;
 mod deployment;
 mod doctor;
 mod drill;
+mod exit;
 mod explain;
-mod filters;
 mod findings;
 mod incidents;
 mod man;
 mod notices;
+mod option_values;
 mod output;
 mod plan;
 mod policy;
@@ -25,17 +26,18 @@ mod prove;
 mod redrive;
 mod rehearse;
 mod release;
+mod report_view;
 mod run;
 mod subject;
-mod told;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use access::{Access, Typed};
+use exit::{CommandResult, Usage, WRONG_USAGE};
+use output::Format;
 use remediation::catalogue::Category;
 use remediation::page::Place;
 
@@ -50,15 +52,6 @@ struct Arguments {
     output: Format,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Table,
-    /// For programs: one JSON document; of `explain`, one on each line. What is asked about is told on
-    /// standard error then.
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -97,7 +90,7 @@ enum OnAws {
     Incidents {
         /// Only those with this status.
         #[arg(long, value_enum)]
-        status: Option<filters::Status>,
+        status: Option<option_values::Status>,
     },
     /// Show an incident: what happened, what was done, what it found.
     #[command(after_help = incidents::SHOW_EXAMPLES)]
@@ -111,7 +104,7 @@ enum OnAws {
         #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
         html: Option<Option<PathBuf>>,
         /// Only what this function did.
-        #[arg(long, value_name = "FUNCTION", value_parser = filters::function())]
+        #[arg(long, value_name = "FUNCTION", value_parser = option_values::function())]
         category: Option<Category>,
         /// The parameter with the policies that the functions ask, which the page's command to approve what
         /// waits names; in place of the stack's (its output PolicyParameter).
@@ -180,32 +173,6 @@ Examples:
   gdr --stack guardduty-responder --profile security --region eu-west-1 doctor
   gdr explain findings.json";
 
-/// What a command came to.
-type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
-
-/// The exit status for wrong usage, as clap has it.
-const WRONG_USAGE: u8 = 2;
-/// The exit status for what was refused.
-const REFUSED: u8 = 3;
-
-/// Wrong usage that shows only when the command runs.
-#[derive(Debug)]
-struct Usage(String);
-
-impl Usage {
-    fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
-    }
-}
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Usage {}
-
 fn main() -> ExitCode {
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -226,7 +193,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments, typed: &Typed) -> Outcome {
+fn run(arguments: Arguments, typed: &Typed) -> CommandResult {
     let Arguments {
         access,
         output,
@@ -246,7 +213,7 @@ fn run(arguments: Arguments, typed: &Typed) -> Outcome {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn on_aws(access: &Access, command: OnAws, output: Format) -> Outcome {
+async fn on_aws(access: &Access, command: OnAws, output: Format) -> CommandResult {
     let sdk = &access.sdk().await?;
     let record = async || access.record(sdk).await;
     match command {

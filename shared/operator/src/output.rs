@@ -8,11 +8,19 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use remediation::finding::visible;
 use serde::Serialize;
 
-use crate::Format;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// For programs: one JSON document; of `explain`, one on each line. What is asked about is told on
+    /// standard error then.
+    Json,
+}
 
 /// Where text for people goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

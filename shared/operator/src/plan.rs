@@ -19,8 +19,9 @@ use serde_json::{Value, json};
 use self::simulation::{Place, Simulation, Verdict};
 use crate::access::Access;
 use crate::by_hand::{self, ByHand, Extent, Function};
-use crate::output::Stream;
-use crate::{Format, Outcome, output, told};
+use crate::exit::CommandResult;
+use crate::output::{self, Format, Stream};
+use crate::report_view;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -48,7 +49,7 @@ pub(crate) async fn run(
     access: &Access,
     options: &Options,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     options.by_hand.note_defaults(access)?;
     let by_hand = match ByHand::new(sdk, access, &options.by_hand).await? {
         Ok(by_hand) => by_hand,
@@ -67,7 +68,7 @@ pub(crate) async fn run(
         // Where nothing is planned, nothing was asked.
         let role = role.filter(|_| !verdicts.is_empty());
         progress.finish_and_clear();
-        if told::failed(&report) {
+        if report_view::failed(&report) {
             code = ExitCode::FAILURE;
         }
         match format {
@@ -136,10 +137,10 @@ fn needs(category: Category, step: &StepReport) -> &'static [&'static str] {
 }
 
 fn show(function: &Function, report: &Report, verdicts: &Verdicts) {
-    output::line(&told::heading(report));
-    told::steps(report, Stream::Output);
+    output::line(&report_view::heading(report));
+    report_view::steps(report, Stream::Output);
     permissions(function, report, verdicts);
-    told::left(report, Stream::Output);
+    report_view::left(report, Stream::Output);
     output::line("");
 }
 

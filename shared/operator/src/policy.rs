@@ -15,8 +15,9 @@ use remediation::policy::{Decision, Policy, ResponseMode};
 use serde_json::{Value, json};
 
 use crate::access::{Access, Typed};
-use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, output, subject};
+use crate::exit::{CommandResult, REFUSED};
+use crate::output::{self, Format, Stream};
+use crate::{option_values, subject};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -50,11 +51,11 @@ pub(crate) struct Explain {
     #[arg(long = "policy")]
     policies: Vec<PathBuf>,
     /// The setting MINIMUM_SEVERITY.
-    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = crate::explain::severity)]
+    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = option_values::severity)]
     minimum_severity: f64,
     /// Names or ARNs of users and roles that are never contained (the setting NEVER_CONTAIN), separated by
     /// commas. It can be given more than once.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = crate::rehearse::spared)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = option_values::exempt_principal)]
     never_contain: Vec<String>,
 }
 
@@ -74,7 +75,12 @@ pub(crate) struct Push {
     yes: bool,
 }
 
-pub(crate) fn run(command: Command, access: &Access, typed: &Typed, format: Format) -> Outcome {
+pub(crate) fn run(
+    command: Command,
+    access: &Access,
+    typed: &Typed,
+    format: Format,
+) -> CommandResult {
     match command {
         Command::Check { files } => {
             access.is_not_asked("policy check", typed)?;
@@ -88,7 +94,7 @@ pub(crate) fn run(command: Command, access: &Access, typed: &Typed, format: Form
     }
 }
 
-fn check(files: &[PathBuf], format: Format) -> Outcome {
+fn check(files: &[PathBuf], format: Format) -> CommandResult {
     let checked = checked(files)?;
     if format == Format::Json {
         output::json(&checked.as_json())?;
@@ -206,7 +212,7 @@ pub(crate) fn text(files: &[PathBuf]) -> Result<Option<String>, Box<dyn std::err
     Ok(checked.text)
 }
 
-fn explain(options: &Explain, format: Format) -> Outcome {
+fn explain(options: &Explain, format: Format) -> CommandResult {
     let Some(guard) = guard(&options.policies)? else {
         return Ok(ExitCode::FAILURE);
     };
@@ -292,7 +298,7 @@ fn show(explanation: &Explanation) {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn push(access: &Access, options: &Push, format: Format) -> Outcome {
+async fn push(access: &Access, options: &Push, format: Format) -> CommandResult {
     let checked = checked(&options.files)?;
     checked.complain();
     let mut told = checked.as_json();
@@ -317,7 +323,7 @@ async fn stored(
     text: &str,
     format: Format,
     told: &mut Value,
-) -> Outcome {
+) -> CommandResult {
     let sdk = access.sdk().await?;
     let given = options.parameter.as_deref();
     let name = access.policy_parameter(&sdk, given, "--parameter");

@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use self::letter::{Address, Functions, Held, Letter};
 use crate::access::Access;
 use crate::deployment::Deployment;
-use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, output};
+use crate::exit::{CommandResult, REFUSED};
+use crate::output::{self, Format, Stream};
 
 /// Seconds for which nobody else sees what was received: time to read and to answer.
 const HOLD: i32 = 300;
@@ -93,7 +93,7 @@ pub(crate) async fn run(
     access: &Access,
     options: &Options,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     let deployment = access.deployment(sdk).await?;
     let (sqs, lambda) = (Client::new(sdk), aws_sdk_lambda::Client::new(sdk));
     let mut letters = Vec::new();
@@ -338,7 +338,7 @@ fn show(letters: &[Letter], to: Stream) {
     );
 }
 
-fn conclude(letters: &[Letter], fates: &[Fate], format: Format) -> Outcome {
+fn conclude(letters: &[Letter], fates: &[Fate], format: Format) -> CommandResult {
     let count = |is: fn(&Fate) -> bool| fates.iter().filter(|fate| is(fate)).count();
     let late = count(|fate| matches!(fate, Fate::Late));
     let failed = count(|fate| matches!(fate, Fate::Failed(_)));

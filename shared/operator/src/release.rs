@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use crate::access::{Access, Caller, caller, signed_in};
 use crate::clock;
-use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, filters, incidents, notices, output};
+use crate::exit::{CommandResult, REFUSED};
+use crate::output::{self, Format, Stream};
+use crate::{incidents, notices, option_values, report_view};
 
 const QUESTION: &str = "This gives back what the containment took away. Release? [y/N] ";
 
@@ -27,7 +28,7 @@ pub(crate) struct Options {
     /// The finding's id, or the beginning of it.
     incident: String,
     /// Only what this function did.
-    #[arg(long, value_name = "FUNCTION", value_parser = filters::containing())]
+    #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Do not ask.
     #[arg(long)]
@@ -53,7 +54,7 @@ pub(crate) async fn run(
     record: &Record,
     options: &Options,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     let stack = sdk;
     let member = match &options.member_profile {
         Some(profile) => Some(signed_in(sdk, profile).await?),
@@ -73,7 +74,7 @@ pub(crate) async fn run(
             None => "there is nothing to release: nothing was changed on account of it".to_owned(),
         };
         if format == Format::Json {
-            let refused = found.iter().map(|it| incidents::refused(it, &why));
+            let refused = found.iter().map(|it| report_view::refused(it, &why));
             output::json(&refused.collect::<Vec<_>>())?;
         }
         output::complain(&why);
@@ -104,7 +105,7 @@ async fn each(
     options: &Options,
     format: Format,
     answers: &mut Vec<Value>,
-) -> Outcome {
+) -> CommandResult {
     let At { sdk, stack, access } = *at;
     let by = options.by.as_ref().unwrap_or(&caller.arn);
     let mut worst = ExitCode::SUCCESS;
@@ -117,7 +118,7 @@ async fn each(
                 incident.account_id, caller.account,
             );
             output::complain(&why);
-            answers.push(incidents::refused(incident, &why));
+            answers.push(report_view::refused(incident, &why));
             worst = ExitCode::from(REFUSED);
             continue;
         }

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::row::{Failure, Row, Rules, Verdict};
 use super::table;
-use crate::Format;
 use crate::findings::cut::Block;
 use crate::findings::piece;
+use crate::output::Format;
 
 /// The answer for a block.
 pub(super) struct Answer {

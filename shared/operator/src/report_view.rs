@@ -1,6 +1,9 @@
-//! A report, as it is told to a person.
+//! Reports and incidents, as the operator reads them.
 
-use remediation::report::{Outcome, Report, Status};
+use jiff::Timestamp;
+use remediation::record::Incident;
+use remediation::report::{Outcome, Proposed, Report, Status};
+use serde_json::{Value, json};
 
 use crate::output::Stream;
 
@@ -82,4 +85,28 @@ pub(crate) fn steps(report: &Report, to: Stream) {
             &rows,
         );
     }
+}
+
+/// Prints a table of the proposed steps.
+pub(crate) fn proposed_steps<'a>(to: Stream, steps: impl Iterator<Item = &'a Proposed>) {
+    let rows: Vec<_> = steps
+        .map(|step| {
+            let (from, to) = (step.from.to_string(), step.to.to_string());
+            [step.action.clone(), step.target.clone(), from, to]
+        })
+        .collect();
+    to.table(["ACTION", "TARGET", "FROM", "TO"], &rows);
+}
+
+/// True while a person may approve what the incident has planned.
+pub(crate) fn awaits_approval(incident: &Incident) -> bool {
+    let awaiting = incident.awaiting().ok().flatten();
+    awaiting.is_some_and(|awaiting| Timestamp::now() < awaiting.expires_at)
+}
+
+/// For programs: why nothing is done about an incident.
+pub(crate) fn refused(incident: &Incident, why: &str) -> Value {
+    json!({
+        "incident": incident.id, "category": incident.category, "part": incident.part, "refused": why,
+    })
 }
