@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::exit::{CommandResult, Usage};
 use crate::output::{self, Format};
-use crate::{incidents, subject};
+use crate::{finding_input, incidents};
 
 /// How often the table is asked.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -96,7 +96,7 @@ async fn made(
             let why = "--target is for a finding type; a file names its own target";
             return Err(Usage::new(why).into());
         }
-        let document = subject::document(Path::new(what))?;
+        let document = finding_input::document(Path::new(what))?;
         let made = event::from_document(&document, id, now);
         return made.map_err(|error| format!("{what}: {error}").into());
     }

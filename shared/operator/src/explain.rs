@@ -8,15 +8,14 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use remediation::policy::{Policy, ResponseMode};
 
 use crate::exit::CommandResult;
-use crate::findings::pool;
-use crate::findings::source::{self, Blocks, Files};
+use crate::findings::parallel;
+use crate::findings::source::{self, Files};
 use crate::output::{self, Format};
 use crate::{option_values, policy};
 use answer::{Answer, Counts};
@@ -84,13 +83,10 @@ fn explain(
 ) -> io::Result<Counts> {
     let progress = progress(&options.paths);
     let documents = source::documents(options.paths.clone(), progress.clone(), Arc::clone(files));
-    let blocks = Blocks::new(documents);
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    let answers = pool::ordered(
-        blocks,
-        move |block| Answer::new(&block, &rules, format),
-        workers,
-    );
+    let rules = Arc::new(rules);
+    let answers = parallel::ordered(source::values(documents), move |json| {
+        Answer::new(&json, &rules, format)
+    });
     // Where rows and bar share a terminal, the bar is out of the way while rows are written.
     let shared = io::stdout().is_terminal();
     let mut counts = Counts::default();

@@ -14,6 +14,7 @@ mod doctor;
 mod drill;
 mod exit;
 mod explain;
+mod finding_input;
 mod findings;
 mod incidents;
 mod man;
@@ -28,7 +29,6 @@ mod rehearse;
 mod release;
 mod report_view;
 mod run;
-mod subject;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -85,7 +85,7 @@ pub(crate) async fn run(
 /// The role that would contain: the function's, or in another account the one that a hub's function takes on.
 fn role(by_hand: &ByHand, function: &Function) -> Option<String> {
     let own = function.role.as_ref()?;
-    let finding = &by_hand.subject.finding;
+    let finding = &by_hand.finding.finding;
     let hub = function.config.hub.as_ref();
     if hub.is_none_or(|hub| hub.account.as_deref() == Some(&finding.account_id)) {
         return Some(own.clone());
@@ -99,7 +99,7 @@ async fn simulate(by_hand: &ByHand, function: &Function, report: &Report, role: 
     let simulation = Simulation {
         client: aws_sdk_iam::Client::new(&by_hand.there),
         role: role.to_owned(),
-        place: Place::of(&by_hand.subject.finding),
+        place: Place::of(&by_hand.finding.finding),
     };
     let granted = permissions::on_targets(function.category, &function.config);
     let mut verdicts = Verdicts::new();

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::access::{Access, Typed};
 use crate::exit::{CommandResult, REFUSED};
 use crate::output::{self, Format, Stream};
-use crate::{option_values, subject};
+use crate::{finding_input, option_values};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -216,7 +216,7 @@ fn explain(options: &Explain, format: Format) -> CommandResult {
     let Some(guard) = guard(&options.policies)? else {
         return Ok(ExitCode::FAILURE);
     };
-    let finding = subject::read(&options.finding)?.finding;
+    let finding = finding_input::read(&options.finding)?.finding;
     let settings = Policy {
         dry_run: false,
         mode: ResponseMode::Contain,

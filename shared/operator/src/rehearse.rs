@@ -13,7 +13,6 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -24,11 +23,10 @@ use self::basis::Basis;
 use self::document::{Document, Unreadable};
 use crate::access::Access;
 use crate::exit::{CommandResult, Usage};
-use crate::findings::cut::Block;
 use crate::findings::fetch::{self, Detector, Export, Fetch, Period};
-use crate::findings::piece;
-use crate::findings::pool;
-use crate::findings::source::{self, Blocks, Files};
+use crate::findings::parallel;
+use crate::findings::parse::{self, JsonText};
+use crate::findings::source::{self, Files};
 use crate::output::{self, Format};
 
 /// Rehearses, and prints what would have happened.
@@ -127,13 +125,10 @@ fn judge(
         progress.clone(),
         Arc::clone(counts),
     ));
-    let workers = thread::available_parallelism().map_or(1, usize::from);
     let judge = Arc::clone(rehearser);
-    let judged = pool::ordered(
-        Blocks::new(documents),
-        move |block| in_block(&judge, &block),
-        workers,
-    );
+    let judged = parallel::ordered(source::values(documents), move |json| {
+        in_value(&judge, &json)
+    });
     let mut all = Judged::default();
     for some in judged {
         all.occasions.extend(some.occasions);
@@ -144,7 +139,7 @@ fn judge(
     Ok(all)
 }
 
-/// The result of the sources, or of a block of them.
+/// The result of the sources, or of a value of them.
 #[derive(Default)]
 struct Judged {
     occasions: Vec<Occasion>,
@@ -153,20 +148,20 @@ struct Judged {
     findings: u64,
 }
 
-fn in_block(rehearser: &Rehearser, block: &Block) -> Judged {
+fn in_value(rehearser: &Rehearser, json: &JsonText) -> Judged {
     let mut judged = Judged::default();
-    piece::each(block, |place, finding| {
+    parse::each(json, |position, finding| {
         judged.findings += u64::from(finding.is_ok());
         let looked = finding.and_then(|mut finding| {
             rehearser
-                .look(&mut finding, block.last_known_only, || place.detail())
-                .map_err(|error| format!("{}{error}", place.which))
+                .look(&mut finding, json.last_known_only, || position.detail())
+                .map_err(|error| format!("{}{error}", position.which))
         });
         match looked {
             Ok(some) => judged.occasions.extend(some),
             Err(error) => judged.unreadable.push(Unreadable {
-                file: Arc::clone(&block.file),
-                line: place.line,
+                file: Arc::clone(&json.file),
+                line: position.line,
                 error,
             }),
         }
