@@ -33,6 +33,7 @@ pub mod record;
 pub mod rehearsal;
 pub mod release;
 pub mod report;
+pub mod report_view;
 pub mod respond;
 pub mod runtime;
 pub mod settings;
