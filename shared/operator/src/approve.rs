@@ -21,6 +21,9 @@ use crate::exit::{CommandResult, REFUSED};
 use crate::output::{self, Format, Stream};
 use crate::{incidents, notices, option_values, report_view};
 
+const QUESTION: &str =
+    "This runs exactly the steps listed above, and can disrupt their targets. Approve? [y/N] ";
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -273,7 +276,7 @@ async fn one<P: Playbook>(
     if format == Format::Table || !yes {
         show(incident, &awaiting, Stream::of_question(format));
     }
-    if !yes && !output::confirmed("This takes away what is listed. Approve? [y/N] ") {
+    if !yes && !output::confirmed(QUESTION) {
         return Ok(Err("nothing was done; it still awaits approval".to_owned()));
     }
     let _progress = output::waiting("looking again, and containing");
@@ -297,7 +300,8 @@ fn show(incident: &Incident, awaiting: &Awaiting, to: Stream) {
     ));
     to.line(&format!(
         "planned {}, can be approved until {}",
-        awaiting.planned_at, awaiting.expires_at
+        output::second(awaiting.planned_at),
+        output::second(awaiting.expires_at)
     ));
     report_view::proposed_steps(to, awaiting.steps.iter().map(|step| &step.proposed));
 }

@@ -92,7 +92,7 @@ async fn reset(record: &Record, options: &Reset, format: Format) -> CommandResul
     if format == Format::Table || !options.yes {
         show(&windows, Stream::of_question(format));
     }
-    let question = "As much again may then be contained there. Reset? [y/N] ";
+    let question = "This lets the responder contain as many targets again there. Reset? [y/N] ";
     if !options.yes && !output::confirmed(question) {
         return refused("nothing was reset");
     }
@@ -124,7 +124,7 @@ fn as_json(windows: &[Shown]) -> Vec<Value> {
 }
 
 fn show(windows: &[Shown], to: Stream) {
-    let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.to_string());
+    let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), output::second);
     let rows: Vec<_> = windows
         .iter()
         .map(|shown| {

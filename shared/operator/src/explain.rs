@@ -16,10 +16,11 @@ use remediation::policy::{Policy, ResponseMode};
 use crate::exit::CommandResult;
 use crate::findings::parallel;
 use crate::findings::source::{self, Files};
-use crate::output::{self, Format};
+use crate::output::{self, Format, Stream};
 use crate::{option_values, policy};
 use answer::{Answer, Counts};
 use row::Rules;
+use table::Table;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -84,14 +85,17 @@ fn explain(
     let progress = progress(&options.paths);
     let documents = source::documents(options.paths.clone(), progress.clone(), Arc::clone(files));
     let rules = Arc::new(rules);
+    let table = Table {
+        width: Stream::Output.width(),
+    };
     let answers = parallel::ordered(source::values(documents), move |json| {
-        Answer::new(&json, &rules, format)
+        Answer::new(&json, &rules, format, table)
     });
     // Where rows and bar share a terminal, the bar is out of the way while rows are written.
     let shared = io::stdout().is_terminal();
     let mut counts = Counts::default();
     if format == Format::Table {
-        output::bytes(table::headings().as_bytes())?;
+        output::bytes(table.headings().as_bytes())?;
     }
     for answer in answers {
         counts += &answer.counts;

@@ -35,7 +35,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use access::{Access, Typed};
+use access::{Access, GLOBAL, Typed};
 use exit::{CommandResult, Usage, WRONG_USAGE};
 use output::Format;
 use remediation::catalogue::Category;
@@ -48,7 +48,7 @@ struct Arguments {
     #[command(flatten)]
     access: Access,
     /// How to print.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, default_value_t = Format::Table)]
     output: Format,
     #[command(subcommand)]
     command: Command,
@@ -86,12 +86,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum OnAws {
     /// List the incidents, the newest first.
-    #[command(after_help = incidents::LIST_EXAMPLES)]
-    Incidents {
-        /// Only those with this status.
-        #[arg(long, value_enum)]
-        status: Option<option_values::Status>,
-    },
+    Incidents(incidents::ListOptions),
     /// Show an incident: what happened, what was done, what it found.
     #[command(after_help = incidents::SHOW_EXAMPLES)]
     Incident {
@@ -161,6 +156,19 @@ enum OnAws {
     Doctor(doctor::Options),
 }
 
+/// The commands that one begins with.
+const FIRST: &str = "\
+gdr, the operator's command line of guardduty-responder. Begin with:
+
+  gdr --stack NAME doctor           Check the deployment
+  gdr --stack NAME incidents        List the incidents, the newest first
+  gdr --stack NAME incident ID      Show what happened, what was done, and what remains
+  gdr --stack NAME approve ID       Run a containment that awaits approval
+  gdr --stack NAME release ID       Undo a containment
+  gdr explain FILE                  Say what would be done about a finding
+
+gdr --help lists all commands, gdr COMMAND --help explains one.";
+
 const AFTER_HELP: &str = "\
 Exit status of every command:
   0  done
@@ -174,6 +182,10 @@ Examples:
   gdr explain findings.json";
 
 fn main() -> ExitCode {
+    if std::env::args_os().len() < 2 {
+        eprintln!("{FIRST}");
+        return ExitCode::from(WRONG_USAGE);
+    }
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = run(arguments, &Typed::of(&matches)).and_then(|code| {
@@ -217,7 +229,7 @@ async fn on_aws(access: &Access, command: OnAws, output: Format) -> CommandResul
     let sdk = &access.sdk().await?;
     let record = async || access.record(sdk).await;
     match command {
-        OnAws::Incidents { status } => incidents::list(&record().await?, status, output).await,
+        OnAws::Incidents(options) => incidents::list(&record().await?, &options, output).await,
         OnAws::Incident {
             id,
             html,

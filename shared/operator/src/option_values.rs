@@ -108,6 +108,16 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     })
 }
 
+/// The id of an account.
+pub(crate) fn account(text: &str) -> Result<String, String> {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if (text.len(), digits) == (12, 12) {
+        Ok(text.to_owned())
+    } else {
+        Err("the 12 digits of an account are needed".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;

@@ -374,6 +374,6 @@ fn confirmed(name: &str, old: &str, new: &str, format: Format) -> bool {
     only(old, new, "-");
     only(new, old, "+");
     output::confirmed(&format!(
-        "This decides what the responder may do ({name}). Store it? [y/N] "
+        "These policies will decide what the responder may do (parameter {name}). Store it? [y/N] "
     ))
 }

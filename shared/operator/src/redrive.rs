@@ -244,7 +244,7 @@ fn question(chosen: usize, late: usize) -> String {
              address, a user of the same name). "
         ),
     };
-    format!("{late}Send {chosen} again, each to its function? [y/N] ")
+    format!("{late}The functions then act on them as on new findings. Send {chosen} again? [y/N] ")
 }
 
 /// Hands what the letter holds to its function, and only then deletes it.
@@ -318,7 +318,7 @@ fn show(letters: &[Letter], to: Stream) {
             let late = if letter.late { " (late)" } else { "" };
             [
                 letter.queue.to_owned(),
-                format!("{}{late}", letter.at),
+                format!("{}{late}", output::second(letter.at)),
                 or_none(&letter.finding_id),
                 or_none(&letter.finding_type),
                 or_none(&letter.account_id),
@@ -345,7 +345,7 @@ fn conclude(letters: &[Letter], fates: &[Fate], format: Format) -> CommandResult
     let declined = count(|fate| matches!(fate, Fate::Left(why) if *why == DECLINED));
     match format {
         Format::Json => output::json(&as_json(letters, fates)?)?,
-        Format::Table if letters.is_empty() => output::line("nothing lies in the queues"),
+        Format::Table if letters.is_empty() => output::line("the queues are empty"),
         Format::Table => {
             let sent = count(|fate| matches!(fate, Fate::Sent));
             output::line(&format!("sent {sent}, left {}", fates.len() - sent));
@@ -355,14 +355,14 @@ fn conclude(letters: &[Letter], fates: &[Fate], format: Format) -> CommandResult
         if let Fate::Failed(why) = fate {
             let (id, finding) = (&letter.message.id, &letter.finding_id);
             output::complain(&format!(
-                "message {id} of {} (finding {finding}) lies where it was: {why}",
+                "message {id} was not re-sent and stays in {} (finding {finding}): {why}",
                 letter.queue
             ));
         }
     }
     if late > 0 {
         output::complain(&format!(
-            "{late} older than an hour lie where they were: look at them, and give --late to send them too"
+            "{late} older than an hour stay in their queues: look at them, and give --late to send them too"
         ));
     }
     if declined > 0 {

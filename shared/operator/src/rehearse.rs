@@ -62,20 +62,15 @@ pub(crate) fn run(options: &Options, access: &Access, format: Format) -> Command
     if let Some(file) = &options.html {
         output::page(file, &page::render(&document))?;
     }
-    let printed = match format {
+    match format {
         Format::Json => {
             let mut text = serde_json::to_vec(&document)?;
             text.push(b'\n');
-            output::bytes(&text)
+            output::printed(&text);
         }
-        Format::Table => output::bytes(table::text(&document).as_bytes()),
-    };
-    match printed.and_then(|()| complain(&document)) {
-        Ok(()) => {}
-        // Whoever reads has seen enough: `gdr rehearse … | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Err(error) => return Err(format!("cannot write the output: {error}").into()),
+        Format::Table => table::show(&document),
     }
+    complain(&document);
     Ok(if document.unreadable.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -84,16 +79,15 @@ pub(crate) fn run(options: &Options, access: &Access, format: Format) -> Command
 }
 
 /// Tells what could not be read.
-fn complain(document: &Document) -> io::Result<()> {
+fn complain(document: &Document) {
     const MOST: usize = 20;
     for unreadable in document.unreadable.iter().take(MOST) {
-        output::note(&unreadable.to_string())?;
+        output::complain(&unreadable.to_string());
     }
-    match document.unreadable.len().checked_sub(MOST) {
-        None | Some(0) => Ok(()),
-        Some(more) => output::note(&format!(
+    if let more @ 1.. = document.unreadable.len().saturating_sub(MOST) {
+        output::complain(&format!(
             "{more} more could not be read: --output json has them all"
-        )),
+        ));
     }
 }
 

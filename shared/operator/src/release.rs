@@ -15,9 +15,11 @@ use crate::access::{Access, Caller, caller, signed_in};
 use crate::clock;
 use crate::exit::{CommandResult, REFUSED};
 use crate::output::{self, Format, Stream};
-use crate::{incidents, notices, option_values, report_view};
+use crate::report_view::{self, StepView, Values};
+use crate::{incidents, notices, option_values};
 
-const QUESTION: &str = "This gives back what the containment took away. Release? [y/N] ";
+const QUESTION: &str =
+    "This undoes the containment: what it shut out can get in again. Release? [y/N] ";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -244,23 +246,26 @@ fn show<A>(incident: &Incident, steps: &[ReleaseStep<A>], to: Stream) {
         incident.scope(),
         incident.finding_type
     ));
-    let rows: Vec<_> = steps
+    let words: Vec<_> = steps
         .iter()
-        .map(|step| {
-            let verdict = match &step.verdict {
-                Verdict::Restore => "restore".to_owned(),
-                Verdict::Already => "is as it was".to_owned(),
-                Verdict::Left(why) => format!("leave: {why}"),
-                Verdict::Drifted(why) => format!("DRIFTED: {why}"),
-            };
-            [
-                step.action.to_owned(),
-                step.target.clone(),
-                step.from.to_string(),
-                step.to.to_string(),
-                verdict,
-            ]
+        .map(|step| match &step.verdict {
+            Verdict::Restore => ("restore", ""),
+            Verdict::Already => ("is as it was", ""),
+            Verdict::Left(why) => ("leave", why.as_str()),
+            Verdict::Drifted(why) => ("DRIFTED", why.as_str()),
         })
         .collect();
-    to.table(["ACTION", "TARGET", "FROM", "TO", "WHAT"], &rows);
+    let views: Vec<_> = steps
+        .iter()
+        .zip(&words)
+        .map(|(step, (word, detail))| StepView {
+            word,
+            action: step.action,
+            target: &step.target,
+            detail,
+            from: &step.from,
+            to: &step.to,
+        })
+        .collect();
+    report_view::show_steps(to, &views, Values::Whole);
 }

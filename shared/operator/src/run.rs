@@ -12,6 +12,9 @@ use crate::exit::CommandResult;
 use crate::output::{self, Format, Stream};
 use crate::report_view;
 
+const QUESTION: &str =
+    "This will contain the targets listed above, and can disrupt them. Contain? [y/N] ";
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -57,15 +60,15 @@ pub(crate) async fn run(
                 Ok(exit(&reports))
             };
         }
-        if !output::confirmed("This takes away what is planned. Contain? [y/N] ") {
+        if !output::confirmed(QUESTION) {
             return by_hand::refused("nothing was done", format);
         }
     }
     for function in &by_hand.functions {
         if function.config.incident_table.is_none() {
             output::complain(&format!(
-                "the {} function has no table: keep what is printed here, it is all that there is to undo it \
-                 by",
+                "no incident table is configured for {}: save this output, it is the only record that you can undo \
+                 from",
                 function.category
             ));
         }

@@ -8,6 +8,7 @@ use remediation::error::{CallContext as _, Error, Result};
 use serde_json::Value;
 
 use super::check::{Check, CheckContext, FUNCTIONS};
+use crate::output;
 
 /// Looks at rules, looks again, and queues.
 pub(super) async fn check(context: &CheckContext<'_>) -> Vec<Check> {
@@ -127,7 +128,10 @@ async fn rule(
             )));
         }
     }
-    Ok(Ok(format!("enabled, {} target(s)", targets.len())))
+    Ok(Ok(format!(
+        "enabled, {}",
+        output::counted(targets.len() as u64, "target")
+    )))
 }
 
 /// True if a function's policy lets EventBridge invoke it for this rule.
@@ -186,7 +190,7 @@ async fn queue(context: &CheckContext<'_>, output: &str) -> Result<Found> {
     Ok(match lying {
         0 => Ok("empty".to_owned()),
         _ => Err((
-            format!("{lying} messages lie in it"),
+            format!("it holds {}", output::counted(lying, "message")),
             format!("gdr redrive --stack {}", context.deployment.name),
         )),
     })

@@ -8,7 +8,7 @@ use remediation::finding::printable;
 use serde::Serialize;
 
 use super::row::{Failure, Row, Rules, Verdict};
-use super::table;
+use super::table::Table;
 use crate::findings::parse::{self, JsonText};
 use crate::output::Format;
 
@@ -21,6 +21,7 @@ pub(super) struct Answer {
     pub(super) counts: Counts,
     file: Arc<str>,
     format: Format,
+    table: Table,
 }
 
 /// How many findings were answered how.
@@ -41,13 +42,14 @@ impl Counts {
 
 impl Answer {
     /// Explains the findings of a value.
-    pub(super) fn new(json: &JsonText, rules: &Rules, format: Format) -> Self {
+    pub(super) fn new(json: &JsonText, rules: &Rules, format: Format, table: Table) -> Self {
         let mut answer = Self {
             rows: Vec::new(),
             complaints: Vec::new(),
             counts: Counts::default(),
             file: Arc::clone(&json.file),
             format,
+            table,
         };
         parse::each(json, |position, finding| match finding {
             Ok(finding) => answer.row(&Row::new(&answer.file, &finding, rules)),
@@ -64,7 +66,7 @@ impl Answer {
         }
         match self.format {
             Format::Json => self.json(row),
-            Format::Table => self.rows.extend(table::line(row).into_bytes()),
+            Format::Table => self.rows.extend(self.table.line(row).into_bytes()),
         }
     }
 

@@ -156,17 +156,18 @@ impl<R: Read> JsonStream<R> {
         self.one_a_line = alone && memchr(b'\n', value).is_none();
         let line = self.line;
         let text = self.take(length);
-        if length > LONGEST {
-            return Some((line, Err(too_long())));
-        }
-        match &mut self.list {
-            Some(list) if list.next == Next::Member => None,
-            Some(list) => {
-                list.next = Next::Separator;
-                Some((line, Ok(text)))
+        if let Some(list) = &mut self.list {
+            if list.next == Next::Member {
+                return None;
             }
-            None => Some((line, Ok(text))),
+            list.next = Next::Separator;
         }
+        let found = if length > LONGEST {
+            Err(too_long())
+        } else {
+            Ok(text)
+        };
+        Some((line, found))
     }
 
     /// The stream ends within a value.

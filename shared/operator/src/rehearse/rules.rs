@@ -74,7 +74,7 @@ pub(super) struct RuleOptions {
     hand_over_sequences: Option<bool>,
     /// The stack's own account: findings about others are only notified, as with Mode local. Without it, and
     /// without a stack, all accounts are contained in, as with Mode hub.
-    #[arg(long, value_name = "ID", value_parser = account)]
+    #[arg(long, value_name = "ID", value_parser = option_values::account)]
     account: Option<String>,
     /// Turn the account's Block Public Access on again.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
@@ -228,15 +228,6 @@ impl RuleOptions {
                 never_contain: spared(&ec2.never_contain, &deployed.ec2.policy.responder_roles),
             },
         }
-    }
-}
-
-fn account(text: &str) -> Result<String, String> {
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    if (text.len(), digits) == (12, 12) {
-        Ok(text.to_owned())
-    } else {
-        Err("the 12 digits of an account are needed".to_owned())
     }
 }
 
