@@ -1,47 +1,61 @@
 //! Containment of what Amazon GuardDuty finds.
 //!
-//! [`respond`] is the flow: an event becomes a [`finding`], a [`policy`] decides about it, a
+//! [`respond`] is the flow: an event becomes a [`finding`], a [`decision`] is made about it, a
 //! [`playbook`] observes the target and makes a [`plan`], a [`guard`] withholds what policies do not
 //! permit, [`execute`] carries the rest out and reads back what came of it, and the [`report`] of that is logged and sent by [`notify`].
 //! A dry run stops before [`execute`].
 
 pub mod accounts;
+mod admit;
+mod announce;
 pub mod approve;
+mod authorize;
 pub mod aws;
-pub mod breaker;
-pub mod catalogue;
+mod claims;
+pub mod cloudtrail;
+mod conclude;
 pub mod config;
 mod contain;
+mod containment;
+mod deadline;
+mod delivery;
+mod dry_run;
 pub mod error;
 pub mod evidence;
 pub mod execute;
-pub mod finding;
 pub mod guard;
-pub mod guidance;
 pub mod hand_over;
+pub mod history;
+pub mod iam_principal;
+pub mod inquiry;
 pub mod investigate;
 pub mod metrics;
 pub mod notify;
+mod observe;
 pub mod page;
 pub mod permissions;
-pub mod plan;
 pub mod playbook;
-pub mod policy;
+pub mod policy_parameter;
+mod postpone;
+mod prepare;
 mod queue_message;
 pub mod recheck;
 pub mod record;
 pub mod rehearsal;
 pub mod release;
-pub mod report;
 pub mod report_view;
 pub mod respond;
-pub mod runtime;
-pub mod settings;
+mod session;
+mod slots;
 pub mod trace;
 pub mod verify;
 
 #[cfg(test)]
+mod actions_tests;
+#[cfg(test)]
 mod banned_calls;
+#[cfg(test)]
+mod breaker_tests;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -51,9 +65,11 @@ mod hostile;
 #[cfg(test)]
 mod sequences;
 
-/// The version, in every report and every record.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 pub use config::Config;
+pub use decision as policy;
 pub use error::{Error, Result};
+pub use model::{
+    VERSION, actions, blast_radius, breaker, catalogue, category, decision, finding, guidance,
+    investigation, plan, planner, report, resource, sequence, settings, standing,
+};
 pub use respond::Responder;

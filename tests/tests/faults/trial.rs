@@ -16,9 +16,11 @@ use jiff::Timestamp;
 use remediation::breaker::Limits;
 use remediation::config::Config;
 use remediation::finding::Finding;
-use remediation::guard::{Guards, PolicyParameter};
+use remediation::history::Guards;
 use remediation::plan::{Action, Step};
+use remediation::planner::Planner;
 use remediation::playbook::Playbook;
+use remediation::policy_parameter::PolicyParameter;
 use remediation::recheck::Recheck;
 use remediation::record::Record;
 use remediation::release::{self, Allowance, Releaser, Verdict};
@@ -420,4 +422,4 @@ impl<T: Target> Slot<T> {
     }
 }
 
-type ActionOf<T> = <<T as Target>::Playbook as Playbook>::Action;
+type ActionOf<T> = <<T as Target>::Playbook as Planner>::Action;

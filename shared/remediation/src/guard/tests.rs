@@ -1,8 +1,5 @@
 mod examples;
-mod parameter;
-mod past;
 mod rails;
-mod tags;
 mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,13 +8,19 @@ use cedar_policy::Effect;
 use serde_json::{Value, json};
 
 use super::policies::schema;
+use super::verdict::{NO_POLICY, NOT_PERMITTED};
+use jiff::Timestamp;
+
 use super::*;
 use crate::catalogue::Category;
+use crate::finding::Finding;
 use crate::fixtures::fake::Fake;
 use crate::fixtures::{ENFORCING, finding, now, user_finding};
 use crate::plan::{Action, Phase};
-use crate::playbook::Playbook;
+use crate::plan::{StepKey, Withheld};
+use crate::planner::Planner;
 use crate::playbook::{ec2::Ec2, iam::Iam, s3::S3};
+use crate::policy::Policy;
 use crate::policy::ResponseMode;
 use crate::settings::Settings;
 
@@ -33,7 +36,7 @@ fn settings() -> Policy {
 }
 
 /// The ids of what withholds a step, or none if it may run.
-fn withheld_by<P: Playbook>(
+fn withheld_by<P: Planner>(
     policies: &str,
     settings: &Policy,
     finding: &Finding,
@@ -43,7 +46,7 @@ fn withheld_by<P: Playbook>(
     judged::<P>(policies, settings, finding, action, resource, now())
 }
 
-fn judged<P: Playbook>(
+fn judged<P: Planner>(
     policies: &str,
     settings: &Policy,
     finding: &Finding,
@@ -101,9 +104,9 @@ fn phases<A: Action>() -> BTreeMap<&'static str, &'static str> {
 
 #[test]
 fn the_schema_has_the_actions_of_the_playbooks_each_in_the_group_of_its_phase() {
-    let mut expected = phases::<<S3 as Playbook>::Action>();
-    expected.extend(phases::<<Iam as Playbook>::Action>());
-    expected.extend(phases::<<Ec2 as Playbook>::Action>());
+    let mut expected = phases::<<S3 as Planner>::Action>();
+    expected.extend(phases::<<Iam as Planner>::Action>());
+    expected.extend(phases::<<Ec2 as Planner>::Action>());
     let schema = schema().expect("the schema is one");
     let entities = schema.action_entities().expect("actions");
     let groups = ["Protect", "Contain", "Preserve", "Annotate"];
@@ -499,7 +502,7 @@ fn what_would_be_asked_of_the_policies_can_be_explained_without_observing() {
         panic!("{explained:?}")
     };
     assert_eq!(of.category, Category::Ec2);
-    assert_eq!(of.steps.len(), <Ec2 as Playbook>::Action::PERMISSIONS.len());
+    assert_eq!(of.steps.len(), <Ec2 as Planner>::Action::PERMISSIONS.len());
     for step in &of.steps {
         let withheld = matches!(&step.verdict, Verdict::Withheld(why) if why.by == ["tagged"]);
         assert_eq!(withheld, step.phase == Phase::Contain, "{step:?}");

@@ -17,6 +17,7 @@ use crate::fixtures::{self, ENFORCING, now};
 use crate::notify::Channel;
 use crate::report::{Approval, Obstacle, Report};
 use crate::settings::Settings;
+use crate::standing::Standing;
 
 const TARGET: &str = "us-east-1/i-0abc1234def567890";
 
@@ -89,7 +90,7 @@ async fn dynamodb_takes_every_write_about_a_target() {
         let claim = record.claim(Category::Ec2, &finding, TARGET, &lease).await;
         let claim = claim.expect("a claim");
         record.begin(&claim, &finding, now()).await.expect("begun");
-        let given = record.give_back(&claim, given_back, now()).await;
+        let given = record.end_claim(&claim, given_back, false, now()).await;
         given.expect("given back");
     }
     assert_eq!(state(&items), "contained");

@@ -7,17 +7,19 @@ use aws_config::SdkConfig;
 use super::Responder;
 use super::lines::Lines;
 use crate::accounts::Accounts;
-use crate::breaker::Alone;
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::evidence::Evidence;
-use crate::guard::{DEFAULT, Guard, Guards, PolicyParameter};
+use crate::guard::{DEFAULT, Guard};
 use crate::hand_over::HandOver;
+use crate::history::Guards;
 use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
 use crate::playbook::Playbook;
+use crate::policy_parameter::PolicyParameter;
 use crate::recheck::Recheck;
 use crate::record::Record;
+use crate::slots::Alone;
 use crate::verify::Verifier;
 
 impl<P: Playbook> Responder<P> {
@@ -188,12 +190,12 @@ impl<P: Playbook> Responder<P> {
         }
     }
 
-    /// The same, run by the person of this ARN outside of Lambda: the report says so, is not written to
+    /// The same, run by the operator of this ARN outside of Lambda: the report says so, is not written to
     /// standard output, and is the answer also where an error would have Lambda try again.
     #[must_use]
-    pub fn run_by(self, person: String) -> Self {
+    pub fn run_by(self, operator: String) -> Self {
         Self {
-            run_by: Some(person),
+            run_by: Some(operator),
             ..self
         }
     }
