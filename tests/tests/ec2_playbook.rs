@@ -9,10 +9,10 @@ use integration_tests::{ENFORCING, LocalAws, Result, Scenario};
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
 use remediation::guard::{DEFAULT, Gate, Guard};
-use remediation::plan::{Action, Step, Undo};
+use remediation::plan::{Action as _, Step, Undo};
 use remediation::planner::Planner as _;
 use remediation::playbook::Playbook;
-use remediation::playbook::ec2::{Change, Ec2};
+use remediation::playbook::ec2::{Action, Ec2};
 use remediation::report::Outcome;
 use remediation::settings::Settings;
 use tokio::time::Instant;
@@ -25,13 +25,13 @@ fn sdk(aws: &LocalAws) -> SdkConfig {
     root.endpoint_url(&aws.ec2_endpoint).build()
 }
 
-async fn planned(playbook: &Ec2, finding: &Finding) -> Result<Vec<Step<Change>>> {
+async fn planned(playbook: &Ec2, finding: &Finding) -> Result<Vec<Step<Action>>> {
     let state = playbook.observe(finding).await?;
     let now = "2026-03-04T05:06:07Z".parse()?;
     Ok(Ec2::plan(finding, &state, &Settings::default(), now).steps)
 }
 
-async fn contain(playbook: &Ec2, finding: &Finding) -> Result<Execution<Change>> {
+async fn contain(playbook: &Ec2, finding: &Finding) -> Result<Execution<Action>> {
     let state = playbook.observe(finding).await?;
     let now = "2026-03-04T05:06:07Z".parse()?;
     let (settings, guard) = (Settings::default(), Guard::new(DEFAULT));
@@ -61,7 +61,7 @@ async fn contained_whole(aws: &LocalAws, sdk: &SdkConfig, playbook: &Ec2) -> Res
     let finding = finding_of(&victim)?;
     assert!(all_work(&victim.attack().await?) && all_work(&victim.bystanders().await?));
 
-    let planned_changes: Vec<Change> = planned(playbook, &finding)
+    let planned_changes: Vec<Action> = planned(playbook, &finding)
         .await?
         .into_iter()
         .filter_map(|step| match step {

@@ -12,7 +12,7 @@ use remediation::finding::Finding;
 use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Action as _, Step, Undo};
 use remediation::playbook::Playbook as _;
-use remediation::playbook::iam::{Change, Iam};
+use remediation::playbook::iam::{Action, Iam};
 use remediation::report::Outcome;
 use remediation::settings::Settings;
 use tokio::time::Instant;
@@ -29,7 +29,7 @@ async fn contain(
     event: &Event,
     settings: &Settings,
     now: Timestamp,
-) -> Result<(Execution<Change>, Vec<Change>)> {
+) -> Result<(Execution<Action>, Vec<Action>)> {
     let mut iam = Iam::new(&aws.root());
     iam.configure(settings);
     let finding = Finding::parse(&event.0)?;
@@ -50,7 +50,7 @@ async fn contain(
     Ok((done, actions))
 }
 
-fn all(done: &Execution<Change>, outcome: Outcome) {
+fn all(done: &Execution<Action>, outcome: Outcome) {
     assert!(!done.steps.is_empty());
     for step in &done.steps {
         assert_eq!(step.outcome(), outcome, "{step:?}");

@@ -3,8 +3,11 @@
 use integration_tests::browser::Medium;
 use integration_tests::{Browser, Result};
 use jiff::Timestamp;
+use remediation::catalogue::Category;
 use remediation::page::{self, Place};
+use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::Incident;
+use remediation::undo;
 use serde_json::{Value, json};
 
 const HOSTILE: &str = "</pre></script><script>document.title='owned'</script><img src=x onerror=alert(1)>\
@@ -156,7 +159,14 @@ fn shown(browser: &mut Browser, incident: &Incident, table: Option<&str>) -> Res
         table,
         policy_parameter: Some(HOSTILE),
     });
-    std::fs::write(&file, page::incident(incident, place, now()))?;
+    let actions = match incident.known_category() {
+        Ok(Category::S3) => undo::recorded::<S3>(incident),
+        Ok(Category::Iam) => undo::recorded::<Iam>(incident),
+        Ok(Category::Ec2) => undo::recorded::<Ec2>(incident),
+        Ok(Category::Triage) => Ok(Vec::new()),
+        Err(error) => Err(error.to_string()),
+    };
+    std::fs::write(&file, page::incident(incident, &actions, place, now()))?;
     browser.open(&file)
 }
 

@@ -17,7 +17,7 @@ use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Plan, Step};
 use remediation::planner::Planner as _;
 use remediation::playbook::Playbook;
-use remediation::playbook::s3::{S3, S3Action};
+use remediation::playbook::s3::{Action, S3};
 use remediation::report::Outcome;
 use remediation::settings::{S3Settings, Settings};
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ fn settings(account_block: bool, policy_deny: bool) -> Settings {
 }
 
 /// What would be done now.
-async fn plan(playbook: &S3, event: &Event, settings: &Settings) -> Result<Plan<S3Action>> {
+async fn plan(playbook: &S3, event: &Event, settings: &Settings) -> Result<Plan<Action>> {
     let finding = Finding::parse(&event.0)?;
     let state = playbook.observe(&finding).await?;
     Ok(S3::plan(&finding, &state, settings, Timestamp::now()))
@@ -59,7 +59,7 @@ async fn contain(
     playbook: &S3,
     event: &Event,
     settings: &Settings,
-) -> Result<(Execution<S3Action>, Vec<S3Action>)> {
+) -> Result<(Execution<Action>, Vec<Action>)> {
     let finding = Finding::parse(&event.0)?;
     let state = playbook.observe(&finding).await?;
     let guard = Guard::new(DEFAULT);
@@ -75,7 +75,7 @@ async fn contain(
     Ok((done, actions))
 }
 
-fn outcomes(done: &Execution<S3Action>) -> Vec<(&str, Outcome)> {
+fn outcomes(done: &Execution<Action>) -> Vec<(&str, Outcome)> {
     let steps = done.steps.iter();
     steps.map(|step| (step.action(), step.outcome())).collect()
 }

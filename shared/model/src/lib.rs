@@ -13,6 +13,7 @@ pub mod error;
 pub mod finding;
 pub mod guidance;
 pub mod investigation;
+pub mod not_contained;
 pub mod plan;
 pub mod planner;
 pub mod report;

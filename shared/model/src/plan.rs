@@ -69,11 +69,11 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     }
     /// True for a protecting step that containing has to wait for, since evidence would be lost otherwise.
     /// Its [`Action::order`] is one among those of the containing steps.
-    fn precedes(&self) -> bool {
+    fn blocks_containment(&self) -> bool {
         false
     }
     /// True for a containing step that waits for none, and for which none waits.
-    fn beside(&self) -> bool {
+    fn independent(&self) -> bool {
         false
     }
     /// The value that was found.
@@ -83,12 +83,12 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     /// How a person undoes it.
     fn undo(&self) -> Undo;
     /// True if what it found is the responder's own work, which it goes on from.
-    fn found_ours(&self) -> bool {
+    fn continues_own_change(&self) -> bool {
         false
     }
     /// True if what `found` found is what this one found: it was put back. Where AWS cannot put back the
     /// value itself, what stands in its place.
-    fn is_back(&self, found: &Self) -> bool {
+    fn is_restored(&self, found: &Self) -> bool {
         self.from() == found.from()
     }
     /// True if what `found` found is what this one left, although it would be changed today: an earlier
@@ -113,7 +113,7 @@ pub enum Undo {
     /// What was found is put back.
     Restore,
     /// Put back only if the person names this target, since putting it back re-arms an attacker.
-    OnlyIfNamed,
+    RequiresExplicitTarget,
     /// There is nothing to undo, for this reason.
     Nothing(&'static str),
 }
@@ -167,6 +167,30 @@ impl fmt::Display for Withheld {
         };
         let by = self.by.join(", ");
         write!(f, "withheld by {by}{until}: {}", self.reason)
+    }
+}
+
+impl<A> Step<A> {
+    /// A step that cannot or should not be done, for this reason.
+    pub fn skipped(
+        action: &'static str,
+        target: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Skipped {
+            action,
+            target: target.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// A step that could not be planned, since `error` kept the resource from being read.
+    pub fn unknown(action: &'static str, target: impl Into<String>, error: &Error) -> Self {
+        Self::Unknown {
+            action,
+            target: target.into(),
+            error: error.clone(),
+        }
     }
 }
 

@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use jiff::Timestamp;
 use remediation::catalogue::Category;
-use remediation::page::{self, Place};
+use remediation::page::{self, Place, Undone};
+use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Incident, Record};
 use remediation::report_view::incident_at_risk;
+use remediation::undo;
 use serde_json::Value;
 
 use crate::exit::CommandResult;
@@ -139,6 +141,19 @@ pub(crate) async fn of(
     Ok(found)
 }
 
+/// How the recorded actions are undone, as their playbook tells.
+fn undone(incident: &Incident) -> Result<Vec<Undone>, String> {
+    match incident
+        .known_category()
+        .map_err(|error| error.to_string())?
+    {
+        Category::S3 => undo::recorded::<S3>(incident),
+        Category::Iam => undo::recorded::<Iam>(incident),
+        Category::Ec2 => undo::recorded::<Ec2>(incident),
+        Category::Triage => Ok(Vec::new()),
+    }
+}
+
 /// Writes the page of each incident.
 pub(crate) fn write(
     place: Place<'_>,
@@ -157,7 +172,7 @@ pub(crate) fn write(
     let mut written = Vec::new();
     for incident in incidents {
         let path = file.map_or_else(|| file_name(incident), Path::to_owned);
-        let page = page::incident(incident, Some(place), Timestamp::now());
+        let page = page::incident(incident, &undone(incident), Some(place), Timestamp::now());
         output::page(&path, &page)?;
         if path == Path::new(output::STANDARD_OUTPUT) {
             return Ok(ExitCode::SUCCESS);

@@ -147,7 +147,7 @@ fn commands_of_page(place: Place<'_>) -> Vec<Vec<String>> {
         ..Incident::default()
     };
     let now = "2026-03-04T05:30:00Z".parse().unwrap();
-    let page = remediation::page::incident(&incident, Some(place), now);
+    let page = remediation::page::incident(&incident, &Ok(Vec::new()), Some(place), now);
     assert!(
         page.contains("Run by hand by <bdi>arn:aws:iam::111122223333:user/olga"),
         "{page}"

@@ -1,5 +1,6 @@
 //! An invocation that ends in the middle: what it wrote down is kept, and the next one completes it.
 
+use remediation::planner::Planner as _;
 use std::time::Duration;
 
 use integration_tests::scenario::{InfectedInstance, none_works};

@@ -356,7 +356,7 @@ fn is_reverted<P: Playbook>(
                 .iter()
                 .any(|claim| claim.is_of(resource.name()) && claim.released_at.is_some()),
         };
-        if released || action.found_ours() || action.phase() == Phase::Annotate {
+        if released || action.continues_own_change() || action.phase() == Phase::Annotate {
             return false;
         }
         let by_incident = recorded.is_some_and(|recorded| recorded.was_in_effect(&key));

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::{CallContext, Error, Result};
-use crate::page::{self, Place};
 use crate::record::Incident;
 pub use crate::report::Stored;
 
@@ -45,24 +44,18 @@ impl Evidence {
         Self { client, bucket }
     }
 
-    /// Stores the page of `incident`, which is recorded at `place`, and the incident as JSON.
+    /// Stores the `page` of `incident`, and the incident as JSON.
     ///
     /// # Errors
     /// If S3 refused one of them or could not be reached.
-    pub async fn store(
-        &self,
-        incident: &Incident,
-        place: Option<Place<'_>>,
-        now: Timestamp,
-    ) -> Result<Stored> {
+    pub async fn store(&self, incident: &Incident, page: String, now: Timestamp) -> Result<Stored> {
         let key = key(incident, now);
-        let html = page::incident(incident, place, now);
         let json = serde_json::to_vec_pretty(incident).map_err(|error| {
             Error::Refused(format!("the incident cannot be written as JSON: {error}"))
         })?;
         let (page_key, json_key) = (format!("{key}.html"), format!("{key}.json"));
         let (version, _) = futures::try_join!(
-            self.put(&page_key, "text/html; charset=utf-8", html.into_bytes()),
+            self.put(&page_key, "text/html; charset=utf-8", page.into_bytes()),
             self.put(&json_key, "application/json", json),
         )?;
         Ok(Stored {

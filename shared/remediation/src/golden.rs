@@ -25,12 +25,13 @@ use crate::fixtures::table::{Items, table};
 use crate::fixtures::{enforcing, event, now};
 use crate::notify::Notices;
 use crate::page::{self, Place};
-use crate::playbook::Playbook;
+use crate::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
 use crate::recheck::Recheck;
 use crate::record::{Incident, Record};
 use crate::release::{Allowance, Release, Releaser};
 use crate::report::Report;
 use crate::respond::{Invocation, Responder};
+use crate::undo;
 
 const CHAT: &str = "arn:aws:sns:us-east-1:111122223333:chat";
 const TABLE: &str = "incidents";
@@ -220,7 +221,13 @@ impl Story {
             policy_parameter: Some(POLICIES),
         };
         let made = "2026-03-04T05:30:00Z".parse().unwrap();
-        let page = page::incident(&incident, Some(place), made);
+        let actions = match incident.known_category().unwrap() {
+            Category::S3 => undo::recorded::<S3>(&incident),
+            Category::Iam => undo::recorded::<Iam>(&incident),
+            Category::Ec2 => undo::recorded::<Ec2>(&incident),
+            Category::Triage => undo::recorded::<Triage>(&incident),
+        };
+        let page = page::incident(&incident, &actions, Some(place), made);
         self.folder.hold("page.html", &body(&page));
         let items = self.items.lock().unwrap();
         let items: BTreeMap<_, _> = items.iter().collect();

@@ -9,6 +9,7 @@
 //! `execute` takes nothing but an [`Authorized`] plan, and only a [`Gate`] makes one,
 //! also of what is planned anew when reading back.
 
+mod authorization;
 mod authorized;
 mod explain;
 mod gate;
@@ -20,17 +21,16 @@ mod request_context;
 mod unobserved;
 mod unread;
 mod variants;
-mod verdict;
 
+pub use self::authorization::Authorization;
 pub use self::authorized::Authorized;
 pub use self::explain::{Explained, Explanation, explain};
 pub use self::gate::Gate;
-pub use self::loaded_policies::Guard;
+pub use self::loaded_policies::LoadedPolicies;
 pub use self::policies::{Policies, Problem};
 pub use self::questions::{HistoryAnswer, OpenQuestion, PriorActivity, TagAge, TaggedResource};
 pub(crate) use self::request_context::RequestContext;
 pub(crate) use self::unobserved::{Forecast, Forecaster};
-pub use self::verdict::Verdict;
 pub use crate::resource::{Kind, Resource};
 
 /// The policies that the stack is deployed with.
@@ -39,6 +39,9 @@ pub const DEFAULT: &str = include_str!("../../../infra/policies/default.cedar");
 /// How the line in the log begins that says that the user's policies cannot be used or read. The stack has
 /// an alarm on it.
 pub const UNUSABLE: &str = "policy unusable";
+
+/// The former names.
+pub use self::{authorization::Authorization as Verdict, loaded_policies::LoadedPolicies as Guard};
 
 #[cfg(test)]
 mod tests;

@@ -25,12 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a function asks before it acts.
 #[derive(Debug)]
-pub struct Guards {
+pub struct AuthorizationSources {
     /// The policies.
     pub policies: PolicyParameter,
     /// What tells how old tags are, and what a principal did before. `None`: what the playbook asks.
     pub history: Option<EventHistory>,
 }
+
+/// The former name.
+pub use self::AuthorizationSources as Guards;
 
 /// Plans, asks CloudTrail what a policy decides by, and plans again. What CloudTrail does not tell is absent, and
 /// the on-call engineer is told.

@@ -17,7 +17,7 @@ mod conclude;
 pub mod config;
 mod contain;
 mod containment;
-mod deadline;
+pub mod deadline;
 mod delivery;
 mod dry_run;
 pub mod error;
@@ -26,6 +26,7 @@ pub mod execute;
 pub mod guard;
 pub mod hand_over;
 pub mod history;
+pub mod iam_policy;
 pub mod iam_principal;
 pub mod inquiry;
 pub mod investigate;
@@ -48,6 +49,7 @@ pub mod respond;
 mod session;
 mod slots;
 pub mod trace;
+pub mod undo;
 pub mod verify;
 
 #[cfg(test)]
@@ -70,6 +72,6 @@ pub use decision as policy;
 pub use error::{Error, Result};
 pub use model::{
     VERSION, actions, blast_radius, breaker, catalogue, category, decision, finding, guidance,
-    investigation, plan, planner, report, resource, sequence, settings, standing,
+    investigation, not_contained, plan, planner, report, resource, sequence, settings, standing,
 };
 pub use respond::Responder;

@@ -16,7 +16,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, Render, html};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-pub use self::incident::{Place, render as incident};
+pub use self::incident::{Place, Undone, render as incident};
 use crate::finding::{printable, visible};
 
 /// The style of every page. Text has a contrast of at least 4.5 to 1 in light and dark,

@@ -20,14 +20,14 @@ use crate::investigate::{Inquiry, Investigation};
 use crate::planner::Planner;
 use crate::settings::Settings;
 
-/// What is left of what was changed.
+/// The fate of a change whose target is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remains {
-    /// It went with its target, so that there is nothing to put back.
-    Nothing,
-    /// It stays although its target is gone.
-    Itself,
-    /// That is not known.
+pub enum TargetGone {
+    /// The change went with its target, so that there is nothing to put back.
+    ChangeGone,
+    /// The change stays although its target is gone.
+    ChangeStays,
+    /// It is not known whether the target is gone.
     Unknown,
 }
 
@@ -151,16 +151,16 @@ pub trait Playbook: Planner {
     /// If the change was refused or could not be asked for.
     fn restore(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
 
-    /// What stands in the way of putting back what `action` found, although the target is as it was left:
-    /// others may have got meanwhile what would be taken from them. Asked before a release, with the
-    /// credentials of the person who releases. Reads only.
-    fn obstacle(&self, _action: &Self::Action) -> impl Future<Output = Option<String>> {
+    /// Names what keeps a release from putting back what `action` found, although the target is as it was left:
+    /// others may have got what would be taken from them. Asked before a release, with the credentials of the
+    /// operator. Reads only.
+    fn release_blocker(&self, _action: &Self::Action) -> impl Future<Output = Option<String>> {
         std::future::ready(None)
     }
 
-    /// What is left of what `action` changed, where the plan for this state says nothing of it. Pure.
-    fn remains(_state: &Self::State, _action: &Self::Action) -> Remains {
-        Remains::Unknown
+    /// Tells what is left of the change of `action`, where the plan for this state says nothing of it. Pure.
+    fn after_target_gone(_state: &Self::State, _action: &Self::Action) -> TargetGone {
+        TargetGone::Unknown
     }
 
     /// CloudTrail's event history, as the playbook asks it: whoever else asks for the same finding asks

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
-use crate::guard::Guard;
+use crate::guard::LoadedPolicies;
 
 /// The IAM permissions that reading the policies needs.
 pub const PERMISSIONS: &[&str] = &["ssm:GetParameter"];
@@ -47,7 +47,7 @@ pub struct PolicyParameter {
 
 #[derive(Debug)]
 enum Source {
-    Fixed(Arc<Guard>),
+    Fixed(Arc<LoadedPolicies>),
     Parameter(Arc<Parameter>),
 }
 
@@ -60,13 +60,13 @@ struct Parameter {
     reading: Mutex<Option<(Timestamp, Reading)>>,
 }
 
-type Reading = Shared<BoxFuture<'static, Result<Arc<Guard>>>>;
+type Reading = Shared<BoxFuture<'static, Result<Arc<LoadedPolicies>>>>;
 
 #[derive(Clone, Debug)]
 struct Read {
     at: Timestamp,
     text: String,
-    guard: Arc<Guard>,
+    guard: Arc<LoadedPolicies>,
 }
 
 impl PolicyParameter {
@@ -84,14 +84,14 @@ impl PolicyParameter {
     }
 
     /// Always these policies.
-    pub fn fixed(guard: Guard) -> Self {
+    pub fn fixed(guard: LoadedPolicies) -> Self {
         Self {
             source: Source::Fixed(Arc::new(guard)),
         }
     }
 
     /// The policies, if they need not be read again at `now`.
-    pub(crate) fn fresh(&self, now: Timestamp) -> Option<Arc<Guard>> {
+    pub(crate) fn fresh(&self, now: Timestamp) -> Option<Arc<LoadedPolicies>> {
         match &self.source {
             Source::Fixed(guard) => Some(Arc::clone(guard)),
             Source::Parameter(parameter) => parameter.not_older_than(FRESH, now),
@@ -104,7 +104,7 @@ impl PolicyParameter {
         now: Timestamp,
         until: Instant,
         work: impl Future<Output = T>,
-    ) -> (T, Arc<Guard>) {
+    ) -> (T, Arc<LoadedPolicies>) {
         let parameter = match &self.source {
             Source::Fixed(guard) => return (work.await, Arc::clone(guard)),
             Source::Parameter(parameter) => parameter,
@@ -146,7 +146,7 @@ impl Parameter {
         reading
     }
 
-    async fn read(&self, now: Timestamp) -> Result<Arc<Guard>> {
+    async fn read(&self, now: Timestamp) -> Result<Arc<LoadedPolicies>> {
         let name = &self.name;
         let answer = self.client.get_parameter().name(name).send().await;
         let text = answer.during("ssm:GetParameter", name).and_then(|answer| {
@@ -159,7 +159,7 @@ impl Parameter {
             Ok(text) => {
                 let guard = match &*last {
                     Some(last) if last.text == text => Arc::clone(&last.guard),
-                    _ => Arc::new(Guard::new(&text)),
+                    _ => Arc::new(LoadedPolicies::new(&text)),
                 };
                 if !outdated {
                     let guard = Arc::clone(&guard);
@@ -183,7 +183,7 @@ impl Parameter {
     }
 
     /// What was read; if AWS did not answer, the last policies for as long as they stand.
-    fn after(&self, read: Result<Arc<Guard>>, now: Timestamp) -> Arc<Guard> {
+    fn after(&self, read: Result<Arc<LoadedPolicies>>, now: Timestamp) -> Arc<LoadedPolicies> {
         let error = match read {
             Ok(guard) => return guard,
             Err(error) => error,
@@ -193,11 +193,11 @@ impl Parameter {
                 tracing::warn!(%error, "the policy was not read again; the last one decides");
                 guard
             }
-            _ => Arc::new(Guard::unread(error)),
+            _ => Arc::new(LoadedPolicies::unread(error)),
         }
     }
 
-    fn not_older_than(&self, age: SignedDuration, now: Timestamp) -> Option<Arc<Guard>> {
+    fn not_older_than(&self, age: SignedDuration, now: Timestamp) -> Option<Arc<LoadedPolicies>> {
         let last = self.last();
         let last = last.as_ref()?;
         (now.duration_since(last.at) < age).then(|| Arc::clone(&last.guard))

@@ -168,7 +168,7 @@ pub async fn plan<P: Playbook>(
         let found = world.of(&recorded);
         let mut verdict = verdict::<P>(&recorded, &found, allowance);
         if verdict == Verdict::Restore
-            && let Some(why) = Box::pin(playbook.obstacle(&recorded)).await
+            && let Some(why) = Box::pin(playbook.release_blocker(&recorded)).await
         {
             verdict = Verdict::Drifted(why);
         }

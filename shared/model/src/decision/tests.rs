@@ -146,15 +146,13 @@ fn a_credential_is_one_target_in_all_regions_and_an_instance_is_not() {
 #[test]
 fn the_block_of_an_account_is_one_target_in_all_regions_and_no_bucket() {
     let off = |region: &str| {
-        finding(
-            json!({ "type": "ResponseSettings:S3/AccountBlockPublicAccessDisabled", "region": region }),
-        )
+        finding(json!({ "type": "Policy:S3/AccountBlockPublicAccessDisabled", "region": region }))
     };
     let of = |region: &str| targets(Category::S3, &off(region)).unwrap();
     assert_eq!(of("us-east-1"), of("eu-west-1"));
     let [target] = of("us-east-1").try_into().unwrap();
     let bucket = finding(json!({
-        "type": "ResponseSettings:S3/BucketPublicAccessGranted",
+        "type": "Policy:S3/BucketPublicAccessGranted",
         "resource": { "s3BucketDetails": [{ "name": target }] },
     }));
     assert!(targets(Category::S3, &bucket).is_err(), "{target}");

@@ -82,7 +82,7 @@ impl StepReport {
             to: action.to(),
             read: true,
             unread: false,
-            ours: action.found_ours(),
+            ours: action.continues_own_change(),
         }
     }
 

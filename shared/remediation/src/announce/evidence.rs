@@ -8,11 +8,12 @@ use crate::deadline::within;
 use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::evidence::Evidence;
-use crate::page::Place;
+use crate::page::{self, Place};
 use crate::playbook::Playbook;
 use crate::record::Incident;
 use crate::report::Report;
 use crate::respond::Responder;
+use crate::undo;
 
 /// How long the page of an incident may take to be stored: well within what is reserved, so that time is left
 /// for the notices.
@@ -34,7 +35,9 @@ impl<P: Playbook> Responder<P> {
             table: record.table(),
             policy_parameter: self.config.policy_parameter.as_deref(),
         });
-        let storing = evidence.store(incident, place, delivery.now());
+        let (actions, now) = (undo::recorded::<P>(incident), delivery.now());
+        let page = page::incident(incident, &actions, place, now);
+        let storing = evidence.store(incident, page, now);
         let until = (Instant::now() + STORING).min(delivery.deadline + STORING);
         match within(until, "s3:PutObject", Box::pin(storing)).await {
             Ok(stored) => {

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::fixtures::fake::{Fake, act};
 use crate::fixtures::{ENFORCING, finding, now};
 use crate::guard::{Gate, Guard};
+use crate::planner::Planner as _;
 use crate::record::Held;
 use crate::report::Proposed;
 use crate::settings::Settings;

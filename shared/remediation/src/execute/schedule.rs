@@ -29,8 +29,8 @@ pub(super) struct Schedule {
 impl Schedule {
     pub(super) fn register(&self, action: &impl Action) -> Slot {
         let phase = match action.phase() {
-            Phase::Protect if !action.precedes() => return Slot::Independent,
-            _ if action.beside() => return Slot::Independent,
+            Phase::Protect if !action.blocks_containment() => return Slot::Independent,
+            _ if action.independent() => return Slot::Independent,
             Phase::Protect | Phase::Contain => Phase::Contain,
             later => later,
         };

@@ -114,7 +114,7 @@ async fn phases_and_orders_run_in_turn_and_only_what_precedes_of_the_protecting_
         },
         Act {
             takes: Duration::from_secs(2),
-            precedes: true,
+            blocks_containment: true,
             ..step("leave", Phase::Protect, 0)
         },
     ]);

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::loaded_policies::Guard;
+use super::authorization::Authorization;
+use super::loaded_policies::LoadedPolicies;
 use super::policies::schema;
 use super::request_context::RequestContext;
-use super::verdict::Verdict;
 use crate::actions;
 use crate::catalogue::{self, Category};
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub struct Explained {
     /// The kind of resource and its ARN.
     pub resource: (Kind, String),
     /// What the policies say.
-    pub verdict: Verdict,
+    pub verdict: Authorization,
 }
 
 /// Asks the policies about every step that the functions might plan for `finding`.
@@ -46,7 +46,7 @@ pub struct Explained {
 /// # Errors
 /// [`Error::Malformed`] if the finding lacks what names the target.
 pub fn explain(
-    guard: &Guard,
+    guard: &LoadedPolicies,
     finding: &Finding,
     settings: &Policy,
     now: Timestamp,

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
 
+use super::authorization::Authorization;
 use super::authorized::Authorized;
-use super::loaded_policies::Guard;
+use super::loaded_policies::LoadedPolicies;
 use super::prior_activity::PriorActivity;
 use super::questions::{HistoryAnswer, OpenQuestion, TagAge, TaggedResource};
 use super::request_context::RequestContext;
-use super::verdict::Verdict;
 use crate::catalogue::Category;
 use crate::finding::{Finding, printable};
 use crate::plan::{Action, Phase, Plan, Step, StepKey, Withheld};
@@ -26,7 +26,7 @@ const MOST_SEVERE: f64 = 10.0;
 /// The policies, and what they decide about: one finding at one function.
 #[derive(Clone, Debug)]
 pub struct Gate<'a> {
-    guard: &'a Guard,
+    guard: &'a LoadedPolicies,
     context: RequestContext<'a>,
     /// The targets, with what stands of them by the record.
     targets: Vec<RecordedTarget<'a>>,
@@ -48,7 +48,7 @@ struct Known {
 impl<'a> Gate<'a> {
     /// A gate for what a playbook may do about `finding` at `now`, under these settings.
     pub fn new<P: Planner>(
-        guard: &'a Guard,
+        guard: &'a LoadedPolicies,
         finding: &'a Finding,
         settings: &'a Policy,
         dry_run: bool,
@@ -167,8 +167,8 @@ impl<'a> Gate<'a> {
             depends_on_tags_of.extend(weighed.depends_on_tags_of);
             doubted.extend(weighed.doubted);
             match weighed.verdict {
-                Verdict::Permitted(_) => Step::Do(action),
-                Verdict::Withheld(why) => Step::Withheld(action, why),
+                Authorization::Permitted(_) => Step::Do(action),
+                Authorization::Withheld(why) => Step::Withheld(action, why),
             }
         };
         plan.steps = steps
@@ -218,7 +218,7 @@ impl<'a> Gate<'a> {
     }
 
     /// What the policies say of a step of this name on `resource`.
-    pub(crate) fn judge(&self, step: &StepKey, resource: &Resource) -> Verdict {
+    pub(crate) fn judge(&self, step: &StepKey, resource: &Resource) -> Authorization {
         let approved = self.approved.contains(step);
         self.guard
             .judge(&self.context_of(step, resource), step, resource, approved)
@@ -232,7 +232,7 @@ impl<'a> Gate<'a> {
         let mut others = worlds.map(|world| self.judge(step, &world));
         let other = others.find(|other| other.effect() != verdict.effect());
         let unweighed = |verdict, resource: &Resource| {
-            let permitted = matches!(verdict, Verdict::Permitted(_));
+            let permitted = matches!(verdict, Authorization::Permitted(_));
             let doubted = permitted.then(|| self.doubted(step, resource));
             (verdict, doubted.flatten())
         };
@@ -271,16 +271,16 @@ impl<'a> Gate<'a> {
     fn left_to_the_approver(
         &self,
         step: &StepKey,
-        verdict: Verdict,
-        other: Verdict,
+        verdict: Authorization,
+        other: Authorization,
         doubt: &str,
-    ) -> Verdict {
+    ) -> Authorization {
         if self.approved.contains(step) {
-            return Verdict::Permitted(Vec::new());
+            return Authorization::Permitted(Vec::new());
         }
         match (verdict, other) {
-            (Verdict::Withheld(why), _) | (_, Verdict::Withheld(why)) => {
-                Verdict::Withheld(Withheld {
+            (Authorization::Withheld(why), _) | (_, Authorization::Withheld(why)) => {
+                Authorization::Withheld(Withheld {
                     reason: format!("{}; the approver decides, since {doubt}", why.reason),
                     awaits_approval: true,
                     ..why
@@ -308,7 +308,7 @@ impl<'a> Gate<'a> {
     /// That a tag would withhold a step and does not count, so that whoever set it learns why.
     pub(super) fn doubted(&self, step: &StepKey, resource: &Resource) -> Option<String> {
         let claimed = resource.with_doubtful_tags()?;
-        let Verdict::Withheld(Withheld { by, .. }) = self.judge(step, &claimed) else {
+        let Authorization::Withheld(Withheld { by, .. }) = self.judge(step, &claimed) else {
             return None;
         };
         Some(format!(
@@ -322,7 +322,7 @@ impl<'a> Gate<'a> {
 
 /// What the policies say of a step, with what its tags are worth.
 struct Weighed {
-    verdict: Verdict,
+    verdict: Authorization,
     /// The resource, if its tags decide and CloudTrail tells how old they are.
     depends_on_tags_of: Option<TaggedResource>,
     /// That a tag would withhold the step and does not count.

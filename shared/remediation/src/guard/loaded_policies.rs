@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
+use super::authorization::{Authorization, NO_POLICY, NOT_PERMITTED};
 use super::policies::Policies;
 use super::prior_activity::PriorActivity;
 use super::request_context::RequestContext;
 use super::unread::doubt;
-use super::verdict::{NO_POLICY, NOT_PERMITTED, Verdict};
 use crate::catalogue::Category;
 use crate::error::Error;
 use crate::finding::Finding;
@@ -16,13 +16,13 @@ use crate::resource::Resource;
 
 /// The policies in force, or why there are none.
 #[derive(Clone, Debug)]
-pub struct Guard {
+pub struct LoadedPolicies {
     pub(super) policies: Result<Policies, String>,
     /// Why they could not be read, if a retry may not meet it.
     transient: Option<Error>,
 }
 
-impl Guard {
+impl LoadedPolicies {
     /// The policies of `text`. If it is not what [`Policies::parse`] takes, all is withheld.
     pub fn new(text: &str) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Guard {
         step: &StepKey,
         resource: &Resource,
         approved: bool,
-    ) -> Verdict {
+    ) -> Authorization {
         let policies = self.policies.as_ref().ok();
         let doubt = policies.and_then(|it| doubt(it, context, step, resource, approved));
         let verdict = match doubt {
@@ -108,10 +108,10 @@ impl Guard {
             None => self.ask(context, step, resource, approved),
         };
         match verdict {
-            Verdict::Withheld(why) if !approved => Verdict::Withheld(Withheld {
+            Authorization::Withheld(why) if !approved => Authorization::Withheld(Withheld {
                 awaits_approval: matches!(
                     self.judge(context, step, resource, true),
-                    Verdict::Permitted(_)
+                    Authorization::Permitted(_)
                 ),
                 ..why
             }),
@@ -134,11 +134,11 @@ impl Guard {
         step: &StepKey,
         resource: &Resource,
         approved: bool,
-    ) -> Verdict {
+    ) -> Authorization {
         let policies = match &self.policies {
             Ok(policies) => policies,
             Err(why) => {
-                return Verdict::Withheld(Withheld {
+                return Authorization::Withheld(Withheld {
                     by: vec![NO_POLICY.to_owned()],
                     reason: format!("the policy cannot be used, so nothing is permitted: {why}"),
                     awaits_approval: false,
@@ -147,7 +147,7 @@ impl Guard {
         };
         match context.request(step, resource, approved) {
             Ok((request, entities)) => policies.judge(&request, &entities),
-            Err(problem) => Verdict::Withheld(Withheld {
+            Err(problem) => Authorization::Withheld(Withheld {
                 by: vec![NOT_PERMITTED.to_owned()],
                 reason: format!("the policies could not be asked: {problem}"),
                 awaits_approval: false,

@@ -11,7 +11,7 @@ use cedar_policy::{
 use miette::Diagnostic;
 use serde_json::Value;
 
-use super::verdict::{NOT_PERMITTED, Verdict};
+use super::authorization::{Authorization, NOT_PERMITTED};
 use crate::plan::Withheld;
 
 const SCHEMA: &str = include_str!("schema.cedarschema");
@@ -195,25 +195,25 @@ impl Policies {
 
     /// What the policies say. A policy that could not be evaluated might have forbidden, so that nothing
     /// is permitted beside it.
-    pub(super) fn judge(&self, request: &Request, entities: &Entities) -> Verdict {
+    pub(super) fn judge(&self, request: &Request, entities: &Entities) -> Authorization {
         let response = Authorizer::new().is_authorized(request, &self.set, entities);
         let mut deciding: Vec<_> = response.diagnostics().reason().collect();
         deciding.sort_unstable();
         let ids: Vec<_> = deciding.iter().map(ToString::to_string).collect();
         let errors: Vec<_> = response.diagnostics().errors().collect();
         match response.decision() {
-            Decision::Allow if errors.is_empty() => Verdict::Permitted(ids),
-            Decision::Deny if !ids.is_empty() => Verdict::Withheld(Withheld {
+            Decision::Allow if errors.is_empty() => Authorization::Permitted(ids),
+            Decision::Deny if !ids.is_empty() => Authorization::Withheld(Withheld {
                 reason: self.why(&deciding),
                 by: ids,
                 awaits_approval: false,
             }),
-            Decision::Deny if errors.is_empty() => Verdict::Withheld(Withheld {
+            Decision::Deny if errors.is_empty() => Authorization::Withheld(Withheld {
                 by: vec![NOT_PERMITTED.to_owned()],
                 reason: "no policy permits it".to_owned(),
                 awaits_approval: false,
             }),
-            _ => Verdict::Withheld(Withheld {
+            _ => Authorization::Withheld(Withheld {
                 by: errors.iter().map(|error| policy_of(error)).collect(),
                 reason: format!(
                     "a policy that may forbid it could not be evaluated: {}",

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use cedar_policy::Effect;
 use serde_json::{Value, json};
 
+use super::authorization::{NO_POLICY, NOT_PERMITTED};
 use super::policies::schema;
-use super::verdict::{NO_POLICY, NOT_PERMITTED};
 use jiff::Timestamp;
 
 use super::*;
@@ -54,18 +54,18 @@ fn judged<P: Planner>(
     resource: &Resource,
     now: Timestamp,
 ) -> Vec<String> {
-    let guard = Guard::new(policies);
+    let guard = LoadedPolicies::new(policies);
     assert_eq!(guard.problem(), None);
     let step = StepKey {
         action,
         target: resource.name().to_owned(),
     };
     match Gate::new::<P>(&guard, finding, settings, false, now).judge(&step, resource) {
-        Verdict::Permitted(by) => {
+        Authorization::Permitted(by) => {
             assert!(!by.is_empty(), "somebody permitted it");
             Vec::new()
         }
-        Verdict::Withheld(Withheld { by, .. }) => {
+        Authorization::Withheld(Withheld { by, .. }) => {
             assert!(!by.is_empty(), "somebody withheld it");
             by
         }
@@ -181,7 +181,7 @@ fn the_simple_parameters_work_through_the_default_policies() {
 }
 
 /// What the default policies say of deactivating a key in mode `approve`.
-fn asked(severity: f64, approved: bool, not_needed_from: Option<f64>) -> Verdict {
+fn asked(severity: f64, approved: bool, not_needed_from: Option<f64>) -> Authorization {
     let settings = Policy {
         mode: ResponseMode::Approve,
         approval_not_needed_from: not_needed_from,
@@ -194,7 +194,7 @@ fn asked(severity: f64, approved: bool, not_needed_from: Option<f64>) -> Verdict
         action: "iam:DeactivateAccessKey",
         target: "AKIA".to_owned(),
     };
-    let guard = Guard::new(DEFAULT);
+    let guard = LoadedPolicies::new(DEFAULT);
     let gate = Gate::new::<Iam>(&guard, &finding, &settings, false, now());
     let gate = gate.approving(approved.then(|| step.clone()).into_iter().collect());
     gate.judge(&step, &Resource::user(&finding, "mallory", None))
@@ -202,20 +202,26 @@ fn asked(severity: f64, approved: bool, not_needed_from: Option<f64>) -> Verdict
 
 #[test]
 fn in_mode_approve_a_step_waits_for_a_person_unless_it_is_severe_enough() {
-    let Verdict::Withheld(why) = asked(8.0, false, None) else {
+    let Authorization::Withheld(why) = asked(8.0, false, None) else {
         panic!("permitted without approval");
     };
     assert!(why.awaits_approval, "{why:?}");
     assert_eq!(why.by, ["approval"]);
-    assert!(matches!(asked(8.0, true, None), Verdict::Permitted(_)));
+    assert!(matches!(
+        asked(8.0, true, None),
+        Authorization::Permitted(_)
+    ));
     assert!(matches!(
         asked(8.0, false, Some(8.0)),
-        Verdict::Permitted(_)
+        Authorization::Permitted(_)
     ));
-    assert!(matches!(asked(7.9, false, Some(8.0)), Verdict::Withheld(_)));
+    assert!(matches!(
+        asked(7.9, false, Some(8.0)),
+        Authorization::Withheld(_)
+    ));
     // What no approval would permit does not wait for one.
     for approved in [false, true] {
-        let Verdict::Withheld(why) = asked(3.9, approved, None) else {
+        let Authorization::Withheld(why) = asked(3.9, approved, None) else {
             panic!("permitted below the minimum severity");
         };
         assert!(!why.awaits_approval, "{why:?}");
@@ -225,7 +231,7 @@ fn in_mode_approve_a_step_waits_for_a_person_unless_it_is_severe_enough() {
 #[test]
 fn an_approval_is_for_the_steps_that_it_names_and_lifts_no_rail() {
     let finding = user_finding("mallory");
-    let guard = Guard::new(&format!(
+    let guard = LoadedPolicies::new(&format!(
         "{ALL} forbid (principal, action, resource) unless {{ context.approved }};"
     ));
     let settings = settings();
@@ -238,16 +244,16 @@ fn an_approval_is_for_the_steps_that_it_names_and_lifts_no_rail() {
     let role = Resource::role(&finding, "web", None);
     assert!(matches!(
         gate.judge(&step("a"), &role),
-        Verdict::Permitted(_)
+        Authorization::Permitted(_)
     ));
     assert!(matches!(
         gate.judge(&step("b"), &role),
-        Verdict::Withheld(why) if why.awaits_approval
+        Authorization::Withheld(why) if why.awaits_approval
     ));
     let own = Resource::role(&finding, "gdr-IamResponderRole-ABC", None);
     assert!(matches!(
         gate.judge(&step("a"), &own),
-        Verdict::Withheld(why) if why.by == ["rail:own-roles"]
+        Authorization::Withheld(why) if why.by == ["rail:own-roles"]
     ));
 }
 
@@ -343,7 +349,7 @@ fn a_text_that_is_not_valid_is_refused_with_the_place_and_withholds_everything()
         if let Some(at) = at {
             assert_eq!(problems[0].at, Some(at), "{text}: {problems:?}");
         }
-        let guard = Guard::new(text);
+        let guard = LoadedPolicies::new(text);
         assert!(guard.problem().is_some());
         let (finding, settings) = (user_finding("mallory"), settings());
         let gate = Gate::new::<Iam>(&guard, &finding, &settings, false, now());
@@ -352,7 +358,7 @@ fn a_text_that_is_not_valid_is_refused_with_the_place_and_withholds_everything()
             target: String::new(),
         };
         let user = Resource::user(&finding, "mallory", None);
-        let Verdict::Withheld(why) = gate.judge(&step, &user) else {
+        let Authorization::Withheld(why) = gate.judge(&step, &user) else {
             panic!("permitted under {text}");
         };
         assert_eq!(why.by, [NO_POLICY]);
@@ -377,7 +383,7 @@ fn what_is_forbidden_whatever_the_target_is_needs_no_observation() {
     let (mild, severe) = (finding(detail), user_finding("mallory"));
     let settings = settings();
     let outright = |text: &str, finding: &Finding| {
-        let guard = Guard::new(text);
+        let guard = LoadedPolicies::new(text);
         let gate = Gate::new::<Iam>(&guard, finding, &settings, false, now());
         gate.forbids_outright().map(|why| why.by)
     };
@@ -415,7 +421,7 @@ fn what_is_forbidden_whatever_the_target_is_needs_no_observation() {
 #[tokio::test]
 async fn a_tag_that_may_be_the_attackers_does_not_count_and_is_told_of() {
     let finding = instance_finding(json!({}));
-    let guard = Guard::new(&format!(
+    let guard = LoadedPolicies::new(&format!(
         "{ALL} @id(\"tagged\") forbid (principal, action, resource)
          when {{ resource.hasTag(\"isolation\") && resource.getTag(\"isolation\") == \"never\" }};"
     ));
@@ -429,7 +435,7 @@ async fn a_tag_that_may_be_the_attackers_does_not_count_and_is_told_of() {
     let doubtful = Resource::instance(&finding, "i-0abc1234").tags(tags, Some(&[]));
     assert!(matches!(
         gate.judge(&step, &doubtful),
-        Verdict::Permitted(_)
+        Authorization::Permitted(_)
     ));
     let told = gate.doubted(&step, &doubtful).expect("it is told of");
     assert!(
@@ -437,7 +443,10 @@ async fn a_tag_that_may_be_the_attackers_does_not_count_and_is_told_of() {
         "{told}"
     );
     let trusted = Resource::instance(&finding, "i-0abc1234").tags(tags, Some(&tags));
-    assert!(matches!(gate.judge(&step, &trusted), Verdict::Withheld(_)));
+    assert!(matches!(
+        gate.judge(&step, &trusted),
+        Authorization::Withheld(_)
+    ));
     assert_eq!(gate.doubted(&step, &trusted), None);
 }
 
@@ -457,10 +466,10 @@ fn what_a_step_costs() {
     let finding = instance_finding(json!({}));
     let settings = settings();
     let start = std::time::Instant::now();
-    let guard = Guard::new(DEFAULT);
+    let guard = LoadedPolicies::new(DEFAULT);
     let first = start.elapsed();
     let start = std::time::Instant::now();
-    drop(Guard::new(DEFAULT));
+    drop(LoadedPolicies::new(DEFAULT));
     let again = start.elapsed();
     let gate = Gate::new::<Ec2>(&guard, &finding, &settings, false, now());
     let resource = Resource::instance(&finding, "i-0abc1234").with_role(Resource::role(
@@ -476,7 +485,7 @@ fn what_a_step_costs() {
     for _ in 0..1_000 {
         assert!(matches!(
             gate.judge(&step, &resource),
-            Verdict::Permitted(_)
+            Authorization::Permitted(_)
         ));
     }
     let step = start.elapsed() / 1_000;
@@ -493,7 +502,7 @@ fn what_would_be_asked_of_the_policies_can_be_explained_without_observing() {
         },
     });
     let finding = instance_finding(detail);
-    let guard = Guard::new(&format!(
+    let guard = LoadedPolicies::new(&format!(
         "{DEFAULT} @id(\"tagged\") forbid (principal, action in Action::\"Contain\", resource)
          when {{ resource.hasTag(\"isolation\") }};"
     ));
@@ -504,7 +513,8 @@ fn what_would_be_asked_of_the_policies_can_be_explained_without_observing() {
     assert_eq!(of.category, Category::Ec2);
     assert_eq!(of.steps.len(), <Ec2 as Planner>::Action::PERMISSIONS.len());
     for step in &of.steps {
-        let withheld = matches!(&step.verdict, Verdict::Withheld(why) if why.by == ["tagged"]);
+        let withheld =
+            matches!(&step.verdict, Authorization::Withheld(why) if why.by == ["tagged"]);
         assert_eq!(withheld, step.phase == Phase::Contain, "{step:?}");
     }
     // Of a user only what is done to users.
@@ -579,7 +589,7 @@ fn credentials_that_are_used_from_an_affiliated_network_are_left_to_its_owner_un
                 assert!(contains, "{decided:?}");
             }
             let withheld = |text: &str| {
-                let guard = Guard::new(text);
+                let guard = LoadedPolicies::new(text);
                 assert_eq!(guard.problem(), None);
                 guard
                     .forbids(category, &finding, &settings, now())

@@ -10,12 +10,12 @@ use std::collections::{BTreeSet, HashMap};
 use cedar_policy::{Effect, Entities, Request};
 use serde_json::Value;
 
+use super::authorization::{Authorization, NOT_PERMITTED};
 use super::explain::{possible, resources};
-use super::loaded_policies::Guard;
+use super::loaded_policies::LoadedPolicies;
 use super::policies::Policies;
 use super::request_context::RequestContext;
 use super::variants::{Applies, Unknown, Variants};
-use super::verdict::{NOT_PERMITTED, Verdict};
 use crate::catalogue::Category;
 use crate::error::Result;
 use crate::finding::Finding;
@@ -25,7 +25,7 @@ use crate::resource::{Kind, Resource};
 /// The policies, asked about targets that nobody has observed.
 #[derive(Debug)]
 pub(crate) struct Forecaster {
-    guard: Guard,
+    guard: LoadedPolicies,
     doubtful: HashMap<Kind, ConditionalPolicies>,
     actions: HashMap<(Category, Kind), Vec<Possible>>,
 }
@@ -43,7 +43,7 @@ pub(crate) struct Possible {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Forecast {
     /// What they say if nothing but what the finding tells is so.
-    pub(crate) verdict: Verdict,
+    pub(crate) verdict: Authorization,
     /// What else they look at that may change it, in words.
     pub(crate) depends_on: Vec<String>,
 }
@@ -56,7 +56,7 @@ struct ConditionalPolicies {
 }
 
 impl Forecaster {
-    pub(crate) fn new(guard: Guard) -> Result<Self> {
+    pub(crate) fn new(guard: LoadedPolicies) -> Result<Self> {
         let mut doubtful: HashMap<_, ConditionalPolicies> = HashMap::new();
         let mut actions = HashMap::new();
         for (category, kind) in [
@@ -87,7 +87,7 @@ impl Forecaster {
         })
     }
 
-    pub(crate) fn guard(&self) -> &Guard {
+    pub(crate) fn guard(&self) -> &LoadedPolicies {
         &self.guard
     }
 
@@ -120,7 +120,7 @@ impl Forecaster {
         let verdict = self.guard.judge(context, &step, resource, false);
         let mut depends_on = BTreeSet::new();
         let mut worlds = self.guard.tag_worlds(resource).into_iter();
-        let differs = |other: Verdict| other.effect() != verdict.effect();
+        let differs = |other: Authorization| other.effect() != verdict.effect();
         if worlds.any(|world| differs(self.guard.judge(context, &step, &world, false))) {
             depends_on.insert(
                 "its tags: they count if they still stand and nobody set them since the activity began"
@@ -142,7 +142,12 @@ impl Forecaster {
 
 impl ConditionalPolicies {
     /// What may change `verdict`.
-    fn doubts(&self, verdict: &Verdict, request: &Request, entities: &Entities) -> Vec<String> {
+    fn doubts(
+        &self,
+        verdict: &Authorization,
+        request: &Request,
+        entities: &Entities,
+    ) -> Vec<String> {
         let forbids = self.forbids.ask(request, entities);
         let permits = self.permits.ask(request, entities);
         let perhaps = |answers: &[(usize, Applies)], ways: &Variants| -> Vec<String> {
@@ -158,22 +163,24 @@ impl ConditionalPolicies {
             })
         };
         match verdict {
-            Verdict::Permitted(by) => {
+            Authorization::Permitted(by) => {
                 let mut doubts = perhaps(&forbids, &self.forbids);
                 if !surely(by, &permits, &self.permits) {
                     doubts.extend(perhaps(&permits, &self.permits));
                 }
                 doubts
             }
-            Verdict::Withheld(why) if why.by == [NOT_PERMITTED] => perhaps(&permits, &self.permits),
-            Verdict::Withheld(why) if surely(&why.by, &forbids, &self.forbids) => Vec::new(),
-            Verdict::Withheld(_) => perhaps(&forbids, &self.forbids),
+            Authorization::Withheld(why) if why.by == [NOT_PERMITTED] => {
+                perhaps(&permits, &self.permits)
+            }
+            Authorization::Withheld(why) if surely(&why.by, &forbids, &self.forbids) => Vec::new(),
+            Authorization::Withheld(_) => perhaps(&forbids, &self.forbids),
         }
     }
 }
 
 /// Puts into a class of its own each action that a policy names, and each phase that one names.
-fn classed(guard: &Guard, possible: &[(&'static str, Phase)]) -> Vec<Possible> {
+fn classed(guard: &LoadedPolicies, possible: &[(&'static str, Phase)]) -> Vec<Possible> {
     let mut named = BTreeSet::new();
     for policy in guard.policies.iter().flat_map(Policies::all) {
         if let Ok(written) = policy.to_json() {

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use cedar_policy::Effect;
 
+use super::authorization::Authorization;
 use super::policies::{Policies, is_rail};
 use super::request_context::RequestContext;
 use super::variants::{Applies, Tally, Unknown, Variants};
-use super::verdict::Verdict;
 use crate::plan::{StepKey, Withheld};
 use crate::resource::Resource;
 
@@ -24,12 +24,12 @@ pub(super) struct Doubt {
 
 impl Doubt {
     /// The approver decides, and has decided if the step is `approved`.
-    pub(super) fn verdict(self, approved: bool) -> Verdict {
+    pub(super) fn verdict(self, approved: bool) -> Authorization {
         if approved && !self.rail {
-            return Verdict::Permitted(self.by);
+            return Authorization::Permitted(self.by);
         }
         let looks_at: Vec<_> = self.looks_at.into_iter().collect();
-        Verdict::Withheld(Withheld {
+        Authorization::Withheld(Withheld {
             by: self.by,
             reason: format!(
                 "a policy decides by what could not be read: {}",

@@ -9,7 +9,7 @@ use crate::finding::Finding;
 use crate::fixtures::finding;
 use crate::guidance;
 use crate::notify::{render, render_chat};
-use crate::playbook::Playbook;
+use crate::planner::Planner;
 use crate::playbook::s3::S3;
 use crate::report::{Report, StepReport};
 
@@ -153,7 +153,7 @@ fn whatever_a_finding_says_its_reports_are_one_line_and_its_notices_cannot_be_fo
 }
 
 /// The change of a bucket's policy that had `standing`.
-fn deny(standing: &str) -> <S3 as Playbook>::Action {
+fn deny(standing: &str) -> <S3 as Planner>::Action {
     serde_json::from_value(json!({ "DenyInPolicy": {
         "bucket": { "name": "exposed", "arn": "arn:aws:s3:::exposed", "region": "us-east-1",
             "owner_account": "111122223333" },

@@ -11,6 +11,7 @@ use crate::fixtures::fake::Act;
 use crate::fixtures::finding;
 use crate::guard::Resource;
 use crate::plan::Plan;
+use crate::planner::Planner;
 use crate::settings::Settings;
 
 /// What a fuller observation takes.
@@ -19,12 +20,25 @@ const TAKES: Duration = Duration::from_secs(2);
 /// A playbook whose target is read in so many parts after the first.
 struct Staged(usize);
 
-impl Playbook for Staged {
+impl Planner for Staged {
     const CATEGORY: Category = Category::S3;
-    const READS: &'static [&'static str] = &[];
+
     /// How many parts were read after the first.
     type State = usize;
+
     type Action = Act;
+
+    fn plan(_: &Finding, _: &usize, _: &Settings, _: Timestamp) -> Plan<Act> {
+        Plan::default()
+    }
+
+    fn resource(finding: &Finding, _: &usize, act: &Act) -> Resource {
+        Resource::bucket(finding, &finding.region, act.target)
+    }
+}
+
+impl Playbook for Staged {
+    const READS: &'static [&'static str] = &[];
 
     async fn observe(&self, _: &Finding) -> Result<usize> {
         Ok(self.0)
@@ -33,14 +47,6 @@ impl Playbook for Staged {
     async fn complete(&self, _: &Finding, part: &usize) -> Option<usize> {
         sleep(TAKES).await;
         (*part < self.0).then_some(part + 1)
-    }
-
-    fn plan(_: &Finding, _: &usize, _: &Settings, _: Timestamp) -> Plan<Act> {
-        Plan::default()
-    }
-
-    fn resource(finding: &Finding, _: &usize, act: &Act) -> Resource {
-        Resource::bucket(finding, &finding.region, act.target)
     }
 
     async fn apply(&self, _: &Act) -> Result<()> {

@@ -7,6 +7,7 @@ mod undo;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use self::undo::Undone;
 use super::{Json, Outside, Page, Section};
 use crate::catalogue::Category;
 use crate::finding::{Finding, Severity, visible};
@@ -26,7 +27,12 @@ pub struct Place<'a> {
 
 /// The page of `incident` as HTML. `place`: for the commands; `None`: it is recorded nowhere.
 /// Pure: `now` is when the page is made.
-pub fn render(incident: &Incident, place: Option<Place<'_>>, now: Timestamp) -> String {
+pub fn render(
+    incident: &Incident,
+    actions: &Result<Vec<Undone>, String>,
+    place: Option<Place<'_>>,
+    now: Timestamp,
+) -> String {
     let finding = Finding::parse(&incident.event).ok();
     let report = &incident.report;
     let title = match text(report, "title") {
@@ -73,7 +79,7 @@ pub fn render(incident: &Incident, place: Option<Place<'_>>, now: Timestamp) -> 
         Section {
             id: "release",
             heading: "How to release it",
-            content: undo::section(incident, place),
+            content: undo::section(incident, actions, place),
         },
         Section {
             id: "evidence",

@@ -10,32 +10,31 @@ mod action;
 mod alternatives;
 mod apply;
 mod block;
+mod bucket;
 mod bucket_policy;
-mod denying;
+mod clients;
 mod exemption;
 mod exposure;
 mod grants;
 mod investigate;
-mod locate;
 mod observe;
-mod planning;
+mod plan;
+mod policy_deny;
 mod refused_call;
-mod remaining;
+mod region;
+mod residual_access;
+mod state;
+mod target;
 
 use aws_config::SdkConfig;
-use aws_sdk_s3::config::Region;
 use jiff::Timestamp;
 
-pub use self::action::{BlockAccount, BlockBucket, BucketRef, DenyInPolicy, S3Action};
+pub use self::action::{Action, BlockAccount, BlockBucket, BucketRef, DenyInPolicy};
 pub use self::block::{Acl, BlockPublicAccess, Grant};
 pub use self::bucket_policy::BucketPolicy;
-pub use self::exemption::History;
-pub(crate) use self::exemption::was_private;
-use self::observe::Extent;
-pub use self::observe::{AccessPoints, Bucket, BucketState, State};
-pub(crate) use self::planning::refused;
-pub(crate) use self::refused_call::got_nothing;
-use super::{Playbook, Remains};
+use self::clients::Clients;
+pub use self::state::{AccessPoints, Bucket, BucketState, History, State};
+use super::{Playbook, TargetGone};
 use crate::catalogue::Category;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
@@ -49,27 +48,14 @@ use crate::settings::Settings;
 /// The playbook of the S3 function.
 #[derive(Debug)]
 pub struct S3 {
-    s3: aws_sdk_s3::Client,
-    control: aws_sdk_s3control::Client,
-    trail: Trail,
-}
-
-/// The clients of one Region.
-#[derive(Debug)]
-struct Clients {
-    region: String,
-    s3: aws_sdk_s3::Client,
-    control: aws_sdk_s3control::Client,
-    trail: Trail,
+    clients: Clients,
 }
 
 impl S3 {
     /// A playbook that calls with these settings, in the Region of each finding.
     pub fn new(sdk: &SdkConfig) -> Self {
         Self {
-            s3: aws_sdk_s3::Client::new(sdk),
-            control: aws_sdk_s3control::Client::new(sdk),
-            trail: Trail::new(sdk),
+            clients: Clients::new(sdk),
         }
     }
 
@@ -79,33 +65,9 @@ impl S3 {
         control: aws_sdk_s3control::Client,
         trail: aws_sdk_cloudtrail::Client,
     ) -> Self {
+        let trail = Trail::of(trail, None);
         Self {
-            s3,
-            control,
-            trail: Trail::of(trail, None),
-        }
-    }
-
-    /// S3 answers a request for a bucket of another Region with a redirect that the SDK does not
-    /// follow, so each bucket's own Region is called.
-    fn clients_in(&self, region: &str) -> Clients {
-        let own = self.s3.config().region();
-        if own.is_some_and(|own| own.as_ref() == region) {
-            return Clients {
-                region: region.to_owned(),
-                s3: self.s3.clone(),
-                control: self.control.clone(),
-                trail: self.trail.clone(),
-            };
-        }
-        let there = || Region::new(region.to_owned());
-        let s3 = self.s3.config().to_builder().region(there()).build();
-        let control = self.control.config().to_builder().region(there()).build();
-        Clients {
-            region: region.to_owned(),
-            s3: aws_sdk_s3::Client::from_conf(s3),
-            control: aws_sdk_s3control::Client::from_conf(control),
-            trail: self.trail.in_region(region),
+            clients: Clients { s3, control, trail },
         }
     }
 }
@@ -115,101 +77,60 @@ impl Planner for S3 {
 
     type State = State;
 
-    type Action = S3Action;
+    type Action = Action;
 
-    fn plan(
-        finding: &Finding,
-        state: &State,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> Plan<S3Action> {
-        planning::plan(finding, state, &settings.s3, now)
+    fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Action> {
+        plan::plan(finding, state, &settings.s3, now)
     }
 
-    fn resource(finding: &Finding, state: &State, action: &S3Action) -> Resource {
-        match action {
-            S3Action::BlockAccount(_) => Resource::account(finding),
-            S3Action::BlockBucket(BlockBucket { bucket, .. })
-            | S3Action::DenyInPolicy(DenyInPolicy { bucket, .. }) => {
-                planning::resource(finding, state, bucket)
-            }
-        }
+    fn resource(finding: &Finding, state: &State, action: &Action) -> Resource {
+        target::resource(finding, state, action)
     }
 }
 
 impl Playbook for S3 {
-    const READS: &'static [&'static str] = &[
-        "cloudtrail:LookupEvents",
-        "s3:GetAccountPublicAccessBlock",
-        "s3:GetBucketAcl",
-        "s3:GetBucketOwnershipControls",
-        "s3:GetBucketPolicy",
-        "s3:GetBucketPolicyStatus",
-        "s3:GetBucketPublicAccessBlock",
-        "s3:GetBucketTagging",
-        "s3:GetBucketWebsite",
-        "s3:ListAccessPoints",
-        "s3:ListAllMyBuckets",
-    ];
-    const INVESTIGATES: &'static [&'static str] = Self::READS;
+    const READS: &'static [&'static str] = observe::PERMISSIONS;
+    const INVESTIGATES: &'static [&'static str] = observe::PERMISSIONS;
 
     async fn observe(&self, finding: &Finding) -> Result<State> {
-        observe::observe(self, finding, Extent::Whole).await
+        observe::observe(&self.clients, finding).await
     }
 
     async fn glance(&self, finding: &Finding) -> Result<State> {
-        observe::observe(self, finding, Extent::Deciding).await
+        observe::glance(&self.clients, finding).await
     }
 
     async fn complete(&self, finding: &Finding, part: &State) -> Option<State> {
-        observe::complete(self, finding, part).await
+        observe::complete(&self.clients, finding, part).await
     }
 
-    async fn apply(&self, action: &S3Action) -> Result<()> {
-        match action {
-            S3Action::BlockBucket(action) => self.set(action, BlockPublicAccess::ALL).await,
-            S3Action::BlockAccount(action) => self.block_account(action).await,
-            S3Action::DenyInPolicy(action) => self.deny(action).await,
-        }
+    async fn apply(&self, action: &Action) -> Result<()> {
+        apply::apply(&self.clients, action).await
     }
 
-    fn remains(state: &State, action: &S3Action) -> Remains {
-        let gone = state.buckets.iter().any(|(name, bucket)| {
-            // One of that name that is another account's by now was made after ours was gone.
-            matches!(bucket, BucketState::Gone | BucketState::AnotherAccounts)
-                && action.bucket() == Some(name)
-        });
-        if gone {
-            Remains::Nothing
-        } else {
-            Remains::Unknown
-        }
+    fn dispensable(state: &State, action: &Action, error: &Error) -> Option<String> {
+        plan::dispensable(state, action, error)
     }
 
-    fn dispensable(state: &State, action: &S3Action, error: &Error) -> Option<String> {
-        let otherwise = planning::dispensable(state, action);
-        otherwise.filter(|_| error.is_denied())
+    async fn restore(&self, action: &Action) -> Result<()> {
+        apply::restore(&self.clients, action).await
     }
 
-    async fn restore(&self, action: &S3Action) -> Result<()> {
-        match action {
-            S3Action::BlockBucket(action) => self.set(action, action.from).await,
-            S3Action::BlockAccount(action) => self.set_account(action, action.from).await,
-            S3Action::DenyInPolicy(action) => self.lift_deny(action).await,
-        }
+    fn after_target_gone(state: &State, action: &Action) -> TargetGone {
+        target::after_target_gone(state, action)
     }
 
     fn trail(&self) -> Option<&Trail> {
-        Some(&self.trail)
+        Some(&self.clients.trail)
     }
 
     /// A mark that could have been set in the last minutes.
     fn is_provisional(finding: &Finding, state: &State, now: Timestamp) -> bool {
-        planning::is_provisional(finding, state, now)
+        plan::is_provisional(finding, state, now)
     }
 
     async fn investigate(&self, inquiry: &Inquiry<'_>, state: Option<&State>) -> Investigation {
-        investigate::investigate(self, inquiry, state.is_some()).await
+        investigate::investigate(&self.clients, inquiry, state).await
     }
 }
 

@@ -50,7 +50,7 @@ fn store_that_takes(time: Duration, text: &str) -> Store {
 
 impl Store {
     /// The policies for an event `after` so many seconds, whose target takes a second to observe.
-    async fn at(&self, after: i64) -> std::sync::Arc<Guard> {
+    async fn at(&self, after: i64) -> std::sync::Arc<LoadedPolicies> {
         let now = now() + SignedDuration::from_secs(after);
         let until = Instant::now() + Duration::from_secs(60);
         let work = sleep(Duration::from_secs(1));

@@ -10,8 +10,8 @@ use crate::breaker::Crowd;
 use crate::catalogue::{self, Category};
 use crate::finding::{Finding, Principal};
 use crate::guard::{self, Forecaster, Kind, RequestContext, Resource};
+use crate::not_contained;
 use crate::plan::{Phase, Withheld};
-use crate::playbook::{iam, s3};
 use crate::policy;
 use crate::settings::{AutoScaling, Settings};
 
@@ -154,9 +154,9 @@ fn nothing(function: Category, finding: &Finding, settings: &Settings) -> Option
                 )
             }),
         Category::S3 => {
-            let refused = s3::refused(finding)?;
+            let refused = not_contained::block_is_no_answer(finding)?;
             let deniable = settings.s3.policy_deny
-                && !s3::got_nothing(finding)
+                && !not_contained::got_nothing(finding)
                 && matches!(
                     finding.principal(),
                     Ok(Principal::Anonymous | Principal::OtherAccount { .. })
@@ -187,7 +187,7 @@ fn nothing(function: Category, finding: &Finding, settings: &Settings) -> Option
                            sessions are then denied";
                 Some((Reason::Unknown, why.to_owned()))
             }
-            other => Some((Reason::Nothing, iam::unsupported(&other))),
+            other => Some((Reason::Nothing, not_contained::unsupported(&other))),
         },
         Category::Ec2 | Category::Triage => None,
     }
@@ -264,20 +264,22 @@ fn block(finding: &Finding) -> Planned {
     const MARKED: &str =
         "it is not public on purpose (gdr:public-ok, or a website, from before the activity)";
     const TAGGED: &str = "it is not public on purpose (gdr:public-ok from before the activity)";
-    if s3::refused(finding).is_some() {
+    if not_contained::block_is_no_answer(finding).is_some() {
         return Planned::Never;
     }
     match finding.principal() {
         Ok(Principal::OtherAccount { .. }) if finding.finding_type.purpose() != "Policy" => {
             Planned::If("it or its objects may be public, and not on purpose")
         }
-        _ if s3::was_private(finding) => Planned::If(TAGGED),
+        _ if not_contained::was_private(finding) => Planned::If(TAGGED),
         _ => Planned::If(MARKED),
     }
 }
 
 fn deny(finding: &Finding) -> Planned {
-    if matches!(finding.finding_type.purpose(), "Policy" | "Stealth") || s3::got_nothing(finding) {
+    if matches!(finding.finding_type.purpose(), "Policy" | "Stealth")
+        || not_contained::got_nothing(finding)
+    {
         return Planned::Never;
     }
     match finding.principal() {

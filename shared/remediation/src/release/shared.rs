@@ -10,7 +10,7 @@ use crate::policy;
 use crate::record::{Incident, Record};
 
 /// How the detail of a step begins that is in effect since all is denied.
-pub(super) const WIDE: &str = crate::playbook::iam::EVERYTHING_DENIED;
+pub(super) const WIDE: &str = crate::actions::iam::EVERYTHING_DENIED;
 
 /// The open incidents about other targets of the same account.
 pub(super) struct Others {

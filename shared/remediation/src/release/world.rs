@@ -8,7 +8,7 @@ use super::{Allowance, Verdict};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::plan::{Action, Step, StepKey, Undo};
-use crate::playbook::{Playbook, Remains};
+use crate::playbook::{Playbook, TargetGone};
 use crate::record::Incident;
 
 /// The state of an action.
@@ -44,15 +44,15 @@ impl<P: Playbook> World<P> {
             Some(Step::Skipped { .. }) | None => {}
         }
         match (
-            P::remains(&self.state, recorded),
+            P::after_target_gone(&self.state, recorded),
             self.steps.get(&StepKey::of(recorded)),
         ) {
-            (Remains::Nothing, _) => Found::Gone,
-            (Remains::Itself, _) => Found::Outlives,
-            (Remains::Unknown, Some(Step::Skipped { reason, .. })) => {
+            (TargetGone::ChangeGone, _) => Found::Gone,
+            (TargetGone::ChangeStays, _) => Found::Outlives,
+            (TargetGone::Unknown, Some(Step::Skipped { reason, .. })) => {
                 Found::Unclear(reason.clone())
             }
-            (Remains::Unknown, _) => Found::Missing,
+            (TargetGone::Unknown, _) => Found::Missing,
         }
     }
 }
@@ -80,14 +80,14 @@ pub(super) fn verdict<P: Playbook>(
 ) -> Verdict {
     match recorded.undo() {
         Undo::Nothing(why) => return Verdict::Left(why.to_owned()),
-        Undo::OnlyIfNamed if !allowance.reactivate.contains(&recorded.target()) => {
+        Undo::RequiresExplicitTarget if !allowance.reactivate.contains(&recorded.target()) => {
             return Verdict::Left("stays as it is unless it is named".to_owned());
         }
-        Undo::Restore | Undo::OnlyIfNamed => {}
+        Undo::Restore | Undo::RequiresExplicitTarget => {}
     }
     match found {
         Found::InEffect(_) | Found::Outlives => Verdict::Restore,
-        Found::Other(other) if recorded.is_back(other) => Verdict::Already,
+        Found::Other(other) if recorded.is_restored(other) => Verdict::Already,
         Found::Other(other) if recorded.left(other) => Verdict::Restore,
         Found::Other(other) => Verdict::Drifted(format!("it is {} now", other.from())),
         Found::Unclear(why) => Verdict::Drifted(why.clone()),
@@ -106,7 +106,7 @@ pub(super) fn unshown<P: Playbook>(
 ) -> Option<String> {
     match found {
         Found::InEffect(_) => Some("reading back shows it still in effect".to_owned()),
-        Found::Other(other) if recorded.is_back(&other) => None,
+        Found::Other(other) if recorded.is_restored(&other) => None,
         Found::Other(other) => Some(format!("reading back shows {} instead", other.from())),
         // The operator said that it is to be so whatever it is now.
         Found::Unclear(_) if allowance.force_drift => None,

@@ -30,8 +30,9 @@ use super::*;
 use crate::error::{CallError, CallFailure};
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{Protocol, Wire, enforcing, event, now, triage};
-use crate::guard::{Guard, PolicyParameter};
+use crate::guard::Guard;
 use crate::policy::ResponseMode;
+use crate::policy_parameter::PolicyParameter;
 use crate::record::Times;
 use crate::report::Outcome;
 

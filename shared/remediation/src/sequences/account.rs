@@ -175,7 +175,7 @@ impl Action for Change {
     fn undo(&self) -> Undo {
         match self.kind {
             Kind::Denied => Undo::Restore,
-            Kind::Deactivated => Undo::OnlyIfNamed,
+            Kind::Deactivated => Undo::RequiresExplicitTarget,
         }
     }
 }

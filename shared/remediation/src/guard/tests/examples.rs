@@ -65,7 +65,7 @@ fn production_needs_approval_but_for_its_evidence() {
         assert_eq!(found, by, "{value} {action}");
     }
     for (approved, permitted) in [(false, false), (true, true)] {
-        let guard = Guard::new(&text);
+        let guard = LoadedPolicies::new(&text);
         let step = StepKey {
             action: "ec2:IsolateInterface",
             target: "eni-1".to_owned(),
@@ -74,8 +74,8 @@ fn production_needs_approval_but_for_its_evidence() {
         let gate = Gate::new::<Ec2>(&guard, &finding, &settings, false, now());
         let gate = gate.approving(approved.then(|| step.clone()).into_iter().collect());
         match gate.judge(&step, &tagged("production")) {
-            Verdict::Permitted(_) => assert!(permitted),
-            Verdict::Withheld(why) => assert!(!permitted && why.awaits_approval, "{why:?}"),
+            Authorization::Permitted(_) => assert!(permitted),
+            Authorization::Withheld(why) => assert!(!permitted && why.awaits_approval, "{why:?}"),
         }
     }
 }
@@ -209,7 +209,7 @@ fn an_exemption_by_tag_arn_path_or_account_ends_by_itself() {
 
 #[test]
 fn who_made_the_call_from_there_before_waits_for_a_person_below_severity_7() {
-    let guard = Guard::new(&example("known-callers-need-approval"));
+    let guard = LoadedPolicies::new(&example("known-callers-need-approval"));
     let settings = settings();
     for (past, severity, waits) in [
         (PriorActivity::UNKNOWN, 5.0, false),
@@ -226,8 +226,8 @@ fn who_made_the_call_from_there_before_waits_for_a_person_below_severity_7() {
         let gate = Gate::new::<Iam>(&guard, &finding, &settings, false, now());
         gate.learn(HistoryAnswer::PriorActivity(past, None));
         match gate.judge(&step, &user) {
-            Verdict::Permitted(_) => assert!(!waits, "{past:?} {severity}"),
-            Verdict::Withheld(why) => {
+            Authorization::Permitted(_) => assert!(!waits, "{past:?} {severity}"),
+            Authorization::Withheld(why) => {
                 assert_eq!(why.by, ["known-caller"]);
                 assert!(waits && why.awaits_approval, "{past:?} {severity}");
             }

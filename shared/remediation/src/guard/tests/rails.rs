@@ -70,7 +70,7 @@ fn each_rail_forbids_what_it_says_and_no_more() {
 fn a_sample_and_a_drill_may_be_planned_but_not_enforced() {
     let sample = instance_finding(json!({ "service": { "additionalInfo": { "sample": true } } }));
     let drill = instance_finding(json!({})).drilled();
-    let (guard, settings) = (Guard::new(ALL), settings());
+    let (guard, settings) = (LoadedPolicies::new(ALL), settings());
     let step = StepKey {
         action: "ec2:IsolateInterface",
         target: "eni-1".to_owned(),
@@ -81,8 +81,8 @@ fn a_sample_and_a_drill_may_be_planned_but_not_enforced() {
             let gate = Gate::new::<Ec2>(&guard, &finding, &settings, dry_run, now());
             gate.judge(&step, &instance)
         };
-        assert!(matches!(verdict(true), Verdict::Permitted(_)));
-        let Verdict::Withheld(why) = verdict(false) else {
+        assert!(matches!(verdict(true), Authorization::Permitted(_)));
+        let Authorization::Withheld(why) = verdict(false) else {
             panic!("{rail} permits");
         };
         assert_eq!(why.by, [rail]);
@@ -102,11 +102,12 @@ fn a_victim_is_left_alone_by_the_ec2_playbook() {
 }
 
 /// Policies are read once: that takes longer than to ask them.
-fn guard(text: &str) -> Arc<Guard> {
-    static READ: LazyLock<Mutex<HashMap<String, Arc<Guard>>>> = LazyLock::new(Mutex::default);
+fn guard(text: &str) -> Arc<LoadedPolicies> {
+    static READ: LazyLock<Mutex<HashMap<String, Arc<LoadedPolicies>>>> =
+        LazyLock::new(Mutex::default);
     let mut read = READ.lock().unwrap();
     let guard = read.entry(text.to_owned());
-    Arc::clone(guard.or_insert_with(|| Arc::new(Guard::new(text))))
+    Arc::clone(guard.or_insert_with(|| Arc::new(LoadedPolicies::new(text))))
 }
 
 /// Pieces of what users write, from the widest on.
@@ -244,7 +245,7 @@ proptest! {
         };
         let gate = gate(&guard, &finding, &settings, case.dry_run, now());
         let step = StepKey { action, target: "target".to_owned() };
-        let permitted = matches!(gate.judge(&step, &resource), Verdict::Permitted(_));
+        let permitted = matches!(gate.judge(&step, &resource), Authorization::Permitted(_));
         let railed = is_railed(&case, &finding);
         prop_assert!(!(permitted && railed));
         // Else it would say nothing: what the rails leave, the widest piece permits.

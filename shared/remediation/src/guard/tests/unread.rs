@@ -4,8 +4,8 @@ use super::*;
 use crate::fixtures::fake::act;
 use crate::plan::Step;
 
-fn of_a_bucket(policies: &str, resource: &Resource, approved: bool) -> Verdict {
-    let guard = Guard::new(&format!("{ALL} {policies}"));
+fn of_a_bucket(policies: &str, resource: &Resource, approved: bool) -> Authorization {
+    let guard = LoadedPolicies::new(&format!("{ALL} {policies}"));
     assert_eq!(guard.problem(), None);
     let finding = finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }));
     let step = StepKey {
@@ -34,18 +34,21 @@ fn what_could_not_be_read_waits_for_the_approver_where_the_answer_depends_on_it(
             unless { resource has public && resource.public };"#,
     ] {
         let said = of_a_bucket(policy, &bucket().unread("public"), false);
-        let Verdict::Withheld(why) = said else {
+        let Authorization::Withheld(why) = said else {
             panic!("{policy}: {said:?}")
         };
         assert!(why.awaits_approval, "{why}");
         assert_eq!(why.by, ["by-it"]);
         assert!(why.reason.contains("whether it is public"), "{why}");
         let approved = of_a_bucket(policy, &bucket().unread("public"), true);
-        assert!(matches!(approved, Verdict::Permitted(_)), "{approved:?}");
+        assert!(
+            matches!(approved, Authorization::Permitted(_)),
+            "{approved:?}"
+        );
         // What was read decides by itself.
         let read = [true, false].map(|public| {
             let said = of_a_bucket(policy, &bucket().flag("public", public), false);
-            matches!(said, Verdict::Permitted(_))
+            matches!(said, Authorization::Permitted(_))
         });
         assert_ne!(read[0], read[1], "{policy}");
     }
@@ -73,8 +76,8 @@ fn what_could_not_be_read_changes_nothing_where_the_answer_is_the_same() {
         ),
     ] {
         let by = match of_a_bucket(policy, &unread, false) {
-            Verdict::Permitted(_) => Vec::new(),
-            Verdict::Withheld(why) => {
+            Authorization::Permitted(_) => Vec::new(),
+            Authorization::Withheld(why) => {
                 assert!(!why.awaits_approval, "{why}");
                 why.by
             }
@@ -85,7 +88,7 @@ fn what_could_not_be_read_changes_nothing_where_the_answer_is_the_same() {
 
 #[test]
 fn a_permit_that_rests_on_what_could_not_be_read_waits_for_the_approver() {
-    let guard = Guard::new(
+    let guard = LoadedPolicies::new(
         r#"@id("public-only") permit (principal, action, resource is Bucket)
             when { resource has public && resource.public };"#,
     );
@@ -96,7 +99,7 @@ fn a_permit_that_rests_on_what_could_not_be_read_waits_for_the_approver() {
     };
     let gate = Gate::new::<S3>(&guard, &finding, &ENFORCING, false, now());
     let said = gate.judge(&step, &bucket().unread("public"));
-    let Verdict::Withheld(why) = said else {
+    let Authorization::Withheld(why) = said else {
         panic!("{said:?}")
     };
     assert!(why.awaits_approval, "{why}");
@@ -105,7 +108,7 @@ fn a_permit_that_rests_on_what_could_not_be_read_waits_for_the_approver() {
 
 #[test]
 fn nobody_approves_what_a_rail_may_forbid_by_what_could_not_be_read() {
-    let guard = Guard::new(ALL);
+    let guard = LoadedPolicies::new(ALL);
     let finding = instance_finding(json!({}));
     let step = StepKey {
         action: "iam:DenyInstanceCredentials",
@@ -116,7 +119,7 @@ fn nobody_approves_what_a_rail_may_forbid_by_what_could_not_be_read() {
         let gate = gate.approving(approved.then(|| step.clone()).into_iter().collect());
         let resource = Resource::instance(&finding, "i-0abc1234").unread("role");
         let said = gate.judge(&step, &resource);
-        let Verdict::Withheld(why) = said else {
+        let Authorization::Withheld(why) = said else {
             panic!("{said:?}")
         };
         assert!(!why.awaits_approval, "{why}");
@@ -132,7 +135,7 @@ fn untold(policy: &str, approved: bool) -> Option<Withheld> {
             "name": "exposed", "tags": [{ "key": "environment", "value": "production" }],
         }] },
     }));
-    let guard = Guard::new(policy);
+    let guard = LoadedPolicies::new(policy);
     assert_eq!(guard.problem(), None);
     let act = crate::fixtures::fake::Act {
         tags_unread: true,

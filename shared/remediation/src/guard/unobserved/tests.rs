@@ -15,7 +15,7 @@ fn settings() -> Policy {
 
 /// What the default policies and `more` say of an action on the finding's target.
 fn forecast(more: &str, finding: &Finding, action: &'static str) -> Forecast {
-    let forecaster = Forecaster::new(Guard::new(&format!("{DEFAULT}\n{more}"))).unwrap();
+    let forecaster = Forecaster::new(LoadedPolicies::new(&format!("{DEFAULT}\n{more}"))).unwrap();
     assert_eq!(forecaster.guard.problem(), None);
     let category = crate::catalogue::routes(finding)[0];
     let (settings, now): (_, Timestamp) = (settings(), now());
@@ -31,7 +31,10 @@ const BY_PATH: &str = r#"@id("ci") @reason("r") forbid (principal, action, resou
 #[test]
 fn a_policy_that_looks_at_a_path_leaves_a_doubt() {
     let told = forecast(&format!("{BY_PATH};"), &user_finding("mallory"), REVOKE);
-    assert!(matches!(told.verdict, Verdict::Permitted(_)), "{told:?}");
+    assert!(
+        matches!(told.verdict, Authorization::Permitted(_)),
+        "{told:?}"
+    );
     assert_eq!(told.depends_on, ["its path (policy ci)"]);
 }
 
@@ -40,7 +43,10 @@ fn a_policy_that_cannot_apply_whatever_the_path_is_leaves_none() {
     let never =
         format!("{BY_PATH} unless {{ context.finding.severity.greaterThan(decimal(\"5.0\")) }};");
     let told = forecast(&never, &user_finding("mallory"), REVOKE);
-    assert!(matches!(told.verdict, Verdict::Permitted(_)), "{told:?}");
+    assert!(
+        matches!(told.verdict, Authorization::Permitted(_)),
+        "{told:?}"
+    );
     assert_eq!(told.depends_on, [""; 0]);
     // Nor does one about another action.
     let other = BY_PATH.replace("action,", "action == Action::\"iam:DeactivateAccessKey\",");
@@ -53,13 +59,19 @@ fn a_policy_that_applies_whatever_is_observed_leaves_none() {
     let surely = r#"@id("sure") @reason("r") forbid (principal, action, resource)
         when { context.finding.severity.greaterThan(decimal("1.0")) || resource has path };"#;
     let told = forecast(surely, &user_finding("mallory"), REVOKE);
-    assert!(matches!(told.verdict, Verdict::Withheld(_)), "{told:?}");
+    assert!(
+        matches!(told.verdict, Authorization::Withheld(_)),
+        "{told:?}"
+    );
     assert_eq!(told.depends_on, [""; 0]);
     // One that applies only since nothing was observed does.
     let perhaps = r#"@id("pathless") @reason("r") forbid (principal, action, resource)
         unless { resource has path };"#;
     let told = forecast(perhaps, &user_finding("mallory"), REVOKE);
-    assert!(matches!(told.verdict, Verdict::Withheld(_)), "{told:?}");
+    assert!(
+        matches!(told.verdict, Authorization::Withheld(_)),
+        "{told:?}"
+    );
     assert_eq!(told.depends_on, ["its path (policy pathless)"]);
 }
 
@@ -74,7 +86,7 @@ fn what_tags_withhold_rests_on_their_still_standing() {
     }));
     let never = include_str!("../../../../../infra/policies/examples/never-isolate-by-tag.cedar");
     let told = forecast(never, &tagged, "ec2:IsolateInterface");
-    let Verdict::Withheld(why) = &told.verdict else {
+    let Authorization::Withheld(why) = &told.verdict else {
         panic!("{told:?}")
     };
     assert_eq!(why.by, ["never-isolate"]);
@@ -87,7 +99,8 @@ fn what_tags_withhold_rests_on_their_still_standing() {
 #[test]
 fn actions_are_asked_about_together_unless_a_policy_tells_them_apart() {
     let class = |more: &str| -> HashMap<&'static str, usize> {
-        let forecaster = Forecaster::new(Guard::new(&format!("{DEFAULT}\n{more}"))).unwrap();
+        let forecaster =
+            Forecaster::new(LoadedPolicies::new(&format!("{DEFAULT}\n{more}"))).unwrap();
         let actions = forecaster.actions(Category::Ec2, Kind::Instance).iter();
         actions.map(|action| (action.name, action.class)).collect()
     };

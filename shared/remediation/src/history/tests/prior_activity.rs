@@ -85,7 +85,7 @@ async fn planned(
     finding: &Finding,
     history: Option<&EventHistory>,
 ) -> (bool, Vec<String>) {
-    let guard = Guard::new(policies);
+    let guard = LoadedPolicies::new(policies);
     assert_eq!(guard.problem(), None);
     let gate = Gate::new::<Fake>(&guard, finding, &ENFORCING, false, now());
     assert_eq!(gate.forbids_outright(), None, "{policies}");

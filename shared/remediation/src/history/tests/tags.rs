@@ -72,7 +72,7 @@ async fn planned_since(
         }] },
         "service": { "eventFirstSeen": began },
     }));
-    let guard = Guard::new(policies);
+    let guard = LoadedPolicies::new(policies);
     let approved = approved.then(|| StepKey::of(&act("exposed")));
     let gate = Gate::new::<Fake>(&guard, &finding, &ENFORCING, false, now());
     let gate = gate.approving(approved.into_iter().collect());
@@ -217,7 +217,7 @@ async fn a_tag_that_was_set_on_one_bucket_disowns_the_tags_of_no_other() {
     }));
     // It is about the bucket "exposed".
     let (_, somebody) = history(&[("PutBucketTagging", false)]);
-    let guard = Guard::new(TAGGED);
+    let guard = LoadedPolicies::new(TAGGED);
     let gate = Gate::new::<Fake>(&guard, &finding, &ENFORCING, false, now());
     let state = vec![(act("website"), false), (act("exposed"), false)];
     let until = Instant::now() + Duration::from_secs(60);
@@ -236,7 +236,7 @@ async fn one_tag_that_lifts_what_another_withholds_is_weighed() {
         "{TAGGED} @id(\"frozen\") forbid (principal, action, resource)
         when {{ resource.hasTag(\"frozen\") }} unless {{ resource.hasTag(\"thawed\") }};"
     );
-    let guard = Guard::new(&policies);
+    let guard = LoadedPolicies::new(&policies);
     let tag = |key: &str| json!({ "key": key, "value": "yes" });
     let finding = finding(json!({
         "type": "Policy:S3/BucketAnonymousAccessGranted",

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{Incident, entries, text};
+use crate::actions::ec2 as name;
 use crate::finding::printable;
-use crate::playbook::ec2::name;
 use maud::{Markup, html};
 
 /// An interface, and what it is in.

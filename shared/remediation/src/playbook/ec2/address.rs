@@ -1,38 +1,11 @@
 //! The public addresses of an interface.
 
-use std::collections::BTreeSet;
-
 use aws_sdk_ec2::Client;
 
-use serde::{Deserialize, Serialize};
-
 use super::describe;
+use super::instance::Address;
 use super::membership::all;
 use crate::error::{CallContext, Result};
-
-/// A public address of an interface.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Address {
-    /// The public IPv4 address.
-    pub public: String,
-    /// It is of a carrier's network, by which devices of that network and the internet reach it,
-    /// <https://docs.aws.amazon.com/wavelength/latest/developerguide/how-wavelengths-work.html>.
-    #[serde(default)]
-    pub carrier: bool,
-    /// The private address that it is mapped to.
-    pub private: String,
-    /// Of an Elastic IP address. `None`: it was assigned automatically and cannot be had again.
-    pub allocation: Option<String>,
-    /// What [`Address::allocation`] is associated by.
-    pub association: Option<String>,
-}
-
-impl Address {
-    /// EC2 takes a carrier's address away only where it was allocated.
-    pub(super) fn is_removable(&self) -> bool {
-        self.allocation.is_some() || !self.carrier
-    }
-}
 
 /// Takes the addresses away: Elastic IP addresses stay the account's and can be given back; one that
 /// EC2 assigned automatically is gone,
@@ -102,14 +75,8 @@ fn is_assigned(address: &Address) -> bool {
 }
 
 async fn has(client: &Client, interface: &str, public: &str) -> Result<bool> {
-    let answer = client
-        .describe_network_interfaces()
-        .network_interface_ids(interface)
-        .send()
-        .await
-        .during("ec2:DescribeNetworkInterfaces", interface)?;
-    let found = answer.network_interfaces.unwrap_or_default().into_iter();
-    let mut addresses = found.flat_map(|found| describe::interface(found).public_addresses);
+    let found = describe::one_interface(client, interface).await?;
+    let mut addresses = found.public_addresses.iter();
     Ok(addresses.any(|address| address.public == public))
 }
 
@@ -153,12 +120,4 @@ async fn assign(client: &Client, interface: &str, public: bool) -> Result<()> {
         .await
         .during("ec2:ModifyNetworkInterfaceAttribute", interface)
         .map(drop)
-}
-
-/// The private addresses that have a public one, each with its Elastic IP address, if it is one.
-pub(super) fn mapped(addresses: &[Address]) -> BTreeSet<(&str, Option<&str>)> {
-    let addresses = addresses.iter();
-    addresses
-        .map(|address| (address.private.as_str(), address.allocation.as_deref()))
-        .collect()
 }

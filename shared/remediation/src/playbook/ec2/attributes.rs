@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::{
 
 use serde::{Deserialize, Serialize};
 
-use super::name::{SHUTDOWN, STOP, TERMINATION};
+use crate::actions::ec2::{SHUTDOWN, STOP, TERMINATION};
 use crate::error::{CallContext, Result};
 
 /// An attribute of an instance that keeps it from being lost.

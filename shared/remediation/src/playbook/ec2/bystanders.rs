@@ -10,12 +10,12 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Route, RouteTable};
-use serde::Serialize;
 
-use super::change::Change;
-use super::preserve::INCIDENT_TAG;
+use super::action::Action;
+use super::instance::{Instance, Interface};
+use super::mark::INCIDENT_TAG;
 use super::routes;
-use super::state::{Instance, Interface, State};
+use super::state::{ForwardingTable, State};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::investigate::listed;
@@ -31,19 +31,6 @@ const MOST: usize = 12;
 /// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-tags.html>.
 const EMR_CLUSTER: &str = "aws:elasticmapreduce:job-flow-id";
 const EMR_ROLE: &str = "aws:elasticmapreduce:instance-group-role";
-
-/// A route table by which traffic of others goes through an interface of the instance.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct ForwardingTable {
-    id: String,
-    /// Where the traffic goes.
-    destinations: BTreeSet<String>,
-    subnets: BTreeSet<String>,
-    /// The VPC whose main route table it is: each subnet without a table of its own uses it.
-    main_of: Option<String>,
-    /// Gateways whose incoming traffic it routes.
-    gateways: BTreeSet<String>,
-}
 
 impl ForwardingTable {
     /// Who sends traffic by it.
@@ -124,7 +111,7 @@ fn may_be_behind(finding: &Finding) -> bool {
 
 /// Leaves to the approver what would cut off those behind the instance, and says who they are.
 pub(super) fn spare(
-    plan: &mut Plan<Change>,
+    plan: &mut Plan<Action>,
     finding: &Finding,
     state: &State,
     instance: &Instance,
@@ -183,35 +170,35 @@ fn was_isolated(state: &State) -> bool {
 
 /// Whether a change keeps the instance from serving those behind it. `behind`: its own credentials are not known to
 /// be misused.
-fn cuts_off(change: &Change, state: &State, behind: bool) -> bool {
+fn cuts_off(change: &Action, state: &State, behind: bool) -> bool {
     match change {
-        Change::ProtectAttribute { .. }
-        | Change::KeepVolume { .. }
-        | Change::SnapshotVolumes { .. }
-        | Change::CloseIsolationGroup { .. } => false,
-        Change::DenyCredentials { .. } => behind,
+        Action::ProtectAttribute { .. }
+        | Action::KeepVolume { .. }
+        | Action::SnapshotVolumes { .. }
+        | Action::CloseIsolationGroup { .. } => false,
+        Action::DenyCredentials { .. } => behind,
         // The mark of an interface tells its groups from before.
-        Change::Mark { resource, .. } => {
+        Action::Mark { resource, .. } => {
             let mut interfaces = state.interfaces.iter();
             interfaces.any(|interface| interface.id == *resource)
         }
-        Change::LeaveAutoScalingGroup { .. }
-        | Change::DeregisterTargets { .. }
-        | Change::DeregisterFromBalancers { .. }
-        | Change::PrepareIsolationGroup { .. }
-        | Change::IsolateInterface { .. }
-        | Change::RemovePublicAddress { .. }
-        | Change::DisableMetadata { .. }
-        | Change::ShortenTimeouts { .. }
-        | Change::CutConnections { .. }
-        | Change::AdmitForensics { .. } => true,
+        Action::LeaveAutoScalingGroup { .. }
+        | Action::DeregisterTargets { .. }
+        | Action::DeregisterFromBalancers { .. }
+        | Action::PrepareIsolationGroup { .. }
+        | Action::IsolateInterface { .. }
+        | Action::RemovePublicAddress { .. }
+        | Action::DisableMetadata { .. }
+        | Action::ShortenTimeouts { .. }
+        | Action::CutConnections { .. }
+        | Action::AdmitForensics { .. } => true,
     }
 }
 
 /// That EMR terminates the node, and when. Isolated, it does not answer its cluster.
 ///
 /// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-node-replacement.html>
-pub(super) fn replaced_by_emr(plan: &mut Plan<Change>, instance: &Instance) {
+pub(super) fn replaced_by_emr(plan: &mut Plan<Action>, instance: &Instance) {
     let (id, tags) = (&instance.id, &instance.tags);
     let Some(cluster) = tags.get(EMR_CLUSTER) else {
         return;

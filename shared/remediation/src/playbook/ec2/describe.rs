@@ -9,7 +9,9 @@ use aws_sdk_ec2::types::{
 };
 use serde_json::json;
 
-use super::state::{Address, Hardware, Instance, Interface, SecondaryInterface, Timeouts, Volume};
+use super::instance::{Address, Instance, Interface, SecondaryInterface, Volume};
+use super::state::Hardware;
+use super::timeouts::Timeouts;
 use crate::error::{CallContext, Result};
 use crate::finding::Finding;
 
@@ -220,6 +222,18 @@ pub(super) async fn interfaces(client: &Client, id: &str) -> Result<Vec<Interfac
         interfaces.extend(found.into_iter().map(interface));
     }
     Ok(interfaces)
+}
+
+/// One interface, as it is now. The default: EC2 does not show it.
+pub(super) async fn one_interface(client: &Client, id: &str) -> Result<Interface> {
+    let answer = client
+        .describe_network_interfaces()
+        .network_interface_ids(id)
+        .send()
+        .await
+        .during("ec2:DescribeNetworkInterfaces", id)?;
+    let mut found = answer.network_interfaces.unwrap_or_default().into_iter();
+    Ok(found.next().map(interface).unwrap_or_default())
 }
 
 /// An interface as EC2 describes it.

@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range, PrefixListId, UserIdGroupPair};
-use serde::{Serialize, Serializer};
 use tokio::time::{Instant, sleep};
 
 use super::isolation_group::{self, IsolationGroup, Purpose};
+use super::state::{Access, Unread};
 use super::{describe, group_rules};
+use crate::deadline::within;
 use crate::error::{CallContext, Error, Result};
-use crate::execute::within;
 use crate::settings::{ForensicsRule, too_wide};
 
 /// What was read of the peers that the rules name.
@@ -26,63 +26,35 @@ pub(super) struct Peers {
     lists: BTreeMap<String, Result<Vec<String>>>,
 }
 
-/// The rules that are used, and those that are not.
-#[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Access {
-    /// In each VPC.
-    by_vpc: BTreeMap<String, Vec<ForensicsRule>>,
-    /// The rules that are used nowhere, each with the reason.
-    pub(super) left_out: Vec<String>,
-    /// The peers that could not be read, whose rules are used nowhere either.
-    pub(super) unread: BTreeMap<String, Unread>,
-}
-
-/// Why a peer could not be read.
-#[derive(Clone, Debug)]
-pub(super) struct Unread(pub(super) Error);
-
-impl Serialize for Unread {
-    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
-        to.collect_str(&self.0)
-    }
-}
-
 /// Why a rule is used nowhere.
 enum Unused {
     For(String),
     Unread(Error),
 }
 
-impl Access {
-    /// The rules that are used in a VPC.
-    pub(super) fn of(&self, vpc: &str) -> &[ForensicsRule] {
-        self.by_vpc.get(vpc).map_or(&[], Vec::as_slice)
-    }
-
-    /// Takes those of `rules` that are used in `vpcs`. `ours`: the groups of ours, none of which is let in, since the
-    /// instances in it are isolated too.
-    pub(super) fn new(
-        rules: &[ForensicsRule],
-        peers: &Peers,
-        vpcs: &BTreeSet<String>,
-        ours: &BTreeSet<String>,
-    ) -> Self {
-        let mut access = Self::default();
-        for rule in rules {
-            match peers.vpcs_of(rule, vpcs, ours) {
-                Ok(usable) => {
-                    for vpc in usable {
-                        access.by_vpc.entry(vpc).or_default().push(rule.clone());
-                    }
-                }
-                Err(Unused::For(why)) => access.left_out.push(format!("{rule}: {why}")),
-                Err(Unused::Unread(error)) => {
-                    access.unread.insert(rule.peer.clone(), Unread(error));
+/// Takes those of `rules` that are used in `vpcs`. `ours`: the groups of ours, none of which is let in, since the
+/// instances in it are isolated too.
+pub(super) fn access(
+    rules: &[ForensicsRule],
+    peers: &Peers,
+    vpcs: &BTreeSet<String>,
+    ours: &BTreeSet<String>,
+) -> Access {
+    let mut access = Access::default();
+    for rule in rules {
+        match peers.vpcs_of(rule, vpcs, ours) {
+            Ok(usable) => {
+                for vpc in usable {
+                    access.by_vpc.entry(vpc).or_default().push(rule.clone());
                 }
             }
+            Err(Unused::For(why)) => access.left_out.push(format!("{rule}: {why}")),
+            Err(Unused::Unread(error)) => {
+                access.unread.insert(rule.peer.clone(), Unread(error));
+            }
         }
-        access
     }
+    access
 }
 
 impl Peers {
@@ -195,15 +167,9 @@ pub(super) async fn admit(
 ) -> Result<()> {
     let group = Box::pin(prepare(client, account, vpc, interface, rules)).await?;
     let isolation = isolation_group::of(client, account, vpc, Purpose::Isolation);
-    let found = client
-        .describe_network_interfaces()
-        .network_interface_ids(interface)
-        .send();
+    let found = describe::one_interface(client, interface);
     let (isolation, found) = futures::join!(Box::pin(isolation), Box::pin(found));
-    let found = found.during("ec2:DescribeNetworkInterfaces", interface)?;
-    let mut found = found.network_interfaces.unwrap_or_default().into_iter();
-    let groups = found.next().map(describe::interface).unwrap_or_default();
-    let groups = groups.groups;
+    let groups = found?.groups;
     let is_isolated = isolation?
         .is_some_and(|isolation| isolation.is_empty() && groups.iter().eq([&isolation.id]));
     if !is_isolated && !groups.iter().eq([&group]) {

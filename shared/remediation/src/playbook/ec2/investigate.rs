@@ -1,14 +1,58 @@
 //! Which instance it is, from what was read of it.
 
+use std::collections::BTreeSet;
+
+use super::clients::Clients;
+use super::observe;
 use super::state::State;
+use crate::actions::ec2::DENY;
 use crate::finding::Finding;
-use crate::investigate::{Answer, Question, listed, reason};
+use crate::investigate::afterwards::Credential;
+use crate::investigate::{Answer, Inquiry, Investigation, Question, listed, reason};
+use crate::settings::ForensicsRule;
 
 const SOURCE: &str = "EC2, IAM and Auto Scaling, as they were before this response";
 /// Tags and addresses in a sentence.
 const MOST: usize = 12;
 
-pub(super) fn answer(finding: &Finding, state: &State) -> Answer {
+/// `observed`: what was read before, which tells of the instance; where nothing was, it is observed now.
+pub(super) async fn investigate(
+    clients: &Clients,
+    access: &[ForensicsRule],
+    inquiry: &Inquiry<'_>,
+    observed: Option<&State>,
+) -> Investigation {
+    let finding = inquiry.finding;
+    let mut investigation = Investigation::default();
+    if let Some(state) = observed {
+        investigation.answers.push(answer(finding, state));
+    } else if finding.has_instance() || finding.instance_id().is_ok() {
+        let observing = observe::glance(clients, access, finding);
+        investigation
+            .answers
+            .push(match inquiry.within(observing).await {
+                Ok(state) => answer(finding, &state),
+                Err(error) => {
+                    let why = format!(
+                        "{}; look at the instance in the console of EC2",
+                        reason(&error)
+                    );
+                    Answer::unknown(Question::Instance, &why, "EC2")
+                }
+            });
+    }
+    investigation
+}
+
+/// The instance's own credentials, where its role denies them everything.
+pub(super) fn kept_out(finding: &Finding, in_effect: &BTreeSet<String>) -> Option<Credential> {
+    let denies = |key: &String| key.split(' ').next() == Some(DENY);
+    let id = finding.instance_id().ok()?;
+    let denied = in_effect.iter().any(denies);
+    denied.then(|| Credential::instance(&id))
+}
+
+fn answer(finding: &Finding, state: &State) -> Answer {
     let Some(instance) = &state.instance else {
         let unfound = state.gone().unwrap_or_default();
         return match &state.elsewhere {

@@ -198,6 +198,18 @@ pub(super) async fn of(
     Ok(found.map(|found| found.group))
 }
 
+/// Whether this group is one of ours that isolates, and lets nothing through but what forensics may be let through.
+pub(super) async fn isolates(client: &Client, group: &str) -> Result<bool> {
+    let this = Filter::builder().name("group-id").values(group).build();
+    let found = groups(client, vec![this], group).await?;
+    let mut found = found.into_iter().filter_map(usable);
+    Ok(found.any(|found| match found.purpose {
+        Purpose::Isolation => found.group.is_empty(),
+        Purpose::Forensics => true,
+        Purpose::Conversion => false,
+    }))
+}
+
 fn of_vpc(vpc: &str) -> Filter {
     Filter::builder().name("vpc-id").values(vpc).build()
 }

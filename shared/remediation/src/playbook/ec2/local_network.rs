@@ -6,24 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::Filter;
-use serde::{Serialize, Serializer};
 
-use super::change::Change;
-use super::name;
-use super::state::{Interface, State};
+use super::action::Action;
+use super::instance::Interface;
+use super::state::{LocalNetworks, State};
+use crate::actions::ec2 as name;
 use crate::error::{CallContext, Result};
 use crate::plan::Step;
-
-/// The device index at which each subnet has local network interfaces, if it has any. A subnet that EC2 does
-/// not show is missing.
-#[derive(Clone, Debug)]
-pub(super) struct LocalNetworks(pub(super) Result<BTreeMap<String, Option<i32>>>);
-
-impl Serialize for LocalNetworks {
-    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
-        super::state::readable(&self.0, to)
-    }
-}
 
 /// Reads the subnets of the interfaces.
 pub(super) async fn read(
@@ -85,6 +74,12 @@ impl State {
         }
     }
 
+    /// The interfaces that a group isolates.
+    pub(super) fn manageable(&self) -> impl Iterator<Item = &Interface> {
+        let interfaces = self.interfaces.iter();
+        interfaces.filter(|interface| self.out_of_reach(interface).is_none())
+    }
+
     /// Why a change of its groups does not isolate an interface, and to whom that is left. `None`: it does.
     pub(super) fn out_of_reach(&self, interface: &Interface) -> Option<String> {
         if let Some(requester) = &interface.requester {
@@ -109,7 +104,7 @@ impl State {
 
     /// The step that is left out of an interface which is isolated as far as it is in the VPC, and may be on a local
     /// network instead.
-    pub(super) fn perhaps_local(&self, interface: &Interface) -> Option<Step<Change>> {
+    pub(super) fn perhaps_local(&self, interface: &Interface) -> Option<Step<Action>> {
         let Local::Unknown(why) = self.local(interface) else {
             return None;
         };
@@ -117,21 +112,13 @@ impl State {
         if let Some(LocalNetworks(Err(error))) = &self.local_networks
             && error.is_transient()
         {
-            return Some(Step::Unknown {
-                action: name::ISOLATE,
-                target,
-                error: error.clone(),
-            });
+            return Some(Step::unknown(name::ISOLATE, target, error));
         }
         let reason = format!(
             "{} may be a local network interface of an Outposts server, which security groups do not filter; that \
              could not be read: {why}. Look at its subnet, and cut it off with the firewall of the local network",
             interface.id
         );
-        Some(Step::Skipped {
-            action: name::ISOLATE,
-            target,
-            reason,
-        })
+        Some(Step::skipped(name::ISOLATE, target, reason))
     }
 }

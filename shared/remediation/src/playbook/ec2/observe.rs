@@ -1,296 +1,192 @@
 //! Reads an instance and what belongs to it: first what decides how it is contained, then the rest, each
 //! at once.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+mod essential;
+mod rest;
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tokio::time::Instant;
 
-use super::describe::{
-    alike, hardware, instance, interfaces, pending_snapshots, snapshots, volume_tags,
-};
-use super::forensics::{self, Access};
-use super::isolation_group::{self, Purpose};
-use super::local_network::{self, LocalNetworks};
-use super::preserve::tag_value;
-use super::state::{Earlier, Instance, Interface, Membership, Protection, Rest, Role, State};
-use super::{Clients, attributes, bystanders, membership, role, routes, target_groups};
-use crate::error::{Error, Result};
-use crate::execute::within;
+use super::action::Action;
+use super::clients::Clients;
+use super::region::{Located, locate};
+use super::state::{Role, State};
+use super::target_groups;
+use crate::actions::ec2::TARGETS;
+use crate::error::Result;
 use crate::finding::Finding;
 use crate::settings::ForensicsRule;
 
-/// How long the reads may take that do not decide whether an interface is isolated.
-const PATIENCE: Duration = Duration::from_secs(6);
+/// The IAM permissions that observing needs.
+pub(super) const PERMISSIONS: &[&str] = &[
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeAutoScalingInstances",
+    "ec2:DescribeInstanceAttribute",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeRegions",
+    "ec2:DescribeRouteTables",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVolumes",
+    "ec2:GetConsoleOutput",
+    "ec2:GetManagedPrefixListEntries",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "iam:GetInstanceProfile",
+    "iam:GetRolePolicy",
+];
 
-/// How long what only sizes a limit may take, which is then not held, and told of.
-const SIZING_PATIENCE: Duration = Duration::from_secs(2);
+/// Reads all.
+pub(super) async fn observe(
+    clients: &Clients,
+    access: &[ForensicsRule],
+    finding: &Finding,
+) -> Result<State> {
+    let state = glance(clients, access, finding).await?;
+    Ok(whole(clients, finding, state, None).await)
+}
 
-/// What decides whether and how an instance is contained: in one round trip, where the finding shows the
-/// instance profile and the tags of its Auto Scaling group as they still are.
+/// Reads what decides how the instance is contained, in the Region where it is.
 pub(super) async fn glance(
     clients: &Clients,
+    access: &[ForensicsRule],
+    finding: &Finding,
+) -> Result<State> {
+    let id = finding.instance_id()?;
+    let here = finding.instance_region();
+    let state = in_region(clients, access, finding, &here, &id).await;
+    let is_sought = finding.instance_may_be_elsewhere()
+        && match &state {
+            Ok(state) => state.instance.is_none(),
+            // An organization may deny a Region as a whole.
+            Err(error) => error.is_denied(),
+        };
+    if !is_sought {
+        return state;
+    }
+    let elsewhere = match Box::pin(locate(clients, &here, &id)).await {
+        Ok(Located::In(region)) => {
+            return in_region(clients, access, finding, &region, &id).await;
+        }
+        Ok(Located::Nowhere(others)) => Ok(others),
+        Err(error) => Err(error),
+    };
+    Ok(State {
+        elsewhere: Some(elsewhere),
+        ..state?
+    })
+}
+
+/// Reads what is not in `part` yet: first what denying the credentials depends on, then the rest, if there is an
+/// instance for it; and the target groups of an account that has many. `None`: nothing is missing.
+pub(super) async fn complete(clients: &Clients, finding: &Finding, part: &State) -> Option<State> {
+    completed(clients, finding, part, None).await
+}
+
+/// Reads all again. A Region may have hundreds of target groups: only those that had the instance are asked again.
+/// So is only the Region in which it was found.
+pub(super) async fn read_back(
+    clients: &Clients,
+    access: &[ForensicsRule],
+    finding: &Finding,
+    planned: &[&Action],
+) -> Result<State> {
+    let seen = planned.iter().find_map(|action| match action {
+        Action::DeregisterTargets {
+            seen: Some(seen), ..
+        } => Some(seen.clone()),
+        Action::DeregisterTargets { from, .. } => {
+            Some(from.iter().map(|target| target.group.clone()).collect())
+        }
+        _ => None,
+    });
+    let state = match planned.iter().find_map(|action| action.region()) {
+        Some(region) => {
+            let id = finding.instance_id()?;
+            in_region(clients, access, finding, region, &id).await?
+        }
+        None => glance(clients, access, finding).await?,
+    };
+    let seen = seen.unwrap_or_default();
+    Ok(whole(clients, finding, state, Some(&seen)).await)
+}
+
+/// False for steps of this name that [`read_back`] looks for only where they were seen before.
+pub(super) fn reads_all_again(name: &str) -> bool {
+    name != TARGETS
+}
+
+async fn in_region(
+    clients: &Clients,
+    access: &[ForensicsRule],
     finding: &Finding,
     region: &str,
     id: &str,
-    access: &[ForensicsRule],
 ) -> Result<State> {
-    let ec2 = &clients.ec2;
-    let account = &finding.account_id;
-    let shown = finding.instance_profile_arn();
-    let (core, scaling, of_profile, peers) = futures::join!(
-        // The interfaces' VPCs are not known yet; the groups' names find them in all VPCs, so that
-        // nothing has to wait for the interfaces.
-        Box::pin(async {
-            let (instance, interfaces, groups) = futures::try_join!(
-                Box::pin(instance(ec2, finding, id)),
-                Box::pin(interfaces(ec2, id)),
-                Box::pin(isolation_group::find(ec2, account, None)),
-            )?;
-            let reading = Box::pin(bystanders::forwarding(ec2, &interfaces));
-            let until = Instant::now() + PATIENCE;
-            let forwarding = within(until, "ec2:DescribeRouteTables", reading).await;
-            Ok::<_, Error>((instance, interfaces, groups, forwarding))
-        }),
-        Box::pin(scaling(&clients.autoscaling, finding, id)),
-        Box::pin(of_profile(clients, shown)),
-        Box::pin(forensics::peers(ec2, access, Instant::now() + PATIENCE)),
-    );
-    let (instance, interfaces, groups, forwarding) = core?;
-    let local_networks = Box::pin(local_networks(ec2, finding, instance.as_ref(), &interfaces));
-    let local_networks = local_networks.await;
-    let profile = instance.as_ref().and_then(|found| found.profile.as_deref());
-    let ((role, alike), earlier) = if profile == shown {
-        (of_profile, None)
-    } else {
-        let current = Box::pin(self::of_profile(clients, profile)).await;
-        (current, earlier(shown, of_profile.0))
-    };
-    let same = |earlier: &Earlier| match (&earlier.role, &role) {
-        (Ok(Some(earlier)), Ok(Some(role))) => earlier.arn == role.arn,
-        _ => false,
-    };
-    let earlier = earlier.filter(|earlier| !same(earlier));
-    let ours: BTreeSet<_> = groups.iter().map(|found| found.group.id.clone()).collect();
-    let (mut by_vpc, mut conversion_groups) = (BTreeMap::new(), BTreeMap::new());
-    let mut other_groups = Vec::new();
-    for found in groups {
-        let group = found.group;
-        match found.purpose {
-            Purpose::Isolation if !by_vpc.contains_key(&group.vpc) => {
-                by_vpc.insert(group.vpc.clone(), group);
-            }
-            Purpose::Isolation | Purpose::Forensics => other_groups.push(group),
-            Purpose::Conversion => {
-                conversion_groups.insert(group.id.clone(), group);
-            }
-        }
-    }
-    let vpcs: BTreeSet<_> = interfaces.iter().map(|found| found.vpc.clone()).collect();
-    other_groups.retain(|group| vpcs.contains(&group.vpc));
-    Ok(State {
-        region: region.to_owned(),
-        elsewhere: None,
-        access: Access::new(access, &peers, &vpcs, &ours),
-        instance,
-        interfaces,
-        groups: by_vpc,
-        other_groups,
-        conversion_groups,
-        local_networks,
-        forwarding,
-        scaling,
-        role,
-        alike,
-        deny: None,
-        earlier,
-        rest: None,
-    })
+    let services = clients.in_region(region);
+    Box::pin(essential::read(&services, finding, region, id, access)).await
 }
 
-/// Only an Outpost has local networks, so that no other instance waits for its subnets.
-async fn local_networks(
-    client: &aws_sdk_ec2::Client,
-    finding: &Finding,
-    instance: Option<&Instance>,
-    interfaces: &[Interface],
-) -> Option<LocalNetworks> {
-    let on_outpost = finding.is_on_outpost()
-        || instance.is_some_and(|instance| instance.on_outpost)
-        || interfaces.iter().any(|interface| interface.on_outpost);
-    if !on_outpost {
-        return None;
-    }
-    let until = Instant::now() + PATIENCE;
-    let reading = Box::pin(local_network::read(client, interfaces));
-    Some(LocalNetworks(
-        within(until, "ec2:DescribeSubnets", reading).await,
-    ))
-}
-
-/// What was read of the profile that the finding names, where the instance has it no longer.
-fn earlier(profile: Option<&str>, role: Result<Option<Role>>) -> Option<Earlier> {
-    let role = match role {
-        Err(error) if error.is_gone() => Ok(None),
-        role => role,
-    };
-    Some(Earlier {
-        profile: profile?.to_owned(),
-        role,
-        deny: None,
-    })
-}
-
-/// The role of an instance profile, and how many instances have it.
-async fn of_profile(
-    clients: &Clients,
-    profile: Option<&str>,
-) -> (Result<Option<Role>>, Result<usize>) {
-    let until = Instant::now() + PATIENCE;
-    futures::join!(
-        within(
-            until,
-            "iam:GetInstanceProfile",
-            Box::pin(role::read(&clients.iam, profile))
-        ),
-        within(
-            Instant::now() + SIZING_PATIENCE,
-            "ec2:DescribeInstances",
-            Box::pin(alike(&clients.ec2, profile))
-        ),
-    )
-}
-
-/// The policy of the role that denies the instance everything, if it has one of its name.
-pub(super) async fn deny(clients: &Clients, role: &Role, id: &str) -> Result<Option<Value>> {
-    let until = Instant::now() + PATIENCE;
-    let reading = Box::pin(role::deny(&clients.iam, id, &role.name));
-    within(until, "iam:GetRolePolicy", reading).await
-}
-
-/// What only protects, preserves and informs. `groups`: the only target groups to ask.
-pub(super) async fn rest(
+/// The whole, from what was read at a glance. `groups`: the only target groups to ask.
+async fn whole(
     clients: &Clients,
     finding: &Finding,
-    id: &str,
-    glanced: &State,
+    glanced: State,
     groups: Option<&BTreeSet<String>>,
-) -> Rest {
-    let ec2 = &clients.ec2;
-    let until = Instant::now() + PATIENCE;
-    let finding_tag = tag_value(&finding.id);
-    let interfaces = &glanced.interfaces;
-    let volumes = glanced.instance.iter().flat_map(|found| &found.volumes);
-    let attached: BTreeSet<_> = volumes.map(|volume| volume.id.clone()).collect();
-    let (
-        termination,
-        stop,
-        shutdown,
-        targets,
-        balancers,
-        hardware,
-        snapshots,
-        pending_snapshots,
-        volume_tags,
-        routes,
-        endpoints,
-    ) = futures::join!(
-        within(
-            until,
-            "ec2:DescribeInstanceAttribute",
-            Box::pin(attributes::termination(ec2, id))
-        ),
-        within(
-            until,
-            "ec2:DescribeInstanceAttribute",
-            Box::pin(attributes::stop(ec2, id))
-        ),
-        within(
-            until,
-            "ec2:DescribeInstanceAttribute",
-            Box::pin(attributes::shutdown(ec2, id))
-        ),
-        // It has a patience of its own, and keeps what it found by then.
-        Box::pin(target_groups::first(&clients.elbv2, id, interfaces, groups)),
-        within(
-            until,
-            "elasticloadbalancing:DescribeLoadBalancers",
-            Box::pin(membership::balancers(&clients.elb, id)),
-        ),
-        within(
-            until,
-            "ec2:DescribeInstanceTypes",
-            Box::pin(hardware(ec2, glanced.instance.as_ref()))
-        ),
-        within(
-            until,
-            "ec2:DescribeSnapshots",
-            Box::pin(snapshots(ec2, &finding_tag))
-        ),
-        within(
-            until,
-            "ec2:DescribeSnapshots",
-            Box::pin(pending_snapshots(ec2, &attached))
-        ),
-        within(until, "ec2:DescribeVolumes", Box::pin(volume_tags(ec2, id))),
-        within(
-            until,
-            "ec2:DescribeRouteTables",
-            Box::pin(routes::routes(ec2, interfaces))
-        ),
-        within(
-            until,
-            "ec2:DescribeNetworkInterfaces",
-            Box::pin(routes::endpoints(ec2, interfaces))
-        ),
-    );
-    Rest {
-        protection: Protection {
-            termination,
-            stop,
-            shutdown,
-        },
-        targets,
-        balancers,
-        hardware,
-        snapshots,
-        pending_snapshots,
-        volume_tags,
-        routes,
-        endpoints,
+) -> State {
+    let mut state = glanced;
+    while let Some(more) = completed(clients, finding, &state, groups).await {
+        state = more;
     }
+    state
 }
 
-/// The instance's Auto Scaling group, and how large that is. The group that the finding shows is asked for
-/// its size at once.
-async fn scaling(
-    client: &aws_sdk_autoscaling::Client,
+async fn completed(
+    clients: &Clients,
     finding: &Finding,
-    id: &str,
-) -> Result<Option<Membership>> {
-    let shown = finding.auto_scaling_group();
-    let size = async |group: Option<&str>| {
-        let until = Instant::now() + SIZING_PATIENCE;
-        let operation = "autoscaling:DescribeAutoScalingGroups";
-        match group {
-            Some(group) => within(until, operation, membership::size(client, group)).await,
-            None => Ok(0),
+    part: &State,
+    groups: Option<&BTreeSet<String>>,
+) -> Option<State> {
+    let services = clients.in_region(&part.region);
+    let id = finding.instance_id().ok()?;
+    let mut state = part.clone();
+    let current = undenied(&part.role, part.deny.as_ref());
+    let earlier = part.earlier.as_ref();
+    let earlier = earlier.and_then(|found| undenied(&found.role, found.deny.as_ref()));
+    if current.is_some() || earlier.is_some() {
+        let read = async |role: Option<&Role>| match role {
+            Some(role) => Some(Box::pin(rest::deny(&services, role, &id)).await),
+            None => None,
+        };
+        let (of_current, of_earlier) = futures::join!(read(current), read(earlier));
+        state.deny = of_current.or(state.deny);
+        if let Some(found) = &mut state.earlier {
+            found.deny = of_earlier.or(found.deny.take());
         }
-    };
-    let until = Instant::now() + PATIENCE;
-    let operation = "autoscaling:DescribeAutoScalingInstances";
-    let (found, of_shown) = futures::join!(
-        within(until, operation, membership::scaling(client, id)),
-        size(shown)
-    );
-    let Some(mut found) = found? else {
-        return Ok(None);
-    };
-    found.size = if shown == Some(found.group.as_str()) {
-        of_shown
+    } else if part.rest.is_none() && part.gone().is_none() {
+        let rest = Box::pin(rest::read(&services, finding, &id, part, groups));
+        state.rest = Some(rest.await);
     } else {
-        size(Some(&found.group)).await
-    };
-    Ok(Some(found))
+        let rest = state.rest.as_mut()?;
+        let found = rest.targets.as_ref().ok()?;
+        if found.left.is_empty() {
+            return None;
+        }
+        let looking = target_groups::rest(&services.elbv2, &id, &part.interfaces, found);
+        rest.targets = Ok(Box::pin(looking).await);
+    }
+    Some(state)
+}
+
+/// The role, if what denies it the instance is not read yet.
+fn undenied<'a>(
+    role: &'a Result<Option<Role>>,
+    deny: Option<&Result<Option<Value>>>,
+) -> Option<&'a Role> {
+    role.as_ref().ok()?.as_ref().filter(|_| deny.is_none())
 }

@@ -1,6 +1,6 @@
-//! Evidence and marks: snapshots, the console's output, tags.
+//! Evidence: snapshots, and the console's output.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_ec2::Client;
@@ -11,19 +11,10 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::describe::{FINDING_TAG, pending_snapshots, snapshots};
+use super::mark::tag_value;
 use super::state::Rest;
 use crate::error::{CallContext, Error, Result};
 use crate::investigate::listed;
-
-/// The tags of what an incident touched. Other keys than the snapshots', onto which the tags of a
-/// volume are copied.
-pub(super) const INCIDENT_TAG: &str = "gdr:incident";
-pub(super) const TIME_TAG: &str = "gdr:incident-time";
-pub(super) const GROUPS_TAG: &str = "gdr:prior-groups";
-
-/// A tag's value is at most 256 characters long,
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>.
-const LONGEST: usize = 256;
 
 /// EC2 took a snapshot of the volume less than [`INTERVAL`] ago.
 const TOO_SOON: &str = "SnapshotCreationPerVolumeRateExceeded";
@@ -35,21 +26,6 @@ const TOO_MANY: &str = "ConcurrentSnapshotLimitExceeded";
 
 /// Snapshots in a sentence.
 const MOST_SHOWN: usize = 12;
-
-pub(super) fn tag_value(text: &str) -> String {
-    text.chars().take(LONGEST).collect()
-}
-
-/// The groups an interface was in, if they fit into a tag.
-pub(super) fn groups_value(groups: &BTreeSet<String>) -> String {
-    let listed: Vec<_> = groups.iter().map(String::as_str).collect();
-    let listed = listed.join(" ");
-    if listed.is_empty() || listed.len() > LONGEST {
-        "see the incident record".to_owned()
-    } else {
-        listed
-    }
-}
 
 /// Takes snapshots of all volumes, which are of one moment if EC2 lets them be taken at once.
 ///
@@ -159,47 +135,6 @@ pub(super) fn covered(volumes: &BTreeSet<String>, rest: &Rest) -> Option<String>
         "each volume is covered by a snapshot that is being taken ({}): EC2 takes no more of them now",
         listed(&covering, MOST_SHOWN)
     ))
-}
-
-pub(super) async fn tag(
-    client: &Client,
-    resource: &str,
-    tags: impl IntoIterator<Item = (String, String)>,
-) -> Result<()> {
-    let tags = tags
-        .into_iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build());
-    client
-        .create_tags()
-        .resources(resource)
-        .set_tags(Some(tags.collect()))
-        .send()
-        .await
-        .during("ec2:CreateTags", resource)
-        .map(drop)
-}
-
-/// Takes tags away again. With a value, only the tag that has it still.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "release takes away the responder's own tags"
-)]
-pub(super) async fn untag(
-    client: &Client,
-    resource: &str,
-    tags: &BTreeMap<String, Option<String>>,
-) -> Result<()> {
-    let tags = tags
-        .iter()
-        .map(|(key, value)| Tag::builder().key(key).set_value(value.clone()).build());
-    client
-        .delete_tags()
-        .resources(resource)
-        .set_tags(Some(tags.collect()))
-        .send()
-        .await
-        .during("ec2:DeleteTags", resource)
-        .map(drop)
 }
 
 /// What is kept of the console's output, which is at most 64 KB and a third more as base64. The record drops

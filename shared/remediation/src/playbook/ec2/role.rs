@@ -2,12 +2,12 @@
 //! instance.
 
 use aws_sdk_iam::Client;
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::state::Role;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
+use crate::iam_policy::{self, Entity, decoded};
 
 /// The policy's name: one for each instance, so that it is put once and found again.
 pub(super) fn policy_name(instance: &str) -> String {
@@ -27,14 +27,12 @@ pub(super) fn policy(finding: &Finding, region: &str, instance: &str, role_id: &
         finding.partition(),
         finding.account_id,
     );
-    let deny = |sid: &str, condition: Value| json!({ "Sid": sid, "Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition });
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            deny("GdrByInstanceArn", json!({ "ArnEquals": { "ec2:SourceInstanceARN": arn } })),
-            deny("GdrByUserId", json!({ "StringEquals": { "aws:userid": format!("{role_id}:{instance}") } })),
-        ],
-    })
+    let by_instance = json!({ "ArnEquals": { "ec2:SourceInstanceARN": arn } });
+    let by_user = json!({ "StringEquals": { "aws:userid": format!("{role_id}:{instance}") } });
+    iam_policy::document([
+        iam_policy::deny("GdrByInstanceArn", by_instance),
+        iam_policy::deny("GdrByUserId", by_user),
+    ])
 }
 
 /// Whether `found` denies what `wanted` does. A policy that names the instance in any Region does so for each; and
@@ -86,26 +84,12 @@ pub(super) async fn read(client: &Client, profile: Option<&str>) -> Result<Optio
     }))
 }
 
-/// The policy of the role that denies the instance everything, if it has one of its name.
+/// The policy of the role that denies the instance everything, if it has one of its name. One that is no JSON is
+/// kept as text.
 pub(super) async fn deny(client: &Client, instance: &str, role: &str) -> Result<Option<Value>> {
-    let policy = client
-        .get_role_policy()
-        .role_name(role)
-        .policy_name(policy_name(instance))
-        .send()
-        .await
-        .during("iam:GetRolePolicy", role);
-    match policy {
-        Ok(policy) => Ok(Some(document(&policy.policy_document))),
-        Err(error) if error.is_gone() => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// IAM hands documents out percent-encoded. One that is no JSON is kept as text.
-fn document(text: &str) -> Value {
-    let decoded = percent_decode_str(text).decode_utf8_lossy();
-    serde_json::from_str(&decoded).unwrap_or_else(|_| Value::String(decoded.into_owned()))
+    let name = policy_name(instance);
+    let document = Entity::Role(role).policy(client, &name).await?;
+    Ok(document.map(|document| decoded(&document).unwrap_or_else(Value::String)))
 }
 
 pub(super) async fn put(client: &Client, role: &str, instance: &str, policy: &Value) -> Result<()> {
@@ -113,40 +97,23 @@ pub(super) async fn put(client: &Client, role: &str, instance: &str, policy: &Va
         Value::String(text) => text.clone(),
         document => document.to_string(),
     };
-    let put = client
-        .put_role_policy()
-        .role_name(role)
-        .policy_name(policy_name(instance))
-        .policy_document(&document)
-        .send()
+    let name = policy_name(instance);
+    match Entity::Role(role)
+        .put_policy(client, &name, &document)
         .await
-        .during("iam:PutRolePolicy", role);
-    match put {
+    {
         // A role has 10,240 characters for all of its inline policies, and managed policies beside them.
         Err(error) if error.has_code("LimitExceeded") => Err(Error::Refused(format!(
             "the credentials of {instance} still work, since the inline policies of the role {role} have no room \
              for the deny: make a managed policy of this document and attach it to the role, and take it off when \
              the instance is released: {document} ({error})"
         ))),
-        put => put.map(drop),
+        put => put,
     }
 }
 
-/// Takes the responder's own policy off the role again. A person's doing.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "release takes away the one policy that containment put there"
-)]
+/// Takes the responder's own policy off the role again. The operator's doing.
 pub(super) async fn take_off(client: &Client, role: &str, instance: &str) -> Result<()> {
-    let deleted = client
-        .delete_role_policy()
-        .role_name(role)
-        .policy_name(policy_name(instance))
-        .send()
-        .await
-        .during("iam:DeleteRolePolicy", role);
-    match deleted {
-        Err(error) if error.is_gone() => Ok(()),
-        other => other.map(drop),
-    }
+    let name = policy_name(instance);
+    Entity::Role(role).delete_policy(client, &name).await
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Filter, RouteTable};
 
-use super::state::Interface;
+use super::instance::Interface;
 use crate::error::{CallContext, Result};
 
 /// The VPCs of the interfaces, if there are any.

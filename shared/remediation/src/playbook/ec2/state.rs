@@ -1,23 +1,18 @@
 //! What is read of an instance before anything is planned.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-pub use super::address::Address;
-use super::bystanders::ForwardingTable;
-use super::forensics::Access;
+use super::instance::{Instance, Interface};
 use super::isolation_group::IsolationGroup;
-use super::local_network::LocalNetworks;
-use super::target_groups::Group;
-pub use super::timeouts::Timeouts;
-use crate::breaker::{Crowd, Member};
 use crate::error::{Error, Result};
-use crate::finding::Finding;
-use crate::guard::Resource;
+use crate::investigate::listed;
 use crate::settings::ForensicsRule;
+
+/// Regions in a sentence.
+const MOST: usize = 40;
 
 /// What was read of an instance. What only protects or informs keeps its own error, so that it cannot
 /// keep the interfaces from being isolated, and is read when it is known how they are.
@@ -169,187 +164,44 @@ impl State {
         })
     }
 
+    /// That nobody found the instance, and where it was looked for.
+    pub(super) fn unfound(&self) -> String {
+        let region = &self.region;
+        match &self.elsewhere {
+            None => format!("{region} has no such instance"),
+            Some(Ok(others)) if others.is_empty() => {
+                format!(
+                    "{region} has no such instance, and no other Region is enabled for the account"
+                )
+            }
+            Some(Ok(others)) => {
+                let others: Vec<_> = others.iter().collect();
+                format!(
+                    "{region} has no such instance, nor has any other Region that is enabled for the account: {}",
+                    listed(&others, MOST),
+                )
+            }
+            Some(Err(error)) => {
+                format!(
+                    "{region} has no such instance, and not every other Region answered: {error}"
+                )
+            }
+        }
+    }
+
+    /// The Region in the ARN of the instance. That of one that nobody found may be any.
+    pub(super) fn region_of_arn(&self) -> &str {
+        match self.elsewhere {
+            Some(_) => "*",
+            None => &self.region,
+        }
+    }
+
     /// The role of the instance, and that of the profile which the finding names instead.
     pub(super) fn roles(&self) -> impl Iterator<Item = &Role> {
         let earlier = self.earlier.iter().map(|earlier| &earlier.role);
         let read = [&self.role].into_iter().chain(earlier);
         read.filter_map(|role| role.as_ref().ok()?.as_ref())
-    }
-
-    /// The instance as policies see it, whatever of it a step changes: who exempts an instance means
-    /// its interfaces, its volumes and its credentials too. `role`: the ARN of the one that the step changes.
-    pub(super) fn resource(&self, finding: &Finding, role: Option<&str>) -> Resource {
-        let changed = self.roles().find(|found| Some(found.arn.as_str()) == role);
-        let as_seen = |role: &Role| Resource::role(finding, &role.name, Some(&role.arn));
-        let Some(instance) = &self.instance else {
-            let id = finding.instance_id().unwrap_or_default();
-            let resource = Resource::instance_in(finding, &self.region, &id);
-            return match changed {
-                Some(role) => resource.with_role(as_seen(role)),
-                None => resource,
-            };
-        };
-        let public = |found: &Interface| found.internet_addresses().next().is_some();
-        let tags = instance.tags.iter();
-        let tags = tags.map(|(key, value)| (key.as_str(), value.as_str()));
-        let mut resource = Resource::instance_in(finding, &self.region, &instance.id)
-            .flag("internetFacing", self.interfaces.iter().any(public))
-            .tags(tags, finding.instance_tags().as_deref());
-        for (name, value) in [
-            ("cluster", &instance.cluster),
-            ("operator", &instance.operator),
-        ] {
-            if let Some(value) = value {
-                resource = resource.text(name, value);
-            }
-        }
-        resource = match &self.scaling {
-            Ok(Some(found)) => resource.text("autoScalingGroup", &found.group),
-            Ok(None) => resource,
-            Err(_) => resource.unread("autoScalingGroup"),
-        };
-        match (changed, &self.role) {
-            (Some(role), _) | (None, Ok(Some(role))) => resource.with_role(as_seen(role)),
-            (None, Ok(None)) => resource,
-            (None, Err(_)) => resource.unread("role"),
-        }
-    }
-
-    /// What the instance is a member of: its Auto Scaling group, and the instances with its role.
-    pub(super) fn crowds(&self) -> Vec<Member> {
-        let Some(instance) = &self.instance else {
-            return Vec::new();
-        };
-        let region = self.region.clone();
-        let mut members = Vec::new();
-        let mut member = |crowd, size: &Result<usize>| {
-            members.push(Member {
-                name: instance.id.clone(),
-                crowd,
-                size: size.clone(),
-            });
-        };
-        if let Ok(Some(found)) = &self.scaling {
-            let name = found.group.clone();
-            let region = region.clone();
-            member(Crowd::AutoScalingGroup { region, name }, &found.size);
-        }
-        match &self.role {
-            Ok(Some(role)) => {
-                let name = role.name.clone();
-                member(Crowd::Role { region, name }, &self.alike);
-            }
-            Ok(None) => {}
-            Err(error) => {
-                let profile = instance.profile.as_deref().unwrap_or_default();
-                let name = format!("of the instance profile {profile}");
-                member(Crowd::Role { region, name }, &Err(error.clone()));
-            }
-        }
-        members
-    }
-
-    /// The interfaces that a group isolates.
-    pub(super) fn manageable(&self) -> impl Iterator<Item = &Interface> {
-        let interfaces = self.interfaces.iter();
-        interfaces.filter(|interface| self.out_of_reach(interface).is_none())
-    }
-}
-
-/// An instance.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Instance {
-    pub(super) id: String,
-    pub(super) state: String,
-    /// The ARN of its instance profile.
-    pub(super) profile: Option<String>,
-    pub(super) spot: bool,
-    /// An AWS service operates it (EKS Auto Mode, ECS Managed Instances, …).
-    pub(super) operator: Option<String>,
-    /// The EKS or ECS cluster that it is a node of, and how that is known.
-    pub(super) cluster: Option<String>,
-    /// The one that it is said to be a node of by what may have been set since the activity began.
-    pub(super) claimed_cluster: Option<String>,
-    pub(super) root_is_ebs: bool,
-    pub(super) root_device: Option<String>,
-    pub(super) volumes: Vec<Volume>,
-    /// `enabled` or `disabled`; `None` if EC2 does not say.
-    pub(super) metadata_endpoint: Option<String>,
-    /// EC2 has not applied that yet.
-    pub(super) metadata_pending: bool,
-    pub(super) tags: BTreeMap<String, String>,
-    /// It is on an Outpost.
-    pub(super) on_outpost: bool,
-    /// Its interfaces on networks of another kind, which have no security groups.
-    pub(super) secondary_interfaces: Vec<SecondaryInterface>,
-    /// What else EC2 says of it, for the record.
-    pub(super) described: Value,
-}
-
-/// A secondary interface: of a network for remote direct memory access (RDMA), outside of every VPC,
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceSecondaryInterface.html>.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct SecondaryInterface {
-    pub(super) id: String,
-    pub(super) network: Option<String>,
-}
-
-/// An EBS volume that is attached.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Volume {
-    pub(super) id: String,
-    pub(super) device: String,
-    pub(super) delete_on_termination: bool,
-}
-
-/// A network interface of an instance.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Interface {
-    pub(super) id: String,
-    pub(super) vpc: String,
-    pub(super) subnet: String,
-    pub(super) groups: BTreeSet<String>,
-    /// An AWS service manages it and allows no one else to change its groups.
-    pub(super) requester: Option<String>,
-    /// `interface`, `efa`, `efa-only`, `trunk`, `branch`, …
-    pub(super) kind: String,
-    /// 0 is the primary one.
-    pub(super) device_index: Option<i32>,
-    pub(super) on_outpost: bool,
-    pub(super) private_addresses: BTreeSet<String>,
-    pub(super) public_addresses: Vec<Address>,
-    /// IPv6 addresses and prefixes.
-    pub(super) ipv6_addresses: BTreeSet<String>,
-    pub(super) timeouts: Timeouts,
-    pub(super) tags: BTreeMap<String, String>,
-    /// Whether EC2 lets it send and receive only what is from or for itself. `None`: EC2 does not say.
-    pub(super) source_dest_check: Option<bool>,
-}
-
-impl Interface {
-    /// The IPv6 addresses that are routed in the internet: all but those of private use (`fd00::/8`),
-    /// <https://docs.aws.amazon.com/vpc/latest/userguide/vpc-ip-addressing.html>.
-    pub(super) fn global_ipv6(&self) -> impl Iterator<Item = &str> {
-        let addresses = self.ipv6_addresses.iter().map(String::as_str);
-        addresses.filter(|address| {
-            let network = address.split('/').next().unwrap_or_default();
-            let parsed: std::result::Result<Ipv6Addr, _> = network.parse();
-            parsed.map_or(true, |ip| ip.segments()[0] & 0xfe00 != 0xfc00)
-        })
-    }
-
-    /// The addresses by which the internet can reach it where a group and a route let it.
-    pub(super) fn internet_addresses(&self) -> impl Iterator<Item = &str> {
-        let v4 = self.public_addresses.iter();
-        v4.map(|address| address.public.as_str())
-            .chain(self.global_ipv6())
-    }
-
-    /// Whether it has this address in its VPC, however that is spelt.
-    pub(super) fn has_address(&self, address: &str) -> bool {
-        let wanted: std::result::Result<IpAddr, _> = address.parse();
-        let mut own = self.private_addresses.iter().chain(&self.ipv6_addresses);
-        own.any(|own| own == address || wanted.as_ref().is_ok_and(|ip| own.parse() == Ok(*ip)))
     }
 }
 
@@ -413,6 +265,69 @@ pub struct Target {
     pub network: bool,
     /// It is deregistered, and its open connections may go on for the group's deregistration delay.
     pub draining: bool,
+}
+
+/// A route table by which traffic of others goes through an interface of the instance.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct ForwardingTable {
+    pub(super) id: String,
+    /// Where the traffic goes.
+    pub(super) destinations: BTreeSet<String>,
+    pub(super) subnets: BTreeSet<String>,
+    /// The VPC whose main route table it is: each subnet without a table of its own uses it.
+    pub(super) main_of: Option<String>,
+    /// Gateways whose incoming traffic it routes.
+    pub(super) gateways: BTreeSet<String>,
+}
+
+/// The device index at which each subnet has local network interfaces, if it has any. A subnet that EC2 does
+/// not show is missing.
+#[derive(Clone, Debug)]
+pub(super) struct LocalNetworks(pub(super) Result<BTreeMap<String, Option<i32>>>);
+
+impl Serialize for LocalNetworks {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        readable(&self.0, to)
+    }
+}
+
+/// The rules that are used, and those that are not.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Access {
+    /// In each VPC.
+    pub(super) by_vpc: BTreeMap<String, Vec<ForensicsRule>>,
+    /// The rules that are used nowhere, each with the reason.
+    pub(super) left_out: Vec<String>,
+    /// The peers that could not be read, whose rules are used nowhere either.
+    pub(super) unread: BTreeMap<String, Unread>,
+}
+
+impl Access {
+    /// The rules that are used in a VPC.
+    pub(super) fn of(&self, vpc: &str) -> &[ForensicsRule] {
+        self.by_vpc.get(vpc).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Why a peer could not be read.
+#[derive(Clone, Debug)]
+pub(super) struct Unread(pub(super) Error);
+
+impl Serialize for Unread {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
+    }
+}
+
+/// A target group that may have the instance.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) arn: String,
+    pub(super) vpc: Option<String>,
+    /// Its targets are addresses, which may be outside its VPC.
+    pub(super) by_address: bool,
+    /// A Network Load Balancer's.
+    pub(super) network: bool,
 }
 
 /// The role whose credentials the instance gets.

@@ -14,10 +14,11 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use futures::stream::{self, StreamExt as _};
 use tokio::time::{Instant, sleep_until};
 
+use super::instance::Interface;
 use super::membership;
-use super::state::{Interface, Registrations, Target};
+use super::state::{Group, Registrations, Target};
+use crate::deadline::within;
 use crate::error::{CallContext, Error, Result};
-use crate::execute::within;
 
 /// How many target groups are looked through. Beyond it the report says that the on-call engineer must look.
 const MOST: usize = 500;
@@ -34,17 +35,6 @@ const AT_ONCE: usize = 10;
 /// How long the first ones may take, and how long the rest.
 const BURST_PATIENCE: Duration = Duration::from_secs(6);
 const PACED_PATIENCE: Duration = Duration::from_secs(60);
-
-/// A target group that may have the instance.
-#[derive(Clone, Debug)]
-pub(super) struct Group {
-    arn: String,
-    vpc: Option<String>,
-    /// Its targets are addresses, which may be outside its VPC.
-    by_address: bool,
-    /// A Network Load Balancer's.
-    network: bool,
-}
 
 impl Group {
     /// `None`: its targets are neither instances nor addresses.

@@ -19,6 +19,7 @@ mod golden;
 mod hostile;
 mod investigation;
 mod isolation;
+mod mark;
 mod no_room;
 mod other_rules;
 mod out_of_reach;
@@ -33,11 +34,12 @@ mod world;
 
 use self::world::{Account, World, account, group, infected};
 use super::Ec2;
-use super::change::Change;
+use super::action::Action;
 use crate::error::Error;
 use crate::execute::Execution;
 use crate::fixtures::{World as _, answer, now};
 use crate::plan::Plan;
+use crate::planner::Planner as _;
 use crate::playbook::Playbook as _;
 use crate::report::{Outcome, Report, Status};
 use crate::settings::Settings;
@@ -50,13 +52,13 @@ const ISOLATE: &str = "ec2:IsolateInterface";
 const MADE: &str = "sg-gdr-isolation-vpc-a";
 
 /// The outcome of the step of this action on this target.
-fn outcome(done: &Execution<Change>, action: &str, target: &str) -> Option<Outcome> {
+fn outcome(done: &Execution<Action>, action: &str, target: &str) -> Option<Outcome> {
     let mut steps = done.steps.iter();
     let step = steps.find(|step| step.action() == action && step.target() == target);
     step.map(|step| step.outcome())
 }
 
-fn detail<'a>(done: &'a Execution<Change>, action: &str) -> &'a str {
+fn detail<'a>(done: &'a Execution<Action>, action: &str) -> &'a str {
     let mut steps = done.steps.iter();
     let step = steps.find(|step| step.action() == action);
     step.map_or("no such step", |step| step.detail())
@@ -88,7 +90,7 @@ async fn contained(world: &World) -> Report {
     report
 }
 
-async fn planned(world: &World) -> Plan<Change> {
+async fn planned(world: &World) -> Plan<Action> {
     let state = world.playbook.observe(&infected()).await.unwrap();
     Ec2::plan(&infected(), &state, &Settings::default(), now())
 }

@@ -12,16 +12,14 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::types::Tag;
 use tokio::time::sleep;
 
-use super::Found;
-use super::change::Change;
-use super::entity::Entity;
+use super::action::{Action, MARK_KEY, MARK_VALUE};
+use super::entity;
+use super::state::ObservedPrincipal;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
 use crate::guard::Resource;
+use crate::iam_policy::Entity;
 use crate::plan::{Plan, Step};
-
-pub(super) const KEY: &str = "gdr:contained";
-pub(super) const VALUE: &str = "true";
 
 /// Pauses before a deny is looked for again that was written a moment ago: IAM answers reads from copies
 /// that lag behind.
@@ -29,19 +27,21 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1
 
 pub(super) fn is_among(tags: &Option<Vec<Tag>>) -> bool {
     let mut tags = tags.iter().flatten();
-    tags.any(|tag| tag.key() == KEY && tag.value() == VALUE)
+    tags.any(|tag| tag.key() == MARK_KEY && tag.value() == MARK_VALUE)
 }
 
 /// Plans the tag for a principal to whom `plan` denies something.
-pub(super) fn plan(plan: &mut Plan<Change>, found: &Found) {
+pub(super) fn plan(plan: &mut Plan<Action>, found: &ObservedPrincipal) {
     let (arn, marked) = match found {
-        Found::User(user) => (&user.arn, user.marked),
-        Found::Role(role) => (&role.arn, role.marked),
-        Found::Federated(federated) => match &federated.user {
+        ObservedPrincipal::User(user) => (&user.arn, user.marked),
+        ObservedPrincipal::Role(role) => (&role.arn, role.marked),
+        ObservedPrincipal::Federated(federated) => match &federated.user {
             Some(user) => (&user.arn, user.marked),
             None => return,
         },
-        Found::Astray(_) | Found::Gone | Found::NotRead => return,
+        ObservedPrincipal::Unresolved(_) | ObservedPrincipal::Gone | ObservedPrincipal::NotRead => {
+            return;
+        }
     };
     let denied = plan.steps.iter().find_map(|step| match step {
         Step::Do(action) | Step::Already(action, _) => action.policy(),
@@ -51,7 +51,7 @@ pub(super) fn plan(plan: &mut Plan<Change>, found: &Found) {
         return;
     };
     let arn = arn.clone();
-    let action = Change::MarkContained { arn, policy };
+    let action = Action::MarkContained { arn, policy };
     plan.steps.push(if marked {
         Step::Already(action, "the tag is there".to_owned())
     } else {
@@ -61,7 +61,7 @@ pub(super) fn plan(plan: &mut Plan<Change>, found: &Found) {
 
 /// The user or role that is marked, for the policies.
 pub(super) fn resource(finding: &Finding, arn: &str) -> Resource {
-    match entity(arn) {
+    match entity_of(arn) {
         Ok(Entity::Role(name)) => Resource::role(finding, name, Some(arn)),
         Ok(Entity::User(name)) => Resource::user(finding, name, Some(arn)),
         // No policy permits what is not of the schema's kinds, and nothing else is planned.
@@ -70,7 +70,7 @@ pub(super) fn resource(finding: &Finding, arn: &str) -> Resource {
 }
 
 /// The user or role of an ARN, which has its name last.
-fn entity(arn: &str) -> Result<Entity<'_>> {
+fn entity_of(arn: &str) -> Result<Entity<'_>> {
     let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
     let name = resource.rsplit('/').next().unwrap_or_default();
     match resource.split('/').next() {
@@ -83,7 +83,7 @@ fn entity(arn: &str) -> Result<Entity<'_>> {
 /// Tags the entity if `policy`, or what is fallen back to, denies it something. The deny may have been
 /// refused, and then the tag would only keep people from containing the entity themselves.
 pub(super) async fn set(client: &Client, arn: &str, policy: &str) -> Result<()> {
-    let entity = entity(arn)?;
+    let entity = entity_of(arn)?;
     let mut denied = is_denied(client, entity, policy).await?;
     for pause in PAUSES {
         if denied {
@@ -99,7 +99,7 @@ pub(super) async fn set(client: &Client, arn: &str, policy: &str) -> Result<()> 
             entity.name(),
         )));
     }
-    let tag = Tag::builder().key(KEY).value(VALUE).build();
+    let tag = Tag::builder().key(MARK_KEY).value(MARK_VALUE).build();
     let tag = tag.map_err(|error| Error::Refused(error.to_string()))?;
     match entity {
         Entity::User(name) => {
@@ -114,10 +114,13 @@ pub(super) async fn set(client: &Client, arn: &str, policy: &str) -> Result<()> 
 }
 
 async fn is_denied(client: &Client, entity: Entity<'_>, policy: &str) -> Result<bool> {
-    if entity.policy(client, policy).await?.is_ours() {
+    if entity::policy(entity, client, policy).await?.is_ours() {
         return Ok(true);
     }
-    Ok(entity.deny_all(client).await?.in_effect().is_some())
+    Ok(entity::deny_all(entity, client)
+        .await?
+        .in_effect()
+        .is_some())
 }
 
 #[expect(
@@ -125,13 +128,13 @@ async fn is_denied(client: &Client, entity: Entity<'_>, policy: &str) -> Result<
     reason = "release takes away the responder's own tag"
 )]
 pub(super) async fn take_off(client: &Client, arn: &str) -> Result<()> {
-    match entity(arn)? {
+    match entity_of(arn)? {
         Entity::User(name) => {
-            let call = client.untag_user().user_name(name).tag_keys(KEY);
+            let call = client.untag_user().user_name(name).tag_keys(MARK_KEY);
             call.send().await.during("iam:UntagUser", name).map(drop)
         }
         Entity::Role(name) => {
-            let call = client.untag_role().role_name(name).tag_keys(KEY);
+            let call = client.untag_role().role_name(name).tag_keys(MARK_KEY);
             call.send().await.during("iam:UntagRole", name).map(drop)
         }
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::finding::RoleSession;
+use crate::iam_policy::{self, decoded, document};
 
 /// The Sid of our statement; where a policy has several, what their Sids begin with.
 const SID: &str = "GuardDutyResponder";
@@ -20,43 +20,39 @@ const RENEWALS: [&str; 2] = ["signin:AuthorizeOAuth2Access", "signin:CreateOAuth
 /// Denies everything to the sessions of a role that were issued before `cut_off`. Requests with
 /// long-term keys do not carry `aws:TokenIssueTime` and are not affected.
 pub fn deny_sessions_before(cut_off: Timestamp) -> Value {
-    deny(json!({ "DateLessThan": { "aws:TokenIssueTime": seconds(cut_off) } }))
+    document([before(cut_off)])
 }
 
 /// [`deny_sessions_before`] for a user, who may also have sign-in sessions: these are not renewed any more,
 /// whenever they were begun.
 pub fn deny_user_sessions_before(cut_off: Timestamp) -> Value {
-    let mut document = deny_sessions_before(cut_off);
-    if let Some(statements) = document["Statement"].as_array_mut() {
-        statements.push(json!({
-            "Sid": "GuardDutyResponderSignIn",
-            "Effect": "Deny",
-            "Action": RENEWALS,
-            "Resource": "*",
-        }));
-    }
-    document
+    let renewals = json!({
+        "Sid": "GuardDutyResponderSignIn",
+        "Effect": "Deny",
+        "Action": RENEWALS,
+        "Resource": "*",
+    });
+    document([before(cut_off), renewals])
 }
 
 /// Denies everything to one session of a role. `aws:userid` of a session is the role's unique id,
 /// a colon and the session's name; it does not change when the credentials are renewed.
 pub fn deny_session(session: &RoleSession) -> Value {
-    let user_id = format!("{}:{}", session.role_id, session.name);
-    deny(json!({ "StringEquals": { "aws:userid": user_id } }))
+    document([deny(
+        json!({ "StringEquals": { "aws:userid": user_id(session) } }),
+    )])
 }
 
 /// Denies everything to the sessions of a role that have the name of `session` and were issued at one of these
 /// times, by their access keys. For a name that others have too: each session is denied by itself.
 pub fn deny_sessions_issued(session: &RoleSession, issued: &BTreeMap<String, Timestamp>) -> Value {
-    let statements = issued.iter().map(|(key, at)| {
-        let mut document = deny(json!({
-            "StringEquals": { "aws:userid": format!("{}:{}", session.role_id, session.name) },
+    document(issued.iter().map(|(key, at)| {
+        let condition = json!({
+            "StringEquals": { "aws:userid": user_id(session) },
             "DateEquals": { "aws:TokenIssueTime": seconds(*at) },
-        }));
-        document["Statement"][0]["Sid"] = json!(format!("{SID}{key}"));
-        document["Statement"][0].take()
-    });
-    json!({ "Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>() })
+        });
+        iam_policy::deny(&format!("{SID}{key}"), condition)
+    }))
 }
 
 /// True for an access key that can be a part of a Sid, which takes letters and digits only,
@@ -70,33 +66,29 @@ pub(super) fn fits_sid(key: &str) -> bool {
 /// and by the session's name, which is the user's, in every account that the permission set is in:
 /// <https://docs.aws.amazon.com/singlesignon/latest/userguide/prereqs-revoking-user-permissions.html>.
 pub fn deny_identity_center_user(session: &RoleSession, now: Timestamp) -> Value {
-    let mut document = deny(json!({
+    let by_user_id = json!({
         "StringEquals": { "identitystore:UserId": "USER-ID-IN-THE-IDENTITY-STORE" },
-    }));
-    document["Statement"][0]["Sid"] = json!("GuardDutyResponderByUserId");
-    let mut by_name = deny(json!({
+    });
+    let by_name = json!({
         "StringLike": { "aws:userid": format!("*:{}", session.name) },
         "DateLessThan": { "aws:TokenIssueTime": seconds(now) },
-    }))["Statement"][0]
-        .take();
-    by_name["Sid"] = json!("GuardDutyResponderByName");
-    if let Some(statements) = document["Statement"].as_array_mut() {
-        statements.push(by_name);
-    }
-    document
+    });
+    document([
+        iam_policy::deny("GuardDutyResponderByUserId", by_user_id),
+        iam_policy::deny("GuardDutyResponderByName", by_name),
+    ])
+}
+
+fn before(cut_off: Timestamp) -> Value {
+    deny(json!({ "DateLessThan": { "aws:TokenIssueTime": seconds(cut_off) } }))
 }
 
 fn deny(condition: Value) -> Value {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{
-            "Sid": SID,
-            "Effect": "Deny",
-            "Action": "*",
-            "Resource": "*",
-            "Condition": condition,
-        }],
-    })
+    iam_policy::deny(SID, condition)
+}
+
+fn user_id(session: &RoleSession) -> String {
+    format!("{}:{}", session.role_id, session.name)
 }
 
 /// IAM compares dates of this form; a fraction of a second would not survive every reader.
@@ -116,12 +108,11 @@ pub enum Deny {
 }
 
 impl Deny {
-    /// Reads a document as IAM hands it out: percent-encoded after RFC 3986.
+    /// Reads a document as IAM hands it out.
     pub fn from_encoded(document: &str) -> Self {
-        let text = percent_decode_str(document).decode_utf8_lossy();
-        match serde_json::from_str(&text) {
+        match decoded(document) {
             Ok(value) => Self::Document(value),
-            Err(_) => Self::Unreadable(text.into_owned()),
+            Err(text) => Self::Unreadable(text),
         }
     }
 
@@ -153,7 +144,9 @@ impl Deny {
             return false;
         };
         self.cut_off().is_some()
-            || self.is(&deny(document["Statement"][0]["Condition"].clone()))
+            || self.is(&iam_policy::document([deny(
+                document["Statement"][0]["Condition"].clone(),
+            )]))
             || self.of_issued().is_some()
     }
 

@@ -16,8 +16,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use super::RoleState;
 use super::policy_document::{deny_session, fits_sid};
+use super::state::{RoleState, Sharing};
 use crate::error::Result;
 use crate::finding::{Finding, RoleSession};
 use crate::investigate::reason;
@@ -30,22 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Names that a tool gives to every session that it opens with a web identity.
 const CONSTANT: [&str; 1] = ["GitHubActions"];
-
-/// Who has the name of a session.
-#[derive(Clone, Debug)]
-pub(super) enum Sharing {
-    /// Nobody else, as far as the role's trust and CloudTrail tell.
-    Nobody,
-    /// Perhaps others, who could not be looked for, for this reason.
-    Unclear(String),
-    /// Others too.
-    Everybody {
-        /// Who they are.
-        who: String,
-        /// When the session of the finding was issued, or why that is not known.
-        issued: Result<Timestamp, String>,
-    },
-}
 
 /// Finds out who has the name of the session, where the role's trust leaves it open. Other roles cost no call.
 pub(super) async fn sharing(

@@ -20,6 +20,7 @@ mod standing;
 mod way_back;
 mod world;
 
+use crate::planner::Planner as _;
 use std::collections::BTreeSet;
 
 use aws_sdk_iam::types::StatusType;
@@ -29,8 +30,9 @@ use serde_json::{Value, json};
 use self::federated::{by_mallory, federated, issued_by};
 use self::role::{own_account, payroll, session_finding, wide};
 use self::world::{Account, DENY_ALL, KEY, SECOND, World, mallory, mallory_with, world};
-use super::change::{CONSOLE, DEACTIVATE, DEACTIVATE_CREDENTIAL, DENY_SESSION, REVOKE};
-use super::{Iam, USER_POLICY};
+use super::Iam;
+use super::action::USER_POLICY;
+use crate::actions::iam::{CONSOLE, DEACTIVATE, DEACTIVATE_CREDENTIAL, DENY_SESSION, REVOKE};
 use crate::finding::Finding;
 use crate::fixtures::waves::{contained, contained_with, slow};
 use crate::fixtures::{
@@ -40,7 +42,7 @@ use crate::fixtures::{
 use crate::plan::{Action as _, Step};
 use crate::playbook::Playbook as _;
 use crate::report::{Outcome, Report, Status};
-use crate::settings::{IamSettings, Settings};
+use crate::settings::Settings;
 
 /// A minute after [`now`], rounded up to the second: until then sessions are cut off where a key is
 /// deactivated.
@@ -123,11 +125,10 @@ async fn the_first_write_comes_after_one_round_trip_of_seven_reads() {
 #[tokio::test(start_paused = true)]
 async fn two_round_trips_come_before_the_deny_and_the_deactivation_which_are_asked_for_at_once() {
     let world = world(mallory());
-    let iam = Iam {
-        client: slow!(aws_sdk_iam, world.iam.client),
-        principals: world.principals(),
-        settings: IamSettings::default(),
-    };
+    let iam = Iam::over(
+        slow!(aws_sdk_iam, world.iam.clients.iam),
+        world.principals(),
+    );
     let course = contained(iam, event(user_detail("mallory"))).await;
     for write in ["iam:PutUserPolicy", "iam:UpdateAccessKey"] {
         assert_eq!(course.before(&world.wire, write), 2, "{write}");
@@ -141,11 +142,10 @@ async fn the_keys_that_the_principal_made_are_looked_for_beside_and_not_before_t
     let world = world(keys::with_a_key_for_bob());
     let (trail, late) = (world.trail(), std::time::Duration::from_millis(1_500));
     let trail = slow!(aws_sdk_cloudtrail, trail, late);
-    let iam = Iam {
-        client: slow!(aws_sdk_iam, world.iam.client),
-        principals: world.principals_by(trail),
-        settings: IamSettings::default(),
-    };
+    let iam = Iam::over(
+        slow!(aws_sdk_iam, world.iam.clients.iam),
+        world.principals_by(trail),
+    );
     let course = contained_with(&keys::created_keys(), iam, event(user_detail("mallory"))).await;
     for write in ["iam:PutUserPolicy", "iam:UpdateAccessKey"] {
         assert_eq!(course.before(&world.wire, write), 2, "{write}");

@@ -1,9 +1,9 @@
 //! Who may assume a role, according to its trust policy.
 
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use crate::finding::printable;
+use crate::iam_policy::decoded;
 
 /// The principals that a trust policy allows, without its conditions,
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html>.
@@ -24,8 +24,7 @@ const IDENTITY_POOLS: &str = "cognito-identity";
 impl Trust {
     /// Reads a document as IAM hands it out. What cannot be read names nobody.
     pub(super) fn from_encoded(document: &str) -> Self {
-        let text = percent_decode_str(document).decode_utf8_lossy();
-        let document: Value = serde_json::from_str(&text).unwrap_or_default();
+        let document = decoded(document).unwrap_or_default();
         let mut trust = Self::default();
         for statement in listed(&document["Statement"]) {
             if statement["Effect"] != "Allow" {

@@ -4,15 +4,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::block::{Acl, BlockPublicAccess};
-use crate::plan::{Action, Phase, Undo};
-
-pub(super) const BLOCK: &str = "s3:BlockBucketPublicAccess";
-pub(super) const BLOCK_ACCOUNT: &str = "s3:BlockAccountPublicAccess";
-pub(super) const DENY: &str = "s3:DenyInBucketPolicy";
+use crate::actions::s3 as name;
+use crate::plan::{self, Phase, Undo};
 
 /// A change to a bucket or to an account's setting.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum S3Action {
+pub enum Action {
     /// All four flags of a bucket on.
     BlockBucket(BlockBucket),
     /// All four flags of an account on.
@@ -32,7 +29,7 @@ pub struct BucketRef {
     pub(super) owner_account: String,
 }
 
-/// See [`S3Action::BlockBucket`].
+/// See [`Action::BlockBucket`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BlockBucket {
     pub(super) bucket: BucketRef,
@@ -45,7 +42,7 @@ pub struct BlockBucket {
     pub(super) account_is_blocked: bool,
 }
 
-/// See [`S3Action::BlockAccount`].
+/// See [`Action::BlockAccount`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BlockAccount {
     pub(super) account: String,
@@ -53,7 +50,7 @@ pub struct BlockAccount {
     pub(super) from: BlockPublicAccess,
 }
 
-/// See [`S3Action::DenyInPolicy`].
+/// See [`Action::DenyInPolicy`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DenyInPolicy {
     pub(super) bucket: BucketRef,
@@ -62,7 +59,7 @@ pub struct DenyInPolicy {
     pub(super) from: Option<String>,
 }
 
-impl S3Action {
+impl Action {
     /// The bucket that it changes, if it changes one.
     pub(super) fn bucket(&self) -> Option<&String> {
         match self {
@@ -73,24 +70,24 @@ impl S3Action {
     }
 }
 
-impl Action for S3Action {
+impl plan::Action for Action {
     const PERMISSIONS: &'static [(&'static str, &'static [&'static str])] = &[
-        (BLOCK, &["s3:PutBucketPublicAccessBlock"]),
+        (name::BLOCK, &["s3:PutBucketPublicAccessBlock"]),
         (
-            BLOCK_ACCOUNT,
+            name::BLOCK_ACCOUNT,
             &[
                 "s3:GetAccountPublicAccessBlock",
                 "s3:PutAccountPublicAccessBlock",
             ],
         ),
-        (DENY, &["s3:GetBucketPolicy", "s3:PutBucketPolicy"]),
+        (name::DENY, &["s3:GetBucketPolicy", "s3:PutBucketPolicy"]),
     ];
 
     fn name(&self) -> &'static str {
         match self {
-            Self::BlockBucket(_) => BLOCK,
-            Self::BlockAccount(_) => BLOCK_ACCOUNT,
-            Self::DenyInPolicy(_) => DENY,
+            Self::BlockBucket(_) => name::BLOCK,
+            Self::BlockAccount(_) => name::BLOCK_ACCOUNT,
+            Self::DenyInPolicy(_) => name::DENY,
         }
     }
 
@@ -109,8 +106,8 @@ impl Action for S3Action {
         }
     }
 
-    /// The deny in the policy waits, see [`S3Action::order`].
-    fn precedes(&self) -> bool {
+    /// The deny in the policy waits, see [`plan::Action::order`].
+    fn blocks_containment(&self) -> bool {
         true
     }
 
@@ -137,7 +134,7 @@ impl Action for S3Action {
     }
 
     /// The ACL is recorded since S3 does not show it meanwhile; it is not changed, and may not have been read.
-    fn is_back(&self, found: &Self) -> bool {
+    fn is_restored(&self, found: &Self) -> bool {
         match (self, found) {
             (Self::BlockBucket(action), Self::BlockBucket(found)) => action.from == found.from,
             _ => self.from() == found.from(),

@@ -1,6 +1,6 @@
 //! How those who are shut out can be let in again without public access. Pure.
 
-use super::observe::Bucket;
+use super::state::Bucket;
 
 /// The ways beside public access that the flags leave open, each for whom it is,
 /// <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-s3.html>. `restricted`: a statement of the

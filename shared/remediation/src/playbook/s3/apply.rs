@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::action::{BlockAccount, BlockBucket, BucketRef, DenyInPolicy};
+use super::action::{Action, BlockAccount, BlockBucket, BucketRef, DenyInPolicy};
 use super::block::BlockPublicAccess;
+use super::bucket;
 use super::bucket_policy::{SIZE_LIMIT, has_sid, holds, naming_the_deleted, same, with, without};
-use super::{Clients, S3, observe};
+use super::clients::Clients;
 use crate::error::{CallContext, Error, Result};
 
 /// Pauses before a write is tried again that met another change of the same bucket's configuration
@@ -19,123 +20,143 @@ const CONFLICT_PAUSES: [Duration; 3] = [
     Duration::from_secs(1),
 ];
 
-impl S3 {
-    pub(super) async fn set(&self, action: &BlockBucket, flags: BlockPublicAccess) -> Result<()> {
-        let BucketRef {
-            name,
-            region,
-            owner_account,
-            ..
-        } = &action.bucket;
-        let s3 = self.clients_in(region).s3;
-        despite_conflicts(async || {
-            s3.put_public_access_block()
-                .bucket(name)
-                .expected_bucket_owner(owner_account)
-                .public_access_block_configuration(flags.into())
-                .send()
-                .await
-                .during("s3:PutBucketPublicAccessBlock", name)
-                .map(drop)
-        })
-        .await
+/// Makes one change.
+pub(super) async fn apply(clients: &Clients, action: &Action) -> Result<()> {
+    match action {
+        Action::BlockBucket(action) => set_bucket(clients, action, BlockPublicAccess::ALL).await,
+        Action::BlockAccount(action) => block_account(clients, action).await,
+        Action::DenyInPolicy(action) => deny(clients, action).await,
     }
+}
 
-    pub(super) async fn set_account(
-        &self,
-        action: &BlockAccount,
-        flags: BlockPublicAccess,
-    ) -> Result<()> {
-        let control = self.clients_in(&action.region).control;
-        despite_conflicts(async || {
-            control
-                .put_public_access_block()
-                .account_id(&action.account)
-                .public_access_block_configuration(flags.into())
-                .send()
-                .await
-                .during("s3:PutAccountPublicAccessBlock", &action.account)
-                .map(drop)
-        })
-        .await
+/// Puts back what a change found.
+pub(super) async fn restore(clients: &Clients, action: &Action) -> Result<()> {
+    match action {
+        Action::BlockBucket(action) => set_bucket(clients, action, action.from).await,
+        Action::BlockAccount(action) => set_account(clients, action, action.from).await,
+        Action::DenyInPolicy(action) => lift_deny(clients, action).await,
     }
+}
 
-    /// S3 refuses the call if the account's setting is governed by a policy of its organization,
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_PutPublicAccessBlock.html>. What
-    /// is in effect tells whether that policy does what was wanted.
-    pub(super) async fn block_account(&self, action: &BlockAccount) -> Result<()> {
-        let refusal = match self.set_account(action, BlockPublicAccess::ALL).await {
-            Err(error) if error.has_code("AccessDenied") => error,
-            done => return done,
-        };
-        let clients = self.clients_in(&action.region);
-        match observe::account_block(&clients, &action.account).await {
-            Ok(BlockPublicAccess::ALL) => Ok(()),
-            Ok(_) => Err(Error::Refused(format!(
-                "{refusal}; S3 also refuses this if a policy of the organization governs the \
-                 account's Block Public Access. The flags that are in effect are not all on: if there \
-                 is such a policy (type S3_POLICY in AWS Organizations), change it there"
-            ))),
-            Err(_) => Err(refusal),
+async fn set_bucket(
+    clients: &Clients,
+    action: &BlockBucket,
+    flags: BlockPublicAccess,
+) -> Result<()> {
+    let BucketRef {
+        name,
+        region,
+        owner_account,
+        ..
+    } = &action.bucket;
+    let s3 = clients.in_region(region).s3;
+    despite_conflicts(async || {
+        s3.put_public_access_block()
+            .bucket(name)
+            .expected_bucket_owner(owner_account)
+            .public_access_block_configuration(flags.into())
+            .send()
+            .await
+            .during("s3:PutBucketPublicAccessBlock", name)
+            .map(drop)
+    })
+    .await
+}
+
+async fn set_account(
+    clients: &Clients,
+    action: &BlockAccount,
+    flags: BlockPublicAccess,
+) -> Result<()> {
+    let control = clients.in_region(&action.region).control;
+    despite_conflicts(async || {
+        control
+            .put_public_access_block()
+            .account_id(&action.account)
+            .public_access_block_configuration(flags.into())
+            .send()
+            .await
+            .during("s3:PutAccountPublicAccessBlock", &action.account)
+            .map(drop)
+    })
+    .await
+}
+
+/// S3 refuses the call if the account's setting is governed by a policy of its organization,
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_PutPublicAccessBlock.html>. What
+/// is in effect tells whether that policy does what was wanted.
+async fn block_account(clients: &Clients, action: &BlockAccount) -> Result<()> {
+    let refusal = match set_account(clients, action, BlockPublicAccess::ALL).await {
+        Err(error) if error.has_code("AccessDenied") => error,
+        done => return done,
+    };
+    let clients = clients.in_region(&action.region);
+    match bucket::account_block(&clients, &action.account).await {
+        Ok(BlockPublicAccess::ALL) => Ok(()),
+        Ok(_) => Err(Error::Refused(format!(
+            "{refusal}; S3 also refuses this if a policy of the organization governs the \
+             account's Block Public Access. The flags that are in effect are not all on: if there \
+             is such a policy (type S3_POLICY in AWS Organizations), change it there"
+        ))),
+        Err(_) => Err(refusal),
+    }
+}
+
+/// Merges with the policy that stands now, which may have changed since it was observed.
+async fn deny(clients: &Clients, action: &DenyInPolicy) -> Result<()> {
+    let of = &action.bucket;
+    let clients = clients.in_region(&of.region);
+    despite_conflicts(async || {
+        let standing = bucket::policy(&clients, &of.name, &of.owner_account).await?;
+        let standing = standing.map(|policy| policy.document);
+        if holds(standing.as_ref(), &action.statement) {
+            return Ok(());
         }
-    }
+        let wanted = with(standing.as_ref(), &action.statement).to_string();
+        if wanted.len() > SIZE_LIMIT {
+            return Err(Error::Refused(format!(
+                "the policy of {} has grown meanwhile, and one more statement no longer fits",
+                of.name
+            )));
+        }
+        let put = put_policy(&clients, of, wanted).await;
+        put.map_err(|error| explained(error, of, standing.as_ref()))
+    })
+    .await
+}
 
-    /// Merges with the policy that stands now, which may have changed since it was observed.
-    pub(super) async fn deny(&self, action: &DenyInPolicy) -> Result<()> {
-        let bucket = &action.bucket;
-        let clients = self.clients_in(&bucket.region);
-        despite_conflicts(async || {
-            let standing = observe::policy(&clients, &bucket.name, &bucket.owner_account).await?;
-            let standing = standing.map(|policy| policy.document);
-            if holds(standing.as_ref(), &action.statement) {
-                return Ok(());
+/// Puts back what stood, to the letter, unless others have changed the policy since: then only
+/// our statement is taken out of it.
+async fn lift_deny(clients: &Clients, action: &DenyInPolicy) -> Result<()> {
+    let of = &action.bucket;
+    let clients = clients.in_region(&of.region);
+    despite_conflicts(async || {
+        let standing = bucket::policy(&clients, &of.name, &of.owner_account).await?;
+        let Some(standing) = standing.map(|policy| policy.document) else {
+            return Ok(());
+        };
+        if !has_sid(&standing, &action.statement) {
+            return Ok(());
+        }
+        let from: Option<Value> = action
+            .from
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok());
+        let untouched = same(&standing, &with(from.as_ref(), &action.statement));
+        let left = if untouched {
+            action.from.clone()
+        } else {
+            without(&standing, &action.statement).map(|policy| policy.to_string())
+        };
+        match left {
+            Some(policy) => {
+                let put = put_policy(&clients, of, policy).await;
+                put.map_err(|error| explained(error, of, Some(&standing)))
             }
-            let wanted = with(standing.as_ref(), &action.statement).to_string();
-            if wanted.len() > SIZE_LIMIT {
-                return Err(Error::Refused(format!(
-                    "the policy of {} has grown meanwhile, and one more statement no longer fits",
-                    bucket.name
-                )));
-            }
-            let put = put_policy(&clients, bucket, wanted).await;
-            put.map_err(|error| explained(error, bucket, standing.as_ref()))
-        })
-        .await
-    }
-
-    /// Puts back what stood, to the letter, unless others have changed the policy since: then only
-    /// our statement is taken out of it.
-    pub(super) async fn lift_deny(&self, action: &DenyInPolicy) -> Result<()> {
-        let bucket = &action.bucket;
-        let clients = self.clients_in(&bucket.region);
-        despite_conflicts(async || {
-            let standing = observe::policy(&clients, &bucket.name, &bucket.owner_account).await?;
-            let Some(standing) = standing.map(|policy| policy.document) else {
-                return Ok(());
-            };
-            if !has_sid(&standing, &action.statement) {
-                return Ok(());
-            }
-            let from: Option<Value> = action
-                .from
-                .as_deref()
-                .and_then(|text| serde_json::from_str(text).ok());
-            let untouched = same(&standing, &with(from.as_ref(), &action.statement));
-            let left = if untouched {
-                action.from.clone()
-            } else {
-                without(&standing, &action.statement).map(|policy| policy.to_string())
-            };
-            match left {
-                Some(policy) => {
-                    let put = put_policy(&clients, bucket, policy).await;
-                    put.map_err(|error| explained(error, bucket, Some(&standing)))
-                }
-                None => delete_policy(&clients, bucket).await,
-            }
-        })
-        .await
-    }
+            None => delete_policy(&clients, of).await,
+        }
+    })
+    .await
 }
 
 /// S3 takes no policy that names a deleted user or role, in whichever statement: the one of ours has none.

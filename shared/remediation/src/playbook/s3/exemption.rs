@@ -12,11 +12,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
-use super::observe::Bucket;
+use super::state::{Bucket, Call, History};
 use crate::cloudtrail::event_history::{EventHistory, LAG, REACH};
 use crate::cloudtrail::tag_age::{TAG_BUCKETS, on_bucket};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
+use crate::not_contained::was_private;
 
 /// The key of the tag by which a bucket is public on purpose. Any value but `false`.
 pub(super) const TAG: &str = "gdr:public-ok";
@@ -65,19 +66,11 @@ pub(super) enum Exemption {
     NotHonoured(String),
 }
 
-/// The calls that may have marked a bucket since a day before the activity began.
-#[derive(Clone, Debug)]
-pub struct History {
-    calls: Vec<Call>,
-    /// False if there were more than were read.
-    complete: bool,
-}
-
-#[derive(Clone, Debug)]
-struct Call {
-    name: String,
-    at: String,
-    by: String,
+impl Exemption {
+    /// True if the bucket is left public for it.
+    pub(super) fn is_honoured(&self) -> bool {
+        matches!(self, Self::Honoured(_) | Self::HonouredForNow(_))
+    }
 }
 
 /// Decides about `bucket`, of this `name`.
@@ -187,13 +180,6 @@ fn doubt(
         .map(|tags| marks(tags.into_iter()));
     (mark == Mark::Tag && in_finding == Some(false))
         .then(|| "the finding lists the bucket's tags without it, so it was set later".to_owned())
-}
-
-/// True if the finding says that the bucket was not public before: the bucket was granted public
-/// access, <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-s3.html>.
-pub(crate) fn was_private(finding: &Finding) -> bool {
-    let kind = &finding.finding_type;
-    kind.purpose() == "Policy" && kind.family().ends_with("Granted")
 }
 
 /// True if one of the tags says that the bucket is public on purpose.

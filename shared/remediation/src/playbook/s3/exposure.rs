@@ -2,7 +2,7 @@
 
 use super::block::BlockPublicAccess;
 use super::grants::Grants;
-use super::observe::Bucket;
+use super::state::Bucket;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::investigate::listed;

@@ -1,10 +1,12 @@
 //! Is the bucket public now, by what, and was it meant to be? Read anew, after containing.
 
+use super::action::Action;
 use super::block::BlockPublicAccess;
+use super::clients::Clients;
 use super::exemption::{self, Exemption};
-use super::observe::{self, Bucket, BucketState, Extent};
-use super::remaining::remaining_access;
-use super::{S3, S3Action, State};
+use super::observe;
+use super::residual_access::remaining_access;
+use super::state::{Bucket, BucketState, State};
 use crate::catalogue;
 use crate::error::Result;
 use crate::finding::Finding;
@@ -17,75 +19,83 @@ const INSTEAD: &str = "look at its permissions in the console of S3";
 /// Tags and grants in a sentence.
 const MOST: usize = 10;
 
-/// `planned`: the report has said already who can still read the bucket.
+/// `observed`: what was planned from, so that the report has said already who can still read the bucket.
 pub(super) async fn investigate(
-    playbook: &S3,
+    clients: &Clients,
     inquiry: &Inquiry<'_>,
-    planned: bool,
+    observed: Option<&State>,
 ) -> Investigation {
     let finding = inquiry.finding;
-    let observing = Box::pin(observe::observe(playbook, finding, Extent::Deciding));
-    let state = match inquiry.within(observing).await {
+    let observing = Box::pin(observe::glance(clients, finding));
+    let State { buckets, account } = match inquiry.within(observing).await {
         Ok(state) => state,
         Err(error) => {
             let why = format!("{}; {INSTEAD}", reason(&error));
-            let answers = vec![Answer::unknown(Question::PublicNow, &why, SOURCE)];
-            return Investigation {
-                answers,
-                ..Investigation::default()
-            };
+            return answered(vec![Answer::unknown(Question::PublicNow, &why, SOURCE)]);
         }
     };
     let mut answers = Vec::new();
     if catalogue::concerns_account_block(finding) {
-        answers.push(account_now(&finding.account_id, &state.account));
+        answers.push(account_now(&finding.account_id, &account));
     }
-    let State { buckets, account } = state;
     for (name, bucket) in buckets {
-        match bucket {
-            BucketState::Live(mut bucket) => {
-                let marks = exemption::marks_of(&bucket.tagged, &bucket.website);
-                if !marks.is_empty() && bucket.history.is_none() {
-                    let trail = playbook.clients_in(&bucket.region).trail;
-                    let history = exemption::history(&trail, &name, &marks, finding.first_seen());
-                    bucket.history = Some(inquiry.within(history).await);
-                }
+        let answer = match bucket {
+            BucketState::Live(bucket) => {
+                let bucket = with_history(clients, inquiry, &name, *bucket).await;
                 answers.push(public_now(finding, &name, &bucket, &account));
                 answers.push(meant_public(inquiry, &name, &bucket));
-                if !planned {
-                    answers.push(other_access(finding, &name, &bucket));
+                if observed.is_some() {
+                    continue;
                 }
+                other_access(finding, &name, &bucket)
             }
-            BucketState::Gone => answers.push(Answer::known(
-                Question::PublicNow,
-                &format!("{name} is not public: there is no such bucket any more"),
-                SOURCE,
-            )),
-            BucketState::OtherKind(why) => answers.push(Answer::known(
-                Question::PublicNow,
-                &format!("{name} is not public: {why}"),
-                SOURCE,
-            )),
-            BucketState::AnotherAccounts => answers.push(Answer::unknown(
-                Question::PublicNow,
-                &format!(
-                    "{name} belongs to another account, which alone can tell: it is not among the buckets of \
-                     account {}",
-                    finding.account_id
-                ),
-                "s3:ListBuckets",
-            )),
-            BucketState::Unreadable(error) => answers.push(Answer::unknown(
-                Question::PublicNow,
-                &format!("{name}: {}; {INSTEAD}", reason(&error)),
-                SOURCE,
-            )),
-        }
+            BucketState::Gone => not_public(&name, "there is no such bucket any more"),
+            BucketState::OtherKind(why) => not_public(&name, why),
+            BucketState::AnotherAccounts => another_accounts(finding, &name),
+            BucketState::Unreadable(error) => {
+                let why = format!("{name}: {}; {INSTEAD}", reason(&error));
+                Answer::unknown(Question::PublicNow, &why, SOURCE)
+            }
+        };
+        answers.push(answer);
     }
+    answered(answers)
+}
+
+fn answered(answers: Vec<Answer>) -> Investigation {
     Investigation {
         answers,
         ..Investigation::default()
     }
+}
+
+/// The bucket, with who may have marked it.
+async fn with_history(
+    clients: &Clients,
+    inquiry: &Inquiry<'_>,
+    name: &str,
+    mut bucket: Bucket,
+) -> Bucket {
+    let marks = exemption::marks_of(&bucket.tagged, &bucket.website);
+    if !marks.is_empty() && bucket.history.is_none() {
+        let trail = clients.in_region(&bucket.region).trail;
+        let history = exemption::history(&trail, name, &marks, inquiry.finding.first_seen());
+        bucket.history = Some(inquiry.within(history).await);
+    }
+    bucket
+}
+
+fn not_public(name: &str, why: &str) -> Answer {
+    let what = format!("{name} is not public: {why}");
+    Answer::known(Question::PublicNow, &what, SOURCE)
+}
+
+fn another_accounts(finding: &Finding, name: &str) -> Answer {
+    let why = format!(
+        "{name} belongs to another account, which alone can tell: it is not among the buckets of account {}",
+        finding.account_id
+    );
+    Answer::unknown(Question::PublicNow, &why, "s3:ListBuckets")
 }
 
 fn account_now(account: &str, flags: &Result<BlockPublicAccess>) -> Answer {
@@ -227,7 +237,7 @@ fn meant_public(inquiry: &Inquiry<'_>, name: &str, bucket: &Bucket) -> Answer {
 
 /// Who else gets in: the same that is a risk after containing.
 fn other_access(finding: &Finding, name: &str, bucket: &Bucket) -> Answer {
-    let mut plan = Plan::<S3Action>::default();
+    let mut plan = Plan::<Action>::default();
     remaining_access(&mut plan, finding, name, bucket, false);
     Answer::known(
         Question::OtherAccess,

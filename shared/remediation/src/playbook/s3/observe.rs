@@ -1,93 +1,66 @@
-//! Reads the buckets of a finding, all at once, each guarded by the account that must own it.
+//! Reads the buckets of a finding, all at once.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use aws_sdk_s3::types::ObjectOwnership;
-use aws_sdk_s3control::types::NetworkOrigin;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::block::{Acl, BlockPublicAccess, Grant};
-use super::bucket_policy::BucketPolicy;
-use super::exemption::{self, History};
-use super::{Clients, S3, locate};
+use super::bucket::{self, Extent, PATIENCE};
+use super::clients::Clients;
+use super::region;
+use super::state::{BucketState, State};
 use crate::catalogue;
-use crate::error::{CallContext, Error, Result};
-use crate::execute::within;
-use crate::finding::{Finding, printable};
+use crate::deadline::within;
+use crate::error::Result;
+use crate::finding::Finding;
 
-/// How long the reads may take that only inform. The flags are set without their answers.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
-/// How many access points are listed.
-const ACCESS_POINTS: i32 = 100;
+/// The IAM permissions that observing needs.
+pub(super) const PERMISSIONS: &[&str] = &[
+    "cloudtrail:LookupEvents",
+    "s3:GetAccountPublicAccessBlock",
+    "s3:GetBucketAcl",
+    "s3:GetBucketOwnershipControls",
+    "s3:GetBucketPolicy",
+    "s3:GetBucketPolicyStatus",
+    "s3:GetBucketPublicAccessBlock",
+    "s3:GetBucketTagging",
+    "s3:GetBucketWebsite",
+    "s3:ListAccessPoints",
+    "s3:ListAllMyBuckets",
+];
 
-/// How much is read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// What decides how a bucket is contained.
-    Deciding,
-    /// All.
-    Whole,
+/// Reads all.
+pub(super) async fn observe(clients: &Clients, finding: &Finding) -> Result<State> {
+    read(clients, finding, Extent::Full).await
 }
 
-/// What was read of the buckets of a finding.
-#[derive(Clone, Debug)]
-pub struct State {
-    pub(super) buckets: Vec<(String, BucketState)>,
-    /// The flags of the account, as they are in effect: an organization's policy may set them.
-    pub(super) account: Result<BlockPublicAccess>,
+/// Reads what decides how a bucket is contained.
+pub(super) async fn glance(clients: &Clients, finding: &Finding) -> Result<State> {
+    read(clients, finding, Extent::Essential).await
 }
 
-/// What was read of one bucket.
-#[derive(Clone, Debug)]
-pub enum BucketState {
-    /// It is there.
-    Live(Box<Bucket>),
-    /// There is no such bucket.
-    Gone,
-    /// Of a kind that cannot be public, for this reason.
-    OtherKind(&'static str),
-    /// It belongs to another account than the finding's.
-    AnotherAccounts,
-    /// It could not be read.
-    Unreadable(Error),
+/// Reads what [`glance`] has left out. `None`: nothing.
+pub(super) async fn complete(clients: &Clients, finding: &Finding, part: &State) -> Option<State> {
+    let mut whole = part.clone();
+    let buckets = whole.buckets.iter_mut();
+    let unasked = buckets.filter_map(|(name, state)| match state {
+        BucketState::Live(bucket) if bucket.access_points.is_none() => Some((name, bucket)),
+        _ => None,
+    });
+    let asked: Vec<_> = unasked
+        .map(async |(name, bucket)| {
+            let clients = clients.in_region(&bucket.region);
+            let points = bucket::access_points_in_time(&clients, name, &finding.account_id);
+            bucket.access_points = Some(points.await);
+        })
+        .collect();
+    if asked.is_empty() {
+        return None;
+    }
+    join_all(asked).await;
+    Some(whole)
 }
 
-/// A bucket. What only informs may be an `Err`: why it is not known.
-#[derive(Clone, Debug)]
-pub struct Bucket {
-    /// The Region that it was found in.
-    pub(super) region: String,
-    pub(super) block: BlockPublicAccess,
-    pub(super) policy_is_public: Result<bool>,
-    pub(super) policy: Result<Option<BucketPolicy>>,
-    pub(super) acl: Result<Acl>,
-    /// Whether ACLs are in effect, those of the objects too.
-    pub(super) acls_enabled: Result<bool>,
-    /// None where they could not be read.
-    pub(super) tags: BTreeMap<String, String>,
-    /// Whether a tag says that it is public on purpose.
-    pub(super) tagged: Result<bool>,
-    /// Whether it serves a static website.
-    pub(super) website: Result<bool>,
-    /// What may have marked it since a day before the activity. `None`: not asked, as nothing depends on it.
-    pub(super) history: Option<Result<History>>,
-    /// `None`: not asked yet, as nothing depends on them.
-    pub(super) access_points: Option<Result<AccessPoints>>,
-}
-
-/// The access points of a bucket that its own account has made.
-#[derive(Clone, Debug, Default)]
-pub struct AccessPoints {
-    /// Their names, with the VPC where only one may use them. Printable.
-    pub(super) names: Vec<String>,
-    /// True if there are more.
-    pub(super) more: bool,
-}
-
-pub(super) async fn observe(playbook: &S3, finding: &Finding, extent: Extent) -> Result<State> {
-    let clients = playbook.clients_in(&finding.region);
+async fn read(clients: &Clients, finding: &Finding, extent: Extent) -> Result<State> {
+    let here = clients.in_region(&finding.region);
     let names = if catalogue::concerns_account_block(finding) {
         Vec::new()
     } else {
@@ -96,12 +69,12 @@ pub(super) async fn observe(playbook: &S3, finding: &Finding, extent: Extent) ->
     let buckets = names.into_iter().map(async |bucket| {
         let state = match other_kind(&bucket) {
             Some(why) => BucketState::OtherKind(why),
-            None => locate::bucket_state(playbook, &bucket, finding, extent).await,
+            None => region::bucket_state(clients, &bucket, finding, extent).await,
         };
         (bucket, state)
     });
     let account = async {
-        let read = account_block(&clients, &finding.account_id);
+        let read = bucket::account_block(&here, &finding.account_id);
         if catalogue::concerns_account_block(finding) {
             return read.await;
         }
@@ -132,261 +105,4 @@ fn other_kind(bucket: &str) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// What [`Extent::Deciding`] has left out. `None`: nothing.
-pub(super) async fn complete(playbook: &S3, finding: &Finding, part: &State) -> Option<State> {
-    let mut whole = part.clone();
-    let buckets = whole.buckets.iter_mut();
-    let unasked = buckets.filter_map(|(name, state)| match state {
-        BucketState::Live(bucket) if bucket.access_points.is_none() => Some((name, bucket)),
-        _ => None,
-    });
-    let asked: Vec<_> = unasked
-        .map(async |(name, bucket)| {
-            let clients = playbook.clients_in(&bucket.region);
-            let points = access_points_in_time(&clients, name, &finding.account_id);
-            bucket.access_points = Some(points.await);
-        })
-        .collect();
-    if asked.is_empty() {
-        return None;
-    }
-    join_all(asked).await;
-    Some(whole)
-}
-
-/// Reads a bucket that is where the clients are.
-pub(super) async fn read(
-    clients: &Clients,
-    bucket: &str,
-    finding: &Finding,
-    extent: Extent,
-) -> BucketState {
-    let owner = &finding.account_id;
-    let until = Instant::now() + PATIENCE;
-    let access_points = async {
-        match extent {
-            Extent::Deciding => None,
-            Extent::Whole => Some(access_points_in_time(clients, bucket, owner).await),
-        }
-    };
-    let (block, policy_is_public, policy, acl, acls_enabled, tags, website, access_points) = futures::join!(
-        block_public_access(clients, bucket, owner),
-        within(
-            until,
-            "s3:GetBucketPolicyStatus",
-            policy_is_public(clients, bucket, owner)
-        ),
-        within(until, "s3:GetBucketPolicy", policy(clients, bucket, owner)),
-        within(until, "s3:GetBucketAcl", acl(clients, bucket, owner)),
-        within(
-            until,
-            "s3:GetBucketOwnershipControls",
-            acls_enabled(clients, bucket, owner)
-        ),
-        within(until, "s3:GetBucketTagging", tags(clients, bucket, owner)),
-        within(
-            until,
-            "s3:GetBucketWebsite",
-            website(clients, bucket, owner)
-        ),
-        access_points,
-    );
-    let block = match block {
-        Ok(block) => block,
-        Err(error) if error.has_code("NoSuchBucket") => return BucketState::Gone,
-        Err(error) => return BucketState::Unreadable(error),
-    };
-    let tagged = tags.as_ref().map_err(Clone::clone).map(|tags| {
-        let tags = tags.iter();
-        exemption::marks(tags.map(|(key, value)| (key.as_str(), value.as_str())))
-    });
-    let marks = exemption::marks_of(&tagged, &website);
-    let history = if !marks.is_empty() && block != BlockPublicAccess::ALL {
-        Some(exemption::history(&clients.trail, bucket, &marks, finding.first_seen()).await)
-    } else {
-        None
-    };
-    BucketState::Live(Box::new(Bucket {
-        region: clients.region.clone(),
-        block,
-        policy_is_public,
-        policy,
-        acl,
-        acls_enabled,
-        tags: tags.unwrap_or_default(),
-        tagged,
-        website,
-        history,
-        access_points,
-    }))
-}
-
-/// `absent` is the code by which the service says that there is nothing of the kind.
-fn unless_absent<T>(answer: Result<T>, absent: &str) -> Result<Option<T>> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if error.has_code(absent) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-pub(super) async fn account_block(clients: &Clients, account: &str) -> Result<BlockPublicAccess> {
-    let call = clients.control.get_public_access_block();
-    let answer = call
-        .account_id(account)
-        .send()
-        .await
-        .during("s3:GetAccountPublicAccessBlock", account);
-    let answer = unless_absent(answer, "NoSuchPublicAccessBlockConfiguration")?;
-    let flags = answer.and_then(|answer| answer.public_access_block_configuration);
-    Ok(flags.map(BlockPublicAccess::from).unwrap_or_default())
-}
-
-async fn block_public_access(
-    clients: &Clients,
-    bucket: &str,
-    owner: &str,
-) -> Result<BlockPublicAccess> {
-    let call = clients.s3.get_public_access_block().bucket(bucket);
-    let answer = call
-        .expected_bucket_owner(owner)
-        .send()
-        .await
-        .during("s3:GetBucketPublicAccessBlock", bucket);
-    let answer = unless_absent(answer, "NoSuchPublicAccessBlockConfiguration")?;
-    let flags = answer.and_then(|answer| answer.public_access_block_configuration);
-    Ok(flags.map(BlockPublicAccess::from).unwrap_or_default())
-}
-
-async fn policy_is_public(clients: &Clients, bucket: &str, owner: &str) -> Result<bool> {
-    let call = clients.s3.get_bucket_policy_status().bucket(bucket);
-    let answer = call
-        .expected_bucket_owner(owner)
-        .send()
-        .await
-        .during("s3:GetBucketPolicyStatus", bucket);
-    let answer = unless_absent(answer, "NoSuchBucketPolicy")?;
-    let status = answer.and_then(|answer| answer.policy_status);
-    Ok(status
-        .and_then(|status| status.is_public)
-        .unwrap_or_default())
-}
-
-pub(super) async fn policy(
-    clients: &Clients,
-    bucket: &str,
-    owner: &str,
-) -> Result<Option<BucketPolicy>> {
-    let call = clients.s3.get_bucket_policy().bucket(bucket);
-    let answer = call
-        .expected_bucket_owner(owner)
-        .send()
-        .await
-        .during("s3:GetBucketPolicy", bucket);
-    let answer = unless_absent(answer, "NoSuchBucketPolicy")?;
-    answer
-        .and_then(|answer| answer.policy)
-        .map(|text| BucketPolicy::parse(text, bucket))
-        .transpose()
-}
-
-async fn acl(clients: &Clients, bucket: &str, owner: &str) -> Result<Acl> {
-    let call = clients.s3.get_bucket_acl().bucket(bucket);
-    let answer = call
-        .expected_bucket_owner(owner)
-        .send()
-        .await
-        .during("s3:GetBucketAcl", bucket)?;
-    let grants = answer.grants().iter().map(|grant| {
-        let grantee = grant.grantee();
-        let known = grantee.and_then(|grantee| grantee.uri().or(grantee.id()));
-        Grant {
-            grantee: printable(known.unwrap_or("someone")),
-            permission: grant
-                .permission()
-                .map(|permission| printable(permission.as_str()))
-                .unwrap_or_default(),
-        }
-    });
-    Ok(Acl {
-        grants: grants.collect(),
-        owner: answer
-            .owner
-            .and_then(|owner| owner.id)
-            .map(|id| printable(&id)),
-    })
-}
-
-/// By Object Ownership: ACLs have an effect unless it is `BucketOwnerEnforced`, as it is not where
-/// nothing is set, <https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html>.
-async fn acls_enabled(clients: &Clients, bucket: &str, owner: &str) -> Result<bool> {
-    let call = clients.s3.get_bucket_ownership_controls().bucket(bucket);
-    let answer = call
-        .expected_bucket_owner(owner)
-        .send()
-        .await
-        .during("s3:GetBucketOwnershipControls", bucket);
-    let answer = unless_absent(answer, "OwnershipControlsNotFoundError")?;
-    let controls = answer.and_then(|answer| answer.ownership_controls);
-    let rules = controls.map(|controls| controls.rules).unwrap_or_default();
-    let enforced = ObjectOwnership::BucketOwnerEnforced;
-    Ok(!rules.iter().any(|rule| rule.object_ownership == enforced))
-}
-
-async fn tags(clients: &Clients, bucket: &str, owner: &str) -> Result<BTreeMap<String, String>> {
-    let call = clients.s3.get_bucket_tagging().bucket(bucket);
-    let answer = call
-        .expected_bucket_owner(owner)
-        .send()
-        .await
-        .during("s3:GetBucketTagging", bucket);
-    let answer = unless_absent(answer, "NoSuchTagSet")?;
-    let tags = answer.map(|answer| answer.tag_set).unwrap_or_default();
-    let tags = tags.into_iter();
-    Ok(tags.map(|tag| (tag.key, tag.value)).collect())
-}
-
-async fn website(clients: &Clients, bucket: &str, owner: &str) -> Result<bool> {
-    let call = clients.s3.get_bucket_website().bucket(bucket);
-    let answer = call
-        .expected_bucket_owner(owner)
-        .send()
-        .await
-        .during("s3:GetBucketWebsite", bucket);
-    let answer = unless_absent(answer, "NoSuchWebsiteConfiguration")?;
-    Ok(answer.is_some())
-}
-
-async fn access_points_in_time(
-    clients: &Clients,
-    bucket: &str,
-    owner: &str,
-) -> Result<AccessPoints> {
-    let points = access_points(clients, bucket, owner);
-    within(Instant::now() + PATIENCE, "s3:ListAccessPoints", points).await
-}
-
-async fn access_points(clients: &Clients, bucket: &str, owner: &str) -> Result<AccessPoints> {
-    let answer = clients
-        .control
-        .list_access_points()
-        .account_id(owner)
-        .bucket(bucket)
-        .max_results(ACCESS_POINTS)
-        .send()
-        .await
-        .during("s3:ListAccessPoints", bucket)?;
-    let names = answer.access_point_list().iter().map(|point| {
-        let vpc = point.vpc_configuration().map(|vpc| vpc.vpc_id());
-        match (point.network_origin(), vpc) {
-            (NetworkOrigin::Vpc, Some(vpc)) => printable(&format!("{} ({vpc})", point.name())),
-            (origin, _) => printable(&format!("{} ({})", point.name(), origin.as_str())),
-        }
-    });
-    Ok(AccessPoints {
-        names: names.collect(),
-        more: answer.next_token().is_some(),
-    })
 }

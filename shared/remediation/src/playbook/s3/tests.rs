@@ -22,7 +22,7 @@ use self::world::{Bucket, World, world};
 use super::*;
 use crate::fixtures::waves::{contained, slow};
 use crate::fixtures::{event, finding, now, run};
-use crate::plan::{Action, Step};
+use crate::plan::{Action as _, Step};
 use crate::report::Outcome;
 use aws_sdk_s3::types::PublicAccessBlockConfiguration;
 
@@ -76,11 +76,13 @@ async fn an_anonymous_caller_is_known_by_its_principal_id_where_its_kind_is_not_
 #[tokio::test(start_paused = true)]
 async fn two_round_trips_come_before_the_flags_are_set() {
     let world = world(public());
-    let playbook = S3 {
-        s3: slow!(aws_sdk_s3, world.playbook.s3),
-        control: slow!(aws_sdk_s3control, world.playbook.control),
-        trail: world.playbook.trail.clone(),
+    let Clients { s3, control, trail } = &world.playbook.clients;
+    let clients = Clients {
+        s3: slow!(aws_sdk_s3, s3),
+        control: slow!(aws_sdk_s3control, control),
+        trail: trail.clone(),
     };
+    let playbook = S3 { clients };
     let event = event(json!({
         "type": "Policy:S3/BucketAnonymousAccessGranted",
         "resource": { "s3BucketDetails": [{ "name": "exposed" }] },
@@ -168,7 +170,7 @@ async fn the_step_keeps_the_flags_and_the_acl_that_were_found() {
         })
     );
     let record = serde_json::to_value(action).unwrap();
-    let recorded: S3Action = serde_json::from_value(record).unwrap();
+    let recorded: Action = serde_json::from_value(record).unwrap();
     assert_eq!(recorded.from(), action.from());
 }
 
@@ -215,12 +217,12 @@ async fn the_flags_are_back_also_where_the_acl_was_not_read_before() {
     let recorded = seen().await;
     let found = seen().await;
     assert_ne!(recorded.from(), found.from());
-    assert!(recorded.is_back(&found));
-    let S3Action::BlockBucket(mut other) = found else {
+    assert!(recorded.is_restored(&found));
+    let Action::BlockBucket(mut other) = found else {
         panic!("{found:?}")
     };
     other.from.block_public_acls = true;
-    assert!(!recorded.is_back(&S3Action::BlockBucket(other)));
+    assert!(!recorded.is_restored(&Action::BlockBucket(other)));
 }
 
 #[tokio::test(start_paused = true)]

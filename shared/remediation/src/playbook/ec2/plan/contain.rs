@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::change::Change;
-use super::super::preserve::GROUPS_TAG;
+use super::super::action::Action;
+use super::super::instance::Interface;
+use super::super::isolation_group::NAME as ISOLATION_GROUP;
+use super::super::mark::GROUPS_TAG;
 use super::super::role;
-use super::super::state::{Interface, Role, State};
-use super::super::{ISOLATION_GROUP, name};
-use super::{Planner, skipped};
+use super::super::state::{Role, State};
+use super::planner::Planner;
+use crate::actions::ec2 as name;
 use crate::error::Result;
 use crate::plan::Step;
 use crate::settings::{Entity, protects};
@@ -17,8 +19,8 @@ use crate::settings::{Entity, protects};
 impl Planner<'_> {
     pub(super) fn isolate(&mut self) {
         let (id, state) = (self.id(), self.state);
-        if let Some(why) = self.hands_off.clone() {
-            self.push(skipped(name::ISOLATE, &id, why));
+        if let Some(why) = self.exempt_reason.clone() {
+            self.push(Step::skipped(name::ISOLATE, &id, why));
             self.tell_of_open_groups();
             return;
         }
@@ -28,16 +30,16 @@ impl Planner<'_> {
                 "it is a secondary interface, which is in no VPC and has no security groups: cut it off on {network}, \
                  the network for remote direct memory access (RDMA) that it is on"
             );
-            self.push(skipped(name::ISOLATE, &secondary.id, why));
+            self.push(Step::skipped(name::ISOLATE, &secondary.id, why));
         }
         if state.interfaces.is_empty() {
             let none = "the instance has no network interface".to_owned();
-            self.push(skipped(name::ISOLATE, &id, none));
+            self.push(Step::skipped(name::ISOLATE, &id, none));
         }
         let vpcs: BTreeSet<_> = state.manageable().map(|found| &found.vpc).collect();
         for vpc in vpcs {
             let group = state.groups.get(vpc);
-            let change = Change::PrepareIsolationGroup {
+            let change = Action::PrepareIsolationGroup {
                 region: self.region(),
                 vpc: vpc.clone(),
                 account: self.finding.account_id.clone(),
@@ -64,7 +66,7 @@ impl Planner<'_> {
                 self.push(step);
             }
             if interface.kind == "trunk" {
-                self.push(skipped(
+                self.push(Step::skipped(
                     name::ISOLATE,
                     &format!("the branch interfaces of {}", interface.id),
                     "each has groups of its own, which are its pod's or task's, and is no interface of the \
@@ -75,12 +77,12 @@ impl Planner<'_> {
         }
     }
 
-    fn isolate_interface(&self, interface: &Interface) -> Step<Change> {
+    fn isolate_interface(&self, interface: &Interface) -> Step<Action> {
         if let Some(why) = self.state.out_of_reach(interface) {
-            return skipped(name::ISOLATE, &interface.id, why);
+            return Step::skipped(name::ISOLATE, &interface.id, why);
         }
         let isolated = self.state.isolates(interface);
-        let change = Change::IsolateInterface {
+        let change = Action::IsolateInterface {
             region: self.region(),
             interface: interface.id.clone(),
             vpc: interface.vpc.clone(),
@@ -119,7 +121,7 @@ impl Planner<'_> {
         for group in &state.other_groups {
             let keep = state.may_let(group);
             let closed = group.lets_only(keep);
-            let change = Change::CloseIsolationGroup {
+            let change = Action::CloseIsolationGroup {
                 region: self.region(),
                 from: group.clone(),
                 keep: keep.to_vec(),
@@ -175,8 +177,8 @@ impl Planner<'_> {
         role: &Result<Option<Role>>,
         deny: Option<&Result<Option<Value>>>,
     ) {
-        if let Some(why) = self.hands_off.clone() {
-            self.push(skipped(name::DENY, profile, why));
+        if let Some(why) = self.exempt_reason.clone() {
+            self.push(Step::skipped(name::DENY, profile, why));
             return;
         }
         let Some(Some(role)) = self.read(name::DENY, profile, role) else {
@@ -184,7 +186,7 @@ impl Planner<'_> {
         };
         let Role { arn, path, .. } = &role;
         if path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/") {
-            self.push(skipped(
+            self.push(Step::skipped(
                 name::DENY,
                 arn,
                 "only AWS may change this role: end its sessions through the service that owns it"
@@ -198,7 +200,7 @@ impl Planner<'_> {
             &self.finding.account_id,
             &role.name,
         ) {
-            self.push(skipped(
+            self.push(Step::skipped(
                 name::DENY,
                 arn,
                 "the role is on the list of principals that are never contained: find out what the \
@@ -222,7 +224,7 @@ impl Planner<'_> {
         let found = from.clone().filter(|found| role::denies(found, &to));
         let denied = found.is_some();
         let to = found.unwrap_or(to);
-        let change = Change::DenyCredentials {
+        let change = Action::DenyCredentials {
             role: role.name.clone(),
             role_arn: arn.clone(),
             instance: self.id(),

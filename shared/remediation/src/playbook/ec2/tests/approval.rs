@@ -17,7 +17,7 @@ use crate::policy_parameter::PolicyParameter;
 use crate::record::Incident;
 
 fn again(world: &World) -> Ec2 {
-    Ec2::over(world.playbook.clients.clone())
+    Ec2::over(world.playbook.clients.own.clone())
 }
 
 /// What comes of approving, where this happens after the plan was stored.

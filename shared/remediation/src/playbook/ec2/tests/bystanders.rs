@@ -78,7 +78,7 @@ async fn an_instance_that_forwards_for_others_waits_for_approval_with_who_loses_
 
 /// The same account's playbook once more.
 fn again(world: &World) -> Ec2 {
-    Ec2::over(world.playbook.clients.clone())
+    Ec2::over(world.playbook.clients.own.clone())
 }
 
 #[tokio::test(start_paused = true)]

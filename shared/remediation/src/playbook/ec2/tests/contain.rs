@@ -1,3 +1,4 @@
+use crate::planner::Planner as _;
 use serde_json::{Value, json};
 
 use super::world::{Account, ID, Iface, World, infected, infected_with, names};
@@ -435,7 +436,7 @@ async fn the_risks_are_those_of_this_instance() {
     }
 }
 
-fn risks_of(done: &crate::execute::Execution<crate::playbook::ec2::Change>) -> String {
+fn risks_of(done: &crate::execute::Execution<crate::playbook::ec2::Action>) -> String {
     done.residual_risks.join("\n")
 }
 

@@ -22,7 +22,7 @@ fn denied(world: &World, role: &str, id: &str) -> bool {
     policy.is_some_and(|policy| policy.contains(&format!("{id}:{ID}")))
 }
 
-fn risks(done: &Execution<Change>) -> String {
+fn risks(done: &Execution<Action>) -> String {
     done.residual_risks.join("\n")
 }
 
@@ -137,7 +137,7 @@ async fn the_policies_see_the_role_that_a_deny_changes() {
     let finding = infected_by("old-profile");
     let state = world.playbook.observe(&finding).await.unwrap();
     for (name, arn) in [("web", WEB), ("old", OLD)] {
-        let deny = Change::DenyCredentials {
+        let deny = Action::DenyCredentials {
             role: name.to_owned(),
             role_arn: arn.to_owned(),
             instance: ID.to_owned(),
@@ -154,14 +154,14 @@ async fn the_policies_see_the_role_that_a_deny_changes() {
 #[tokio::test(start_paused = true)]
 async fn an_iam_that_answers_late_holds_no_interface_up() {
     use crate::fixtures::waves::slow;
-    use crate::playbook::ec2::Clients;
+    use crate::playbook::ec2::clients::Services;
     let world = World::new(prepared(["0.0.0.0/0"], []));
     let state = world.playbook.observe(&infected()).await.unwrap();
     let late = std::time::Duration::from_secs(5);
-    let Clients { iam, .. } = &world.playbook.clients;
-    let playbook = Ec2::over(Clients {
+    let Services { iam, .. } = &world.playbook.clients.own;
+    let playbook = Ec2::over(Services {
         iam: slow!(aws_sdk_iam, iam, late),
-        ..world.playbook.clients.clone()
+        ..world.playbook.clients.own.clone()
     });
     let start = tokio::time::Instant::now();
     carry_out(&playbook, &infected(), &state, &Settings::default(), now()).await;

@@ -7,8 +7,9 @@ use super::world::{Account, Group, World, group, infected, names};
 use super::{detail, outcome};
 use crate::fixtures::{now, run_with};
 use crate::plan::{Action as _, Step};
+use crate::planner::Planner as _;
 use crate::playbook::Playbook as _;
-use crate::playbook::ec2::{Change, Ec2};
+use crate::playbook::ec2::{Action, Ec2};
 use crate::report::Outcome::{Already, Applied, Failed, Skipped};
 use crate::settings::{Ec2Settings, Settings};
 
@@ -236,7 +237,7 @@ async fn the_time_is_shortened_to_what_is_left_of_the_functions() {
     assert!(world.is_isolated("eni-1") && world.is_isolated("eni-2"));
 }
 
-async fn cut_of(world: &World) -> Change {
+async fn cut_of(world: &World) -> Action {
     let state = world.playbook.observe(&infected()).await.unwrap();
     let plan = Ec2::plan(&infected(), &state, &cutting(30), now());
     let mut steps = plan.steps.into_iter();
@@ -355,7 +356,7 @@ async fn an_interface_that_a_crash_left_open_is_isolated_and_never_given_back_th
     let state = world.playbook.observe(&infected()).await.unwrap();
     let plan = Ec2::plan(&infected(), &state, &Settings::default(), now());
     let from = plan.steps.iter().find_map(|step| match step {
-        Step::Do(Change::IsolateInterface { from, .. }) => Some(from.clone()),
+        Step::Do(Action::IsolateInterface { from, .. }) => Some(from.clone()),
         _ => None,
     });
     assert_eq!(

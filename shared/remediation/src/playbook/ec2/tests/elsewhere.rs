@@ -281,7 +281,7 @@ async fn a_deny_that_names_another_region_is_put_right_is_no_ones_undoing_and_is
     let finding = parsed(&event);
     let name = format!("gdr-deny-{ID}");
     let earlier = role::policy(&finding, "us-east-1", ID, "AROAEXAMPLE");
-    let deny = Change::DenyCredentials {
+    let deny = Action::DenyCredentials {
         role: "web".to_owned(),
         role_arn: WEB.to_owned(),
         instance: ID.to_owned(),
@@ -304,7 +304,7 @@ async fn a_deny_that_names_another_region_is_put_right_is_no_ones_undoing_and_is
         Step::Do(change) if change.name() == DENY => Some(change),
         _ => None,
     });
-    assert!(again.expect("it is put right").found_ours());
+    assert!(again.expect("it is put right").continues_own_change());
     answer(&here.playbook, &finding).await;
     assert_eq!(denied_in(&here), "eu-west-1");
 }
@@ -314,7 +314,7 @@ async fn policies_and_the_breaker_see_the_region_in_which_the_instance_is() {
     let (here, _there) = two();
     let finding = parsed(&stolen(Value::Null));
     let state = here.playbook.observe(&finding).await.unwrap();
-    let deny = Change::DenyCredentials {
+    let deny = Action::DenyCredentials {
         role: "web".to_owned(),
         role_arn: WEB.to_owned(),
         instance: ID.to_owned(),
@@ -324,7 +324,7 @@ async fn policies_and_the_breaker_see_the_region_in_which_the_instance_is() {
     let seen = format!("{:?}", Ec2::resource(&finding, &state, &deny));
     let arn = format!("arn:aws:ec2:eu-west-1:111122223333:instance/{ID}");
     assert!(seen.contains(&arn), "{seen}");
-    let crowds = format!("{:?}", Ec2::crowds(&finding, &state, &deny));
+    let crowds = format!("{:?}", Ec2::blast_radius_groups(&finding, &state, &deny));
     assert!(
         crowds.contains("eu-west-1") && !crowds.contains("us-east-1"),
         "{crowds}"

@@ -43,7 +43,7 @@ fn examined() -> Account {
     account
 }
 
-async fn execute(world: &mut World, settings: &Settings) -> Execution<Change> {
+async fn execute(world: &mut World, settings: &Settings) -> Execution<Action> {
     world.playbook.configure(settings);
     run_with(&world.playbook, &infected(), settings).await
 }
@@ -164,7 +164,7 @@ async fn a_group_of_forensics_is_not_one_that_a_release_gives_back() {
     assert!(opened.isolates(&opened.interfaces[0]).is_none());
     let plan = Ec2::plan(&infected(), &opened, &Settings::default(), now());
     let from = plan.steps.into_iter().find_map(|step| match step {
-        crate::plan::Step::Do(Change::IsolateInterface { from, .. }) => Some(from),
+        crate::plan::Step::Do(Action::IsolateInterface { from, .. }) => Some(from),
         _ => None,
     });
     assert_eq!(

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::preserve::{groups_value, tag_value};
+use super::super::mark::{groups_value, tag_value};
 use super::super::role::{policy, policy_name};
 use super::world::ID;
 use super::*;

@@ -156,7 +156,7 @@ async fn of_a_group_and_of_the_instances_of_a_role_no_more_than_the_share_is_con
         let key = format!("BREAKER#ec2#111122223333#{window}");
         windows.take(&key, before);
         let world = World::new(account(alike));
-        let playbook = Ec2::over(world.playbook.clients.clone());
+        let playbook = Ec2::over(world.playbook.clients.own.clone());
         let report = windows.answered(playbook, infected_event(json!([]))).await;
         let line = report.to_line();
         assert_eq!(world.is_isolated("eni-1"), contained, "{window}: {line}");
@@ -200,7 +200,7 @@ async fn a_tag_that_was_set_since_spares_no_step_that_is_planned_while_others_ar
             tags: tags(&[("isolation", "never")]),
             ..prepared([], [])
         });
-        let playbook = Ec2::over(world.playbook.clients.clone());
+        let playbook = Ec2::over(world.playbook.clients.own.clone());
         let guards = Guards {
             policies: PolicyParameter::fixed(Guard::new(policy)),
             history: Some(EventHistory::with_client(trail)),

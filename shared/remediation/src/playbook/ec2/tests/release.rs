@@ -2,8 +2,9 @@ use super::world::{Account, ID, World, infected, names};
 use crate::fixtures::table::table;
 use crate::fixtures::{event, now, recorded, release, run_with};
 use crate::plan::{Action as _, Step, Undo};
+use crate::planner::Planner as _;
 use crate::playbook::Playbook as _;
-use crate::playbook::ec2::{Change, Ec2, State};
+use crate::playbook::ec2::{Action, Ec2, State};
 use crate::record::Incident;
 use crate::release::{self, Allowance, Verdict};
 use crate::report::Status;
@@ -24,7 +25,7 @@ fn everything() -> Settings {
     }
 }
 
-async fn planned(world: &World) -> Vec<Change> {
+async fn planned(world: &World) -> Vec<Action> {
     let state = world.playbook.observe(&infected()).await.unwrap();
     let plan = Ec2::plan(&infected(), &state, &everything(), now());
     let steps = plan.steps.into_iter();
@@ -62,17 +63,17 @@ async fn a_release_puts_back_exactly_what_was_found() {
     assert!(world.is_isolated("eni-1"));
     for _ in 0..2 {
         for change in &record {
-            let change: Change = serde_json::from_value(change.clone()).unwrap();
+            let change: Action = serde_json::from_value(change.clone()).unwrap();
             if change.undo() == Undo::Restore
-                && !matches!(change, Change::RemovePublicAddress { .. })
+                && !matches!(change, Action::RemovePublicAddress { .. })
             {
                 world.playbook.restore(&change).await.unwrap();
             }
         }
     }
     for change in &record {
-        let change: Change = serde_json::from_value(change.clone()).unwrap();
-        if matches!(change, Change::RemovePublicAddress { .. }) {
+        let change: Action = serde_json::from_value(change.clone()).unwrap();
+        if matches!(change, Action::RemovePublicAddress { .. }) {
             world.playbook.restore(&change).await.unwrap();
         }
     }
@@ -107,7 +108,7 @@ async fn a_policy_of_the_denys_name_that_was_there_is_put_back() {
     let changes = planned(&world).await;
     let deny = changes
         .iter()
-        .find(|change| matches!(change, Change::DenyCredentials { .. }))
+        .find(|change| matches!(change, Action::DenyCredentials { .. }))
         .unwrap();
     world.playbook.apply(deny).await.unwrap();
     assert_ne!(world.now().policies[&name], own);
@@ -118,7 +119,7 @@ async fn a_policy_of_the_denys_name_that_was_there_is_put_back() {
 #[tokio::test(start_paused = true)]
 async fn an_interface_whose_groups_are_not_known_is_left_to_a_person() {
     let world = World::to_release(Account::default());
-    let unknown = Change::IsolateInterface {
+    let unknown = Action::IsolateInterface {
         region: "us-east-1".to_owned(),
         interface: "eni-1".to_owned(),
         vpc: "vpc-1".to_owned(),
@@ -161,10 +162,10 @@ async fn evidence_holds_the_described_world_and_what_could_not_be_read() {
 }
 
 /// What a release would do about the step of this name, once everything was done that can be.
-async fn verdict_of(world: &World, action: &str) -> (Verdict, Change) {
+async fn verdict_of(world: &World, action: &str) -> (Verdict, Action) {
     let changes = planned(world).await;
     run_with(&world.playbook, &infected(), &everything()).await;
-    let recorded = |change: &Change| (change.name().to_owned(), json!(change));
+    let recorded = |change: &Action| (change.name().to_owned(), json!(change));
     let wanted = changes.iter().filter(|change| change.name() == action);
     let change = wanted
         .clone()

@@ -39,7 +39,7 @@ async fn an_instance_leaves_its_groups_among_five_hundred_and_is_isolated_before
         ..with_many(498)
     });
     let start = Instant::now();
-    let playbook = Ec2::over(world.playbook.clients.clone());
+    let playbook = Ec2::over(world.playbook.clients.own.clone());
     let shown = event(json!({
         "type": "Backdoor:EC2/C&CActivity.B",
         "resource": { "resourceType": "Instance", "instanceDetails": { "instanceId": ID } },

@@ -8,7 +8,7 @@ use super::*;
 use crate::fixtures::waves::{Course, contained, contained_with, slow};
 use crate::fixtures::{event, run};
 use crate::plan::Step;
-use crate::playbook::ec2::Clients;
+use crate::playbook::ec2::clients::Services;
 use crate::playbook::ec2::tests::world::ID;
 use crate::settings::ForensicsRule;
 
@@ -28,15 +28,15 @@ fn described(tags: Value) -> Value {
 
 /// The world's playbook, whose calls take their time; those to load balancers two and a half seconds.
 fn slowly(world: &World) -> Ec2 {
-    let Clients {
+    let Services {
         ec2,
         iam,
         autoscaling,
         elb,
         elbv2,
-    } = &world.playbook.clients;
+    } = &world.playbook.clients.own;
     let long = Duration::from_millis(2_500);
-    Ec2::over(Clients {
+    Ec2::over(Services {
         ec2: slow!(aws_sdk_ec2, ec2),
         iam: slow!(aws_sdk_iam, iam),
         autoscaling: slow!(aws_sdk_autoscaling, autoscaling),
@@ -125,7 +125,7 @@ async fn what_is_planned_at_a_glance_is_a_part_of_the_whole() {
         let part = Ec2::plan(&infected(), &glanced, &Settings::default(), now());
         let whole = planned(&world).await;
         assert!(part.steps.len() < whole.steps.len());
-        let shown = |step: &Step<Change>| format!("{step:?}");
+        let shown = |step: &Step<Action>| format!("{step:?}");
         let whole: Vec<_> = whole.steps.iter().map(shown).collect();
         for step in part.steps.iter().map(shown) {
             assert!(whole.contains(&step), "{step}\nis not in {whole:#?}");

@@ -7,7 +7,8 @@ use std::time::Duration;
 use testkit::mock_client;
 use tokio::time::Instant;
 
-use super::super::{Clients, Ec2, ISOLATION_GROUP};
+use super::super::clients::{Clients, Services};
+use super::super::{Ec2, ISOLATION_GROUP};
 use super::{ec2_rules, other_rules};
 use crate::finding::Finding;
 use crate::fixtures::{self, Protocol, Wire, declared, finding};
@@ -390,10 +391,9 @@ impl fixtures::World for World {
 
 impl Ec2 {
     /// A playbook that calls through these clients.
-    pub(super) fn over(clients: Clients) -> Self {
+    pub(super) fn over(services: Services) -> Self {
         Self {
-            clients,
-            elsewhere: Mutex::default(),
+            clients: Clients::of(services),
             trail: None,
             forensics_access: Vec::new(),
         }
@@ -403,11 +403,11 @@ impl Ec2 {
 impl World {
     /// The same, reaching `there` in another Region of the account. IAM is that of this world.
     pub(super) fn reaching(self, region: &str, there: &Self) -> Self {
-        let clients = Clients {
-            iam: self.playbook.clients.iam.clone(),
-            ..there.playbook.clients.clone()
+        let clients = Services {
+            iam: self.playbook.clients.own.iam.clone(),
+            ..there.playbook.clients.own.clone()
         };
-        let elsewhere = self.playbook.elsewhere.lock();
+        let elsewhere = self.playbook.clients.elsewhere.lock();
         let mut elsewhere = elsewhere.unwrap_or_else(PoisonError::into_inner);
         elsewhere.insert(region.to_owned(), clients);
         drop(elsewhere);
@@ -416,10 +416,10 @@ impl World {
 
     /// Another playbook over the same clients.
     pub(super) fn another_playbook(&self) -> Ec2 {
-        let another = Ec2::over(self.playbook.clients.clone());
-        let elsewhere = self.playbook.elsewhere.lock();
+        let another = Ec2::over(self.playbook.clients.own.clone());
+        let elsewhere = self.playbook.clients.elsewhere.lock();
         let elsewhere = elsewhere.unwrap_or_else(PoisonError::into_inner).clone();
-        *another.elsewhere.lock().unwrap() = elsewhere;
+        *another.clients.elsewhere.lock().unwrap() = elsewhere;
         another
     }
 
@@ -444,7 +444,7 @@ impl World {
                 mock_client!($service, $rules)
             };
         }
-        let clients = Clients {
+        let clients = Services {
             ec2: client!(aws_sdk_ec2, ec2),
             iam: client!(aws_sdk_iam, iam),
             autoscaling: client!(aws_sdk_autoscaling, autoscaling),

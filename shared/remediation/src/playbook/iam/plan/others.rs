@@ -8,9 +8,10 @@
 use aws_sdk_iam::types::StatusType;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
-use super::super::change::{CONSOLE, Change, DEACTIVATE, DEACTIVATE_CREDENTIAL, console_target};
-use super::super::{AccessKey, Password, ServiceCredential, UserState};
-use super::key_step;
+use super::super::action::{Action, console_target};
+use super::super::state::{AccessKey, Password, ServiceCredential, UserState};
+use super::steps::key_step;
+use crate::actions::iam::{CONSOLE, DEACTIVATE, DEACTIVATE_CREDENTIAL};
 use crate::finding::Finding;
 use crate::plan::{Plan, Step};
 use crate::settings::IamSettings;
@@ -58,7 +59,7 @@ fn made(age: Age, created: Option<Timestamp>) -> String {
 
 /// Keys that the finding does not name.
 pub(super) fn keys<'a>(
-    plan: &mut Plan<Change>,
+    plan: &mut Plan<Action>,
     finding: &Finding,
     user: &UserState,
     keys: impl Iterator<Item = &'a AccessKey>,
@@ -71,17 +72,13 @@ pub(super) fn keys<'a>(
         if settings.created_keys && age == Age::SinceFirstEvent {
             plan.steps.push(key_step(name, &key.id, Some(&key.status)));
         } else if active && age != Age::BeforeFirstEvent && user.deny_all.in_effect().is_none() {
-            plan.steps.push(Step::Skipped {
-                action: DEACTIVATE,
-                target: key.id.clone(),
-                reason: format!(
+            plan.steps.push(Step::skipped(DEACTIVATE, &key.id, format!(
                     "{name} has another active key, {}, {}; it is left working (IAM_CREATED_KEYS is off, or \
                      its age is not known), unless somebody deactivates it: {}",
                     key.id,
                     made(age, key.created),
                     deactivate_key(name, &key.id),
-                ),
-            });
+                )));
         } else if active {
             plan.residual_risks.push(format!(
                 "{name} has another active key, {}, {}; it was left working, since the finding does not \
@@ -98,7 +95,11 @@ fn deactivate_key(name: &str, key: &str) -> String {
 }
 
 /// Whoever has a session may have got it with a key, and gets the next one with it too.
-pub(super) fn way_back_by_keys(plan: &mut Plan<Change>, user: &UserState, settings: &IamSettings) {
+pub(super) fn flag_remaining_keys(
+    plan: &mut Plan<Action>,
+    user: &UserState,
+    settings: &IamSettings,
+) {
     if settings.user_session_keys {
         return;
     }
@@ -120,20 +121,16 @@ pub(super) fn way_back_by_keys(plan: &mut Plan<Change>, user: &UserState, settin
         if told || key.status != StatusType::Active {
             continue;
         }
-        plan.steps.push(Step::Skipped {
-            action: DEACTIVATE,
-            target: key.id.clone(),
-            reason: format!(
+        plan.steps.push(Step::skipped(DEACTIVATE, &key.id, format!(
                 "the session may have been made with this key of {name}, which makes new ones, and is left \
                  to a person (IAM_USER_SESSION_KEYS is off): {}",
                 deactivate_key(name, &key.id),
-            ),
-        });
+            )));
     }
 }
 
 /// Or by signing in.
-pub(super) fn way_back_by_console(plan: &mut Plan<Change>, user: &UserState) {
+pub(super) fn flag_remaining_console(plan: &mut Plan<Action>, user: &UserState) {
     if user.deny_all.in_effect().is_none() && matches!(user.console, Ok(Some(_))) {
         plan.steps.push(console_left(
             user,
@@ -142,22 +139,22 @@ pub(super) fn way_back_by_console(plan: &mut Plan<Change>, user: &UserState) {
     }
 }
 
-fn console_left(user: &UserState, why: &str) -> Step<Change> {
+fn console_left(user: &UserState, why: &str) -> Step<Action> {
     let name = &user.name;
-    Step::Skipped {
-        action: CONSOLE,
-        target: console_target(&user.arn),
-        reason: format!(
+    Step::skipped(
+        CONSOLE,
+        console_target(&user.arn),
+        format!(
             "{why}, since a password that is taken away cannot be given back: aws iam update-login-profile \
              --user-name {name} --password NEW --password-reset-required, or aws iam \
              delete-login-profile --user-name {name}"
         ),
-    }
+    )
 }
 
 /// A password is never taken away: it could not be given back.
 pub(super) fn console(
-    plan: &mut Plan<Change>,
+    plan: &mut Plan<Action>,
     finding: &Finding,
     user: &UserState,
     cut_off: Timestamp,
@@ -187,17 +184,13 @@ pub(super) fn console(
         Err(error) if blocked => plan.next_steps.push(format!(
             "whether {name} has a console password is not known ({error}): look before it is released"
         )),
-        Err(error) => plan.steps.push(Step::Unknown {
-            action: CONSOLE,
-            target: console_target(&user.arn),
-            error: error.clone(),
-        }),
+        Err(error) => plan.steps.push(Step::unknown(CONSOLE, console_target(&user.arn), error)),
     }
 }
 
 /// Service-specific credentials: the one that the finding names, and the others.
 pub(super) fn service_credentials(
-    plan: &mut Plan<Change>,
+    plan: &mut Plan<Action>,
     finding: &Finding,
     user: &UserState,
     stolen: Option<&str>,
@@ -214,11 +207,11 @@ pub(super) fn service_credentials(
             return;
         }
         Err(error) => {
-            plan.steps.push(Step::Unknown {
-                action: DEACTIVATE_CREDENTIAL,
-                target: format!("the service-specific credentials of {name}"),
-                error: error.clone(),
-            });
+            plan.steps.push(Step::unknown(
+                DEACTIVATE_CREDENTIAL,
+                format!("the service-specific credentials of {name}"),
+                error,
+            ));
             return;
         }
     };
@@ -229,10 +222,7 @@ pub(super) fn service_credentials(
         if is_named || (settings.created_keys && age == Age::SinceFirstEvent) {
             plan.steps.push(credential_step(name, credential));
         } else if active && age != Age::BeforeFirstEvent && !blocked {
-            plan.steps.push(Step::Skipped {
-                action: DEACTIVATE_CREDENTIAL,
-                target: credential.id.clone(),
-                reason: format!(
+            plan.steps.push(Step::skipped(DEACTIVATE_CREDENTIAL, &credential.id, format!(
                     "{name} has a credential for {}, {}, {}; it is left working (IAM_CREATED_KEYS is off, or \
                      its age is not known), unless somebody deactivates it: aws iam \
                      update-service-specific-credential --user-name {name} \
@@ -241,8 +231,7 @@ pub(super) fn service_credentials(
                     credential.id,
                     made(age, credential.created),
                     credential.id,
-                ),
-            });
+                )));
         } else if active {
             plan.residual_risks.push(format!(
                 "{name} has a credential for {}, {}, {}; it was left working, since the finding does not \
@@ -255,9 +244,9 @@ pub(super) fn service_credentials(
     }
 }
 
-fn credential_step(user: &str, credential: &ServiceCredential) -> Step<Change> {
+fn credential_step(user: &str, credential: &ServiceCredential) -> Step<Action> {
     let status = credential.status.as_str();
-    let action = Change::DeactivateServiceSpecificCredential {
+    let action = Action::DeactivateServiceSpecificCredential {
         user: user.to_owned(),
         credential: credential.id.clone(),
         service: credential.service.clone(),

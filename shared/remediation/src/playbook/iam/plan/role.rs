@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::super::change::{Change, DENY_SESSION, Issued, REVOKE_ROLE, session_target};
+use super::super::action::{Action, Issued, session_target};
 use super::super::policy_document::{Deny, deny_identity_center_user, deny_session};
-use super::super::shared_name::Sharing;
-use super::super::{EVERYTHING_DENIED, RoleState};
-use super::{CutOff, Keys, not_contained};
+use super::super::state::{RoleState, Sharing};
+use super::cut_off::{CutOff, Keys};
+use super::steps::not_contained;
+use crate::actions::iam::{DENY_SESSION, EVERYTHING_DENIED, REVOKE_ROLE};
 use crate::finding::{Finding, RoleSession};
 use crate::plan::{Plan, Step, Withheld};
 use crate::settings::IamSettings;
@@ -21,7 +22,7 @@ pub(super) fn plan(
     found: &RoleState,
     settings: &IamSettings,
     now: Timestamp,
-) -> Plan<Change> {
+) -> Plan<Action> {
     if let Some(reason) = not_this_role(finding, role, session, found, now) {
         return not_contained(finding, DENY_SESSION, reason);
     }
@@ -47,7 +48,7 @@ pub(super) fn plan(
     if let Some(how) = found.deny_all.in_effect() {
         plan.residual_risks.push(format!(
             "all of {role} is blocked, in every session, old or new, since {how}: {}",
-            hit(found),
+            who_is_affected(found),
         ));
     }
     plan
@@ -99,7 +100,7 @@ fn not_this_role(
 }
 
 fn deny(
-    plan: &mut Plan<Change>,
+    plan: &mut Plan<Action>,
     finding: &Finding,
     role: &str,
     session: &RoleSession,
@@ -112,15 +113,11 @@ fn deny(
         // What denies everything makes the narrow policy superfluous.
         (Err(_), Some(_)) => &Deny::Absent,
         (Err(error), None) => {
-            plan.steps.push(Step::Unknown {
-                action: DENY_SESSION,
-                target,
-                error: error.clone(),
-            });
+            plan.steps.push(Step::unknown(DENY_SESSION, target, error));
             return;
         }
     };
-    let action = |issued| Change::DenyRoleSession {
+    let action = |issued| Action::DenyRoleSession {
         role: role.to_owned(),
         arn: found.arn.clone(),
         session: session.clone(),
@@ -265,7 +262,7 @@ fn same_name(role: &str, session: &RoleSession, found: &RoleState) -> String {
 
 /// Cuts off everybody who uses the role.
 fn revoke(
-    plan: &mut Plan<Change>,
+    plan: &mut Plan<Action>,
     finding: &Finding,
     role: &str,
     found: &RoleState,
@@ -274,16 +271,13 @@ fn revoke(
     let standing = match &found.revocation {
         Ok(standing) => standing,
         Err(error) => {
-            plan.steps.push(Step::Unknown {
-                action: REVOKE_ROLE,
-                target: found.arn.clone(),
-                error: error.clone(),
-            });
+            plan.steps
+                .push(Step::unknown(REVOKE_ROLE, &found.arn, error));
             return;
         }
     };
     let cut_off = CutOff::of(finding, standing, Keys::Untouched, now);
-    let action = Change::RevokeRoleSessions {
+    let action = Action::RevokeRoleSessions {
         role: role.to_owned(),
         arn: found.arn.clone(),
         from: standing.clone(),
@@ -295,12 +289,12 @@ fn revoke(
     plan.residual_risks.push(format!(
         "every session of {role} from before {} is cut off, not only the stolen one: {}",
         cut_off.time(),
-        hit(found),
+        who_is_affected(found),
     ));
 }
 
 /// Who feels it when the sessions of a role are cut off.
-fn hit(found: &RoleState) -> String {
+fn who_is_affected(found: &RoleState) -> String {
     let trust = &found.trust;
     let mut who = format!("hit is {}", trust.who());
     let mut broken = Vec::new();

@@ -1,15 +1,16 @@
-//! A user of this account, and the user behind a federated session.
+//! A user of this account.
 
 use aws_sdk_iam::types::StatusType;
 use jiff::Timestamp;
 
-use super::super::change::{Change, DEACTIVATE, REVOKE};
+use super::super::action::Action;
 use super::super::policy_document::Deny;
-use super::super::{AccessKey, FederatedState, UserState, is_access_key};
+use super::super::state::{AccessKey, UserState, is_access_key};
+use super::cut_off::{CutOff, Keys};
 use super::others::{self, Age, age};
-use super::{CutOff, Keys, is_protected, key_step, look_for, no_such_user, not_contained};
-use crate::finding::{Finding, printable};
-use crate::investigate::issuer::Issuer;
+use super::steps::{key_step, lookup_hint, not_contained};
+use crate::actions::iam::{DEACTIVATE, REVOKE};
+use crate::finding::Finding;
 use crate::plan::{Plan, Step};
 use crate::settings::IamSettings;
 
@@ -29,7 +30,7 @@ pub(super) fn plan(
     user: &UserState,
     settings: &IamSettings,
     now: Timestamp,
-) -> Plan<Change> {
+) -> Plan<Action> {
     // The finding may have a former name.
     let name = user.name.as_str();
     if !user.is(suspect.id, suspect.stolen) {
@@ -49,8 +50,8 @@ pub(super) fn plan(
     let cut_off = revoke(&mut plan, finding, name, user, deactivated, now);
     keys(&mut plan, finding, suspect, user, settings);
     if suspect.stolen.is_none() {
-        others::way_back_by_keys(&mut plan, user, settings);
-        others::way_back_by_console(&mut plan, user);
+        others::flag_remaining_keys(&mut plan, user, settings);
+        others::flag_remaining_console(&mut plan, user);
     }
     others::service_credentials(&mut plan, finding, user, suspect.stolen, settings);
     whole_user(&mut plan, name, user);
@@ -108,7 +109,7 @@ fn deactivated(
 
 /// Plans the keys: the one that the finding names, and those that it does not.
 fn keys(
-    plan: &mut Plan<Change>,
+    plan: &mut Plan<Action>,
     finding: &Finding,
     suspect: &Suspect<'_>,
     user: &UserState,
@@ -116,11 +117,11 @@ fn keys(
 ) {
     let name = user.name.as_str();
     match (suspect.stolen, &user.keys) {
-        (stolen, Err(error)) => plan.steps.push(Step::Unknown {
-            action: DEACTIVATE,
-            target: stolen.map_or_else(|| format!("the keys of {name}"), ToOwned::to_owned),
-            error: error.clone(),
-        }),
+        (stolen, Err(error)) => plan.steps.push(Step::unknown(
+            DEACTIVATE,
+            stolen.map_or_else(|| format!("the keys of {name}"), ToOwned::to_owned),
+            error,
+        )),
         (Some(stolen), Ok(_)) if !is_access_key(stolen) && user.credential(stolen).is_some() => {}
         (Some(stolen), Ok(_)) => plan.steps.push(key_step(
             name,
@@ -148,13 +149,13 @@ pub(super) fn not_the_principal(name: &str, today: &str, id: Option<&str>) -> St
         "the user {name} of today ({today}) is not the principal of the finding ({}): the name was given \
          out again after that one was deleted or renamed, or the finding does not say enough; {}",
         id.unwrap_or("no id given"),
-        look_for(id),
+        lookup_hint(id),
     )
 }
 
 /// Plans the deny. Answers the cut-off.
-fn revoke(
-    plan: &mut Plan<Change>,
+pub(super) fn revoke(
+    plan: &mut Plan<Action>,
     finding: &Finding,
     name: &str,
     user: &UserState,
@@ -166,16 +167,12 @@ fn revoke(
         // What denies everything makes the narrow policy superfluous.
         (Err(_), Some(_)) => &Deny::Absent,
         (Err(error), None) => {
-            plan.steps.push(Step::Unknown {
-                action: REVOKE,
-                target: user.arn.clone(),
-                error: error.clone(),
-            });
+            plan.steps.push(Step::unknown(REVOKE, &user.arn, error));
             return now;
         }
     };
     let cut_off = CutOff::of_user(finding, standing, keys, now);
-    let action = Change::RevokeUserSessions {
+    let action = Action::RevokeUserSessions {
         user: name.to_owned(),
         arn: user.arn.clone(),
         from: standing.clone(),
@@ -188,7 +185,7 @@ fn revoke(
 }
 
 /// What `AWSDenyAll` hits beside the sessions.
-fn whole_user(plan: &mut Plan<Change>, name: &str, user: &UserState) {
+pub(super) fn whole_user(plan: &mut Plan<Action>, name: &str, user: &UserState) {
     let Some(how) = user.deny_all.in_effect() else {
         return;
     };
@@ -213,108 +210,4 @@ fn whole_user(plan: &mut Plan<Change>, name: &str, user: &UserState) {
          responder put it there, as it does where the user's inline policies leave no room for the narrow \
          deny"
     ));
-}
-
-/// A federated session ends with the sessions of the user who issued it.
-pub(super) fn plan_federated(
-    finding: &Finding,
-    session: &str,
-    found: &FederatedState,
-    settings: &IamSettings,
-    now: Timestamp,
-) -> Plan<Change> {
-    let skipped = |reason| not_contained(finding, REVOKE, reason);
-    let (name, id) = match &found.issuer {
-        Ok(Issuer::User { name, id }) => (name, id),
-        Ok(Issuer::Root) => {
-            return skipped(format!(
-                "the root user issued the federated session {session}, and root cannot be denied anything: \
-                 page whoever holds root's credentials, replace root's password and MFA device, delete \
-                 root's access keys, and deny the session in the policies of the resources it uses until \
-                 it expires (36 hours at most)"
-            ));
-        }
-        Ok(Issuer::Elsewhere(account)) => {
-            return skipped(format!(
-                "a principal of account {account} issued the federated session {session}: that account \
-                 must revoke its sessions; here, deny the session in the policies of the resources it uses"
-            ));
-        }
-        Ok(Issuer::Unknown(why)) => {
-            return skipped(format!(
-                "it is not known who issued the federated session {session}: {why}; find the \
-                 GetFederationToken call in CloudTrail and revoke the sessions of the user who made it"
-            ));
-        }
-        Err(error) => {
-            let mut plan = Plan::default();
-            plan.steps.push(Step::Unknown {
-                action: REVOKE,
-                target: format!("the issuer of the federated session {session}"),
-                error: error.clone(),
-            });
-            plan.next_steps.push(format!(
-                "find the GetFederationToken call that issued the session {session} in CloudTrail, and \
-                 revoke the sessions of the user who made it"
-            ));
-            return plan;
-        }
-    };
-    let Some(user) = &found.user else {
-        return skipped(format!(
-            "{name} issued the federated session {session}, which goes on if it was renamed: {}",
-            no_such_user(name, Some(&printable(id))),
-        ));
-    };
-    if *id != user.user_id {
-        return skipped(format!(
-            "the user {name} of today ({}) is not the one who issued the session ({}): that one was deleted, \
-             and the session with it, or renamed, and it goes on; {}",
-            user.user_id,
-            printable(id),
-            look_for(Some(&printable(id))),
-        ));
-    }
-    if is_protected(settings, finding, name) {
-        return skipped(format!(
-            "{name} issued the federated session {session}, and is on the list of principals that are \
-             never contained: revoke its sessions by hand"
-        ));
-    }
-    let mut plan = Plan::default();
-    let keys = user.keys.as_deref().unwrap_or_default();
-    let mut made_since = keys
-        .iter()
-        .filter(|key| age(finding, key.created) == Age::SinceFirstEvent)
-        .peekable();
-    let deactivated = match made_since.peek() {
-        Some(_) if settings.created_keys => Keys::Deactivated {
-            usable: made_since.any(|key| key.status == StatusType::Active),
-        },
-        _ => Keys::Untouched,
-    };
-    let cut_off = revoke(&mut plan, finding, name, user, deactivated, now);
-    plan.residual_risks.push(format!(
-        "every session that {name} issued before {cut_off} is cut off, not only {session}: whoever else \
-         federates through {name} must ask for a new one"
-    ));
-    whole_user(&mut plan, name, user);
-    match &user.keys {
-        Ok(keys) => others::keys(&mut plan, finding, user, keys.iter(), settings),
-        Err(error) if user.deny_all.in_effect().is_some() => plan.residual_risks.push(format!(
-            "which active keys {name} has is not known ({error}): none was touched"
-        )),
-        Err(error) => plan.steps.push(Step::Unknown {
-            action: DEACTIVATE,
-            target: format!("the keys of {name}"),
-            error: error.clone(),
-        }),
-    }
-    others::service_credentials(&mut plan, finding, user, None, settings);
-    others::console(&mut plan, finding, user, cut_off);
-    plan.next_steps.push(format!(
-        "find out how the session {session} got out, and whether the system that federates through {name} \
-         would issue it again; rotate the keys of {name} if they may have got out too"
-    ));
-    plan
 }

@@ -38,11 +38,7 @@ async fn contained_and_looked_at(account: Account, event: Value) -> Course {
     let (items, record) = table();
     let (sent, recheck) = queue();
     let windows = Windows::new();
-    let iam = Iam {
-        client: world.iam.client.clone(),
-        principals: world.principals(),
-        settings: IamSettings::default(),
-    };
+    let iam = Iam::over(world.iam.clients.iam.clone(), world.principals());
     let responder = windows.responder(iam, enforcing());
     let responder = responder.recording(record).rechecking(recheck);
     let report = Box::pin(responder.respond(event, &invocation("request"))).await;

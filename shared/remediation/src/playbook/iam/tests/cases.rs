@@ -164,11 +164,10 @@ async fn a_key_without_a_user_type_or_name_is_deactivated_as_its_owner_s() {
 #[tokio::test(start_paused = true)]
 async fn the_owner_of_a_key_takes_one_round_trip_more() {
     let world = world(mallory());
-    let iam = Iam {
-        client: slow!(aws_sdk_iam, world.iam.client),
-        principals: world.principals(),
-        settings: IamSettings::default(),
-    };
+    let iam = Iam::over(
+        slow!(aws_sdk_iam, world.iam.clients.iam),
+        world.principals(),
+    );
     let event: Value = serde_json::from_str(&case_text("key-without-user-type")).expect("JSON");
     let course = contained(iam, event).await;
     assert_eq!(course.before(&world.wire, "iam:UpdateAccessKey"), 3);

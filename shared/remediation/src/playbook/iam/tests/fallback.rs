@@ -5,15 +5,16 @@ use serde_json::json;
 use super::world::{DENY_ALL, KEY, World, mallory, settings, world};
 use crate::fixtures::{now, run, run_with, user_finding};
 use crate::plan::{Action as _, Step};
+use crate::planner::Planner as _;
 use crate::playbook::Playbook as _;
 use crate::report::Outcome;
 use crate::settings::Settings;
 
-use super::super::{Change, Iam};
+use super::super::{Action, Iam};
 use super::role::{payroll, session_finding};
 
 /// What is planned about Mallory.
-async fn planned(world: &World) -> Vec<Change> {
+async fn planned(world: &World) -> Vec<Action> {
     let finding = user_finding("mallory");
     let state = world.iam.observe(&finding).await.unwrap();
     let plan = Iam::plan(&finding, &state, &Settings::default(), now());
@@ -246,6 +247,6 @@ fn an_action_survives_the_way_through_the_record() {
         "from": "Absent", "cut_off": "2026-03-04T05:06:08Z",
         "deny_all": { "attached": false, "boundary": "arn:aws:iam::111122223333:policy/limits" },
     } });
-    let read: Change = serde_json::from_value(action.clone()).unwrap();
+    let read: Action = serde_json::from_value(action.clone()).unwrap();
     assert_eq!(serde_json::to_value(&read).unwrap(), action);
 }

@@ -9,7 +9,6 @@ use crate::fixtures::{finding, investigate, run, run_with};
 use crate::investigate::principal::Principals;
 use crate::investigate::trail::Trail;
 use crate::report::Outcome;
-use crate::settings::IamSettings;
 
 const SESSION: &str = "ASIAFEDERATED0000000";
 
@@ -120,14 +119,13 @@ async fn the_call_that_issued_the_session_is_looked_for_in_the_region_of_iam_too
     // The function's own Region has no event of it, since the session came from the global endpoint.
     let elsewhere = super::world::world(mallory());
     let (regional, global) = (elsewhere.trail(), world.trail());
-    let iam = Iam {
-        client: world.iam.client.clone(),
-        principals: Principals {
-            iam: world.iam.client.clone(),
+    let iam = Iam::over(
+        world.iam.clients.iam.clone(),
+        Principals {
+            iam: world.iam.clients.iam.clone(),
             trail: Trail::of(regional, Some(global)),
         },
-        settings: IamSettings::default(),
-    };
+    );
     let done = run(&iam, &federated()).await;
     assert_eq!(
         done.steps[0].outcome(),

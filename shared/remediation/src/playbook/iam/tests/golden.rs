@@ -12,11 +12,7 @@ use crate::release::Allowance;
 
 /// Another playbook for the same account.
 fn playbook(world: &World) -> Iam {
-    Iam {
-        client: world.iam.client.clone(),
-        principals: world.principals(),
-        settings: IamSettings::default(),
-    }
+    Iam::over(world.iam.clients.iam.clone(), world.principals())
 }
 
 /// A finding about credentials that called from an address on a threat list.

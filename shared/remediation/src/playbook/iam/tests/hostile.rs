@@ -5,10 +5,10 @@ use std::cell::Cell;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::action::{ROLE_POLICY, session_policy};
 use super::super::policy_document::{
     Deny, deny_identity_center_user, deny_session, deny_sessions_before, deny_user_sessions_before,
 };
-use super::super::{ROLE_POLICY, session_policy};
 use super::role::{acted, acted_detail};
 use super::*;
 use crate::finding::Principal;

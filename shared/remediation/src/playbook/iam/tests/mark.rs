@@ -7,7 +7,7 @@ use super::world::{Account, mallory, mallory_with, settings, world};
 use crate::fixtures::{run, run_with, user_finding};
 use crate::plan::Action as _;
 use crate::playbook::Playbook as _;
-use crate::playbook::iam::Change;
+use crate::playbook::iam::Action;
 use crate::report::Outcome;
 use crate::settings::Settings;
 
@@ -114,7 +114,7 @@ async fn a_release_takes_the_tag_off() {
     assert_eq!(tag(&world.user("mallory").tags), Some("true"));
     let arn = "arn:aws:iam::111122223333:user/ops/mallory".to_owned();
     let policy = "gdr-revoke-sessions".to_owned();
-    let action = Change::MarkContained { arn, policy };
+    let action = Action::MarkContained { arn, policy };
     assert_eq!(
         action.target(),
         "arn:aws:iam::111122223333:user/ops/mallory"

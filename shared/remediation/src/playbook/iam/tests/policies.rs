@@ -16,11 +16,7 @@ use crate::policy_parameter::PolicyParameter;
 use crate::record::Incident;
 
 fn again(world: &World) -> Iam {
-    Iam {
-        client: world.iam.client.clone(),
-        principals: world.principals(),
-        settings: IamSettings::default(),
-    }
+    Iam::over(world.iam.clients.iam.clone(), world.principals())
 }
 
 /// Whether a policy with this condition withholds all steps, or none.

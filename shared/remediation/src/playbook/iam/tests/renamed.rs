@@ -12,7 +12,7 @@ use crate::plan::Step;
 use crate::playbook::Playbook as _;
 use crate::policy::Policy;
 use crate::report::{Outcome, Status};
-use crate::settings::{IamSettings, Settings};
+use crate::settings::Settings;
 
 /// Mallory's account after Mallory was renamed.
 fn renamed() -> Account {
@@ -73,11 +73,10 @@ async fn whatever_call_fails_about_a_renamed_user_the_answer_is_true() {
 #[tokio::test(start_paused = true)]
 async fn the_new_name_takes_two_round_trips_more() {
     let world = world(renamed());
-    let iam = Iam {
-        client: slow!(aws_sdk_iam, world.iam.client),
-        principals: world.principals(),
-        settings: IamSettings::default(),
-    };
+    let iam = Iam::over(
+        slow!(aws_sdk_iam, world.iam.clients.iam),
+        world.principals(),
+    );
     let course = contained(iam, event(user_detail("mallory"))).await;
     for write in ["iam:PutUserPolicy", "iam:UpdateAccessKey"] {
         assert_eq!(course.before(&world.wire, write), 4, "{write}");

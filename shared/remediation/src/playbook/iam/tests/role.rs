@@ -1,5 +1,6 @@
 //! Sessions of roles, and roles as a whole.
 
+use crate::planner::Planner as _;
 use serde_json::{Value, json};
 
 use super::super::Iam;

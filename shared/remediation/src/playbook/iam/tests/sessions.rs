@@ -6,6 +6,7 @@ use super::*;
 use crate::fixtures::windows::Windows;
 use crate::hostile::grammar::denies;
 use crate::plan::StepKey;
+use crate::planner::Planner as _;
 
 const SEEN: &str = "2026-03-04T05:00:00Z";
 
@@ -155,11 +156,7 @@ async fn principals_that_cannot_be_contained_are_named_without_a_call() {
 async fn credentials_that_are_used_from_an_affiliated_network_are_told_and_left() {
     for (affiliated, left) in [(true, true), (false, false)] {
         let world = world(payroll(json!({ "Service": "ec2.amazonaws.com" })));
-        let iam = Iam {
-            client: world.iam.client.clone(),
-            principals: world.principals(),
-            settings: IamSettings::default(),
-        };
+        let iam = Iam::over(world.iam.clients.iam.clone(), world.principals());
         let mut detail = acted_detail("AROAPAYROLL:i-0abc1234def567890", SEEN);
         detail["type"] =
             json!("UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.InsideAWS");

@@ -1,5 +1,6 @@
 //! Names of sessions that others have too.
 
+use crate::planner::Planner as _;
 use jiff::SignedDuration;
 
 use super::super::policy_document::deny_session;
@@ -127,11 +128,7 @@ async fn cloudtrail_is_waited_for_three_seconds() {
         let late = std::time::Duration::from_secs(5);
         let trail = world.trail();
         let trail = crate::fixtures::waves::slow!(aws_sdk_cloudtrail, trail, late);
-        let iam = Iam {
-            client: world.iam.client.clone(),
-            principals: world.principals_by(trail),
-            settings: IamSettings::default(),
-        };
+        let iam = Iam::over(world.iam.clients.iam.clone(), world.principals_by(trail));
         let before = tokio::time::Instant::now();
         let state = iam.observe(&by(session)).await.unwrap();
         assert_eq!(before.elapsed().as_secs(), 3);
@@ -266,11 +263,7 @@ async fn sessions_of_one_name_are_denied_and_released_each_by_itself() {
 /// What comes of approving what waited, after this happened.
 async fn approved(happens: impl FnOnce(&World)) -> World {
     let world = world(pool());
-    let again = || Iam {
-        client: world.iam.client.clone(),
-        principals: world.principals(),
-        settings: IamSettings::default(),
-    };
+    let again = || Iam::over(world.iam.clients.iam.clone(), world.principals());
     let (items, record) = table();
     let windows = Windows::new();
     let responder = windows.responder(again(), enforcing());

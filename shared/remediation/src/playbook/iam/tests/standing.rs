@@ -2,19 +2,21 @@
 
 use jiff::ToSpan as _;
 
+use super::super::action::{ROLE_POLICY, USER_POLICY};
 use super::super::policy_document::{deny_sessions_before, deny_user_sessions_before};
-use super::super::{Change, Iam, ROLE_POLICY, USER_POLICY};
+use super::super::{Action, Iam};
 use super::role::{own_account, payroll, session_finding, wide};
 use super::world::{World, mallory, settings, world};
 use super::{CUT_OFF, last_seen, stolen_key};
 use crate::finding::Finding;
 use crate::fixtures::{now, run, run_at, run_with};
 use crate::plan::{Action as _, Step};
+use crate::planner::Planner as _;
 use crate::playbook::Playbook as _;
 use crate::settings::Settings;
 
 /// What is planned about a finding.
-async fn planned(world: &World, finding: &Finding, settings: &Settings) -> Vec<Change> {
+async fn planned(world: &World, finding: &Finding, settings: &Settings) -> Vec<Action> {
     let state = world.iam.observe(finding).await.unwrap();
     let steps = Iam::plan(finding, &state, settings, now()).steps;
     let planned = steps.into_iter().filter_map(|step| match step {

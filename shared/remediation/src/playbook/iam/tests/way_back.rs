@@ -7,6 +7,7 @@ use super::*;
 use crate::fixtures::table::table;
 use crate::fixtures::{recorded, release};
 use crate::plan::Undo;
+use crate::planner::Planner as _;
 use crate::release::{Allowance, Verdict};
 
 /// A key of Amazon Bedrock.
@@ -249,13 +250,13 @@ async fn a_service_specific_credential_is_reactivated_only_where_the_release_nam
 
 #[test]
 fn a_credential_that_was_not_active_is_not_made_active() {
-    let action = |from: &str| super::super::Change::DeactivateServiceSpecificCredential {
+    let action = |from: &str| super::super::Action::DeactivateServiceSpecificCredential {
         user: "mallory".to_owned(),
         credential: BEDROCK.to_owned(),
         service: "bedrock.amazonaws.com".to_owned(),
         from: from.to_owned(),
     };
-    assert_eq!(action("Active").undo(), Undo::OnlyIfNamed);
+    assert_eq!(action("Active").undo(), Undo::RequiresExplicitTarget);
     assert!(matches!(action("Expired").undo(), Undo::Nothing(_)));
 }
 

@@ -16,6 +16,7 @@ pub(super) use self::permissions::Services;
 use self::permissions::permission_rules;
 use self::rules::{role_rules, user_rules};
 use super::super::Iam;
+use super::super::clients::Clients;
 use super::CUT_OFF;
 use crate::fixtures::{self, Protocol, Wire};
 use crate::hostile::grammar::denies;
@@ -139,7 +140,7 @@ impl World {
     /// [`World::principals`], with another CloudTrail.
     pub(super) fn principals_by(&self, trail: aws_sdk_cloudtrail::Client) -> Principals {
         Principals {
-            iam: self.iam.client.clone(),
+            iam: self.iam.clients.iam.clone(),
             trail: Trail::of(trail, None),
         }
     }
@@ -323,20 +324,27 @@ pub(super) fn world(account: Account) -> World {
     rules.extend(role_rules(&account, &wire));
     rules.extend(permission_rules(&account, &wire));
     let client = mock_client!(aws_sdk_iam, &rules);
-    let iam = Iam {
-        principals: Principals {
-            iam: client.clone(),
-            trail: Trail::of(trail(&account, &asked, &wire), None),
-        },
-        client,
-        settings: IamSettings::default(),
+    let principals = Principals {
+        iam: client.clone(),
+        trail: Trail::of(trail(&account, &asked, &wire), None),
     };
+    let iam = Iam::over(client, principals);
     World {
         account,
         wire,
         asked,
         iam,
         is_contained: key_is_contained,
+    }
+}
+
+impl Iam {
+    /// A playbook that calls through these clients.
+    pub(super) fn over(iam: aws_sdk_iam::Client, principals: Principals) -> Self {
+        Self {
+            clients: Clients { iam, principals },
+            settings: IamSettings::default(),
+        }
     }
 }
 

@@ -21,23 +21,23 @@ pub(super) fn marked() -> Bucket {
     }
 }
 
-pub(super) async fn respond(world: &World, who: Value) -> Execution<S3Action> {
+pub(super) async fn respond(world: &World, who: Value) -> Execution<Action> {
     run_with(&world.playbook, &data_access(who), &on()).await
 }
 
 pub(super) fn step<'a>(
-    done: &'a Execution<S3Action>,
+    done: &'a Execution<Action>,
     action: &str,
 ) -> Option<&'a crate::report::StepReport> {
     done.steps.iter().find(|step| step.action() == action)
 }
 
-pub(super) async fn planned(world: &World, who: Value) -> S3Action {
+pub(super) async fn planned(world: &World, who: Value) -> Action {
     let finding = data_access(who);
     let state = world.playbook.observe(&finding).await.unwrap();
     let plan = S3::plan(&finding, &state, &on(), now());
     let deny = plan.steps.into_iter().find_map(|step| match step {
-        Step::Do(action @ S3Action::DenyInPolicy(_)) => Some(action),
+        Step::Do(action @ Action::DenyInPolicy(_)) => Some(action),
         _ => None,
     });
     deny.unwrap()

@@ -40,11 +40,8 @@ fn exposed() -> World {
 }
 
 fn playbook(world: &World) -> S3 {
-    S3 {
-        s3: world.playbook.s3.clone(),
-        control: world.playbook.control.clone(),
-        trail: world.playbook.trail.clone(),
-    }
+    let clients = world.playbook.clients.clone();
+    S3 { clients }
 }
 
 #[tokio::test(start_paused = true)]

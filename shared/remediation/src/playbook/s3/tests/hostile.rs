@@ -68,7 +68,7 @@ fn whatever_a_finding_says_the_statement_denies_its_caller_and_nobody_else() {
                 return;
             };
             for step in S3::plan(&finding, &state, &on(), now()).steps {
-                let Step::Do(S3Action::DenyInPolicy(action)) = step else {
+                let Step::Do(Action::DenyInPolicy(action)) = step else {
                     continue;
                 };
                 denied.set(denied.get() + 1);
@@ -219,7 +219,7 @@ fn an_ipv4_address_in_the_dress_of_ipv6_is_the_address_that_is_denied() {
             let state = world.playbook.observe(&finding).await.expect("a state");
             let steps = S3::plan(&finding, &state, &on(), now()).steps;
             steps.into_iter().find_map(|step| match step {
-                Step::Do(S3Action::DenyInPolicy(action)) => Some(action.statement),
+                Step::Do(Action::DenyInPolicy(action)) => Some(action.statement),
                 _ => None,
             })
         })

@@ -47,7 +47,7 @@ async fn status(bucket: Bucket, who: Value) -> (Status, String) {
     (report.status(), report.to_line())
 }
 
-fn denied(done: &crate::execute::Execution<S3Action>) -> Option<Outcome> {
+fn denied(done: &crate::execute::Execution<Action>) -> Option<Outcome> {
     let mut steps = done.steps.iter();
     steps
         .find(|step| step.action() == "s3:DenyInBucketPolicy")

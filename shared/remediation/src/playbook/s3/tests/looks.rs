@@ -10,11 +10,8 @@ use crate::respond::Responder;
 use jiff::Timestamp;
 
 fn again(world: &world::World) -> S3 {
-    S3 {
-        s3: world.playbook.s3.clone(),
-        control: world.playbook.control.clone(),
-        trail: world.playbook.trail.clone(),
-    }
+    let clients = world.playbook.clients.clone();
+    S3 { clients }
 }
 
 fn responder(world: &world::World) -> (Sent, Responder<S3>) {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::plan;
 
-async fn planned(world: &world::World) -> plan::Plan<S3Action> {
+async fn planned(world: &world::World) -> plan::Plan<Action> {
     let state = world.playbook.observe(&made_public()).await.unwrap();
     S3::plan(&made_public(), &state, &Settings::default(), now())
 }
@@ -21,7 +21,7 @@ async fn a_bucket_in_another_region_than_the_finding_says_is_found_and_blocked_t
             .wire
             .fail_once("s3:GetBucketPublicAccessBlock", status, code);
         let plan = planned(&world).await;
-        let [Step::Do(S3Action::BlockBucket(action))] = plan.steps.as_slice() else {
+        let [Step::Do(Action::BlockBucket(action))] = plan.steps.as_slice() else {
             panic!("{plan:?}")
         };
         assert_eq!(action.bucket.region, "eu-west-1");

@@ -35,6 +35,7 @@ use testkit::{mock, mock_client};
 
 use self::rules::list_buckets;
 use super::super::S3;
+use super::super::clients::Clients;
 use crate::fixtures::waves::slow;
 use crate::fixtures::{Protocol, Wire};
 use crate::investigate::trail::Trail;
@@ -351,10 +352,11 @@ pub(super) fn world_with_trail_that_takes(bucket: Bucket, time: Duration) -> Wor
     let world = world(bucket);
     let slow = trail(&world.bucket, &world.wire);
     let slow = slow!(aws_sdk_cloudtrail, slow, time);
-    let playbook = S3 {
+    let clients = Clients {
         trail: Trail::of(slow, None),
-        ..world.playbook
+        ..world.playbook.clients
     };
+    let playbook = S3 { clients };
     World { playbook, ..world }
 }
 

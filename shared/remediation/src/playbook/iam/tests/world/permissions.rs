@@ -7,10 +7,10 @@ use aws_sdk_iam::primitives::DateTime;
 use aws_sdk_iam::types::{Group, JobStatusType, Policy, PolicyVersion, ServiceLastAccessed};
 use testkit::{Rule, mock};
 
-use super::super::super::Client;
 use super::rules::{attached, encoded};
 use super::{Account, Entity};
 use crate::fixtures::Wire;
+use aws_sdk_iam::Client;
 
 /// What the access advisor knows.
 #[derive(Clone, Default)]

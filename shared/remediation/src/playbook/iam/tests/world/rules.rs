@@ -11,9 +11,9 @@ use aws_sdk_iam::types::{
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use testkit::{Rule, mock};
 
-use super::super::super::Client;
 use super::{Account, Entity};
 use crate::fixtures::Wire;
+use aws_sdk_iam::Client;
 
 pub(super) fn encoded(document: &str) -> String {
     utf8_percent_encode(document, NON_ALPHANUMERIC).to_string()

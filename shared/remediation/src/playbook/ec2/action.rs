@@ -1,18 +1,22 @@
 //! What may be changed of an instance and of what belongs to it.
 
+mod agreement;
+mod permissions;
+mod values;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::address::mapped;
-use super::agreement;
 pub use super::attributes::Attribute;
-use super::isolation_group::{FORENSICS_NAME, IsolationGroup, NAME as ISOLATION_GROUP};
-use super::name::*;
+use super::instance::{Address, mapped};
+use super::isolation_group::IsolationGroup;
 use super::role;
-use super::state::{Address, Target, Timeouts};
-use crate::plan::{Action, Phase, Undo};
+use super::state::Target;
+use super::timeouts::Timeouts;
+use crate::actions::{self, ec2::*};
+use crate::plan::{self, Phase, Undo};
 use crate::settings::ForensicsRule;
 
 /// A change to an instance or to what belongs to it.
@@ -21,7 +25,7 @@ use crate::settings::ForensicsRule;
     missing_docs,
     reason = "`region`, `instance`, `interface`, `from` and `to` say it all"
 )]
-pub enum Change {
+pub enum Action {
     /// Sets an attribute that keeps the instance from being lost.
     ProtectAttribute {
         region: String,
@@ -84,7 +88,7 @@ pub enum Change {
         region: String,
         interface: String,
         vpc: String,
-        /// As of [`Change::PrepareIsolationGroup`].
+        /// As of [`Action::PrepareIsolationGroup`].
         #[serde(default)]
         account: String,
         /// The groups it was in.
@@ -126,7 +130,7 @@ pub enum Change {
         region: String,
         interface: String,
         vpc: String,
-        /// As of [`Change::PrepareIsolationGroup`].
+        /// As of [`Action::PrepareIsolationGroup`].
         #[serde(default)]
         account: String,
         /// The isolation group. `None`: it is made by a step before.
@@ -166,71 +170,37 @@ pub enum Change {
     },
 }
 
-const ATTRIBUTE: &[&str] = &["ec2:ModifyInstanceAttribute"];
-const INTERFACE: &str = "ec2:ModifyNetworkInterfaceAttribute";
-/// To put an isolated interface into a group that has rules.
-const INTO_OPEN_GROUP: &[&str] = &[
-    "ec2:AuthorizeSecurityGroupEgress",
-    "ec2:AuthorizeSecurityGroupIngress",
-    "ec2:CreateSecurityGroup",
-    "ec2:CreateTags",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSecurityGroupRules",
-    "ec2:DescribeSecurityGroups",
-    "ec2:RevokeSecurityGroupEgress",
-    "ec2:RevokeSecurityGroupIngress",
-    INTERFACE,
-];
+impl Action {
+    /// The Region in which it is made. `None`: in IAM, which is the same in all.
+    pub(super) fn region(&self) -> Option<&str> {
+        match self {
+            Self::DenyCredentials { .. } => None,
+            Self::ProtectAttribute { region, .. }
+            | Self::KeepVolume { region, .. }
+            | Self::LeaveAutoScalingGroup { region, .. }
+            | Self::DeregisterTargets { region, .. }
+            | Self::DeregisterFromBalancers { region, .. }
+            | Self::PrepareIsolationGroup { region, .. }
+            | Self::CloseIsolationGroup { region, .. }
+            | Self::AdmitForensics { region, .. }
+            | Self::IsolateInterface { region, .. }
+            | Self::RemovePublicAddress { region, .. }
+            | Self::DisableMetadata { region, .. }
+            | Self::ShortenTimeouts { region, .. }
+            | Self::CutConnections { region, .. }
+            | Self::SnapshotVolumes { region, .. }
+            | Self::Mark { region, .. } => Some(region),
+        }
+    }
 
-impl Action for Change {
-    const PERMISSIONS: &'static [(&'static str, &'static [&'static str])] = &[
-        (TERMINATION, ATTRIBUTE),
-        (STOP, ATTRIBUTE),
-        (SHUTDOWN, ATTRIBUTE),
-        (KEEP_VOLUME, ATTRIBUTE),
-        (DETACH, &["autoscaling:DetachInstances"]),
-        (STANDBY, &["autoscaling:EnterStandby"]),
-        (TARGETS, &["elasticloadbalancing:DeregisterTargets"]),
-        (
-            BALANCERS,
-            &["elasticloadbalancing:DeregisterInstancesFromLoadBalancer"],
-        ),
-        (
-            PREPARE,
-            &[
-                "ec2:CreateSecurityGroup",
-                "ec2:CreateTags",
-                "ec2:DescribeSecurityGroupRules",
-                "ec2:DescribeSecurityGroups",
-                "ec2:RevokeSecurityGroupEgress",
-                "ec2:RevokeSecurityGroupIngress",
-            ],
-        ),
-        (
-            CLOSE,
-            &[
-                "ec2:DescribeSecurityGroupRules",
-                "ec2:RevokeSecurityGroupEgress",
-                "ec2:RevokeSecurityGroupIngress",
-            ],
-        ),
-        (ISOLATE, &["ec2:DescribeSecurityGroups", INTERFACE]),
-        (DENY, &["iam:PutRolePolicy"]),
-        (ADDRESS, &["ec2:DisassociateAddress", INTERFACE]),
-        (METADATA, &["ec2:ModifyInstanceMetadataOptions"]),
-        (TIMEOUTS, &[INTERFACE]),
-        (CUT, INTO_OPEN_GROUP),
-        (
-            SNAPSHOT,
-            &[
-                "ec2:CreateSnapshots",
-                "ec2:CreateTags",
-                "ec2:DescribeSnapshots",
-            ],
-        ),
-        (FORENSICS, INTO_OPEN_GROUP),
-        (TAG, &["ec2:CreateTags"]),
-    ];
+    /// True for the mark of a security group.
+    fn marks_group(&self) -> bool {
+        matches!(self, Self::Mark { resource, .. } if resource.starts_with("sg-"))
+    }
+}
+
+impl plan::Action for Action {
+    const PERMISSIONS: &'static [(&'static str, &'static [&'static str])] = permissions::TABLE;
 
     fn name(&self) -> &'static str {
         match self {
@@ -250,7 +220,7 @@ impl Action for Change {
             Self::CutConnections { .. } => CUT,
             Self::SnapshotVolumes { .. } => SNAPSHOT,
             Self::AdmitForensics { .. } => FORENSICS,
-            Self::Mark { .. } => TAG,
+            Self::Mark { .. } => MARK,
         }
     }
 
@@ -277,13 +247,7 @@ impl Action for Change {
     }
 
     fn phase_of(name: &str) -> Phase {
-        match name {
-            TERMINATION | STOP | SHUTDOWN | KEEP_VOLUME | DETACH | STANDBY | TARGETS
-            | BALANCERS => Phase::Protect,
-            SNAPSHOT | FORENSICS => Phase::Preserve,
-            TAG => Phase::Annotate,
-            _ => Phase::Contain,
-        }
+        actions::phase(name)
     }
 
     fn phase(&self) -> Phase {
@@ -298,13 +262,13 @@ impl Action for Change {
     /// An Auto Scaling group terminates what fails its health check, whatever protects it from
     /// termination, <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html>.
     /// A load balancer only stops sending people there.
-    fn precedes(&self) -> bool {
+    fn blocks_containment(&self) -> bool {
         matches!(self, Self::LeaveAutoScalingGroup { .. })
     }
 
     /// IAM is another service: neither waits for the other to answer. Nor is an interface put into a group that
     /// is only closed again.
-    fn beside(&self) -> bool {
+    fn independent(&self) -> bool {
         matches!(
             self,
             Self::DenyCredentials { .. } | Self::CloseIsolationGroup { .. }
@@ -324,83 +288,15 @@ impl Action for Change {
     }
 
     fn from(&self) -> Value {
-        match self {
-            Self::ProtectAttribute {
-                attribute, from, ..
-            } => json!({ attribute.key(): from }),
-            Self::KeepVolume { device, .. } => {
-                json!({ "DeviceName": device, "DeleteOnTermination": true })
-            }
-            Self::LeaveAutoScalingGroup { group, .. } => json!({ "AutoScalingGroupName": group }),
-            Self::DeregisterTargets { from, .. } => json!({ "Targets": from }),
-            Self::DeregisterFromBalancers { from, .. } => json!({ "LoadBalancerNames": from }),
-            Self::PrepareIsolationGroup { from, .. } => {
-                from.as_ref().map_or(json!({}), IsolationGroup::to_json)
-            }
-            Self::IsolateInterface { from, .. } => json!({ "Groups": from }),
-            Self::DenyCredentials { from, .. } => json!({ "PolicyDocument": from }),
-            Self::RemovePublicAddress { from, .. } => json!({ "Addresses": from }),
-            Self::DisableMetadata { from, .. } => json!({ "HttpEndpoint": from }),
-            Self::ShortenTimeouts { from, .. } => json!(from),
-            Self::CutConnections { group, .. } => {
-                json!({ "Groups": [group.as_deref().unwrap_or(ISOLATION_GROUP)] })
-            }
-            Self::CloseIsolationGroup { from, .. } => from.to_json(),
-            Self::AdmitForensics { from, .. } => json!({ "Groups": from }),
-            Self::SnapshotVolumes { covered, .. } => json!({ "Snapshots": covered }),
-            Self::Mark { .. } => json!({}),
-        }
+        self.value_found()
     }
 
     fn to(&self) -> Value {
-        match self {
-            Self::ProtectAttribute { attribute, .. } => {
-                json!({ attribute.key(): attribute.wanted() })
-            }
-            Self::KeepVolume { device, .. } => {
-                json!({ "DeviceName": device, "DeleteOnTermination": false })
-            }
-            Self::LeaveAutoScalingGroup { group, standby, .. } => {
-                if *standby && group.is_some() {
-                    json!({ "AutoScalingGroupName": group, "LifecycleState": "Standby" })
-                } else {
-                    json!({ "AutoScalingGroupName": null })
-                }
-            }
-            Self::DeregisterTargets { .. } => json!({ "Targets": [] }),
-            Self::DeregisterFromBalancers { .. } => json!({ "LoadBalancerNames": [] }),
-            Self::PrepareIsolationGroup { from, .. } => {
-                let id = from.as_ref().map_or("to be created", |group| &group.id);
-                json!({ "GroupName": ISOLATION_GROUP, "GroupId": id, "Rules": [] })
-            }
-            Self::IsolateInterface { to, .. } => {
-                let group = to.as_deref().unwrap_or(ISOLATION_GROUP);
-                json!({ "Groups": [group] })
-            }
-            Self::DenyCredentials { to, .. } => json!({ "PolicyDocument": to }),
-            Self::RemovePublicAddress { .. } => json!({ "Addresses": [] }),
-            Self::DisableMetadata { .. } => json!({ "HttpEndpoint": "disabled" }),
-            Self::ShortenTimeouts { .. } => json!(Timeouts::SHORTEST),
-            Self::CutConnections { group, seconds, .. } => {
-                let group = group.as_deref().unwrap_or(ISOLATION_GROUP);
-                json!({ "Groups": [group], "OpenForSeconds": seconds })
-            }
-            Self::CloseIsolationGroup { from, keep, .. } => {
-                json!({ "GroupId": from.id, "Rules": keep })
-            }
-            Self::AdmitForensics { rules, to, .. } => {
-                let group = to.as_deref().unwrap_or(FORENSICS_NAME);
-                json!({ "Groups": [group], "Rules": rules })
-            }
-            Self::SnapshotVolumes {
-                volumes, covered, ..
-            } => json!({ "Snapshots": volumes | covered }),
-            Self::Mark { tags, .. } => json!({ "Tags": tags }),
-        }
+        self.value_wanted()
     }
 
     /// The deny may name the instance in another Region than that in which it is found now.
-    fn found_ours(&self) -> bool {
+    fn continues_own_change(&self) -> bool {
         match self {
             Self::DenyCredentials {
                 from: Some(from),
@@ -411,7 +307,7 @@ impl Action for Change {
         }
     }
 
-    /// As [`Change::found_ours`] has it, which earlier versions left for instances of another Region.
+    /// As [`Action::continues_own_change`] has it, which earlier versions left for instances of another Region.
     fn left(&self, found: &Self) -> bool {
         match (self, found) {
             (
@@ -426,7 +322,7 @@ impl Action for Change {
 
     /// EC2 associates an Elastic IP address anew, assigns another address of its own, and cannot unset a
     /// time-out.
-    fn is_back(&self, found: &Self) -> bool {
+    fn is_restored(&self, found: &Self) -> bool {
         match (self, found) {
             (
                 Self::RemovePublicAddress { from, .. },
@@ -442,11 +338,11 @@ impl Action for Change {
     }
 
     fn builds_on(&self, other: &Self) -> bool {
-        agreement::builds_on(self, other)
+        self.isolates_by(other)
     }
 
     fn is_within(&self, wider: &Self) -> bool {
-        agreement::is_within(self, wider)
+        self.differs_in_group_only(wider)
     }
 
     fn undo(&self) -> Undo {
@@ -460,7 +356,7 @@ impl Action for Change {
             Self::AdmitForensics { .. } => Undo::Nothing(
                 "the groups that the interface had are given back for ec2:IsolateInterface",
             ),
-            Self::Mark { resource, .. } if is_group(resource) => Undo::Nothing(
+            Self::Mark { .. } if self.marks_group() => Undo::Nothing(
                 "the tag says what the group is for, and keeps others from giving it rules",
             ),
             Self::LeaveAutoScalingGroup { standby: false, .. } => Undo::Nothing(
@@ -473,9 +369,4 @@ impl Action for Change {
             _ => Undo::Restore,
         }
     }
-}
-
-/// True if the resource of a mark is a security group.
-pub(super) fn is_group(resource: &str) -> bool {
-    resource.starts_with("sg-")
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::alternatives::alternatives;
 use super::grants::Grants;
-use super::observe::Bucket;
+use super::state::Bucket;
 use crate::finding::{Finding, Principal};
 use crate::investigate::listed;
 use crate::plan::Plan;
@@ -21,8 +21,7 @@ pub(super) fn remaining_access<A>(
     blocked: bool,
 ) {
     let account = &finding.account_id;
-    let risks = &mut plan.residual_risks;
-    risks.push(format!(
+    plan.residual_risks.push(format!(
         "IAM principals of account {account} whose own policies allow it can still read {name}, and \
          so can presigned URLs that they have made, until those expire (7 days at most by signature \
          version 4, by version 2 whenever they say) or the credentials that signed them end"
@@ -30,25 +29,44 @@ pub(super) fn remaining_access<A>(
     // RestrictPublicBuckets: while any statement is public, only the owner's account and AWS services
     // get in.
     let restricted = blocked && matches!(bucket.policy_is_public, Ok(true));
-    match &bucket.policy {
-        Ok(Some(policy)) => {
-            let grants = Grants::of(&policy.document, account);
-            let (left, shut_out) = policy_grants(&grants, finding, name, restricted);
-            risks.extend(left);
-            risks.extend(open_statements(&grants, bucket, name));
-            if grants.let_others_in() && !restricted {
-                risks.push(format!(
-                    "Multi-Region access points of {name} are not looked at: whom both the policy of \
-                     one and that of {name} let in gets in through it"
-                ));
-            }
-            plan.next_steps.extend(shut_out);
-        }
-        Ok(None) => {}
-        Err(error) => risks.push(format!(
-            "whom the policy of {name} lets in is not known: {error}"
-        )),
+    by_policy(plan, finding, name, bucket, restricted);
+    by_acls(&mut plan.residual_risks, name, bucket, restricted);
+    plan.residual_risks.extend(by_access_points(name, bucket));
+    if blocked {
+        shut_out(&mut plan.next_steps, name, bucket, restricted);
     }
+}
+
+fn by_policy<A>(
+    plan: &mut Plan<A>,
+    finding: &Finding,
+    name: &str,
+    bucket: &Bucket,
+    restricted: bool,
+) {
+    let risks = &mut plan.residual_risks;
+    let policy = match &bucket.policy {
+        Ok(Some(policy)) => policy,
+        Ok(None) => return,
+        Err(error) => {
+            let unknown = format!("whom the policy of {name} lets in is not known: {error}");
+            return risks.push(unknown);
+        }
+    };
+    let grants = Grants::of(&policy.document, &finding.account_id);
+    let (left, shut_out) = policy_grants(&grants, finding, name, restricted);
+    risks.extend(left);
+    risks.extend(open_statements(&grants, bucket, name));
+    if grants.let_others_in() && !restricted {
+        risks.push(format!(
+            "Multi-Region access points of {name} are not looked at: whom both the policy of \
+             one and that of {name} let in gets in through it"
+        ));
+    }
+    plan.next_steps.extend(shut_out);
+}
+
+fn by_acls(risks: &mut Vec<String>, name: &str, bucket: &Bucket, restricted: bool) {
     match &bucket.acl {
         Ok(acl) => risks.extend(acl.foreign().map(|grant| {
             format!(
@@ -70,38 +88,42 @@ pub(super) fn remaining_access<A>(
             "whether ACLs of objects in {name} let in other accounts is not known: {error}"
         )),
     }
-    match &bucket.access_points {
-        None => {}
-        Some(Ok(points)) if points.names.is_empty() => {}
-        Some(Ok(points)) => risks.push(format!(
+}
+
+fn by_access_points(name: &str, bucket: &Bucket) -> Option<String> {
+    match bucket.access_points.as_ref()? {
+        Ok(points) if points.names.is_empty() => None,
+        Ok(points) => Some(format!(
             "{name} can be reached through access points, by those whom their own policies let in: \
              {}{}",
             points.names.join(", "),
             if points.more { " and more" } else { "" }
         )),
-        Some(Err(error)) => risks.push(format!("access points of {name} are not known: {error}")),
+        Err(error) => Some(format!("access points of {name} are not known: {error}")),
     }
-    if blocked && let Err(error) = &bucket.tagged {
-        plan.next_steps.push(format!(
+}
+
+/// What to do about those whom the flags shut out.
+fn shut_out(next_steps: &mut Vec<String>, name: &str, bucket: &Bucket, restricted: bool) {
+    if let Err(error) = &bucket.tagged {
+        next_steps.push(format!(
             "check whether {name} is public on purpose: its tags could not be read ({error})"
         ));
     }
-    let website = matches!(bucket.website, Ok(true));
-    if blocked && website {
-        plan.next_steps.push(format!(
+    if matches!(bucket.website, Ok(true)) {
+        next_steps.push(format!(
             "{name} serves a static website, which answers 403 while the flags are on: serve it through \
              CloudFront with origin access control, or release it: gdr release puts the flags back as they were"
         ));
-    } else if blocked && may_have_been_public(bucket) {
-        plan.next_steps.push(format!(
+    } else if may_have_been_public(bucket) {
+        next_steps.push(format!(
             "the flags shut out whoever uses {name} without credentials: if it was public on purpose, \
              release it: gdr release puts the flags back as they were"
         ));
+    } else {
+        return;
     }
-    if blocked && (website || may_have_been_public(bucket)) {
-        let step = alternatives(name, bucket, restricted);
-        plan.next_steps.push(step);
-    }
+    next_steps.push(alternatives(name, bucket, restricted));
 }
 
 /// False only if it is certain that nobody came in without credentials. With `IgnorePublicAcls` on

@@ -1,10 +1,10 @@
 //! Out of what checks the health of an instance, or sends people to it.
 
-use super::super::change::Change;
-use super::super::name;
+use super::super::action::Action;
 use super::super::state::Registrations;
 use super::super::target_groups::Unread;
-use super::{Planner, skipped};
+use super::planner::Planner;
+use crate::actions::ec2 as name;
 use crate::error::{Error, Result};
 use crate::plan::Step;
 use crate::settings::AutoScaling;
@@ -12,20 +12,24 @@ use crate::settings::AutoScaling;
 impl Planner<'_> {
     /// Out of everything that checks its health: it will fail, and an Auto Scaling group terminates
     /// what fails, whatever protects it from termination.
-    pub(super) fn leave(&mut self) {
+    pub(super) fn deregister(&mut self) {
         let (id, state) = (self.id(), self.state);
         let standby = self.settings.auto_scaling == AutoScaling::Standby;
         let action = if standby { name::STANDBY } else { name::DETACH };
-        if let Some(why) = self.hands_off.clone() {
+        if let Some(why) = self.exempt_reason.clone() {
             for action in [action, name::TARGETS, name::BALANCERS] {
-                self.push(skipped(action, &id, format!("it is not isolated: {why}")));
+                self.push(Step::skipped(
+                    action,
+                    &id,
+                    format!("it is not isolated: {why}"),
+                ));
             }
             return;
         }
         if self.settings.auto_scaling != AutoScaling::Keep
             && let Some(membership) = self.read(action, &id, &state.scaling)
         {
-            let change = |group: Option<&str>| Change::LeaveAutoScalingGroup {
+            let change = |group: Option<&str>| Action::LeaveAutoScalingGroup {
                 region: self.region(),
                 instance: id.clone(),
                 group: group.map(ToOwned::to_owned),
@@ -41,7 +45,7 @@ impl Planner<'_> {
                             change(Some(group)),
                             format!("it is {} in {group}", found.lifecycle),
                         ),
-                        other => skipped(
+                        other => Step::skipped(
                             action,
                             &id,
                             format!(
@@ -57,10 +61,10 @@ impl Planner<'_> {
         let Some(rest) = &state.rest else {
             return;
         };
-        self.deregister(&rest.targets);
+        self.deregister_targets(&rest.targets);
         if let Some(from) = self.read(name::BALANCERS, &id, &rest.balancers) {
             let none = from.is_empty();
-            let change = Change::DeregisterFromBalancers {
+            let change = Action::DeregisterFromBalancers {
                 region: self.region(),
                 instance: id,
                 from,
@@ -74,7 +78,7 @@ impl Planner<'_> {
     }
 
     /// From its target groups, when all of them are looked through.
-    fn deregister(&mut self, targets: &Result<Registrations>) {
+    fn deregister_targets(&mut self, targets: &Result<Registrations>) {
         let id = self.id();
         let found = match targets {
             Ok(found) => found.clone(),
@@ -103,7 +107,7 @@ impl Planner<'_> {
         let seen = from.iter().map(|target| target.group.clone()).collect();
         from.retain(|target| !target.draining);
         let none = from.is_empty();
-        let change = Change::DeregisterTargets {
+        let change = Action::DeregisterTargets {
             region: self.region(),
             instance: id.clone(),
             from,
@@ -129,15 +133,11 @@ impl Planner<'_> {
 impl Unread {
     /// It keeps the instance from nothing but being deregistered: the interfaces are isolated without it. So what
     /// may pass is left to the next look, and only what does not pass is a failure.
-    fn step(self, target: String) -> Step<Change> {
+    fn step(self, target: String) -> Step<Action> {
         let Self { may_pass, why } = self;
         if may_pass {
-            return skipped(name::TARGETS, &target, why);
+            return Step::skipped(name::TARGETS, &target, why);
         }
-        Step::Unknown {
-            action: name::TARGETS,
-            target,
-            error: Error::Refused(why),
-        }
+        Step::unknown(name::TARGETS, target, &Error::Refused(why))
     }
 }

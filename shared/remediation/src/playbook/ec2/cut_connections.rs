@@ -14,9 +14,9 @@ use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, Ipv6Range};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::isolation_group::{self, IsolationGroup, Purpose};
-use super::{describe, group_rules, preserve};
+use super::{describe, group_rules, mark};
+use crate::deadline::within;
 use crate::error::{CallContext, Error, Result};
-use crate::execute::within;
 use crate::settings::Direction;
 
 /// The tag of an interface whose connections were cut: the finding for which they were.
@@ -45,18 +45,7 @@ pub(super) async fn cut(
     until: Instant,
 ) -> Result<()> {
     let isolation = isolation_group::empty(client, account, vpc, interface).await?;
-    let found = client
-        .describe_network_interfaces()
-        .network_interface_ids(interface)
-        .send()
-        .await
-        .during("ec2:DescribeNetworkInterfaces", interface)?;
-    let found = found
-        .network_interfaces
-        .unwrap_or_default()
-        .into_iter()
-        .next();
-    let found = found.map(describe::interface).unwrap_or_default();
+    let found = describe::one_interface(client, interface).await?;
     if !found.groups.iter().eq([&isolation.id]) {
         return Err(Error::Refused(format!(
             "{interface} is not isolated, so it was not opened to cut its connections"
@@ -101,10 +90,10 @@ pub(super) async fn cut(
         Ok(done) => done?,
         Err(_) => isolate_again(client, (account, vpc), interface, &isolation.id).await?,
     }
-    preserve::tag(
+    mark::tag(
         client,
         interface,
-        [(CUT_TAG.to_owned(), preserve::tag_value(finding))],
+        [(CUT_TAG.to_owned(), mark::tag_value(finding))],
     )
     .await
 }

@@ -8,10 +8,11 @@
 use aws_sdk_s3::Client;
 use tokio::time::Instant;
 
-use super::observe::{self, BucketState, Extent, PATIENCE};
-use super::{Clients, S3};
+use super::bucket::{self, Extent, PATIENCE};
+use super::clients::Clients;
+use super::state::BucketState;
+use crate::deadline::within;
 use crate::error::{CallContext, Error, Result};
-use crate::execute::within;
 use crate::finding::Finding;
 
 const REGION_HEADER: &str = "x-amz-bucket-region";
@@ -21,13 +22,13 @@ const PAGES: usize = 3;
 
 /// What there is of `bucket`, wherever it is.
 pub(super) async fn bucket_state(
-    playbook: &S3,
+    clients: &Clients,
     bucket: &str,
     finding: &Finding,
     extent: Extent,
 ) -> BucketState {
-    let here = playbook.clients_in(&finding.region);
-    let state = Box::pin(located(playbook, &here, bucket, finding, extent)).await;
+    let here = clients.in_region(&finding.region);
+    let state = Box::pin(located(&here, bucket, finding, extent)).await;
     let BucketState::Unreadable(error) = state else {
         return state;
     };
@@ -56,14 +57,8 @@ fn with_doubt(refusal: Error, unlisted: &Error) -> Error {
 }
 
 /// The bucket in its own Region.
-async fn located(
-    playbook: &S3,
-    here: &Clients,
-    bucket: &str,
-    finding: &Finding,
-    extent: Extent,
-) -> BucketState {
-    let state = Box::pin(observe::read(here, bucket, finding, extent)).await;
+async fn located(here: &Clients, bucket: &str, finding: &Finding, extent: Extent) -> BucketState {
+    let state = Box::pin(bucket::read(here, bucket, finding, extent)).await;
     let BucketState::Unreadable(error) = &state else {
         return state;
     };
@@ -71,9 +66,9 @@ async fn located(
         return state;
     }
     match region_of(&here.s3, bucket, &finding.account_id).await {
-        Some(region) if region != here.region => {
-            let there = playbook.clients_in(&region);
-            Box::pin(observe::read(&there, bucket, finding, extent)).await
+        Some(region) if region != here.region() => {
+            let there = here.in_region(&region);
+            Box::pin(bucket::read(&there, bucket, finding, extent)).await
         }
         _ => state,
     }

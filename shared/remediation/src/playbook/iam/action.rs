@@ -5,22 +5,32 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::deny_all::DenyAll;
-use super::mark;
 use super::policy_document::{
     Deny, deny_session, deny_sessions_before, deny_sessions_issued, deny_user_sessions_before,
 };
-use super::{ROLE_POLICY, USER_POLICY, session_policy};
+use crate::actions::{
+    self,
+    iam::{DEACTIVATE, DEACTIVATE_CREDENTIAL, DENY_SESSION, MARK, REVOKE, REVOKE_ROLE},
+};
 use crate::finding::RoleSession;
-use crate::plan::{Action, Phase, Undo};
+use crate::plan::{self, Phase, Undo};
 
-pub(super) const REVOKE: &str = "iam:RevokeUserSessions";
-pub(super) const DEACTIVATE: &str = "iam:DeactivateAccessKey";
-pub(super) const DEACTIVATE_CREDENTIAL: &str = "iam:DeactivateServiceSpecificCredential";
-pub(super) const DENY_SESSION: &str = "iam:DenyRoleSession";
-pub(super) const MARK: &str = "iam:MarkContained";
-pub(super) const REVOKE_ROLE: &str = "iam:RevokeRoleSessions";
-/// Left to a person: a password that is taken away cannot be given back.
-pub(super) const CONSOLE: &str = "iam:DisableConsoleAccess";
+/// The name of our policy on a user. Not the console's `AWSRevokeOlderSessions`, so that neither
+/// overwrites the other.
+pub(super) const USER_POLICY: &str = "gdr-revoke-sessions";
+
+/// The name of our policy on a role that cuts off all its sessions.
+pub(super) const ROLE_POLICY: &str = "gdr-revoke-role-sessions";
+
+/// The name of our policy about one session of a role. A session's name has the grammar of a
+/// policy's and at most 64 of its 128 characters.
+pub(super) fn session_policy(session: &RoleSession) -> String {
+    format!("gdr-deny-session-{}", session.name)
+}
+
+/// The tag on a contained principal.
+pub(super) const MARK_KEY: &str = "gdr:contained";
+pub(super) const MARK_VALUE: &str = "true";
 
 /// One session among those that share its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +43,7 @@ pub struct Issued {
 
 /// A change to a user or a role.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub enum Change {
+pub enum Action {
     /// Denies everything to sessions of the user that were issued before a time.
     RevokeUserSessions {
         /// The user's name.
@@ -111,7 +121,7 @@ pub enum Change {
     },
 }
 
-impl Change {
+impl Action {
     /// The name of our policy that the change writes, if it is a deny.
     pub(super) fn policy(&self) -> Option<String> {
         match self {
@@ -125,7 +135,7 @@ impl Change {
     }
 }
 
-impl Action for Change {
+impl plan::Action for Action {
     const PERMISSIONS: &'static [(&'static str, &'static [&'static str])] = &[
         (
             REVOKE,
@@ -166,10 +176,7 @@ impl Action for Change {
         }
     }
     fn phase_of(name: &str) -> Phase {
-        match name {
-            MARK => Phase::Annotate,
-            _ => Phase::Contain,
-        }
+        actions::phase(name)
     }
     fn phase(&self) -> Phase {
         Self::phase_of(self.name())
@@ -190,7 +197,7 @@ impl Action for Change {
             | Self::RevokeRoleSessions { from, deny_all, .. } => deny_all.beside(from),
             Self::DeactivateAccessKey { from, .. }
             | Self::DeactivateServiceSpecificCredential { from, .. } => json!({ "Status": from }),
-            Self::MarkContained { .. } => json!({ mark::KEY: null }),
+            Self::MarkContained { .. } => json!({ MARK_KEY: null }),
         }
     }
     fn to(&self) -> Value {
@@ -211,11 +218,11 @@ impl Action for Change {
             Self::DeactivateAccessKey { .. } | Self::DeactivateServiceSpecificCredential { .. } => {
                 json!({ "Status": "Inactive" })
             }
-            Self::MarkContained { .. } => json!({ mark::KEY: mark::VALUE }),
+            Self::MarkContained { .. } => json!({ MARK_KEY: MARK_VALUE }),
         }
     }
     /// The cut-off moves forward with newer activity.
-    fn found_ours(&self) -> bool {
+    fn continues_own_change(&self) -> bool {
         match self {
             Self::RevokeUserSessions { from, .. } | Self::RevokeRoleSessions { from, .. } => {
                 from.cut_off().is_some()
@@ -224,7 +231,7 @@ impl Action for Change {
         }
     }
     /// Others that share the name may be denied, or not any more, beside the one session.
-    fn is_back(&self, found: &Self) -> bool {
+    fn is_restored(&self, found: &Self) -> bool {
         match (self, found) {
             (
                 Self::DenyRoleSession {
@@ -282,7 +289,7 @@ impl Action for Change {
             | Self::DeactivateServiceSpecificCredential { from, .. }
                 if from == "Active" =>
             {
-                Undo::OnlyIfNamed
+                Undo::RequiresExplicitTarget
             }
             Self::DeactivateAccessKey { .. } => Undo::Nothing("the key was not active before"),
             Self::DeactivateServiceSpecificCredential { .. } => {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::super::change::Change;
-use super::super::conversion::CUT_TAG;
-use super::super::name;
-use super::super::state::{Address, Hardware, Interface, Rest, Timeouts};
-use super::{Planner, skipped};
+use super::super::action::Action;
+use super::super::cut_connections::CUT_TAG;
+use super::super::instance::{Address, Interface};
+use super::super::state::{Hardware, Rest};
+use super::super::timeouts::Timeouts;
+use super::planner::Planner;
+use crate::actions::ec2 as name;
 use crate::error::Result;
 use crate::investigate::listed;
 use crate::plan::Step;
@@ -16,22 +18,22 @@ const MOST: usize = 6;
 
 impl Planner<'_> {
     /// What narrows further what is left, where a setting asks for it.
-    pub(super) fn narrow(&mut self) {
-        if self.hands_off.is_some() {
+    pub(super) fn harden(&mut self) {
+        if self.exempt_reason.is_some() {
             return;
         }
         if self.settings.disable_metadata {
             let from = self.instance.metadata_endpoint.clone();
             let from = from.unwrap_or_else(|| "enabled".to_owned());
             let off = from == "disabled";
-            let change = Change::DisableMetadata {
+            let change = Action::DisableMetadata {
                 region: self.region(),
                 instance: self.id(),
                 from,
             };
             let operated = self.operated().filter(|_| !off);
             self.push(if let Some(why) = operated {
-                skipped(name::METADATA, &self.id(), why)
+                Step::skipped(name::METADATA, &self.id(), why)
             } else if off && self.instance.metadata_pending {
                 let detail = "EC2 is turning it off (pending)";
                 Step::Already(change, detail.to_owned())
@@ -68,12 +70,12 @@ impl Planner<'_> {
         }
     }
 
-    fn remove_addresses(&self, interface: &Interface) -> Step<Change> {
+    fn remove_addresses(&self, interface: &Interface) -> Step<Action> {
         let addresses = interface.public_addresses.iter();
         let (going, staying): (Vec<Address>, Vec<Address>) =
             addresses.cloned().partition(Address::is_removable);
         let none = going.is_empty();
-        let change = Change::RemovePublicAddress {
+        let change = Action::RemovePublicAddress {
             region: self.region(),
             interface: interface.id.clone(),
             from: going,
@@ -96,16 +98,16 @@ impl Planner<'_> {
         )
     }
 
-    fn shorten(&self, interface: &Interface, hardware: &Result<Hardware>) -> Step<Change> {
+    fn shorten(&self, interface: &Interface, hardware: &Result<Hardware>) -> Step<Action> {
         // Where the instance type could not be read, EC2 itself says whether it can.
         if hardware.as_ref().is_ok_and(|found| !found.nitro) {
-            return skipped(
+            return Step::skipped(
                 name::TIMEOUTS,
                 &interface.id,
                 "only instances on the Nitro System have idle time-outs that can be set".to_owned(),
             );
         }
-        let change = Change::ShortenTimeouts {
+        let change = Action::ShortenTimeouts {
             region: self.region(),
             interface: interface.id.clone(),
             from: interface.timeouts,
@@ -117,9 +119,9 @@ impl Planner<'_> {
         }
     }
 
-    fn cut(&self, interface: &Interface, rest: &Rest) -> Step<Change> {
+    fn cut(&self, interface: &Interface, rest: &Rest) -> Step<Action> {
         let isolated = self.state.isolates(interface);
-        let change = Change::CutConnections {
+        let change = Action::CutConnections {
             region: self.region(),
             interface: interface.id.clone(),
             vpc: interface.vpc.clone(),
@@ -131,7 +133,7 @@ impl Planner<'_> {
         match (interface.tags.get(CUT_TAG), isolated) {
             // Isolated and cut: a later finding does not open it once more.
             (Some(by), Some(_)) => Step::Already(change, format!("they were cut for finding {by}")),
-            (None, Some(group)) if group.forensics => skipped(
+            (None, Some(group)) if group.forensics => Step::skipped(
                 name::CUT,
                 &interface.id,
                 format!(
@@ -144,7 +146,7 @@ impl Planner<'_> {
                 .lets_in(interface)
                 .or_else(|| tracked_anyway(interface, rest))
             {
-                Some(why) => skipped(name::CUT, &interface.id, why),
+                Some(why) => Step::skipped(name::CUT, &interface.id, why),
                 None => Step::Do(change),
             },
         }
@@ -178,15 +180,11 @@ impl Planner<'_> {
     /// Lets forensics into what is isolated, when all that contains is planned.
     pub(super) fn admit(&mut self) {
         let state = self.state;
-        if self.hands_off.is_some() || state.rest.is_none() {
+        if self.exempt_reason.is_some() || state.rest.is_none() {
             return;
         }
         for (peer, unread) in &state.access.unread {
-            self.push(Step::Unknown {
-                action: name::FORENSICS,
-                target: peer.clone(),
-                error: unread.0.clone(),
-            });
+            self.push(Step::unknown(name::FORENSICS, peer, &unread.0));
         }
         for interface in state.manageable() {
             let rules = state.access.of(&interface.vpc);
@@ -194,7 +192,7 @@ impl Planner<'_> {
                 continue;
             }
             let group = state.forensics_groups(&interface.vpc).next();
-            let change = Change::AdmitForensics {
+            let change = Action::AdmitForensics {
                 region: self.region(),
                 interface: interface.id.clone(),
                 vpc: interface.vpc.clone(),

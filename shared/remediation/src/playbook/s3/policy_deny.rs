@@ -3,16 +3,16 @@
 
 use std::net::IpAddr;
 
-use super::action::{BucketRef, DENY, DenyInPolicy, S3Action};
+use super::action::{Action, BucketRef, DenyInPolicy};
 use super::bucket_policy::{Caller, SIZE_LIMIT, holds, with};
 use super::grants::{Grants, Open};
-use super::observe::Bucket;
-use super::planning::skipped;
+use super::state::Bucket;
+use crate::actions::s3 as name;
 use crate::finding::{Finding, Principal};
 use crate::plan::{Plan, Step};
 
 /// A caller from elsewhere whom Block Public Access does not stop, or may not.
-pub(super) struct Stranger {
+pub(super) struct ExternalCaller {
     /// `Err`: the finding does not identify it, for this reason.
     pub(super) caller: Result<Caller, String>,
     /// How it may get in while public access is blocked. Empty while it is not.
@@ -20,7 +20,11 @@ pub(super) struct Stranger {
 }
 
 /// Whom a statement in the bucket's policy would stop that Block Public Access does not.
-pub(super) fn stranger(finding: &Finding, blocked: bool, bucket: &Bucket) -> Option<Stranger> {
+pub(super) fn external_caller(
+    finding: &Finding,
+    blocked: bool,
+    bucket: &Bucket,
+) -> Option<ExternalCaller> {
     // Whoever changed a configuration is an administrator of the account.
     if matches!(finding.finding_type.purpose(), "Policy" | "Stealth") {
         return None;
@@ -37,7 +41,7 @@ pub(super) fn stranger(finding: &Finding, blocked: bool, bucket: &Bucket) -> Opt
         Ok(Principal::Anonymous) => address(finding),
         _ => foreign(finding),
     };
-    Some(Stranger { caller, way })
+    Some(ExternalCaller { caller, way })
 }
 
 fn address(finding: &Finding) -> Result<Caller, String> {
@@ -136,29 +140,25 @@ fn is_private(address: IpAddr) -> bool {
 /// `refuses_public`: S3 takes no public policy, since `BlockPublicPolicy` is on, or will be by then,
 /// for the bucket or for its account.
 pub(super) fn deny(
-    plan: &mut Plan<S3Action>,
+    plan: &mut Plan<Action>,
     of: &BucketRef,
     bucket: &Bucket,
     refuses_public: bool,
     caller: Result<Caller, String>,
-) -> Step<S3Action> {
+) -> Step<Action> {
     let caller = match caller {
         Ok(caller) => caller,
-        Err(reason) => return skipped(DENY, &of.arn, reason),
+        Err(reason) => return Step::skipped(name::DENY, &of.arn, reason),
     };
     let standing = match &bucket.policy {
         Ok(standing) => standing.as_ref(),
         Err(error) => {
-            return Step::Unknown {
-                action: DENY,
-                target: of.arn.clone(),
-                error: error.clone(),
-            };
+            return Step::unknown(name::DENY, &of.arn, error);
         }
     };
     let statement = caller.statement(&of.arn);
     let document = standing.map(|policy| &policy.document);
-    let action = S3Action::DenyInPolicy(DenyInPolicy {
+    let action = Action::DenyInPolicy(DenyInPolicy {
         bucket: of.clone(),
         statement: statement.clone(),
         from: standing.map(|policy| policy.text.clone()),
@@ -172,8 +172,8 @@ pub(super) fn deny(
     }
     let size = with(document, &statement).to_string().len();
     if size > SIZE_LIMIT {
-        return skipped(
-            DENY,
+        return Step::skipped(
+            name::DENY,
             &of.arn,
             format!(
                 "with one more statement the bucket's policy would be {size} bytes long, and S3 \
@@ -182,12 +182,11 @@ pub(super) fn deny(
         );
     }
     if refuses_public && matches!(bucket.policy_is_public, Ok(true)) {
-        return skipped(
-            DENY,
+        return Step::skipped(
+            name::DENY,
             &of.arn,
             "the bucket's policy is public, and with BlockPublicPolicy on S3 refuses to take it back \
-             with a statement more: take the public statement out first"
-                .to_owned(),
+             with a statement more: take the public statement out first",
         );
     }
     plan.residual_risks.push(caller.consequence(&of.name));

@@ -1,25 +1,22 @@
 //! The plan where there is no instance to isolate.
 
-use super::super::change::Change;
-use super::super::{name, risks};
-use super::{Planner, skipped};
+use super::super::action::Action;
+use super::super::risks;
+use super::planner::Planner;
+use crate::actions::ec2 as name;
 use crate::plan::{Plan, Step};
 
 impl Planner<'_> {
     /// There is no instance to isolate, for this reason. The credentials that it was given may be there still.
-    pub(super) fn outlived(mut self, why: String) -> Plan<Change> {
+    pub(super) fn plan_for_terminated(mut self, why: String) -> Plan<Action> {
         let (id, state) = (self.id(), self.state);
         match (&state.instance, &state.elsewhere) {
             // The deny contains all that is left: that there is nothing to isolate is no omission then.
             (Some(_), _) if state.roles().next().is_some() => {
-                self.push(skipped(name::SNAPSHOT, &id, why));
+                self.push(Step::skipped(name::SNAPSHOT, &id, why));
             }
-            (None, Some(Err(error))) => self.push(Step::Unknown {
-                action: name::ISOLATE,
-                target: id.clone(),
-                error: error.clone(),
-            }),
-            _ => self.push(skipped(name::ISOLATE, &id, why)),
+            (None, Some(Err(error))) => self.push(Step::unknown(name::ISOLATE, &id, error)),
+            _ => self.push(Step::skipped(name::ISOLATE, &id, why)),
         }
         self.deny();
         let mut plan = self.plan;

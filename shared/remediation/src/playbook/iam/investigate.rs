@@ -1,10 +1,26 @@
-//! Which credential of a finding the steps in effect keep out.
+//! What the operator would ask about the principal, and which of its credentials the steps in effect keep out.
 
 use std::collections::BTreeSet;
 
-use super::change::{DEACTIVATE, DENY_SESSION, REVOKE, REVOKE_ROLE};
+use super::clients::Clients;
+use super::state::State;
+use crate::actions::iam::{DEACTIVATE, DENY_SESSION, REVOKE, REVOKE_ROLE};
 use crate::finding::{Finding, Principal};
 use crate::investigate::afterwards::{Credential, by_name};
+use crate::investigate::{Inquiry, Investigation, principal};
+
+/// The IAM permissions that the questions need.
+pub(super) const PERMISSIONS: &[&str] = principal::READS;
+
+/// Answers what is asked about the principal, under the name that it has now.
+pub(super) async fn investigate(
+    clients: &Clients,
+    inquiry: &Inquiry<'_>,
+    observed: Option<&State>,
+) -> Investigation {
+    let name = observed.and_then(State::user_name);
+    clients.principals.investigate_as(inquiry, name).await
+}
 
 /// `in_effect`: the keys of the steps. A long-term key works on where it was not deactivated, whatever was
 /// denied to the sessions.
