@@ -11,25 +11,29 @@ use remediation::record::Record;
 
 use crate::clock;
 use crate::deployment::Deployment;
-use crate::{Usage, output};
+use crate::exit::Usage;
+use crate::output;
 
 /// What a command could not get at.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// The heading of the options that every command takes, below its own.
+pub(crate) const GLOBAL: &str = "Options of every command";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Access {
     /// The name of the responder's stack, whose outputs say where its table, policies, queues and
     /// functions are.
-    #[arg(long, global = true, value_name = "NAME", env = "GDR_STACK")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "NAME", env = "GDR_STACK")]
     pub(crate) stack: Option<String>,
     /// The table of incidents, in place of the stack's (its output IncidentTable).
-    #[arg(long, global = true, value_name = "NAME", env = "INCIDENT_TABLE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "NAME", env = "INCIDENT_TABLE")]
     table: Option<String>,
     /// The profile of the AWS configuration to use.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "NAME")]
     profile: Option<String>,
     /// The Region of the responder's stack.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "NAME")]
     region: Option<String>,
 }
 

@@ -12,13 +12,17 @@ use remediation::error::Error;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::policy_parameter::PolicyParameter;
 use remediation::record::{Awaiting, Incident, Record};
-use remediation::report::{Proposed, Report};
+use remediation::report::Report;
 use serde_json::{Value, json};
 
 use crate::access::{Access, Caller, caller, signed_in};
 use crate::clock;
-use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, filters, incidents, notices, output, told};
+use crate::exit::{CommandResult, REFUSED};
+use crate::output::{self, Format, Stream};
+use crate::{incidents, notices, option_values, report_view};
+
+const QUESTION: &str =
+    "This runs exactly the steps listed above, and can disrupt their targets. Approve? [y/N] ";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -29,7 +33,7 @@ pub(crate) struct Approve {
     /// The finding's id, or the beginning of it.
     incident: String,
     /// Only what this function planned.
-    #[arg(long, value_name = "FUNCTION", value_parser = filters::containing())]
+    #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Do not ask.
     #[arg(long)]
@@ -52,7 +56,7 @@ pub(crate) struct Reject {
     /// The finding's id, or the beginning of it.
     incident: String,
     /// Only what this function planned.
-    #[arg(long, value_name = "FUNCTION", value_parser = filters::containing())]
+    #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Why, for the record.
     #[arg(long)]
@@ -74,7 +78,7 @@ pub(crate) async fn run(
     record: &Record,
     options: &Approve,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     let given = options.policy_parameter.as_deref();
     let parameter = access.policy_parameter(sdk, given, "--policy-parameter");
     let parameter = parameter.await?;
@@ -118,7 +122,7 @@ async fn each(
     options: &Approve,
     format: Format,
     answers: &mut Vec<Value>,
-) -> Outcome {
+) -> CommandResult {
     let At { sdk, stack, access } = *at;
     let mut worst = ExitCode::SUCCESS;
     for incident in awaiting(approver.record, &options.incident, options.category).await? {
@@ -149,7 +153,7 @@ async fn each(
         match answer {
             Ok(report) => {
                 if format == Format::Table {
-                    told::tell(&report, Stream::Output);
+                    report_view::tell(&report, Stream::Output);
                 }
                 if !approve::succeeded(&report) {
                     worst = ExitCode::FAILURE;
@@ -159,7 +163,7 @@ async fn each(
             Err(why) => {
                 output::complain(&why);
                 worst = ExitCode::from(REFUSED);
-                answers.push(incidents::refused(incident, &why));
+                answers.push(report_view::refused(incident, &why));
             }
         }
     }
@@ -188,7 +192,7 @@ pub(crate) async fn reject(
     record: &Record,
     options: &Reject,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     let by = caller(sdk).await?.arn;
     let (mut answers, mut code) = (Vec::new(), ExitCode::SUCCESS);
     for incident in awaiting(record, &options.incident, options.category).await? {
@@ -231,7 +235,7 @@ pub(crate) async fn reject(
             Err(Error::Refused(why)) => {
                 output::complain(&why);
                 code = ExitCode::from(REFUSED);
-                answers.push(incidents::refused(&incident, &why));
+                answers.push(report_view::refused(&incident, &why));
             }
             Err(error) => return Err(error.into()),
         }
@@ -272,7 +276,7 @@ async fn one<P: Playbook>(
     if format == Format::Table || !yes {
         show(incident, &awaiting, Stream::of_question(format));
     }
-    if !yes && !output::confirmed("This takes away what is listed. Approve? [y/N] ") {
+    if !yes && !output::confirmed(QUESTION) {
         return Ok(Err("nothing was done; it still awaits approval".to_owned()));
     }
     let _progress = output::waiting("looking again, and containing");
@@ -296,18 +300,8 @@ fn show(incident: &Incident, awaiting: &Awaiting, to: Stream) {
     ));
     to.line(&format!(
         "planned {}, can be approved until {}",
-        awaiting.planned_at, awaiting.expires_at
+        output::second(awaiting.planned_at),
+        output::second(awaiting.expires_at)
     ));
-    steps(to, awaiting.steps.iter().map(|step| &step.proposed));
-}
-
-/// A table of what would be done.
-pub(crate) fn steps<'a>(to: Stream, steps: impl Iterator<Item = &'a Proposed>) {
-    let rows: Vec<_> = steps
-        .map(|step| {
-            let (from, to) = (step.from.to_string(), step.to.to_string());
-            [step.action.clone(), step.target.clone(), from, to]
-        })
-        .collect();
-    to.table(["ACTION", "TARGET", "FROM", "TO"], &rows);
+    report_view::proposed_steps(to, awaiting.steps.iter().map(|step| &step.proposed));
 }

@@ -8,8 +8,9 @@ use remediation::catalogue::Category;
 use remediation::record::{Record, Shown};
 use serde_json::{Value, json};
 
-use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, filters, output};
+use crate::exit::{CommandResult, REFUSED};
+use crate::option_values;
+use crate::output::{self, Format, Stream};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -30,7 +31,7 @@ Examples:
   gdr breaker show --category s3 --account 111122223333")]
 pub(crate) struct Which {
     /// Only what this function contained.
-    #[arg(long, value_name = "FUNCTION", value_parser = filters::containing())]
+    #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Only what was contained in this account.
     #[arg(long)]
@@ -49,7 +50,7 @@ pub(crate) struct Reset {
     yes: bool,
 }
 
-pub(crate) async fn run(record: &Record, command: &Command, format: Format) -> Outcome {
+pub(crate) async fn run(record: &Record, command: &Command, format: Format) -> CommandResult {
     match command {
         Command::Show(which) => {
             let windows = find(record, which).await?;
@@ -76,7 +77,7 @@ async fn find(record: &Record, which: &Which) -> Result<Vec<Shown>, remediation:
     Ok(windows)
 }
 
-async fn reset(record: &Record, options: &Reset, format: Format) -> Outcome {
+async fn reset(record: &Record, options: &Reset, format: Format) -> CommandResult {
     let windows = find(record, &options.which).await?;
     let refused = |why: &str| {
         if format == Format::Json {
@@ -91,7 +92,7 @@ async fn reset(record: &Record, options: &Reset, format: Format) -> Outcome {
     if format == Format::Table || !options.yes {
         show(&windows, Stream::of_question(format));
     }
-    let question = "As much again may then be contained there. Reset? [y/N] ";
+    let question = "This lets the responder contain as many targets again there. Reset? [y/N] ";
     if !options.yes && !output::confirmed(question) {
         return refused("nothing was reset");
     }
@@ -123,7 +124,7 @@ fn as_json(windows: &[Shown]) -> Vec<Value> {
 }
 
 fn show(windows: &[Shown], to: Stream) {
-    let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), |time| time.to_string());
+    let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), output::second);
     let rows: Vec<_> = windows
         .iter()
         .map(|shown| {

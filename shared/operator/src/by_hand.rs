@@ -25,9 +25,11 @@ use serde_json::json;
 
 use crate::access::{Access, Caller, caller, signed_in};
 use crate::clock;
-use crate::deployment::{Deployed, Deployment};
-use crate::subject::{self, Subject};
-use crate::{Format, Outcome, REFUSED, notices, output, policy};
+use crate::deployment::{self, Deployed, Deployment};
+use crate::exit::{CommandResult, REFUSED};
+use crate::finding_input::{self, FindingInput};
+use crate::output::{self, Format};
+use crate::{notices, policy};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -76,7 +78,7 @@ fn setting(text: &str) -> std::result::Result<(String, String), String> {
 }
 
 /// Tells why nothing is done, in place of the list of reports.
-pub(crate) fn refused(why: &str, format: Format) -> Outcome {
+pub(crate) fn refused(why: &str, format: Format) -> CommandResult {
     if format == Format::Json {
         output::json(&json!([{ "refused": why }]))?;
     }
@@ -86,7 +88,7 @@ pub(crate) fn refused(why: &str, format: Format) -> Outcome {
 
 /// One finding, and the functions that it is for.
 pub(crate) struct ByHand {
-    pub(crate) subject: Subject,
+    pub(crate) finding: FindingInput,
     pub(crate) caller: Caller,
     pub(crate) functions: Vec<Function>,
     /// The stack's account and Region.
@@ -123,7 +125,7 @@ impl ByHand {
         access: &Access,
         options: &Options,
     ) -> Result<std::result::Result<Self, String>> {
-        let subject = subject::read(&options.finding)?;
+        let finding = finding_input::read(&options.finding)?;
         let policies = match policy::guard(&options.policies)? {
             None => return Ok(Err("the policies are not valid".to_owned())),
             Some(_) if options.policies.is_empty() => None,
@@ -134,7 +136,7 @@ impl ByHand {
             None => stack.clone(),
         };
         let caller = caller(&there).await?;
-        let account = &subject.finding.account_id;
+        let account = &finding.finding.account_id;
         // What has the same name in another account must not be taken for it.
         if caller.account != *account {
             return Ok(Err(format!(
@@ -148,12 +150,12 @@ impl ByHand {
             None => None,
         };
         let mut functions = Vec::new();
-        for category in catalogue::routes(&subject.finding) {
+        for category in catalogue::routes(&finding.finding) {
             let function = function(stack, deployment.as_ref(), category, options, account);
             functions.push(function.await?);
         }
         Ok(Ok(Self {
-            subject,
+            finding,
             caller,
             functions,
             stack: stack.clone(),
@@ -194,7 +196,7 @@ impl ByHand {
             look: None,
             trace: None,
         };
-        let event = self.subject.event.clone();
+        let event = self.finding.event.clone();
         Box::pin(responder.respond(event, &invocation)).await
     }
 
@@ -279,19 +281,10 @@ async fn function(
     }
     variables.extend(options.set.iter().cloned());
     let config = Config::from_variables(&variables);
-    tell_problems(category, &config, deployment.is_some());
+    deployment::complain_of_settings(category, &config, deployment.is_some());
     Ok(Function {
         category,
         config,
         role,
     })
-}
-
-/// Tells which settings cannot be understood.
-pub(crate) fn tell_problems(category: Category, config: &Config, deployed: bool) {
-    // Nobody expects notices where no stack is named.
-    let stays = |problem: &&String| deployed || !problem.contains("NOTIFICATION_TOPIC");
-    for problem in config.problems.iter().filter(stays) {
-        output::complain(&format!("setting of the {category} function: {problem}"));
-    }
 }

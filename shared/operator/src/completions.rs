@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::{Outcome, output};
+use crate::exit::CommandResult;
+use crate::output;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -18,7 +19,7 @@ pub(crate) struct Options {
     shell: Shell,
 }
 
-pub(crate) fn run(options: &Options, mut command: Command) -> Outcome {
+pub(crate) fn run(options: &Options, mut command: Command) -> CommandResult {
     let mut text = Vec::new();
     clap_complete::generate(options.shell, &mut command, "gdr", &mut text);
     output::bytes(&text)?;

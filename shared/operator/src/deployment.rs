@@ -6,7 +6,10 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_lambda::types::{LastUpdateStatus, State};
 use remediation::catalogue::Category;
+use remediation::config::Config;
 use remediation::error::{CallContext as _, Error, Result};
+
+use crate::output;
 
 /// A deployed stack.
 #[derive(Debug)]
@@ -166,5 +169,14 @@ impl Deployed {
             role: found.role.unwrap_or_default(),
             trouble,
         })
+    }
+}
+
+/// Complains of the settings that cannot be understood.
+pub(crate) fn complain_of_settings(category: Category, config: &Config, deployed: bool) {
+    // Nobody expects notices where no stack is named.
+    let stays = |problem: &&String| deployed || !problem.contains("NOTIFICATION_TOPIC");
+    for problem in config.problems.iter().filter(stays) {
+        output::complain(&format!("setting of the {category} function: {problem}"));
     }
 }

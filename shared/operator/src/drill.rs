@@ -19,7 +19,9 @@ use remediation::record::{Incident, Record};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::{Format, Outcome, Usage, incidents, output, subject};
+use crate::exit::{CommandResult, Usage};
+use crate::output::{self, Format};
+use crate::{finding_input, incidents};
 
 /// How often the table is asked.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -52,7 +54,7 @@ pub(crate) async fn run(
     record: &Record,
     options: &Options,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     let id = event::fresh_id();
     let detail = made(sdk, options, &id, Timestamp::now()).await?;
     let finding = event::as_delivered(&detail)?;
@@ -94,7 +96,7 @@ async fn made(
             let why = "--target is for a finding type; a file names its own target";
             return Err(Usage::new(why).into());
         }
-        let document = subject::document(Path::new(what))?;
+        let document = finding_input::document(Path::new(what))?;
         let made = event::from_document(&document, id, now);
         return made.map_err(|error| format!("{what}: {error}").into());
     }

@@ -8,17 +8,19 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use remediation::policy::{Policy, ResponseMode};
 
-use crate::findings::pool;
-use crate::findings::source::{self, Blocks, Files};
-use crate::{Format, Outcome, output, policy};
+use crate::exit::CommandResult;
+use crate::findings::parallel;
+use crate::findings::source::{self, Files};
+use crate::output::{self, Format, Stream};
+use crate::{option_values, policy};
 use answer::{Answer, Counts};
 use row::Rules;
+use table::Table;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -31,7 +33,7 @@ pub(crate) struct Options {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The severity from which on findings are contained (the stack's MinimumSeverity), 0 to 10.
-    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = severity)]
+    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = option_values::severity)]
     minimum_severity: f64,
     /// Files of Cedar policies, as they are pushed; the default policies where none is given. Of them
     /// count here those that forbid without looking at what would be done to what; `gdr policy explain`
@@ -41,7 +43,7 @@ pub(crate) struct Options {
 }
 
 /// Explains findings, in the order of the input.
-pub(crate) fn run(options: &Options, format: Format) -> Outcome {
+pub(crate) fn run(options: &Options, format: Format) -> CommandResult {
     let Some(guard) = policy::guard(&options.policies)? else {
         return Ok(ExitCode::FAILURE);
     };
@@ -82,18 +84,18 @@ fn explain(
 ) -> io::Result<Counts> {
     let progress = progress(&options.paths);
     let documents = source::documents(options.paths.clone(), progress.clone(), Arc::clone(files));
-    let blocks = Blocks::new(documents);
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    let answers = pool::ordered(
-        blocks,
-        move |block| Answer::new(&block, &rules, format),
-        workers,
-    );
+    let rules = Arc::new(rules);
+    let table = Table {
+        width: Stream::Output.width(),
+    };
+    let answers = parallel::ordered(source::values(documents), move |json| {
+        Answer::new(&json, &rules, format, table)
+    });
     // Where rows and bar share a terminal, the bar is out of the way while rows are written.
     let shared = io::stdout().is_terminal();
     let mut counts = Counts::default();
     if format == Format::Table {
-        output::bytes(table::headings().as_bytes())?;
+        output::bytes(table.headings().as_bytes())?;
     }
     for answer in answers {
         counts += &answer.counts;
@@ -140,11 +142,4 @@ fn progress(paths: &[PathBuf]) -> ProgressBar {
     let style =
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr()).with_style(style)
-}
-
-pub(crate) fn severity(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok();
-    number
-        .filter(|number| (0.0..=10.0).contains(number))
-        .ok_or_else(|| "a number from 0 to 10 is needed".to_owned())
 }

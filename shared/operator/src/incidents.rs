@@ -3,22 +3,26 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use jiff::Timestamp;
 use remediation::catalogue::Category;
 use remediation::page::{self, Place, Undone};
 use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Incident, Record};
+use remediation::report_view::incident_at_risk;
 use remediation::undo;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::filters::Status;
-use crate::output::Stream;
-use crate::{Format, Outcome, approve, output};
+use crate::exit::CommandResult;
+use crate::option_values::{self, Status};
+use crate::output::{self, Format, Stream};
+use crate::report_view::{self, StepView, Values};
 
-pub(crate) const LIST_EXAMPLES: &str = "\
+const LIST_EXAMPLES: &str = "\
 Examples:
   gdr incidents
-  gdr incidents --status partial
+  gdr incidents --status partial --since 7d
+  gdr incidents --account 111122223333 --limit 20
   gdr incidents --output json | jq -r '.[].id'";
 
 pub(crate) const SHOW_EXAMPLES: &str = "\
@@ -28,9 +32,61 @@ Examples:
   gdr incident 16afba5c --category iam --html=incident.html
   gdr incident 16afba5c --output json";
 
-pub(crate) async fn list(record: &Record, status: Option<Status>, format: Format) -> Outcome {
+/// Which incidents are listed.
+#[derive(Debug, Args)]
+#[command(after_help = LIST_EXAMPLES)]
+pub(crate) struct ListOptions {
+    /// Only those with this status.
+    #[arg(long, value_enum)]
+    status: Option<Status>,
+    /// Only those of this function.
+    #[arg(long, value_name = "FUNCTION", value_parser = option_values::function())]
+    category: Option<Category>,
+    /// Only those of this account, as 12 digits.
+    #[arg(long, value_name = "ID", value_parser = option_values::account)]
+    account: Option<String>,
+    /// Only those whose finding was received since: a date, a time, or how long ago (12h, 90d, 2w).
+    #[arg(long, value_name = "TIME", value_parser = option_values::time)]
+    since: Option<Timestamp>,
+    /// At most so many, the newest.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    limit: Option<u32>,
+}
+
+impl ListOptions {
+    fn lists(&self, incident: &Incident) -> bool {
+        // A time that cannot be read is shown rather than left out.
+        let since = |since: Timestamp| {
+            incident
+                .received_at
+                .parse()
+                .map_or(true, |at: Timestamp| at >= since)
+        };
+        self.status.is_none_or(|status| status.is_of(incident))
+            && self
+                .category
+                .is_none_or(|it| incident.category == it.as_str())
+            && self
+                .account
+                .as_ref()
+                .is_none_or(|it| *it == incident.account_id)
+            && self.since.is_none_or(since)
+    }
+}
+
+pub(crate) async fn list(record: &Record, options: &ListOptions, format: Format) -> CommandResult {
     let mut incidents = all(record).await?;
-    incidents.retain(|incident| status.is_none_or(|status| status.is_of(incident)));
+    incidents.retain(|incident| options.lists(incident));
+    let found = incidents.len();
+    if let Some(limit) = options.limit {
+        incidents.truncate(usize::try_from(limit)?);
+    }
+    if incidents.len() < found {
+        output::note(&format!(
+            "{} of {found} incidents: see --limit",
+            incidents.len()
+        ))?;
+    }
     if format == Format::Json {
         output::json(&incidents)?;
         return Ok(ExitCode::SUCCESS);
@@ -39,8 +95,8 @@ pub(crate) async fn list(record: &Record, status: Option<Status>, format: Format
         .iter()
         .map(|incident| {
             [
-                incident.received_at.clone(),
-                if awaits(incident) {
+                second(&incident.received_at),
+                if report_view::awaits_approval(incident) {
                     format!("{}, awaits approval", shown_status(incident))
                 } else {
                     shown_status(incident)
@@ -67,12 +123,6 @@ async fn all(record: &Record) -> remediation::Result<Vec<Incident>> {
     record.incidents().await
 }
 
-/// True while a person may approve what the incident has planned.
-pub(crate) fn awaits(incident: &Incident) -> bool {
-    let awaiting = incident.awaiting().ok().flatten();
-    awaiting.is_some_and(|awaiting| Timestamp::now() < awaiting.expires_at)
-}
-
 /// The incidents of the finding whose id is `id` or begins with it, if they are of this function.
 pub(crate) async fn of(
     record: &Record,
@@ -89,13 +139,6 @@ pub(crate) async fn of(
         );
     }
     Ok(found)
-}
-
-/// For programs: why nothing is done about an incident.
-pub(crate) fn refused(incident: &Incident, why: &str) -> Value {
-    json!({
-        "incident": incident.id, "category": incident.category, "part": incident.part, "refused": why,
-    })
 }
 
 /// How the recorded actions are undone, as their playbook tells.
@@ -117,7 +160,7 @@ pub(crate) fn write(
     incidents: &[Incident],
     file: Option<&Path>,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     if file.is_some() && incidents.len() > 1 {
         let functions: Vec<_> = incidents.iter().map(Incident::scope).collect();
         return Err(format!(
@@ -157,7 +200,7 @@ fn file_name(incident: &Incident) -> PathBuf {
     format!("{name}.html").into()
 }
 
-pub(crate) fn show(incidents: &[Incident], format: Format) -> Outcome {
+pub(crate) fn show(incidents: &[Incident], format: Format) -> CommandResult {
     if format == Format::Json {
         output::json(&incidents)?;
         return Ok(ExitCode::SUCCESS);
@@ -223,36 +266,44 @@ pub(crate) fn describe(incident: &Incident) {
         "where      account {}, region {}",
         incident.account_id, incident.region
     ));
-    let at = |time: &Option<String>| time.clone().unwrap_or_else(|| "-".to_owned());
+    let at = |time: &Option<String>| time.as_deref().map_or("-".to_owned(), second);
+    output::line(&format!("received   {}", second(&incident.received_at)));
     output::line(&format!(
-        "when       received {}, first change {}, reported {}, last change {}",
-        incident.received_at,
+        "changed    first {}, last {}",
         at(&incident.intended_at),
-        at(&incident.concluded_at),
-        incident.updated_at
+        second(&incident.updated_at)
     ));
+    output::line(&format!("reported   {}", at(&incident.concluded_at)));
     output::line(&format!("what       {}", text("title")));
     output::line(&format!("why        {}", text("reason")));
     let steps = report["steps"].as_array().cloned().unwrap_or_default();
-    let rows: Vec<_> = steps
+    let text_of = |step: &Value, member: &str| step[member].as_str().unwrap_or_default().to_owned();
+    let texts: Vec<_> = steps
         .iter()
-        .map(|step| {
-            ["outcome", "action", "target", "from", "to", "detail"]
-                .map(|member| cell(&step[member]))
+        .map(|step| ["outcome", "action", "target", "detail"].map(|member| text_of(step, member)))
+        .collect();
+    let steps: Vec<_> = steps
+        .iter()
+        .zip(&texts)
+        .map(|(step, [word, action, target, detail])| StepView {
+            word,
+            action,
+            target,
+            detail,
+            from: &step["from"],
+            to: &step["to"],
         })
         .collect();
-    if !rows.is_empty() {
+    if !steps.is_empty() {
         output::line("");
-        output::table(
-            ["OUTCOME", "ACTION", "TARGET", "FROM", "TO", "DETAIL"],
-            &rows,
-        );
+        output::line("steps:");
+        report_view::show_steps(Stream::Output, &steps, Values::Short);
     }
     match incident.awaiting() {
         Ok(Some(awaiting)) => {
-            let until = awaiting.expires_at;
+            let until = output::second(awaiting.expires_at);
             output::line("");
-            output::line(&if awaits(incident) {
+            output::line(&if report_view::awaits_approval(incident) {
                 format!(
                     "awaits approval until {until} (gdr approve {}):",
                     incident.id
@@ -261,7 +312,7 @@ pub(crate) fn describe(incident: &Incident) {
                 format!("could be approved until {until}:")
             });
             let steps = awaiting.steps.iter().map(|step| &step.proposed);
-            approve::steps(Stream::Output, steps);
+            report_view::proposed_steps(Stream::Output, steps);
         }
         Ok(None) => {}
         Err(error) => {
@@ -269,12 +320,11 @@ pub(crate) fn describe(incident: &Incident) {
             output::line(&error.to_string());
         }
     }
-    let at_risk = match incident.status.as_str() {
-        _ if incident.is_only_planned() => "would still be at risk",
-        "released" => "at risk while it was contained",
-        _ => "still at risk",
-    };
-    for (title, member) in [(at_risk, "residual_risks"), ("to do", "next_steps")] {
+    let at_risk = incident_at_risk(incident).to_lowercase();
+    for (title, member) in [
+        (at_risk.as_str(), "residual_risks"),
+        ("to do", "next_steps"),
+    ] {
         let entries = report[member].as_array().cloned().unwrap_or_default();
         if !entries.is_empty() {
             output::line("");
@@ -321,6 +371,12 @@ fn afterwards(after: &Value) {
     for made in made {
         output::line(&format!("  - {}", cell(made)));
     }
+}
+
+/// A recorded time to the second.
+fn second(text: &str) -> String {
+    text.parse()
+        .map_or_else(|_| text.to_owned(), output::second)
 }
 
 /// The status, and that it is a drill's.

@@ -12,12 +12,14 @@ mod completions;
 mod deployment;
 mod doctor;
 mod drill;
+mod exit;
 mod explain;
-mod filters;
+mod finding_input;
 mod findings;
 mod incidents;
 mod man;
 mod notices;
+mod option_values;
 mod output;
 mod plan;
 mod policy;
@@ -25,17 +27,17 @@ mod prove;
 mod redrive;
 mod rehearse;
 mod release;
+mod report_view;
 mod run;
-mod subject;
-mod told;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use access::{Access, Typed};
+use access::{Access, GLOBAL, Typed};
+use exit::{CommandResult, Usage, WRONG_USAGE};
+use output::Format;
 use remediation::catalogue::Category;
 use remediation::page::Place;
 
@@ -46,19 +48,10 @@ struct Arguments {
     #[command(flatten)]
     access: Access,
     /// How to print.
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, default_value_t = Format::Table)]
     output: Format,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Table,
-    /// For programs: one JSON document; of `explain`, one on each line. What is asked about is told on
-    /// standard error then.
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -93,12 +86,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum OnAws {
     /// List the incidents, the newest first.
-    #[command(after_help = incidents::LIST_EXAMPLES)]
-    Incidents {
-        /// Only those with this status.
-        #[arg(long, value_enum)]
-        status: Option<filters::Status>,
-    },
+    Incidents(incidents::ListOptions),
     /// Show an incident: what happened, what was done, what it found.
     #[command(after_help = incidents::SHOW_EXAMPLES)]
     Incident {
@@ -111,7 +99,7 @@ enum OnAws {
         #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
         html: Option<Option<PathBuf>>,
         /// Only what this function did.
-        #[arg(long, value_name = "FUNCTION", value_parser = filters::function())]
+        #[arg(long, value_name = "FUNCTION", value_parser = option_values::function())]
         category: Option<Category>,
         /// The parameter with the policies that the functions ask, which the page's command to approve what
         /// waits names; in place of the stack's (its output PolicyParameter).
@@ -168,6 +156,19 @@ enum OnAws {
     Doctor(doctor::Options),
 }
 
+/// The commands that one begins with.
+const FIRST: &str = "\
+gdr, the operator's command line of guardduty-responder. Begin with:
+
+  gdr --stack NAME doctor           Check the deployment
+  gdr --stack NAME incidents        List the incidents, the newest first
+  gdr --stack NAME incident ID      Show what happened, what was done, and what remains
+  gdr --stack NAME approve ID       Run a containment that awaits approval
+  gdr --stack NAME release ID       Undo a containment
+  gdr explain FILE                  Say what would be done about a finding
+
+gdr --help lists all commands, gdr COMMAND --help explains one.";
+
 const AFTER_HELP: &str = "\
 Exit status of every command:
   0  done
@@ -180,33 +181,11 @@ Examples:
   gdr --stack guardduty-responder --profile security --region eu-west-1 doctor
   gdr explain findings.json";
 
-/// What a command came to.
-type Outcome = Result<ExitCode, Box<dyn std::error::Error>>;
-
-/// The exit status for wrong usage, as clap has it.
-const WRONG_USAGE: u8 = 2;
-/// The exit status for what was refused.
-const REFUSED: u8 = 3;
-
-/// Wrong usage that shows only when the command runs.
-#[derive(Debug)]
-struct Usage(String);
-
-impl Usage {
-    fn new(why: impl Into<String>) -> Self {
-        Self(why.into())
-    }
-}
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Usage {}
-
 fn main() -> ExitCode {
+    if std::env::args_os().len() < 2 {
+        eprintln!("{FIRST}");
+        return ExitCode::from(WRONG_USAGE);
+    }
     let matches = Arguments::command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = run(arguments, &Typed::of(&matches)).and_then(|code| {
@@ -226,7 +205,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments, typed: &Typed) -> Outcome {
+fn run(arguments: Arguments, typed: &Typed) -> CommandResult {
     let Arguments {
         access,
         output,
@@ -246,11 +225,11 @@ fn run(arguments: Arguments, typed: &Typed) -> Outcome {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn on_aws(access: &Access, command: OnAws, output: Format) -> Outcome {
+async fn on_aws(access: &Access, command: OnAws, output: Format) -> CommandResult {
     let sdk = &access.sdk().await?;
     let record = async || access.record(sdk).await;
     match command {
-        OnAws::Incidents { status } => incidents::list(&record().await?, status, output).await,
+        OnAws::Incidents(options) => incidents::list(&record().await?, &options, output).await,
         OnAws::Incident {
             id,
             html,

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::{Args, Command};
 use clap_mangen::Man;
 
-use crate::{Outcome, output};
+use crate::exit::CommandResult;
+use crate::output;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -19,7 +20,7 @@ pub(crate) struct Options {
     folder: Option<PathBuf>,
 }
 
-pub(crate) fn run(options: &Options, command: Command) -> Outcome {
+pub(crate) fn run(options: &Options, command: Command) -> CommandResult {
     match &options.folder {
         Some(folder) => {
             std::fs::create_dir_all(folder)

@@ -20,8 +20,9 @@ use serde_json::{Value, json};
 use self::simulation::{Place, Simulation, Verdict};
 use crate::access::Access;
 use crate::by_hand::{self, ByHand, Extent, Function};
-use crate::output::Stream;
-use crate::{Format, Outcome, output, told};
+use crate::exit::CommandResult;
+use crate::output::{self, Format, Stream};
+use crate::report_view;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -49,7 +50,7 @@ pub(crate) async fn run(
     access: &Access,
     options: &Options,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     options.by_hand.note_defaults(access)?;
     let by_hand = match ByHand::new(sdk, access, &options.by_hand).await? {
         Ok(by_hand) => by_hand,
@@ -68,7 +69,7 @@ pub(crate) async fn run(
         // Where nothing is planned, nothing was asked.
         let role = role.filter(|_| !verdicts.is_empty());
         progress.finish_and_clear();
-        if told::failed(&report) {
+        if report_view::failed(&report) {
             code = ExitCode::FAILURE;
         }
         match format {
@@ -85,7 +86,7 @@ pub(crate) async fn run(
 /// The role that would contain: the function's, or in another account the one that a hub's function takes on.
 fn role(by_hand: &ByHand, function: &Function) -> Option<String> {
     let own = function.role.as_ref()?;
-    let finding = &by_hand.subject.finding;
+    let finding = &by_hand.finding.finding;
     let hub = function.config.hub.as_ref();
     if hub.is_none_or(|hub| hub.account.as_deref() == Some(&finding.account_id)) {
         return Some(own.clone());
@@ -99,7 +100,7 @@ async fn simulate(by_hand: &ByHand, function: &Function, report: &Report, role: 
     let simulation = Simulation {
         client: aws_sdk_iam::Client::new(&by_hand.there),
         role: role.to_owned(),
-        place: Place::of(&by_hand.subject.finding),
+        place: Place::of(&by_hand.finding.finding),
     };
     let granted = permissions::on_targets(function.category, &function.config);
     let mut verdicts = Verdicts::new();
@@ -137,10 +138,10 @@ fn needs(category: Category, step: &StepReport) -> &'static [&'static str] {
 }
 
 fn show(function: &Function, report: &Report, verdicts: &Verdicts) {
-    output::line(&told::heading(report));
-    told::steps(report, Stream::Output);
+    output::line(&report_view::heading(report));
+    report_view::steps(report, Stream::Output);
     permissions(function, report, verdicts);
-    told::left(report, Stream::Output);
+    report_view::left(report, Stream::Output);
     output::line("");
 }
 

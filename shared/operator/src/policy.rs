@@ -14,8 +14,9 @@ use remediation::policy_parameter::SIZE_LIMIT;
 use serde_json::{Value, json};
 
 use crate::access::{Access, Typed};
-use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, output, subject};
+use crate::exit::{CommandResult, REFUSED};
+use crate::output::{self, Format, Stream};
+use crate::{finding_input, option_values};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -49,11 +50,11 @@ pub(crate) struct Explain {
     #[arg(long = "policy")]
     policies: Vec<PathBuf>,
     /// The setting MINIMUM_SEVERITY.
-    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = crate::explain::severity)]
+    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = option_values::severity)]
     minimum_severity: f64,
     /// Names or ARNs of users and roles that are never contained (the setting NEVER_CONTAIN), separated by
     /// commas. It can be given more than once.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = crate::rehearse::spared)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = option_values::exempt_principal)]
     never_contain: Vec<String>,
 }
 
@@ -73,7 +74,12 @@ pub(crate) struct Push {
     yes: bool,
 }
 
-pub(crate) fn run(command: Command, access: &Access, typed: &Typed, format: Format) -> Outcome {
+pub(crate) fn run(
+    command: Command,
+    access: &Access,
+    typed: &Typed,
+    format: Format,
+) -> CommandResult {
     match command {
         Command::Check { files } => {
             access.is_not_asked("policy check", typed)?;
@@ -87,7 +93,7 @@ pub(crate) fn run(command: Command, access: &Access, typed: &Typed, format: Form
     }
 }
 
-fn check(files: &[PathBuf], format: Format) -> Outcome {
+fn check(files: &[PathBuf], format: Format) -> CommandResult {
     let checked = checked(files)?;
     if format == Format::Json {
         output::json(&checked.as_json())?;
@@ -205,11 +211,11 @@ pub(crate) fn text(files: &[PathBuf]) -> Result<Option<String>, Box<dyn std::err
     Ok(checked.text)
 }
 
-fn explain(options: &Explain, format: Format) -> Outcome {
+fn explain(options: &Explain, format: Format) -> CommandResult {
     let Some(guard) = guard(&options.policies)? else {
         return Ok(ExitCode::FAILURE);
     };
-    let finding = subject::read(&options.finding)?.finding;
+    let finding = finding_input::read(&options.finding)?.finding;
     let settings = Policy {
         dry_run: false,
         mode: ResponseMode::Contain,
@@ -291,7 +297,7 @@ fn show(explanation: &Explanation) {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn push(access: &Access, options: &Push, format: Format) -> Outcome {
+async fn push(access: &Access, options: &Push, format: Format) -> CommandResult {
     let checked = checked(&options.files)?;
     checked.complain();
     let mut told = checked.as_json();
@@ -316,7 +322,7 @@ async fn stored(
     text: &str,
     format: Format,
     told: &mut Value,
-) -> Outcome {
+) -> CommandResult {
     let sdk = access.sdk().await?;
     let given = options.parameter.as_deref();
     let name = access.policy_parameter(&sdk, given, "--parameter");
@@ -367,6 +373,6 @@ fn confirmed(name: &str, old: &str, new: &str, format: Format) -> bool {
     only(old, new, "-");
     only(new, old, "+");
     output::confirmed(&format!(
-        "This decides what the responder may do ({name}). Store it? [y/N] "
+        "These policies will decide what the responder may do (parameter {name}). Store it? [y/N] "
     ))
 }

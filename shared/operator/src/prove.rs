@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::access::{Access, Caller, caller};
-use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, Usage, clock, output};
+use crate::clock;
+use crate::exit::{CommandResult, REFUSED, Usage};
+use crate::output::{self, Format, Stream};
 
 mod interrupt;
 mod progress;
@@ -120,7 +121,7 @@ pub(crate) async fn run(
     access: &Access,
     options: &Options,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     if sdk.region().is_none() {
         return Err(Usage::new("which Region? Give --region, or set AWS_REGION").into());
     }
@@ -148,7 +149,7 @@ async fn prove(
     options: &Options,
     caller: &Caller,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     let region = world.sdk.region().map_or("", |region| region.as_ref());
     let id = match &options.id {
         Some(id) => id.clone(),
@@ -233,7 +234,7 @@ async fn clean(
     options: &Options,
     caller: &Caller,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     let account = &options.account;
     if !options.yes {
         Stream::of_question(format).line(&format!(
@@ -253,7 +254,7 @@ async fn clean(
     }
 }
 
-fn cleaned(removal: &Removal, format: Format) -> Outcome {
+fn cleaned(removal: &Removal, format: Format) -> CommandResult {
     match format {
         Format::Json => output::json(removal)?,
         Format::Table => {
@@ -292,7 +293,7 @@ struct Document<'a> {
     proof: &'a Proof,
 }
 
-fn conclude(proof: &Proof, request: &Request, options: &Options, format: Format) -> Outcome {
+fn conclude(proof: &Proof, request: &Request, options: &Options, format: Format) -> CommandResult {
     let proved = proof.holds();
     match format {
         Format::Json => output::json(&Document { proved, proof })?,
@@ -319,7 +320,7 @@ fn conclude(proof: &Proof, request: &Request, options: &Options, format: Format)
     })
 }
 
-fn refused(why: &Refused, format: Format) -> Outcome {
+fn refused(why: &Refused, format: Format) -> CommandResult {
     if format == Format::Json {
         output::json(&json!({ "refused": why.0 }))?;
     }

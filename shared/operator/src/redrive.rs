@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use self::letter::{Address, Functions, Held, Letter};
 use crate::access::Access;
 use crate::deployment::Deployment;
-use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, output};
+use crate::exit::{CommandResult, REFUSED};
+use crate::output::{self, Format, Stream};
 
 /// Seconds for which nobody else sees what was received: time to read and to answer.
 const HOLD: i32 = 300;
@@ -93,7 +93,7 @@ pub(crate) async fn run(
     access: &Access,
     options: &Options,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     let deployment = access.deployment(sdk).await?;
     let (sqs, lambda) = (Client::new(sdk), aws_sdk_lambda::Client::new(sdk));
     let mut letters = Vec::new();
@@ -244,7 +244,7 @@ fn question(chosen: usize, late: usize) -> String {
              address, a user of the same name). "
         ),
     };
-    format!("{late}Send {chosen} again, each to its function? [y/N] ")
+    format!("{late}The functions then act on them as on new findings. Send {chosen} again? [y/N] ")
 }
 
 /// Hands what the letter holds to its function, and only then deletes it.
@@ -318,7 +318,7 @@ fn show(letters: &[Letter], to: Stream) {
             let late = if letter.late { " (late)" } else { "" };
             [
                 letter.queue.to_owned(),
-                format!("{}{late}", letter.at),
+                format!("{}{late}", output::second(letter.at)),
                 or_none(&letter.finding_id),
                 or_none(&letter.finding_type),
                 or_none(&letter.account_id),
@@ -338,14 +338,14 @@ fn show(letters: &[Letter], to: Stream) {
     );
 }
 
-fn conclude(letters: &[Letter], fates: &[Fate], format: Format) -> Outcome {
+fn conclude(letters: &[Letter], fates: &[Fate], format: Format) -> CommandResult {
     let count = |is: fn(&Fate) -> bool| fates.iter().filter(|fate| is(fate)).count();
     let late = count(|fate| matches!(fate, Fate::Late));
     let failed = count(|fate| matches!(fate, Fate::Failed(_)));
     let declined = count(|fate| matches!(fate, Fate::Left(why) if *why == DECLINED));
     match format {
         Format::Json => output::json(&as_json(letters, fates)?)?,
-        Format::Table if letters.is_empty() => output::line("nothing lies in the queues"),
+        Format::Table if letters.is_empty() => output::line("the queues are empty"),
         Format::Table => {
             let sent = count(|fate| matches!(fate, Fate::Sent));
             output::line(&format!("sent {sent}, left {}", fates.len() - sent));
@@ -355,14 +355,14 @@ fn conclude(letters: &[Letter], fates: &[Fate], format: Format) -> Outcome {
         if let Fate::Failed(why) = fate {
             let (id, finding) = (&letter.message.id, &letter.finding_id);
             output::complain(&format!(
-                "message {id} of {} (finding {finding}) lies where it was: {why}",
+                "message {id} was not re-sent and stays in {} (finding {finding}): {why}",
                 letter.queue
             ));
         }
     }
     if late > 0 {
         output::complain(&format!(
-            "{late} older than an hour lie where they were: look at them, and give --late to send them too"
+            "{late} older than an hour stay in their queues: look at them, and give --late to send them too"
         ));
     }
     if declined > 0 {

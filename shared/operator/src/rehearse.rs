@@ -2,81 +2,35 @@
 
 mod basis;
 mod document;
+mod options;
 mod page;
 mod rules;
 mod table;
 
-pub(crate) use rules::spared;
+pub(crate) use self::options::Options;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use clap::ArgGroup;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use remediation::rehearsal::{Occasion, Rehearser, rehearse};
 
 use self::basis::Basis;
 use self::document::{Document, Unreadable};
-use self::rules::RuleOptions;
-use crate::findings::cut::Block;
+use crate::access::Access;
+use crate::exit::{CommandResult, Usage};
 use crate::findings::fetch::{self, Detector, Export, Fetch, Period};
-use crate::findings::piece;
-use crate::findings::pool;
-use crate::findings::source::{self, Blocks, Files};
-use crate::{Access, Format, Outcome, Usage, output};
-
-#[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("source").required(true).multiple(true).args(["paths", "detector"]))]
-#[command(after_help = "\
-Examples:
-  gdr rehearse --detector auto --since 90d --html rehearsal.html
-  gdr rehearse s3://BUCKET/AWSLogs --since 2026-01-01 --stack guardduty-responder
-  gdr rehearse AWSLogs/ --policy default.cedar --policy mine.cedar --max-containments 10")]
-pub(crate) struct Options {
-    /// Files, folders, - for standard input, or s3://BUCKET/PREFIX for what GuardDuty exported.
-    #[arg(value_name = "PATH")]
-    paths: Vec<PathBuf>,
-    /// The findings that GuardDuty has: the id of a detector, or auto for the one of the Region. It keeps
-    /// them for 90 days, and tells each as it was last.
-    #[arg(long, value_name = "ID")]
-    detector: Option<String>,
-    /// Events before this time did not come: a date, a time, or how long ago (90d, 2w, 12h).
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    since: Option<Timestamp>,
-    /// Events from this time on did not come.
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    until: Option<Timestamp>,
-    /// Files of Cedar policies, as they are pushed, in place of the stored ones. Without a stack and a parameter,
-    /// and where none is given, the default ones.
-    #[arg(long = "policy", value_name = "FILE")]
-    policies: Vec<PathBuf>,
-    /// The parameter with the stored policies, in place of the stack's (its output PolicyParameter).
-    #[arg(long, value_name = "NAME", env = "POLICY_PARAMETER")]
-    policy_parameter: Option<String>,
-    /// Write a page for people too, which opens from the file and loads nothing.
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-    #[command(flatten)]
-    rules: RuleOptions,
-}
-
-impl Options {
-    /// The parameter of the policies, if one is named and counts.
-    fn stored_policies(&self) -> Option<&str> {
-        let name = self.policy_parameter.as_deref();
-        name.filter(|_| self.policies.is_empty())
-    }
-}
+use crate::findings::parallel;
+use crate::findings::parse::{self, JsonText};
+use crate::findings::source::{self, Files};
+use crate::output::{self, Format};
 
 /// Rehearses, and prints what would have happened.
-pub(crate) fn run(options: &Options, access: &Access, format: Format) -> Outcome {
+pub(crate) fn run(options: &Options, access: &Access, format: Format) -> CommandResult {
     if let (Some(since), Some(until)) = (options.since, options.until)
         && since >= until
     {
@@ -108,20 +62,15 @@ pub(crate) fn run(options: &Options, access: &Access, format: Format) -> Outcome
     if let Some(file) = &options.html {
         output::page(file, &page::render(&document))?;
     }
-    let printed = match format {
+    match format {
         Format::Json => {
             let mut text = serde_json::to_vec(&document)?;
             text.push(b'\n');
-            output::bytes(&text)
+            output::printed(&text);
         }
-        Format::Table => output::bytes(table::text(&document).as_bytes()),
-    };
-    match printed.and_then(|()| complain(&document)) {
-        Ok(()) => {}
-        // Whoever reads has seen enough: `gdr rehearse … | head`.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Err(error) => return Err(format!("cannot write the output: {error}").into()),
+        Format::Table => table::show(&document),
     }
+    complain(&document);
     Ok(if document.unreadable.is_empty() {
         ExitCode::SUCCESS
     } else {
@@ -130,16 +79,15 @@ pub(crate) fn run(options: &Options, access: &Access, format: Format) -> Outcome
 }
 
 /// Tells what could not be read.
-fn complain(document: &Document) -> io::Result<()> {
+fn complain(document: &Document) {
     const MOST: usize = 20;
     for unreadable in document.unreadable.iter().take(MOST) {
-        output::note(&unreadable.to_string())?;
+        output::complain(&unreadable.to_string());
     }
-    match document.unreadable.len().checked_sub(MOST) {
-        None | Some(0) => Ok(()),
-        Some(more) => output::note(&format!(
+    if let more @ 1.. = document.unreadable.len().saturating_sub(MOST) {
+        output::complain(&format!(
             "{more} more could not be read: --output json has them all"
-        )),
+        ));
     }
 }
 
@@ -171,13 +119,10 @@ fn judge(
         progress.clone(),
         Arc::clone(counts),
     ));
-    let workers = thread::available_parallelism().map_or(1, usize::from);
     let judge = Arc::clone(rehearser);
-    let judged = pool::ordered(
-        Blocks::new(documents),
-        move |block| in_block(&judge, &block),
-        workers,
-    );
+    let judged = parallel::ordered(source::values(documents), move |json| {
+        in_value(&judge, &json)
+    });
     let mut all = Judged::default();
     for some in judged {
         all.occasions.extend(some.occasions);
@@ -188,7 +133,7 @@ fn judge(
     Ok(all)
 }
 
-/// The result of the sources, or of a block of them.
+/// The result of the sources, or of a value of them.
 #[derive(Default)]
 struct Judged {
     occasions: Vec<Occasion>,
@@ -197,20 +142,20 @@ struct Judged {
     findings: u64,
 }
 
-fn in_block(rehearser: &Rehearser, block: &Block) -> Judged {
+fn in_value(rehearser: &Rehearser, json: &JsonText) -> Judged {
     let mut judged = Judged::default();
-    piece::each(block, |place, finding| {
+    parse::each(json, |position, finding| {
         judged.findings += u64::from(finding.is_ok());
         let looked = finding.and_then(|mut finding| {
             rehearser
-                .look(&mut finding, block.last_known_only, || place.detail())
-                .map_err(|error| format!("{}{error}", place.which))
+                .look(&mut finding, json.last_known_only, || position.detail())
+                .map_err(|error| format!("{}{error}", position.which))
         });
         match looked {
             Ok(some) => judged.occasions.extend(some),
             Err(error) => judged.unreadable.push(Unreadable {
-                file: Arc::clone(&block.file),
-                line: place.line,
+                file: Arc::clone(&json.file),
+                line: position.line,
                 error,
             }),
         }
@@ -259,54 +204,4 @@ fn progress(size: Option<u64>) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(size, ProgressDrawTarget::stderr()).with_style(style);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
-}
-
-/// A time, a date (its beginning, in UTC), or a number of hours, days or weeks before now.
-fn time(text: &str) -> Result<Timestamp, String> {
-    let ago = [('h', 1), ('d', 24), ('w', 7 * 24)]
-        .into_iter()
-        .find_map(|(unit, hours)| {
-            let number = text.strip_suffix(unit)?.parse::<i64>().ok()?;
-            (1..=36_500).contains(&number).then_some(number * hours)
-        });
-    if let Some(hours) = ago {
-        return Timestamp::now()
-            .checked_sub(jiff::SignedDuration::from_hours(hours))
-            .map_err(|error| error.to_string());
-    }
-    if let Ok(date) = text.parse::<Date>()
-        && let Ok(midnight) = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0))
-        && !text.contains('T')
-    {
-        return Ok(midnight);
-    }
-    text.parse().map_err(|_| {
-        "a date (2026-03-01), a time (2026-03-01T12:00:00Z), or how long ago (12h, 90d, 2w) is needed".to_owned()
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_may_be_a_date_a_time_or_days_ago() {
-        let read = |text: &str| time(text).map(|time| time.to_string());
-        assert_eq!(read("2026-03-01").as_deref(), Ok("2026-03-01T00:00:00Z"));
-        assert_eq!(
-            read("2026-03-01T12:30:00+02:00").as_deref(),
-            Ok("2026-03-01T10:30:00Z")
-        );
-        let days = time("2d").unwrap();
-        let ago = Timestamp::now().duration_since(days);
-        assert_eq!(ago.as_hours(), 48);
-        let ago = |text: &str| {
-            let time = time(text).unwrap();
-            Timestamp::now().duration_since(time).as_hours()
-        };
-        assert_eq!((ago("12h"), ago("2w")), (12, 14 * 24));
-        for wrong in ["", "yesterday", "d", "-1d", "0d", "0h", "2026-02-30"] {
-            assert!(read(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -13,10 +13,13 @@ use serde_json::{Value, json};
 
 use crate::access::{Access, Caller, caller, signed_in};
 use crate::clock;
-use crate::output::Stream;
-use crate::{Format, Outcome, REFUSED, filters, incidents, notices, output};
+use crate::exit::{CommandResult, REFUSED};
+use crate::output::{self, Format, Stream};
+use crate::report_view::{self, StepView, Values};
+use crate::{incidents, notices, option_values};
 
-const QUESTION: &str = "This gives back what the containment took away. Release? [y/N] ";
+const QUESTION: &str =
+    "This undoes the containment: what it shut out can get in again. Release? [y/N] ";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -27,7 +30,7 @@ pub(crate) struct Options {
     /// The finding's id, or the beginning of it.
     incident: String,
     /// Only what this function did.
-    #[arg(long, value_name = "FUNCTION", value_parser = filters::containing())]
+    #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Do not ask.
     #[arg(long)]
@@ -53,7 +56,7 @@ pub(crate) async fn run(
     record: &Record,
     options: &Options,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     let stack = sdk;
     let member = match &options.member_profile {
         Some(profile) => Some(signed_in(sdk, profile).await?),
@@ -73,7 +76,7 @@ pub(crate) async fn run(
             None => "there is nothing to release: nothing was changed on account of it".to_owned(),
         };
         if format == Format::Json {
-            let refused = found.iter().map(|it| incidents::refused(it, &why));
+            let refused = found.iter().map(|it| report_view::refused(it, &why));
             output::json(&refused.collect::<Vec<_>>())?;
         }
         output::complain(&why);
@@ -104,7 +107,7 @@ async fn each(
     options: &Options,
     format: Format,
     answers: &mut Vec<Value>,
-) -> Outcome {
+) -> CommandResult {
     let At { sdk, stack, access } = *at;
     let by = options.by.as_ref().unwrap_or(&caller.arn);
     let mut worst = ExitCode::SUCCESS;
@@ -117,7 +120,7 @@ async fn each(
                 incident.account_id, caller.account,
             );
             output::complain(&why);
-            answers.push(incidents::refused(incident, &why));
+            answers.push(report_view::refused(incident, &why));
             worst = ExitCode::from(REFUSED);
             continue;
         }
@@ -243,23 +246,26 @@ fn show<A>(incident: &Incident, steps: &[ReleaseStep<A>], to: Stream) {
         incident.scope(),
         incident.finding_type
     ));
-    let rows: Vec<_> = steps
+    let words: Vec<_> = steps
         .iter()
-        .map(|step| {
-            let verdict = match &step.verdict {
-                Verdict::Restore => "restore".to_owned(),
-                Verdict::Already => "is as it was".to_owned(),
-                Verdict::Left(why) => format!("leave: {why}"),
-                Verdict::Drifted(why) => format!("DRIFTED: {why}"),
-            };
-            [
-                step.action.to_owned(),
-                step.target.clone(),
-                step.from.to_string(),
-                step.to.to_string(),
-                verdict,
-            ]
+        .map(|step| match &step.verdict {
+            Verdict::Restore => ("restore", ""),
+            Verdict::Already => ("is as it was", ""),
+            Verdict::Left(why) => ("leave", why.as_str()),
+            Verdict::Drifted(why) => ("DRIFTED", why.as_str()),
         })
         .collect();
-    to.table(["ACTION", "TARGET", "FROM", "TO", "WHAT"], &rows);
+    let views: Vec<_> = steps
+        .iter()
+        .zip(&words)
+        .map(|(step, (word, detail))| StepView {
+            word,
+            action: step.action,
+            target: &step.target,
+            detail,
+            from: &step.from,
+            to: &step.to,
+        })
+        .collect();
+    report_view::show_steps(to, &views, Values::Whole);
 }

@@ -8,8 +8,12 @@ use remediation::report::{Outcome as StepOutcome, Report};
 
 use crate::access::Access;
 use crate::by_hand::{self, ByHand, Extent};
-use crate::output::Stream;
-use crate::{Format, Outcome, output, told};
+use crate::exit::CommandResult;
+use crate::output::{self, Format, Stream};
+use crate::report_view;
+
+const QUESTION: &str =
+    "This will contain the targets listed above, and can disrupt them. Contain? [y/N] ";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -33,7 +37,7 @@ pub(crate) async fn run(
     access: &Access,
     options: &Options,
     format: Format,
-) -> Outcome {
+) -> CommandResult {
     options.by_hand.note_defaults(access)?;
     let by_hand = match ByHand::new(sdk, access, &options.by_hand).await? {
         Ok(by_hand) => by_hand,
@@ -46,7 +50,7 @@ pub(crate) async fn run(
     if !options.yes {
         let reports = respond(&by_hand, Extent::ReadOnly).await?;
         for report in &reports {
-            told::tell(report, Stream::of_question(format));
+            report_view::tell(report, Stream::of_question(format));
         }
         if !reports.iter().any(plans) {
             output::complain("nothing was done: there is nothing to contain");
@@ -56,15 +60,15 @@ pub(crate) async fn run(
                 Ok(exit(&reports))
             };
         }
-        if !output::confirmed("This takes away what is planned. Contain? [y/N] ") {
+        if !output::confirmed(QUESTION) {
             return by_hand::refused("nothing was done", format);
         }
     }
     for function in &by_hand.functions {
         if function.config.incident_table.is_none() {
             output::complain(&format!(
-                "the {} function has no table: keep what is printed here, it is all that there is to undo it \
-                 by",
+                "no incident table is configured for {}: save this output, it is the only record that you can undo \
+                 from",
                 function.category
             ));
         }
@@ -88,12 +92,12 @@ fn plans(report: &Report) -> bool {
     steps.any(|step| step.outcome() == StepOutcome::Planned)
 }
 
-fn conclude(reports: &[Report], format: Format) -> Outcome {
+fn conclude(reports: &[Report], format: Format) -> CommandResult {
     match format {
         Format::Json => output::json(&reports)?,
         Format::Table => {
             for report in reports {
-                told::tell(report, Stream::Output);
+                report_view::tell(report, Stream::Output);
                 output::line("");
             }
         }
@@ -102,7 +106,7 @@ fn conclude(reports: &[Report], format: Format) -> Outcome {
 }
 
 fn exit(reports: &[Report]) -> ExitCode {
-    if reports.iter().any(told::failed) {
+    if reports.iter().any(report_view::failed) {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS

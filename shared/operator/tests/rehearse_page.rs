@@ -132,7 +132,7 @@ fn the_page_opens_from_a_file_shows_all_there_is_and_has_no_fault() -> Result {
         "ec2:IsolateInterface if it is no node of EKS or ECS",
         "user/mallory/AKIAIOSFODNN7EXAMPLE",
         "the breaker for ec2 in account 111122223333 is open",
-        "it would have opened 1 times",
+        "it would have opened 1 time",
         "Behavior:EC2/TrafficVolumeUnusual",
         "MaxContainments",
         "export.jsonl:7: ",

@@ -8,7 +8,7 @@ use futures::join;
 use remediation::error::{CallContext as _, Error, Result};
 
 use crate::context::Context;
-use crate::own::{Kind, Own};
+use crate::own::{Kind, Own, Seen};
 use crate::record::Left;
 
 /// The resources of a proof that are there.
@@ -74,19 +74,6 @@ impl Left {
             resource: of_what.to_owned(),
             why: format!("it is not known whether any is left: {error}"),
         }
-    }
-}
-
-/// A resource that was looked at.
-pub(crate) enum Seen {
-    Own(Own),
-    Going(Own),
-    Foreign(String),
-}
-
-impl Seen {
-    fn named(kind: Kind, id: &str, own: Option<Own>) -> Self {
-        own.map_or_else(|| Self::Foreign(kind.show(id)), Self::Own)
     }
 }
 

@@ -104,6 +104,19 @@ impl fmt::Display for Own {
     }
 }
 
+/// A resource that was looked at.
+pub(crate) enum Seen {
+    Own(Own),
+    Going(Own),
+    Foreign(String),
+}
+
+impl Seen {
+    pub(crate) fn named(kind: Kind, id: &str, own: Option<Own>) -> Self {
+        own.map_or_else(|| Self::Foreign(kind.show(id)), Self::Own)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Kind, Own};

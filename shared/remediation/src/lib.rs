@@ -43,6 +43,7 @@ pub mod recheck;
 pub mod record;
 pub mod rehearsal;
 pub mod release;
+pub mod report_view;
 pub mod respond;
 mod session;
 mod slots;

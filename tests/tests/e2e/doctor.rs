@@ -186,7 +186,7 @@ fn each_thing_that_somebody_broke_is_told_with_what_to_do() -> Result {
         expect_trouble(&lines, "rule ", "DISABLED");
         expect_trouble(&lines, "policies", "not valid");
         expect_trouble(&lines, "ec2 function, concurrency", "0");
-        expect_trouble(&lines, "OnFailureQueue", "1 messages");
+        expect_trouble(&lines, "OnFailureQueue", "1 message");
         let rest = lines.iter().filter(|line| line["check"] == "ok").count();
         assert!(rest > 20, "the rest is ok: {:#?}", not_ok(&lines));
         Ok(())

@@ -30,6 +30,21 @@ pub enum Outcome {
     Restored,
 }
 
+impl Outcome {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Planned => "planned",
+            Self::Applied => "applied",
+            Self::Already => "already",
+            Self::Skipped => "skipped",
+            Self::Withheld => "withheld",
+            Self::Failed => "failed",
+            Self::Restored => "restored",
+        }
+    }
+}
+
 /// A step with its outcome.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepReport {

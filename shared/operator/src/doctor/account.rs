@@ -1,16 +1,16 @@
-//! The surroundings in the account: names that were cut, Lambda's limit, Security Hub, others who contain.
+//! The dependencies in the account: names that were cut, Lambda's limit, Security Hub, others who contain.
 
 use std::fmt;
 
 use remediation::error::{CallContext as _, Error, Result};
 
-use super::{Line, Patient};
+use super::check::{Check, CheckContext};
 use crate::deployment::Resource;
 
 /// Looks at names, concurrency, and who else contains.
-pub(super) async fn check(patient: &Patient<'_>) -> Vec<Line> {
-    let (concurrency, others) = futures::join!(concurrency(patient), others(patient));
-    vec![names(patient), concurrency, others]
+pub(super) async fn check(context: &CheckContext<'_>) -> Vec<Check> {
+    let (concurrency, others) = futures::join!(concurrency(context), others(context));
+    vec![names(context), concurrency, others]
 }
 
 /// Whose physical names CloudFormation makes of the stack's name, the name in the template, and random letters.
@@ -25,11 +25,11 @@ const NAMED: [&str; 6] = [
 /// How many names are told.
 const TOLD: usize = 3;
 
-fn names(patient: &Patient<'_>) -> Line {
-    let (of, stack) = ("names", &patient.deployment.name);
-    let resources = match patient.resources {
+fn names(context: &CheckContext<'_>) -> Check {
+    let (of, stack) = ("names", &context.deployment.name);
+    let resources = match context.resources {
         Ok(resources) => resources,
-        Err(error) => return Line::unknown(of, error),
+        Err(error) => return Check::unknown(of, error),
     };
     let cut: Vec<_> = resources
         .iter()
@@ -37,14 +37,14 @@ fn names(patient: &Patient<'_>) -> Line {
         .map(|resource| name(&resource.physical))
         .collect();
     let Some(first) = cut.get(..TOLD.min(cut.len())).filter(|it| !it.is_empty()) else {
-        return Line::ok(of, "none was cut");
+        return Check::ok(of, "none was cut");
     };
     let more = match cut.len() - first.len() {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
     let first = first.join(", ");
-    Line::hint(
+    Check::hint(
         of,
         format!(
             "the stack's name is too long for them, and was cut: {first}{more} do not begin with {stack}-"
@@ -83,17 +83,17 @@ fn is_cut(stack: &str, resource: &Resource) -> bool {
 /// As many as a new account has, <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 const FEW: i32 = 10;
 
-async fn concurrency(patient: &Patient<'_>) -> Line {
+async fn concurrency(context: &CheckContext<'_>) -> Check {
     let of = "concurrency of the account";
     let asked = async {
-        let client = aws_sdk_lambda::Client::new(patient.sdk);
+        let client = aws_sdk_lambda::Client::new(context.sdk);
         let found = client.get_account_settings().send().await;
         let found = found.during("lambda:GetAccountSettings", "")?;
         let limit = found.account_limit.map(|it| it.concurrent_executions);
         limit.ok_or_else(|| Error::Refused("lambda:GetAccountSettings tells no limit".to_owned()))
     };
     match asked.await {
-        Ok(limit) if limit <= FEW => Line::hint(
+        Ok(limit) if limit <= FEW => Check::hint(
             of,
             format!(
                 "at most {limit} executions at once, of all functions of the account together: findings that come \
@@ -101,8 +101,8 @@ async fn concurrency(patient: &Patient<'_>) -> Line {
             ),
             "ask AWS for more: Service Quotas, AWS Lambda, Concurrent executions",
         ),
-        Ok(limit) => Line::ok(of, format!("at most {limit} executions at once")),
-        Err(error) => Line::unknown(of, &error),
+        Ok(limit) => Check::ok(of, format!("at most {limit} executions at once")),
+        Err(error) => Check::unknown(of, &error),
     }
 }
 
@@ -111,20 +111,20 @@ async fn concurrency(patient: &Patient<'_>) -> Line {
 /// service cannot contain in the account.
 const INCIDENT_RESPONSE: &str = "AWSSecurityIncidentResponseContainment";
 
-async fn others(patient: &Patient<'_>) -> Line {
+async fn others(context: &CheckContext<'_>) -> Check {
     let of = "AWS Security Incident Response";
-    let client = aws_sdk_iam::Client::new(patient.sdk);
+    let client = aws_sdk_iam::Client::new(context.sdk);
     let found = client.get_role().role_name(INCIDENT_RESPONSE).send().await;
     match found.during("iam:GetRole", INCIDENT_RESPONSE) {
-        Ok(_) => Line::hint(
+        Ok(_) => Check::hint(
             of,
             format!("it may contain too: the account has its role {INCIDENT_RESPONSE}"),
             "agree who contains what: where both have changed a resource, releasing one leaves what the other did",
         ),
         Err(error) if error.is_gone() => {
-            Line::ok(of, format!("the account has no role {INCIDENT_RESPONSE}"))
+            Check::ok(of, format!("the account has no role {INCIDENT_RESPONSE}"))
         }
-        Err(error) => Line::unknown(of, &error),
+        Err(error) => Check::unknown(of, &error),
     }
 }
 
@@ -145,9 +145,9 @@ impl fmt::Display for Hub {
 }
 
 /// Looks which Security Hub is on. Only of interest with the setting `SecurityHub`.
-pub(super) async fn security_hub(patient: &Patient<'_>) -> Line {
+pub(super) async fn security_hub(context: &CheckContext<'_>) -> Check {
     let of = "SecurityHub";
-    let client = aws_sdk_securityhub::Client::new(patient.sdk);
+    let client = aws_sdk_securityhub::Client::new(context.sdk);
     let cspm = async {
         let asked = client.describe_hub().send().await;
         is_on(asked.during("securityhub:DescribeHub", "").map(drop))
@@ -160,7 +160,7 @@ pub(super) async fn security_hub(patient: &Patient<'_>) -> Line {
     let (cspm, v2) = futures::join!(cspm, v2);
     let on = match (cspm, v2) {
         (Ok(cspm), Ok(v2)) => [(Hub::Cspm, cspm), (Hub::V2, v2)],
-        (Err(error), _) | (_, Err(error)) => return Line::unknown(of, &error),
+        (Err(error), _) | (_, Err(error)) => return Check::unknown(of, &error),
     };
     let on: Vec<_> = on
         .iter()
@@ -168,7 +168,7 @@ pub(super) async fn security_hub(patient: &Patient<'_>) -> Line {
         .map(|(hub, _)| hub.to_string())
         .collect();
     match on.as_slice() {
-        [] => Line::problem(
+        [] => Check::problem(
             of,
             format!(
                 "neither {} nor {} is on: nothing can be noted there",
@@ -177,8 +177,8 @@ pub(super) async fn security_hub(patient: &Patient<'_>) -> Line {
             ),
             "turn one on, or deploy with SecurityHub false",
         ),
-        [one] => Line::ok(of, format!("{one} is on, and gets the notes")),
-        both => Line::ok(
+        [one] => Check::ok(of, format!("{one} is on, and gets the notes")),
+        both => Check::ok(
             of,
             format!("{} are on, and each gets the notes", both.join(" and ")),
         ),

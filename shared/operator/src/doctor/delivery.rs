@@ -7,29 +7,30 @@ use futures::future::join_all;
 use remediation::error::{CallContext as _, Error, Result};
 use serde_json::Value;
 
-use super::{FUNCTIONS, Line, Patient};
+use super::check::{Check, CheckContext, FUNCTIONS};
+use crate::output;
 
 /// Looks at rules, looks again, and queues.
-pub(super) async fn check(patient: &Patient<'_>) -> Vec<Line> {
-    let invokers = &invokers(patient).await;
-    let rules = patient.of_type("AWS::Events::Rule").map(async |rule| {
+pub(super) async fn check(context: &CheckContext<'_>) -> Vec<Check> {
+    let invokers = &invokers(context).await;
+    let rules = context.of_type("AWS::Events::Rule").map(async |rule| {
         let of = format!("rule {}", rule.logical);
-        line(&of, self::rule(patient, &rule.physical, invokers).await)
+        line(&of, self::rule(context, &rule.physical, invokers).await)
     });
-    let mappings = patient
+    let mappings = context
         .of_type("AWS::Lambda::EventSourceMapping")
         .map(async |mapping| {
             let of = format!("event source {}", mapping.logical);
-            line(&of, self::mapping(patient, &mapping.physical).await)
+            line(&of, self::mapping(context, &mapping.physical).await)
         });
     let queues = ["EventDeadLetterQueue", "OnFailureQueue"];
-    let queues = queues.map(async |queue| line(queue, self::queue(patient, queue).await));
+    let queues = queues.map(async |queue| line(queue, self::queue(context, queue).await));
     let (mut rules, mappings, queues) =
         futures::join!(join_all(rules), join_all(mappings), join_all(queues));
     if rules.is_empty() {
-        rules.push(match patient.resources {
-            Ok(_) => Line::problem("rules", "the stack has none", patient.redeploy()),
-            Err(error) => Line::unknown("rules and event sources", error),
+        rules.push(match context.resources {
+            Ok(_) => Check::problem("rules", "the stack has none", context.redeploy()),
+            Err(error) => Check::unknown("rules and event sources", error),
         });
     }
     rules.into_iter().chain(mappings).chain(queues).collect()
@@ -38,20 +39,20 @@ pub(super) async fn check(patient: &Patient<'_>) -> Vec<Line> {
 /// What was found, or what is wrong and what to do.
 type Found = std::result::Result<String, (String, String)>;
 
-fn line(of: &str, found: Result<Found>) -> Line {
+fn line(of: &str, found: Result<Found>) -> Check {
     match found {
-        Ok(Ok(found)) => Line::ok(of, found),
-        Ok(Err((found, to_do))) => Line::problem(of, found, to_do),
-        Err(error) => Line::unknown(of, &error),
+        Ok(Ok(found)) => Check::ok(of, found),
+        Ok(Err((found, to_do))) => Check::problem(of, found, to_do),
+        Err(error) => Check::unknown(of, &error),
     }
 }
 
 /// The policies of the functions, which say who may invoke them. A function's is empty where it cannot be
 /// read, so that its rules tell.
-async fn invokers(patient: &Patient<'_>) -> Vec<(String, Result<String>)> {
-    let lambda = Client::new(patient.sdk);
+async fn invokers(context: &CheckContext<'_>) -> Vec<(String, Result<String>)> {
+    let lambda = Client::new(context.sdk);
     let policies = FUNCTIONS.map(async |category| {
-        let arn = patient
+        let arn = context
             .deployment
             .function_arn(category)
             .unwrap_or_default();
@@ -68,11 +69,11 @@ async fn invokers(patient: &Patient<'_>) -> Vec<(String, Result<String>)> {
 }
 
 async fn rule(
-    patient: &Patient<'_>,
+    context: &CheckContext<'_>,
     id: &str,
     invokers: &[(String, Result<String>)],
 ) -> Result<Found> {
-    let client = aws_sdk_eventbridge::Client::new(patient.sdk);
+    let client = aws_sdk_eventbridge::Client::new(context.sdk);
     // On another bus than the default one the id is `bus|rule`.
     let (bus, name) = id.split_once('|').unwrap_or(("default", id));
     let found = client
@@ -84,7 +85,7 @@ async fn rule(
     let found = match found.during("events:DescribeRule", name) {
         Ok(found) => found,
         Err(error) if error.has_code("ResourceNotFoundException") => {
-            return Ok(Err(("it is gone".to_owned(), patient.redeploy())));
+            return Ok(Err(("it is gone".to_owned(), context.redeploy())));
         }
         Err(error) => return Err(error),
     };
@@ -110,11 +111,11 @@ async fn rule(
         .iter()
         .filter(|(arn, _)| targets.contains(&arn.as_str()))
         .collect();
-    let topic = patient.deployment.output("NotificationTopic")?;
+    let topic = context.deployment.output("NotificationTopic")?;
     if functions.is_empty() && !targets.contains(&topic) {
         return Ok(Err((
             "it has no target of the stack's".to_owned(),
-            patient.redeploy(),
+            context.redeploy(),
         )));
     }
     let rule_arn = found.arn.unwrap_or_default();
@@ -123,11 +124,14 @@ async fn rule(
         if !lets_invoke(policy, &rule_arn) {
             return Ok(Err((
                 format!("EventBridge may not invoke {function} for it"),
-                patient.redeploy(),
+                context.redeploy(),
             )));
         }
     }
-    Ok(Ok(format!("enabled, {} target(s)", targets.len())))
+    Ok(Ok(format!(
+        "enabled, {}",
+        output::counted(targets.len() as u64, "target")
+    )))
 }
 
 /// True if a function's policy lets EventBridge invoke it for this rule.
@@ -145,13 +149,13 @@ fn lets_invoke(policy: &str, rule_arn: &str) -> bool {
     })
 }
 
-async fn mapping(patient: &Patient<'_>, id: &str) -> Result<Found> {
-    let client = Client::new(patient.sdk);
+async fn mapping(context: &CheckContext<'_>, id: &str) -> Result<Found> {
+    let client = Client::new(context.sdk);
     let found = client.get_event_source_mapping().uuid(id).send().await;
     let found = match found.during("lambda:GetEventSourceMapping", id) {
         Ok(found) => found,
         Err(error) if error.is_gone() => {
-            return Ok(Err(("it is gone".to_owned(), patient.redeploy())));
+            return Ok(Err(("it is gone".to_owned(), context.redeploy())));
         }
         Err(error) => return Err(error),
     };
@@ -165,9 +169,9 @@ async fn mapping(patient: &Patient<'_>, id: &str) -> Result<Found> {
     })
 }
 
-async fn queue(patient: &Patient<'_>, output: &str) -> Result<Found> {
-    let url = patient.deployment.output(output)?;
-    let attributes = aws_sdk_sqs::Client::new(patient.sdk)
+async fn queue(context: &CheckContext<'_>, output: &str) -> Result<Found> {
+    let url = context.deployment.output(output)?;
+    let attributes = aws_sdk_sqs::Client::new(context.sdk)
         .get_queue_attributes()
         .queue_url(url)
         .attribute_names(QueueAttributeName::All)
@@ -186,8 +190,8 @@ async fn queue(patient: &Patient<'_>, output: &str) -> Result<Found> {
     Ok(match lying {
         0 => Ok("empty".to_owned()),
         _ => Err((
-            format!("{lying} messages lie in it"),
-            format!("gdr redrive --stack {}", patient.deployment.name),
+            format!("it holds {}", output::counted(lying, "message")),
+            format!("gdr redrive --stack {}", context.deployment.name),
         )),
     })
 }

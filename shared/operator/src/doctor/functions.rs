@@ -6,7 +6,7 @@ use remediation::config::Config;
 use remediation::error::{CallContext as _, Result};
 use remediation::policy::ResponseMode;
 
-use super::{Line, Patient};
+use super::check::{Check, CheckContext};
 use crate::deployment::Deployed;
 
 /// A function, and what its settings say.
@@ -17,27 +17,27 @@ pub(super) struct Function {
 
 /// Looks at the function of `category`.
 pub(super) async fn check(
-    patient: &Patient<'_>,
+    context: &CheckContext<'_>,
     category: Category,
-) -> (Vec<Line>, Option<Function>) {
+) -> (Vec<Check>, Option<Function>) {
     let of = format!("{category} function");
-    let lambda = Client::new(patient.sdk);
-    let name = match patient.deployment.function(category) {
+    let lambda = Client::new(context.sdk);
+    let name = match context.deployment.function(category) {
         Ok(name) => name,
-        Err(error) => return (vec![Line::unknown(of, &error)], None),
+        Err(error) => return (vec![Check::unknown(of, &error)], None),
     };
     let deployed = match Deployed::of(&lambda, name).await {
         Ok(deployed) => deployed,
         Err(error) if error.has_code("ResourceNotFoundException") => {
             let there = format!("there is no function {name}");
-            return (vec![Line::problem(of, there, patient.redeploy())], None);
+            return (vec![Check::problem(of, there, context.redeploy())], None);
         }
-        Err(error) => return (vec![Line::unknown(of, &error)], None),
+        Err(error) => return (vec![Check::unknown(of, &error)], None),
     };
     let config = Config::from_variables(&deployed.variables);
     let mut lines = vec![state(&of, &deployed, &config)];
     for problem in &config.problems {
-        lines.push(Line::problem(
+        lines.push(Check::problem(
             format!("{of}, settings"),
             problem.clone(),
             "set the parameter of the stack, and deploy it again",
@@ -45,7 +45,7 @@ pub(super) async fn check(
     }
     // All functions have the same exemptions, and those of users and roles matter most.
     if category == Category::Iam && config.policy.never_contain.is_empty() {
-        lines.push(Line::hint(
+        lines.push(Check::hint(
             "NeverContain",
             "it is empty: each user and role may be contained",
             "name the role that deploys and the break-glass users, so that they can put things right",
@@ -54,7 +54,7 @@ pub(super) async fn check(
     let access = &config.settings.ec2.forensics_access;
     if category == Category::Ec2 && !access.is_empty() {
         let access: Vec<_> = access.iter().map(ToString::to_string).collect();
-        lines.push(Line::hint(
+        lines.push(Check::hint(
             "Ec2ForensicsAccess",
             format!(
                 "an isolated instance stays reachable: {}",
@@ -65,7 +65,7 @@ pub(super) async fn check(
     }
     let (concurrency, failures) = futures::join!(
         concurrency(&lambda, name),
-        on_failure(patient, &lambda, name)
+        on_failure(context, &lambda, name)
     );
     for (of, found) in [
         (format!("{of}, concurrency"), concurrency),
@@ -73,17 +73,17 @@ pub(super) async fn check(
     ] {
         match found {
             Ok(None) => {}
-            Ok(Some((found, to_do))) => lines.push(Line::problem(of, found, to_do)),
-            Err(error) => lines.push(Line::unknown(of, &error)),
+            Ok(Some((found, to_do))) => lines.push(Check::problem(of, found, to_do)),
+            Err(error) => lines.push(Check::unknown(of, &error)),
         }
     }
     (lines, Some(Function { deployed, config }))
 }
 
-fn state(of: &str, deployed: &Deployed, config: &Config) -> Line {
+fn state(of: &str, deployed: &Deployed, config: &Config) -> Check {
     if let Some(trouble) = &deployed.trouble {
         let to_do = "look at the function in the Lambda console, and deploy the stack again";
-        return Line::problem(of, trouble.clone(), to_do);
+        return Check::problem(of, trouble.clone(), to_do);
     }
     let extent = if config.policy.dry_run {
         "dry run: changes nothing"
@@ -96,7 +96,7 @@ fn state(of: &str, deployed: &Deployed, config: &Config) -> Line {
         ResponseMode::Notify => "notify",
         ResponseMode::Off => "off",
     };
-    Line::ok(of, format!("{extent}, response {mode}"))
+    Check::ok(of, format!("{extent}, response {mode}"))
 }
 
 /// What is wrong, and what to do.
@@ -114,8 +114,8 @@ async fn concurrency(lambda: &Client, name: &str) -> Result<Trouble> {
     })
 }
 
-async fn on_failure(patient: &Patient<'_>, lambda: &Client, name: &str) -> Result<Trouble> {
-    let queue = patient.deployment.output("OnFailureQueue")?;
+async fn on_failure(context: &CheckContext<'_>, lambda: &Client, name: &str) -> Result<Trouble> {
+    let queue = context.deployment.output("OnFailureQueue")?;
     let queue = queue.rsplit('/').next().unwrap_or(queue);
     let found = lambda.get_function_event_invoke_config();
     // As SAM names it.
@@ -134,7 +134,7 @@ async fn on_failure(patient: &Patient<'_>, lambda: &Client, name: &str) -> Resul
         let instead = destination.unwrap_or_else(|| "nowhere".to_owned());
         (
             format!("what it fails on goes to {instead}, not to OnFailureQueue"),
-            patient.redeploy(),
+            context.redeploy(),
         )
     }))
 }

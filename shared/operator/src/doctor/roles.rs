@@ -10,15 +10,15 @@ use remediation::error::{CallContext as _, Error, Result};
 use remediation::permissions;
 use serde_json::Value;
 
+use super::check::{Check, CheckContext};
 use super::functions::Function;
-use super::{Line, Patient};
 
 /// Looks at the role of the function of `category`.
 pub(super) async fn check(
-    patient: &Patient<'_>,
+    context: &CheckContext<'_>,
     category: Category,
     function: &Function,
-) -> Vec<Line> {
+) -> Vec<Check> {
     let of = format!("{category} role");
     let logical = match category {
         Category::S3 => "S3ResponderRole",
@@ -26,34 +26,34 @@ pub(super) async fn check(
         Category::Ec2 => "Ec2ResponderRole",
         Category::Triage => "TriageResponderRole",
     };
-    let name = match patient.physical(logical) {
+    let name = match context.physical(logical) {
         Ok(name) => name,
-        Err(error) => return vec![Line::unknown(of, &error)],
+        Err(error) => return vec![Check::unknown(of, &error)],
     };
     let role = &function.deployed.role;
     if role.rsplit('/').next() != Some(name) {
         let found = format!("the function runs as {role}, and the stack made {name}");
-        return vec![Line::problem(of, found, patient.redeploy())];
+        return vec![Check::problem(of, found, context.redeploy())];
     }
     let wanted = permissions::of(category, &function.config);
-    let iam = Client::new(patient.sdk);
-    let (granted, drift) = futures::join!(granted(&iam, name), drift(patient, logical));
+    let iam = Client::new(context.sdk);
+    let (granted, drift) = futures::join!(granted(&iam, name), drift(context, logical));
     let mut lines = match granted {
-        Ok(granted) => compared(patient, &of, &wanted, &granted),
-        Err(error) => vec![Line::unknown(of.as_str(), &error)],
+        Ok(granted) => compared(context, &of, &wanted, &granted),
+        Err(error) => vec![Check::unknown(of.as_str(), &error)],
     };
     let of = format!("{of}, as deployed");
     lines.push(match drift {
-        Ok(differences) if differences.is_empty() => Line::ok(of, "as in the template"),
-        Ok(differences) => Line::problem(
+        Ok(differences) if differences.is_empty() => Check::ok(of, "as in the template"),
+        Ok(differences) => Check::problem(
             of,
             format!("differs from the template: {}", differences.join("; ")),
             format!(
                 "find out in CloudTrail who changed it, and {}",
-                patient.redeploy()
+                context.redeploy()
             ),
         ),
-        Err(error) => Line::unknown(of, &error),
+        Err(error) => Check::unknown(of, &error),
     });
     lines
 }
@@ -127,11 +127,11 @@ fn allowed(document: &str) -> Result<Vec<String>> {
 }
 
 fn compared(
-    patient: &Patient<'_>,
+    context: &CheckContext<'_>,
     of: &str,
     wanted: &BTreeSet<&'static str>,
     granted: &Granted,
-) -> Vec<Line> {
+) -> Vec<Check> {
     let Granted { actions, attached } = granted;
     // IAM does not tell capitals from small letters in actions.
     let has = |wanted: &str| {
@@ -151,13 +151,13 @@ fn compared(
     let more: Vec<_> = more.chain(attached).map(String::as_str).collect();
     let mut lines = Vec::new();
     if !missing.is_empty() {
-        lines.push(Line::problem(
+        lines.push(Check::problem(
             of,
             format!(
                 "it lacks {}: steps that take it will fail",
                 missing.join(", ")
             ),
-            patient.redeploy(),
+            context.redeploy(),
         ));
     }
     if !more.is_empty() {
@@ -166,14 +166,14 @@ fn compared(
             more.join(", ")
         );
         let to_do = "take it away, and find out in CloudTrail who gave it (PutRolePolicy, AttachRolePolicy)";
-        lines.push(Line::problem(of, found, to_do));
+        lines.push(Check::problem(of, found, to_do));
     }
     if lines.is_empty() {
         let found = format!(
             "has the {} actions that the function takes, and no other",
             wanted.len()
         );
-        lines.push(Line::ok(of, found));
+        lines.push(Check::ok(of, found));
     }
     lines
 }
@@ -183,9 +183,9 @@ fn compared(
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-drift.html>. It tells a
 /// trust policy, a statement's resources and conditions that were changed. Policies that were added it may
 /// tell or not; those are told by what they allow.
-async fn drift(patient: &Patient<'_>, logical: &str) -> Result<Vec<String>> {
-    let client = aws_sdk_cloudformation::Client::new(patient.sdk);
-    let stack = &patient.deployment.name;
+async fn drift(context: &CheckContext<'_>, logical: &str) -> Result<Vec<String>> {
+    let client = aws_sdk_cloudformation::Client::new(context.sdk);
+    let stack = &context.deployment.name;
     let found = client
         .detect_stack_resource_drift()
         .stack_name(stack)

@@ -1,4 +1,4 @@
-//! What is printed for a block: rows as JSON or in columns, and how many of each kind.
+//! What is printed for a value of a document: rows as JSON or in columns, and how many of each kind.
 
 use std::fmt;
 use std::ops::AddAssign;
@@ -8,12 +8,11 @@ use remediation::finding::printable;
 use serde::Serialize;
 
 use super::row::{Failure, Row, Rules, Verdict};
-use super::table;
-use crate::Format;
-use crate::findings::cut::Block;
-use crate::findings::piece;
+use super::table::Table;
+use crate::findings::parse::{self, JsonText};
+use crate::output::Format;
 
-/// The answer for a block.
+/// The answer for a value of a document.
 pub(super) struct Answer {
     /// For standard output.
     pub(super) rows: Vec<u8>,
@@ -22,6 +21,7 @@ pub(super) struct Answer {
     pub(super) counts: Counts,
     file: Arc<str>,
     format: Format,
+    table: Table,
 }
 
 /// How many findings were answered how.
@@ -41,18 +41,19 @@ impl Counts {
 }
 
 impl Answer {
-    /// Explains the findings of a block.
-    pub(super) fn new(block: &Block, rules: &Rules, format: Format) -> Self {
+    /// Explains the findings of a value.
+    pub(super) fn new(json: &JsonText, rules: &Rules, format: Format, table: Table) -> Self {
         let mut answer = Self {
             rows: Vec::new(),
             complaints: Vec::new(),
             counts: Counts::default(),
-            file: Arc::clone(&block.file),
+            file: Arc::clone(&json.file),
             format,
+            table,
         };
-        piece::each(block, |place, finding| match finding {
+        parse::each(json, |position, finding| match finding {
             Ok(finding) => answer.row(&Row::new(&answer.file, &finding, rules)),
-            Err(error) => answer.fail(place.line, error),
+            Err(error) => answer.fail(position.line, error),
         });
         answer
     }
@@ -65,7 +66,7 @@ impl Answer {
         }
         match self.format {
             Format::Json => self.json(row),
-            Format::Table => self.rows.extend(table::line(row).into_bytes()),
+            Format::Table => self.rows.extend(self.table.line(row).into_bytes()),
         }
     }
 
@@ -76,7 +77,7 @@ impl Answer {
             Format::Json => self.json(&Failure { file, line, error }),
             Format::Table => self.complaints.push(printable(&format!(
                 "{}: {error}",
-                piece::place(&file, line)
+                parse::place(&file, line)
             ))),
         }
     }

@@ -4,6 +4,7 @@
 //! reads them.
 
 mod export;
+mod fetched;
 mod guardduty;
 
 use std::io::Cursor;
@@ -12,37 +13,22 @@ use std::thread;
 use aws_config::SdkConfig;
 use futures::stream::{BoxStream, StreamExt as _};
 use indicatif::ProgressBar;
-use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 pub(crate) use self::export::Export;
+use self::fetched::Fetched;
+pub(crate) use self::fetched::Period;
 pub(crate) use self::guardduty::Detector;
 use super::source::{Document, decompressed};
 
-/// How many documents are asked for at once.
-const AT_ONCE: usize = 8;
 /// How many that have come may wait to be read.
 const WAITING: usize = 16;
-
-/// Findings that were updated in this time.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Period {
-    pub(crate) since: Option<Timestamp>,
-    pub(crate) until: Option<Timestamp>,
-}
 
 /// Where to fetch from.
 #[derive(Clone, Debug)]
 pub(crate) enum Fetch {
     Export(Export),
     Detector(Detector),
-}
-
-/// What came: its name, and the text or what went wrong.
-struct Fetched {
-    name: String,
-    text: Result<Vec<u8>, String>,
-    last_known_only: bool,
 }
 
 /// The documents of `fetch`.
@@ -85,14 +71,4 @@ pub(crate) fn documents(
         }),
         last_known_only: fetched.last_known_only,
     })
-}
-
-impl Fetched {
-    fn failed(name: impl Into<String>, problem: String) -> Self {
-        Self {
-            name: name.into(),
-            text: Err(problem),
-            last_known_only: false,
-        }
-    }
 }

@@ -13,7 +13,8 @@ use indicatif::ProgressBar;
 use same_file::Handle;
 use walkdir::{DirEntry, WalkDir};
 
-use super::cut::{Block, CHUNK, Cutter};
+use super::json_stream::{CHUNK, JsonStream};
+use super::parse::JsonText;
 
 pub(crate) type Reader = Box<dyn Read + Send>;
 
@@ -36,50 +37,23 @@ const STANDARD_INPUT: &str = "-";
 /// The endings of the files that are taken from a folder; those without any are taken too.
 const ENDINGS: [&str; 4] = ["json", "jsonl", "ndjson", "gz"];
 
-/// The blocks of all documents, one document after the other.
-pub(crate) struct Blocks {
-    documents: Box<dyn Iterator<Item = Document> + Send>,
-    current: Option<(Cutter<Reader>, bool)>,
-}
-
-impl Blocks {
-    pub(crate) fn new(documents: impl Iterator<Item = Document> + Send + 'static) -> Self {
-        Self {
-            documents: Box::new(documents),
-            current: None,
-        }
-    }
-}
-
-impl Iterator for Blocks {
-    type Item = Block;
-
-    fn next(&mut self) -> Option<Block> {
-        loop {
-            if let Some((cutter, last_known_only)) = &mut self.current
-                && let Some(mut block) = cutter.next()
-            {
-                block.last_known_only = *last_known_only;
-                return Some(block);
-            }
-            let Document {
-                name,
-                text,
-                last_known_only,
-            } = self.documents.next()?;
-            match text {
-                Ok(reader) => {
-                    self.current = Some((Cutter::new(name, reader), last_known_only));
-                }
-                Err(problem) => {
-                    return Some(Block::unreadable(
-                        name,
-                        format!("cannot be read: {problem}"),
-                    ));
-                }
-            }
-        }
-    }
+/// The JSON values of all documents, one document after the other.
+pub(crate) fn values(
+    documents: impl Iterator<Item = Document> + Send + 'static,
+) -> impl Iterator<Item = JsonText> + Send {
+    documents.flat_map(|document| {
+        let (stream, problem) = match document.text {
+            Ok(reader) => (Some(JsonStream::new(reader)), None),
+            Err(problem) => (None, Some((0, Err(format!("cannot be read: {problem}"))))),
+        };
+        let found = problem.into_iter().chain(stream.into_iter().flatten());
+        found.map(move |(line, text)| JsonText {
+            file: Arc::clone(&document.name),
+            line,
+            text,
+            last_known_only: document.last_known_only,
+        })
+    })
 }
 
 /// How many files there were, so that nobody takes a folder without findings for one whose findings are harmless.

@@ -8,11 +8,11 @@ use remediation::error::CallContext as _;
 use remediation::guard::Guard;
 use serde::Serialize;
 
-use super::Options;
+use super::options::Options;
 use super::rules::Functions;
 use crate::access::Access;
-use crate::deployment::{Deployed, Deployment};
-use crate::{by_hand, policy};
+use crate::deployment::{self, Deployed, Deployment};
+use crate::policy;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -149,7 +149,7 @@ async fn deployed(sdk: &SdkConfig, deployment: &Deployment) -> Result<Functions>
     let config = async |category| -> Result<Config> {
         let deployed = Deployed::of(lambda, deployment.function(category)?).await?;
         let config = Config::from_variables(&deployed.variables);
-        by_hand::tell_problems(category, &config, true);
+        deployment::complain_of_settings(category, &config, true);
         Ok(config)
     };
     let (s3, iam, ec2, triage) = futures::try_join!(

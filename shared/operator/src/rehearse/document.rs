@@ -9,7 +9,7 @@ use remediation::rehearsal::Report;
 use serde::Serialize;
 
 use super::basis::{Basis, Policies};
-use crate::findings::piece;
+use crate::findings::parse;
 
 /// The JSON document.
 #[derive(Debug, Serialize)]
@@ -58,7 +58,7 @@ impl fmt::Display for Unreadable {
         let Self { file, line, error } = self;
         f.write_str(&printable(&format!(
             "{}: {error}",
-            piece::place(file, *line)
+            parse::place(file, *line)
         )))
     }
 }

@@ -8,7 +8,8 @@ use remediation::rehearsal::{Entry, Exemption, LeftOut, Opening, Outcome, Report
 use serde_json::{Value, json};
 
 use super::document::Document;
-use super::table::{contained, minute, qualified, words};
+use super::table::{contained, qualified, words};
+use crate::output::counted;
 
 /// How many entries, and how many rows of a table, are on a page, that a phone can show it. The JSON has
 /// all.
@@ -151,7 +152,7 @@ fn lead(document: &Document) -> Markup {
         }
         dl.panel {
             dt { "Findings" }
-            dd { (numbers.findings) " in " (numbers.events) " events" }
+            dd { (counted(numbers.findings as u64, "finding")) " in " (counted(numbers.events as u64, "event")) }
             @if let (Some(from), Some(to)) = (numbers.from, numbers.to) {
                 dt { "From, to" }
                 dd { (minute(from)) " to " (minute(to)) }
@@ -163,7 +164,10 @@ fn lead(document: &Document) -> Markup {
             dt { "Withheld by policies" }
             dd { (numbers.withheld) " targets" }
             dt { "Withheld by the breaker" }
-            dd { (numbers.breaker) " targets; it would have opened " (numbers.openings) " times" }
+            dd {
+                (counted(numbers.breaker as u64, "target")) "; it would have opened "
+                (counted(numbers.openings as u64, "time"))
+            }
             dt { "Left to a person" }
             dd { (numbers.left_out) " findings" }
             dt { "Rehearsed" }
@@ -465,4 +469,9 @@ fn settings(document: &Document) -> Markup {
         p { "From: " (Outside(&document.settings_from)) "." }
         dl { @for (name, value) in settings { dt { (name) } dd { (Outside(&shown(value))) } } }
     }
+}
+
+/// A time to the minute, in UTC.
+fn minute(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%MZ").to_string()
 }

@@ -7,7 +7,9 @@ use remediation::breaker::Limits;
 use remediation::config::Config;
 use remediation::policy::{Policy, ResponseMode};
 use remediation::rehearsal::{CrowdSize, Modes, Rules};
-use remediation::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings, Spared};
+use remediation::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings};
+
+use crate::option_values;
 
 /// The settings of the functions, as they are deployed or would be by default.
 pub(super) struct Functions {
@@ -49,13 +51,13 @@ pub(super) struct RuleOptions {
     #[arg(long, value_name = "MODE", value_parser = mode)]
     ec2_response: Option<ResponseMode>,
     /// The severity from which on findings are contained, 0 to 10.
-    #[arg(long, value_name = "NUMBER", value_parser = crate::explain::severity)]
+    #[arg(long, value_name = "NUMBER", value_parser = option_values::severity)]
     minimum_severity: Option<f64>,
     /// The severity from which on the response `approve` contains without waiting.
-    #[arg(long, value_name = "NUMBER", value_parser = crate::explain::severity)]
+    #[arg(long, value_name = "NUMBER", value_parser = option_values::severity)]
     approval_not_needed_from: Option<f64>,
     /// Names or ARNs of users and roles that are never contained, separated by commas.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = spared)]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = option_values::exempt_principal)]
     never_contain: Option<Vec<String>>,
     /// How many targets each function contains in one account in the time of a window.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=500))]
@@ -72,7 +74,7 @@ pub(super) struct RuleOptions {
     hand_over_sequences: Option<bool>,
     /// The stack's own account: findings about others are only notified, as with Mode local. Without it, and
     /// without a stack, all accounts are contained in, as with Mode hub.
-    #[arg(long, value_name = "ID", value_parser = account)]
+    #[arg(long, value_name = "ID", value_parser = option_values::account)]
     account: Option<String>,
     /// Turn the account's Block Public Access on again.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
@@ -229,27 +231,6 @@ impl RuleOptions {
     }
 }
 
-/// An entry of a list of names that are never contained.
-///
-/// # Errors
-/// If it would spare nobody.
-pub(crate) fn spared(text: &str) -> Result<String, String> {
-    let entry = text.trim();
-    if !entry.is_empty() {
-        Spared::parse(entry)?;
-    }
-    Ok(entry.to_owned())
-}
-
-fn account(text: &str) -> Result<String, String> {
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    if (text.len(), digits) == (12, 12) {
-        Ok(text.to_owned())
-    } else {
-        Err("the 12 digits of an account are needed".to_owned())
-    }
-}
-
 fn mode(text: &str) -> Result<ResponseMode, String> {
     Ok(match text {
         "contain" => ResponseMode::Contain,
@@ -287,13 +268,6 @@ fn size(text: &str) -> Result<CrowdSize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn who_is_never_contained_is_named_in_a_way_that_names_somebody() {
-        assert_eq!(spared(" break-glass ").as_deref(), Ok("break-glass"));
-        assert_eq!(spared("").as_deref(), Ok(""));
-        assert!(spared("deploy-*").is_err());
-    }
 
     #[test]
     fn a_crowd_has_a_name_and_a_size() {

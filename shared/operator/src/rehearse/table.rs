@@ -1,31 +1,25 @@
 //! The report for people at a terminal.
 
-use std::fmt::Write as _;
-
 use jiff::Timestamp;
-use remediation::finding::printable;
 use remediation::rehearsal::{Entry, Exemption, Hit, LeftOut, Numbers, Opening, Outcome};
 
 use super::document::Document;
+use crate::output::{self, counted, second};
 
 /// How many rows are printed of a table. The JSON has all, the page more.
 const ROWS: usize = 40;
-/// How wide a cell is at most, in characters; the last one of a row is never cut.
-const WIDEST: usize = 56;
 
-/// The report.
-pub(super) fn text(document: &Document) -> String {
+/// Prints the report.
+pub(super) fn show(document: &Document) {
     let report = &document.report;
-    let mut text = String::new();
-    summary(&mut text, &report.summary);
+    summary(&report.summary);
     for (what, from) in [
         ("settings", &document.settings_from),
         ("policies", &document.policies.from),
     ] {
-        let _ = writeln!(text, "{what} from: {}", printable(from));
+        output::line(&format!("{what} from: {from}"));
     }
     section(
-        &mut text,
         "what would have happened",
         [
             "WHEN",
@@ -40,13 +34,11 @@ pub(super) fn text(document: &Document) -> String {
         report.entries.iter().map(entry),
     );
     section(
-        &mut text,
         "who would have been hit",
         ["KIND", "NAME", "ACCOUNT", "FIRST", "TIMES", "FINDINGS"],
         report.hit.iter().map(hit),
     );
     section(
-        &mut text,
         "when the breaker would have opened",
         [
             "WHEN",
@@ -59,7 +51,6 @@ pub(super) fn text(document: &Document) -> String {
         report.openings.iter().map(opening),
     );
     section(
-        &mut text,
         "how much was contained at most in the time of a window",
         [
             "FUNCTION",
@@ -83,34 +74,32 @@ pub(super) fn text(document: &Document) -> String {
         }),
     );
     section(
-        &mut text,
         "which exemptions applied",
         ["BY", "FUNCTION", "FINDINGS", "TARGETS", "FIRST", "WHY"],
         report.exemptions.iter().map(exemption),
     );
     section(
-        &mut text,
         "what is left to a person",
         ["FUNCTION", "FINDINGS", "FIRST", "WHY"],
         report.left_out.iter().map(left_out),
     );
-    text.push_str("\nto know:\n");
+    output::line("");
+    output::line("to know:");
     for remark in &report.remarks {
-        let _ = writeln!(text, "  - {}", printable(remark));
+        output::line(&format!("  - {remark}"));
     }
-    text
 }
 
-fn summary(text: &mut String, numbers: &Numbers) {
-    let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), minute);
-    let _ = writeln!(
-        text,
-        "{} findings in {} events, {} to {}\n",
-        numbers.findings,
-        numbers.events,
+fn summary(numbers: &Numbers) {
+    let time = |time: Option<Timestamp>| time.map_or("-".to_owned(), second);
+    output::line(&format!(
+        "{} in {}, {} to {}",
+        counted(numbers.findings as u64, "finding"),
+        counted(numbers.events as u64, "event"),
         time(numbers.from),
         time(numbers.to),
-    );
+    ));
+    output::line("");
     let mut rows = vec![
         ("would be contained", numbers.contained, contained(numbers)),
         (
@@ -122,13 +111,16 @@ fn summary(text: &mut String, numbers: &Numbers) {
         (
             "withheld by the breaker",
             numbers.breaker,
-            format!("it would have opened {} times", numbers.openings),
+            format!(
+                "it would have opened {}",
+                counted(numbers.openings as u64, "time")
+            ),
         ),
     ];
     rows.push(("findings left to a person", numbers.left_out, String::new()));
     for (what, number, more) in rows {
         let line = format!("{what:27}{number:>7}  {more}");
-        let _ = writeln!(text, "{}", line.trim_end());
+        output::line(line.trim_end());
     }
 }
 
@@ -149,7 +141,6 @@ pub(super) fn contained(numbers: &Numbers) -> String {
 }
 
 fn section<const N: usize>(
-    text: &mut String,
     title: &str,
     headings: [&str; N],
     rows: impl ExactSizeIterator<Item = [String; N]>,
@@ -158,50 +149,15 @@ fn section<const N: usize>(
     if count == 0 {
         return;
     }
-    let rows: Vec<_> = rows
-        .take(ROWS)
-        .map(|row| {
-            let mut index = 0;
-            row.map(|cell| {
-                index += 1;
-                let cell = printable(&cell);
-                if index < N { cut(&cell) } else { cell }
-            })
-        })
-        .collect();
-    let mut widths = headings.map(str::len);
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let _ = writeln!(text, "\n{title}:");
-    let mut line = |cells: &[&str]| {
-        let padded = cells.iter().zip(widths);
-        let padded: Vec<_> = padded
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        let _ = writeln!(text, "{}", padded.join("  ").trim_end());
-    };
-    line(&headings);
-    for row in &rows {
-        line(&row.each_ref().map(String::as_str));
-    }
+    output::line("");
+    output::line(&format!("{title}:"));
+    output::table(headings, &rows.take(ROWS).collect::<Vec<_>>());
     if count > ROWS {
-        let _ = writeln!(
-            text,
+        output::line(&format!(
             "… and {} more: --output json has all, --html more",
             count - ROWS
-        );
+        ));
     }
-}
-
-fn cut(cell: &str) -> String {
-    if cell.chars().count() <= WIDEST {
-        return cell.to_owned();
-    }
-    let kept: String = cell.chars().take(WIDEST - 1).collect();
-    format!("{kept}…")
 }
 
 /// The words for an outcome.
@@ -231,7 +187,7 @@ pub(super) fn qualified(entry: &Entry) -> String {
 
 fn entry(entry: &Entry) -> [String; 8] {
     [
-        minute(entry.at),
+        second(entry.at),
         qualified(entry),
         entry.function.to_string(),
         entry.account_id.clone(),
@@ -247,7 +203,7 @@ fn hit(hit: &Hit) -> [String; 6] {
         hit.kind.to_lowercase(),
         hit.name.clone(),
         hit.account_id.clone(),
-        minute(hit.first),
+        second(hit.first),
         hit.containments.to_string(),
         hit.findings.to_string(),
     ]
@@ -255,7 +211,7 @@ fn hit(hit: &Hit) -> [String; 6] {
 
 fn opening(opening: &Opening) -> [String; 6] {
     [
-        minute(opening.at),
+        second(opening.at),
         opening.function.to_string(),
         opening.account_id.clone(),
         opening.crowd.clone().unwrap_or_else(|| "all".to_owned()),
@@ -275,7 +231,7 @@ fn exemption(exemption: &Exemption) -> [String; 6] {
         exemption.function.to_string(),
         exemption.findings.to_string(),
         exemption.targets.len().to_string(),
-        minute(exemption.first),
+        second(exemption.first),
         format!("{}{approval}", exemption.reason),
     ]
 }
@@ -284,12 +240,7 @@ fn left_out(left: &LeftOut) -> [String; 4] {
     [
         left.function.to_string(),
         left.findings.to_string(),
-        minute(left.first),
+        second(left.first),
         left.reason.clone(),
     ]
-}
-
-/// A time to the minute, in UTC.
-pub(super) fn minute(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%d %H:%MZ").to_string()
 }

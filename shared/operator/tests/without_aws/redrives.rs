@@ -58,7 +58,7 @@ fn a_message_that_lambda_does_not_take_stays_in_its_queue_and_others_see_it_agai
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(told.contains(why), "no {why}: {told}");
-        assert!(told.contains("lies where it was"), "{told}");
+        assert!(told.contains("was not re-sent and stays in"), "{told}");
         let document: Value = serde_json::from_slice(&output.stdout)?;
         assert_eq!(document[0]["sent"], false, "{document}");
 

@@ -4,9 +4,8 @@ use aws_sdk_ec2::types::{Filter, InstanceStateName, Tag};
 use futures::join;
 use remediation::error::{CallContext as _, Result};
 
-use super::Seen;
 use crate::context::Context;
-use crate::own::{Kind, Own};
+use crate::own::{Kind, Own, Seen};
 use crate::request::TAG;
 
 type Looked = (Kind, Result<Vec<Seen>>);

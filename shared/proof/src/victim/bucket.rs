@@ -3,7 +3,7 @@
 use remediation::error::{CallContext as _, Error, Result};
 use serde_json::json;
 
-use super::{KEY, Made, NotShown, make_bucket, statement};
+use super::made::{KEY, Made, NotShown, make_bucket, statement};
 use crate::attempt::{Attempt, Probe};
 use crate::context::Context;
 use crate::finding::About;

@@ -9,22 +9,20 @@ use std::time::Duration;
 use aws_sdk_ec2::types::InstanceMetadataOptionsRequest;
 use aws_sdk_ec2::types::{
     HttpTokensState, Instance as Described, InstanceNetworkInterfaceSpecification,
-    InstanceStateName, InstanceType, ResourceType, Tag, TagSpecification,
+    InstanceStateName, ResourceType,
 };
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_smithy_types::base64;
 use remediation::error::{CallContext as _, Error, Result};
 use tokio::time::{Instant, sleep};
 
-use self::network::{Network, interface, network};
-use super::Made;
+use self::network::{KIND, Network, interface, network, tags};
+use super::made::Made;
 use crate::attempt::{Attempt, Probe};
 use crate::context::{Context, lacking};
 use crate::finding::{About, Interface};
 use crate::reach::{self, HEARTBEAT, PORT};
 
-/// The smallest kind that every Region has.
-const KIND: InstanceType = InstanceType::T3Nano;
 /// How long the heartbeat's address is good for: longer than a proof.
 const GOOD_FOR: Duration = Duration::from_secs(3600);
 
@@ -59,18 +57,6 @@ pub(super) async fn make(context: &Context<'_>, data: &str) -> Result<Made> {
         about,
         keys: Vec::new(),
     })
-}
-
-/// The tags of what is made for a resource of EC2.
-fn tags(context: &Context<'_>, kind: ResourceType, name: &str) -> TagSpecification {
-    let tags = context
-        .tags(name)
-        .into_iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build());
-    TagSpecification::builder()
-        .resource_type(kind)
-        .set_tags(Some(tags.collect()))
-        .build()
 }
 
 /// Starts an instance. It sends its heartbeat to an address that is good for this alone, so that it needs no role.

@@ -3,7 +3,7 @@
 use aws_sdk_iam::config::Credentials;
 use remediation::error::{CallContext as _, Result};
 
-use super::{Made, iam_tags, may_list, session};
+use super::made::{Made, iam_tags, may_list, session};
 use crate::attempt::{Attempt, Probe};
 use crate::context::{Context, lacking};
 use crate::finding::About;

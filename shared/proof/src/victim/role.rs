@@ -4,7 +4,7 @@ use remediation::error::{CallContext as _, Result};
 use serde_json::json;
 
 use super::key::{LASTS, list};
-use super::{Made, iam_tags, may_list, session, statement};
+use super::made::{Made, iam_tags, may_list, session, statement};
 use crate::attempt::Attempt;
 use crate::context::{Context, lacking};
 use crate::finding::About;

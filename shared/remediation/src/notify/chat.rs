@@ -7,9 +7,10 @@
 
 use serde_json::{Value, json};
 
-use super::text::{at_risk, subject, summary, waits};
+use super::text::subject;
 use crate::finding::{Severity, printable};
 use crate::report::{Outcome, Report, StepReport};
+use crate::report_view::{at_risk, step_groups, summary};
 
 /// How many entries a section lists, and how long each may be: a chat is for a glance.
 const ENTRIES: usize = 8;
@@ -76,20 +77,13 @@ fn description(report: &Report) -> String {
         let id = report.finding_id();
         text.line(&format!("gdr approve {id}, or gdr reject {id}"));
     }
-    let with = |outcomes: &[Outcome]| {
-        let steps = report.steps().iter();
-        let steps = steps.filter(|step| outcomes.contains(&step.outcome()) && !waits(report, step));
-        steps.map(told).collect::<Vec<_>>()
-    };
-    text.section("WOULD BE DONE", with(&[Outcome::Planned]));
-    text.section("WHAT WAS DONE", with(&[Outcome::Applied]));
-    text.section("WHAT WAS PUT BACK", with(&[Outcome::Restored]));
-    text.section("WAS ALREADY SO", with(&[Outcome::Already]));
+    for (group, steps) in step_groups(report) {
+        text.section(group.title(), steps.into_iter().map(told).collect());
+    }
     text.section(
-        "WHAT WAS NOT DONE",
-        with(&[Outcome::Failed, Outcome::Withheld, Outcome::Skipped]),
+        &at_risk(report).to_uppercase(),
+        report.residual_risks().to_vec(),
     );
-    text.section(at_risk(report), report.residual_risks().to_vec());
     text.end()
 }
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use crate::breaker::Overload;
 use crate::finding::{Severity, printable};
 use crate::investigate::Question;
-use crate::report::{Approval, Outcome, Report, Status, StepReport};
+use crate::report::{Approval, Outcome, Report, StepReport};
+use crate::report_view::{StepGroup, at_risk, headline, step_groups, summary};
 use crate::sequence::Outline;
 
 /// SNS allows a subject of at most 100 ASCII characters,
@@ -49,72 +50,6 @@ pub(super) fn subject(report: &Report) -> String {
     subject.retain(|character| (' '..='~').contains(&character));
     subject.truncate(SUBJECT_LIMIT);
     subject
-}
-
-const DRILL: &str = "This is a drill, not a finding of GuardDuty. Nothing was changed: this is how such a finding \
-                     would be answered.";
-
-fn headline(report: &Report) -> &'static str {
-    match report.status() {
-        Status::Partial if report.released_by().is_some() => "RELEASED IN PART",
-        Status::Partial | Status::Failed if report.stands => "CONTAINED BEFORE, NOT READ NOW",
-        Status::Failed if report.is_busy() => "ANOTHER INVOCATION IS AT WORK, LOOK AT THIS",
-        Status::Notified if report.approval().is_some() => "APPROVE OR REJECT",
-        Status::Ignored => "IGNORED",
-        Status::Notified => "LOOK AT THIS",
-        Status::DryRun => "DRY RUN, NOTHING CHANGED",
-        Status::Contained if report.undone() => "UNDONE, CONTAINED AGAIN",
-        Status::Contained => "CONTAINED",
-        Status::AlreadyContained => "ALREADY CONTAINED",
-        Status::Partial => "PARTLY CONTAINED, ACT NOW",
-        Status::Failed => "NOT CONTAINED, ACT NOW",
-        Status::Rejected => "REJECTED",
-        Status::Released => "RELEASED",
-    }
-}
-
-/// What came of it in one sentence.
-pub(super) fn summary(report: &Report) -> &'static str {
-    if report.drill() {
-        return DRILL;
-    }
-    match report.status() {
-        Status::Partial if report.released_by().is_some() => {
-            "Only a part was put back. The steps that still contain the target are listed below."
-        }
-        Status::Partial | Status::Failed if report.stands => {
-            "This attempt could not read the whole target. By the record it is contained, and nothing that was \
-             read says otherwise."
-        }
-        Status::Ignored => "Nothing was done.",
-        Status::Notified => "This function contained nothing. A person must decide.",
-        Status::DryRun => "This is a dry run: the plan below was NOT carried out.",
-        Status::Contained if report.undone() => {
-            "Someone undid this containment. It was done again, and reading back confirms it."
-        }
-        Status::Contained => "The threat was contained, and reading back confirms it.",
-        Status::AlreadyContained => "Everything was found contained. Nothing was changed.",
-        Status::Partial => "Only a part was contained. What was not is listed below.",
-        Status::Failed if report.is_busy() => {
-            "This function contained nothing: another invocation had the target all the time. See what that one \
-             reports."
-        }
-        Status::Failed => "NOTHING WAS CONTAINED. The threat is still live.",
-        Status::Rejected => "The plan was rejected. Nothing of it was done.",
-        Status::Released => {
-            "The containment was released, and reading back shows what was put back."
-        }
-    }
-}
-
-/// The risks that are left once the plan is carried out. That it was not yet must not look as if it were.
-pub(super) fn at_risk(report: &Report) -> &'static str {
-    let awaits = report.status() == Status::Notified && report.approval().is_some();
-    if awaits || report.status() == Status::DryRun {
-        "WHAT WOULD REMAIN AT RISK"
-    } else {
-        "WHAT REMAINS AT RISK"
-    }
 }
 
 /// Writing to a `String` cannot fail, so the results are let go.
@@ -166,27 +101,19 @@ fn body(report: &Report) -> String {
     if let Some(approval) = report.approval() {
         awaits(&mut text, approval, report.finding_id());
     }
-    let with = |outcomes: &[Outcome]| {
-        let steps = report.steps().iter();
-        steps
-            .filter(|step| outcomes.contains(&step.outcome()) && !waits(report, step))
-            .collect::<Vec<_>>()
-    };
-    let planned = if report.drill() {
-        "WOULD BE DONE (a drill never does it)"
-    } else {
-        "WOULD BE DONE (set DRY_RUN to false to enforce)"
-    };
-    steps(&mut text, planned, &with(&[Outcome::Planned]));
-    steps(&mut text, "WHAT WAS DONE", &with(&[Outcome::Applied]));
-    steps(&mut text, "WHAT WAS PUT BACK", &with(&[Outcome::Restored]));
-    steps(&mut text, "WAS ALREADY SO", &with(&[Outcome::Already]));
-    steps(
+    for (group, with) in step_groups(report) {
+        let condition = match group {
+            StepGroup::Planned if report.drill() => " (a drill never does it)",
+            StepGroup::Planned => " (set DRY_RUN to false to enforce)",
+            _ => "",
+        };
+        steps(&mut text, &format!("{}{condition}", group.title()), &with);
+    }
+    lines(
         &mut text,
-        "WHAT WAS NOT DONE",
-        &with(&[Outcome::Failed, Outcome::Withheld, Outcome::Skipped]),
+        &at_risk(report).to_uppercase(),
+        report.residual_risks(),
     );
-    lines(&mut text, at_risk(report), report.residual_risks());
     lines(&mut text, "WHAT TO DO NEXT", report.next_steps());
     let (to_send, known): (Vec<_>, Vec<_>) = report
         .investigation()
@@ -210,13 +137,6 @@ fn body(report: &Report) -> String {
         text.push_str("…\n\nThis notice is too long: see the report in the function's log\n");
     }
     text
-}
-
-/// True if a person is asked to approve the step, so that it is told as such.
-pub(super) fn waits(report: &Report, step: &StepReport) -> bool {
-    let mut proposed = report.approval().into_iter().flat_map(|it| &it.steps);
-    step.outcome() == Outcome::Withheld
-        && proposed.any(|it| it.action == step.action() && it.target == step.target())
 }
 
 /// The notice of a finding that found no room in a window is the only one about it.

@@ -12,6 +12,7 @@ use super::{Json, Outside, Page, Section};
 use crate::catalogue::Category;
 use crate::finding::{Finding, Severity, visible};
 use crate::record::{Awaiting, Incident};
+use crate::report_view::{Tone, incident_at_risk, incident_status, recorded_outcome};
 use maud::{Markup, html};
 
 /// Where an incident is recorded, and what its commands need beside that.
@@ -51,11 +52,7 @@ pub fn render(
         },
         Section {
             id: "risk",
-            heading: match incident.status.as_str() {
-                _ if incident.is_only_planned() => "What would remain at risk",
-                "released" => "What remained at risk while it was contained",
-                _ => "What remains at risk",
-            },
+            heading: incident_at_risk(incident),
             content: list(
                 entries(report, "residual_risks"),
                 "Nothing that the responder knows of.",
@@ -101,11 +98,11 @@ pub fn render(
 
 /// What a reader must know who reads no further.
 fn lead(incident: &Incident, now: Timestamp) -> Markup {
-    let (colour, word, meaning) = status(incident);
+    let (tone, word, meaning) = incident_status(incident);
     let reason = text(&incident.report, "reason");
     html! {
         div.panel {
-            p { span.badge.(colour) { (Outside(word)) } " " (meaning) }
+            p { span.badge.(colour(tone)) { (Outside(word)) } " " (meaning) }
             @if !reason.is_empty() { p { "Why: " (Outside(reason)) } }
             @if incident.drill {
                 p { "This was a drill: nothing was changed." }
@@ -131,58 +128,14 @@ fn decisions(incident: &Incident) -> impl Iterator<Item = (&'static str, &str)> 
         .filter_map(|(what, told)| Some((what, told.as_deref()?)))
 }
 
-/// The colour, the word and the meaning of an incident's status.
-fn status(incident: &Incident) -> (&'static str, &str, &'static str) {
-    let waits = !incident.awaiting.is_null();
-    let (colour, word, meaning) = match incident.status.as_str() {
-        "contained" | "already_contained" => (
-            "good",
-            "contained",
-            "The threat was contained, and reading back confirms it.",
-        ),
-        "partial" => (
-            "bad",
-            "partly contained",
-            "Only a part was contained. What was not is listed below.",
-        ),
-        "failed" => (
-            "bad",
-            "not contained",
-            "Nothing was contained. The threat may still be live.",
-        ),
-        "notified" if waits => (
-            "warn",
-            "awaits approval",
-            "What would contain it waits for a person.",
-        ),
-        "notified" => (
-            "warn",
-            "not contained",
-            "This function contained nothing. A person must decide.",
-        ),
-        "dry_run" => (
-            "warn",
-            "dry run",
-            "The plan below was not carried out: this was a dry run.",
-        ),
-        "containing" => (
-            "warn",
-            "being contained",
-            "It was begun and not reported yet: it is under way, or it was cut off.",
-        ),
-        "released" => (
-            "soft",
-            "released",
-            "A person put back what the containment found.",
-        ),
-        "ignored" => ("soft", "ignored", "Nothing was done."),
-        other => (
-            "warn",
-            other,
-            "Another version of the responder wrote this.",
-        ),
-    };
-    (colour, word, meaning)
+/// The class of a badge.
+fn colour(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Good => "good",
+        Tone::Doubtful => "warn",
+        Tone::Bad => "bad",
+        Tone::Neutral => "soft",
+    }
 }
 
 fn happened(incident: &Incident, finding: Option<&Finding>) -> Markup {
@@ -231,19 +184,11 @@ fn done(incident: &Incident, place: Option<Place<'_>>, now: Timestamp) -> Markup
 }
 
 fn one(step: &Value) -> Markup {
-    let (colour, word, after) = match text(step, "outcome") {
-        "applied" => ("good", "done", "After, as read back"),
-        "already" => ("good", "was so already", "After"),
-        "planned" => ("warn", "would be done", "Would become"),
-        "skipped" => ("warn", "not done", "Would have become"),
-        "withheld" => ("warn", "withheld", "Would have become"),
-        "failed" => ("bad", "failed", "Was to become"),
-        other => ("warn", other, "Wanted"),
-    };
+    let (tone, word, after) = recorded_outcome(text(step, "outcome"));
     let detail = text(step, "detail");
     html! {
         article {
-            h3 { (Outside(text(step, "action"))) " " span.badge.(colour) { (Outside(word)) } }
+            h3 { (Outside(text(step, "action"))) " " span.badge.(colour(tone)) { (Outside(word)) } }
             p {
                 (Outside(text(step, "target")))
                 " " span.soft { "(" (Outside(text(step, "phase"))) ")" }

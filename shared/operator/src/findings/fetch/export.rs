@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use jiff::tz::Offset;
 use remediation::error::{CallContext as _, Error};
 
-use super::{AT_ONCE, Fetched, Period};
+use super::fetched::{AT_ONCE, Fetched, Period};
 use crate::findings::source::may_have_findings;
 
 /// The largest object in bytes. GuardDuty writes one for some minutes of findings.

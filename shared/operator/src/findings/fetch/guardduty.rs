@@ -8,7 +8,7 @@ use futures::stream::{self, Stream, StreamExt as _};
 use remediation::error::CallContext as _;
 use remediation::verify::Body;
 
-use super::{AT_ONCE, Fetched, Period};
+use super::fetched::{AT_ONCE, Fetched, Period};
 
 /// The most that one call lists or gets,
 /// <https://docs.aws.amazon.com/guardduty/latest/APIReference/API_GetFindings.html>.

@@ -1,12 +1,15 @@
 //! A VPC of its own, with a way to the internet.
 
-use aws_sdk_ec2::types::{Filter, IpPermission, IpRange, LocationType, ResourceType};
+use aws_sdk_ec2::types::{
+    Filter, InstanceType, IpPermission, IpRange, LocationType, ResourceType, Tag, TagSpecification,
+};
 use remediation::error::{CallContext as _, Result};
 
-use super::{KIND, tags};
 use crate::context::{Context, lacking};
 use crate::reach::PORT;
 
+/// The smallest kind that every Region has.
+pub(super) const KIND: InstanceType = InstanceType::T3Nano;
 const VPC_RANGE: &str = "10.0.0.0/24";
 const SUBNET_RANGE: &str = "10.0.0.0/26";
 const EVERYWHERE: &str = "0.0.0.0/0";
@@ -166,4 +169,16 @@ pub(super) async fn interface(
     let id = id.ok_or_else(|| lacking("ec2:CreateNetworkInterface", &network.subnet, "id"))?;
     context.made(format!("network interface {id}"));
     Ok(id)
+}
+
+/// The tags of what is made for a resource of EC2.
+pub(super) fn tags(context: &Context<'_>, kind: ResourceType, name: &str) -> TagSpecification {
+    let tags = context
+        .tags(name)
+        .into_iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build());
+    TagSpecification::builder()
+        .resource_type(kind)
+        .set_tags(Some(tags.collect()))
+        .build()
 }

@@ -12,8 +12,7 @@ use std::sync::Arc;
 use indicatif::ProgressBar;
 
 use super::*;
-use crate::findings::piece;
-use crate::findings::source::{self, Blocks};
+use crate::findings::{parse, source};
 
 fn folder() -> PathBuf {
     PathBuf::from(concat!(
@@ -26,12 +25,9 @@ fn folder() -> PathBuf {
 fn read(input: &str) -> Result<Finding, String> {
     let path = folder().join(format!("{input}.json"));
     let mut found = Vec::new();
-    for block in Blocks::new(source::documents(
-        vec![path],
-        ProgressBar::hidden(),
-        Arc::default(),
-    )) {
-        piece::each(&block, |_, finding| found.push(finding));
+    let documents = source::documents(vec![path], ProgressBar::hidden(), Arc::default());
+    for json in source::values(documents) {
+        parse::each(&json, |_, finding| found.push(finding));
     }
     assert_eq!(found.len(), 1, "{input}");
     found.remove(0)

@@ -1,14 +1,26 @@
-//! The findings in a block of text.
+//! The findings in a JSON value of a document.
 
-use std::ops::Range;
+use std::sync::Arc;
 
 use remediation::finding::{self, Finding};
 use serde_json::Value;
 
-use super::cut::{Block, newlines, not_json};
+use super::json_stream::{newlines, not_json};
+
+/// A JSON value of a document, not parsed yet.
+pub(crate) struct JsonText {
+    /// The name of the document.
+    pub(crate) file: Arc<str>,
+    /// The line that it begins in, from 1; 0 for the file as a whole.
+    pub(crate) line: u64,
+    /// The text, or what is wrong.
+    pub(crate) text: Result<Vec<u8>, String>,
+    /// The findings are as GuardDuty has them now, not as they were sent.
+    pub(crate) last_known_only: bool,
+}
 
 /// Where a finding was read from.
-pub(crate) struct Place<'a> {
+pub(crate) struct Position<'a> {
     /// The line of the file that it begins in.
     pub(crate) line: u64,
     /// Which one of a list it is, for the beginning of a complaint.
@@ -22,7 +34,7 @@ enum Document<'a> {
     None,
 }
 
-impl Place<'_> {
+impl Position<'_> {
     /// What the finding was read from.
     pub(crate) fn document(&self) -> Option<Value> {
         match self.document {
@@ -46,33 +58,16 @@ pub(crate) fn place(file: &str, line: u64) -> String {
     }
 }
 
-/// Reads the findings of a block, in its order, and hands each to `take`, or what is wrong.
-pub(crate) fn each(block: &Block, mut take: impl FnMut(&Place<'_>, Result<Finding, String>)) {
-    for piece in &block.pieces {
-        let nowhere = Place {
-            line: piece.line,
-            which: "",
-            document: Document::None,
-        };
-        match &piece.content {
-            Ok(range) => in_piece(block, piece.line, range, &mut take),
-            Err(problem) => take(&nowhere, Err(problem.clone())),
-        }
-    }
-}
-
-/// What is in a piece of text: a finding, as a rule.
-fn in_piece(
-    block: &Block,
-    line: u64,
-    range: &Range<usize>,
-    take: &mut impl FnMut(&Place<'_>, Result<Finding, String>),
-) {
-    let text = &block.text[range.clone()];
-    let place = |line, document| Place {
+/// Reads the findings of a value, in its order, and hands each to `take`, or what is wrong.
+pub(crate) fn each(json: &JsonText, mut take: impl FnMut(&Position<'_>, Result<Finding, String>)) {
+    let position = |line, document| Position {
         line,
         which: "",
         document,
+    };
+    let text = match &json.text {
+        Ok(text) => text,
+        Err(problem) => return take(&position(json.line, Document::None), Err(problem.clone())),
     };
     if let Err(error) = str::from_utf8(text) {
         let valid = error.valid_up_to();
@@ -80,18 +75,18 @@ fn in_piece(
             "not JSON: invalid UTF-8 at byte {} of the value, save the file as UTF-8",
             valid + 1
         );
-        let line = line + newlines(&text[..valid]);
-        return take(&place(line, Document::None), Err(problem));
+        let line = json.line + newlines(&text[..valid]);
+        return take(&position(line, Document::None), Err(problem));
     }
     if let Ok(finding) = Finding::read_slice(text) {
-        return take(&place(line, Document::Text(text)), Ok(finding));
+        return take(&position(json.line, Document::Text(text)), Ok(finding));
     }
     for value in serde_json::Deserializer::from_slice(text).into_iter::<Value>() {
         let findings = match value {
             Ok(value) => finding::split(value),
             Err(error) => {
-                let line = line + (error.line() as u64).saturating_sub(1);
-                return take(&place(line, Document::None), Err(not_json(&error)));
+                let line = json.line + (error.line() as u64).saturating_sub(1);
+                return take(&position(line, Document::None), Err(not_json(&error)));
             }
         };
         let several = findings.len() > 1;
@@ -101,13 +96,16 @@ fn in_piece(
             } else {
                 String::new()
             };
-            let place = Place {
-                line,
+            let position = Position {
+                line: json.line,
                 which: &which,
                 document: Document::Read(document),
             };
             let finding = Finding::read(document);
-            take(&place, finding.map_err(|error| format!("{which}{error}")));
+            take(
+                &position,
+                finding.map_err(|error| format!("{which}{error}")),
+            );
         }
     }
 }

@@ -6,15 +6,15 @@ use remediation::error::{CallContext as _, Error, Result};
 use remediation::guard::Policies;
 use remediation::record::Record;
 
-use super::{Line, Patient};
+use super::check::{Check, CheckContext};
 use crate::clock;
 
 /// Looks at this machine's clock, by the time that AWS writes on an answer.
-pub(super) async fn clock(patient: &Patient<'_>) -> Line {
+pub(super) async fn clock(context: &CheckContext<'_>) -> Check {
     let of = "clock of this machine";
-    match skew(patient).await {
-        Ok(skew) if clock::is_same(skew) => Line::ok(of, "as AWS's"),
-        Ok(skew) => Line::problem(
+    match skew(context).await {
+        Ok(skew) if clock::is_same(skew) => Check::ok(of, "as AWS's"),
+        Ok(skew) => Check::problem(
             of,
             format!(
                 "it is {:#} off",
@@ -22,13 +22,13 @@ pub(super) async fn clock(patient: &Patient<'_>) -> Line {
             ),
             "synchronise it (NTP): AWS refuses what is signed by a clock that is minutes off",
         ),
-        Err(error) => Line::unknown(of, &error),
+        Err(error) => Check::unknown(of, &error),
     }
 }
 
-async fn skew(patient: &Patient<'_>) -> Result<SignedDuration> {
+async fn skew(context: &CheckContext<'_>) -> Result<SignedDuration> {
     let date = clock::Date::default();
-    aws_sdk_sts::Client::new(patient.sdk)
+    aws_sdk_sts::Client::new(context.sdk)
         .get_caller_identity()
         .customize()
         .interceptor(date.clone())
@@ -39,19 +39,19 @@ async fn skew(patient: &Patient<'_>) -> Result<SignedDuration> {
 }
 
 /// Looks whether GuardDuty is on in the stack's Region.
-pub(super) async fn detector(patient: &Patient<'_>) -> Line {
-    let region = patient.sdk.region().map_or("", |region| region.as_ref());
+pub(super) async fn detector(context: &CheckContext<'_>) -> Check {
+    let region = context.sdk.region().map_or("", |region| region.as_ref());
     let of = format!("GuardDuty in {region}");
-    let detector = match detector_of(patient).await {
+    let detector = match detector_of(context).await {
         Ok(Some(detector)) => detector,
         Ok(None) => {
-            return Line::problem(
+            return Check::problem(
                 of,
                 "it is not on: there is no detector, and so no finding",
                 "aws guardduty create-detector --enable",
             );
         }
-        Err(error) => return Line::unknown(of, &error),
+        Err(error) => return Check::unknown(of, &error),
     };
     let Detector {
         id,
@@ -63,7 +63,7 @@ pub(super) async fn detector(patient: &Patient<'_>) -> Line {
     if *status == DetectorStatus::Enabled {
         let found =
             format!("detector {id} is on; findings that come again are published {published}");
-        return Line::ok(of, found + &governed);
+        return Check::ok(of, found + &governed);
     }
     let enable = format!("aws guardduty update-detector --detector-id {id} --enable");
     let to_do = if governed.is_empty() {
@@ -74,7 +74,7 @@ pub(super) async fn detector(patient: &Patient<'_>) -> Line {
         )
     };
     let found = format!("detector {id} is {}", status.as_str());
-    Line::problem(of, found + &governed, to_do)
+    Check::problem(of, found + &governed, to_do)
 }
 
 /// A detector, as GuardDuty tells it.
@@ -101,8 +101,8 @@ impl Detector {
     }
 }
 
-async fn detector_of(patient: &Patient<'_>) -> Result<Option<Detector>> {
-    let client = aws_sdk_guardduty::Client::new(patient.sdk);
+async fn detector_of(context: &CheckContext<'_>) -> Result<Option<Detector>> {
+    let client = aws_sdk_guardduty::Client::new(context.sdk);
     let found = client.list_detectors().send().await;
     let found = found.during("guardduty:ListDetectors", "the Region")?;
     let Some(id) = found.detector_ids.unwrap_or_default().into_iter().next() else {
@@ -129,13 +129,13 @@ async fn detector_of(patient: &Patient<'_>) -> Result<Option<Detector>> {
 }
 
 /// Looks at policies, topic, table and breaker.
-pub(super) async fn check(patient: &Patient<'_>) -> Vec<Line> {
+pub(super) async fn check(context: &CheckContext<'_>) -> Vec<Check> {
     let (policies, notices, chat, table, breaker) = futures::join!(
-        policies(patient),
-        topic(patient, &NOTICES),
-        topic(patient, &CHAT),
-        table(patient),
-        breaker(patient)
+        policies(context),
+        topic(context, &NOTICES),
+        topic(context, &CHAT),
+        table(context),
+        breaker(context)
     );
     let mut lines = vec![policies];
     lines.extend(notices.into_iter().chain(chat));
@@ -143,11 +143,11 @@ pub(super) async fn check(patient: &Patient<'_>) -> Vec<Line> {
     lines
 }
 
-async fn policies(patient: &Patient<'_>) -> Line {
+async fn policies(context: &CheckContext<'_>) -> Check {
     let of = "policies";
     let stored = async {
-        let name = patient.deployment.output("PolicyParameter")?;
-        let client = aws_sdk_ssm::Client::new(patient.sdk);
+        let name = context.deployment.output("PolicyParameter")?;
+        let client = aws_sdk_ssm::Client::new(context.sdk);
         let found = client.get_parameter().name(name).send().await;
         let found = match found.during("ssm:GetParameter", name) {
             Ok(found) => found,
@@ -158,15 +158,15 @@ async fn policies(patient: &Patient<'_>) -> Line {
     };
     let push = "gdr policy check and gdr policy push yours: until then nothing is contained";
     match stored.await {
-        Ok(None) => Line::problem(of, "the parameter is gone", push),
+        Ok(None) => Check::problem(of, "the parameter is gone", push),
         Ok(Some(text)) => match Policies::parse(&text) {
-            Ok(_) => Line::ok(of, "valid"),
+            Ok(_) => Check::ok(of, "valid"),
             Err(problems) => {
                 let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-                Line::problem(of, format!("not valid: {}", problems.join("; ")), push)
+                Check::problem(of, format!("not valid: {}", problems.join("; ")), push)
             }
         },
-        Err(error) => Line::unknown(of, &error),
+        Err(error) => Check::unknown(of, &error),
     }
 }
 
@@ -195,15 +195,15 @@ const CHAT: Topic = Topic {
                    ChatNotices false",
 };
 
-async fn topic(patient: &Patient<'_>, topic: &Topic) -> Vec<Line> {
+async fn topic(context: &CheckContext<'_>, topic: &Topic) -> Vec<Check> {
     let of = topic.of;
-    let arn = match patient.deployment.output(topic.output) {
+    let arn = match context.deployment.output(topic.output) {
         Ok(arn) => arn,
         Err(_) if topic.optional => return Vec::new(),
-        Err(error) => return vec![Line::unknown(of, &error)],
+        Err(error) => return vec![Check::unknown(of, &error)],
     };
-    match subscriptions(patient, arn).await {
-        Ok(subscriptions) if subscriptions.is_empty() => vec![Line::problem(
+    match subscriptions(context, arn).await {
+        Ok(subscriptions) if subscriptions.is_empty() => vec![Check::problem(
             of,
             "nobody has subscribed to the topic",
             topic.to_subscribe,
@@ -213,9 +213,9 @@ async fn topic(patient: &Patient<'_>, topic: &Topic) -> Vec<Line> {
             .map(|(protocol, endpoint, confirmed)| {
                 let of = format!("{of} to {protocol} {endpoint}");
                 if confirmed {
-                    Line::ok(of, "confirmed")
+                    Check::ok(of, "confirmed")
                 } else {
-                    Line::problem(
+                    Check::problem(
                         of,
                         "not confirmed: it gets no notice",
                         "follow the link in the mail that SNS sent; after three days subscribe again",
@@ -223,13 +223,16 @@ async fn topic(patient: &Patient<'_>, topic: &Topic) -> Vec<Line> {
                 }
             })
             .collect(),
-        Err(error) => vec![Line::unknown(of, &error)],
+        Err(error) => vec![Check::unknown(of, &error)],
     }
 }
 
 /// Protocol, address, and whether it is confirmed.
-async fn subscriptions(patient: &Patient<'_>, topic: &str) -> Result<Vec<(String, String, bool)>> {
-    let client = aws_sdk_sns::Client::new(patient.sdk);
+async fn subscriptions(
+    context: &CheckContext<'_>,
+    topic: &str,
+) -> Result<Vec<(String, String, bool)>> {
+    let client = aws_sdk_sns::Client::new(context.sdk);
     let mut pages = client
         .list_subscriptions_by_topic()
         .topic_arn(topic)
@@ -251,11 +254,11 @@ async fn subscriptions(patient: &Patient<'_>, topic: &str) -> Result<Vec<(String
     Ok(found)
 }
 
-async fn table(patient: &Patient<'_>) -> Line {
+async fn table(context: &CheckContext<'_>) -> Check {
     let of = "table of incidents";
     let found = async {
-        let name = patient.deployment.output("IncidentTable")?;
-        let client = aws_sdk_dynamodb::Client::new(patient.sdk);
+        let name = context.deployment.output("IncidentTable")?;
+        let client = aws_sdk_dynamodb::Client::new(context.sdk);
         let found = client.describe_table().table_name(name).send().await;
         let found = found.during("dynamodb:DescribeTable", name)?;
         let status = found.table.and_then(|table| table.table_status);
@@ -266,40 +269,40 @@ async fn table(patient: &Patient<'_>) -> Line {
         )
     };
     match found.await {
-        Ok(status) if status == "ACTIVE" => Line::ok(of, "active"),
-        Ok(status) => Line::problem(
+        Ok(status) if status == "ACTIVE" => Check::ok(of, "active"),
+        Ok(status) => Check::problem(
             of,
             format!("its status is {status}"),
             "find out in CloudTrail who changed it: nothing is recorded, and nothing can be released",
         ),
-        Err(error) if error.has_code("ResourceNotFoundException") => Line::problem(
+        Err(error) if error.has_code("ResourceNotFoundException") => Check::problem(
             of,
             "it is gone: nothing is recorded, and nothing can be released",
             format!(
                 "restore it from its backup under its name, or {}",
-                patient.redeploy()
+                context.redeploy()
             ),
         ),
-        Err(error) => Line::unknown(of, &error),
+        Err(error) => Check::unknown(of, &error),
     }
 }
 
-async fn breaker(patient: &Patient<'_>) -> Line {
+async fn breaker(context: &CheckContext<'_>) -> Check {
     let of = "breaker";
     let open = async {
-        let table = patient.deployment.output("IncidentTable")?.to_owned();
-        let record = Record::new(aws_sdk_dynamodb::Client::new(patient.sdk), table);
+        let table = context.deployment.output("IncidentTable")?.to_owned();
+        let record = Record::new(aws_sdk_dynamodb::Client::new(context.sdk), table);
         let windows = record.windows(Timestamp::now()).await?;
         let open = windows.iter().filter(|shown| shown.opened.is_some());
         Ok::<_, Error>(open.count())
     };
     match open.await {
-        Ok(0) => Line::ok(of, "closed"),
-        Ok(open) => Line::problem(
+        Ok(0) => Check::ok(of, "closed"),
+        Ok(open) => Check::problem(
             of,
             format!("it holds back in {open} windows"),
-            format!("gdr breaker show --stack {}", patient.deployment.name),
+            format!("gdr breaker show --stack {}", context.deployment.name),
         ),
-        Err(error) => Line::unknown(of, &error),
+        Err(error) => Check::unknown(of, &error),
     }
 }

@@ -8,13 +8,12 @@ use remediation::error::Result;
 use remediation::finding::{DETAIL_TYPE, Finding, detail_of, printable};
 use serde_json::{Value, json};
 
-use crate::findings::cut::Block;
-use crate::findings::piece;
-use crate::findings::source::{self, Blocks};
+use crate::findings::parse::{self, JsonText};
+use crate::findings::source;
 
 /// A finding, and the event that a function would get.
 #[derive(Debug)]
-pub(crate) struct Subject {
+pub(crate) struct FindingInput {
     pub(crate) finding: Finding,
     pub(crate) event: Value,
 }
@@ -23,7 +22,7 @@ pub(crate) struct Subject {
 ///
 /// # Errors
 /// With the path, if it cannot be read or holds anything but one finding.
-pub(crate) fn read(path: &Path) -> std::result::Result<Subject, String> {
+pub(crate) fn read(path: &Path) -> std::result::Result<FindingInput, String> {
     let document = document(path)?;
     subject(&document).map_err(|error| named(path, &error))
 }
@@ -34,27 +33,23 @@ pub(crate) fn read(path: &Path) -> std::result::Result<Subject, String> {
 /// As [`read`].
 pub(crate) fn document(path: &Path) -> std::result::Result<Value, String> {
     let paths = vec![PathBuf::from(path)];
-    one(Blocks::new(source::documents(
-        paths,
-        ProgressBar::hidden(),
-        Arc::default(),
-    )))
-    .map_err(|error| named(path, &error))
+    let documents = source::documents(paths, ProgressBar::hidden(), Arc::default());
+    one(source::values(documents)).map_err(|error| named(path, &error))
 }
 
 fn named(path: &Path, error: &dyn std::fmt::Display) -> String {
     printable(&format!("{}: {error}", path.display()))
 }
 
-fn one(blocks: impl Iterator<Item = Block>) -> std::result::Result<Value, String> {
+fn one(values: impl Iterator<Item = JsonText>) -> std::result::Result<Value, String> {
     let (mut first, mut count) = (None, 0_usize);
-    for block in blocks {
-        piece::each(&block, |place, finding| {
+    for json in values {
+        parse::each(&json, |position, finding| {
             count += 1;
             first.get_or_insert_with(|| match finding {
-                Ok(_) => place.document().ok_or_else(|| "not JSON".to_owned()),
-                Err(error) if place.line == 0 => Err(error),
-                Err(error) => Err(format!("line {}: {error}", place.line)),
+                Ok(_) => position.document().ok_or_else(|| "not JSON".to_owned()),
+                Err(error) if position.line == 0 => Err(error),
+                Err(error) => Err(format!("line {}: {error}", position.line)),
             });
         });
     }
@@ -64,7 +59,7 @@ fn one(blocks: impl Iterator<Item = Block>) -> std::result::Result<Value, String
     }
 }
 
-fn subject(document: &Value) -> Result<Subject> {
+fn subject(document: &Value) -> Result<FindingInput> {
     let of_event = |member: &str| document.get("detail").and(document.get(member));
     let mut event = json!({
         "source": of_event("source").unwrap_or(&json!("aws.guardduty")),
@@ -77,7 +72,7 @@ fn subject(document: &Value) -> Result<Subject> {
         }
     }
     let finding = Finding::parse(&event)?;
-    Ok(Subject { finding, event })
+    Ok(FindingInput { finding, event })
 }
 
 #[cfg(test)]
@@ -89,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    fn subject_of(bytes: &[u8]) -> std::result::Result<Subject, String> {
+    fn subject_of(bytes: &[u8]) -> std::result::Result<FindingInput, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("finding");
         fs::write(&path, bytes).expect("a file");

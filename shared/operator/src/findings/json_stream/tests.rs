@@ -3,22 +3,15 @@ use std::sync::Mutex;
 
 use super::*;
 
-type Found = (u64, Result<String, String>);
+type ReadAs = (u64, Result<String, String>);
 type Expected<'a> = (u64, Result<&'a str, &'a str>);
 
-/// The pieces of a stream: the line, and the value or what is wrong.
-fn cut(reader: impl Read) -> Vec<(u64, Result<String, String>)> {
-    let mut pieces = Vec::new();
-    for block in Cutter::new("f".into(), reader) {
-        for piece in &block.pieces {
-            let content = piece.content.clone();
-            pieces.push((
-                piece.line,
-                content.map(|range| String::from_utf8_lossy(&block.text[range]).into_owned()),
-            ));
-        }
-    }
-    pieces
+/// The values of a stream: the line, and the value or what is wrong.
+fn read(reader: impl Read) -> Vec<ReadAs> {
+    let as_text = |text: Vec<u8>| String::from_utf8_lossy(&text).into_owned();
+    JsonStream::new(reader)
+        .map(|(line, found)| (line, found.map(as_text)))
+        .collect()
 }
 
 /// A stream that gives one byte at a time, as a slow pipe does.
@@ -30,11 +23,11 @@ impl Read for Trickle {
     }
 }
 
-/// Cuts `text` given at once and in single bytes, which must be the same.
+/// Reads `text` given at once and in single bytes, which must be the same.
 #[track_caller]
-fn pieces(text: &str) -> Vec<(u64, Result<String, String>)> {
-    let at_once = cut(text.as_bytes());
-    let trickled = cut(Trickle(Cursor::new(text.as_bytes().to_vec())));
+fn values(text: &str) -> Vec<ReadAs> {
+    let at_once = read(text.as_bytes());
+    let trickled = read(Trickle(Cursor::new(text.as_bytes().to_vec())));
     assert_eq!(at_once, trickled, "{text}");
     at_once
 }
@@ -45,14 +38,14 @@ fn expect_values(text: &str, expected: &[(u64, &str)]) {
         .iter()
         .map(|(line, value)| (*line, Ok((*value).to_owned())))
         .collect();
-    assert_eq!(pieces(text), expected, "{text}");
+    assert_eq!(values(text), expected, "{text}");
 }
 
 /// Expects values where `Ok`, and where `Err` an error that contains the text.
 #[track_caller]
 fn expect(text: &str, expected: &[(u64, Result<&str, &str>)]) {
-    let found = pieces(text);
-    let same = |((line, found), (expected_line, expected)): (&Found, &Expected)| {
+    let found = values(text);
+    let same = |((line, found), (expected_line, expected)): (&ReadAs, &Expected)| {
         line == expected_line
             && match (found, expected) {
                 (Ok(found), Ok(expected)) => found == expected,
@@ -129,7 +122,7 @@ fn what_is_no_object_is_a_value_too() {
 #[test]
 fn a_byte_order_mark_is_passed_over_and_utf_16_named() {
     expect_values("\u{feff}{\"a\":1}\n", &[(1, "{\"a\":1}")]);
-    let found = cut(&b"\xff\xfe{\0}\0\n\0{\0}\0"[..]);
+    let found = read(&b"\xff\xfe{\0}\0\n\0{\0}\0"[..]);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].1.as_ref().is_err_and(|it| it.contains("UTF-16")));
 }
@@ -151,7 +144,7 @@ fn a_line_that_is_not_json_costs_only_itself() {
 fn a_line_that_ends_too_early_does_not_take_the_next_one_along() {
     for cut_off in ["{\"a\":1,", "{\"a\": \"x", "{\"a\": tru", "{"] {
         let text = format!("{{\"z\":1}}\n{cut_off}\n{{\"b\":2}}\n{{\"c\":3}}\n");
-        let found = pieces(&text);
+        let found = values(&text);
         let values: Vec<_> = found
             .iter()
             .filter_map(|(_, it)| it.as_deref().ok())
@@ -256,21 +249,16 @@ fn what_is_too_long_is_named_and_not_kept() {
         let stream = Cursor::new(format!("{behind_a_line}{{\"b\":\""))
             .chain(Long { left: 5 * LONGEST })
             .chain(Cursor::new("\"}\n{\"c\":3}\n"));
-        let mut cutter = Cutter::new("f".into(), stream);
-        let blocks: Vec<_> = cutter.by_ref().collect();
-        assert!(
-            cutter.window.len() <= 3 * LONGEST,
-            "{}",
-            cutter.window.len()
-        );
-        let pieces: Vec<_> = blocks.iter().flat_map(|block| &block.pieces).collect();
+        let mut stream = JsonStream::new(stream);
+        let found: Vec<_> = stream.by_ref().collect();
+        let held = stream.window.capacity();
+        assert!(held <= 3 * LONGEST, "{held}");
         let line = 1 + newlines(behind_a_line.as_bytes());
-        let [.., long, last] = &pieces[..] else {
-            panic!("{pieces:?}")
+        let [.., long, last] = &found[..] else {
+            panic!("{found:?}")
         };
-        assert_eq!((long.line, last.line), (line, line + 1));
-        assert_eq!(long.content, Err("longer than 8 MiB".to_owned()));
-        assert!(last.content.is_ok());
+        assert_eq!(*long, (line, Err("longer than 8 MiB".to_owned())));
+        assert_eq!(*last, (line + 1, Ok(b"{\"c\":3}".to_vec())));
     }
 }
 
@@ -288,7 +276,7 @@ fn expect_long(value: &str, kept: bool) {
         format!("{{}}\n{value}\n{{}}\n"),
         format!("[{value}\n,{{}}]"),
     ] {
-        let found = cut(text.as_bytes());
+        let found = read(text.as_bytes());
         assert!(found.iter().any(|(_, it)| it.as_deref() == Ok("{}")));
         assert_eq!(found.iter().all(|(_, it)| it.is_ok()), kept);
     }
@@ -301,13 +289,10 @@ fn lists_longer_than_any_value_may_be_are_cut_on_the_way() {
         let count = 2 * LONGEST / value.len();
         let list = vec![value.as_str(); count].join(",\n");
         let text = format!("{head}{list}{tail}\n");
-        let mut cutter = Cutter::new("f".into(), text.as_bytes());
-        let mut lines = Vec::new();
-        for block in cutter.by_ref() {
-            assert!(block.text.len() <= CHUNK + value.len());
-            lines.extend(block.pieces.iter().map(|piece| piece.line));
-        }
-        assert!(cutter.window.len() <= 4 * CHUNK, "{}", cutter.window.len());
+        let mut stream = JsonStream::new(text.as_bytes());
+        let lines: Vec<_> = stream.by_ref().map(|(line, _)| line).collect();
+        let held = stream.window.capacity();
+        assert!(held <= 4 * CHUNK, "{held}");
         assert_eq!(lines, (1..=count as u64).collect::<Vec<_>>());
     }
 }
@@ -320,7 +305,7 @@ fn a_stream_that_fails_says_so_after_what_it_gave() {
             Err(io::Error::other("the disk is on fire"))
         }
     }
-    let found = cut(Cursor::new("{\"a\":1}\n{\"b\":").chain(Fails));
+    let found = read(Cursor::new("{\"a\":1}\n{\"b\":").chain(Fails));
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!(found[0], (1, Ok("{\"a\":1}".to_owned())));
     let problem = found[1].1.as_ref().expect_err("an error");
@@ -348,15 +333,11 @@ fn what_there_is_is_not_held_back_while_more_is_awaited() {
     }
     let asked = Mutex::new(0);
     let parts = vec!["{\"b\":2}\n", "{\"a\":1}\n"];
-    let mut cutter = Cutter::new(
-        "f".into(),
-        Parts {
-            parts,
-            asked: &asked,
-        },
-    );
-    let first = cutter.next().expect("a block");
-    assert_eq!(first.text, b"{\"a\":1}");
+    let mut stream = JsonStream::new(Parts {
+        parts,
+        asked: &asked,
+    });
+    assert_eq!(stream.next(), Some((1, Ok(b"{\"a\":1}".to_vec()))));
     assert_eq!(*asked.lock().expect("no panic elsewhere"), 1);
 }
 
@@ -366,7 +347,7 @@ fn the_work_is_in_proportion_to_the_length() {
     // again one line further down.
     for line in ["[\n", "{\"a\":[\n", "{\"a\":\n", "\"\n", "[[{\n"] {
         let text = line.repeat((LONGEST + CHUNK) / line.len());
-        let blocks = Cutter::new("f".into(), text.as_bytes()).count();
-        assert!(blocks < text.len(), "{line}");
+        let values = JsonStream::new(text.as_bytes()).count();
+        assert!(values < text.len(), "{line}");
     }
 }
