@@ -30,7 +30,7 @@ PACKAGES := target/packages
 ARCHITECTURES := arm64 x86_64
 TARGET_arm64 := aarch64-unknown-linux-gnu
 TARGET_x86_64 := x86_64-unknown-linux-gnu
-# What is packaged beside the built stack and gdr: also what the README links to.
+# What is packaged beside the built stack and gdr: also what the documents link to.
 PACKAGED := infra docs samconfig.toml LICENSE README.md ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md \
     shared/remediation/src/guard/rails.cedar shared/remediation/src/guard/schema.cedarschema
 COMMITTED = $(shell git log -1 --format=%ct)

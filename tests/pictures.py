@@ -28,7 +28,7 @@ def shown(output):
     for title in (FIRST, LAST):
         if title not in stages:
             raise SystemExit(f"the demo has no stage {title!r}: {', '.join(stages)}")
-    lines = lines[stages[FIRST] : stages[LAST]]
+    lines = "\n".join(lines[stages[FIRST] : stages[LAST]]).rstrip().splitlines()
     return [line if len(line) <= COLUMNS else line[: COLUMNS - 1] + "…" for line in lines]
 
 
