@@ -1,10 +1,8 @@
 //! The Lambda function that answers GuardDuty findings about instances.
 
-use remediation::{Responder, aws, playbook::ec2::Ec2, runtime};
+use remediation::playbook::ec2::Ec2;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::tracing::init_default_subscriber();
-    let sdk = aws::load().await;
-    runtime::run(Responder::from_env(Ec2::new, &sdk)).await
+async fn main() -> Result<(), lambda::RuntimeError> {
+    lambda::run(Ec2::new).await
 }

@@ -1,10 +1,8 @@
 //! The Lambda function that answers GuardDuty findings about buckets.
 
-use remediation::{Responder, aws, playbook::s3::S3, runtime};
+use remediation::playbook::s3::S3;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::tracing::init_default_subscriber();
-    let sdk = aws::load().await;
-    runtime::run(Responder::from_env(S3::new, &sdk)).await
+async fn main() -> Result<(), lambda::RuntimeError> {
+    lambda::run(S3::new).await
 }

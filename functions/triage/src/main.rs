@@ -1,10 +1,8 @@
 //! The Lambda function that records and notifies GuardDuty findings of every other kind.
 
-use remediation::{Responder, aws, playbook::triage::Triage, runtime};
+use remediation::playbook::triage::Triage;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::tracing::init_default_subscriber();
-    let sdk = aws::load().await;
-    runtime::run(Responder::from_env(Triage::new, &sdk)).await
+async fn main() -> Result<(), lambda::RuntimeError> {
+    lambda::run(Triage::new).await
 }

@@ -8,10 +8,9 @@ use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use remediation::error::CallContext as _;
-use remediation::guard::{
-    self, DEFAULT, Explanation, Guard, Policies, Problem, SIZE_LIMIT, Verdict,
-};
+use remediation::guard::{self, DEFAULT, Explanation, Guard, Policies, Problem, Verdict};
 use remediation::policy::{Decision, Policy, ResponseMode};
+use remediation::policy_parameter::SIZE_LIMIT;
 use serde_json::{Value, json};
 
 use crate::access::{Access, Typed};

@@ -4,7 +4,9 @@ use aws_sdk_ssm::types::ParameterType;
 use integration_tests::files::file;
 use integration_tests::scenario::{StolenKey, all_work, none_works};
 use integration_tests::{LocalAws, Result, Scenario, unique};
-use remediation::guard::{DEFAULT, Guards, PolicyParameter};
+use remediation::guard::DEFAULT;
+use remediation::history::Guards;
+use remediation::policy_parameter::PolicyParameter;
 use remediation::report::{Outcome, Status};
 
 use crate::common::{TABLE, answer, expect, expect_exit, gdr, iam, on_aws, responder};

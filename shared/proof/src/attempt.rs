@@ -6,7 +6,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use futures::future::join_all;
 use jiff::Timestamp;
-use remediation::error::{CallError, Error, Result};
+use remediation::error::{Error, Result, call_error};
 use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
@@ -117,7 +117,7 @@ fn judge<T, E: ProvideErrorMetadata>(
         Err(error) => error,
     };
     let status = error.raw_response().map(|raw| raw.status().as_u16());
-    let error = CallError::new(operation, target, &error);
+    let error = call_error(operation, target, &error);
     if !REFUSALS.contains(&error.code.as_str()) {
         return Err(error.into());
     }

@@ -22,11 +22,14 @@ use crate::contain::{Incoming, Means, actions_of, keep_in_log, target_state};
 use crate::error::{Error, Result};
 use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
-use crate::guard::{Authorized, EventHistory, Gate, PolicyParameter};
+use crate::guard::{Authorized, Gate};
+use crate::history::plan_by_history;
 use crate::notify::Notices;
 use crate::plan::Step;
+use crate::planner;
 use crate::playbook::Playbook;
-use crate::policy::{self, Policy};
+use crate::policy::Policy;
+use crate::policy_parameter::PolicyParameter;
 use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record, Times};
 use crate::report::{Approval, Outcome, Proposed, Report, Status};
 
@@ -256,7 +259,7 @@ async fn claim<P: Playbook>(
         lasts: PATIENCE + TIME + Duration::from_secs(10),
         until: Instant::now() + PATIENCE,
     };
-    for target in policy::recorded_targets::<P>(finding, &planned::<P>(awaiting))? {
+    for target in planner::recorded_targets::<P>(finding, &planned::<P>(awaiting))? {
         let claim = approver.record.claim(P::CATEGORY, finding, &target, &lease);
         claims.push(claim.await?);
     }
@@ -305,10 +308,8 @@ async fn carry_out<P: Playbook>(
     let approved = approved.map(Step::key);
     let gate =
         Gate::new::<P>(&guard, finding, &awaiting.policy, false, now).approving(approved.collect());
-    let history = EventHistory::of(playbook);
-    let plan = gate
-        .plan_by_history::<P>(&state, settings, history.as_ref(), until)
-        .await;
+    let history = playbook.trail().cloned();
+    let plan = plan_by_history::<P>(&gate, &state, settings, history.as_ref(), until).await;
     let drift = drift(awaiting, &then, &plan);
     if !drift.is_empty() {
         return Err(Error::Refused(format!(

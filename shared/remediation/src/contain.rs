@@ -20,21 +20,24 @@ use self::begin::{Part, begin};
 pub(crate) use self::put_off::PutOff;
 use self::ready::prepare;
 use crate::approve::{self, Waiting};
-use crate::breaker::{Alone, Page};
+use crate::breaker::Page;
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::error::Error;
 use crate::execute::{Execution, execute_with, within};
 use crate::finding::Finding;
-use crate::guard::{Authorized, EventHistory, Gate, Guard, PolicyParameter, UNUSABLE};
+use crate::guard::{Authorized, Gate, Guard, UNUSABLE};
 use crate::guidance;
-use crate::investigate::afterwards::Afterwards;
+use crate::history::{EventHistory, plan_by_history};
+use crate::investigate::afterwards::{self, Afterwards};
 use crate::investigate::{self, Inquiry, Investigation};
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
+use crate::policy_parameter::PolicyParameter;
 use crate::recheck::Look;
 use crate::record::{Claim, Record, TargetState};
 use crate::report::{Obstacle, Outcome, Report, Status, StepReport};
+use crate::slots::Alone;
 use crate::trace::Trace;
 use crate::verify::Verifier;
 
@@ -161,7 +164,7 @@ pub(crate) async fn rehearse<P: Playbook>(
         Ok(state) => state,
         Err(error) => return prevented::<P>(finding, Obstacle::Target, &error, true),
     };
-    let plan = gate.plan_by_history::<P>(&state, &config.settings, history, until);
+    let plan = plan_by_history::<P>(&gate, &state, &config.settings, history, until);
     let plan = plan.await.into_plan();
     let decided = Some(incoming.clock());
     let transient = plan.steps.iter().find_map(|step| match step {
@@ -224,7 +227,7 @@ pub(crate) async fn contain<P: Playbook>(
     let finding = ready.finding(incoming);
     let gate = Gate::new::<P>(&ready.guard, finding, &config.policy, false, now);
     let gate = gate.about(&ready.claims);
-    let plan = gate.plan_by_history::<P>(&ready.state, &config.settings, history, until);
+    let plan = plan_by_history::<P>(&gate, &ready.state, &config.settings, history, until);
     let mut plan = plan.await;
     let mut whole = None;
     let hurries = plan.contains();
@@ -242,7 +245,7 @@ pub(crate) async fn contain<P: Playbook>(
             }
         };
         if let Some(state) = &whole {
-            let planning = gate.plan_by_history::<P>(state, &config.settings, history, until);
+            let planning = plan_by_history::<P>(&gate, state, &config.settings, history, until);
             plan = planning.await;
         }
     }
@@ -277,7 +280,7 @@ pub(crate) async fn contain<P: Playbook>(
             Pin::new(&mut reading).take_output().flatten()
         };
         let state = latest.insert(state?);
-        let planning = gate.plan_by_history::<P>(state, &config.settings, history, until);
+        let planning = plan_by_history::<P>(&gate, state, &config.settings, history, until);
         let mut more = Box::pin(planning).await.without(&known);
         known.extend(more.steps.iter().map(Step::key));
         match &begun.refusal {
@@ -434,7 +437,7 @@ async fn look_back<P: Playbook>(
     let credential = P::kept_out(finding, look.in_effect.as_ref()?)?;
     let inquiry = Inquiry::new(finding, incoming.clock(), incoming.until);
     let (trail, contained_at) = (playbook.trail()?, look.contained_at?);
-    Some(Afterwards::read(trail, &inquiry, &credential, contained_at).await)
+    Some(afterwards::read(trail, &inquiry, &credential, contained_at).await)
 }
 
 /// What a person must know where a containment did not hold.

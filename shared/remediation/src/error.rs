@@ -1,223 +1,57 @@
-//! The one error type, and the one place that says whether an error is worth a retry.
+//! How an error of the SDK becomes one that names the operation and its target.
 
 use std::error::Error as StdError;
 use std::iter;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::config::http::HttpResponse;
+use aws_sdk_sts::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+pub use model::error::*;
 
-/// `Result` with this crate's [`Error`].
-pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What can go wrong between a finding and a report. Every variant names the member, the
-/// resource or the permission it is about, and what a person can do.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Error {
-    /// The event is not a finding, or a member that is needed is missing or of the wrong type.
-    #[error("not a usable GuardDuty finding: `{member}`: {problem}")]
-    Malformed {
-        /// Path of the member, from the root of the event: `detail.severity`.
-        member: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// AWS answered a call with an error, or did not answer it.
-    #[error("{}", .0)]
-    Call(#[from] CallError),
-    /// A precondition of a containment does not hold, so it was not attempted.
-    #[error("{0}")]
-    Refused(String),
-    /// Another invocation is at work on the target and was not done in time.
-    #[error("another invocation is at work on {target} and was not done in time (will be retried)")]
-    Busy {
-        /// The target.
-        target: String,
-    },
-}
-
-/// A failed call to AWS.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{operation} on {target}: {code}: {message}{}", .kind.hint(.operation, .code, .message))]
-pub struct CallError {
-    /// The IAM name of the operation: `iam:PutUserPolicy`.
-    pub operation: &'static str,
-    /// The resource that the call was about.
-    pub target: String,
-    /// The service's error code, or what happened to the connection.
-    pub code: String,
-    /// The service's own message. Never the raw response: it would carry headers and bodies
-    /// into records and notices.
-    pub message: String,
-    /// What the failure means for the caller.
-    pub kind: CallFailure,
-}
-
-/// The kinds of failure that call for different reactions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CallFailure {
-    /// A retry may succeed: throttling, a 5xx, a time-out, a dropped connection, a conflict.
-    Transient,
-    /// The role lacks the permission, or a guard such as the expected bucket owner refused.
-    Denied,
-    /// The resource does not exist (any more).
-    Gone,
-    /// Anything else; a retry would fail the same way.
-    Permanent,
-}
-
-/// Ends the text of a failure that may be gone at the next attempt.
-pub(crate) const A_RETRY_MAY_SUCCEED: &str = " (a retry may succeed)";
-
-impl CallFailure {
-    /// How AWS says which kind of policy refused a call:
-    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>.
-    fn hint(self, operation: &str, code: &str, message: &str) -> String {
-        let of_organization = ["service control policy", "resource control policy"];
-        let of_organization = of_organization
-            .into_iter()
-            .find(|kind| message.contains(kind));
-        match self {
-            Self::Denied if of_organization.is_some() => format!(
-                " (a {} of the organization forbids {operation} on it, which no permission of the \
-                 caller's role changes: ask whoever administers the organization to exempt the role in \
-                 that policy, or to contain it)",
-                of_organization.unwrap_or_default(),
-            ),
-            Self::Denied => format!(
-                " (check that the caller's role allows {operation} on it, and that no service \
-                 control policy or ownership condition forbids it)"
-            ),
-            Self::Transient => A_RETRY_MAY_SUCCEED.to_owned(),
-            Self::Permanent => {
-                no_room(operation, code).map_or_else(String::new, |why| format!(" ({why})"))
-            }
-            Self::Gone => String::new(),
-        }
-    }
-}
-
-/// What to do where a quota leaves no room for what a call makes,
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>,
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>.
-fn no_room(operation: &str, code: &str) -> Option<&'static str> {
-    match (code, operation) {
-        ("SecurityGroupLimitExceeded", _) => Some(
-            "the account has as many security groups as its quota allows: delete one that nothing uses, or have \
-             the quota \"VPC security groups per Region\" raised",
+/// Reduces an SDK error to its code and message, and classifies it.
+pub fn call_error<E: ProvideErrorMetadata>(
+    operation: &'static str,
+    target: impl Into<String>,
+    error: &SdkError<E, HttpResponse>,
+) -> CallError {
+    let (code, message, kind) = match error {
+        SdkError::TimeoutError(_) => (
+            "Timeout".to_owned(),
+            "the call timed out".to_owned(),
+            CallFailure::Transient,
         ),
-        ("TagLimitExceeded", _) => {
-            Some("it has as many tags as AWS allows: take one away that nothing uses")
-        }
-        ("LimitExceeded", "iam:PutRolePolicy" | "iam:PutUserPolicy") => Some(
-            "its inline policies have no room for another one, and this quota cannot be raised",
+        SdkError::DispatchFailure(failure) => not_sent(failure.as_connector_error()),
+        SdkError::ResponseError(_) => (
+            "UnreadableResponse".to_owned(),
+            "the answer could not be read".to_owned(),
+            CallFailure::Transient,
         ),
-        _ => None,
-    }
-}
-
-/// Error codes that a later attempt may not meet. The SDK has retried throttling by the time we
-/// see it; the conflicts below it does not retry at all.
-const TRANSIENT_CODES: &[&str] = &[
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "TransactionConflictException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "TooManyRequestsException",
-    "SlowDown",
-    "BandwidthLimitExceeded",
-    "PriorRequestNotComplete",
-    "ServiceUnavailable",
-    "Unavailable",
-    "InternalError",
-    "InternalFailure",
-    "InternalServiceError",
-    "ServiceFailure",
-    "ServiceException",
-    "RequestTimeout",
-    "OperationAborted",
-    "ConcurrentModification",
-    "EntityTemporarilyUnmodifiable",
-    "ScalingActivityInProgress",
-    "ResourceContention",
-    "IncorrectState",
-    // Of an instance that is pending or stopping.
-    "IncorrectInstanceState",
-];
-
-const DENIED_CODES: &[&str] = &[
-    "AccessDenied",
-    "AccessDeniedException",
-    "AuthorizationError",
-    "AuthorizationErrorException",
-    "UnauthorizedOperation",
-    "Forbidden",
-];
-
-impl CallError {
-    /// The error that an answer carries for a part of the request, although the call succeeded.
-    pub(crate) fn within_answer(
-        operation: &'static str,
-        target: &str,
-        code: &str,
-        message: &str,
-    ) -> Self {
-        Self {
-            operation,
-            target: target.to_owned(),
-            code: code.to_owned(),
-            message: message.to_owned(),
-            kind: classify(code, 200),
+        SdkError::ServiceError(service) => {
+            let status = service.raw().status().as_u16();
+            let code = service
+                .err()
+                .code()
+                .map_or_else(|| format!("HTTP {status}"), ToOwned::to_owned);
+            let message = service
+                .err()
+                .message()
+                .unwrap_or("the service gave no message")
+                .to_owned();
+            let kind = CallFailure::of(&code, status);
+            (code, message, kind)
         }
-    }
-
-    /// Reduces an SDK error to its code and message, and classifies it.
-    pub fn new<E: ProvideErrorMetadata>(
-        operation: &'static str,
-        target: impl Into<String>,
-        error: &SdkError<E, HttpResponse>,
-    ) -> Self {
-        let (code, message, kind) = match error {
-            SdkError::TimeoutError(_) => (
-                "Timeout".to_owned(),
-                "the call timed out".to_owned(),
-                CallFailure::Transient,
-            ),
-            SdkError::DispatchFailure(failure) => not_sent(failure.as_connector_error()),
-            SdkError::ResponseError(_) => (
-                "UnreadableResponse".to_owned(),
-                "the answer could not be read".to_owned(),
-                CallFailure::Transient,
-            ),
-            SdkError::ServiceError(service) => {
-                let status = service.raw().status().as_u16();
-                let code = service
-                    .err()
-                    .code()
-                    .map_or_else(|| format!("HTTP {status}"), ToOwned::to_owned);
-                let message = service
-                    .err()
-                    .message()
-                    .unwrap_or("the service gave no message")
-                    .to_owned();
-                let kind = classify(&code, status);
-                (code, message, kind)
-            }
-            _ => (
-                "RequestNotBuilt".to_owned(),
-                "the request could not be built".to_owned(),
-                CallFailure::Permanent,
-            ),
-        };
-        Self {
-            operation,
-            target: target.into(),
-            code,
-            message,
-            kind,
-        }
+        _ => (
+            "RequestNotBuilt".to_owned(),
+            "the request could not be built".to_owned(),
+            CallFailure::Permanent,
+        ),
+    };
+    CallError {
+        operation,
+        target: target.into(),
+        code,
+        message,
+        kind,
     }
 }
 
@@ -269,58 +103,6 @@ fn not_sent(failure: Option<&ConnectorError>) -> (String, String, CallFailure) {
 /// How the endpoint rules of every service say it, <https://github.com/smithy-lang/smithy-rs>.
 const NO_REGION: &str = "Missing Region";
 
-fn classify(code: &str, status: u16) -> CallFailure {
-    if TRANSIENT_CODES.contains(&code) || status >= 500 || status == 429 {
-        CallFailure::Transient
-    } else if DENIED_CODES.contains(&code) || status == 403 {
-        CallFailure::Denied
-    } else if code.starts_with("NoSuch") || code.ends_with(".NotFound") || status == 404 {
-        CallFailure::Gone
-    } else {
-        CallFailure::Permanent
-    }
-}
-
-impl Error {
-    /// A [`Error::Malformed`] for `member`.
-    pub fn malformed(member: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Malformed {
-            member: member.into(),
-            problem: problem.into(),
-        }
-    }
-
-    /// True if a retry may succeed. Only such an error makes an invocation fail, so that Lambda
-    /// retries it and then hands it to the on-failure queue.
-    pub fn is_transient(&self) -> bool {
-        self.failure() == Some(CallFailure::Transient)
-    }
-
-    /// True if the resource that a call named does not exist (any more).
-    pub fn is_gone(&self) -> bool {
-        self.failure() == Some(CallFailure::Gone)
-    }
-
-    /// True if the service refused the call, so that it had no effect: the role may not make it, or a guard
-    /// such as the expected bucket owner stood in the way.
-    pub fn is_denied(&self) -> bool {
-        self.failure() == Some(CallFailure::Denied)
-    }
-
-    /// True if the service answered with exactly this error code.
-    pub fn has_code(&self, code: &str) -> bool {
-        matches!(self, Self::Call(call) if call.code == code)
-    }
-
-    fn failure(&self) -> Option<CallFailure> {
-        match self {
-            Self::Call(call) => Some(call.kind),
-            Self::Busy { .. } => Some(CallFailure::Transient),
-            Self::Malformed { .. } | Self::Refused(_) => None,
-        }
-    }
-}
-
 /// Names the operation and the resource of a failed SDK call.
 ///
 /// `format!("{e}")` of an [`SdkError`] prints only "service error", so no SDK error may travel
@@ -334,7 +116,7 @@ impl<T, E: ProvideErrorMetadata> CallContext<T>
     for std::result::Result<T, SdkError<E, HttpResponse>>
 {
     fn during(self, operation: &'static str, target: &str) -> Result<T> {
-        self.map_err(|error| CallError::new(operation, target, &error).into())
+        self.map_err(|error| call_error(operation, target, &error).into())
     }
 }
 
@@ -404,48 +186,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn codes_and_statuses_are_classified_by_what_a_retry_would_do() {
-        for (code, status, kind) in [
-            ("Throttling", 400, CallFailure::Transient),
-            ("RequestLimitExceeded", 503, CallFailure::Transient),
-            ("OperationAborted", 409, CallFailure::Transient),
-            ("IncorrectInstanceState", 400, CallFailure::Transient),
-            ("HTTP 502", 502, CallFailure::Transient),
-            ("AccessDenied", 403, CallFailure::Denied),
-            ("UnauthorizedOperation", 403, CallFailure::Denied),
-            ("NoSuchEntity", 404, CallFailure::Gone),
-            ("NoSuchBucket", 404, CallFailure::Gone),
-            ("InvalidInstanceID.NotFound", 400, CallFailure::Gone),
-            ("UnmodifiableEntity", 400, CallFailure::Permanent),
-            ("LimitExceeded", 409, CallFailure::Permanent),
-        ] {
-            assert_eq!(classify(code, status), kind, "{code} {status}");
-        }
-    }
-
-    #[test]
-    fn a_refusal_by_the_organization_names_the_organization_and_is_not_retried() {
-        for message in [
-            "User: arn:aws:sts::111122223333:assumed-role/gdr/x is not authorized to perform: \
-             iam:PutRolePolicy on resource: role AWSControlTowerExecution with an explicit deny in a service \
-             control policy",
-            "not authorized because no service control policy allows the iam:PutRolePolicy action",
-            "with an explicit deny in a resource control policy",
-        ] {
-            let error = Error::from(CallError::within_answer(
-                "iam:PutRolePolicy",
-                "AWSControlTowerExecution",
-                "AccessDenied",
-                message,
-            ));
-            let text = error.to_string();
-            assert!(text.contains("of the organization forbids"), "{text}");
-            assert!(!text.contains("check that the caller's role allows"));
-            assert!(!error.is_transient());
-        }
-    }
-
     #[tokio::test]
     async fn a_refused_connection_is_named_as_such_and_may_be_tried_again() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -470,22 +210,5 @@ mod tests {
             error.has_code("ConnectionFailed") && error.is_transient(),
             "{text}"
         );
-    }
-
-    #[test]
-    fn a_refusal_names_the_permission_that_is_missing() {
-        let error = Error::from(CallError {
-            operation: "iam:UpdateAccessKey",
-            target: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-            code: "AccessDenied".to_owned(),
-            message: "not authorized".to_owned(),
-            kind: CallFailure::Denied,
-        });
-        let text = error.to_string();
-        assert!(
-            text.contains("iam:UpdateAccessKey on AKIAIOSFODNN7EXAMPLE: AccessDenied"),
-            "{text}"
-        );
-        assert!(text.contains("role allows iam:UpdateAccessKey"), "{text}");
     }
 }

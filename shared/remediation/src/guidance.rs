@@ -11,7 +11,7 @@ mod workloads;
 pub(crate) use self::principals::uncontained;
 use crate::catalogue::{self, Category};
 use crate::finding::{Finding, FindingType};
-use crate::investigate::Answer;
+use crate::investigation::Answer;
 
 /// The family of the findings about files that grant access, or that log it.
 const SENSITIVE_FILE: &str = "SensitiveFileModified";

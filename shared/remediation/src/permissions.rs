@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 
 use crate::catalogue::Category;
 use crate::config::Config;
-use crate::guard::{self, EventHistory};
+use crate::history::EventHistory;
 use crate::notify::security_hub;
 use crate::plan::Action;
 use crate::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
 use crate::policy::ResponseMode;
-use crate::settings::{AutoScaling, Settings};
-use crate::{accounts, evidence, hand_over, recheck, record, trace, verify};
+use crate::policy_parameter;
+use crate::{accounts, actions, evidence, hand_over, recheck, record, trace, verify};
 
 /// Of every function: its log, and the queue for what it fails on.
 const ALWAYS: &[&str] = &[
@@ -51,7 +51,7 @@ pub fn of(category: Category, config: &Config) -> BTreeSet<&'static str> {
         return actions;
     }
     actions.extend(recheck::PERMISSIONS.iter().chain(FROM_QUEUE));
-    actions.extend(guard::PERMISSIONS);
+    actions.extend(policy_parameter::PERMISSIONS);
     if config.hub.is_some() {
         actions.extend(accounts::PERMISSIONS);
     }
@@ -78,7 +78,7 @@ fn declared<P: Playbook>(config: &Config) -> BTreeSet<&'static str> {
     let writing = writes(config);
     let actions = P::Action::PERMISSIONS.iter();
     let actions = actions.flat_map(|(action, permissions)| {
-        let written = writing && is_planned(action, &config.settings);
+        let written = writing && actions::is_planned(action, &config.settings);
         let permissions = permissions.iter();
         permissions.filter(move |permission| written || is_read(permission))
     });
@@ -100,24 +100,6 @@ fn is_read(permission: &str) -> bool {
     let operation = permission.split_once(':').map_or("", |(_, it)| it);
     let mut reads = ["Describe", "Get", "List", "Lookup"].iter();
     reads.any(|verb| operation.starts_with(verb))
-}
-
-/// True if a playbook plans the action of this name for any finding, with these settings.
-pub(crate) fn is_planned(action: &str, settings: &Settings) -> bool {
-    let Settings { s3, iam, ec2 } = settings;
-    match action {
-        "s3:DenyInBucketPolicy" => s3.policy_deny,
-        "s3:BlockAccountPublicAccess" => s3.account_block,
-        "iam:MarkContained" => iam.mark_contained,
-        "autoscaling:DetachInstance" => ec2.auto_scaling == AutoScaling::Detach,
-        "autoscaling:EnterStandby" => ec2.auto_scaling == AutoScaling::Standby,
-        "ec2:RemovePublicAddress" => ec2.remove_public_address,
-        "ec2:DisableInstanceMetadata" => ec2.disable_metadata,
-        "ec2:ShortenIdleTimeouts" => ec2.shorten_timeouts,
-        "ec2:CutTrackedConnections" => ec2.cut_connections_seconds > 0,
-        "ec2:AdmitForensics" => !ec2.forensics_access.is_empty(),
-        _ => true,
-    }
 }
 
 #[cfg(test)]

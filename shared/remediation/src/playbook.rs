@@ -16,11 +16,12 @@ use crate::breaker::Member;
 use crate::catalogue::Category;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::guard::Resource;
 use crate::investigate::afterwards::Credential;
 use crate::investigate::trail::Trail;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::{Action, Plan};
+use crate::planner::Planner;
+use crate::resource::Resource;
 use crate::settings::Settings;
 
 /// What is left of what was changed.
@@ -223,5 +224,32 @@ pub trait Playbook {
         _state: Option<&Self::State>,
     ) -> impl Future<Output = Investigation> {
         std::future::ready(Investigation::default())
+    }
+}
+
+impl<P: Playbook> Planner for P {
+    const CATEGORY: Category = P::CATEGORY;
+    type State = P::State;
+    type Action = P::Action;
+
+    fn plan(
+        finding: &Finding,
+        state: &P::State,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Plan<P::Action> {
+        P::plan(finding, state, settings, now)
+    }
+
+    fn resource(finding: &Finding, state: &P::State, action: &P::Action) -> Resource {
+        P::resource(finding, state, action)
+    }
+
+    fn blast_radius_groups(finding: &Finding, state: &P::State, action: &P::Action) -> Vec<Member> {
+        P::crowds(finding, state, action)
+    }
+
+    fn recorded_target(finding: &Finding, action: &P::Action) -> Option<String> {
+        P::recorded_target(finding, action)
     }
 }

@@ -27,7 +27,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 pub use self::awaiting::{Approved, Awaiting, Held};
 pub use self::incident::{Incident, Intended, Intent, Recorded, Times};
 pub(crate) use self::incident::{NOT_DONE_AGAIN, incident_key};
-pub(crate) use self::target::Standing;
 pub use self::target::{Claim, Lease, TargetState};
 pub use self::window::{Full, Opened, Places, Shown, Taken, Terms, Window};
 

@@ -20,8 +20,8 @@ use crate::execute::within;
 use crate::finding::Finding;
 use crate::notify::Notices;
 use crate::plan::{Action, StepKey};
+use crate::planner;
 use crate::playbook::Playbook;
-use crate::policy;
 use crate::record::{Claim, Incident, Lease, Record};
 
 /// How long a person waits for an invocation that is at work on the target.
@@ -269,7 +269,7 @@ async fn claim<P: Playbook>(
     lease: &Lease<'_>,
     claims: &mut Vec<Claim>,
 ) -> Result<()> {
-    for target in policy::recorded_targets::<P>(finding, &recorded::<P>(incident)?)? {
+    for target in planner::recorded_targets::<P>(finding, &recorded::<P>(incident)?)? {
         claims.push(record.claim(P::CATEGORY, finding, &target, lease).await?);
     }
     Ok(())

@@ -21,8 +21,8 @@ use crate::error::Error;
 use crate::evidence::Stored;
 use crate::finding::{DRILL_SOURCE, Finding, printable};
 use crate::hand_over::Outline;
-use crate::investigate::Answer;
-use crate::investigate::afterwards::Afterwards;
+use crate::investigation::Answer;
+use crate::investigation::afterwards::Afterwards;
 use crate::plan::Phase;
 
 /// What an event of CloudWatch Logs may have in every Region and in every tool that reads them,

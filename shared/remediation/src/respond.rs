@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use self::lines::Lines;
 use crate::accounts::{Accounts, Elsewhere};
 use crate::aws;
-use crate::breaker::Alone;
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::contain::{
@@ -25,9 +24,10 @@ use crate::error::{Error, Result};
 use crate::evidence::Evidence;
 use crate::execute::within;
 use crate::finding::{Finding, printable};
-use crate::guard::{EventHistory, Gate, Guards};
+use crate::guard::Gate;
 use crate::guidance;
 use crate::hand_over::{self, HandOver};
+use crate::history::Guards;
 use crate::metrics::{self, Measured};
 use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
@@ -36,6 +36,7 @@ use crate::policy::{Decision, decide};
 use crate::recheck::{self, Look, Recheck};
 use crate::record::{Record, TargetState, Times};
 use crate::report::{Obstacle, Report, Status};
+use crate::slots::Alone;
 use crate::trace::Trace;
 use crate::verify::Verifier;
 
@@ -201,7 +202,7 @@ impl<P: Playbook> Responder<P> {
     }
 
     /// Answers what is no JSON that can be read, for this reason.
-    pub(crate) fn unreadable(&self, problem: &str, now: Timestamp) -> Report {
+    pub fn unreadable(&self, problem: &str, now: Timestamp) -> Report {
         let error = Error::malformed("event", format!("cannot be read: {}", printable(problem)));
         let report = self.malformed(&Value::Null, &error);
         self.log(&report, None, &Measured::default(), now);
@@ -241,7 +242,7 @@ impl<P: Playbook> Responder<P> {
         let there = elsewhere.as_ref();
         let playbook = there.map_or(&self.playbook, |there| &*there.playbook);
         let history = self.guards.history.clone();
-        let history = history.or_else(|| EventHistory::of(playbook));
+        let history = history.or_else(|| playbook.trail().cloned());
         let means = Means {
             playbook,
             config: &self.config,

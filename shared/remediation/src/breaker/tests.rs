@@ -2,8 +2,11 @@ use serde_json::json;
 
 use super::*;
 use crate::error::{CallError, CallFailure};
+use crate::finding::Finding;
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{finding, now};
+use crate::plan::Phase;
+use crate::playbook::Playbook;
 use crate::settings::Settings;
 
 fn of_buckets(names: &[&str]) -> Finding {

@@ -8,16 +8,18 @@ use tokio::time::Instant;
 
 use super::ready::Ready;
 use super::{Incoming, Means, actions_of};
-use crate::breaker::{self, Asker, Needs, Refusal};
+use crate::breaker::{self, Needs, Refusal};
 use crate::catalogue::Category;
 use crate::error::Error;
 use crate::execute::{NO_ANSWER, within};
 use crate::finding::Finding;
-use crate::guard::{Authorized, standing};
+use crate::guard::Authorized;
 use crate::plan::{Action as _, Phase, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::record::{Claim, Intended, Intent};
 use crate::report::Status;
+use crate::slots::{self, Asker};
+use crate::standing::standing;
 
 /// How long the table may take for what is written before something is done.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -107,10 +109,10 @@ pub(super) async fn begin<P: Playbook>(
         let (limits, needs) = (&config.limits, &needs);
         let (Some(record), None) = (record, &silent) else {
             return Ok(silent.clone().map_or(breaker::Answer::Room, |error| {
-                breaker::unanswered(limits, needs, &asker, error)
+                slots::unanswered(limits, needs, &asker, error)
             }));
         };
-        let asking = Box::pin(breaker::ask(record, limits, needs, &asker));
+        let asking = Box::pin(slots::ask(record, limits, needs, &asker));
         let asking = async { Ok(asking.await) };
         within(answers_by, WRITING, asking).await
     };
@@ -149,7 +151,7 @@ pub(super) async fn begin<P: Playbook>(
         futures::join!(Box::pin(asked), Box::pin(intending), relying);
     let unasked = answer.as_ref().err().cloned();
     let answer =
-        answer.unwrap_or_else(|error| breaker::unanswered(&config.limits, &needs, &asker, error));
+        answer.unwrap_or_else(|error| slots::unanswered(&config.limits, &needs, &asker, error));
     let (refusal, let_through_alone) = match answer {
         breaker::Answer::Room => (None, None),
         breaker::Answer::Alone(remark) => (None, Some(remark)),

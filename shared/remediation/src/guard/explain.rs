@@ -2,15 +2,17 @@
 
 use jiff::Timestamp;
 
+use super::loaded_policies::Guard;
 use super::policies::schema;
-use super::request::Situation;
-use super::{Guard, Kind, Resource, Verdict};
+use super::request_context::RequestContext;
+use super::verdict::Verdict;
+use crate::actions;
 use crate::catalogue::{self, Category};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Principal};
-use crate::plan::{Action, Phase, StepKey};
-use crate::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
+use crate::plan::{Phase, StepKey};
 use crate::policy::{Decision, Policy, decide};
+use crate::resource::{Kind, Resource};
 
 /// What one function would do about a finding.
 #[derive(Clone, Debug)]
@@ -54,7 +56,7 @@ pub fn explain(
         let decision = decide(category, finding, settings);
         let mut steps = Vec::new();
         if let Decision::Contain(_) = decision {
-            let situation = Situation::new(finding, settings, category, false, now);
+            let context = RequestContext::new(finding, settings, category, false, now);
             for resource in resources(category, finding)? {
                 let possible = possible(category, resource.kind)?;
                 steps.extend(possible.into_iter().map(|(action, phase)| {
@@ -64,7 +66,7 @@ pub fn explain(
                         action,
                         phase,
                         resource: (resource.kind, resource.arn.clone()),
-                        verdict: guard.judge(&situation, &step, &resource, false),
+                        verdict: guard.judge(&context, &step, &resource, false),
                     }
                 }));
             }
@@ -78,18 +80,8 @@ pub fn explain(
     Ok(explanations)
 }
 
-/// The actions that a function has for a kind of resource.
+/// The actions of a function that the schema has for a kind of resource.
 pub(super) fn possible(category: Category, kind: Kind) -> Result<Vec<(&'static str, Phase)>> {
-    match category {
-        Category::S3 => actions::<<S3 as Playbook>::Action>(kind),
-        Category::Iam => actions::<<Iam as Playbook>::Action>(kind),
-        Category::Ec2 => actions::<<Ec2 as Playbook>::Action>(kind),
-        Category::Triage => Ok(Vec::new()),
-    }
-}
-
-/// The actions of a playbook that the schema has for a kind of resource.
-fn actions<A: Action>(kind: Kind) -> Result<Vec<(&'static str, Phase)>> {
     let schema = schema().map_err(Error::Refused)?;
     let applies = |name: &str| {
         let mut known = schema
@@ -100,11 +92,8 @@ fn actions<A: Action>(kind: Kind) -> Result<Vec<(&'static str, Phase)>> {
             kinds.any(|known| known.basename() == kind.as_str())
         })
     };
-    let names = A::PERMISSIONS.iter().map(|(name, _)| *name);
-    Ok(names
-        .filter(|name| applies(name))
-        .map(|name| (name, A::phase_of(name)))
-        .collect())
+    let actions = actions::of(category).iter().copied();
+    Ok(actions.filter(|(name, _)| applies(name)).collect())
 }
 
 /// What the finding tells of its targets.

@@ -2,21 +2,23 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::ops::Deref;
 
 use jiff::Timestamp;
 
-use super::past::Past;
-use super::request::Situation;
-use super::resource::Resource;
-use super::tags::Age;
-use super::{Guard, Verdict};
-use crate::finding::Finding;
+use super::authorized::Authorized;
+use super::loaded_policies::Guard;
+use super::prior_activity::PriorActivity;
+use super::questions::{HistoryAnswer, OpenQuestion, TagAge, TaggedResource};
+use super::request_context::RequestContext;
+use super::verdict::Verdict;
+use crate::catalogue::Category;
+use crate::finding::{Finding, printable};
 use crate::plan::{Action, Phase, Plan, Step, StepKey, Withheld};
-use crate::playbook::Playbook;
+use crate::planner::Planner;
 use crate::policy::Policy;
-use crate::record::{Claim, Standing};
+use crate::resource::Resource;
 use crate::settings::Settings;
+use crate::standing::{RecordedTarget, standing};
 
 /// The highest severity that GuardDuty gives.
 const MOST_SEVERE: f64 = 10.0;
@@ -25,28 +27,27 @@ const MOST_SEVERE: f64 = 10.0;
 #[derive(Clone, Debug)]
 pub struct Gate<'a> {
     guard: &'a Guard,
-    pub(super) situation: Situation<'a>,
+    context: RequestContext<'a>,
     /// The targets, with what stands of them by the record.
-    claims: &'a [Claim],
+    targets: Vec<RecordedTarget<'a>>,
     /// What a person approved.
-    pub(super) approved: HashSet<StepKey>,
-    pub(super) known: RefCell<Known>,
+    approved: HashSet<StepKey>,
+    known: RefCell<Known>,
 }
 
 /// What CloudTrail has told so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
-    /// What the principal did before. `None`: it was not asked.
-    pub(super) past: Option<Past>,
-    /// Of whose tags it was asked, by name and Region.
-    pub(super) tags: BTreeMap<(String, String), Age>,
-    /// What a person should know of that.
-    pub(super) told: Vec<String>,
+struct Known {
+    /// `None`: it was not asked.
+    prior_activity: Option<PriorActivity>,
+    tags: BTreeMap<TaggedResource, TagAge>,
+    /// What the on-call engineer should know of the answers.
+    remarks: Vec<String>,
 }
 
 impl<'a> Gate<'a> {
     /// A gate for what a playbook may do about `finding` at `now`, under these settings.
-    pub fn new<P: Playbook>(
+    pub fn new<P: Planner>(
         guard: &'a Guard,
         finding: &'a Finding,
         settings: &'a Policy,
@@ -55,8 +56,8 @@ impl<'a> Gate<'a> {
     ) -> Self {
         Self {
             guard,
-            situation: Situation::new(finding, settings, P::CATEGORY, dry_run, now),
-            claims: &[],
+            context: RequestContext::new(finding, settings, P::CATEGORY, dry_run, now),
+            targets: Vec::new(),
             approved: HashSet::new(),
             known: RefCell::default(),
         }
@@ -72,55 +73,98 @@ impl<'a> Gate<'a> {
     /// of another finding. If it is to be done again, somebody undid it; then the policies are asked as about
     /// that finding's severity, since GuardDuty gives a low one to the undoing itself.
     #[must_use]
-    pub(crate) fn about(self, claims: &'a [Claim]) -> Self {
-        Self { claims, ..self }
+    pub(crate) fn about(
+        self,
+        targets: impl IntoIterator<Item = impl Into<RecordedTarget<'a>>>,
+    ) -> Self {
+        let targets = targets.into_iter().map(Into::into).collect();
+        Self { targets, ..self }
     }
 
-    /// From now on this is known of what the principal did before.
-    pub(super) fn knows(&self, past: Past) {
-        self.known.borrow_mut().past = Some(past);
+    /// Lists what the policies' answers about `plan` rest on and CloudTrail was not asked yet.
+    pub fn open_questions<A>(&self, plan: &Authorized<A>) -> Vec<OpenQuestion> {
+        let known = self.known.borrow();
+        let unknown = plan.depends_on_prior_activity && known.prior_activity.is_none();
+        let prior_activity = unknown.then_some(OpenQuestion::PriorActivity);
+        let tags = plan.depends_on_tags_of.iter();
+        let unknown = tags.filter(|resource| !known.tags.contains_key(resource));
+        let tags = unknown.map(|resource| OpenQuestion::TagAge(resource.clone()));
+        prior_activity.into_iter().chain(tags).collect()
     }
 
-    fn situation(&self) -> Situation<'a> {
-        let past = self.known.borrow().past;
-        self.situation.with(past.unwrap_or(Past::UNKNOWN))
+    /// Takes an answer, by which it plans from now on.
+    pub fn learn(&self, answer: HistoryAnswer) {
+        let mut known = self.known.borrow_mut();
+        match answer {
+            HistoryAnswer::PriorActivity(activity, missing) => {
+                known.prior_activity = Some(activity);
+                known.remarks.extend(missing.map(|why| {
+                    format!(
+                        "find out whether the principal has made such calls before, from the same address, \
+                         since policies decide by it: {}",
+                        printable(&why)
+                    )
+                }));
+            }
+            HistoryAnswer::TagAge(resource, age) => {
+                known.remarks.extend(age.remark(&resource.name));
+                known.tags.insert(resource, age);
+            }
+        }
     }
 
-    /// The situation of one step.
-    fn situation_of(&self, step: &StepKey, resource: &Resource) -> Situation<'a> {
-        let severity = standing(self.claims, step, resource).map(|stands| stands.severity);
-        self.situation().at_least(severity.unwrap_or_default())
+    /// Lists what the on-call engineer should know of the answers so far.
+    pub fn remarks(&self) -> Vec<String> {
+        self.known.borrow().remarks.clone()
+    }
+
+    fn context(&self) -> RequestContext<'a> {
+        let activity = self.known.borrow().prior_activity;
+        self.context
+            .with(activity.unwrap_or(PriorActivity::UNKNOWN))
+    }
+
+    /// The context of one step.
+    fn context_of(&self, step: &StepKey, resource: &Resource) -> RequestContext<'a> {
+        let severity = standing(self.targets.iter().copied(), step, resource).map(|it| it.severity);
+        self.context().at_least(severity.unwrap_or_default())
     }
 
     /// What is decided about.
     pub fn finding(&self) -> &'a Finding {
-        self.situation.finding
+        self.context.finding
+    }
+
+    /// The function that would act.
+    pub fn category(&self) -> Category {
+        self.context.category
+    }
+
+    /// The time of day.
+    pub fn now(&self) -> Timestamp {
+        self.context.now
     }
 
     /// Plans, and withholds what the policies do not permit. What the playbook itself leaves to a person runs only
     /// if a person approved it.
-    pub fn plan<P: Playbook>(
-        &self,
-        state: &P::State,
-        settings: &Settings,
-    ) -> Authorized<P::Action> {
-        let Situation { finding, now, .. } = self.situation;
+    pub fn plan<P: Planner>(&self, state: &P::State, settings: &Settings) -> Authorized<P::Action> {
+        let RequestContext { finding, now, .. } = self.context;
         let mut plan = P::plan(finding, state, settings, now);
         let mut doubted = Vec::new();
-        let mut rests_on_tags_of = BTreeSet::new();
-        let mut rests_on_past = false;
+        let mut depends_on_tags_of = BTreeSet::new();
+        let mut depends_on_prior_activity = false;
         let steps = std::mem::take(&mut plan.steps);
         let mut authorize = |action: P::Action| {
             let resource = P::resource(finding, state, &action);
             let key = StepKey::of(&action);
             let tagless = resource.without_set_tags();
             let with_and_without = [Some(&resource), tagless.as_ref()];
-            rests_on_past |= with_and_without
+            depends_on_prior_activity |= with_and_without
                 .into_iter()
                 .flatten()
-                .any(|resource| self.rests_on_past(&key, resource));
+                .any(|resource| self.depends_on_prior_activity(&key, resource));
             let weighed = self.weigh(&key, &resource);
-            rests_on_tags_of.extend(weighed.rests_on_tags_of);
+            depends_on_tags_of.extend(weighed.depends_on_tags_of);
             doubted.extend(weighed.doubted);
             match weighed.verdict {
                 Verdict::Permitted(_) => Step::Do(action),
@@ -154,49 +198,109 @@ impl<'a> Gate<'a> {
         }
         Authorized {
             plan,
-            rests_on_tags_of,
-            rests_on_past,
+            depends_on_tags_of,
+            depends_on_prior_activity,
         }
     }
 
     /// What forbids every step about this finding, whatever its target is. Then it need not be observed.
     pub fn forbids_outright(&self) -> Option<Withheld> {
-        let stands = self.claims.iter().filter_map(Claim::stands);
-        let severity = stands.map(|stands| stands.severity).fold(0.0, f64::max);
-        let situation = self.situation().at_least(severity);
-        self.guard.forbids_outright(&situation)
+        let standing = self.targets.iter().filter_map(|target| target.standing);
+        let severity = standing.map(|it| it.severity).fold(0.0, f64::max);
+        let context = self.context().at_least(severity);
+        self.guard.forbids_outright(&context)
     }
 
     /// True if a target that is contained already, by a record that was not read yet, could be contained again.
     pub(crate) fn may_restore(&self) -> bool {
-        let situation = self.situation().at_least(MOST_SEVERE);
-        self.guard.forbids_outright(&situation).is_none()
-    }
-
-    pub(super) fn tag_worlds(&self, resource: &Resource) -> Vec<Resource> {
-        self.guard.tag_worlds(resource)
+        let context = self.context().at_least(MOST_SEVERE);
+        self.guard.forbids_outright(&context).is_none()
     }
 
     /// What the policies say of a step of this name on `resource`.
     pub(crate) fn judge(&self, step: &StepKey, resource: &Resource) -> Verdict {
         let approved = self.approved.contains(step);
         self.guard
-            .judge(&self.situation_of(step, resource), step, resource, approved)
+            .judge(&self.context_of(step, resource), step, resource, approved)
+    }
+
+    /// Judges a step. Where its tags decide, for sparing it or for permitting it, they count only if CloudTrail
+    /// shows that nobody has set them since the activity began. Where that is not known, the approver decides.
+    fn weigh(&self, step: &StepKey, resource: &Resource) -> Weighed {
+        let verdict = self.judge(step, resource);
+        let worlds = self.guard.tag_worlds(resource).into_iter();
+        let mut others = worlds.map(|world| self.judge(step, &world));
+        let other = others.find(|other| other.effect() != verdict.effect());
+        let unweighed = |verdict, resource: &Resource| {
+            let permitted = matches!(verdict, Verdict::Permitted(_));
+            let doubted = permitted.then(|| self.doubted(step, resource));
+            (verdict, doubted.flatten())
+        };
+        let of = TaggedResource {
+            name: resource.name.clone(),
+            region: resource.region.clone(),
+        };
+        let age = self.known.borrow().tags.get(&of).cloned();
+        let without = resource.without_set_tags();
+        let ((verdict, doubted), asks) = match (other, age, &without) {
+            // Tags that somebody has tampered with count for nothing, whatever they decide.
+            (_, Some(TagAge::SetSince(_)), Some(without)) => {
+                (unweighed(self.judge(step, without), without), true)
+            }
+            (None, _, _) => (unweighed(verdict, resource), false),
+            (Some(_), Some(TagAge::Older), _) => (unweighed(verdict, resource), true),
+            (Some(other), age, _) => {
+                let unread = resource.tags_are_unread();
+                let doubt = match age {
+                    _ if unread => "its tags could not be read".to_owned(),
+                    Some(TagAge::Unknown(why)) => not_known_to_be_older(&why),
+                    _ => not_known_to_be_older("CloudTrail was not asked"),
+                };
+                let left = self.left_to_the_approver(step, verdict, other, &doubt);
+                ((left, None), !unread)
+            }
+        };
+        Weighed {
+            verdict,
+            depends_on_tags_of: asks.then_some(of),
+            doubted,
+        }
+    }
+
+    /// Whoever has broken in may have set the tags, and whoever wrote the policy may have meant them.
+    fn left_to_the_approver(
+        &self,
+        step: &StepKey,
+        verdict: Verdict,
+        other: Verdict,
+        doubt: &str,
+    ) -> Verdict {
+        if self.approved.contains(step) {
+            return Verdict::Permitted(Vec::new());
+        }
+        match (verdict, other) {
+            (Verdict::Withheld(why), _) | (_, Verdict::Withheld(why)) => {
+                Verdict::Withheld(Withheld {
+                    reason: format!("{}; the approver decides, since {doubt}", why.reason),
+                    awaits_approval: true,
+                    ..why
+                })
+            }
+            (permitted, _) => permitted,
+        }
     }
 
     /// True if the policies would answer otherwise if more were known of what the principal did before.
-    fn rests_on_past(&self, step: &StepKey, resource: &Resource) -> bool {
+    fn depends_on_prior_activity(&self, step: &StepKey, resource: &Resource) -> bool {
         let policies = self.guard.policies.as_ref();
         if !policies.is_ok_and(|policies| policies.looks_back) {
             return false;
         }
         let approved = self.approved.contains(step);
-        let answers = Past::POSSIBLE.map(|past| {
-            let situation = self.situation_of(step, resource).with(past);
-            match self.guard.judge(&situation, step, resource, approved) {
-                Verdict::Permitted(_) => (true, false),
-                Verdict::Withheld(why) => (false, why.awaits_approval),
-            }
+        let answers = PriorActivity::POSSIBLE.map(|activity| {
+            let context = self.context_of(step, resource).with(activity);
+            let verdict = self.guard.judge(&context, step, resource, approved);
+            verdict.effect()
         });
         answers.iter().any(|answer| *answer != answers[0])
     }
@@ -216,18 +320,13 @@ impl<'a> Gate<'a> {
     }
 }
 
-/// What stands of the target of a step by the record, if the step is a part of it.
-pub(crate) fn standing<'a>(
-    claims: &'a [Claim],
-    step: &StepKey,
-    resource: &Resource,
-) -> Option<&'a Standing> {
-    let claim = match claims {
-        [claim] => claim,
-        claims => claims.iter().find(|claim| claim.is_of(resource.name()))?,
-    };
-    let stands = claim.stands();
-    stands.filter(|stands| stands.steps.contains(&step.to_string()))
+/// What the policies say of a step, with what its tags are worth.
+struct Weighed {
+    verdict: Verdict,
+    /// The resource, if its tags decide and CloudTrail tells how old they are.
+    depends_on_tags_of: Option<TaggedResource>,
+    /// That a tag would withhold the step and does not count.
+    doubted: Option<String>,
 }
 
 /// What the playbook leaves to a person and the policies withhold too: a person may let it only if the policies
@@ -270,87 +369,6 @@ fn withhold_marks<A: Action>(plan: &mut Plan<A>, why: &Withheld) {
         .collect();
 }
 
-/// A plan of which each step that is to be done is permitted. Only a [`Gate`] makes one.
-#[derive(Debug)]
-pub struct Authorized<A> {
-    pub(super) plan: Plan<A>,
-    /// Names and Regions of that of which the tags decide.
-    pub(super) rests_on_tags_of: BTreeSet<(String, String)>,
-    /// What the principal did before would change what is done.
-    pub(super) rests_on_past: bool,
-}
-
-impl<A> Deref for Authorized<A> {
-    type Target = Plan<A>;
-
-    fn deref(&self) -> &Plan<A> {
-        &self.plan
-    }
-}
-
-impl<A: Action> Authorized<A> {
-    /// Lets the steps of a phase wait for another time, for this reason.
-    pub(crate) fn hold_back(&mut self, phase: Phase, reason: &str) {
-        self.leave_out(|action| (action.phase() == phase).then(|| reason.to_owned()));
-    }
-
-    /// Leaves out what is to be done and has a reason not to be, also when reading back would plan it.
-    pub(crate) fn leave_out(&mut self, reason: impl Fn(&A) -> Option<String>) {
-        for step in &mut self.plan.steps {
-            if let Step::Do(action) = step
-                && let Some(reason) = reason(action)
-            {
-                self.plan.held_back.insert(StepKey::of(action));
-                *step = Step::Skipped {
-                    action: action.name(),
-                    target: action.target(),
-                    reason,
-                };
-            }
-        }
-    }
-
-    /// Withholds all that is to be done, for this reason.
-    pub(crate) fn withhold(&mut self, why: &Withheld) {
-        let steps = std::mem::take(&mut self.plan.steps).into_iter();
-        self.plan.steps = steps
-            .map(|step| match step {
-                Step::Do(action) => Step::Withheld(action, why.clone()),
-                other => other,
-            })
-            .collect();
-    }
-
-    /// True if anything is to be contained.
-    pub(crate) fn contains(&self) -> bool {
-        let mut steps = self.plan.steps.iter();
-        steps.any(|step| matches!(step, Step::Do(action) if action.phase() == Phase::Contain))
-    }
-
-    /// Only the steps that are not among these.
-    pub(crate) fn without(mut self, known: &HashSet<StepKey>) -> Self {
-        self.plan.steps.retain(|step| !known.contains(&step.key()));
-        self
-    }
-
-    /// Takes those steps out that are to be done and are `wanted`.
-    pub(crate) fn take_out(&mut self, wanted: impl Fn(&A) -> bool) -> Self {
-        let taken = self.plan.steps.extract_if(
-            ..,
-            |step| matches!(step, Step::Do(action) if wanted(action)),
-        );
-        Self {
-            plan: Plan {
-                steps: taken.collect(),
-                ..Plan::default()
-            },
-            rests_on_tags_of: BTreeSet::new(),
-            rests_on_past: false,
-        }
-    }
-
-    /// The plan, to be taken apart.
-    pub(crate) fn into_plan(self) -> Plan<A> {
-        self.plan
-    }
+fn not_known_to_be_older(why: &str) -> String {
+    format!("it is not known whether its tags are older than the activity: {why}")
 }

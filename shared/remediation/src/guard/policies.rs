@@ -11,7 +11,7 @@ use cedar_policy::{
 use miette::Diagnostic;
 use serde_json::Value;
 
-use super::{NOT_PERMITTED, Verdict};
+use super::verdict::{NOT_PERMITTED, Verdict};
 use crate::plan::Withheld;
 
 const SCHEMA: &str = include_str!("schema.cedarschema");

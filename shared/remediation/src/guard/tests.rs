@@ -1,8 +1,5 @@
 mod examples;
-mod parameter;
-mod past;
 mod rails;
-mod tags;
 mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,13 +8,19 @@ use cedar_policy::Effect;
 use serde_json::{Value, json};
 
 use super::policies::schema;
+use super::verdict::{NO_POLICY, NOT_PERMITTED};
+use jiff::Timestamp;
+
 use super::*;
 use crate::catalogue::Category;
+use crate::finding::Finding;
 use crate::fixtures::fake::Fake;
 use crate::fixtures::{ENFORCING, finding, now, user_finding};
 use crate::plan::{Action, Phase};
+use crate::plan::{StepKey, Withheld};
 use crate::playbook::Playbook;
 use crate::playbook::{ec2::Ec2, iam::Iam, s3::S3};
+use crate::policy::Policy;
 use crate::policy::ResponseMode;
 use crate::settings::Settings;
 

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use cedar_policy::Effect;
 
-use super::policies::is_rail;
-use super::request::Situation;
-use super::ways::{Applies, Tally, Unknown, Ways};
-use super::{Guard, Resource, Verdict};
+use super::policies::{Policies, is_rail};
+use super::request_context::RequestContext;
+use super::variants::{Applies, Tally, Unknown, Variants};
+use super::verdict::Verdict;
 use crate::plan::{StepKey, Withheld};
+use crate::resource::Resource;
 
 /// An attribute that could not be read decides: the policies would permit the step in one case and withhold it in another.
 #[derive(Debug)]
@@ -39,68 +40,65 @@ impl Doubt {
     }
 }
 
-impl Guard {
-    /// `None`: all was read, or the policies say the same whatever was not.
-    pub(super) fn doubt(
-        &self,
-        situation: &Situation<'_>,
-        step: &StepKey,
-        resource: &Resource,
-        approved: bool,
-    ) -> Option<Doubt> {
-        let policies = self.policies.as_ref().ok()?;
-        if resource.unread.is_empty() {
-            return None;
-        }
-        let (mut forbids, mut permits) = (Ways::default(), Ways::default());
-        let mut looks = false;
-        for policy in policies.all() {
-            let ways = match policy.effect() {
-                Effect::Forbid => &mut forbids,
-                Effect::Permit => &mut permits,
-            };
-            looks |= ways.add_any(policy, Unknown::Unread(resource));
-        }
-        if !looks {
-            return None;
-        }
-        let (request, entities) = situation.request(step, resource, approved).ok()?;
-        let forbidding = forbids.tally(&request, &entities);
-        let permitting = permits.tally(&request, &entities);
-        let any = |tallied: &[Tally], is: fn(&Tally) -> bool| tallied.iter().any(is);
-        let surely = |tally: &Tally| tally.applies() == Applies::Surely;
-        let perhaps = |tally: &Tally| tally.applies() != Applies::Never;
-        // A policy that cannot be evaluated might have forbidden.
-        let errs = |tally: &Tally| tally.errs() == Applies::Surely;
-        let may_err = |tally: &Tally| tally.errs() != Applies::Never;
-        let all = [&forbidding, &permitting];
-        let may_permit = !any(&forbidding, surely)
-            && !all.iter().any(|tallied| any(tallied, errs))
-            && any(&permitting, perhaps);
-        let may_withhold = any(&forbidding, perhaps)
-            || all.iter().any(|tallied| any(tallied, may_err))
-            || !any(&permitting, surely);
-        if !(may_permit && may_withhold) {
-            return None;
-        }
-        let mut doubt = Doubt {
-            by: Vec::new(),
-            looks_at: BTreeSet::new(),
-            rail: false,
+/// `None`: all was read, or the policies say the same whatever was not.
+pub(super) fn doubt(
+    policies: &Policies,
+    context: &RequestContext<'_>,
+    step: &StepKey,
+    resource: &Resource,
+    approved: bool,
+) -> Option<Doubt> {
+    if resource.unread.is_empty() {
+        return None;
+    }
+    let (mut forbids, mut permits) = (Variants::default(), Variants::default());
+    let mut looks = false;
+    for policy in policies.all() {
+        let ways = match policy.effect() {
+            Effect::Forbid => &mut forbids,
+            Effect::Permit => &mut permits,
         };
-        let permitted = any(&permitting, surely);
-        let permits = (&permits, if permitted { Vec::new() } else { permitting });
-        for (ways, tallied) in [(&forbids, forbidding), permits] {
-            for (index, tally) in tallied.iter().enumerate() {
-                if tally.applies() == Applies::Perhaps || tally.errs() == Applies::Perhaps {
-                    let (id, looks_at) = ways.policy(index);
-                    doubt.by.push(id.to_owned());
-                    doubt.looks_at.extend(looks_at);
-                    doubt.rail |= is_rail(id);
-                }
+        looks |= ways.add_any(policy, Unknown::Unread(resource));
+    }
+    if !looks {
+        return None;
+    }
+    let (request, entities) = context.request(step, resource, approved).ok()?;
+    let forbidding = forbids.tally(&request, &entities);
+    let permitting = permits.tally(&request, &entities);
+    let any = |tallied: &[Tally], is: fn(&Tally) -> bool| tallied.iter().any(is);
+    let surely = |tally: &Tally| tally.applies() == Applies::Surely;
+    let perhaps = |tally: &Tally| tally.applies() != Applies::Never;
+    // A policy that cannot be evaluated might have forbidden.
+    let errs = |tally: &Tally| tally.errs() == Applies::Surely;
+    let may_err = |tally: &Tally| tally.errs() != Applies::Never;
+    let all = [&forbidding, &permitting];
+    let may_permit = !any(&forbidding, surely)
+        && !all.iter().any(|tallied| any(tallied, errs))
+        && any(&permitting, perhaps);
+    let may_withhold = any(&forbidding, perhaps)
+        || all.iter().any(|tallied| any(tallied, may_err))
+        || !any(&permitting, surely);
+    if !(may_permit && may_withhold) {
+        return None;
+    }
+    let mut doubt = Doubt {
+        by: Vec::new(),
+        looks_at: BTreeSet::new(),
+        rail: false,
+    };
+    let permitted = any(&permitting, surely);
+    let permits = (&permits, if permitted { Vec::new() } else { permitting });
+    for (ways, tallied) in [(&forbids, forbidding), permits] {
+        for (index, tally) in tallied.iter().enumerate() {
+            if tally.applies() == Applies::Perhaps || tally.errs() == Applies::Perhaps {
+                let (id, looks_at) = ways.policy(index);
+                doubt.by.push(id.to_owned());
+                doubt.looks_at.extend(looks_at);
+                doubt.rail |= is_rail(id);
             }
         }
-        doubt.by.sort_unstable();
-        Some(doubt)
     }
+    doubt.by.sort_unstable();
+    Some(doubt)
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::catalogue::Category;
 use crate::finding::{Finding, Principal};
-use crate::investigate::{Answer, tells_of_administrator};
+use crate::investigation::{Answer, tells_of_administrator};
 
 /// The steps, the most urgent first, where something suggests that they are needed. What that is, is the
 /// first of them.
@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::{attack, finding, user_finding};
-    use crate::investigate::Question;
+    use crate::investigation::Question;
 
     fn told(category: Category, finding: &Finding, answers: &[Answer]) -> String {
         steps(category, finding, answers).join("\n")

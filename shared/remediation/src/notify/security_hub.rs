@@ -174,7 +174,7 @@ impl Outbox {
 }
 
 /// Takes a message of the queue apart, as Lambda hands it over. `None`: the payload is something else.
-pub(crate) fn received(payload: &Value) -> Option<Update> {
+pub fn received(payload: &Value) -> Option<Update> {
     let (record, mut message) = queue_message::received(payload)?;
     let update: Update = serde_json::from_value(message.get_mut("security_hub")?.take()).ok()?;
     let attempt = record["attributes"]["ApproximateReceiveCount"].as_str();

@@ -1,6 +1,6 @@
 //! Who is at work on a target, and what became of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
@@ -15,6 +15,7 @@ use crate::execute::within;
 use crate::finding::Finding;
 use crate::recheck;
 use crate::report::StepReport;
+use crate::standing::{RecordedTarget, Standing};
 
 /// How often an invocation looks whether the one before it is done.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -58,25 +59,6 @@ impl TargetState {
     }
 }
 
-/// What stands of a target by the record: what contains it, and the severity on account of which that was
-/// permitted.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Standing {
-    /// The keys of the steps.
-    pub(crate) steps: BTreeSet<String>,
-    /// The highest of its findings.
-    pub(crate) severity: f64,
-    /// Those of the steps that were found undone and were not done again. That was told.
-    pub(crate) found_undone: BTreeSet<String>,
-}
-
-impl Standing {
-    /// True if the step of this key contains the target, as far as is known.
-    pub(crate) fn is_in_effect(&self, key: &str) -> bool {
-        self.steps.contains(key) && !self.found_undone.contains(key)
-    }
-}
-
 /// The right to act on a target, until it is given back or its time is over.
 #[derive(Debug)]
 pub struct Claim {
@@ -96,6 +78,15 @@ pub struct Claim {
     /// The attribute that says that a message of the finding is to come.
     awaited: String,
     is_awaited: bool,
+}
+
+impl<'a> From<&'a Claim> for RecordedTarget<'a> {
+    fn from(claim: &'a Claim) -> Self {
+        Self {
+            name: &claim.target,
+            standing: claim.stands.as_ref(),
+        }
+    }
 }
 
 impl Claim {

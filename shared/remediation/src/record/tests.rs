@@ -17,6 +17,7 @@ use crate::fixtures::{self, ENFORCING, now};
 use crate::notify::Channel;
 use crate::report::{Approval, Obstacle, Report};
 use crate::settings::Settings;
+use crate::standing::Standing;
 
 const TARGET: &str = "us-east-1/i-0abc1234def567890";
 

@@ -12,7 +12,6 @@
 mod shown;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -24,13 +23,11 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use jiff::{SignedDuration, Timestamp};
-use serde::{Serialize, Serializer};
 use tokio::time::{Instant, sleep};
 
 pub use self::shown::Shown;
 use super::{Record, get, number, text};
-use crate::breaker::Crowd;
-use crate::catalogue::Category;
+pub use crate::breaker::{Full, Opened, Window};
 use crate::error::{CallContext, CallError, CallFailure, Result};
 
 /// DynamoDB's code for a write that meets a transaction of the same item.
@@ -38,57 +35,6 @@ const CONFLICT: &str = "TransactionConflictException";
 const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
 
 type Item = HashMap<String, AttributeValue>;
-
-/// What containments are counted of.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Window {
-    /// The function that contains.
-    pub category: Category,
-    /// The account of what is contained.
-    pub account_id: String,
-    /// What of the account. `None`: all that the function contains there.
-    pub crowd: Option<Crowd>,
-}
-
-impl Window {
-    fn key(&self) -> String {
-        let crowd = self.crowd.as_ref().map(Crowd::key);
-        let crowd = crowd.map(|crowd| format!("#{crowd}")).unwrap_or_default();
-        format!("BREAKER#{}#{}{crowd}", self.category, self.account_id)
-    }
-
-    fn from_key(key: &str) -> Option<Self> {
-        let mut parts = key.strip_prefix("BREAKER#")?.splitn(3, '#');
-        let (category, account_id, crowd) = (parts.next()?, parts.next()?, parts.next());
-        Some(Self {
-            category: Category::from_word(category)?,
-            account_id: account_id.to_owned(),
-            crowd: match crowd {
-                Some(crowd) => Some(Crowd::from_key(crowd)?),
-                None => None,
-            },
-        })
-    }
-}
-
-impl fmt::Display for Window {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.crowd {
-            Some(crowd) => write!(
-                f,
-                "{} in {crowd} of account {}",
-                self.category, self.account_id
-            ),
-            None => write!(f, "{} in account {}", self.category, self.account_id),
-        }
-    }
-}
-
-impl Serialize for Window {
-    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
-        to.collect_str(self)
-    }
-}
 
 /// On which terms places are taken.
 #[derive(Clone, Copy, Debug)]
@@ -120,26 +66,6 @@ pub struct Places {
     until: i64,
     /// Until when each was taken before, if it was.
     before: BTreeMap<String, Option<i64>>,
-}
-
-/// A window without room.
-#[derive(Clone, Debug)]
-pub struct Full {
-    /// Who has a place, and until when.
-    pub taken: BTreeMap<String, Timestamp>,
-    /// Who found it so first.
-    pub opened: Option<Opened>,
-}
-
-/// That people were told of a window without room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Opened {
-    /// The invocation that tells them.
-    pub by: String,
-    /// When it found the window without room.
-    pub at: Timestamp,
-    /// Until then nobody else is told.
-    pub until: Timestamp,
 }
 
 impl Record {

@@ -1,9 +1,14 @@
-use jiff::SignedDuration;
-use serde_json::json;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use super::*;
+use crate::breaker::Limits;
+use crate::catalogue::Category;
+use crate::finding::Finding;
 use crate::fixtures::{attack, event, user_detail};
-use crate::guard::DEFAULT;
+use crate::guard::{DEFAULT, Guard};
+use crate::policy::{Policy, ResponseMode};
+use crate::settings::Settings;
 
 fn rules() -> Rules {
     Rules {
@@ -36,13 +41,13 @@ fn rehearsed_with(rules: Rules, more: &str, events: &[Value]) -> Report {
     let guard = Guard::new(&format!("{DEFAULT}\n{more}"));
     assert_eq!(guard.problem(), None);
     let rehearser = Rehearser::new(rules, guard).unwrap();
-    let mut occasions = Vec::new();
+    let mut evaluations = Vec::new();
     for event in events {
         let mut finding = Finding::read(event).unwrap();
         let document = || Some(event["detail"].clone());
-        occasions.extend(rehearser.look(&mut finding, false, document).unwrap());
+        evaluations.extend(rehearser.look(&mut finding, false, document).unwrap());
     }
-    rehearse(rehearser.rules(), occasions)
+    rehearse(rehearser.rules(), evaluations)
 }
 
 fn rehearsed(events: &[Value]) -> Report {
@@ -199,7 +204,7 @@ fn a_share_of_a_crowd_is_held_where_its_size_is_known() {
         unsized_crowd.remarks
     );
     let of_size = |size| Rules {
-        sizes: vec![CrowdSize::Users(size)],
+        sizes: vec![GroupSize::Users(size)],
         limits: Limits {
             share_percent: 20,
             ..Limits::default()
@@ -379,13 +384,13 @@ fn what_is_not_one_to_contain_is_left_out_with_the_reason() {
     assert_eq!(
         causes,
         [
-            Cause::Sample,
-            Cause::Archived,
-            Cause::Victim,
-            Cause::Kind,
-            Cause::Setting,
-            Cause::Nothing,
-            Cause::Malformed,
+            Reason::Sample,
+            Reason::Archived,
+            Reason::Victim,
+            Reason::Kind,
+            Reason::Setting,
+            Reason::Nothing,
+            Reason::Malformed,
         ]
     );
     assert!(report.left_out.iter().all(|left| !left.reason.is_empty()));
@@ -415,7 +420,7 @@ fn of_a_bucket_that_was_read_with_credentials_only_the_credentials_are_contained
     let report = rehearsed(&[at(0, event(detail))]);
     assert_eq!(told(&report), [(Outcome::Contained, "mallory")]);
     assert_eq!(report.left_out[0].function, Category::S3);
-    assert_eq!(report.left_out[0].cause, Cause::Nothing);
+    assert_eq!(report.left_out[0].cause, Reason::Nothing);
     // The finding itself is not left out.
     assert_eq!(report.summary.left_out, 0);
 }
@@ -489,7 +494,7 @@ fn a_finding_of_the_api_came_when_it_was_made_and_when_it_was_updated() {
 fn the_parts_of_a_sequence_are_rehearsed_if_they_are_handed_over() {
     let sequence = attack(json!({}));
     let report = rehearsed(std::slice::from_ref(&sequence));
-    assert_eq!(report.left_out[0].cause, Cause::Kind);
+    assert_eq!(report.left_out[0].cause, Reason::Kind);
     let handed_over = Rules {
         hand_over: true,
         ..rules()
@@ -504,8 +509,8 @@ fn the_parts_of_a_sequence_are_rehearsed_if_they_are_handed_over() {
 fn a_policy_that_is_not_valid_permits_nothing() {
     let rehearser = Rehearser::new(rules(), Guard::new("nonsense")).unwrap();
     let mut finding = Finding::read(&instance(ONE, 0)).unwrap();
-    let occasions = rehearser.look(&mut finding, false, || None).unwrap();
-    let report = rehearse(rehearser.rules(), occasions);
+    let evaluations = rehearser.look(&mut finding, false, || None).unwrap();
+    let report = rehearse(rehearser.rules(), evaluations);
     assert_eq!(told(&report), [(Outcome::Withheld, ONE)]);
     assert_eq!(report.entries[0].by, ["no-policy"]);
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::execute::ReadBack;
-use crate::investigate::afterwards::Afterwards;
+use crate::investigation::afterwards::Afterwards;
 use crate::plan::{Action, Phase, Step, StepKey};
 
 /// What a containment of a credential is for, as CloudTrail tells it afterwards. Nothing is done by it.

@@ -7,17 +7,19 @@ use aws_config::SdkConfig;
 use super::Responder;
 use super::lines::Lines;
 use crate::accounts::Accounts;
-use crate::breaker::Alone;
 use crate::catalogue::Category;
 use crate::config::Config;
 use crate::evidence::Evidence;
-use crate::guard::{DEFAULT, Guard, Guards, PolicyParameter};
+use crate::guard::{DEFAULT, Guard};
 use crate::hand_over::HandOver;
+use crate::history::Guards;
 use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
 use crate::playbook::Playbook;
+use crate::policy_parameter::PolicyParameter;
 use crate::recheck::Recheck;
 use crate::record::Record;
+use crate::slots::Alone;
 use crate::verify::Verifier;
 
 impl<P: Playbook> Responder<P> {

@@ -180,7 +180,7 @@ impl<P: Playbook> Responder<P> {
     ///
     /// # Errors
     /// If a later attempt may do it, so that the queue gives it again.
-    pub(crate) async fn update(&self, update: &Update, now: Timestamp) -> Result<Updated> {
+    pub async fn update(&self, update: &Update, now: Timestamp) -> Result<Updated> {
         // The category is a constant, so that no other function has the code.
         let done = match &self.security_hub {
             Some(hub) if P::CATEGORY == Category::Triage => {

@@ -29,8 +29,9 @@ use super::*;
 use crate::error::{CallError, CallFailure};
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{Protocol, Wire, enforcing, event, now, triage};
-use crate::guard::{Guard, PolicyParameter};
+use crate::guard::Guard;
 use crate::policy::ResponseMode;
+use crate::policy_parameter::PolicyParameter;
 use crate::report::Outcome;
 
 /// The subjects and bodies of the notices that were published.

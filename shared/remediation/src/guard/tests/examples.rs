@@ -212,10 +212,10 @@ fn who_made_the_call_from_there_before_waits_for_a_person_below_severity_7() {
     let guard = Guard::new(&example("known-callers-need-approval"));
     let settings = settings();
     for (past, severity, waits) in [
-        (Past::UNKNOWN, 5.0, false),
-        (Past::known(true, true, false), 5.0, false),
-        (Past::known(true, true, true), 6.9, true),
-        (Past::known(true, true, true), 7.0, false),
+        (PriorActivity::UNKNOWN, 5.0, false),
+        (PriorActivity::known(true, true, false), 5.0, false),
+        (PriorActivity::known(true, true, true), 6.9, true),
+        (PriorActivity::known(true, true, true), 7.0, false),
     ] {
         let finding = severe(severity);
         let user = Resource::user(&finding, "mallory", None);
@@ -224,7 +224,7 @@ fn who_made_the_call_from_there_before_waits_for_a_person_below_severity_7() {
             target: "AKIAEXAMPLE".to_owned(),
         };
         let gate = Gate::new::<Iam>(&guard, &finding, &settings, false, now());
-        gate.knows(past);
+        gate.learn(HistoryAnswer::PriorActivity(past, None));
         match gate.judge(&step, &user) {
             Verdict::Permitted(_) => assert!(!waits, "{past:?} {severity}"),
             Verdict::Withheld(why) => {

@@ -142,7 +142,7 @@ fn untold(policy: &str, approved: bool) -> Option<Withheld> {
     let approved = approved.then(|| StepKey::of(&act));
     let gate = gate.approving(approved.into_iter().collect());
     let plan = gate.plan::<Fake>(&vec![(act, false)], &Settings::default());
-    assert!(plan.rests_on_tags_of.is_empty(), "CloudTrail cannot help");
+    assert!(plan.depends_on_tags_of.is_empty(), "CloudTrail cannot help");
     match &plan.steps[0] {
         Step::Withheld(_, why) => Some(why.clone()),
         _ => None,

@@ -13,10 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;
 
 use super::observe::Bucket;
+use crate::cloudtrail::event_history::{EventHistory, LAG, REACH};
+use crate::cloudtrail::tag_age::{TAG_BUCKETS, on_bucket};
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::investigate::setters::{TAG_BUCKETS, on_bucket};
-use crate::investigate::trail::{LAG, REACH, Trail};
 
 /// The key of the tag by which a bucket is public on purpose. Any value but `false`.
 pub(super) const TAG: &str = "gdr:public-ok";
@@ -203,7 +203,7 @@ pub(super) fn marks<'a>(mut tags: impl Iterator<Item = (&'a str, &'a str)>) -> b
 
 /// Reads who may have set these `marks` on `bucket` since a day before `began`, in the Region of the trail.
 pub(super) async fn history(
-    trail: &Trail,
+    trail: &EventHistory,
     bucket: &str,
     marks: &[Mark],
     began: Option<Timestamp>,

@@ -1,4 +1,6 @@
 use super::*;
+use crate::blast_radius::Crowd;
+use crate::catalogue::Category;
 
 #[test]
 fn a_window_is_found_again_from_its_key() {

@@ -10,9 +10,10 @@ use crate::error::Result;
 use crate::fixtures::table::table;
 use crate::fixtures::windows::{Windows, invocation};
 use crate::fixtures::{enforcing, event};
-use crate::guard::{DEFAULT, Guard, PolicyParameter};
+use crate::guard::{DEFAULT, Guard};
 use crate::hostile::recording::incidents;
 use crate::policy::ResponseMode;
+use crate::policy_parameter::PolicyParameter;
 use crate::record::Incident;
 
 fn again(world: &World) -> Ec2 {

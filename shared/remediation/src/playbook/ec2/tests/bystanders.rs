@@ -10,9 +10,10 @@ use crate::finding::Finding;
 use crate::fixtures::table::table;
 use crate::fixtures::windows::{Windows, invocation};
 use crate::fixtures::{ENFORCING, case, case_text, enforcing, finding, now};
-use crate::guard::{DEFAULT, Gate, Guard, PolicyParameter};
+use crate::guard::{DEFAULT, Gate, Guard};
 use crate::hostile::recording::incidents;
 use crate::plan::{Action as _, Phase, Step};
+use crate::policy_parameter::PolicyParameter;
 use crate::record::Incident;
 use crate::settings::Ec2Settings;
 

@@ -12,8 +12,10 @@ use super::world::{ID, infected_with};
 use super::*;
 use crate::fixtures::windows::{Windows, invocation};
 use crate::fixtures::{ENFORCING, enforcing, event};
-use crate::guard::{EventHistory, Gate, Guard, Guards, PolicyParameter};
+use crate::guard::{Gate, Guard};
+use crate::history::{EventHistory, Guards};
 use crate::plan::{Action as _, Phase, Step};
+use crate::policy_parameter::PolicyParameter;
 use crate::respond::Responder;
 use crate::settings::Ec2Settings;
 

@@ -9,9 +9,10 @@ use crate::error::Error;
 use crate::fixtures::table::table;
 use crate::fixtures::windows::{Windows, invocation};
 use crate::fixtures::{ENFORCING, enforcing};
-use crate::guard::{DEFAULT, Gate, Guard, PolicyParameter};
+use crate::guard::{DEFAULT, Gate, Guard};
 use crate::hostile::recording::incidents;
 use crate::policy::{Policy, ResponseMode};
+use crate::policy_parameter::PolicyParameter;
 use crate::record::Incident;
 
 fn again(world: &World) -> Iam {

@@ -9,8 +9,9 @@ use crate::approve::{Approver, approve};
 use crate::fixtures::table::table;
 use crate::fixtures::windows::{Windows, invocation};
 use crate::fixtures::{enforcing, recorded, release};
-use crate::guard::{DEFAULT, Guard, PolicyParameter};
+use crate::guard::{DEFAULT, Guard};
 use crate::hostile::recording::incidents;
+use crate::policy_parameter::PolicyParameter;
 use crate::record::Incident;
 use crate::release::{Allowance, Verdict};
 

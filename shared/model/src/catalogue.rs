@@ -1,0 +1,407 @@
+//! Which functions a finding concerns, and whether its kind is one to contain.
+//!
+//! Decided by the parts of the type's name. What is contained is listed by purpose and family, and
+//! whatever is not listed is notified: so a new or renamed type falls into the careful answer of its
+//! kind. The rules in `template.yaml` say the same thing as [`routes`]; a test holds the two against
+//! each other, and another the answers about every type that AWS has named.
+
+mod buckets;
+mod credentials;
+mod custom;
+mod instances;
+mod kinds;
+
+pub use crate::category::Category;
+use crate::finding::{Finding, FindingType};
+
+const UNKNOWN: &str = "this version of the responder does not know this kind of finding, and contains \
+                       only on account of what it knows";
+
+/// What is to be done about findings of a kind, before settings and severity have their say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Observe and plan; the plan may still turn out to hold nothing to do.
+    Contain,
+    /// A person looks at it, for this reason.
+    Notify(&'static str),
+}
+
+/// The functions that receive a finding. Never empty; more than one where a finding concerns two
+/// kinds of resource.
+///
+/// Routed on the type: `resourceType` is `AccessKey` for all `Policy:S3/*` and `Stealth:S3/*`
+/// findings, <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-s3.html>.
+pub fn routes(finding: &Finding) -> Vec<Category> {
+    if let Some(to) = finding.handed_over_to() {
+        return vec![to];
+    }
+    let kind = &finding.finding_type;
+    let resource_type = finding.resource_type();
+    let mut routes = Vec::new();
+    // By the resource type, since a pattern of EventBridge cannot exclude a type that it includes.
+    if resource_type != "AttackSequence" {
+        match kind.resource() {
+            "S3" => {
+                routes.push(Category::S3);
+                if finding.names_own_principal() {
+                    routes.push(Category::Iam);
+                }
+            }
+            "IAMUser" => {
+                routes.push(Category::Iam);
+                // The credentials of an instance, used elsewhere: the instance is the source.
+                if kind.name().starts_with("InstanceCredentialExfiltration.") {
+                    routes.push(Category::Ec2);
+                }
+            }
+            "EC2" => routes.push(Category::Ec2),
+            "Runtime" if resource_type == "Instance" => routes.push(Category::Ec2),
+            _ => {}
+        }
+    }
+    if routes.is_empty() {
+        routes.push(Category::Triage);
+    }
+    routes
+}
+
+/// Whether the part of `finding` that concerns `category` is one to contain.
+pub fn disposition(category: Category, finding: &Finding) -> Disposition {
+    // Which resources of a sequence are handed over was decided before: see `hand_over`.
+    if finding.handed_over_to() == Some(category) {
+        return Disposition::Contain;
+    }
+    match category {
+        Category::S3 => buckets::disposition(finding),
+        Category::Iam => credentials::disposition(finding),
+        Category::Ec2 => instances::disposition(finding),
+        Category::Triage => Disposition::Notify(triage(finding)),
+    }
+}
+
+/// Why nothing is contained on account of a finding that is for triage.
+fn triage(finding: &Finding) -> &'static str {
+    if finding.resource_type() == "AttackSequence" {
+        "an attack on several resources; the findings that it is made of are answered one by one"
+    } else if custom::found(finding) {
+        custom::WHY
+    } else {
+        "no playbook contains resources of this kind; it is recorded and notified"
+    }
+}
+
+/// True for what a malware scan found: in an object, on an instance, or in a copy of either.
+fn is_malware(kind: &FindingType) -> bool {
+    matches!(kind.family(), "MaliciousFile" | "SuspiciousFile")
+}
+
+/// True for a finding about the Block Public Access of a whole account. It names no bucket.
+pub fn concerns_account_block(finding: &Finding) -> bool {
+    finding.finding_type.as_str() == "Policy:S3/AccountBlockPublicAccessDisabled"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::finding;
+    use serde_json::json;
+
+    fn routed(kind: &str, resource_type: &str, user_type: Option<&str>) -> Vec<Category> {
+        let mut resource = json!({ "resourceType": resource_type });
+        if let Some(user_type) = user_type {
+            resource["accessKeyDetails"] = json!({ "userType": user_type });
+        }
+        routes(&finding(json!({ "type": kind, "resource": resource })))
+    }
+
+    #[test]
+    fn a_finding_goes_to_the_functions_of_the_resources_it_concerns() {
+        use Category::{Ec2, Iam, S3, Triage};
+        for (kind, resource_type, user_type, expected) in [
+            (
+                "Policy:S3/BucketBlockPublicAccessDisabled",
+                "AccessKey",
+                Some("AssumedRole"),
+                vec![S3, Iam],
+            ),
+            (
+                "Exfiltration:S3/AnomalousBehavior",
+                "S3Bucket",
+                Some("IAMUser"),
+                vec![S3, Iam],
+            ),
+            (
+                "UnauthorizedAccess:S3/TorIPCaller",
+                "S3Bucket",
+                Some("AWSAccount"),
+                vec![S3],
+            ),
+            ("Object:S3/MaliciousFile", "S3Object", None, vec![S3]),
+            (
+                "Recon:IAMUser/TorIPCaller",
+                "AccessKey",
+                Some("IAMUser"),
+                vec![Iam],
+            ),
+            (
+                "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
+                "AccessKey",
+                Some("AssumedRole"),
+                vec![Iam, Ec2],
+            ),
+            (
+                "UnauthorizedAccess:IAMUser/ResourceCredentialExfiltration.OutsideAWS",
+                "AccessKey",
+                Some("AssumedRole"),
+                vec![Iam],
+            ),
+            (
+                "Backdoor:EC2/C&CActivity.B!DNS",
+                "Instance",
+                None,
+                vec![Ec2],
+            ),
+            (
+                "Backdoor:Runtime/C&CActivity.B",
+                "Instance",
+                None,
+                vec![Ec2],
+            ),
+            (
+                "Backdoor:Runtime/C&CActivity.B",
+                "EKSCluster",
+                None,
+                vec![Triage],
+            ),
+            (
+                "AttackSequence:S3/CompromisedData",
+                "AttackSequence",
+                None,
+                vec![Triage],
+            ),
+            (
+                "AttackSequence:EC2/CompromisedInstanceGroup",
+                "AttackSequence",
+                None,
+                vec![Triage],
+            ),
+            (
+                "Persistence:IAM/AccountManipulation",
+                "AccessKey",
+                Some("IAMUser"),
+                vec![Triage],
+            ),
+            (
+                "Discovery:RDS/TorIPCaller",
+                "RDSDBInstance",
+                None,
+                vec![Triage],
+            ),
+            ("Brand:New/Kind", "Whatever", None, vec![Triage]),
+        ] {
+            assert_eq!(
+                routed(kind, resource_type, user_type),
+                expected,
+                "{kind} {resource_type}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_victim_of_a_brute_force_or_a_port_probe_is_not_isolated() {
+        let with = |kind: &str, service: serde_json::Value| {
+            let finding = finding(json!({
+                "type": kind,
+                "resource": { "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234" } },
+                "service": service,
+            }));
+            matches!(disposition(Category::Ec2, &finding), Disposition::Contain)
+        };
+        assert!(!with(
+            "UnauthorizedAccess:EC2/SSHBruteForce",
+            json!({ "resourceRole": "TARGET" })
+        ));
+        assert!(!with("UnauthorizedAccess:EC2/RDPBruteForce", json!({})));
+        assert!(with(
+            "UnauthorizedAccess:EC2/SSHBruteForce",
+            json!({ "resourceRole": "ACTOR" })
+        ));
+        assert!(!with(
+            "Recon:EC2/PortProbeUnprotectedPort",
+            json!({ "resourceRole": "TARGET" })
+        ));
+        assert!(!with(
+            "UnauthorizedAccess:EC2/TorIPCaller",
+            json!({ "resourceRole": "TARGET", "action": {
+                "actionType": "NETWORK_CONNECTION",
+                "networkConnectionAction": { "connectionDirection": "INBOUND" } } }),
+        ));
+        // GuardDuty sets TARGET on DNS findings although the instance asked.
+        assert!(with(
+            "Backdoor:EC2/C&CActivity.B!DNS",
+            json!({ "resourceRole": "TARGET", "action": { "actionType": "DNS_REQUEST" } }),
+        ));
+        // Runtime Monitoring findings have no role at all.
+        assert!(with("Execution:Runtime/ReverseShell", json!({})));
+    }
+
+    #[test]
+    fn an_ec2_finding_without_an_instance_is_not_one_to_isolate() {
+        for (kind, resource_type) in [
+            ("Execution:EC2/MaliciousFile!Snapshot", "EBSSnapshot"),
+            ("Execution:EC2/MaliciousFile!AMI", "EC2Image"),
+            ("Exfiltration:EC2/TransferDataToCloudAccount", "AccessKey"),
+        ] {
+            let finding =
+                finding(json!({ "type": kind, "resource": { "resourceType": resource_type } }));
+            assert!(
+                matches!(disposition(Category::Ec2, &finding), Disposition::Notify(_)),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_does_not_tell_of_a_compromise_is_for_a_person() {
+        let on_instance = json!({
+            "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234" },
+        });
+        for (category, kind) in [
+            (Category::Ec2, "Behavior:EC2/TrafficVolumeUnusual"),
+            (Category::Ec2, "Execution:Runtime/NewBinaryExecuted"),
+            (Category::Ec2, "Execution:EC2/SuspiciousFile"),
+            (Category::Ec2, "LateralMovement:EC2/RemoteServices"),
+            (Category::Ec2, "Backdoor:EC2/NotYetNamed"),
+            (Category::Ec2, "NotYetNamed:EC2/Spambot"),
+            (Category::Ec2, "Execution:EC2/MaliciousFile!NotYetNamed"),
+            (Category::Iam, "Policy:IAMUser/RootCredentialUsage"),
+            (Category::Iam, "Stealth:IAMUser/PasswordPolicyChange"),
+            (Category::Iam, "Impact:IAMUser/PromptInjection.Direct"),
+            (Category::Iam, "Impact:IAMUser/NotYetNamed"),
+            (Category::Iam, "Impact:S3/DataDestruction"),
+            (Category::S3, "Impact:S3/DataDestruction"),
+            (Category::S3, "Object:S3/MaliciousFile"),
+            (Category::S3, "Policy:S3/NotYetNamed"),
+            (Category::S3, "Discovery:S3/NotYetNamed"),
+        ] {
+            let finding = finding(json!({ "type": kind, "resource": on_instance }));
+            let answer = disposition(category, &finding);
+            assert!(
+                matches!(answer, Disposition::Notify(_)),
+                "{category} {kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_finding_of_the_account_s_own_rule_is_custom_whatever_its_type_is_called() {
+        for (category, kind, resource_type) in [
+            (Category::Ec2, "Execution:Runtime/ReverseShell", "Instance"),
+            (Category::Ec2, "Backdoor:EC2/C&CActivity.B!DNS", "Instance"),
+            (Category::Iam, "Recon:IAMUser/TorIPCaller", "AccessKey"),
+            (
+                Category::Iam,
+                "Exfiltration:S3/MaliciousIPCaller",
+                "S3Bucket",
+            ),
+            (
+                Category::S3,
+                "Exfiltration:S3/MaliciousIPCaller",
+                "S3Bucket",
+            ),
+            (
+                Category::Triage,
+                "Discovery:RDS/TorIPCaller",
+                "RDSDBInstance",
+            ),
+        ] {
+            let of = |rule: Option<&str>| {
+                let finding = finding(json!({
+                    "type": kind, "customDetectionRuleName": rule,
+                    "resource": { "resourceType": resource_type,
+                        "instanceDetails": { "instanceId": "i-0abc1234" } },
+                }));
+                disposition(category, &finding)
+            };
+            assert_ne!(of(None), Disposition::Notify(custom::WHY), "{kind}");
+            assert_ne!(of(Some("")), Disposition::Notify(custom::WHY), "{kind}");
+            assert_eq!(
+                of(Some("nightly-shells")),
+                Disposition::Notify(custom::WHY),
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_that_amazon_knows_as_leaked_is_contained() {
+        let kind = "CredentialAccess:IAMUser/CompromisedCredentials";
+        let finding = finding(json!({ "type": kind, "resource": { "resourceType": "AccessKey" } }));
+        assert_eq!(disposition(Category::Iam, &finding), Disposition::Contain);
+    }
+
+    #[test]
+    fn a_sensitive_file_that_was_modified_is_contained_on_an_instance_and_told_elsewhere() {
+        for purpose in ["Persistence", "PrivilegeEscalation", "DefenseEvasion"] {
+            let on = |category, resource_type: &str| {
+                let finding = finding(json!({
+                    "type": format!("{purpose}:Runtime/SensitiveFileModified"),
+                    "resource": { "resourceType": resource_type,
+                        "instanceDetails": { "instanceId": "i-0abc1234" } },
+                }));
+                assert_eq!(routes(&finding), [category]);
+                disposition(category, &finding)
+            };
+            assert_eq!(on(Category::Ec2, "Instance"), Disposition::Contain);
+            assert!(matches!(
+                on(Category::Triage, "ECSCluster"),
+                Disposition::Notify(_)
+            ));
+        }
+    }
+
+    #[test]
+    fn a_principal_that_is_told_by_its_key_alone_goes_to_iam_too() {
+        use Category::{Iam, S3};
+        for (details, expected) in [
+            (
+                json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE" }),
+                vec![S3, Iam],
+            ),
+            (
+                json!({ "accessKeyId": "ASIAIOSFODNN7EXAMPLE", "userType": null }),
+                vec![S3, Iam],
+            ),
+            (
+                json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "userType": "Unknown" }),
+                vec![S3, Iam],
+            ),
+            (
+                json!({ "accessKeyId": "AKIAIOSFODNN7EXAMPLE", "userType": "AWSAccount" }),
+                vec![S3],
+            ),
+            (json!({ "accessKeyId": "", "userType": "" }), vec![S3]),
+            (json!({ "principalId": "ANONYMOUS_PRINCIPAL" }), vec![S3]),
+            (json!({}), vec![S3]),
+        ] {
+            let finding = finding(json!({
+                "type": "Exfiltration:S3/MaliciousIPCaller",
+                "resource": { "resourceType": "S3Bucket", "accessKeyDetails": details },
+            }));
+            assert_eq!(routes(&finding), expected, "{details}");
+        }
+    }
+
+    #[test]
+    fn an_attack_sequence_is_known_by_its_resource_type() {
+        use Category::{S3, Triage};
+        let sequence = "AttackSequence:S3/CompromisedData";
+        assert_eq!(
+            routed(sequence, "AttackSequence", Some("IAMUser")),
+            [Triage]
+        );
+        assert_eq!(routed("Brand:S3/New", "AttackSequence", None), [Triage]);
+        // The rules cannot tell it from a finding on a bucket, so the function that gets it answers.
+        assert_eq!(routed(sequence, "", None), [S3]);
+    }
+}

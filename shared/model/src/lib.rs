@@ -1,0 +1,19 @@
+//! The terms of the responder as data, and the rules that need no call: what a finding is, whether its kind is one to
+//! contain, what a plan and a report are.
+//!
+//! Nothing here calls AWS, waits, or reads a clock or the environment.
+
+pub mod catalogue;
+pub mod category;
+pub mod error;
+pub mod finding;
+pub mod plan;
+pub mod settings;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use error::{Error, Result};
+
+/// The version, in every report and every record.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,245 @@
+//! A plan is data: what would be done, to what, from which value to which.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::Error;
+
+/// When a step runs. Phases run in this order, but containing does not wait for what only protects; a
+/// failure in any of them stops none of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Cheap steps that keep evidence from being destroyed.
+    Protect,
+    /// The containment itself.
+    Contain,
+    /// Evidence that takes time.
+    Preserve,
+    /// Marks for people.
+    Annotate,
+}
+
+impl Phase {
+    /// Whether a step that may succeed later makes the invocation an error, which in the end calls people out. A
+    /// mark is tried again by the next look, and counts for nothing until then.
+    pub fn is_worth_a_retry(self) -> bool {
+        self != Self::Annotate
+    }
+}
+
+/// One change to one resource of the customer.
+///
+/// An action knows the value it found and the value it wants, so that it can be printed, checked
+/// and undone, and so that planning it again in a contained world yields nothing to do. Applying
+/// it twice has the effect of applying it once.
+pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
+    /// Each action's name and the IAM permissions that applying it needs. A test holds the union
+    /// against the function's role.
+    const PERMISSIONS: &'static [(&'static str, &'static [&'static str])];
+
+    /// The action's name, as in reports: `s3:BlockBucketPublicAccess`.
+    fn name(&self) -> &'static str;
+    /// The ARN or id of the resource that it changes.
+    fn target(&self) -> String;
+    /// The phase it belongs to.
+    fn phase(&self) -> Phase;
+    /// The phase of the steps of this name. A step that was skipped or could not be planned holds no
+    /// action that would tell.
+    fn phase_of(_name: &str) -> Phase {
+        Phase::Contain
+    }
+    /// True for the steps of phase Contain that only prepare a containment, or narrow what one leaves: by such a
+    /// step alone nothing is contained.
+    fn only_narrows(_name: &str) -> bool {
+        false
+    }
+    /// True if it contains something by itself.
+    fn contains(&self) -> bool {
+        self.phase() == Phase::Contain && !Self::only_narrows(self.name())
+    }
+    /// Within a phase, what has a lower number is finished before the next is begun; what has the
+    /// same number runs at once.
+    fn order(&self) -> u8 {
+        0
+    }
+    /// True for a protecting step that containing has to wait for, since evidence would be lost otherwise.
+    /// Its [`Action::order`] is one among those of the containing steps.
+    fn precedes(&self) -> bool {
+        false
+    }
+    /// True for a containing step that waits for none, and for which none waits.
+    fn beside(&self) -> bool {
+        false
+    }
+    /// The value that was found.
+    fn from(&self) -> Value;
+    /// The value that is wanted.
+    fn to(&self) -> Value;
+    /// How a person undoes it.
+    fn undo(&self) -> Undo;
+    /// True if what it found is the responder's own work, which it goes on from.
+    fn found_ours(&self) -> bool {
+        false
+    }
+    /// True if what `found` found is what this one found: it was put back. Where AWS cannot put back the
+    /// value itself, what stands in its place.
+    fn is_back(&self, found: &Self) -> bool {
+        self.from() == found.from()
+    }
+    /// True if what `found` found is what this one left, although it would be changed today: an earlier
+    /// version wanted less.
+    fn left(&self, _found: &Self) -> bool {
+        false
+    }
+    /// True if it changes less than `wider`, and nothing else: whoever approved that one approved this one.
+    fn is_within(&self, _wider: &Self) -> bool {
+        false
+    }
+    /// True if `other` prepares what this one and steps about other targets use: whoever approved this one approved
+    /// that, whether it is done already or comes up later.
+    fn builds_on(&self, _other: &Self) -> bool {
+        false
+    }
+}
+
+/// How a containment is undone. Always by a person, never by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// What was found is put back.
+    Restore,
+    /// Put back only if the person names this target, since putting it back re-arms an attacker.
+    OnlyIfNamed,
+    /// There is nothing to undo, for this reason.
+    Nothing(&'static str),
+}
+
+/// A step of a plan.
+#[derive(Debug)]
+pub enum Step<A> {
+    /// To be done.
+    Do(A),
+    /// Found as it should be.
+    Already(A, String),
+    /// Cannot or should not be done, for a reason that a person must know.
+    Skipped {
+        /// The action that is not taken.
+        action: &'static str,
+        /// The resource that it would have changed.
+        target: String,
+        /// Why, and what a person should do instead.
+        reason: String,
+    },
+    /// Forbidden by policy.
+    Withheld(A, Withheld),
+    /// Could not be planned, since the resource could not be read.
+    Unknown {
+        /// The action that would have been planned.
+        action: &'static str,
+        /// The resource.
+        target: String,
+        /// What went wrong.
+        error: Error,
+    },
+}
+
+/// Why a step may not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withheld {
+    /// The ids of the policies that decided.
+    pub by: Vec<String>,
+    /// For people, in the policies' own words.
+    pub reason: String,
+    /// It may run when a person approves it.
+    pub awaits_approval: bool,
+}
+
+impl fmt::Display for Withheld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let until = if self.awaits_approval {
+            " until a person approves it"
+        } else {
+            ""
+        };
+        let by = self.by.join(", ");
+        write!(f, "withheld by {by}{until}: {}", self.reason)
+    }
+}
+
+impl<A: Action> Step<A> {
+    /// What identifies a step across two plans for the same finding.
+    pub fn key(&self) -> StepKey {
+        match self {
+            Self::Do(action) | Self::Already(action, _) | Self::Withheld(action, _) => {
+                StepKey::of(action)
+            }
+            Self::Skipped { action, target, .. } | Self::Unknown { action, target, .. } => {
+                StepKey {
+                    action,
+                    target: target.clone(),
+                }
+            }
+        }
+    }
+}
+
+/// An action's name and its target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StepKey {
+    /// The action's name.
+    pub action: &'static str,
+    /// The resource.
+    pub target: String,
+}
+
+impl StepKey {
+    /// The key of the steps that hold this action.
+    pub fn of(action: &impl Action) -> Self {
+        Self {
+            action: action.name(),
+            target: action.target(),
+        }
+    }
+}
+
+impl fmt::Display for StepKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.action, self.target)
+    }
+}
+
+/// What a playbook would do about a finding in the world that it observed.
+#[derive(Debug)]
+pub struct Plan<A> {
+    /// The steps, in the order in which a person would tell them.
+    pub steps: Vec<Step<A>>,
+    /// What stays dangerous when all steps have been done.
+    pub residual_risks: Vec<String>,
+    /// What a person should do next.
+    pub next_steps: Vec<String>,
+    /// Steps that wait for another time: they are not executed now, even if reading back would plan
+    /// them.
+    pub held_back: HashSet<StepKey>,
+}
+
+impl<A> Default for Plan<A> {
+    fn default() -> Self {
+        Self {
+            steps: Vec::new(),
+            residual_risks: Vec::new(),
+            next_steps: Vec::new(),
+            held_back: HashSet::new(),
+        }
+    }
+}
+
+impl<A> Plan<A> {
+    /// True if nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        !self.steps.iter().any(|step| matches!(step, Step::Do(_)))
+    }
+}

@@ -1,0 +1,128 @@
+//! Which calls may have set something on a resource: asked for by the few kinds of calls that set it, so
+//! that calls that only read the resource, which may be many, never use up the pages.
+
+use jiff::Timestamp;
+
+use super::event::CloudTrailEvent;
+use super::event_history::{EventHistory, Events, History, LAG, Lookup, MOST_PAGES, REACH};
+use crate::catalogue::Category;
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+
+/// The kinds of calls that tag a bucket, or make one with tags: S3's own, and those of the services that tag
+/// for it, <https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html>.
+pub(crate) const TAG_BUCKETS: &[&str] = &[
+    "PutBucketTagging",
+    "TagResource",
+    "TagResources",
+    "CreateBucket",
+];
+
+/// The kinds of calls that tag an instance, or make one with tags.
+const TAG_INSTANCES: &[&str] = &["CreateTags", "RunInstances", "TagResources"];
+
+/// The calls of these kinds, in the Region of the trail, that had their effect on the bucket of this name
+/// since a time, the newest of each kind first.
+pub(crate) async fn on_bucket(
+    trail: &EventHistory,
+    kinds: &[&'static str],
+    bucket: &str,
+    since: Timestamp,
+) -> Result<Events> {
+    let mut found = Events::default();
+    for kind in kinds {
+        let events = trail.events(asked("EventName", kind, since)).await?;
+        let records = events.records.into_iter();
+        found
+            .records
+            .extend(records.filter(|record| sets_bucket(record, bucket)));
+        // Then it cannot be told any more that nobody did.
+        if events.cut {
+            found.cut = true;
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The calls that tagged the instance of this id since a time. They are asked for by its id, since an account
+/// starts and tags instances all day, and few calls name one instance.
+async fn on_instance(trail: &EventHistory, id: &str, since: Timestamp) -> Result<Events> {
+    let mut events = trail.events(asked("ResourceName", id, since)).await?;
+    events
+        .records
+        .retain(|record| record.succeeded() && TAG_INSTANCES.contains(&record.name()));
+    Ok(events)
+}
+
+/// Says who tagged the bucket or instance of this name since the activity began, by which call. `None`: nobody.
+///
+/// # Errors
+/// If CloudTrail cannot tell, or cannot yet at `now`.
+pub(crate) async fn tagged_since(
+    there: &EventHistory,
+    category: Category,
+    finding: &Finding,
+    name: &str,
+    now: Timestamp,
+) -> Result<Option<String>> {
+    let began = began(finding)?;
+    let events = match category {
+        Category::S3 => on_bucket(there, TAG_BUCKETS, name, began).await?,
+        _ => on_instance(there, name, began).await?,
+    };
+    if let Some(record) = events.records.first() {
+        return Ok(Some(format!(
+            "{} called {} after the activity began",
+            record.caller_name(),
+            record.name(),
+        )));
+    }
+    if events.cut {
+        return Err(Error::Refused(format!(
+            "CloudTrail has more calls that may have tagged {name} since the activity began than were read"
+        )));
+    }
+    match now.duration_since(began) {
+        age if age < LAG => Err(Error::Refused(
+            "the activity began less than 15 minutes ago, and CloudTrail may not show yet who has tagged it \
+             since"
+                .to_owned(),
+        )),
+        age if age > REACH => Err(Error::Refused(
+            "the activity began before CloudTrail's event history".to_owned(),
+        )),
+        _ => Ok(None),
+    }
+}
+
+/// When the activity began.
+///
+/// # Errors
+/// If the finding does not say.
+pub(crate) fn began(finding: &Finding) -> Result<Timestamp> {
+    finding.first_seen().ok_or_else(|| {
+        Error::Refused("the finding does not say when the activity began".to_owned())
+    })
+}
+
+fn asked(attribute: &'static str, value: &str, since: Timestamp) -> Lookup {
+    Lookup {
+        history: History::Regional,
+        attribute,
+        value: value.to_owned(),
+        since: Some(since),
+        until: None,
+        pages: MOST_PAGES,
+    }
+}
+
+/// `TagResource` is a call of many services; what was refused has changed nothing.
+fn sets_bucket(record: &CloudTrailEvent, bucket: &str) -> bool {
+    let service = record.service();
+    let tags_buckets = service.is_empty() || service.starts_with("s3") || service == TAGGING;
+    tags_buckets && record.succeeded() && record.may_name(bucket)
+}
+
+/// The Resource Groups Tagging API, which tags for other services.
+const TAGGING: &str = "tagging.amazonaws.com";

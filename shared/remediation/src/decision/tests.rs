@@ -1,0 +1,283 @@
+use super::*;
+use crate::fixtures::{finding, user_detail, user_finding};
+use serde_json::json;
+
+fn policy() -> ResponseSettings {
+    ResponseSettings {
+        dry_run: false,
+        mode: ResponseMode::Contain,
+        minimum_severity: Some(4.0),
+        approval_not_needed_from: None,
+        own_account: Some("111122223333".to_owned()),
+        responder_roles: vec!["gdr-IamResponderRole-ABC".to_owned()],
+        never_contain: vec!["arn:aws:iam::111122223333:user/ops/break-glass".to_owned()],
+    }
+}
+
+fn reason(decision: Decision) -> String {
+    match decision {
+        Decision::Ignore(why) | Decision::Notify(why) | Decision::Contain(why) => why,
+    }
+}
+
+#[test]
+fn a_severe_finding_of_a_kind_to_contain_is_contained() {
+    let decision = decide(Category::Iam, &user_finding("mallory"), &policy());
+    assert!(matches!(decision, Decision::Contain(_)), "{decision:?}");
+}
+
+#[test]
+fn a_finding_of_another_function_is_ignored() {
+    let decision = decide(Category::Ec2, &user_finding("mallory"), &policy());
+    assert!(matches!(decision, Decision::Ignore(_)), "{decision:?}");
+    assert!(reason(decision).contains("for the iam function"));
+}
+
+#[test]
+fn a_minimum_severity_that_cannot_be_read_notifies() {
+    let policy = ResponseSettings {
+        minimum_severity: None,
+        ..policy()
+    };
+    let decision = decide(Category::Iam, &user_finding("mallory"), &policy);
+    assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
+}
+
+#[test]
+fn the_mode_notifies_or_ignores() {
+    let with = |mode| {
+        let policy = ResponseSettings { mode, ..policy() };
+        decide(Category::Iam, &user_finding("mallory"), &policy)
+    };
+    assert!(matches!(with(ResponseMode::Notify), Decision::Notify(_)));
+    assert!(matches!(with(ResponseMode::Approve), Decision::Contain(_)));
+    assert!(matches!(with(ResponseMode::Off), Decision::Ignore(_)));
+}
+
+#[test]
+fn a_drill_is_a_dry_run_and_a_finding_is_what_the_settings_say() {
+    let enforcing = policy();
+    assert!(!enforcing.is_dry_run(&user_finding("mallory")));
+    assert!(enforcing.is_dry_run(&user_finding("mallory").drilled()));
+}
+
+#[test]
+fn protected_principals_are_refused() {
+    let decision = decide(Category::Iam, &user_finding("break-glass"), &policy());
+    assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
+    let own = finding(json!({
+        "type": "PrivilegeEscalation:IAMUser/AnomalousBehavior",
+        "resource": { "resourceType": "AccessKey", "accessKeyDetails": {
+            "userType": "AssumedRole", "userName": "gdr-IamResponderRole-ABC",
+            "principalId": "AROAEXAMPLE:gdr-iam" } },
+    }));
+    let decision = decide(Category::Iam, &own, &policy());
+    assert!(reason(decision).contains("responder's own role"));
+}
+
+#[test]
+fn a_resource_of_another_account_is_notified() {
+    let policy = ResponseSettings {
+        own_account: Some("999988887777".to_owned()),
+        ..policy()
+    };
+    let decision = decide(Category::Iam, &user_finding("mallory"), &policy);
+    assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
+}
+
+#[test]
+fn a_hub_contains_in_every_account() {
+    let policy = ResponseSettings {
+        own_account: None,
+        ..policy()
+    };
+    for account in ["111122223333", "444455556666"] {
+        let mut detail = user_detail("mallory");
+        detail["accountId"] = json!(account);
+        let decision = decide(Category::Iam, &finding(detail), &policy);
+        assert!(matches!(decision, Decision::Contain(_)), "{decision:?}");
+    }
+}
+
+#[test]
+fn an_arn_protects_in_its_account_and_a_name_in_every_account() {
+    let policy = ResponseSettings {
+        own_account: None,
+        never_contain: vec![
+            "arn:aws:iam::111122223333:user/ops/break-glass".to_owned(),
+            "deployer".to_owned(),
+        ],
+        ..policy()
+    };
+    for (account, name, contained) in [
+        ("111122223333", "break-glass", false),
+        ("444455556666", "break-glass", true),
+        ("444455556666", "deployer", false),
+    ] {
+        let mut detail = user_detail(name);
+        detail["accountId"] = json!(account);
+        let decision = decide(Category::Iam, &finding(detail), &policy);
+        let contains = matches!(decision, Decision::Contain(_));
+        assert_eq!(contains, contained, "{account} {decision:?}");
+    }
+}
+
+#[test]
+fn a_credential_is_one_target_in_all_regions_and_an_instance_is_not() {
+    let in_region = |mut detail: serde_json::Value, region: &str| {
+        detail["region"] = json!(region);
+        finding(detail)
+    };
+    let of = |category, detail: &serde_json::Value, region| {
+        targets(category, &in_region(detail.clone(), region)).unwrap()
+    };
+    let user = user_detail("mallory");
+    let instance =
+        json!({ "resource": { "instanceDetails": { "instanceId": "i-0abc1234def567890" } } });
+    for (category, detail, one) in [
+        (Category::Iam, user, true),
+        (Category::Ec2, instance, false),
+    ] {
+        let [here, there] = ["us-east-1", "eu-west-1"].map(|region| of(category, &detail, region));
+        assert_eq!(here == there, one, "{here:?} {there:?}");
+    }
+}
+
+#[test]
+fn the_block_of_an_account_is_one_target_in_all_regions_and_no_bucket() {
+    let off = |region: &str| {
+        finding(
+            json!({ "type": "ResponseSettings:S3/AccountBlockPublicAccessDisabled", "region": region }),
+        )
+    };
+    let of = |region: &str| targets(Category::S3, &off(region)).unwrap();
+    assert_eq!(of("us-east-1"), of("eu-west-1"));
+    let [target] = of("us-east-1").try_into().unwrap();
+    let bucket = finding(json!({
+        "type": "ResponseSettings:S3/BucketPublicAccessGranted",
+        "resource": { "s3BucketDetails": [{ "name": target }] },
+    }));
+    assert!(targets(Category::S3, &bucket).is_err(), "{target}");
+}
+
+#[test]
+fn a_finding_that_names_too_much_or_too_little_is_told_and_never_only_logged() {
+    let buckets = |names: Vec<serde_json::Value>| {
+        let buckets: Vec<_> = names
+            .into_iter()
+            .map(|name| json!({ "name": name }))
+            .collect();
+        json!({ "type": "UnauthorizedAccess:S3/TorIPCaller", "resource": {
+            "resourceType": "S3Bucket", "s3BucketDetails": buckets,
+            "accessKeyDetails": { "principalId": "ANONYMOUS_PRINCIPAL" } } })
+    };
+    let by = |details: serde_json::Value| {
+        json!({ "type": "Recon:IAMUser/TorIPCaller", "resource": {
+            "resourceType": "AccessKey", "accessKeyDetails": details } })
+    };
+    let on = |details: serde_json::Value| {
+        json!({ "type": "Backdoor:EC2/Spambot", "resource": {
+            "resourceType": "Instance", "instanceDetails": details } })
+    };
+    let many = |count| {
+        (0..count)
+            .map(|n| json!(format!("tenant-{n:03}")))
+            .collect()
+    };
+    for (category, detail, told) in [
+        (Category::S3, buckets(many(101)), "names 101 buckets"),
+        (
+            Category::S3,
+            buckets(vec![json!(null)]),
+            "s3BucketDetails[0].name",
+        ),
+        (
+            Category::S3,
+            buckets(vec![json!("ab*")]),
+            "s3BucketDetails[0].name",
+        ),
+        (Category::S3, buckets(vec![]), "names no bucket"),
+        (Category::Iam, by(json!(null)), "accessKeyDetails"),
+        (Category::Iam, by(json!({})), "accessKeyDetails.userType"),
+        (
+            Category::Iam,
+            by(json!({ "userType": "IAMUser", "principalId": "AIDAX" })),
+            "accessKeyDetails.userName",
+        ),
+        (
+            Category::Iam,
+            by(json!({ "userType": "AssumedRole", "userName": "a b" })),
+            "accessKeyDetails.userName",
+        ),
+        (Category::Ec2, on(json!(null)), "instanceDetails.instanceId"),
+        (Category::Ec2, on(json!({})), "instanceDetails.instanceId"),
+        (
+            Category::Ec2,
+            on(json!({ "instanceId": "mi-0abc" })),
+            "instanceDetails.instanceId",
+        ),
+    ] {
+        let decision = decide(category, &finding(detail.clone()), &policy());
+        let Decision::Notify(why) = decision else {
+            panic!("{detail}: {decision:?}");
+        };
+        assert!(why.contains(told), "{why}");
+    }
+    let hundred = decide(Category::S3, &finding(buckets(many(100))), &policy());
+    assert!(matches!(hundred, Decision::Contain(_)), "{hundred:?}");
+}
+
+#[test]
+fn what_is_neither_a_user_nor_a_role_is_told_with_what_to_do_about_its_kind() {
+    let by = |details: serde_json::Value| {
+        let finding = finding(json!({ "type": "Recon:IAMUser/TorIPCaller", "resource": {
+            "resourceType": "AccessKey", "accessKeyDetails": details } }));
+        decide(Category::Iam, &finding, &policy())
+    };
+    for (details, told) in [
+        (
+            json!({ "userType": "IdentityCenterUser", "principalId": "94482488-3041-0001" }),
+            &["IdentityCenterUser 94482488-3041-0001 is", "identity store"][..],
+        ),
+        (
+            json!({ "userType": "WebIdentityUser", "userName": "repo:shop/app:ref",
+                "principalId": "ci.example.com:sts:repo:shop/app:ref", "accessKeyId": null }),
+            &[
+                "WebIdentityUser repo:shop/app:ref",
+                "ci.example.com:sts",
+                "trust policy",
+            ],
+        ),
+        (
+            json!({ "userType": "SAMLUser", "userName": "bob@example.com" }),
+            &["SAMLUser bob@example.com", "trust policy"],
+        ),
+        (json!({ "userType": "Unknown" }), &["Unknown is not a user"]),
+        (
+            json!({ "userType": "Directory", "userName": "" }),
+            &["Directory is not a user", "in the directory"],
+        ),
+        (
+            json!({ "userType": "AssumedRole", "userName": "aws:ec2-instance",
+                "principalId": "111122223333:aws:ec2-instance:i-0abc1234def567890" }),
+            &["is no role of IAM", "isolate i-0abc1234def567890"],
+        ),
+    ] {
+        let decision = by(details.clone());
+        let Decision::Notify(why) = decision else {
+            panic!("{details}: {decision:?}");
+        };
+        for told in told {
+            assert!(why.contains(told), "{why}");
+        }
+        assert!(!why.contains("  "), "{why}");
+    }
+}
+
+#[test]
+fn a_custom_rule_is_named_in_the_reason() {
+    let mut detail = user_detail("mallory");
+    detail["customDetectionRuleName"] = json!("root-from-abroad");
+    let decision = decide(Category::Iam, &finding(detail), &policy());
+    assert!(reason(decision).contains("(the rule root-from-abroad)"));
+}

@@ -1,0 +1,129 @@
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::*;
+use crate::fixtures::{ENFORCING, finding, now, user_finding};
+use crate::guard::DEFAULT;
+use crate::policy::Policy;
+
+fn settings() -> Policy {
+    Policy {
+        minimum_severity: Some(4.0),
+        ..ENFORCING.clone()
+    }
+}
+
+/// What the default policies and `more` say of an action on the finding's target.
+fn forecast(more: &str, finding: &Finding, action: &'static str) -> Forecast {
+    let forecaster = Forecaster::new(Guard::new(&format!("{DEFAULT}\n{more}"))).unwrap();
+    assert_eq!(forecaster.guard.problem(), None);
+    let category = crate::catalogue::routes(finding)[0];
+    let (settings, now): (_, Timestamp) = (settings(), now());
+    let context = RequestContext::new(finding, &settings, category, false, now);
+    let resource = Forecaster::resources(category, finding).unwrap().remove(0);
+    forecaster.forecast(&context, action, &resource)
+}
+
+const REVOKE: &str = "iam:RevokeUserSessions";
+const BY_PATH: &str = r#"@id("ci") @reason("r") forbid (principal, action, resource)
+    when { resource has path && resource.path like "/ci/*" }"#;
+
+#[test]
+fn a_policy_that_looks_at_a_path_leaves_a_doubt() {
+    let told = forecast(&format!("{BY_PATH};"), &user_finding("mallory"), REVOKE);
+    assert!(matches!(told.verdict, Verdict::Permitted(_)), "{told:?}");
+    assert_eq!(told.depends_on, ["its path (policy ci)"]);
+}
+
+#[test]
+fn a_policy_that_cannot_apply_whatever_the_path_is_leaves_none() {
+    let never =
+        format!("{BY_PATH} unless {{ context.finding.severity.greaterThan(decimal(\"5.0\")) }};");
+    let told = forecast(&never, &user_finding("mallory"), REVOKE);
+    assert!(matches!(told.verdict, Verdict::Permitted(_)), "{told:?}");
+    assert_eq!(told.depends_on, [""; 0]);
+    // Nor does one about another action.
+    let other = BY_PATH.replace("action,", "action == Action::\"iam:DeactivateAccessKey\",");
+    let told = forecast(&format!("{other};"), &user_finding("mallory"), REVOKE);
+    assert_eq!(told.depends_on, [""; 0]);
+}
+
+#[test]
+fn a_policy_that_applies_whatever_is_observed_leaves_none() {
+    let surely = r#"@id("sure") @reason("r") forbid (principal, action, resource)
+        when { context.finding.severity.greaterThan(decimal("1.0")) || resource has path };"#;
+    let told = forecast(surely, &user_finding("mallory"), REVOKE);
+    assert!(matches!(told.verdict, Verdict::Withheld(_)), "{told:?}");
+    assert_eq!(told.depends_on, [""; 0]);
+    // One that applies only since nothing was observed does.
+    let perhaps = r#"@id("pathless") @reason("r") forbid (principal, action, resource)
+        unless { resource has path };"#;
+    let told = forecast(perhaps, &user_finding("mallory"), REVOKE);
+    assert!(matches!(told.verdict, Verdict::Withheld(_)), "{told:?}");
+    assert_eq!(told.depends_on, ["its path (policy pathless)"]);
+}
+
+#[test]
+fn what_tags_withhold_rests_on_their_still_standing() {
+    let tagged = finding(json!({
+        "type": "Backdoor:EC2/C&CActivity.B",
+        "resource": { "resourceType": "Instance", "instanceDetails": {
+            "instanceId": "i-0abc1234def567890",
+            "tags": [{ "key": "isolation", "value": "never" }],
+        } },
+    }));
+    let never = include_str!("../../../../../infra/policies/examples/never-isolate-by-tag.cedar");
+    let told = forecast(never, &tagged, "ec2:IsolateInterface");
+    let Verdict::Withheld(why) = &told.verdict else {
+        panic!("{told:?}")
+    };
+    assert_eq!(why.by, ["never-isolate"]);
+    assert!(told.depends_on[0].contains("still stand"), "{told:?}");
+    // Without the policy nothing rests on them.
+    let told = forecast("", &tagged, "ec2:IsolateInterface");
+    assert_eq!(told.depends_on, [""; 0]);
+}
+
+#[test]
+fn actions_are_asked_about_together_unless_a_policy_tells_them_apart() {
+    let class = |more: &str| -> HashMap<&'static str, usize> {
+        let forecaster = Forecaster::new(Guard::new(&format!("{DEFAULT}\n{more}"))).unwrap();
+        let actions = forecaster.actions(Category::Ec2, Kind::Instance).iter();
+        actions.map(|action| (action.name, action.class)).collect()
+    };
+    let default = class("");
+    assert_eq!(
+        default["ec2:IsolateInterface"],
+        default["ec2:SnapshotVolumes"]
+    );
+    // A rail is about it.
+    assert_ne!(
+        default["ec2:IsolateInterface"],
+        default["iam:DenyInstanceCredentials"]
+    );
+    let never = class(include_str!(
+        "../../../../../infra/policies/examples/never-isolate-by-tag.cedar"
+    ));
+    assert_ne!(never["ec2:IsolateInterface"], never["ec2:SnapshotVolumes"]);
+    assert_eq!(
+        never["ec2:IsolateInterface"],
+        never["ec2:PrepareIsolationGroup"]
+    );
+    let one = class(
+        r#"@id("x") forbid (principal, action, resource) when { action == Action::"ec2:KeepVolume" };"#,
+    );
+    assert_ne!(one["ec2:KeepVolume"], one["ec2:ProtectFromStop"]);
+}
+
+#[test]
+fn a_policy_of_more_conditions_than_can_be_tried_is_a_doubt() {
+    let many: Vec<_> = (0..9)
+        .map(|n| format!("resource has path && resource.path like \"/{n}/*\""))
+        .collect();
+    let many = format!(
+        "@id(\"many\") @reason(\"r\") forbid (principal, action, resource is User) when {{ {} }};",
+        many.join(" || ")
+    );
+    let told = forecast(&many, &user_finding("mallory"), REVOKE);
+    assert_eq!(told.depends_on, ["its path (policy many)"]);
+}

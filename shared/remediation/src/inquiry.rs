@@ -1,0 +1,65 @@
+//! An investigation with its clock: what is asked, and until when.
+
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{Error, Result};
+use crate::finding::Finding;
+use crate::investigation::{Answer, Question, reason};
+
+/// How long all questions together may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What is investigated, and until when.
+#[derive(Clone, Copy, Debug)]
+pub struct Inquiry<'a> {
+    /// The finding.
+    pub finding: &'a Finding,
+    /// The time of day.
+    pub now: Timestamp,
+    /// When all answers must be there.
+    pub until: Instant,
+}
+
+impl<'a> Inquiry<'a> {
+    /// An inquiry that takes no longer than [`PATIENCE`], and not beyond `until`.
+    pub(crate) fn new(finding: &'a Finding, now: Timestamp, until: Instant) -> Self {
+        Self {
+            finding,
+            now,
+            until: until.min(Instant::now() + PATIENCE),
+        }
+    }
+
+    /// The answer of `work`; or, if it fails or takes too long, that there is none, why, and what
+    /// to do `instead`.
+    pub(crate) async fn ask(
+        &self,
+        question: Question,
+        source: &str,
+        instead: &str,
+        work: impl Future<Output = Result<Answer>>,
+    ) -> Answer {
+        match self.within(work).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                Answer::unknown(question, &format!("{}; {instead}", reason(&error)), source)
+            }
+        }
+    }
+
+    /// What `work` answers in time. Nothing is begun when there is no time left.
+    pub(crate) async fn within<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        if Instant::now() >= self.until {
+            return Err(Error::Refused("there was no time left to ask".to_owned()));
+        }
+        timeout_at(self.until, work).await.unwrap_or_else(|_| {
+            Err(Error::Refused(
+                "there was no answer in the time set for it".to_owned(),
+            ))
+        })
+    }
+}

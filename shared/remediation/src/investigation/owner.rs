@@ -1,0 +1,96 @@
+//! The question to the owner, ready to be sent. Pure.
+
+use super::answer::{Answer, Question, listed};
+use super::facts;
+use crate::finding::{Finding, Principal};
+
+/// One paragraph for whoever owns the credentials, the instance or the bucket.
+pub(super) fn question(finding: &Finding) -> Option<Answer> {
+    let text = match finding.principal() {
+        Ok(principal) if principal.is_own() => of_principal(finding, &principal),
+        Ok(principal) if !of_buckets(finding).is_empty() => format!(
+            "Is {} meant to be used by {principal}? GuardDuty has seen it {}. If so, tell us by whom and \
+             what for. If not, or if you are not sure, tell us at once what it holds; change nothing about \
+             it meanwhile.",
+            of_buckets(finding),
+            circumstances(finding),
+        ),
+        _ => of_instance(finding)?,
+    };
+    Some(Answer::known(
+        Question::AskTheOwner,
+        &text,
+        "made from the finding; for the owner",
+    ))
+}
+
+fn of_principal(finding: &Finding, principal: &Principal) -> String {
+    let key = match finding.access_key_id() {
+        Some(key) => format!(", with access key {key}"),
+        None => String::new(),
+    };
+    let who = match principal {
+        Principal::User { name, .. } => format!("IAM user {name}{key}"),
+        Principal::RoleSession { role, session } => {
+            let session = match session {
+                Some(session) => format!(", session {}", session.name),
+                None => String::new(),
+            };
+            format!("role {role}{session}{key}")
+        }
+        other => format!("{other}{key}"),
+    };
+    format!(
+        "Did you, or a program of yours, act as {who}, {}? If so, tell us what for, and whether it goes on. \
+         If not, or if you are not sure, say so at once: the credentials count as stolen then; do not use \
+         them, and keep the machine that they were on as it is.",
+        circumstances(finding),
+    )
+}
+
+fn of_instance(finding: &Finding) -> Option<String> {
+    let instance = finding.instance_id().ok()?;
+    let other_end = match facts::place(finding) {
+        Some(place) => format!(" (the other end: {place})"),
+        None => String::new(),
+    };
+    Some(format!(
+        "GuardDuty reports {} for your instance {instance}{other_end}, {}. Is that something that it is \
+         meant to do? If so, tell us what for. If not, or if you are not sure, say so at once; do not stop, \
+         reboot or terminate it, which would destroy what its memory holds.",
+        finding.finding_type,
+        times(finding),
+    ))
+}
+
+fn of_buckets(finding: &Finding) -> String {
+    match finding.buckets() {
+        Ok(buckets) if !buckets.is_empty() => {
+            format!("bucket {}", listed(&buckets, 5))
+        }
+        _ => String::new(),
+    }
+}
+
+/// What was called, on what, when and from where.
+fn circumstances(finding: &Finding) -> String {
+    let call = finding.api_call().map_or_else(String::new, |call| {
+        let service = call
+            .service
+            .map_or_else(String::new, |s| format!(" of {s}"));
+        format!("calling {}{service} ", call.api)
+    });
+    let on = Some(of_buckets(finding))
+        .filter(|buckets| !buckets.is_empty())
+        .map_or_else(String::new, |buckets| format!("on {buckets} "));
+    let from = facts::place(finding).map_or_else(String::new, |place| format!(" from {place}"));
+    format!("{call}{on}{}{from}", times(finding))
+}
+
+fn times(finding: &Finding) -> String {
+    match (finding.first_seen(), finding.last_seen()) {
+        (Some(first), Some(last)) if first != last => format!("between {first} and {last}"),
+        (Some(at), _) | (None, Some(at)) => format!("at {at}"),
+        (None, None) => "at a time that the finding does not name".to_owned(),
+    }
+}

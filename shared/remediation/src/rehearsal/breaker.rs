@@ -1,0 +1,264 @@
+//! The breaker's windows, by the rules of [`crate::breaker`] and [`crate::record::Window`], without a table.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::breaker::{Crowd, Limits, Window};
+use crate::catalogue::Category;
+
+/// How many members a crowd has, which findings do not tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupSize {
+    /// The users of each account.
+    Users(usize),
+    /// The instances of the Auto Scaling groups of this name.
+    Group(String, usize),
+}
+
+impl GroupSize {
+    fn of(&self, crowd: &Crowd) -> Option<usize> {
+        match (self, crowd) {
+            (Self::Users(size), Crowd::Users) => Some(*size),
+            (Self::Group(known, size), Crowd::AutoScalingGroup { name, .. }) if known == name => {
+                Some(*size)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// That the breaker opened: a person would have been told, and nothing more been contained there.
+#[derive(Clone, Debug, Serialize)]
+pub struct BreakerTrip {
+    /// When.
+    pub at: Timestamp,
+    /// Until when nobody is told again.
+    pub until: Timestamp,
+    /// The function.
+    pub function: Category,
+    /// The account.
+    pub account_id: String,
+    /// What of the account. `None`: all that the function contains there.
+    pub crowd: Option<String>,
+    /// How many targets may be contained there in the time of a window.
+    pub places: usize,
+    /// Those that were.
+    pub contained: Vec<String>,
+    /// How many events were withheld until that time.
+    pub withheld: usize,
+}
+
+/// How much was contained at most in the time of one window.
+#[derive(Clone, Debug, Serialize)]
+pub struct PeakDemand {
+    /// The function.
+    pub function: Category,
+    /// The account.
+    pub account_id: String,
+    /// What of the account. `None`: all that the function contains there.
+    pub crowd: Option<String>,
+    /// How many may be. `None`: the size of the crowd is not known, so that no share of it was held.
+    pub places: Option<usize>,
+    /// How many were at most.
+    pub most: usize,
+    /// How many would have been without a breaker.
+    pub most_without_breaker: usize,
+}
+
+/// Why nothing is contained.
+pub(super) struct Full {
+    pub(super) reason: String,
+}
+
+/// All windows.
+pub(super) struct Windows<'a> {
+    limits: &'a Limits,
+    sizes: &'a [GroupSize],
+    windows: BTreeMap<Window, State>,
+    openings: Vec<BreakerTrip>,
+}
+
+#[derive(Default)]
+struct State {
+    places: Option<usize>,
+    taken: Live,
+    most: usize,
+    /// As if there were places without end.
+    wanted: Live,
+    ever_wanted: HashSet<String>,
+    most_wanted: usize,
+    /// The last opening, by its index.
+    opening: Option<usize>,
+}
+
+/// Names, each until a time. The times only grow.
+#[derive(Default)]
+struct Live {
+    until: HashMap<String, Timestamp>,
+    queue: VecDeque<(Timestamp, String)>,
+}
+
+impl Live {
+    fn expire(&mut self, now: Timestamp) {
+        while self.queue.front().is_some_and(|(until, _)| *until <= now) {
+            let Some((until, name)) = self.queue.pop_front() else {
+                return;
+            };
+            if self.until.get(&name) == Some(&until) {
+                self.until.remove(&name);
+            }
+        }
+    }
+
+    fn add(&mut self, name: &str, until: Timestamp) {
+        self.until.insert(name.to_owned(), until);
+        self.queue.push_back((until, name.to_owned()));
+    }
+}
+
+impl<'a> Windows<'a> {
+    pub(super) fn new(limits: &'a Limits, sizes: &'a [GroupSize]) -> Self {
+        Self {
+            limits,
+            sizes,
+            windows: BTreeMap::new(),
+            openings: Vec::new(),
+        }
+    }
+
+    /// Takes a place for each of `names`, in the window of the account and in those of the crowds, or none.
+    pub(super) fn take(
+        &mut self,
+        function: Category,
+        account_id: &str,
+        names: &BTreeSet<String>,
+        crowds: &BTreeMap<Crowd, BTreeSet<String>>,
+        now: Timestamp,
+    ) -> Result<(), Full> {
+        let window = |crowd: Option<&Crowd>| Window {
+            category: function,
+            account_id: account_id.to_owned(),
+            crowd: crowd.cloned(),
+        };
+        let sized = |crowd: &Crowd| self.sizes.iter().find_map(|size| size.of(crowd));
+        let mut needs: Vec<(Option<usize>, Window, &BTreeSet<String>)> = crowds
+            .iter()
+            .map(|(crowd, names)| {
+                let places = sized(crowd).map(|size| self.limits.share_of(crowd, size));
+                (places, window(Some(crowd)), names)
+            })
+            .collect();
+        needs.push((Some(self.limits.containments), window(None), names));
+        needs.sort();
+        let until = now.saturating_add(self.limits.window).unwrap_or(now);
+        for (places, window, names) in &needs {
+            let state = self.windows.entry(window.clone()).or_default();
+            state.places = *places;
+            state.want(names, now, until);
+        }
+        for (places, window, names) in &needs {
+            if let Some(places) = places
+                && let Some(full) = self.refuse(window, *places, names, now, until)
+            {
+                return Err(full);
+            }
+        }
+        for (_, window, names) in &needs {
+            let state = self.windows.entry(window.clone()).or_default();
+            for name in *names {
+                state.taken.add(name, until);
+            }
+            state.most = state.most.max(state.taken.until.len());
+        }
+        Ok(())
+    }
+
+    /// Why a window has no room for `names`, if it has none.
+    fn refuse(
+        &mut self,
+        window: &Window,
+        places: usize,
+        names: &BTreeSet<String>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Option<Full> {
+        let state = self.windows.get_mut(window)?;
+        state.taken.expire(now);
+        let live = &state.taken.until;
+        let new = names
+            .iter()
+            .filter(|name| !live.contains_key(*name))
+            .count();
+        if new == 0 || live.len() + new <= places {
+            return None;
+        }
+        let minutes = self.limits.window.as_mins();
+        if names.len() > places {
+            return Some(Full {
+                reason: format!(
+                    "this finding alone would be {} containments, and the breaker for {window} lets \
+                     {places} through in {minutes} minutes",
+                    names.len(),
+                ),
+            });
+        }
+        let open = state
+            .opening
+            .and_then(|index| self.openings.get_mut(index))
+            .filter(|opening| now < opening.until);
+        match open {
+            Some(opening) => opening.withheld += 1,
+            None => {
+                let mut contained: Vec<_> = live.keys().cloned().collect();
+                contained.sort_unstable();
+                state.opening = Some(self.openings.len());
+                self.openings.push(BreakerTrip {
+                    at: now,
+                    until,
+                    function: window.category,
+                    account_id: window.account_id.clone(),
+                    crowd: window.crowd.as_ref().map(ToString::to_string),
+                    places,
+                    contained,
+                    withheld: 1,
+                });
+            }
+        }
+        Some(Full {
+            reason: format!(
+                "the breaker for {window} is open: of at most {places} in {minutes} minutes {} are \
+                 contained",
+                live.len(),
+            ),
+        })
+    }
+
+    /// The openings in the order of time, and how much each window had to hold.
+    pub(super) fn done(self) -> (Vec<BreakerTrip>, Vec<PeakDemand>) {
+        let demands = self.windows.into_iter().map(|(window, state)| PeakDemand {
+            function: window.category,
+            account_id: window.account_id,
+            crowd: window.crowd.as_ref().map(ToString::to_string),
+            places: state.places,
+            most: state.most,
+            most_without_breaker: state.most_wanted,
+        });
+        (self.openings, demands.collect())
+    }
+}
+
+impl State {
+    fn want(&mut self, names: &BTreeSet<String>, now: Timestamp, until: Timestamp) {
+        self.taken.expire(now);
+        self.wanted.expire(now);
+        for name in names {
+            // What is contained once would not be wanted again.
+            if self.ever_wanted.insert(name.clone()) {
+                self.wanted.add(name, until);
+            }
+        }
+        self.most_wanted = self.most_wanted.max(self.wanted.until.len());
+    }
+}

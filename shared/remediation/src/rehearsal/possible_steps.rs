@@ -1,0 +1,449 @@
+//! Which steps a plan could have, by the finding and the settings alone.
+//!
+//! The playbooks plan by what they observe. Here each action is planned surely, never, or if something is
+//! so that only observing would show.
+
+use std::collections::HashMap;
+
+use super::evaluation::{Answer, Left, Reason, Step, StepVerdict, Target};
+use crate::breaker::Crowd;
+use crate::catalogue::{self, Category};
+use crate::finding::{Finding, Principal};
+use crate::guard::{self, Forecaster, Kind, RequestContext, Resource};
+use crate::plan::{Phase, Withheld};
+use crate::playbook::{iam, s3};
+use crate::policy;
+use crate::settings::{AutoScaling, Settings};
+
+/// The id of the rail that holds for the principals of `NeverContain`.
+const NEVER: &str = "rail:never-contain";
+
+/// Whether a plan has a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Planned {
+    Surely,
+    /// If this is so.
+    If(&'static str),
+    Never,
+}
+
+/// What would be contained about a finding that is one to contain. `outright`: what forbids all of it.
+pub(super) fn targets(
+    forecaster: &Forecaster,
+    context: &RequestContext<'_>,
+    settings: &Settings,
+    outright: Option<Withheld>,
+) -> Answer {
+    let (finding, function) = (context.finding, context.category);
+    let left = |cause, reason: String| Answer::Left(Left { cause, reason });
+    let resources = match Forecaster::resources(function, finding) {
+        Ok(resources) => resources,
+        Err(error) => return left(Reason::Malformed, error.to_string()),
+    };
+    if let Some((cause, reason)) = nothing(function, finding, settings) {
+        return left(cause, reason);
+    }
+    let places = policy::targets(function, finding).unwrap_or_default();
+    let mut targets = Vec::new();
+    for resource in resources {
+        let resource = with_telling_path(finding, resource);
+        let mut steps = Vec::new();
+        let mut said: HashMap<usize, guard::Forecast> = HashMap::new();
+        for action in forecaster.actions(function, resource.kind()) {
+            let condition = match planned(action.name, finding, settings) {
+                Planned::Never => continue,
+                Planned::Surely => None,
+                Planned::If(condition) => Some(condition),
+            };
+            let forecast = said.entry(action.class).or_insert_with(|| match &outright {
+                Some(why) => guard::Forecast {
+                    verdict: guard::Verdict::Withheld(why.clone()),
+                    depends_on: Vec::new(),
+                },
+                None => forecaster.forecast(context, action.name, &resource),
+            });
+            steps.push(step(action.name, action.phase, condition, forecast.clone()));
+        }
+        // As the breaker names them.
+        let place = match places.as_slice() {
+            [one] => one.clone(),
+            _ => resource.name().to_owned(),
+        };
+        targets.push(Target {
+            place,
+            kind: resource.kind(),
+            arn: resource.arn().to_owned(),
+            name: resource.name().to_owned(),
+            crowds: crowds(finding, resource.kind()),
+            renewed: finding
+                .last_seen()
+                .filter(|_| renews(function, finding, settings)),
+            steps,
+        });
+    }
+    if targets.iter().all(|target| target.steps.is_empty()) {
+        return left(
+            Reason::Nothing,
+            "the settings let nothing be done".to_owned(),
+        );
+    }
+    Answer::Contain(targets)
+}
+
+/// A principal that is never contained, as a target of which everything is withheld.
+pub(super) fn spared(function: Category, finding: &Finding, why: &str) -> Option<Target> {
+    let resource = Forecaster::resources(function, finding).ok()?.pop()?;
+    let place = policy::targets(function, finding).ok()?.pop()?;
+    let withheld = Withheld {
+        by: vec![NEVER.to_owned()],
+        reason: why.to_owned(),
+        awaits_approval: false,
+    };
+    let forecast = guard::Forecast {
+        verdict: guard::Verdict::Withheld(withheld),
+        depends_on: Vec::new(),
+    };
+    let action = match resource.kind() {
+        Kind::User => "iam:RevokeUserSessions",
+        _ => "iam:DenyRoleSession",
+    };
+    Some(Target {
+        place,
+        kind: resource.kind(),
+        arn: resource.arn().to_owned(),
+        name: resource.name().to_owned(),
+        crowds: Vec::new(),
+        renewed: None,
+        steps: vec![step(action, Phase::Contain, None, forecast)],
+    })
+}
+
+fn step(
+    action: &'static str,
+    phase: Phase,
+    condition: Option<&'static str>,
+    forecast: guard::Forecast,
+) -> Step {
+    let (verdict, by, reason) = match forecast.verdict {
+        guard::Verdict::Permitted(by) => (StepVerdict::Permitted, by, String::new()),
+        guard::Verdict::Withheld(why) if why.awaits_approval => {
+            (StepVerdict::AwaitsApproval, why.by, why.reason)
+        }
+        guard::Verdict::Withheld(why) => (StepVerdict::Withheld, why.by, why.reason),
+    };
+    Step {
+        action,
+        phase,
+        condition,
+        verdict,
+        by,
+        reason,
+        depends_on: forecast.depends_on,
+    }
+}
+
+/// Why the playbook would find nothing to contain, whatever it observes.
+fn nothing(function: Category, finding: &Finding, settings: &Settings) -> Option<(Reason, String)> {
+    match function {
+        Category::S3 if catalogue::concerns_account_block(finding) => (!settings.s3.account_block)
+            .then(|| {
+                (
+                    Reason::Setting,
+                    "the account's Block Public Access is left to a person (S3AccountBlock)"
+                        .to_owned(),
+                )
+            }),
+        Category::S3 => {
+            let refused = s3::refused(finding)?;
+            let deniable = settings.s3.policy_deny
+                && !s3::got_nothing(finding)
+                && matches!(
+                    finding.principal(),
+                    Ok(Principal::Anonymous | Principal::OtherAccount { .. })
+                );
+            (!deniable).then_some((Reason::Nothing, refused))
+        }
+        Category::Iam => match finding.principal().ok()? {
+            Principal::User { .. } => None,
+            Principal::RoleSession { role, session } => {
+                let whole = session.is_none() && !settings.iam.role_wide;
+                whole.then(|| {
+                    let why = format!(
+                        "the finding does not name the session of {role}, and the role as a whole is \
+                         left alone (IamRoleWide)"
+                    );
+                    (Reason::Nothing, why)
+                })
+            }
+            Principal::KeyOwner { key, .. } => Some((
+                Reason::Unknown,
+                format!(
+                    "IAM is asked whose the key {key} is; it is then deactivated, and that user's sessions \
+                     are denied"
+                ),
+            )),
+            Principal::FederatedUser { .. } => {
+                let why = "CloudTrail is asked for the user who issued the federated session, whose \
+                           sessions are then denied";
+                Some((Reason::Unknown, why.to_owned()))
+            }
+            other => Some((Reason::Nothing, iam::unsupported(&other))),
+        },
+        Category::Ec2 | Category::Triage => None,
+    }
+}
+
+/// Whether a plan about `finding` has the action of this name.
+fn planned(action: &str, finding: &Finding, settings: &Settings) -> Planned {
+    use Planned::{If, Never, Surely};
+    let when = |on: bool, then: Planned| if on { then } else { Never };
+    match action {
+        "s3:BlockBucketPublicAccess" => block(finding),
+        "s3:DenyInBucketPolicy" => when(settings.s3.policy_deny, deny(finding)),
+        "s3:BlockAccountPublicAccess" => when(settings.s3.account_block, Surely),
+        "iam:RevokeUserSessions" | "ec2:KeepVolume" | "ec2:SnapshotVolumes" => Surely,
+        "iam:DeactivateAccessKey" => key(finding, settings),
+        "iam:DeactivateServiceSpecificCredential" => service_credential(finding, settings),
+        "iam:DenyRoleSession" => match finding.principal() {
+            Ok(Principal::RoleSession {
+                session: Some(_), ..
+            }) => Surely,
+            _ => Never,
+        },
+        "iam:RevokeRoleSessions" => when(settings.iam.role_wide, Surely),
+        "iam:MarkContained" => when(settings.iam.mark_contained, Surely),
+        "ec2:ProtectFromTermination" | "ec2:ProtectFromStop" => If("it is no Spot Instance"),
+        "ec2:StopOnShutdown" => If("its root volume is one of EBS"),
+        "ec2:MarkContained" => Surely,
+        "autoscaling:DetachInstance" => when(
+            settings.ec2.auto_scaling == AutoScaling::Detach,
+            scaling(finding),
+        ),
+        "autoscaling:EnterStandby" => when(
+            settings.ec2.auto_scaling == AutoScaling::Standby,
+            scaling(finding),
+        ),
+        "elasticloadbalancing:DeregisterTarget" => If("a target group has it"),
+        "elasticloadbalancing:DeregisterInstance" => If("a Classic Load Balancer has it"),
+        "ec2:PrepareIsolationGroup" => If("its VPC has no isolation group yet"),
+        "ec2:CloseIsolationGroup" => If("another group of ours in its VPC was given rules"),
+        "ec2:IsolateInterface" if settings.ec2.isolate_container_nodes => {
+            If("it forwards for nobody else")
+        }
+        "ec2:IsolateInterface" => If(
+            "it is no node of EKS or ECS, no AWS service operates it, and it forwards for nobody else",
+        ),
+        "iam:DenyInstanceCredentials" => match finding.instance_profile() {
+            Some(_) => Surely,
+            None => If("it has a role"),
+        },
+        "ec2:RemovePublicAddress" => when(
+            settings.ec2.remove_public_address,
+            If("it has a public address"),
+        ),
+        "ec2:DisableInstanceMetadata" => when(settings.ec2.disable_metadata, Surely),
+        "ec2:ShortenIdleTimeouts" => when(
+            settings.ec2.shorten_timeouts,
+            If("its kind of instance has idle time-outs"),
+        ),
+        "ec2:CutTrackedConnections" => when(
+            settings.ec2.cut_connections_seconds > 0,
+            If(
+                "it runs, no address of the internet stays, and no gateway, endpoint or load balancer is on the way",
+            ),
+        ),
+        "ec2:AdmitForensics" => when(
+            !settings.ec2.forensics_access.is_empty(),
+            If("its VPC has the groups that are listed"),
+        ),
+        _ => If("the playbook plans it"),
+    }
+}
+
+fn block(finding: &Finding) -> Planned {
+    const MARKED: &str =
+        "it is not public on purpose (gdr:public-ok, or a website, from before the activity)";
+    const TAGGED: &str = "it is not public on purpose (gdr:public-ok from before the activity)";
+    if s3::refused(finding).is_some() {
+        return Planned::Never;
+    }
+    match finding.principal() {
+        Ok(Principal::OtherAccount { .. }) if finding.finding_type.purpose() != "Policy" => {
+            Planned::If("it or its objects may be public, and not on purpose")
+        }
+        _ if s3::was_private(finding) => Planned::If(TAGGED),
+        _ => Planned::If(MARKED),
+    }
+}
+
+fn deny(finding: &Finding) -> Planned {
+    if matches!(finding.finding_type.purpose(), "Policy" | "Stealth") || s3::got_nothing(finding) {
+        return Planned::Never;
+    }
+    match finding.principal() {
+        Ok(Principal::OtherAccount { .. }) => {
+            Planned::If("it may let the caller in otherwise than by a public grant")
+        }
+        Ok(Principal::Anonymous) => Planned::If(
+            "public access is not blocked, or its policy lets anybody in who meets a condition",
+        ),
+        _ => Planned::Never,
+    }
+}
+
+fn key(finding: &Finding, settings: &Settings) -> Planned {
+    match finding.principal() {
+        Ok(Principal::User {
+            long_term_key: Some(_),
+            ..
+        }) => Planned::If("the key is active"),
+        Ok(Principal::User { .. }) if settings.iam.user_session_keys => {
+            Planned::If("the user has active keys")
+        }
+        _ if settings.iam.created_keys => Planned::If("the principal created keys"),
+        _ => Planned::Never,
+    }
+}
+
+fn service_credential(finding: &Finding, settings: &Settings) -> Planned {
+    match finding.principal() {
+        Ok(Principal::User {
+            long_term_key: Some(key),
+            ..
+        }) if !key.starts_with("AKIA") => Planned::If("IAM lists the credential as the user's"),
+        Ok(Principal::User { .. }) if settings.iam.created_keys => {
+            Planned::If("the user has service-specific credentials from after the first event")
+        }
+        _ => Planned::Never,
+    }
+}
+
+fn scaling(finding: &Finding) -> Planned {
+    match group(finding) {
+        Some(_) => Planned::Surely,
+        None => Planned::If("it is in an Auto Scaling group"),
+    }
+}
+
+/// The Auto Scaling group that the finding shows the instance to be in, by the tag that AWS sets,
+/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html>.
+fn group(finding: &Finding) -> Option<&str> {
+    const TAG: &str = "aws:autoscaling:groupName";
+    let tags = finding.instance_tags()?;
+    let (_, name) = tags.into_iter().find(|(key, _)| *key == TAG)?;
+    Some(name)
+}
+
+/// What the target is a member of, as far as the finding tells.
+fn crowds(finding: &Finding, kind: Kind) -> Vec<Crowd> {
+    match kind {
+        Kind::User => vec![Crowd::Users],
+        Kind::Instance => group(finding)
+            .map(|name| Crowd::AutoScalingGroup {
+                region: finding.instance_region(),
+                name: name.to_owned(),
+            })
+            .into_iter()
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A key stays inactive and a named session denied; the sessions of a user or role are cut off up to a
+/// time, and newer ones anew.
+fn renews(function: Category, finding: &Finding, settings: &Settings) -> bool {
+    function == Category::Iam
+        && match finding.principal() {
+            Ok(Principal::User { long_term_key, .. }) => {
+                long_term_key.is_none() && !settings.iam.user_session_keys
+            }
+            Ok(Principal::RoleSession { session, .. }) => session.is_none(),
+            _ => false,
+        }
+}
+
+/// Findings do not tell the path of a role. Those that only AWS may change have names of their own,
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html>,
+/// <https://docs.aws.amazon.com/singlesignon/latest/userguide/using-service-linked-roles.html>.
+fn with_telling_path(finding: &Finding, resource: Resource) -> Resource {
+    const BY_NAME: [(&str, &str); 2] = [
+        ("AWSServiceRoleFor", "aws-service-role/"),
+        ("AWSReservedSSO_", "aws-reserved/sso.amazonaws.com/"),
+    ];
+    let name = resource.name();
+    let path = BY_NAME.iter().find(|(prefix, _)| name.starts_with(prefix));
+    match path {
+        Some((_, path)) if resource.kind() == Kind::Role => {
+            let (partition, account) = (finding.partition(), &finding.account_id);
+            let arn = format!("arn:{partition}:iam::{account}:role/{path}{name}");
+            Resource::role(finding, name, Some(&arn))
+        }
+        _ => resource,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actions;
+    use crate::fixtures::finding;
+    use crate::plan::Action;
+    use crate::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
+    use serde_json::json;
+
+    fn names<P: Playbook>() -> Vec<&'static str> {
+        P::Action::PERMISSIONS
+            .iter()
+            .map(|(name, _)| *name)
+            .collect()
+    }
+
+    #[test]
+    fn it_is_known_of_each_action_when_it_is_planned() {
+        let finding = finding(json!({}));
+        let all = [names::<S3>(), names::<Iam>(), names::<Ec2>()].concat();
+        for action in all {
+            let planned = planned(action, &finding, &Settings::default());
+            assert_ne!(planned, Planned::If("the playbook plans it"), "{action}");
+        }
+    }
+
+    /// A role has no permission for what is never planned.
+    #[test]
+    fn what_is_foreseen_is_what_the_role_has_permissions_for() {
+        let finding = finding(json!({}));
+        let mut settings = vec![Settings::default(); 9];
+        settings[1].s3.policy_deny = true;
+        settings[2].s3.account_block = true;
+        settings[3].iam.mark_contained = true;
+        settings[4].ec2.auto_scaling = AutoScaling::Standby;
+        settings[5].ec2.remove_public_address = true;
+        settings[6].ec2.disable_metadata = true;
+        settings[7].ec2.cut_connections_seconds = 1;
+        settings[8].ec2.shorten_timeouts = true;
+        let all = [names::<S3>(), names::<Iam>(), names::<Ec2>()].concat();
+        for (settings, action) in settings
+            .iter()
+            .flat_map(|it| all.iter().map(move |a| (it, a)))
+        {
+            if !actions::is_planned(action, settings) {
+                assert_eq!(
+                    planned(action, &finding, settings),
+                    Planned::Never,
+                    "{action}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_setting_turns_on_is_planned_only_then() {
+        let finding = finding(json!({}));
+        let mut settings = Settings::default();
+        let metadata =
+            |settings: &Settings| planned("ec2:DisableInstanceMetadata", &finding, settings);
+        assert_eq!(metadata(&settings), Planned::Never);
+        settings.ec2.disable_metadata = true;
+        assert_eq!(metadata(&settings), Planned::Surely);
+    }
+}

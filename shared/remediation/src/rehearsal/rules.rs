@@ -1,0 +1,46 @@
+//! The settings that are rehearsed.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::breaker::GroupSize;
+use crate::breaker::Limits;
+use crate::policy::{Policy, ResponseMode};
+use crate::settings::Settings;
+
+/// The policies of the default ones that only carry a setting out.
+pub(super) const OF_SETTINGS: [&str; 2] = ["minimum-severity", "response-mode"];
+
+/// The policy flags of the functions that contain, by the names of the stack's parameters.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Modes {
+    /// `S3Response`.
+    pub s3: ResponseMode,
+    /// `IamResponse`.
+    pub iam: ResponseMode,
+    /// `Ec2Response`.
+    pub ec2: ResponseMode,
+}
+
+/// The settings that are rehearsed.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What the functions decide by; the mode is that of [`Rules::modes`].
+    pub policy: Policy,
+    /// The flags of the functions.
+    pub modes: Modes,
+    /// How far the playbooks go.
+    pub settings: Settings,
+    /// What the breaker lets through.
+    pub limits: Limits,
+    /// `HandOverSequences`.
+    pub hand_over: bool,
+    /// Take a finding that is archived by now for what it was before a person archived it.
+    pub archived: bool,
+    /// Events before this time did not come.
+    pub since: Option<Timestamp>,
+    /// Nor did those from this time on.
+    pub until: Option<Timestamp>,
+    /// How large a crowd is, where that is known.
+    pub sizes: Vec<GroupSize>,
+}
