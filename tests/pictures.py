@@ -21,8 +21,9 @@ COLORS = {"✓": "#7ee787", "!": "#f2cc60", "✗": "#ff7b72"}
 
 
 def shown(output):
-    """The lines of the stages that are shown, none longer than a picture is wide."""
-    lines = output.rstrip().splitlines()
+    """The lines of the stages that are shown, none longer than a picture is wide. The signs of waiting are left out,
+    and the steps that had nothing to do."""
+    lines = [line for line in output.splitlines() if not re.search(r"( \.+|: already)$", line)]
     stage = re.compile(r"\d+\. (.*)")
     stages = {found[1]: at for at, line in enumerate(lines) if (found := stage.match(line))}
     for title in (FIRST, LAST):
