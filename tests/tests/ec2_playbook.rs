@@ -10,6 +10,7 @@ use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
 use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Action, Step, Undo};
+use remediation::planner::Planner as _;
 use remediation::playbook::Playbook;
 use remediation::playbook::ec2::{Change, Ec2};
 use remediation::report::Outcome;

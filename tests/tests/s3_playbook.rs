@@ -15,6 +15,7 @@ use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
 use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Plan, Step};
+use remediation::planner::Planner as _;
 use remediation::playbook::Playbook;
 use remediation::playbook::s3::{S3, S3Action};
 use remediation::report::Outcome;

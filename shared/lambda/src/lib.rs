@@ -106,6 +106,7 @@ fn time_left(deadline: u64) -> Duration {
 }
 
 /// A failure as Lambda is told of it.
+#[derive(Debug)]
 struct Failure(Error);
 
 impl From<Failure> for Diagnostic {

@@ -3,12 +3,23 @@
 //!
 //! Nothing here calls AWS, waits, or reads a clock or the environment.
 
+pub mod actions;
+pub mod blast_radius;
+pub mod breaker;
 pub mod catalogue;
 pub mod category;
+pub mod decision;
 pub mod error;
 pub mod finding;
+pub mod guidance;
+pub mod investigation;
 pub mod plan;
+pub mod planner;
+pub mod report;
+pub mod resource;
+pub mod sequence;
 pub mod settings;
+pub mod standing;
 
 #[cfg(test)]
 mod fixtures;

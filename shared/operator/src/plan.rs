@@ -12,7 +12,8 @@ use remediation::accounts::member_role;
 use remediation::catalogue::Category;
 use remediation::permissions;
 use remediation::plan::Action;
-use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
+use remediation::planner::Planner;
+use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
 use remediation::report::{Outcome as StepOutcome, Report, StepReport};
 use serde_json::{Value, json};
 
@@ -126,10 +127,10 @@ fn needs(category: Category, step: &StepReport) -> &'static [&'static str] {
         return &[];
     }
     let declared = match category {
-        Category::S3 => <S3 as Playbook>::Action::PERMISSIONS,
-        Category::Iam => <Iam as Playbook>::Action::PERMISSIONS,
-        Category::Ec2 => <Ec2 as Playbook>::Action::PERMISSIONS,
-        Category::Triage => <Triage as Playbook>::Action::PERMISSIONS,
+        Category::S3 => <S3 as Planner>::Action::PERMISSIONS,
+        Category::Iam => <Iam as Planner>::Action::PERMISSIONS,
+        Category::Ec2 => <Ec2 as Planner>::Action::PERMISSIONS,
+        Category::Triage => <Triage as Planner>::Action::PERMISSIONS,
     };
     let found = declared.iter().find(|(action, _)| *action == step.action());
     found.map_or(&[], |(_, permissions)| permissions)

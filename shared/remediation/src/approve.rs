@@ -1,4 +1,4 @@
-//! Approving a containment: what a policy leaves to a person is stored, and run when one approves it, if
+//! Approving a containment: a plan that a policy leaves to an approver is stored, and run when one approves it, if
 //! the world is still as it was planned for.
 //!
 //! A plan is made for a state of the world and a time. So the world did not drift if the plan for the time
@@ -7,121 +7,47 @@
 //! are cut off that were issued until now, and not only those that were issued until the plan was made.
 
 mod drift;
-
 mod rejection;
+mod store;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
-use tokio::time::Instant;
+use jiff::Timestamp;
 
 use self::drift::{drift, is_approved};
 pub use self::rejection::reject;
-use crate::contain::{Incoming, Means, actions_of, keep_in_log, target_state};
+pub(crate) use self::store::{Waiting, store_for_approval};
+use crate::admit::log_intent;
+use crate::authorize::Authorizer;
+use crate::containment::target_state;
+use crate::deadline::within;
+use crate::delivery::Delivery;
 use crate::error::{Error, Result};
-use crate::execute::{Execution, execute_with, within};
+use crate::execute::{Execution, Executor, LateSteps};
 use crate::finding::Finding;
-use crate::guard::{Authorized, Gate};
-use crate::history::plan_by_history;
+use crate::guard::Authorized;
 use crate::notify::Notices;
 use crate::plan::Step;
 use crate::planner;
 use crate::playbook::Playbook;
 use crate::policy::Policy;
 use crate::policy_parameter::PolicyParameter;
-use crate::record::{Approved, Awaiting, Claim, Held, Incident, Intent, Lease, Record, Times};
-use crate::report::{Approval, Outcome, Proposed, Report, Status};
+use crate::record::{Approved, Awaiting, Claim, Incident, Intent, Record, Times};
+use crate::report::{Outcome, Report, Status};
+use crate::session::{Rules, Session};
 
-/// How long a person waits for an invocation that is at work on the target.
+/// How long an approver waits for an invocation that is at work on the target.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// What storing a plan may take: the notice waits for it.
-const STORING: Duration = Duration::from_secs(2);
-/// What containing may take, as in a function.
+/// How long containing may take, as in a function.
 const TIME: Duration = Duration::from_secs(120);
-/// What to do where a plan is not run any more.
+/// The next step where a plan is no longer run.
 const ANEW: &str =
     "contain it by hand, or wait for the next delivery of the finding, which is planned anew";
-
-/// What a function leaves to a person.
-pub(crate) struct Waiting<'a, A> {
-    /// The steps that would run.
-    pub(crate) actions: &'a [A],
-    /// The described world.
-    pub(crate) evidence: Value,
-    /// What is contained, and why.
-    pub(crate) what: String,
-}
-
-/// Stores what waits for a person, and has the report say how it is approved, or why it cannot be. Answers
-/// a failure that a retry may not meet.
-pub(crate) async fn hold<P: Playbook>(
-    means: &Means<'_, P>,
-    incoming: &Incoming<'_>,
-    finding: &Finding,
-    waiting: Waiting<'_, P::Action>,
-    report: &mut Report,
-) -> Option<Error> {
-    if waiting.actions.is_empty() {
-        return None;
-    }
-    let Some(record) = means.record else {
-        report.next_steps.push(
-            "contain it by hand: it cannot be approved, since there is no table to store the plan in \
-             (INCIDENT_TABLE)"
-                .to_owned(),
-        );
-        return None;
-    };
-    let Means { config, .. } = *means;
-    let at = incoming.clock();
-    let steps = waiting.actions.iter().map(|action| Held {
-        proposed: Proposed::new(action),
-        recorded: serde_json::to_value(action).unwrap_or_default(),
-    });
-    let awaiting = Awaiting {
-        planned_at: incoming.now,
-        expires_at: at.saturating_add(config.approval_lasts).unwrap_or(at),
-        what: waiting.what,
-        policy: config.policy.clone(),
-        settings: config.settings.clone(),
-        steps: steps.collect(),
-    };
-    let (event, evidence) = (incoming.event, &waiting.evidence);
-    let holding = Box::pin(record.hold(P::CATEGORY, finding, event, &awaiting, evidence, at));
-    match within(Instant::now() + STORING, "dynamodb:UpdateItem", holding).await {
-        Ok(true) => {
-            report.approval = Some(Approval {
-                expires_at: awaiting.expires_at,
-                steps: awaiting
-                    .steps
-                    .into_iter()
-                    .map(|step| step.proposed)
-                    .collect(),
-            });
-            None
-        }
-        Ok(false) => {
-            report.next_steps.push(
-                "nothing: a person rejected containing it, and there is no newer activity"
-                    .to_owned(),
-            );
-            None
-        }
-        Err(error) => {
-            tracing::error!(%error, "the plan was not stored, so nobody can approve it");
-            report.next_steps.push(format!(
-                "contain it by hand: it cannot be approved, since the plan was not stored: {error}"
-            ));
-            Some(error).filter(Error::is_transient)
-        }
-    }
-}
 
 /// Who approves, and with what.
 #[derive(Debug)]
 pub struct Approver<'a> {
-    /// The person's ARN.
+    /// The approver's ARN.
     pub by: &'a str,
     /// The table.
     pub record: &'a Record,
@@ -133,7 +59,7 @@ pub struct Approver<'a> {
     pub notices: Option<&'a Notices>,
 }
 
-/// The plan that a person may approve.
+/// Reads the plan that awaits approval.
 ///
 /// # Errors
 /// If there is none, or its time is over: what became of it.
@@ -183,42 +109,31 @@ pub async fn approve<P: Playbook>(
     }
     let finding = Finding::parse(&incident.event)?;
     playbook.configure(&awaiting.settings);
-    let started = Instant::now();
-    let clock = move || {
-        let passed = SignedDuration::try_from(started.elapsed()).unwrap_or_default();
-        now.saturating_add(passed).unwrap_or(now)
-    };
-    let mut claims = Vec::new();
-    let claimed = claim::<P>(approver, &finding, &awaiting, now, &mut claims).await;
-    let done = match claimed {
-        Ok(()) => {
-            let approval = Approving {
-                approver,
-                incident,
-                awaiting: &awaiting,
-                finding: &finding,
-                claims: &claims,
-                now,
-            };
-            Box::pin(carry_out(&playbook, &approval, clock)).await
-        }
+    let invocation = format!("approval by {} at {now}", approver.by);
+    let times = (PATIENCE, TIME);
+    let delivery = Delivery::by_operator(&incident.event, &finding, &invocation, now, times);
+    let mut session = Session::new(&playbook, Some(approver.record), &delivery);
+    let planned = planned::<P>(&awaiting);
+    let targets = planner::recorded_targets::<P>(&finding, &planned);
+    session.claim(targets).await;
+    let done = match session.claims.all() {
+        Ok(()) => Box::pin(carry_out(approver, &session, &awaiting, &planned)).await,
         Err(error) => Err(error),
     };
-    for claim in &claims {
-        let state = done.as_ref().ok().and_then(|report| {
-            let severity = finding.severity.value();
-            let conclude = |state| claim.conclude(state, report.steps(), severity);
-            target_state(report).map(conclude)
-        });
-        if let Err(error) = approver.record.give_back(claim, state, clock()).await {
-            tracing::error!(%error, "the claim on a target was not given back and ends by its time");
-        }
-    }
+    let outcome = |claim: &Claim| {
+        let report = done.as_ref().ok()?;
+        let state = target_state(report)?;
+        Some(claim.conclude(state, report.steps(), finding.severity.value()))
+    };
+    let ending = session
+        .claims
+        .end(approver.record, &delivery, false, outcome);
+    ending.await;
     done
 }
 
-/// Whom the settings of now spare is spared too: they may have changed since, and whoever may write the table
-/// could have taken the lists out of the plan.
+/// Spares those whom the current settings spare, too. The settings may have changed since, and somebody who may write
+/// the table could have taken the lists out of the plan.
 fn spare_also(awaiting: &mut Awaiting, current: &Policy) {
     let Policy {
         responder_roles,
@@ -245,71 +160,42 @@ fn planned<P: Playbook>(awaiting: &Awaiting) -> Vec<P::Action> {
         .collect()
 }
 
-async fn claim<P: Playbook>(
-    approver: &Approver<'_>,
-    finding: &Finding,
-    awaiting: &Awaiting,
-    now: Timestamp,
-    claims: &mut Vec<Claim>,
-) -> Result<()> {
-    let owner = format!("approval by {} at {now}", approver.by);
-    let lease = Lease {
-        owner: &owner,
-        now,
-        lasts: PATIENCE + TIME + Duration::from_secs(10),
-        until: Instant::now() + PATIENCE,
-    };
-    for target in planner::recorded_targets::<P>(finding, &planned::<P>(awaiting))? {
-        let claim = approver.record.claim(P::CATEGORY, finding, &target, &lease);
-        claims.push(claim.await?);
-    }
-    Ok(())
-}
-
-struct Approving<'a> {
-    approver: &'a Approver<'a>,
-    incident: &'a Incident,
-    awaiting: &'a Awaiting,
-    finding: &'a Finding,
-    claims: &'a [Claim],
-    now: Timestamp,
-}
-
 async fn carry_out<P: Playbook>(
-    playbook: &P,
-    approval: &Approving<'_>,
-    clock: impl Fn() -> Timestamp,
+    approver: &Approver<'_>,
+    session: &Session<'_, P>,
+    awaiting: &Awaiting,
+    planned: &[P::Action],
 ) -> Result<Report> {
-    let Approving {
-        approver,
-        incident,
-        awaiting,
-        finding,
-        claims,
-        now,
-    } = *approval;
-    let released = claims.iter().filter_map(|claim| claim.released_at).max();
+    let released = session.claims.held.iter();
+    let released = released.filter_map(|claim| claim.released_at).max();
     if let Some(released) = released.filter(|released| *released >= awaiting.planned_at) {
         return Err(Error::Refused(format!(
             "a person released the target at {released}, after this was planned"
         )));
     }
-    let until = Instant::now() + TIME;
-    let planned = planned::<P>(awaiting);
+    let (playbook, finding) = (session.playbook, session.finding());
+    let (received_at, deadline) = (session.delivery.received_at(), session.delivery.deadline);
     let planned: Vec<_> = planned.iter().collect();
     let observing = Box::pin(playbook.read_back(finding, &planned));
-    let observing = within(until, "observing", observing);
-    let (state, guard) = approver.policies.during(now, until, observing).await;
+    let observing = within(deadline, "observing", observing);
+    let (state, guard) = approver
+        .policies
+        .during(received_at, deadline, observing)
+        .await;
     let state = state?;
-    let settings = &awaiting.settings;
-    let then = P::plan(finding, &state, settings, awaiting.planned_at);
+    let history = playbook.trail().cloned();
+    let rules = Rules {
+        policy: &awaiting.policy,
+        settings: &awaiting.settings,
+        history: history.as_ref(),
+        dry_run: false,
+    };
+    let then = P::plan(finding, &state, rules.settings, awaiting.planned_at);
     let approved = then.steps.iter();
     let approved = approved.filter(|step| is_approved(awaiting, step));
-    let approved = approved.map(Step::key);
-    let gate =
-        Gate::new::<P>(&guard, finding, &awaiting.policy, false, now).approving(approved.collect());
-    let history = playbook.trail().cloned();
-    let plan = plan_by_history::<P>(&gate, &state, settings, history.as_ref(), until).await;
+    let authorizer = Authorizer::new(session, &guard, rules);
+    let authorizer = authorizer.approving(approved.map(Step::key).collect());
+    let plan = authorizer.plan::<P>(&state).await;
     let drift = drift(awaiting, &then, &plan);
     if !drift.is_empty() {
         return Err(Error::Refused(format!(
@@ -318,71 +204,103 @@ async fn carry_out<P: Playbook>(
             drift.join("; ")
         )));
     }
+    begin(
+        approver,
+        session,
+        awaiting,
+        session.intent(&state, &plan, &rules),
+    )
+    .await?;
+    let executor = Executor {
+        playbook,
+        gate: &authorizer.gate,
+        settings: rules.settings,
+        until: deadline,
+    };
+    let mut late = Recorded {
+        record: approver.record,
+        session,
+        rules,
+    };
+    let done = Box::pin(executor.execute(plan, &mut late)).await;
+    Ok(Box::pin(conclude(approver, session, awaiting, &state, done)).await)
+}
+
+/// Writes down what is about to be done, and for which targets.
+async fn begin<P: Playbook>(
+    approver: &Approver<'_>,
+    session: &Session<'_, P>,
+    awaiting: &Awaiting,
+    intent: Intent,
+) -> Result<()> {
     let intent = Intent {
-        received_at: now,
-        evidence: P::evidence(&state),
-        settings: settings.clone(),
-        actions: actions_of(&plan),
-        completes: false,
         approved: Some(Approved {
             planned_at: awaiting.planned_at,
             by: approver.by.to_owned(),
         }),
-        invocation: format!("approval by {} at {now}", approver.by),
+        ..intent
     };
-    let (record, event) = (approver.record, &incident.event);
+    let (record, finding, event) = (approver.record, session.finding(), session.delivery.event);
     record
-        .intend(P::CATEGORY, finding, event, &intent, clock())
+        .intend(P::CATEGORY, finding, event, &intent, session.now())
         .await?;
-    for claim in claims {
-        record.begin(claim, finding, clock()).await?;
+    for claim in &session.claims.held {
+        record.begin(claim, finding, session.now()).await?;
     }
-    let keep = async |state: &P::State, came_up: Authorized<P::Action>| {
-        let intent = Intent {
-            received_at: now,
-            evidence: P::evidence(state),
-            settings: settings.clone(),
-            actions: actions_of(&came_up),
-            completes: false,
-            approved: None,
-            invocation: intent.invocation.clone(),
-        };
-        let intended = record.intend(P::CATEGORY, finding, event, &intent, clock());
+    Ok(())
+}
+
+/// Records what comes up while an approved plan is executed, before it is done.
+struct Recorded<'a, 's, P> {
+    record: &'a Record,
+    session: &'a Session<'s, P>,
+    rules: Rules<'a>,
+}
+
+impl<P: Playbook> LateSteps<P> for Recorded<'_, '_, P> {
+    async fn next_part(&mut self) -> Option<Authorized<P::Action>> {
+        None
+    }
+
+    async fn admit(
+        &mut self,
+        state: &P::State,
+        came_up: Authorized<P::Action>,
+    ) -> Authorized<P::Action> {
+        let intent = self.session.intent(state, &came_up, &self.rules);
+        let (finding, event) = (self.session.finding(), self.session.delivery.event);
+        let now = self.session.now();
+        let intended = self
+            .record
+            .intend(P::CATEGORY, finding, event, &intent, now);
         if let Err(error) = Box::pin(intended).await {
-            keep_in_log(&error, &intent.actions);
+            log_intent(&error, &intent.actions);
         }
         came_up
-    };
-    let done = Box::pin(execute_with(
-        playbook,
-        &gate,
-        plan,
-        async || None,
-        keep,
-        settings,
-        until,
-    ));
-    let done = done.await;
-    let Execution {
-        steps,
-        residual_risks,
-        next_steps,
-        ..
-    } = done;
+    }
+}
+
+/// Reports what was executed, records it and tells of it. `state`: what was observed before.
+async fn conclude<P: Playbook>(
+    approver: &Approver<'_>,
+    session: &Session<'_, P>,
+    awaiting: &Awaiting,
+    state: &P::State,
+    done: Execution<P::Action>,
+) -> Report {
+    let (record, finding, event) = (approver.record, session.finding(), session.delivery.event);
     let what = format!("{}; approved by {}", awaiting.what, approver.by);
-    let mut report = Report::concluded(P::CATEGORY, finding, what, false, steps);
-    let contained = matches!(report.status(), Status::Contained | Status::Partial).then(&clock);
-    report.approved_by = Some(approver.by.to_owned());
-    report.residual_risks = residual_risks;
-    report.next_steps = next_steps;
-    let collecting = Box::pin(playbook.collect(finding, &state));
-    let collected = within(until, "collecting evidence", collecting).await;
-    let collected = collected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
+    let mut report = Report::concluded(P::CATEGORY, finding, what, false, done.steps);
+    let contained = matches!(report.status(), Status::Contained | Status::Partial);
     let times = Times {
-        contained,
+        contained: contained.then(|| session.now()),
         ..Times::default()
     };
-    let concluded = record.conclude(finding, event, &report, &collected, times, clock());
+    report.approved_by = Some(approver.by.to_owned());
+    report.residual_risks = done.residual_risks;
+    report.next_steps = done.next_steps;
+    let collected = session.collect(state).await;
+    let concluded = record.conclude(finding, event, &report, &collected, times, session.now());
     if let Err(error) = concluded.await {
         report.next_steps.push(format!(
             "keep this report: it was not recorded, and the incident shows what was intended only: {error}"
@@ -390,15 +308,15 @@ async fn carry_out<P: Playbook>(
     }
     if let Some(notices) = approver.notices {
         let sent = Box::pin(notices.announce(&mut report, finding)).await;
-        let marking = record.mark_notified(finding, &report, &sent, clock());
+        let marking = record.mark_notified(finding, &report, &sent, session.now());
         if let Err(error) = Box::pin(marking).await {
             tracing::error!(%error, "people may be notified again");
         }
     }
-    Ok(report)
+    report
 }
 
-/// True for a report of which everything that was approved is in effect. What was to be left to a person
+/// True for a report of which everything that was approved is in effect. What was to be left to the on-call engineer
 /// anyway, for which it may be partial, does not count.
 pub fn succeeded(report: &Report) -> bool {
     let mut steps = report.steps().iter();

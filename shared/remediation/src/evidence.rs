@@ -6,11 +6,11 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
 
 use crate::error::{CallContext, Error, Result};
 use crate::page::{self, Place};
 use crate::record::Incident;
+pub use crate::report::Stored;
 
 /// The IAM permissions that storing needs.
 pub const PERMISSIONS: &[&str] = &["s3:PutObject"];
@@ -37,17 +37,6 @@ pub struct Bucket {
 pub struct Evidence {
     client: Client,
     bucket: Bucket,
-}
-
-/// Where the page of an incident is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stored {
-    /// The bucket.
-    pub bucket: String,
-    /// The page's key. The JSON has the same with the ending `.json`.
-    pub key: String,
-    /// The version of the page, which stays if another object is put there.
-    pub version: Option<String>,
 }
 
 impl Evidence {
@@ -99,20 +88,6 @@ impl Evidence {
             .await
             .during("s3:PutObject", &format!("{}/{key}", self.bucket.name))?;
         Ok(put.version_id)
-    }
-}
-
-impl Stored {
-    /// The page's place, for a person.
-    pub fn place(&self) -> String {
-        let version = self.version.as_ref();
-        let version = version.map(|version| format!(" (version {version})"));
-        format!(
-            "s3://{}/{}{}",
-            self.bucket,
-            self.key,
-            version.unwrap_or_default()
-        )
     }
 }
 

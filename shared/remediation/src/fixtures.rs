@@ -22,7 +22,6 @@ pub(crate) use self::wire::{Protocol, Wire};
 pub(crate) use self::world::{World, each_call_fails_in_turn};
 use crate::breaker::Limits;
 use crate::config::Config;
-use crate::contain::actions_of;
 use crate::error::Error;
 use crate::execute::{Execution, execute};
 use crate::finding::Finding;
@@ -35,6 +34,7 @@ use crate::policy::{Policy, ResponseMode};
 use crate::record::{Intent, Record, Times};
 use crate::release::{Allowance, Released, Releaser, Verdict};
 use crate::report::Report;
+use crate::session::actions_of;
 use crate::settings::Settings;
 pub(crate) use sample_findings::{NOW, attack, case_text, event, user_detail};
 

@@ -7,25 +7,18 @@
 //! only what is a whole sequence, so that nothing goes round in circles. Handing over again, when
 //! GuardDuty updates the sequence or Lambda retries, finds things contained.
 
-mod assess;
-mod outline;
-
-use std::collections::BTreeSet;
-
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use futures::future::join_all;
 use serde_json::Value;
 
-use self::assess::{Assessment, Target, assess};
-pub use self::outline::{Outline, Part};
 use crate::catalogue::Category;
-use crate::contain::Incoming;
+use crate::deadline::within;
+use crate::delivery::Delivery;
 use crate::error::{CallContext, Error, Result};
-use crate::execute::within;
-use crate::finding::Finding;
-use crate::policy::{self, Policy};
+use crate::policy::Policy;
+use crate::sequence::{self, HandedOver, Unfolded};
 use crate::trace::{self, Trace};
 
 /// The IAM permissions that handing over needs, on the three functions only.
@@ -84,46 +77,24 @@ impl HandOver {
     }
 }
 
-/// What there is to tell of an attack sequence.
-#[derive(Debug, Default)]
-pub(crate) struct Unfolded {
-    pub(crate) outline: Option<Outline>,
-    /// In a few words, for the report's reason.
-    pub(crate) summary: String,
-    pub(crate) next_steps: Vec<String>,
-    /// A hand-over that a retry may get through.
-    pub(crate) transient: Option<Error>,
-    /// A hand-over failed that no retry gets through.
-    pub(crate) refused: bool,
-}
-
-/// What became of handing a target over.
-#[derive(Clone, Debug)]
-enum HandedOver {
-    Done,
-    DryRun,
-    Off,
-    Failed(Error),
-}
-
 /// Lists the parts of the sequence and hands over what can be contained. `None` for `hand_over`: the
 /// setting is off.
 pub(crate) async fn unfold(
     hand_over: Option<&HandOver>,
     policy: &Policy,
-    incoming: &Incoming<'_>,
+    delivery: &Delivery<'_>,
 ) -> Unfolded {
-    let Incoming { event, finding, .. } = *incoming;
-    let sequence = match finding.sequence() {
-        Ok(Some(sequence)) => sequence,
+    let Delivery { event, finding, .. } = *delivery;
+    let parts = match finding.sequence() {
+        Ok(Some(parts)) => parts,
         Ok(None) => {
-            return unlisted(
+            return Unfolded::unlisted(
                 "the finding does not carry the sequence (service.detection.sequence)",
             );
         }
-        Err(error) => return unlisted(format!("the sequence cannot be listed: {error}")),
+        Err(error) => return Unfolded::unlisted(format!("the sequence cannot be listed: {error}")),
     };
-    let assessment = assess(event, finding, &sequence, policy);
+    let assessment = sequence::assess(event, finding, &parts, policy);
     let dry_run = policy.is_dry_run(finding);
     let outcomes = join_all(
         assessment
@@ -133,8 +104,8 @@ pub(crate) async fn unfold(
                 None => HandedOver::Off,
                 Some(_) if dry_run => HandedOver::DryRun,
                 Some(hand_over) => {
-                    let sent = hand_over.send(target.function, &target.event, incoming.trace);
-                    match within(incoming.until, "lambda:InvokeFunction", Box::pin(sent)).await {
+                    let sent = hand_over.send(target.function, &target.event, delivery.trace);
+                    match within(delivery.deadline, "lambda:InvokeFunction", Box::pin(sent)).await {
                         Ok(()) => HandedOver::Done,
                         Err(error) => HandedOver::Failed(error),
                     }
@@ -142,125 +113,10 @@ pub(crate) async fn unfold(
             }),
     )
     .await;
-    let mut unfolded = conclude(&assessment, &outcomes);
-    unfolded.outline = Some(outline::outline(&sequence, &assessment, &outcomes));
-    unfolded
-}
-
-/// The parts of an attack sequence that would be handed over, each as the event that its function gets.
-/// Pure.
-pub(crate) fn parts(event: &Value, finding: &Finding, policy: &Policy) -> Vec<(Category, Value)> {
-    let Ok(Some(sequence)) = finding.sequence() else {
-        return Vec::new();
-    };
-    let targets = assess(event, finding, &sequence, policy).targets;
-    let parts = targets.into_iter();
-    parts
-        .map(|target| (target.function, target.event))
-        .collect()
-}
-
-/// The part of the sequence `current`, which is that of `event`, that has the target of `part`. `None`: it
-/// has none.
-pub(crate) fn part_like(
-    part: &Finding,
-    event: &Value,
-    current: &Finding,
-    policy: &Policy,
-) -> Option<Finding> {
-    let to = part.handed_over_to()?;
-    let of = |finding: &Finding| {
-        let names = policy::targets(to, finding).ok()?;
-        Some((names, finding.account_id.clone(), finding.region.clone()))
-    };
-    let wanted = of(part)?;
-    let parts = parts(event, current, policy).into_iter();
-    let mut parts = parts.filter(|(function, _)| *function == to);
-    parts.find_map(|(_, event)| {
-        let finding = Finding::parse(&event).ok()?;
-        (of(&finding).as_ref() == Some(&wanted)).then_some(finding)
-    })
-}
-
-fn unlisted(why: impl Into<String>) -> Unfolded {
-    Unfolded {
-        summary: why.into(),
-        next_steps: vec![
-            "look the sequence up in GuardDuty (guardduty:GetFindings with the finding's id): its \
-             actors and resources are not listed here, and none was handed over"
-                .to_owned(),
-        ],
-        ..Unfolded::default()
-    }
-}
-
-fn conclude(assessment: &Assessment, outcomes: &[HandedOver]) -> Unfolded {
-    let targets = assessment.targets.iter().zip(outcomes);
-    let functions = |these: &[&Target]| {
-        let names: BTreeSet<_> = these
-            .iter()
-            .map(|target| target.function.as_str())
-            .collect();
-        names.into_iter().collect::<Vec<_>>().join(", ")
-    };
-    let those = |wanted: fn(&HandedOver) -> bool| {
-        let those = targets.clone().filter(|(_, outcome)| wanted(outcome));
-        those.map(|(target, _)| target).collect::<Vec<_>>()
-    };
-    let done = those(|outcome| matches!(outcome, HandedOver::Done));
-    let planned = those(|outcome| matches!(outcome, HandedOver::DryRun));
-    let off = those(|outcome| matches!(outcome, HandedOver::Off));
-    let mut unfolded = Unfolded::default();
-    let mut said = Vec::new();
-    if !done.is_empty() {
-        said.push(format!(
-            "{} of its parts handed over ({})",
-            done.len(),
-            functions(&done)
-        ));
-        unfolded.next_steps.push(format!(
-            "see what the functions report about this finding, each about its own part: {}",
-            functions(&done)
-        ));
-    }
-    if !planned.is_empty() {
-        said.push(format!(
-            "{} of its parts would be handed over ({}), and this is a dry run",
-            planned.len(),
-            functions(&planned)
-        ));
-    }
-    if !off.is_empty() {
-        said.push(format!(
-            "{} of its parts can be contained and are not handed over (HAND_OVER_SEQUENCES is off)",
-            off.len()
-        ));
-        unfolded.next_steps.push(
-            "contain the parts that can be, as the list of the sequence says, or have them handed \
-             over: set HandOverSequences to true"
-                .to_owned(),
-        );
-    }
-    let mut failed = 0;
-    for (target, outcome) in targets {
+    for (target, outcome) in assessment.targets.iter().zip(&outcomes) {
         if let HandedOver::Failed(error) = outcome {
-            failed += 1;
             tracing::error!(%error, what = target.what, "not handed over");
-            let next = format!("not handed over, do it by hand: {}: {error}", target.what);
-            unfolded.next_steps.push(next);
-            if error.is_transient() {
-                unfolded.transient.get_or_insert_with(|| error.clone());
-            } else {
-                unfolded.refused = true;
-            }
         }
     }
-    if failed > 0 {
-        said.push(format!("{failed} could NOT be handed over"));
-    }
-    if said.is_empty() {
-        said.push("none of its parts can be contained by a function".to_owned());
-    }
-    unfolded.summary = said.join("; ");
-    unfolded
+    Unfolded::of(&parts, &assessment, &outcomes)
 }

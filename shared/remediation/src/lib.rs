@@ -6,48 +6,55 @@
 //! A dry run stops before [`execute`].
 
 pub mod accounts;
-pub mod actions;
+mod admit;
+mod announce;
 pub mod approve;
+mod authorize;
 pub mod aws;
-pub mod blast_radius;
-pub mod breaker;
+mod claims;
 pub mod cloudtrail;
+mod conclude;
 pub mod config;
 mod contain;
-pub mod decision;
+mod containment;
+mod deadline;
+mod delivery;
+mod dry_run;
 pub mod error;
 pub mod evidence;
 pub mod execute;
 pub mod guard;
-pub mod guidance;
 pub mod hand_over;
 pub mod history;
 pub mod iam_principal;
 pub mod inquiry;
 pub mod investigate;
-pub mod investigation;
 pub mod metrics;
 pub mod notify;
+mod observe;
 pub mod page;
 pub mod permissions;
-pub mod planner;
 pub mod playbook;
 pub mod policy_parameter;
+mod postpone;
+mod prepare;
 mod queue_message;
 pub mod recheck;
 pub mod record;
 pub mod rehearsal;
 pub mod release;
-pub mod report;
-pub mod resource;
 pub mod respond;
+mod session;
 mod slots;
-pub mod standing;
 pub mod trace;
 pub mod verify;
 
 #[cfg(test)]
+mod actions_tests;
+#[cfg(test)]
 mod banned_calls;
+#[cfg(test)]
+mod breaker_tests;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
@@ -60,5 +67,8 @@ mod sequences;
 pub use config::Config;
 pub use decision as policy;
 pub use error::{Error, Result};
-pub use model::{VERSION, catalogue, category, finding, plan, settings};
+pub use model::{
+    VERSION, actions, blast_radius, breaker, catalogue, category, decision, finding, guidance,
+    investigation, plan, planner, report, resource, sequence, settings, standing,
+};
 pub use respond::Responder;

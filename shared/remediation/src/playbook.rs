@@ -12,16 +12,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::breaker::Member;
-use crate::catalogue::Category;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 use crate::investigate::afterwards::Credential;
 use crate::investigate::trail::Trail;
 use crate::investigate::{Inquiry, Investigation};
-use crate::plan::{Action, Plan};
 use crate::planner::Planner;
-use crate::resource::Resource;
 use crate::settings::Settings;
 
 /// What is left of what was changed.
@@ -39,19 +35,12 @@ pub enum Remains {
 ///
 /// There is no separate `verify`: [`crate::execute`] observes again after acting and plans again.
 /// A step that would be planned again is not in effect, whatever the calls answered.
-pub trait Playbook {
-    /// The function that runs it.
-    const CATEGORY: Category;
+pub trait Playbook: Planner {
     /// The IAM permissions that [`Playbook::observe`] needs. A test holds them against the
     /// function's role.
     const READS: &'static [&'static str];
     /// The IAM permissions that [`Playbook::investigate`] needs. Held against the role as well.
     const INVESTIGATES: &'static [&'static str] = &[];
-    /// What is read before planning.
-    type State;
-    /// What may be done.
-    type Action: Action;
-
     /// Takes the settings that decide what [`Playbook::observe`] reads. Called once, before the
     /// first finding.
     fn configure(&mut self, _settings: &Settings) {}
@@ -100,32 +89,10 @@ pub trait Playbook {
         None
     }
 
-    /// [`Playbook::found_target`] of what `action` changed. Pure.
-    fn recorded_target(_finding: &Finding, _action: &Self::Action) -> Option<String> {
-        None
-    }
-
     /// False for steps of this name that [`Playbook::read_back`] looks for only where they were seen before: what was
     /// unknown of them stays unknown. Pure.
     fn reads_all_again(_name: &str) -> bool {
         true
-    }
-
-    /// What is to be done about `finding` in this state. Pure: it has no client to call with.
-    fn plan(
-        finding: &Finding,
-        state: &Self::State,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> Plan<Self::Action>;
-
-    /// What `action` would contain, for the policies. Pure.
-    fn resource(finding: &Finding, state: &Self::State, action: &Self::Action) -> Resource;
-
-    /// What the one that `action` would contain is a member of, of which no more than a share is contained
-    /// at a time. Pure.
-    fn crowds(_finding: &Finding, _state: &Self::State, _action: &Self::Action) -> Vec<Member> {
-        Vec::new()
     }
 
     /// The described world before any change, for the incident record. Pure.
@@ -224,32 +191,5 @@ pub trait Playbook {
         _state: Option<&Self::State>,
     ) -> impl Future<Output = Investigation> {
         std::future::ready(Investigation::default())
-    }
-}
-
-impl<P: Playbook> Planner for P {
-    const CATEGORY: Category = P::CATEGORY;
-    type State = P::State;
-    type Action = P::Action;
-
-    fn plan(
-        finding: &Finding,
-        state: &P::State,
-        settings: &Settings,
-        now: Timestamp,
-    ) -> Plan<P::Action> {
-        P::plan(finding, state, settings, now)
-    }
-
-    fn resource(finding: &Finding, state: &P::State, action: &P::Action) -> Resource {
-        P::resource(finding, state, action)
-    }
-
-    fn blast_radius_groups(finding: &Finding, state: &P::State, action: &P::Action) -> Vec<Member> {
-        P::crowds(finding, state, action)
-    }
-
-    fn recorded_target(finding: &Finding, action: &P::Action) -> Option<String> {
-        P::recorded_target(finding, action)
     }
 }

@@ -1,4 +1,4 @@
-//! Undoing a containment: started by a person, from what was recorded, and refused where the world
+//! Undoing a containment: started by the operator, from what was recorded, and refused where the world
 //! is no longer as the responder left it.
 
 mod beside;
@@ -7,26 +7,28 @@ mod world;
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use self::beside::{Settled, tell};
 use self::shared::{Heir, Others};
 use self::world::{Found, look, unshown, verdict};
+use crate::deadline::within;
+use crate::delivery::Delivery;
 use crate::error::{Error, Result};
-use crate::execute::within;
 use crate::finding::Finding;
 use crate::notify::Notices;
 use crate::plan::{Action, StepKey};
 use crate::planner;
 use crate::playbook::Playbook;
-use crate::record::{Claim, Incident, Lease, Record};
+use crate::record::{Incident, Record};
+use crate::session::Session;
 
-/// How long a person waits for an invocation that is at work on the target.
+/// How long the operator waits for an invocation that is at work on the target.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// What putting back and reading back may take.
+/// How long putting back and reading back may take.
 const TIME: Duration = Duration::from_secs(180);
 /// Pauses before the world is read back again because it does not show what was put back: IAM and EC2 answer
 /// reads from copies that lag behind.
@@ -36,11 +38,11 @@ const READ_BACK_PAUSES: [Duration; 3] = [
     Duration::from_secs(2),
 ];
 
-/// What releasing would do about one action of the incident.
+/// The effect that releasing would have on one action of the incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "what", content = "why")]
 pub enum Verdict {
-    /// What was found is put back.
+    /// The value that was found is put back.
     Restore,
     /// It is as it was found already.
     Already,
@@ -69,7 +71,7 @@ pub struct ReleaseStep<A> {
     pub from: Value,
     /// The value that it found, which is put back.
     pub to: Value,
-    /// What is done about it.
+    /// The effect of releasing on it.
     pub verdict: Verdict,
     #[serde(skip)]
     recorded: A,
@@ -82,7 +84,7 @@ pub struct ReleaseStep<A> {
 }
 
 impl<A: Action> ReleaseStep<A> {
-    /// What a person agreed to, in words that do not change by themselves.
+    /// The step as the operator agreed to it, in words that do not change by themselves.
     fn gist(&self) -> String {
         let Self {
             action,
@@ -96,7 +98,7 @@ impl<A: Action> ReleaseStep<A> {
     }
 }
 
-/// What the person who releases allows.
+/// The permissions that the operator gives for a release.
 #[derive(Clone, Debug, Default)]
 pub struct Allowance {
     /// Restore also what drifted.
@@ -116,7 +118,7 @@ pub struct Releaser<'a> {
     pub notices: Option<&'a Notices>,
 }
 
-/// What came of releasing.
+/// The result of releasing.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Release {
     /// The result of each step that was to be put back.
@@ -195,7 +197,7 @@ pub async fn plan<P: Playbook>(
     Ok(steps)
 }
 
-/// Releases: claims the targets, looks again whether what the person was shown still is so, marks the targets,
+/// Releases: claims the targets, looks again whether all is as the operator was shown, marks the targets,
 /// so that the same activity does not contain them again, puts back what is to be restored, reads it back, closes
 /// the incident if all of it is, with the others that the same steps contained, and tells so by all that the
 /// function tells by.
@@ -226,83 +228,49 @@ pub async fn release<P: Playbook>(
         )));
     }
     let finding = Finding::parse(&incident.event)?;
-    let started = Instant::now();
-    let clock = move || {
-        let passed = SignedDuration::try_from(started.elapsed()).unwrap_or_default();
-        now.saturating_add(passed).unwrap_or(now)
-    };
-    let owner = format!("release by {by} at {now}");
-    let lease = Lease {
-        owner: &owner,
-        now,
-        lasts: PATIENCE + TIME + Duration::from_secs(10),
-        until: started + PATIENCE,
-    };
-    let mut claims = Vec::new();
-    let claimed = claim::<P>(record, &finding, incident, &lease, &mut claims).await;
-    let done = match claimed {
+    let invocation = format!("release by {by} at {now}");
+    let times = (PATIENCE, TIME);
+    let delivery = Delivery::by_operator(&incident.event, &finding, &invocation, now, times);
+    let mut session = Session::new(playbook, Some(record), &delivery);
+    let targets = recorded::<P>(incident)
+        .and_then(|recorded| planner::recorded_targets::<P>(&finding, &recorded));
+    session.claim(targets).await;
+    let done = match session.claims.all() {
         Ok(()) => {
             let releasing = Releasing {
-                playbook,
                 releaser,
-                finding: &finding,
-                claims: &claims,
+                session: &session,
                 allowance,
-                until: started + PATIENCE + TIME,
             };
-            Box::pin(releasing.carry_out(incident, &shown, clock)).await
+            Box::pin(releasing.carry_out(incident, &shown)).await
         }
         Err(error) => Err(error),
     };
-    for claim in &claims {
-        if let Err(error) = record.give_back(claim, None, clock()).await {
-            tracing::error!(%error, "the claim on a target was not given back and ends by its time");
-        }
-    }
+    let ending = session.claims.end(record, &delivery, false, |_| None);
+    ending.await;
     done
 }
 
-async fn claim<P: Playbook>(
-    record: &Record,
-    finding: &Finding,
-    incident: &Incident,
-    lease: &Lease<'_>,
-    claims: &mut Vec<Claim>,
-) -> Result<()> {
-    for target in planner::recorded_targets::<P>(finding, &recorded::<P>(incident)?)? {
-        claims.push(record.claim(P::CATEGORY, finding, &target, lease).await?);
-    }
-    Ok(())
-}
-
-struct Releasing<'a, P> {
-    playbook: &'a P,
+struct Releasing<'a, 's, P> {
     releaser: &'a Releaser<'a>,
-    finding: &'a Finding,
-    claims: &'a [Claim],
+    session: &'a Session<'s, P>,
     allowance: &'a Allowance,
-    until: Instant,
 }
 
-impl<P: Playbook> Releasing<'_, P> {
+impl<P: Playbook> Releasing<'_, '_, P> {
     async fn carry_out(
         &self,
         incident: &Incident,
         shown: &[ReleaseStep<P::Action>],
-        clock: impl Fn() -> Timestamp,
     ) -> Result<Release> {
-        let Self {
-            playbook,
-            releaser,
-            until,
-            ..
-        } = *self;
-        let Releaser { by, record, .. } = *releaser;
-        // Newer activity may have been contained while the person looked.
+        let Releaser { by, record, .. } = *self.releaser;
+        let (session, playbook) = (self.session, self.session.playbook);
+        let deadline = session.delivery.deadline;
+        // Newer activity may have been contained while the operator looked.
         let incident = &record.again(incident).await?;
         let recorded = recorded::<P>(incident)?;
-        let planning = plan(playbook, record, incident, self.allowance, clock());
-        let steps = within(until, "observing", Box::pin(planning)).await?;
+        let planning = plan(playbook, record, incident, self.allowance, session.now());
+        let steps = within(deadline, "observing", Box::pin(planning)).await?;
         let gists = |steps: &[ReleaseStep<P::Action>]| {
             let mut gists: Vec<_> = steps.iter().map(ReleaseStep::gist).collect();
             gists.sort_unstable();
@@ -321,59 +289,64 @@ impl<P: Playbook> Releasing<'_, P> {
                     .await?;
             }
         }
-        for claim in self.claims {
-            record.mark_released(claim, by, clock()).await?;
+        for claim in &session.claims.held {
+            record.mark_released(claim, by, session.now()).await?;
         }
         let mut put_back = Vec::new();
         for step in steps.iter().filter(|step| step.verdict.puts_back()) {
             let restoring = Box::pin(playbook.restore(&step.recorded));
-            let problem = within(until, step.action, restoring).await.err();
+            let problem = within(deadline, step.action, restoring).await.err();
             put_back.push((step, problem.map(|error| error.to_string())));
         }
         let mut release = Release {
-            steps: self.read_back(incident, &recorded, put_back, &clock).await,
+            steps: self.read_back(incident, &recorded, put_back).await,
             ..Release::default()
         };
         if release.succeeded()
-            && let Err(error) = record.close(incident, by, clock()).await
+            && let Err(error) = record.close(incident, by, session.now()).await
         {
             release.next_steps.push(format!(
                 "release it again: it was put back, and the table still shows it contained: {error}"
             ));
         }
-        let settled = Settled::of(&steps, &release);
-        let others = settled.others(playbook, releaser, incident, self.finding, clock());
+        self.tell_others(incident, &steps, &mut release).await;
+        Ok(release)
+    }
+
+    /// Releases the other incidents of the same target with this one, and tells of all of them.
+    async fn tell_others(
+        &self,
+        incident: &Incident,
+        steps: &[ReleaseStep<P::Action>],
+        release: &mut Release,
+    ) {
+        let (releaser, session) = (self.releaser, self.session);
+        let finding = session.finding();
+        let settled = Settled::of(steps, release);
+        let others = settled.others(session.playbook, releaser, incident, finding, session.now());
         let others = Box::pin(others).await;
         release.next_steps.extend(others.next_steps.iter().cloned());
         release.with = others.closed.iter().map(|it| it.id.clone()).collect();
         if let Some(notices) = releaser.notices {
-            let finding = self.finding;
-            tell::<P>(
-                notices,
-                by,
-                incident,
-                finding,
-                &steps,
-                &mut release,
-                &others,
-            )
-            .await;
+            let by = releaser.by;
+            tell::<P>(notices, by, incident, finding, steps, release, &others).await;
         }
-        Ok(release)
     }
 
-    /// What came of each step, by what is read until all of it shows, or the pauses are used up.
+    /// Reads back until each step shows, or the pauses are used up. Answers the result of each.
     async fn read_back(
         &self,
         incident: &Incident,
         recorded: &[P::Action],
         put_back: Vec<(&ReleaseStep<P::Action>, Option<String>)>,
-        clock: impl Fn() -> Timestamp,
     ) -> Vec<Released> {
         let mut pauses = READ_BACK_PAUSES.into_iter();
+        let session = self.session;
+        let (playbook, finding) = (session.playbook, session.finding());
         loop {
-            let looking = look(self.playbook, self.finding, incident, recorded, clock());
-            let world = within(self.until, "reading back", Box::pin(looking)).await;
+            let looking = look(playbook, finding, incident, recorded, session.now());
+            let deadline = session.delivery.deadline;
+            let world = within(deadline, "reading back", Box::pin(looking)).await;
             let mut lags = false;
             let released = put_back.iter().map(|(step, problem)| {
                 let unshown = || match &world {

@@ -27,8 +27,8 @@ use serde_json::Value;
 
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
-use crate::hand_over;
 use crate::policy::Policy;
+use crate::sequence;
 
 /// The IAM permissions that verifying needs.
 pub const PERMISSIONS: &[&str] = &["guardduty:GetFindings", "guardduty:ListDetectors"];
@@ -98,7 +98,7 @@ impl Verifier {
         };
         let mut current = Finding::parse(detail)?;
         if finding.handed_over_to().is_some() {
-            let Some(part) = hand_over::part_like(finding, detail, &current, policy) else {
+            let Some(part) = sequence::part_like(finding, detail, &current, policy) else {
                 return Ok(Verdict::Withheld(format!(
                     "the event's target is not among those that GuardDuty has for the sequence {}: \
                      somebody invoked the function with an altered event, or the sequence is another \

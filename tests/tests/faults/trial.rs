@@ -18,6 +18,7 @@ use remediation::config::Config;
 use remediation::finding::Finding;
 use remediation::history::Guards;
 use remediation::plan::{Action, Step};
+use remediation::planner::Planner;
 use remediation::playbook::Playbook;
 use remediation::policy_parameter::PolicyParameter;
 use remediation::recheck::Recheck;
@@ -421,4 +422,4 @@ impl<T: Target> Slot<T> {
     }
 }
 
-type ActionOf<T> = <<T as Target>::Playbook as Playbook>::Action;
+type ActionOf<T> = <<T as Target>::Playbook as Planner>::Action;

@@ -1,8 +1,13 @@
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
 use super::*;
 use crate::config::Config;
 use crate::fixtures::fake::{Fake, act};
 use crate::fixtures::{ENFORCING, finding, now};
-use crate::guard::{Authorized, Guard};
+use crate::guard::{Gate, Guard};
+use crate::record::Held;
+use crate::report::Proposed;
 use crate::settings::Settings;
 
 fn awaiting(targets: &[&'static str]) -> Awaiting {

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::within;
+use super::Executor;
+use super::ledger::Ledger;
+use crate::deadline::within;
 use crate::error::{Error, Result};
-use crate::guard::{Authorized, Gate};
-use crate::plan::{Action, Step, StepKey};
+use crate::guard::Authorized;
+use crate::plan::{Action, Plan, StepKey};
 use crate::playbook::Playbook;
-use crate::report::StepReport;
-use crate::settings::Settings;
+use crate::report::{ReadBack, StepReport};
 
 /// Pauses before the world is read back again because it does not show a change that was accepted:
 /// IAM and EC2 answer reads from copies that lag behind.
@@ -22,81 +22,37 @@ const READ_BACK_PAUSES: [Duration; 3] = [
     Duration::from_secs(2),
 ];
 
-/// What was read after acting. Only this module makes one, from a second observation.
-#[derive(Debug)]
-pub struct ReadBack {
-    /// What shows that a step is in effect, and the value that was read; `None`: it is not.
-    in_effect: HashMap<StepKey, Option<(String, Value)>>,
-    /// Of which that could not be read, and why.
-    unread: HashMap<StepKey, Error>,
-    /// What does the work of a step that is not in effect, see [`Playbook::dispensable`].
-    dispensable: HashMap<StepKey, String>,
+/// Observes again and plans again.
+async fn take<P: Playbook>(
+    executor: &Executor<'_, P>,
+    planned: &[&P::Action],
+    attempted: &HashMap<StepKey, Result<()>>,
+) -> Result<Seen<P>> {
+    let Executor {
+        playbook,
+        gate,
+        settings,
+        until,
+    } = *executor;
+    let observing = Box::pin(playbook.read_back(gate.finding(), planned));
+    let state = within(until, "reading back", observing).await?;
+    let plan = gate.plan::<P>(&state, settings);
+    let dispensable = planned.iter().filter_map(|action| {
+        let key = StepKey::of(*action);
+        let error = attempted.get(&key)?.as_ref().err()?;
+        let otherwise = P::dispensable(&state, action, error)?;
+        Some((key, otherwise))
+    });
+    let back = read_back(&plan, dispensable.collect());
+    Ok(Seen { back, state, plan })
 }
 
-impl ReadBack {
-    async fn take<P: Playbook>(
-        playbook: &P,
-        gate: &Gate<'_>,
-        settings: &Settings,
-        until: Instant,
-        planned: &[&P::Action],
-        attempted: &HashMap<StepKey, Result<()>>,
-    ) -> Result<Seen<P>> {
-        let observing = Box::pin(playbook.read_back(gate.finding(), planned));
-        let state = within(until, "reading back", observing).await?;
-        let plan = gate.plan::<P>(&state, settings);
-        let in_effect = plan
-            .steps
-            .iter()
-            .map(|step| {
-                let shown = match step {
-                    Step::Already(action, detail) => Some((detail.clone(), action.to())),
-                    _ => None,
-                };
-                (step.key(), shown)
-            })
-            .collect();
-        let unread = plan.steps.iter().filter_map(|step| match step {
-            Step::Unknown { error, .. } => Some((step.key(), error.clone())),
-            _ => None,
-        });
-        let unread = unread.collect();
-        let dispensable = planned.iter().filter_map(|action| {
-            let key = StepKey::of(*action);
-            let error = attempted.get(&key)?.as_ref().err()?;
-            let otherwise = P::dispensable(&state, action, error)?;
-            Some((key, otherwise))
-        });
-        let dispensable = dispensable.collect();
-        let back = Self {
-            in_effect,
-            unread,
-            dispensable,
-        };
-        Ok(Seen { back, state, plan })
-    }
-
-    /// `Some(true)`: in effect; `Some(false)`: not; `None`: the resource is no longer there.
-    pub(super) fn shows(&self, key: &StepKey) -> Option<bool> {
-        self.in_effect.get(key).map(Option::is_some)
-    }
-
-    /// Why it is not known whether the step is in effect, if that could not be read.
-    pub(super) fn unread(&self, key: &StepKey) -> Option<&Error> {
-        self.unread.get(key)
-    }
-
-    /// What shows that the step is in effect: by other means than were asked for, it may be.
-    fn detail(&self, key: &StepKey) -> &str {
-        let shown = self.in_effect.get(key).and_then(Option::as_ref);
-        shown.map_or("", |(detail, _)| detail)
-    }
-
-    /// The value that was read of a step that is in effect.
-    pub(crate) fn value(&self, key: &StepKey) -> Option<&Value> {
-        let shown = self.in_effect.get(key)?.as_ref();
-        shown.map(|(_, value)| value)
-    }
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads back what was done"
+)]
+fn read_back<A: Action>(plan: &Plan<A>, dispensable: HashMap<StepKey, String>) -> ReadBack {
+    ReadBack::of(plan, dispensable)
 }
 
 /// The world after acting, with what would be done in it.
@@ -108,26 +64,27 @@ pub(super) struct Seen<P: Playbook> {
 
 /// Reads back until every accepted step shows, or the pauses are used up.
 pub(super) async fn settled<P: Playbook>(
-    playbook: &P,
-    gate: &Gate<'_>,
-    settings: &Settings,
-    until: Instant,
-    pending: &[P::Action],
-    already: &[P::Action],
-    attempted: &HashMap<StepKey, Result<()>>,
+    executor: &Executor<'_, P>,
+    ledger: &Ledger<P::Action>,
 ) -> Result<Seen<P>> {
-    let planned: Vec<_> = pending.iter().chain(already).collect();
-    let take = || ReadBack::take(playbook, gate, settings, until, &planned, attempted);
+    let Ledger {
+        executed,
+        already,
+        attempted,
+        ..
+    } = ledger;
+    let planned: Vec<_> = executed.iter().chain(already).collect();
+    let take = || take(executor, &planned, attempted);
     let mut latest = take().await;
     for pause in READ_BACK_PAUSES {
         let again = match &latest {
-            Ok(Seen { back, .. }) => pending.iter().any(|action| {
+            Ok(Seen { back, .. }) => executed.iter().any(|action| {
                 attempted[&StepKey::of(action)].is_ok()
                     && back.shows(&StepKey::of(action)) == Some(false)
             }),
             Err(error) => error.is_transient(),
         };
-        if !again || Instant::now() + pause >= until {
+        if !again || Instant::now() + pause >= executor.until {
             break;
         }
         sleep(pause).await;
@@ -169,7 +126,7 @@ pub(super) fn conclude(
             action,
             "the call was accepted, but reading back does not show it in effect".to_owned(),
         ),
-        (Err(error), Ok((back, Some(false)))) => match back.dispensable.get(&StepKey::of(action)) {
+        (Err(error), Ok((back, Some(false)))) => match back.dispensable(&StepKey::of(action)) {
             Some(otherwise) => StepReport::dispensed(action, format!("{otherwise}: {error}")),
             None => StepReport::failed(action, error.to_string()),
         },

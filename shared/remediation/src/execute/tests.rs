@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::{CallError, CallFailure, Error};
 use crate::finding::Finding;
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{ENFORCING, finding, gate, now, run};
@@ -23,6 +24,40 @@ async fn done_within(fake: &Fake, seconds: u64) -> Execution<Act> {
     let plan = gate.plan::<Fake>(&state, &settings);
     let until = Instant::now() + Duration::from_secs(seconds);
     execute(fake, &gate, plan, &settings, until).await
+}
+
+/// Admits what comes up by this function.
+struct Admits<F>(F);
+
+impl<F: FnMut(Authorized<Act>) -> Authorized<Act>> LateSteps<Fake> for Admits<F> {
+    async fn next_part(&mut self) -> Option<Authorized<Act>> {
+        None
+    }
+
+    async fn admit(
+        &mut self,
+        _state: &Vec<(Act, bool)>,
+        came_up: Authorized<Act>,
+    ) -> Authorized<Act> {
+        (self.0)(came_up)
+    }
+}
+
+/// [`done`], with what comes up admitted by `admit`.
+async fn done_admitting(
+    fake: &Fake,
+    admit: impl FnMut(Authorized<Act>) -> Authorized<Act>,
+) -> Execution<Act> {
+    let finding = some_finding();
+    let state = fake.observe(&finding).await.unwrap();
+    let executor = Executor {
+        playbook: fake,
+        gate: &gate::<Fake>(&finding, now()),
+        settings: &Settings::default(),
+        until: Instant::now() + Duration::from_secs(60),
+    };
+    let plan = executor.gate.plan::<Fake>(&state, executor.settings);
+    executor.execute(plan, &mut Admits(admit)).await
 }
 
 fn outcomes(execution: &Execution<Act>) -> Vec<(&str, Outcome)> {
@@ -117,20 +152,14 @@ async fn what_comes_up_is_kept_before_it_is_done() {
         ..act("late")
     };
     let fake = Fake::new([act("first"), late]);
-    let finding = some_finding();
-    let state = fake.observe(&finding).await.unwrap();
-    let (settings, gate) = (Settings::default(), gate::<Fake>(&finding, now()));
-    let plan = gate.plan::<Fake>(&state, &settings);
-    let until = Instant::now() + Duration::from_secs(60);
-    let kept = std::cell::RefCell::new(Vec::new());
-    let keep = async |_: &Vec<(Act, bool)>, came_up: Authorized<Act>| {
+    let mut kept = Vec::new();
+    let done = done_admitting(&fake, |came_up| {
         let begun = fake.calls().iter().any(|(_, target, _)| *target == "late");
-        let targets = came_up.steps.iter().map(|step| (step.key().target, begun));
-        kept.borrow_mut().extend(targets);
+        kept.extend(came_up.steps.iter().map(|step| (step.key().target, begun)));
         came_up
-    };
-    let done = execute_with(&fake, &gate, plan, async || None, keep, &settings, until).await;
-    assert_eq!(kept.into_inner(), [("late".to_owned(), false)]);
+    });
+    let done = done.await;
+    assert_eq!(kept, [("late".to_owned(), false)]);
     assert_eq!(
         outcomes(&done),
         [("first", Outcome::Applied), ("late", Outcome::Applied)]
@@ -439,16 +468,11 @@ async fn what_comes_up_and_is_not_admitted_is_reported_and_not_done() {
         ..act("late")
     };
     let fake = Fake::new([act("first"), late]);
-    let finding = some_finding();
-    let state = fake.observe(&finding).await.unwrap();
-    let (settings, gate) = (Settings::default(), gate::<Fake>(&finding, now()));
-    let plan = gate.plan::<Fake>(&state, &settings);
-    let until = Instant::now() + Duration::from_secs(60);
-    let admit = async |_: &Vec<(Act, bool)>, mut came_up: Authorized<Act>| {
+    let done = done_admitting(&fake, |mut came_up| {
         came_up.leave_out(|_| Some("a person released it".to_owned()));
         came_up
-    };
-    let done = execute_with(&fake, &gate, plan, async || None, admit, &settings, until).await;
+    });
+    let done = done.await;
     assert_eq!(
         outcomes(&done),
         [("first", Outcome::Applied), ("late", Outcome::Skipped)]

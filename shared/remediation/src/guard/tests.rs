@@ -18,7 +18,7 @@ use crate::fixtures::fake::Fake;
 use crate::fixtures::{ENFORCING, finding, now, user_finding};
 use crate::plan::{Action, Phase};
 use crate::plan::{StepKey, Withheld};
-use crate::playbook::Playbook;
+use crate::planner::Planner;
 use crate::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use crate::policy::Policy;
 use crate::policy::ResponseMode;
@@ -36,7 +36,7 @@ fn settings() -> Policy {
 }
 
 /// The ids of what withholds a step, or none if it may run.
-fn withheld_by<P: Playbook>(
+fn withheld_by<P: Planner>(
     policies: &str,
     settings: &Policy,
     finding: &Finding,
@@ -46,7 +46,7 @@ fn withheld_by<P: Playbook>(
     judged::<P>(policies, settings, finding, action, resource, now())
 }
 
-fn judged<P: Playbook>(
+fn judged<P: Planner>(
     policies: &str,
     settings: &Policy,
     finding: &Finding,
@@ -104,9 +104,9 @@ fn phases<A: Action>() -> BTreeMap<&'static str, &'static str> {
 
 #[test]
 fn the_schema_has_the_actions_of_the_playbooks_each_in_the_group_of_its_phase() {
-    let mut expected = phases::<<S3 as Playbook>::Action>();
-    expected.extend(phases::<<Iam as Playbook>::Action>());
-    expected.extend(phases::<<Ec2 as Playbook>::Action>());
+    let mut expected = phases::<<S3 as Planner>::Action>();
+    expected.extend(phases::<<Iam as Planner>::Action>());
+    expected.extend(phases::<<Ec2 as Planner>::Action>());
     let schema = schema().expect("the schema is one");
     let entities = schema.action_entities().expect("actions");
     let groups = ["Protect", "Contain", "Preserve", "Annotate"];
@@ -502,7 +502,7 @@ fn what_would_be_asked_of_the_policies_can_be_explained_without_observing() {
         panic!("{explained:?}")
     };
     assert_eq!(of.category, Category::Ec2);
-    assert_eq!(of.steps.len(), <Ec2 as Playbook>::Action::PERMISSIONS.len());
+    assert_eq!(of.steps.len(), <Ec2 as Planner>::Action::PERMISSIONS.len());
     for step in &of.steps {
         let withheld = matches!(&step.verdict, Verdict::Withheld(why) if why.by == ["tagged"]);
         assert_eq!(withheld, step.phase == Phase::Contain, "{step:?}");

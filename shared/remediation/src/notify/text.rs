@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use crate::breaker::Overload;
 use crate::finding::{Severity, printable};
-use crate::hand_over::Outline;
 use crate::investigate::Question;
 use crate::report::{Approval, Outcome, Report, Status, StepReport};
+use crate::sequence::Outline;
 
 /// SNS allows a subject of at most 100 ASCII characters,
 /// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>.

@@ -57,6 +57,7 @@ use crate::investigate::afterwards::Credential;
 use crate::investigate::trail::Trail;
 use crate::investigate::{Answer, Inquiry, Investigation, Question, reason};
 use crate::plan::{Action, Phase, Plan};
+use crate::planner::Planner;
 use crate::settings::{ForensicsRule, Settings};
 
 /// How long a step may take that only protects: the interfaces wait for it.
@@ -147,8 +148,35 @@ impl Clients {
     }
 }
 
-impl Playbook for Ec2 {
+impl Planner for Ec2 {
     const CATEGORY: Category = Category::Ec2;
+
+    type State = State;
+
+    type Action = Change;
+
+    fn recorded_target(finding: &Finding, action: &Change) -> Option<String> {
+        name_elsewhere(finding, action.region())
+    }
+
+    fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
+        plan::plan(finding, state, &settings.ec2, now)
+    }
+
+    fn resource(finding: &Finding, state: &State, action: &Change) -> Resource {
+        let role = match action {
+            Change::DenyCredentials { role_arn, .. } => Some(role_arn.as_str()),
+            _ => None,
+        };
+        state.resource(finding, role)
+    }
+
+    fn blast_radius_groups(_finding: &Finding, state: &State, _action: &Change) -> Vec<Member> {
+        state.crowds()
+    }
+}
+
+impl Playbook for Ec2 {
     const READS: &'static [&'static str] = &[
         "autoscaling:DescribeAutoScalingGroups",
         "autoscaling:DescribeAutoScalingInstances",
@@ -171,8 +199,6 @@ impl Playbook for Ec2 {
         "iam:GetRolePolicy",
     ];
     const INVESTIGATES: &'static [&'static str] = Self::READS;
-    type State = State;
-    type Action = Change;
 
     fn configure(&mut self, settings: &Settings) {
         self.forensics_access
@@ -225,26 +251,6 @@ impl Playbook for Ec2 {
     fn found_target(finding: &Finding, state: &State) -> Option<String> {
         let region = state.instance.as_ref().map(|_| state.region.as_str());
         name_elsewhere(finding, region)
-    }
-
-    fn recorded_target(finding: &Finding, action: &Change) -> Option<String> {
-        name_elsewhere(finding, action.region())
-    }
-
-    fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
-        plan::plan(finding, state, &settings.ec2, now)
-    }
-
-    fn resource(finding: &Finding, state: &State, action: &Change) -> Resource {
-        let role = match action {
-            Change::DenyCredentials { role_arn, .. } => Some(role_arn.as_str()),
-            _ => None,
-        };
-        state.resource(finding, role)
-    }
-
-    fn crowds(_finding: &Finding, state: &State, _action: &Change) -> Vec<Member> {
-        state.crowds()
     }
 
     fn evidence(state: &State) -> Value {

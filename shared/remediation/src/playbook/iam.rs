@@ -43,6 +43,7 @@ use crate::investigate::principal::{self, Principals};
 use crate::investigate::trail::Trail;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::Plan;
+use crate::planner::Planner;
 use crate::settings::{IamSettings, Settings};
 
 /// The name of our policy on a user. Not the console's `AWSRevokeOlderSessions`, so that neither
@@ -268,8 +269,58 @@ struct FederatedState {
     user: Option<UserState>,
 }
 
-impl Playbook for Iam {
+impl Planner for Iam {
     const CATEGORY: Category = Category::Iam;
+
+    type State = State;
+
+    type Action = Change;
+
+    fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
+        plan::plan(finding, state, &settings.iam, now)
+    }
+
+    fn resource(finding: &Finding, state: &State, action: &Change) -> Resource {
+        match action {
+            Change::RevokeUserSessions { user, arn, .. } => {
+                Resource::user(finding, user, Some(arn))
+            }
+            Change::DeactivateAccessKey { user, .. }
+            | Change::DeactivateServiceSpecificCredential { user, .. } => {
+                let arn = state.arn_of(user);
+                let resource = Resource::user(finding, user, arn);
+                match arn {
+                    Some(_) => resource,
+                    // Its ARN has no path then, by which policies may spare it.
+                    None => resource.unread("path"),
+                }
+            }
+            Change::DenyRoleSession { role, arn, .. }
+            | Change::RevokeRoleSessions { role, arn, .. } => {
+                Resource::role(finding, role, Some(arn))
+            }
+            Change::MarkContained { arn, .. } => mark::resource(finding, arn),
+        }
+    }
+
+    fn blast_radius_groups(_finding: &Finding, state: &State, action: &Change) -> Vec<Member> {
+        let (Change::RevokeUserSessions { user, .. }
+        | Change::DeactivateAccessKey { user, .. }
+        | Change::DeactivateServiceSpecificCredential { user, .. }) = action
+        else {
+            return Vec::new();
+        };
+        let size = state.users.clone().into_iter();
+        size.map(|size| Member {
+            name: user.clone(),
+            crowd: Crowd::Users,
+            size,
+        })
+        .collect()
+    }
+}
+
+impl Playbook for Iam {
     const READS: &'static [&'static str] = &[
         "cloudtrail:LookupEvents",
         "iam:GetAccessKeyLastUsed",
@@ -285,8 +336,6 @@ impl Playbook for Iam {
         "iam:ListServiceSpecificCredentials",
     ];
     const INVESTIGATES: &'static [&'static str] = principal::READS;
-    type State = State;
-    type Action = Change;
 
     fn configure(&mut self, settings: &Settings) {
         self.settings = settings.iam.clone();
@@ -316,49 +365,6 @@ impl Playbook for Iam {
             created_keys,
             ..part.clone()
         })
-    }
-
-    fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Change> {
-        plan::plan(finding, state, &settings.iam, now)
-    }
-
-    fn resource(finding: &Finding, state: &State, action: &Change) -> Resource {
-        match action {
-            Change::RevokeUserSessions { user, arn, .. } => {
-                Resource::user(finding, user, Some(arn))
-            }
-            Change::DeactivateAccessKey { user, .. }
-            | Change::DeactivateServiceSpecificCredential { user, .. } => {
-                let arn = state.arn_of(user);
-                let resource = Resource::user(finding, user, arn);
-                match arn {
-                    Some(_) => resource,
-                    // Its ARN has no path then, by which policies may spare it.
-                    None => resource.unread("path"),
-                }
-            }
-            Change::DenyRoleSession { role, arn, .. }
-            | Change::RevokeRoleSessions { role, arn, .. } => {
-                Resource::role(finding, role, Some(arn))
-            }
-            Change::MarkContained { arn, .. } => mark::resource(finding, arn),
-        }
-    }
-
-    fn crowds(_finding: &Finding, state: &State, action: &Change) -> Vec<Member> {
-        let (Change::RevokeUserSessions { user, .. }
-        | Change::DeactivateAccessKey { user, .. }
-        | Change::DeactivateServiceSpecificCredential { user, .. }) = action
-        else {
-            return Vec::new();
-        };
-        let size = state.users.clone().into_iter();
-        size.map(|size| Member {
-            name: user.clone(),
-            crowd: Crowd::Users,
-            size,
-        })
-        .collect()
     }
 
     async fn apply(&self, action: &Change) -> Result<()> {

@@ -43,6 +43,7 @@ use crate::guard::Resource;
 use crate::investigate::trail::Trail;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::Plan;
+use crate::planner::Planner;
 use crate::settings::Settings;
 
 /// The playbook of the S3 function.
@@ -109,36 +110,12 @@ impl S3 {
     }
 }
 
-impl Playbook for S3 {
+impl Planner for S3 {
     const CATEGORY: Category = Category::S3;
-    const READS: &'static [&'static str] = &[
-        "cloudtrail:LookupEvents",
-        "s3:GetAccountPublicAccessBlock",
-        "s3:GetBucketAcl",
-        "s3:GetBucketOwnershipControls",
-        "s3:GetBucketPolicy",
-        "s3:GetBucketPolicyStatus",
-        "s3:GetBucketPublicAccessBlock",
-        "s3:GetBucketTagging",
-        "s3:GetBucketWebsite",
-        "s3:ListAccessPoints",
-        "s3:ListAllMyBuckets",
-    ];
-    const INVESTIGATES: &'static [&'static str] = Self::READS;
+
     type State = State;
+
     type Action = S3Action;
-
-    async fn observe(&self, finding: &Finding) -> Result<State> {
-        observe::observe(self, finding, Extent::Whole).await
-    }
-
-    async fn glance(&self, finding: &Finding) -> Result<State> {
-        observe::observe(self, finding, Extent::Deciding).await
-    }
-
-    async fn complete(&self, finding: &Finding, part: &State) -> Option<State> {
-        observe::complete(self, finding, part).await
-    }
 
     fn plan(
         finding: &Finding,
@@ -157,6 +134,35 @@ impl Playbook for S3 {
                 planning::resource(finding, state, bucket)
             }
         }
+    }
+}
+
+impl Playbook for S3 {
+    const READS: &'static [&'static str] = &[
+        "cloudtrail:LookupEvents",
+        "s3:GetAccountPublicAccessBlock",
+        "s3:GetBucketAcl",
+        "s3:GetBucketOwnershipControls",
+        "s3:GetBucketPolicy",
+        "s3:GetBucketPolicyStatus",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:GetBucketTagging",
+        "s3:GetBucketWebsite",
+        "s3:ListAccessPoints",
+        "s3:ListAllMyBuckets",
+    ];
+    const INVESTIGATES: &'static [&'static str] = Self::READS;
+
+    async fn observe(&self, finding: &Finding) -> Result<State> {
+        observe::observe(self, finding, Extent::Whole).await
+    }
+
+    async fn glance(&self, finding: &Finding) -> Result<State> {
+        observe::observe(self, finding, Extent::Deciding).await
+    }
+
+    async fn complete(&self, finding: &Finding, part: &State) -> Option<State> {
+        observe::complete(self, finding, part).await
     }
 
     async fn apply(&self, action: &S3Action) -> Result<()> {

@@ -13,6 +13,7 @@ use crate::guard::Resource;
 use crate::investigate::principal::{self, Principals};
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::{Action, Phase, Plan, Undo};
+use crate::planner::Planner;
 use crate::settings::Settings;
 
 /// The playbook of the triage function.
@@ -36,16 +37,12 @@ impl Triage {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Nothing {}
 
-impl Playbook for Triage {
+impl Planner for Triage {
     const CATEGORY: Category = Category::Triage;
-    const READS: &'static [&'static str] = &[];
-    const INVESTIGATES: &'static [&'static str] = principal::READS;
-    type State = ();
-    type Action = Nothing;
 
-    async fn observe(&self, _finding: &Finding) -> Result<()> {
-        Ok(())
-    }
+    type State = ();
+
+    type Action = Nothing;
 
     fn plan(_finding: &Finding, (): &(), _settings: &Settings, _now: Timestamp) -> Plan<Nothing> {
         Plan::default()
@@ -53,6 +50,15 @@ impl Playbook for Triage {
 
     fn resource(_finding: &Finding, (): &(), action: &Nothing) -> Resource {
         match *action {}
+    }
+}
+
+impl Playbook for Triage {
+    const READS: &'static [&'static str] = &[];
+    const INVESTIGATES: &'static [&'static str] = principal::READS;
+
+    async fn observe(&self, _finding: &Finding) -> Result<()> {
+        Ok(())
     }
 
     async fn apply(&self, action: &Nothing) -> Result<()> {

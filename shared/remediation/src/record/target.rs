@@ -320,25 +320,12 @@ impl Record {
             .map(drop)
     }
 
-    /// Gives a claim back, with what became of the target and what contains it now. `None`: nothing was done
-    /// to it.
+    /// Ends a claim, with what became of the target and what contains it now. `None`: nothing was done to it.
+    /// `again`: a message of the finding is to come, although nothing contains the target.
     ///
     /// # Errors
     /// If the table cannot be written. The claim then ends by its time.
-    pub(crate) async fn give_back(
-        &self,
-        claim: &Claim,
-        state: Option<(TargetState, Standing)>,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.give_back_until(claim, state, false, now).await
-    }
-
-    /// [`Record::give_back`]. `again`: a message of the finding is to come, although nothing contains the target.
-    ///
-    /// # Errors
-    /// As [`Record::give_back`].
-    pub(crate) async fn give_back_until(
+    pub(crate) async fn end_claim(
         &self,
         claim: &Claim,
         state: Option<(TargetState, Standing)>,

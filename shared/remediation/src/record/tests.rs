@@ -90,7 +90,7 @@ async fn dynamodb_takes_every_write_about_a_target() {
         let claim = record.claim(Category::Ec2, &finding, TARGET, &lease).await;
         let claim = claim.expect("a claim");
         record.begin(&claim, &finding, now()).await.expect("begun");
-        let given = record.give_back(&claim, given_back, now()).await;
+        let given = record.end_claim(&claim, given_back, false, now()).await;
         given.expect("given back");
     }
     assert_eq!(state(&items), "contained");

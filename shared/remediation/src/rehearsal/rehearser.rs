@@ -13,8 +13,8 @@ use crate::catalogue::{self, Category, Disposition};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::guard::{Forecaster, Guard, RequestContext};
-use crate::hand_over;
 use crate::policy::{self, Decision, Policy, ResponseMode, decide};
+use crate::sequence;
 
 /// Judges findings, one by one.
 #[derive(Debug)]
@@ -113,7 +113,7 @@ impl Rehearser {
         if !wanted || finding.is_sample() || finding.is_drill() {
             return None;
         }
-        let parts = hand_over::parts(&document()?, finding, self.policy(Category::Triage));
+        let parts = sequence::parts(&document()?, finding, self.policy(Category::Triage));
         let parts: Vec<_> = parts
             .into_iter()
             .filter_map(|(function, event)| Some((function, Finding::parse(&event).ok()?)))

@@ -72,7 +72,7 @@ impl Settled {
         finding: &Finding,
         now: Timestamp,
     ) -> Affected {
-        let Releaser { by, record, .. } = *releaser;
+        let record = releaser.record;
         let mut affected = Affected::default();
         if self.back.is_empty() {
             return affected;
@@ -88,38 +88,8 @@ impl Settled {
             }
         };
         for other in beside {
-            let Some(left) = self.left_of::<P>(playbook, incident, &other, now).await else {
-                continue;
-            };
-            let written = match &left {
-                Left::Nothing => {
-                    let by = format!("{by}, with incident {},", incident.id);
-                    record.close(&other, &by, now).await
-                }
-                Left::Part => record.put_back_in_part(&other, now).await,
-                Left::Unknown(_) => Ok(()),
-            };
-            if let Err(error) = written {
-                affected.next_steps.push(format!(
-                    "release incident {} too: what contained it was put back, and the table does not say \
-                     so: {error}",
-                    other.id
-                ));
-            }
-            let id = &other.id;
-            match left {
-                Left::Nothing => affected.closed.push(other),
-                Left::Part => {
-                    affected.next_steps.push(format!(
-                        "release incident {id} too (gdr release {id}), if all of it is to be put back: it is \
-                         still contained in part"
-                    ));
-                    affected.in_part.push(other);
-                }
-                Left::Unknown(error) => affected.next_steps.push(format!(
-                    "look at incident {id}, of which something was put back: what still contains it could \
-                     not be read: {error}"
-                )),
+            if let Some(left) = self.left_of::<P>(playbook, incident, &other, now).await {
+                affected.settle(releaser, incident, other, left, now).await;
             }
         }
         // It was contained while this was put back, and found in effect what is no longer so.
@@ -134,6 +104,50 @@ impl Settled {
             }
         }
         affected
+    }
+}
+
+impl Affected {
+    /// Writes down what is left of `other`, of which something was put back with `incident`.
+    async fn settle(
+        &mut self,
+        releaser: &Releaser<'_>,
+        incident: &Incident,
+        other: Incident,
+        left: Left,
+        now: Timestamp,
+    ) {
+        let Releaser { by, record, .. } = *releaser;
+        let written = match &left {
+            Left::Nothing => {
+                let by = format!("{by}, with incident {},", incident.id);
+                record.close(&other, &by, now).await
+            }
+            Left::Part => record.put_back_in_part(&other, now).await,
+            Left::Unknown(_) => Ok(()),
+        };
+        if let Err(error) = written {
+            self.next_steps.push(format!(
+                "release incident {} too: what contained it was put back, and the table does not say \
+                 so: {error}",
+                other.id
+            ));
+        }
+        let id = &other.id;
+        match left {
+            Left::Nothing => self.closed.push(other),
+            Left::Part => {
+                self.next_steps.push(format!(
+                    "release incident {id} too (gdr release {id}), if all of it is to be put back: it is \
+                     still contained in part"
+                ));
+                self.in_part.push(other);
+            }
+            Left::Unknown(error) => self.next_steps.push(format!(
+                "look at incident {id}, of which something was put back: what still contains it could \
+                 not be read: {error}"
+            )),
+        }
     }
 }
 

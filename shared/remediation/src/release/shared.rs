@@ -1,4 +1,4 @@
-//! What contains a credential for several incidents at once: the deny of a user is one policy for all of the
+//! Steps that contain a credential for several incidents at once: the deny of a user is one policy for all of the
 //! user's keys and sessions. It is not taken away while another incident that is open counts on it.
 
 use crate::catalogue::Category;
@@ -18,7 +18,7 @@ pub(super) struct Others {
     incidents: Vec<Incident>,
 }
 
-/// What is left for others.
+/// A step that is left for others.
 pub(super) struct Left {
     pub(super) why: String,
     /// Who has to put it back one day, if nobody else would.

@@ -1,4 +1,4 @@
-//! What AWS shows of what an incident did, and what that means for releasing it.
+//! The state of AWS after an incident, and what it means for releasing the incident.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::plan::{Action, Step, StepKey, Undo};
 use crate::playbook::{Playbook, Remains};
 use crate::record::Incident;
 
-/// What the world shows of an action.
+/// The state of an action.
 pub(super) enum Found<A> {
     /// As the responder left it, as this shows.
     InEffect(String),
@@ -27,7 +27,7 @@ pub(super) enum Found<A> {
     Missing,
 }
 
-/// What was read of a finding's target, by what would be done about it.
+/// The state of a finding's target, by what would be done about it.
 pub(super) struct World<P: Playbook> {
     state: P::State,
     pub(super) steps: HashMap<StepKey, Step<P::Action>>,
@@ -108,7 +108,7 @@ pub(super) fn unshown<P: Playbook>(
         Found::InEffect(_) => Some("reading back shows it still in effect".to_owned()),
         Found::Other(other) if recorded.is_back(&other) => None,
         Found::Other(other) => Some(format!("reading back shows {} instead", other.from())),
-        // A person said that it is to be so whatever it is now.
+        // The operator said that it is to be so whatever it is now.
         Found::Unclear(_) if allowance.force_drift => None,
         Found::Unclear(why) => Some(format!("reading back does not show it: {why}")),
         Found::Missing => Some("reading back does not show it any more".to_owned()),

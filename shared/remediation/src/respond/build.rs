@@ -190,12 +190,12 @@ impl<P: Playbook> Responder<P> {
         }
     }
 
-    /// The same, run by the person of this ARN outside of Lambda: the report says so, is not written to
+    /// The same, run by the operator of this ARN outside of Lambda: the report says so, is not written to
     /// standard output, and is the answer also where an error would have Lambda try again.
     #[must_use]
-    pub fn run_by(self, person: String) -> Self {
+    pub fn run_by(self, operator: String) -> Self {
         Self {
-            run_by: Some(person),
+            run_by: Some(operator),
             ..self
         }
     }

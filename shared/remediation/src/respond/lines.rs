@@ -1,4 +1,4 @@
-//! Where the reports go, a line each.
+//! The log of reports, a line each.
 
 use std::fmt;
 use std::io::{self, Write as _};

@@ -24,14 +24,15 @@ use aws_sdk_sns::Client;
 use aws_sdk_sns::operation::publish::PublishOutput;
 use serde_json::json;
 use testkit::{Rule, client_over, mock, mock_client};
+use tokio::time::Instant;
 
 use super::*;
 use crate::error::{CallError, CallFailure};
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{Protocol, Wire, enforcing, event, now, triage};
-use crate::guard::Guard;
+use crate::guard::{Guard, PolicyParameter};
 use crate::policy::ResponseMode;
-use crate::policy_parameter::PolicyParameter;
+use crate::record::Times;
 use crate::report::Outcome;
 
 /// The subjects and bodies of the notices that were published.

@@ -16,6 +16,7 @@ use crate::finding::Finding;
 use crate::guard::Resource;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::{Action, Phase, Plan, Step as Planned, Undo};
+use crate::planner::Planner;
 use crate::playbook::Playbook;
 use crate::settings::Settings;
 
@@ -186,34 +187,13 @@ fn key_of(finding: &Finding) -> Key {
         .expect("a key of the account")
 }
 
-impl Playbook for Keys {
+impl Planner for Keys {
     const CATEGORY: Category = Category::Iam;
-    const READS: &'static [&'static str] = &[];
+
     /// The steps that are in effect.
     type State = BTreeSet<Step>;
-    type Action = Change;
 
-    async fn observe(&self, _finding: &Finding) -> Result<Self::State> {
-        sleep(Duration::from_millis(100)).await;
-        let read = {
-            let mut account = self.account();
-            match account.unreadable {
-                Some(kind) => Err(Error::from(CallError {
-                    operation: "iam:ListAccessKeys",
-                    target: "the user".to_owned(),
-                    code: "Code".to_owned(),
-                    message: "as the test asked".to_owned(),
-                    kind,
-                })),
-                None => {
-                    account.read += 1;
-                    Ok(account.in_effect.clone())
-                }
-            }
-        };
-        self.call();
-        read
-    }
+    type Action = Change;
 
     fn plan(
         finding: &Finding,
@@ -239,6 +219,32 @@ impl Playbook for Keys {
 
     fn resource(finding: &Finding, _state: &Self::State, _change: &Change) -> Resource {
         Resource::user(finding, key_of(finding).user(), None)
+    }
+}
+
+impl Playbook for Keys {
+    const READS: &'static [&'static str] = &[];
+
+    async fn observe(&self, _finding: &Finding) -> Result<Self::State> {
+        sleep(Duration::from_millis(100)).await;
+        let read = {
+            let mut account = self.account();
+            match account.unreadable {
+                Some(kind) => Err(Error::from(CallError {
+                    operation: "iam:ListAccessKeys",
+                    target: "the user".to_owned(),
+                    code: "Code".to_owned(),
+                    message: "as the test asked".to_owned(),
+                    kind,
+                })),
+                None => {
+                    account.read += 1;
+                    Ok(account.in_effect.clone())
+                }
+            }
+        };
+        self.call();
+        read
     }
 
     async fn apply(&self, change: &Change) -> Result<()> {

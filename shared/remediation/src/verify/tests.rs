@@ -221,7 +221,7 @@ async fn an_instance_that_guardduty_s_finding_is_not_about_is_withheld() {
 /// The parts of a sequence, as triage hands them over.
 fn handed_over(sequence: &Value) -> Vec<Value> {
     let finding = Finding::parse(sequence).expect("a sequence");
-    let parts = hand_over::parts(sequence, &finding, &ENFORCING).into_iter();
+    let parts = crate::sequence::parts(sequence, &finding, &ENFORCING).into_iter();
     parts.map(|(_, part)| part).collect()
 }
 

@@ -103,14 +103,15 @@ fn a_permission_is_asked_on_the_resource_of_the_step_or_on_one_of_its_kind() {
 #[test]
 fn every_permission_of_every_action_that_has_a_resource_is_asked_on_one() {
     use remediation::plan::Action;
-    use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
+    use remediation::planner::Planner;
+    use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
     let declared = [
-        (<S3 as Playbook>::Action::PERMISSIONS, "arn:aws:s3:::data"),
+        (<S3 as Planner>::Action::PERMISSIONS, "arn:aws:s3:::data"),
         (
-            <Iam as Playbook>::Action::PERMISSIONS,
+            <Iam as Planner>::Action::PERMISSIONS,
             "AKIAIOSFODNN7EXAMPLE",
         ),
-        (<Ec2 as Playbook>::Action::PERMISSIONS, "i-0abc"),
+        (<Ec2 as Planner>::Action::PERMISSIONS, "i-0abc"),
     ];
     let account_wide =
         |permission: &str| permission.contains("Describe") || permission.contains("Account");

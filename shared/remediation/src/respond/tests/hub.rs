@@ -107,7 +107,7 @@ async fn a_part_of_a_sequence_that_guardduty_confirms_is_contained() {
     let sequence = sequence();
     let finding = Finding::parse(&sequence).unwrap();
     let config = enforcing();
-    let parts = crate::hand_over::parts(&sequence, &finding, &config.policy);
+    let parts = crate::sequence::parts(&sequence, &finding, &config.policy);
     let mut parts = parts.into_iter();
     let (_, part) = parts.find(|(to, _)| *to == Category::S3).expect("a bucket");
     let mut other = part.clone();

@@ -226,7 +226,7 @@ async fn what_a_person_released_or_what_never_stood_is_judged_by_the_severity_of
     let claim = claim.await.unwrap();
     let before: Timestamp = "2026-03-04T05:05:00Z".parse().unwrap();
     record.mark_released(&claim, "ann", before).await.unwrap();
-    record.give_back(&claim, None, before).await.unwrap();
+    record.end_claim(&claim, None, false, before).await.unwrap();
     let report = answer(&responder, opened("exposed", 'b', 2.0))
         .await
         .unwrap();

@@ -1,6 +1,15 @@
 //! A table that hangs.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+
 use super::*;
+use crate::plan::Phase;
 
 fn mute() -> Record {
     let client = client_over!(aws_sdk_dynamodb, traces::Capture::mute());
@@ -46,4 +55,49 @@ async fn a_table_that_hangs_lets_one_finding_through_and_no_other() {
     next["detail"]["id"] = json!("another");
     answer(&responder, next).await.unwrap_err();
     assert_eq!(responder.playbook.applied(), ["exposed", "another"]);
+}
+
+/// A connection that answers the first call, which claims the target, and no other.
+#[derive(Clone, Debug, Default)]
+struct HangsAfterClaim(Arc<AtomicUsize>);
+
+impl HttpConnector for HangsAfterClaim {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        if self.0.fetch_add(1, Ordering::Relaxed) > 0 {
+            return HttpConnectorFuture::new(std::future::pending());
+        }
+        let body = aws_sdk_s3::primitives::SdkBody::from("{}");
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), body)))
+    }
+}
+
+impl HttpClient for HangsAfterClaim {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+/// Without the record nothing says whether the incident has its snapshots already.
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_that_comes_up_waits_where_the_table_hangs_after_the_claim() {
+    let snapshot = Act {
+        phase: Phase::Preserve,
+        after: Some("exposed"),
+        ..act("snapshot")
+    };
+    let (_, notices, sns) = topic();
+    let responder = Responder::new(Fake::new([act("exposed"), snapshot]), enforcing(), sns);
+    let client = client_over!(aws_sdk_dynamodb, HangsAfterClaim::default());
+    let responder = responder.recording(Record::new(client, "incidents".to_owned()));
+    answer(&responder, made_public()).await.unwrap_err();
+    assert_eq!(responder.playbook.applied(), ["exposed"]);
+    let (_, body) = notices.lock().unwrap()[0].clone();
+    assert!(
+        body.contains("waits until the incident can be recorded"),
+        "{body}"
+    );
 }

@@ -224,7 +224,7 @@ async fn what_the_operator_released_for_another_finding_is_not_called_undone_by_
         .await;
     let claim = claim.unwrap();
     record.mark_released(&claim, "ann", now()).await.unwrap();
-    record.give_back(&claim, None, now()).await.unwrap();
+    record.end_claim(&claim, None, false, now()).await.unwrap();
 
     let newer = another("2026-03-04T05:07:00Z");
     let report = responder.respond(newer, &later("later")).await.unwrap();

@@ -1,0 +1,75 @@
+//! What belongs together, of which no more than a share is contained at a time.
+
+use std::fmt;
+
+use crate::error::Result;
+
+/// What belongs together, so that no more than a share of it is contained at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Crowd {
+    /// The instances of an Auto Scaling group.
+    AutoScalingGroup {
+        /// The Region in which the group has its name.
+        region: String,
+        /// The group's name.
+        name: String,
+    },
+    /// The instances of a Region with one role.
+    Role {
+        /// The Region of the instances.
+        region: String,
+        /// The role's name.
+        name: String,
+    },
+    /// The users of the account.
+    Users,
+}
+
+impl Crowd {
+    /// The crowd in the key of its window.
+    pub fn key(&self) -> String {
+        match self {
+            Self::AutoScalingGroup { region, name } => format!("group#{region}/{name}"),
+            Self::Role { region, name } => format!("role#{region}/{name}"),
+            Self::Users => "users".to_owned(),
+        }
+    }
+
+    /// What [`Crowd::key`] made.
+    pub fn from_key(key: &str) -> Option<Self> {
+        let (kind, of) = key.split_once('#').unwrap_or((key, ""));
+        let parts = of.split_once('/');
+        let parts = parts.map(|(region, name)| (region.to_owned(), name.to_owned()));
+        match (kind, parts) {
+            ("users", _) => Some(Self::Users),
+            ("group", Some((region, name))) => Some(Self::AutoScalingGroup { region, name }),
+            ("role", Some((region, name))) => Some(Self::Role { region, name }),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Crowd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AutoScalingGroup { region, name } => {
+                write!(f, "the Auto Scaling group {name} ({region})")
+            }
+            Self::Role { region, name } => {
+                write!(f, "the instances of the role {name} ({region})")
+            }
+            Self::Users => write!(f, "the users"),
+        }
+    }
+}
+
+/// A member of a crowd that a step would contain.
+#[derive(Debug)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// What it is a member of.
+    pub crowd: Crowd,
+    /// How many members there are.
+    pub size: Result<usize>,
+}

@@ -1,0 +1,155 @@
+//! What the breaker answers: whether a plan may be executed, and why not.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::limits::Limits;
+use super::window::{Full, Window};
+use crate::catalogue::Category;
+use crate::error::Error;
+use crate::plan::Withheld;
+
+/// What a step is withheld by.
+pub const BREAKER: &str = "breaker";
+
+/// Whether a plan may be executed.
+#[derive(Debug)]
+pub enum Answer {
+    /// It has its places, or needs none.
+    Room,
+    /// It may, without places, since the table could not be asked. What a person should know of that.
+    Alone(String),
+    /// It may not.
+    Refused(Box<Refusal>),
+}
+
+/// Why a plan is withheld.
+#[derive(Debug)]
+pub struct Refusal {
+    pub withheld: Withheld,
+    pub page: Page,
+    /// The window without room, for the one who tells of it.
+    pub overload: Option<Overload>,
+    /// The table could not be asked, so that nobody knows whether there is room.
+    pub unasked: bool,
+    /// Why it could not be asked, if a retry may not meet that.
+    pub transient: Option<Error>,
+}
+
+impl Refusal {
+    fn new(reason: String, page: Page) -> Self {
+        Self {
+            withheld: Withheld {
+                by: vec![BREAKER.to_owned()],
+                awaits_approval: false,
+                reason,
+            },
+            page,
+            overload: None,
+            unasked: false,
+            transient: None,
+        }
+    }
+
+    /// A window has no room.
+    pub fn open(overload: Overload, page: Page) -> Self {
+        let (reason, reset) = (overload.reason(), overload.reset());
+        Self {
+            overload: Some(overload).filter(|_| page != Page::Done),
+            ..Self::new(format!("{reason}; to contain more, {reset}"), page)
+        }
+    }
+
+    /// There will never be room, so that each such finding is notified.
+    pub fn too_many(wanted: usize, overload: &Overload) -> Self {
+        let reason = format!(
+            "this finding alone would be {wanted} containments, and the breaker for {} lets {} through in {} \
+             minutes: contain them by hand, or set a higher limit",
+            overload.window, overload.places, overload.minutes,
+        );
+        Self::new(reason, Page::AsUsual)
+    }
+
+    /// The table could not be asked.
+    pub fn unasked(error: Error) -> Self {
+        let reason = format!(
+            "how much was contained lately could not be read or written, so nothing more is: {error}; contain \
+             it by hand, and repair the table of incidents or the function's access to it"
+        );
+        Self {
+            unasked: true,
+            transient: Some(error).filter(Error::is_transient),
+            ..Self::new(reason, Page::AsUsual)
+        }
+    }
+}
+
+/// Whether people are told of a finding that was withheld.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// They are, since this invocation is the first to be refused.
+    Due,
+    /// As of any other finding: they are, unless they were told of its status.
+    AsUsual,
+    /// They were told by another invocation.
+    Done,
+}
+
+/// A window without room, for people.
+#[derive(Clone, Debug, Serialize)]
+pub struct Overload {
+    category: Category,
+    account_id: String,
+    window: Window,
+    places: usize,
+    minutes: i64,
+    /// Who has a place, and until when.
+    contained: BTreeMap<String, Timestamp>,
+}
+
+impl Overload {
+    pub fn new(limits: &Limits, places: usize, window: &Window, full: &Full) -> Self {
+        Self {
+            category: window.category,
+            account_id: window.account_id.clone(),
+            window: window.clone(),
+            places,
+            minutes: limits.minutes(),
+            contained: full.taken.clone(),
+        }
+    }
+
+    /// What is counted: `ec2 in account 111122223333`.
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// Which targets were contained.
+    pub fn contained(&self) -> impl Iterator<Item = &str> {
+        self.contained.keys().map(String::as_str)
+    }
+
+    /// How a person lets it contain again.
+    pub fn reset(&self) -> String {
+        format!(
+            "gdr breaker reset --category {} --account {}",
+            self.category, self.account_id
+        )
+    }
+
+    /// Why nothing more is contained, in one sentence.
+    pub fn reason(&self) -> String {
+        let first = self.contained.values().min();
+        let first = first.map(|time| format!("; the next place is free at {time}"));
+        format!(
+            "the breaker for {} is open: of at most {} in {} minutes {} are contained{}",
+            self.window,
+            self.places,
+            self.minutes,
+            self.contained.len(),
+            first.unwrap_or_default(),
+        )
+    }
+}

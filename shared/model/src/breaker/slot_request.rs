@@ -1,0 +1,95 @@
+//! The places that a plan needs in the breaker's windows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::limits::Limits;
+use super::window::Window;
+use crate::blast_radius::BlastRadiusGroup;
+use crate::finding::Finding;
+use crate::plan::{Action as _, Phase, Plan, Step};
+use crate::planner::Planner;
+use crate::decision;
+
+/// The places that a plan needs.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SlotRequest {
+    /// Each window with its number of places and the names to be in it, the one with the fewest places
+    /// first. Empty: nothing is to be contained.
+    pub windows: Vec<(usize, Window, BTreeSet<String>)>,
+    /// Of which crowds the size is not known, so that no share of them is held, and why.
+    groups_of_unknown_size: BTreeMap<BlastRadiusGroup, String>,
+}
+
+/// Says what `plan` needs.
+pub fn needs<P: Planner>(
+    limits: &Limits,
+    finding: &Finding,
+    state: &P::State,
+    plan: &Plan<P::Action>,
+) -> SlotRequest {
+    let targets = policy::targets(P::CATEGORY, finding).unwrap_or_default();
+    let mut names = BTreeSet::new();
+    let mut crowds: BTreeMap<BlastRadiusGroup, (usize, BTreeSet<String>)> = BTreeMap::new();
+    let mut groups_of_unknown_size = BTreeMap::new();
+    let containing = plan.steps.iter().filter_map(|step| match step {
+        Step::Do(action) if matches!(action.phase(), Phase::Protect | Phase::Contain) => {
+            Some(action)
+        }
+        _ => None,
+    });
+    for action in containing {
+        names.insert(match targets.as_slice() {
+            [target] => target.clone(),
+            _ => P::resource(finding, state, action).name().to_owned(),
+        });
+        for member in P::blast_radius_groups(finding, state, action) {
+            match member.size {
+                Ok(size) => {
+                    let entry = crowds.entry(member.crowd);
+                    let (_, names) = entry.or_insert_with(|| (size, BTreeSet::new()));
+                    names.insert(member.name);
+                }
+                Err(error) => {
+                    groups_of_unknown_size.insert(member.crowd, error.to_string());
+                }
+            }
+        }
+    }
+    let window = |crowd| Window {
+        category: P::CATEGORY,
+        account_id: finding.account_id.clone(),
+        crowd,
+    };
+    let mut windows: Vec<_> = crowds
+        .into_iter()
+        .map(|(crowd, (size, names))| (limits.share_of(&crowd, size), window(Some(crowd)), names))
+        .collect();
+    if !names.is_empty() {
+        windows.push((limits.containments, window(None), names));
+    }
+    windows.sort();
+    SlotRequest {
+        windows,
+        groups_of_unknown_size,
+    }
+}
+
+impl SlotRequest {
+    /// Leaves out what was asked for already.
+    pub fn leave_out(&mut self, asked: &Self) {
+        self.windows.retain(|need| !asked.windows.contains(need));
+        let known = &asked.groups_of_unknown_size;
+        self.groups_of_unknown_size
+            .retain(|crowd, _| !known.contains_key(crowd));
+    }
+
+    /// What a person should know of limits that were not held.
+    pub fn remarks(&self) -> impl Iterator<Item = String> {
+        self.groups_of_unknown_size.iter().map(|(crowd, why)| {
+            format!(
+                "look how many of {crowd} are contained: the limit of a share was not held, since \
+                 their number is not known: {why}"
+            )
+        })
+    }
+}

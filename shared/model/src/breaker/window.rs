@@ -1,0 +1,81 @@
+//! The windows in which containments are counted.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use crate::blast_radius::Crowd;
+use crate::catalogue::Category;
+
+/// What containments are counted of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Window {
+    /// The function that contains.
+    pub category: Category,
+    /// The account of what is contained.
+    pub account_id: String,
+    /// What of the account. `None`: all that the function contains there.
+    pub crowd: Option<Crowd>,
+}
+
+impl Window {
+    pub fn key(&self) -> String {
+        let crowd = self.crowd.as_ref().map(Crowd::key);
+        let crowd = crowd.map(|crowd| format!("#{crowd}")).unwrap_or_default();
+        format!("BREAKER#{}#{}{crowd}", self.category, self.account_id)
+    }
+
+    pub fn from_key(key: &str) -> Option<Self> {
+        let mut parts = key.strip_prefix("BREAKER#")?.splitn(3, '#');
+        let (category, account_id, crowd) = (parts.next()?, parts.next()?, parts.next());
+        Some(Self {
+            category: Category::from_word(category)?,
+            account_id: account_id.to_owned(),
+            crowd: match crowd {
+                Some(crowd) => Some(Crowd::from_key(crowd)?),
+                None => None,
+            },
+        })
+    }
+}
+
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.crowd {
+            Some(crowd) => write!(
+                f,
+                "{} in {crowd} of account {}",
+                self.category, self.account_id
+            ),
+            None => write!(f, "{} in account {}", self.category, self.account_id),
+        }
+    }
+}
+
+impl Serialize for Window {
+    fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+/// A window without room.
+#[derive(Clone, Debug)]
+pub struct Full {
+    /// Who has a place, and until when.
+    pub taken: BTreeMap<String, Timestamp>,
+    /// Who found it so first.
+    pub opened: Option<Opened>,
+}
+
+/// That people were told of a window without room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Opened {
+    /// The invocation that tells them.
+    pub by: String,
+    /// When it found the window without room.
+    pub at: Timestamp,
+    /// Until then nobody else is told.
+    pub until: Timestamp,
+}

@@ -1,0 +1,55 @@
+//! What of a report waits for a person.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::plan::Action;
+
+/// The steps that run when a person approves them, and until when one may.
+#[derive(Clone, Debug, Serialize)]
+pub struct Approval {
+    /// From then on they can no longer be approved.
+    pub expires_at: Timestamp,
+    /// What would be done.
+    pub steps: Vec<Proposed>,
+}
+
+/// A step that is proposed to a person.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Proposed {
+    /// The action's name.
+    pub action: String,
+    /// The resource.
+    pub target: String,
+    /// The value that was found.
+    pub from: Value,
+    /// The value that is wanted.
+    pub to: Value,
+}
+
+impl Proposed {
+    pub fn new(action: &impl Action) -> Self {
+        Self {
+            action: action.name().to_owned(),
+            target: action.target(),
+            from: action.from(),
+            to: action.to(),
+        }
+    }
+}
+
+impl Approval {
+    /// Tells two plans apart by what they would change and what was found. What is wanted may be a time,
+    /// which moves on with each delivery. Another version of Rust may hash otherwise, and people are then
+    /// told once more.
+    pub fn gist(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        for step in &self.steps {
+            (&step.action, &step.target, step.from.to_string()).hash(&mut hasher);
+        }
+        format!("{:016x}", hasher.finish())
+    }
+}

@@ -1,0 +1,215 @@
+use serde_json::json;
+
+use super::*;
+use crate::fixtures::fake::{Act, Fake, act};
+use crate::fixtures::{ENFORCING, finding, gate, now};
+use crate::guard::{Gate, Guard};
+use crate::settings::Settings;
+
+type State = Vec<(Act, bool)>;
+
+fn open(target: &'static str) -> (Act, bool) {
+    (act(target), false)
+}
+
+fn shut(target: &'static str) -> (Act, bool) {
+    (act(target), true)
+}
+
+fn impossible(target: &'static str) -> (Act, bool) {
+    let impossible = true;
+    (
+        Act {
+            impossible,
+            ..act(target)
+        },
+        false,
+    )
+}
+
+fn unread(target: &'static str) -> (Act, bool) {
+    let unread = Some(Error::Refused("it could not be read".to_owned()));
+    (
+        Act {
+            unread,
+            ..act(target)
+        },
+        false,
+    )
+}
+
+/// The plan for these steps.
+fn plan(state: &State) -> Authorized<Act> {
+    let finding = finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }));
+    gate::<Fake>(&finding, now()).plan::<Fake>(state, &Settings::default())
+}
+
+/// [`plan`], of which `asks` awaits approval.
+fn plan_asking(state: &State) -> Authorized<Act> {
+    let finding = finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }));
+    let guard = Guard::new(
+        "permit (principal, action, resource);
+         forbid (principal, action, resource) when { resource.name == \"asks\" }
+         unless { context.approved };",
+    );
+    let gate = Gate::new::<Fake>(&guard, &finding, &ENFORCING, false, now());
+    gate.plan::<Fake>(state, &Settings::default())
+}
+
+/// The account of an execution of `plan`.
+fn executed(plan: Authorized<Act>) -> Ledger<Act> {
+    let mut ledger = Ledger::default();
+    let pending = ledger.absorb(plan);
+    let results = pending.iter().map(|it| (StepKey::of(it), Ok(())));
+    let results = results.collect();
+    ledger.attempt(pending, results);
+    ledger
+}
+
+fn targets<'a>(steps: impl IntoIterator<Item = &'a Step<Act>>) -> Vec<String> {
+    let steps = steps.into_iter();
+    steps.map(|step| step.key().target).collect()
+}
+
+/// One case: the state that was planned for, the state that is read back, and the targets of the steps that are
+/// pending, late and found out then.
+struct Case {
+    name: &'static str,
+    before: State,
+    after: State,
+    pending: &'static [&'static str],
+    late: &'static [&'static str],
+    found_out: &'static [&'static str],
+}
+
+#[test]
+fn classify_sorts_each_step_by_what_is_known_of_it() {
+    let none = &[] as &[&str];
+    let cases = [
+        Case {
+            name: "a step that was attempted is neither executed nor reported again",
+            before: vec![open("a")],
+            after: vec![open("a")],
+            pending: none,
+            late: none,
+            found_out: none,
+        },
+        Case {
+            name: "a step in effect that was never unknown is no news",
+            before: vec![open("a")],
+            after: vec![shut("a"), shut("b")],
+            pending: none,
+            late: none,
+            found_out: none,
+        },
+        Case {
+            name: "a new step is executed",
+            before: vec![open("a")],
+            after: vec![shut("a"), open("b")],
+            pending: &["b"],
+            late: none,
+            found_out: none,
+        },
+        Case {
+            name: "a new step that is impossible or unknown is reported",
+            before: vec![open("a")],
+            after: vec![shut("a"), impossible("b"), unread("c")],
+            pending: none,
+            late: &["b", "c"],
+            found_out: none,
+        },
+        Case {
+            name: "an impossible step is reported once",
+            before: vec![open("a"), impossible("b")],
+            after: vec![shut("a"), impossible("b")],
+            pending: none,
+            late: none,
+            found_out: none,
+        },
+        Case {
+            name: "an unknown step that stays unknown is reported once",
+            before: vec![open("a"), unread("b")],
+            after: vec![shut("a"), unread("b")],
+            pending: none,
+            late: none,
+            found_out: none,
+        },
+        Case {
+            name: "an unknown step that turns out open is executed",
+            before: vec![open("a"), unread("b")],
+            after: vec![shut("a"), open("b")],
+            pending: &["b"],
+            late: none,
+            found_out: &["b"],
+        },
+        Case {
+            name: "an unknown step that turns out in effect is reported",
+            before: vec![open("a"), unread("b")],
+            after: vec![shut("a"), shut("b")],
+            pending: none,
+            late: &["b"],
+            found_out: &["b"],
+        },
+        Case {
+            name: "an unknown step whose target is gone is no longer unknown",
+            before: vec![open("a"), unread("b")],
+            after: vec![shut("a")],
+            pending: none,
+            late: none,
+            found_out: &["b"],
+        },
+    ];
+    for Case {
+        name,
+        before,
+        after,
+        pending,
+        late,
+        found_out,
+    } in cases
+    {
+        let ledger = executed(plan(&before));
+        let round = classify(plan(&after), &ledger, |_| true);
+        assert_eq!(targets(&round.pending.steps), pending, "{name}");
+        assert_eq!(targets(&round.late), late, "{name}");
+        let found: Vec<_> = round.found_out.iter().map(|key| &key.target).collect();
+        assert_eq!(found, found_out.iter().collect::<Vec<_>>(), "{name}");
+        assert!(round.awaiting.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn classify_keeps_unknown_what_reading_back_does_not_read_again() {
+    let ledger = executed(plan(&vec![open("a"), unread("b")]));
+    let round = classify(plan(&vec![shut("a")]), &ledger, |_| false);
+    assert!(round.found_out.is_empty());
+}
+
+#[test]
+fn classify_executes_nothing_that_is_held_back_or_was_withheld() {
+    let before = vec![open("a"), open("asks"), open("held")];
+    let mut first = plan_asking(&before);
+    first.leave_out(|act| (act.target == "held").then(|| "later".to_owned()));
+    let ledger = executed(first);
+    // The policies permit all of it now.
+    let round = classify(plan(&before), &ledger, |_| true);
+    assert_eq!(targets(&round.pending.steps), [] as [&str; 0]);
+    let awaiting: Vec<_> = round.awaiting.iter().map(|act| act.target).collect();
+    assert_eq!(awaiting, ["asks"]);
+}
+
+#[test]
+fn classify_lists_what_awaits_approval_after_acting() {
+    let ledger = executed(plan_asking(&vec![open("a"), open("asks")]));
+    let round = classify(plan_asking(&vec![shut("a"), open("asks")]), &ledger, |_| {
+        true
+    });
+    let awaiting: Vec<_> = round.awaiting.iter().map(|act| act.target).collect();
+    assert_eq!(awaiting, ["asks"]);
+    assert!(round.late.is_empty(), "it was reported before");
+    // What is in effect by now awaits nothing.
+    let round = classify(plan_asking(&vec![shut("a"), shut("asks")]), &ledger, |_| {
+        true
+    });
+    assert!(round.awaiting.is_empty());
+}
