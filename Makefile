@@ -30,7 +30,7 @@ PACKAGES := target/packages
 ARCHITECTURES := arm64 x86_64
 TARGET_arm64 := aarch64-unknown-linux-gnu
 TARGET_x86_64 := x86_64-unknown-linux-gnu
-# What is packaged beside the built stack and gdr: also what the README links to.
+# What is packaged beside the built stack and gdr: also what the documents link to.
 PACKAGED := infra docs samconfig.toml LICENSE README.md ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md \
     shared/policy/src/rails.cedar shared/policy/src/schema.cedarschema
 COMMITTED = $(shell git log -1 --format=%ct)
@@ -39,7 +39,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 # The programs that the tests look for, in the same order.
 BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable || ls "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" 2>/dev/null))
 
-.PHONY: help setup browser build package stack test faults check quick explain demo bench clean
+.PHONY: help setup browser build package stack test faults check quick explain demo pictures bench clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -149,6 +149,12 @@ quick: ## Check format and lints, and run the unit tests of the crates that chan
 demo: STACK_ALSO := --bin demo
 demo: setup stack ## Watch four attacks being stopped (make demo DRY_RUN=true: being planned for)
 	@DRY_RUN=$(DRY_RUN) target/$(HOST)/debug/demo
+
+pictures: STACK_ALSO := --bin demo
+pictures: setup browser stack ## Make the pictures of the README from the demo's output and an incident page
+	mkdir -p .local/log
+	target/$(HOST)/debug/demo >.local/log/demo.txt
+	$(PYTHON) tests/pictures.py "$(BROWSER)" .local/log/demo.txt docs/pictures
 
 # Optimised for this machine, and not for arm64 as what is deployed.
 bench: $(EMULATORS)/installed $(BENCH)/installed ## Measure the functions beside Cloud Custodian and boto3

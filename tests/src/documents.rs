@@ -1,4 +1,6 @@
-//! The documents of the project, and what stands in them.
+//! The documents of the project, and what they contain.
+
+use std::path::{Component, Path, PathBuf};
 
 use crate::checkout;
 
@@ -41,4 +43,26 @@ pub fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
         .skip(1)
         .filter_map(|rest| rest.split("```").next())
         .collect()
+}
+
+/// The links within a document to other files of the checkout, without their anchors.
+pub fn links(document: &str) -> impl Iterator<Item = &str> {
+    let links = document.split("](").skip(1);
+    let links = links.filter_map(|link| link.split([')', '#']).next());
+    links.filter(|link| !link.is_empty() && !link.contains(':'))
+}
+
+/// The path from the checkout of a link in a document of `folder`.
+#[must_use]
+pub fn target(folder: &Path, link: &str) -> PathBuf {
+    let mut target = PathBuf::new();
+    for part in folder.join(link).components() {
+        match part {
+            Component::ParentDir => {
+                target.pop();
+            }
+            part => target.push(part),
+        }
+    }
+    target
 }

@@ -1,6 +1,7 @@
 //! The documents are held against the code.
 
 mod claims;
+mod prose;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,13 +13,21 @@ use serde_json::Value;
 
 use crate::common::yaml;
 
-/// The rows of the README's tables of parameters: the names, the default, the meaning.
-fn parameters_of_the_readme() -> Vec<(Vec<String>, String, String)> {
-    let readme = read("README.md");
-    let section = readme.split("\n### Parameters\n").nth(1);
-    let section = section.and_then(|rest| rest.split("\n## ").next());
-    let rows = section.expect("a section").lines();
-    let rows = rows.filter(|line| line.starts_with("| `"));
+/// A parameter's names, its default and its meaning, as a table has them.
+type Parameters = (Vec<String>, String, String);
+
+/// The rows of a document's tables of parameters.
+fn parameters_of(path: &str) -> Vec<Parameters> {
+    let document = read(path);
+    let tables = document
+        .split("| parameter | default | meaning |\n")
+        .skip(1);
+    let rows = tables.flat_map(|table| {
+        table
+            .lines()
+            .take_while(|line| line.starts_with('|'))
+            .skip(1)
+    });
     rows.map(|row| {
         let cells: Vec<_> = row
             .trim_matches('|')
@@ -26,7 +35,7 @@ fn parameters_of_the_readme() -> Vec<(Vec<String>, String, String)> {
             .map(str::trim)
             .collect();
         let [names, default, meaning] = cells[..] else {
-            panic!("{row}")
+            panic!("{path}: {row}")
         };
         let names = names
             .split(", ")
@@ -37,33 +46,86 @@ fn parameters_of_the_readme() -> Vec<(Vec<String>, String, String)> {
     .collect()
 }
 
-#[test]
-fn the_readme_has_each_parameter_of_the_template_once_with_its_default_and_its_words() {
-    let template = yaml("template.yaml");
-    let parameters = template["Parameters"].as_object().expect("parameters");
+/// Checks a document's parameters against the template. Returns their names.
+fn checked_parameters(path: &str, template: &serde_json::Map<String, Value>) -> Vec<String> {
     let plain = |value: &Value| {
         let text = value.as_str().map(str::to_owned);
         text.unwrap_or_else(|| value.to_string())
     };
-    let mut told = Vec::new();
-    for (names, default, meaning) in parameters_of_the_readme() {
+    let mut documented = Vec::new();
+    for (names, default, meaning) in parameters_of(path) {
         for name in names {
-            let parameter = parameters.get(&name);
+            let parameter = template.get(&name);
             let parameter = parameter.unwrap_or_else(|| panic!("the template has no {name}"));
-            assert_eq!(default, plain(&parameter["Default"]), "{name}");
+            assert_eq!(default, plain(&parameter["Default"]), "{path}: {name}");
             let words = parameter["AllowedValues"].as_array().into_iter().flatten();
             // The meaning says by itself what `true`, `false` and a number do.
             let words = words.filter_map(Value::as_str);
             for word in words.filter(|word| !["true", "false", default.as_str()].contains(word)) {
-                assert!(meaning.contains(&format!("`{word}`")), "{name}: {word}");
+                let quoted = format!("`{word}`");
+                assert!(meaning.contains(&quoted), "{path}: {name}: {word}");
             }
-            told.push(name);
+            documented.push(name);
         }
     }
-    told.sort();
+    documented.sort();
+    documented
+}
+
+#[test]
+fn the_configuration_has_each_parameter_of_the_template_once_with_its_default_and_its_words() {
+    let template = yaml("template.yaml");
+    let parameters = template["Parameters"].as_object().expect("parameters");
     let mut known: Vec<_> = parameters.keys().cloned().collect();
     known.sort();
-    assert_eq!(told, known);
+    assert_eq!(
+        checked_parameters("docs/configuration.md", parameters),
+        known
+    );
+    // The README has those that matter most.
+    assert!(checked_parameters("README.md", parameters).len() >= 8);
+}
+
+#[test]
+fn the_page_about_the_report_has_each_member_and_outcome_of_the_golden_reports() {
+    let page = read("docs/report.md");
+    let mut documented = BTreeSet::new();
+    for entry in std::fs::read_dir(checkout().join("tests/golden")).expect("a folder") {
+        let report = entry.expect("an entry").path().join("report.json");
+        let report = std::fs::read_to_string(report).expect("a report");
+        let report: Value = serde_json::from_str(&report).expect("a report");
+        documented.extend(report.as_object().expect("members").keys().cloned());
+        documented.extend(report["status"].as_str().map(str::to_owned));
+        for step in report["steps"].as_array().expect("steps") {
+            documented.extend(step.as_object().expect("members").keys().cloned());
+            documented.extend(step["outcome"].as_str().map(str::to_owned));
+        }
+    }
+    assert!(documented.len() > 25, "{documented:?}");
+    for word in documented {
+        assert!(page.contains(&format!("`{word}`")), "{word}");
+    }
+}
+
+#[test]
+fn each_notice_in_the_documents_is_part_of_one_that_people_get() {
+    let notices = std::fs::read_dir(checkout().join("tests/golden")).expect("a folder");
+    let notices: Vec<BTreeSet<String>> = notices
+        .map(|entry| {
+            let mail = entry.expect("an entry").path().join("mail.txt");
+            let mail = std::fs::read_to_string(mail).expect("a notice");
+            mail.lines().map(ToOwned::to_owned).collect()
+        })
+        .collect();
+    let page = read("docs/notifications.md");
+    let examples = blocks(&page, "text");
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        let lines = example.lines().filter(|line| line.trim() != "…");
+        let lines: BTreeSet<_> = lines.map(ToOwned::to_owned).collect();
+        let whole = notices.iter().any(|notice| lines.is_subset(notice));
+        assert!(whole, "{example}");
+    }
 }
 
 /// Headings as a page of Markdown names them.

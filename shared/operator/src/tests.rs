@@ -96,6 +96,18 @@ fn every_command_line_of_the_documents_is_understood() {
     assert!(lines > 15, "{lines}");
 }
 
+/// Each row of that table links to the command's section, and a test of the documents follows every link.
+#[test]
+fn every_command_is_in_the_table_of_its_page() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/gdr.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (table, _) = page.split_once("\n## ").unwrap();
+    for command in Arguments::command().get_subcommands() {
+        let row = format!("`gdr {}`", command.get_name());
+        assert!(table.contains(&row), "{row}");
+    }
+}
+
 #[test]
 fn what_each_shell_completes_and_the_manual_name_every_command() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use integration_tests::documents::{all, read};
+use integration_tests::documents::{all, read, target};
 use integration_tests::{Result, checkout};
 use serde_json::Value;
 use syn::{Attribute, Item, Meta};
@@ -19,12 +19,12 @@ const HELD: [&str; 3] = ["docs/depth.md", "docs/faults.md", "docs/security.md"];
 const UNHELD: [&str; 7] = [
     // By tests/requests/check.py, which runs after the library's tests.
     "A request that AWS would refuse",
-    "What only AWS can show",
+    "Shown only by AWS",
     "Reporting a weakness",
-    "What it showed",
+    "Defects found",
     "When the responder itself is suspect",
-    "What no retry can help",
-    "What to grant to people",
+    "Limits of a retry",
+    "Grants for people",
 ];
 
 /// All tests that `cargo test` runs without further ado: not what is ignored, commented out, in a file that no
@@ -185,16 +185,7 @@ fn claimed(text: &str, folder: &Path) -> Result<Vec<Test>> {
         let link = after.strip_prefix("](").filter(|_| before.ends_with('['));
         let link = link.and_then(|link| link.split(')').next());
         let link = link.ok_or_else(|| format!("{code} does not say in which file it is"))?;
-        let mut file = PathBuf::new();
-        for part in folder.join(link).components() {
-            match part {
-                std::path::Component::ParentDir => {
-                    file.pop();
-                }
-                part => file.push(part),
-            }
-        }
-        claimed.push((file, code.to_owned()));
+        claimed.push((target(folder, link), code.to_owned()));
     }
     Ok(claimed)
 }

@@ -1,4 +1,4 @@
-//! A new user's path, as the README has it: look, rehearse, drill, turn the dry run off, contain, release. Each
+//! A new user's path, as the documents have it: look, rehearse, drill, turn the dry run off, contain, release. Each
 //! command is typed as the documents have it, and none of theirs is left out.
 
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ use crate::e2e::world::{
     World, expect_status, expect_stopped_attack, expect_working_attack, on_aws,
 };
 
-/// As the README calls it.
+/// As the documents call it.
 pub(crate) const STACK: &str = "guardduty-responder";
 /// The id of the documents' incident.
 const ID: &str = "16afba5c";
@@ -66,8 +66,8 @@ impl<'a> Walk<'a> {
         let policies = std::fs::read_to_string(checkout().join("infra/policies/default.cedar"))?;
         desk.put("default.cedar", &policies)?;
         desk.put("infra/policies/default.cedar", &policies)?;
-        let readme = documents::read("README.md");
-        let mine = blocks(&readme, "cedar");
+        let recipes = documents::read("docs/policies.md");
+        let mine = blocks(&recipes, "cedar");
         desk.put("mine.cedar", mine.first().ok_or("no policy")?)?;
         for folder in [
             ".local/share/bash-completion/completions/",
