@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
-use remediation::rehearsal::{Occasion, Rehearser, rehearse};
+use simulation::{Occasion, Rehearser, rehearse};
 
 use self::basis::Basis;
 use self::document::{Document, Unreadable};

@@ -15,11 +15,11 @@ use remediation::config::Config;
 use remediation::finding::Finding;
 use remediation::guard::{DEFAULT, Guard};
 use remediation::policy::{Policy, ResponseMode};
-use remediation::rehearsal::{Modes, Outcome, Rehearser, Rules, rehearse};
 use remediation::report::{self, StepReport};
 use remediation::respond::Invocation;
 use remediation::settings::Settings;
 use serde_json::{Value, json};
+use simulation::{Modes, Outcome, Rehearser, Rules, rehearse};
 
 use crate::common::{
     config, expect_exit, gdr, json as printed, on_aws, responder_with, sdk, table,

@@ -41,7 +41,6 @@ mod prepare;
 mod queue_message;
 pub mod recheck;
 pub mod record;
-pub mod rehearsal;
 pub mod release;
 pub mod report_view;
 pub mod respond;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use remediation::finding::printable;
-use remediation::rehearsal::Report;
 use serde::Serialize;
+use simulation::Report;
 
 use super::basis::{Basis, Policies};
 use crate::findings::parse;

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{Markup, html};
 use remediation::page::{Lines, Outside, Page, Script, Section};
-use remediation::rehearsal::{Entry, Exemption, LeftOut, Opening, Outcome, Report, Step, Verdict};
 use serde_json::{Value, json};
+use simulation::{Entry, Exemption, LeftOut, Opening, Outcome, Report, Step, Verdict};
 
 use super::document::Document;
 use super::table::{contained, qualified, words};

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use remediation::breaker::Limits;
 use remediation::config::Config;
 use remediation::policy::{Policy, ResponseMode};
-use remediation::rehearsal::{CrowdSize, Modes, Rules};
 use remediation::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings};
+use simulation::{CrowdSize, Modes, Rules};
 
 use crate::option_values;
 

@@ -1,7 +1,7 @@
 //! The report for people at a terminal.
 
 use jiff::Timestamp;
-use remediation::rehearsal::{Entry, Exemption, Hit, LeftOut, Numbers, Opening, Outcome};
+use simulation::{Entry, Exemption, Hit, LeftOut, Numbers, Opening, Outcome};
 
 use super::document::Document;
 use crate::output::{self, counted, second};

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::breaker::GroupSize;
-use crate::breaker::Limits;
-use crate::policy::{Policy, ResponseMode};
-use crate::settings::Settings;
+use model::breaker::Limits;
+use model::decision::{Policy, ResponseMode};
+use model::settings::Settings;
 
 /// The policies of the default ones that only carry a setting out.
 pub(super) const OF_SETTINGS: [&str; 2] = ["minimum-severity", "response-mode"];

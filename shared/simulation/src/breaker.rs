@@ -1,12 +1,12 @@
-//! The breaker's windows, by the rules of [`crate::breaker`] and [`crate::record::Window`], without a table.
+//! The breaker's windows, by the rules of [`model::breaker`] and the table, without a table.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::breaker::{Crowd, Limits, Window};
-use crate::catalogue::Category;
+use model::breaker::{Crowd, Limits, Window};
+use model::catalogue::Category;
 
 /// How many members a crowd has, which findings do not tell.
 #[derive(Clone, Debug, PartialEq, Eq)]

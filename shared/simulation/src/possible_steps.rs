@@ -6,14 +6,13 @@
 use std::collections::HashMap;
 
 use super::evaluation::{Answer, Left, Reason, Step, StepVerdict, Target};
-use crate::breaker::Crowd;
-use crate::catalogue::{self, Category};
-use crate::finding::{Finding, Principal};
-use crate::guard::{self, Forecaster, Kind, RequestContext, Resource};
-use crate::not_contained;
-use crate::plan::{Phase, Withheld};
-use crate::policy;
-use crate::settings::{AutoScaling, Settings};
+use model::breaker::Crowd;
+use model::catalogue::{self, Category};
+use model::finding::{Finding, Principal};
+use model::not_contained;
+use model::plan::{Phase, Withheld};
+use model::settings::{AutoScaling, Settings};
+use policy::{self, Forecaster, Kind, RequestContext, Resource};
 
 /// The id of the rail that holds for the principals of `NeverContain`.
 const NEVER: &str = "rail:never-contain";
@@ -43,12 +42,12 @@ pub(super) fn targets(
     if let Some((cause, reason)) = nothing(function, finding, settings) {
         return left(cause, reason);
     }
-    let places = policy::targets(function, finding).unwrap_or_default();
+    let places = model::decision::targets(function, finding).unwrap_or_default();
     let mut targets = Vec::new();
     for resource in resources {
         let resource = with_telling_path(finding, resource);
         let mut steps = Vec::new();
-        let mut said: HashMap<usize, guard::Forecast> = HashMap::new();
+        let mut said: HashMap<usize, policy::Forecast> = HashMap::new();
         for action in forecaster.actions(function, resource.kind()) {
             let condition = match planned(action.name, finding, settings) {
                 Planned::Never => continue,
@@ -56,8 +55,8 @@ pub(super) fn targets(
                 Planned::If(condition) => Some(condition),
             };
             let forecast = said.entry(action.class).or_insert_with(|| match &outright {
-                Some(why) => guard::Forecast {
-                    verdict: guard::Verdict::Withheld(why.clone()),
+                Some(why) => policy::Forecast {
+                    verdict: policy::Authorization::Withheld(why.clone()),
                     depends_on: Vec::new(),
                 },
                 None => forecaster.forecast(context, action.name, &resource),
@@ -93,14 +92,14 @@ pub(super) fn targets(
 /// A principal that is never contained, as a target of which everything is withheld.
 pub(super) fn spared(function: Category, finding: &Finding, why: &str) -> Option<Target> {
     let resource = Forecaster::resources(function, finding).ok()?.pop()?;
-    let place = policy::targets(function, finding).ok()?.pop()?;
+    let place = model::decision::targets(function, finding).ok()?.pop()?;
     let withheld = Withheld {
         by: vec![NEVER.to_owned()],
         reason: why.to_owned(),
         awaits_approval: false,
     };
-    let forecast = guard::Forecast {
-        verdict: guard::Verdict::Withheld(withheld),
+    let forecast = policy::Forecast {
+        verdict: policy::Authorization::Withheld(withheld),
         depends_on: Vec::new(),
     };
     let action = match resource.kind() {
@@ -122,14 +121,14 @@ fn step(
     action: &'static str,
     phase: Phase,
     condition: Option<&'static str>,
-    forecast: guard::Forecast,
+    forecast: policy::Forecast,
 ) -> Step {
     let (verdict, by, reason) = match forecast.verdict {
-        guard::Verdict::Permitted(by) => (StepVerdict::Permitted, by, String::new()),
-        guard::Verdict::Withheld(why) if why.awaits_approval => {
+        policy::Authorization::Permitted(by) => (StepVerdict::Permitted, by, String::new()),
+        policy::Authorization::Withheld(why) if why.awaits_approval => {
             (StepVerdict::AwaitsApproval, why.by, why.reason)
         }
-        guard::Verdict::Withheld(why) => (StepVerdict::Withheld, why.by, why.reason),
+        policy::Authorization::Withheld(why) => (StepVerdict::Withheld, why.by, why.reason),
     };
     Step {
         action,
@@ -387,24 +386,24 @@ fn with_telling_path(finding: &Finding, resource: Resource) -> Resource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actions;
-    use crate::fixtures::finding;
-    use crate::plan::Action;
-    use crate::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
-    use serde_json::json;
+    use model::actions;
+    use sample_findings::event;
+    use serde_json::{Value, json};
 
-    fn names<P: Playbook>() -> Vec<&'static str> {
-        P::Action::PERMISSIONS
-            .iter()
-            .map(|(name, _)| *name)
-            .collect()
+    fn finding(changes: Value) -> Finding {
+        Finding::parse(&event(changes)).expect("a finding")
+    }
+
+    fn names() -> Vec<&'static str> {
+        let functions = [Category::S3, Category::Iam, Category::Ec2].into_iter();
+        let actions = functions.flat_map(actions::of);
+        actions.map(|(name, _)| *name).collect()
     }
 
     #[test]
     fn it_is_known_of_each_action_when_it_is_planned() {
         let finding = finding(json!({}));
-        let all = [names::<S3>(), names::<Iam>(), names::<Ec2>()].concat();
-        for action in all {
+        for action in names() {
             let planned = planned(action, &finding, &Settings::default());
             assert_ne!(planned, Planned::If("the playbook plans it"), "{action}");
         }
@@ -423,7 +422,7 @@ mod tests {
         settings[6].ec2.disable_metadata = true;
         settings[7].ec2.cut_connections_seconds = 1;
         settings[8].ec2.shorten_timeouts = true;
-        let all = [names::<S3>(), names::<Iam>(), names::<Ec2>()].concat();
+        let all = names();
         for (settings, action) in settings
             .iter()
             .flat_map(|it| all.iter().map(move |a| (it, a)))

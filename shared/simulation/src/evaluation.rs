@@ -5,11 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::breaker::Crowd;
-use crate::catalogue::Category;
-use crate::finding::Finding;
-use crate::plan::Phase;
-use crate::resource::Kind;
+use model::breaker::Crowd;
+use model::catalogue::Category;
+use model::finding::Finding;
+use model::plan::Phase;
+use model::resource::Kind;
 
 /// What a function would have made of a finding, before it is known what came before.
 #[derive(Clone, Debug)]

@@ -10,9 +10,9 @@ use super::breaker::{BreakerTrip, PeakDemand};
 use super::entry::{Entry, Event, Outcome};
 use super::evaluation::{Evaluation, FindingSummary, Left, Reason, StepVerdict, Target};
 use super::rules::{OF_SETTINGS, Rules};
-use crate::catalogue::Category;
-use crate::resource::Kind;
-use crate::settings::AutoScaling;
+use model::catalogue::Category;
+use model::resource::Kind;
+use model::settings::AutoScaling;
 
 /// The policy that carries the mode `approve` out.
 const APPROVAL: &str = "approval";

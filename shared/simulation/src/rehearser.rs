@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::evaluation::{Answer, Evaluation, FindingSummary, Left, Reason};
 use super::possible_steps;
 use super::rules::{OF_SETTINGS, Rules};
-use crate::catalogue::{self, Category, Disposition};
-use crate::error::Result;
-use crate::finding::Finding;
-use crate::guard::{Forecaster, Guard, RequestContext};
-use crate::policy::{self, Decision, Policy, ResponseMode, decide};
-use crate::sequence;
+use model::catalogue::{self, Category, Disposition};
+use model::decision::{Decision, Policy, ResponseMode, decide};
+use model::error::Result;
+use model::finding::Finding;
+use model::sequence;
+use policy::{Forecaster, Guard, RequestContext};
 
 /// Judges findings, one by one.
 #[derive(Debug)]
@@ -183,7 +183,7 @@ fn cause(function: Category, finding: &Finding, policy: &Policy) -> Reason {
     {
         return Reason::Account;
     }
-    if policy::targets(function, finding).is_err() {
+    if model::decision::targets(function, finding).is_err() {
         return Reason::Malformed;
     }
     match finding.principal() {

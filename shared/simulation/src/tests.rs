@@ -2,13 +2,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::breaker::Limits;
-use crate::catalogue::Category;
-use crate::finding::Finding;
-use crate::fixtures::{attack, event, user_detail};
-use crate::guard::{DEFAULT, Guard};
-use crate::policy::{Policy, ResponseMode};
-use crate::settings::Settings;
+use model::breaker::Limits;
+use model::catalogue::Category;
+use model::decision::{Policy, ResponseMode};
+use model::finding::Finding;
+use model::settings::Settings;
+use policy::{DEFAULT, Guard};
+use sample_findings::{attack, event, user_detail};
 
 fn rules() -> Rules {
     Rules {
@@ -296,7 +296,7 @@ fn what_is_never_contained_is_an_exemption_that_applied() {
 #[test]
 fn policies_are_asked_for_the_time_of_the_event() {
     let overnight =
-        include_str!("../../../../infra/policies/examples/only-high-severity-overnight.cedar");
+        include_str!("../../../infra/policies/examples/only-high-severity-overnight.cedar");
     let medium = |minutes| {
         let mut event = instance(ONE, minutes);
         event["detail"]["severity"] = json!(5);
@@ -314,7 +314,7 @@ fn policies_are_asked_for_the_time_of_the_event() {
 
 #[test]
 fn what_depends_on_what_only_observing_would_show_says_so() {
-    let ci = include_str!("../../../../infra/policies/examples/ci-keys-above-severity-8.cedar");
+    let ci = include_str!("../../../infra/policies/examples/ci-keys-above-severity-8.cedar");
     let report = rehearsed_with(rules(), ci, &[user("builder", 0)]);
     let entry = &report.entries[0];
     assert_eq!(entry.outcome, Outcome::Contained);

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::evaluation::{FindingSummary, Step, StepVerdict, Target};
-use crate::breaker::BREAKER;
-use crate::catalogue::Category;
-use crate::plan::Phase;
+use model::breaker::BREAKER;
+use model::catalogue::Category;
+use model::plan::Phase;
 
 /// What would have become of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
