@@ -20,7 +20,7 @@ use crate::playbook::Playbook;
 use crate::recheck::{self, Cause};
 use crate::record::{Incident, NOT_DONE_AGAIN, Recorded, Times};
 use crate::report::{Report, Status, StepReport};
-use crate::respond::Responder;
+use crate::responder::Responder;
 
 /// How much of the reserve notices may take; the rest is for the claims and the line in the log.
 const NOTICES: Duration = Duration::from_secs(6);

@@ -44,6 +44,7 @@ pub mod record;
 pub mod release;
 pub mod report_view;
 pub mod respond;
+mod responder;
 mod session;
 mod slots;
 pub mod trace;

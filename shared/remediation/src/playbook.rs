@@ -12,11 +12,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::cloudtrail::afterwards::Credential;
+use crate::cloudtrail::event_history::EventHistory;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::investigate::afterwards::Credential;
-use crate::investigate::trail::Trail;
-use crate::investigate::{Inquiry, Investigation};
+use crate::inquiry::Inquiry;
+use crate::investigation::Investigation;
 use crate::planner::Planner;
 use crate::settings::Settings;
 
@@ -165,7 +166,7 @@ pub trait Playbook: Planner {
 
     /// CloudTrail's event history, as the playbook asks it: whoever else asks for the same finding asks
     /// through it, so that there is one pace and one set of answers. `None`: the playbook asks nothing.
-    fn trail(&self) -> Option<&Trail> {
+    fn trail(&self) -> Option<&EventHistory> {
         None
     }
 

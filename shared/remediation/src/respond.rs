@@ -2,44 +2,33 @@
 //! [`prepare`](crate::prepare), [`authorize`](crate::authorize), [`admit`](crate::admit),
 //! [`execute`](crate::execute), [`conclude`](crate::conclude) and [`announce`](crate::announce).
 
-mod build;
-mod lines;
-
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use self::lines::Lines;
-use crate::accounts::{Accounts, Elsewhere};
+use crate::accounts::Elsewhere;
 use crate::announce::Failures;
 use crate::authorize::forbidden_outright;
 use crate::aws;
 use crate::catalogue::Category;
-use crate::config::Config;
 use crate::contain::contain;
 use crate::containment::{Containment, advise, target_state};
 use crate::deadline::within;
 use crate::delivery::{Clock, Delivery};
 use crate::dry_run;
 use crate::error::{Error, Result};
-use crate::evidence::Evidence;
 use crate::finding::{Finding, printable};
-use crate::hand_over::{self, HandOver};
-use crate::history::Guards;
+use crate::hand_over::{self};
 use crate::metrics::{self, Measured};
-use crate::notify::Notices;
-use crate::notify::security_hub::SecurityHub;
 use crate::playbook::Playbook;
 use crate::policy::{Decision, decide};
 use crate::postpone::postpone;
-use crate::recheck::{self, Look, Recheck};
-use crate::record::{Claim, Record, TargetState};
+use crate::recheck::{self, Look};
+use crate::record::{Claim, TargetState};
 use crate::report::{Obstacle, Report, Status};
+pub use crate::responder::{Invocation, Responder};
 use crate::session::{Services, Session};
-use crate::slots::Alone;
-use crate::trace::Trace;
-use crate::verify::Verifier;
 
 /// The part of an invocation's time that is kept for the record and the notice, after containment.
 const RESERVE: Duration = Duration::from_secs(10);
@@ -47,41 +36,6 @@ const RESERVE: Duration = Duration::from_secs(10);
 /// How long another invocation that is at work on a target is waited for, where the event can come again later:
 /// who waits keeps others from being contained.
 const CLAIM_WAIT: Duration = Duration::from_secs(2);
-
-/// A function: its settings and clients, built once at start.
-#[derive(Debug)]
-pub struct Responder<P> {
-    pub(crate) playbook: P,
-    pub(crate) config: Config,
-    guards: Guards,
-    pub(crate) notices: Notices,
-    pub(crate) security_hub: Option<SecurityHub>,
-    accounts: Option<Accounts<P>>,
-    verifier: Option<Verifier>,
-    pub(crate) record: Option<Record>,
-    pub(crate) evidence: Option<Evidence>,
-    pub(crate) recheck: Option<Recheck>,
-    hand_over: Option<HandOver>,
-    alone: Alone,
-    /// The operator who runs it, to whom the report goes instead of to a log.
-    pub(crate) run_by: Option<String>,
-    lines: Lines,
-}
-
-/// One invocation of a function.
-#[derive(Clone, Debug)]
-pub struct Invocation {
-    /// Its id, the same when Lambda retries it.
-    pub id: String,
-    /// When it came in.
-    pub now: Timestamp,
-    /// The time that it has left.
-    pub time_left: Duration,
-    /// The look at a containment that this is, if it is one.
-    pub look: Option<Look>,
-    /// The trace that it is a part of.
-    pub trace: Option<Trace>,
-}
 
 impl<P: Playbook> Responder<P> {
     /// Answers an event: decides, contains, reads back, records, notifies and logs.

@@ -12,7 +12,7 @@ use crate::page::{self, Place};
 use crate::playbook::Playbook;
 use crate::record::Incident;
 use crate::report::Report;
-use crate::respond::Responder;
+use crate::responder::Responder;
 use crate::undo;
 
 /// How long the page of an incident may take to be stored: well within what is reserved, so that time is left

@@ -10,7 +10,7 @@ use crate::metrics;
 use crate::notify::Channel;
 use crate::notify::security_hub::{Update, Updated};
 use crate::playbook::Playbook;
-use crate::respond::Responder;
+use crate::responder::Responder;
 
 impl<P: Playbook> Responder<P> {
     /// Tells Security Hub what an invocation before left for it.

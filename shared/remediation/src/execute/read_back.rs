@@ -8,11 +8,11 @@ use tokio::time::{Instant, sleep};
 use super::Executor;
 use super::ledger::Ledger;
 use crate::deadline::within;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::guard::Authorized;
 use crate::plan::{Action, Plan, StepKey};
 use crate::playbook::Playbook;
-use crate::report::{ReadBack, StepReport};
+use crate::report::ReadBack;
 
 /// Pauses before the world is read back again because it does not show a change that was accepted:
 /// IAM and EC2 answer reads from copies that lag behind.
@@ -91,52 +91,4 @@ pub(super) async fn settled<P: Playbook>(
         latest = take().await;
     }
     latest
-}
-
-pub(super) fn conclude(
-    action: &impl Action,
-    result: &Result<()>,
-    read_back: std::result::Result<&ReadBack, &Error>,
-) -> StepReport {
-    let unread = |error: &Error| {
-        let detail =
-            format!("the call was accepted, but the result could not be read back: {error}");
-        StepReport::failed(action, detail)
-    };
-    if let (Ok(()), Ok(back)) = (result, read_back)
-        && let Some(error) = back.unread(&StepKey::of(action))
-    {
-        return unread(error);
-    }
-    let shown = read_back.map(|back| (back, back.shows(&StepKey::of(action))));
-    match (result, shown) {
-        (Ok(()), Ok((back, Some(true)))) => {
-            let detail = format!(
-                "applied and read back: {}",
-                back.detail(&StepKey::of(action))
-            );
-            StepReport::applied(action, back, detail)
-        }
-        (Err(error), Ok((back, Some(true)))) => StepReport::applied(
-            action,
-            back,
-            format!("reading back shows it in effect, although the call failed: {error}"),
-        ),
-        (Ok(()), Ok((_, Some(false)))) => StepReport::failed(
-            action,
-            "the call was accepted, but reading back does not show it in effect".to_owned(),
-        ),
-        (Err(error), Ok((back, Some(false)))) => match back.dispensable(&StepKey::of(action)) {
-            Some(otherwise) => StepReport::dispensed(action, format!("{otherwise}: {error}")),
-            None => StepReport::failed(action, error.to_string()),
-        },
-        (Err(error), Ok((_, None))) if error.is_gone() => {
-            StepReport::vanished(action, format!("the resource is no longer there: {error}"))
-        }
-        (Ok(()), Ok((_, None))) => {
-            StepReport::vanished(action, "the resource is no longer there".to_owned())
-        }
-        (Ok(()), Err(error)) => unread(error),
-        (Err(error), _) => StepReport::failed(action, error.to_string()),
-    }
 }

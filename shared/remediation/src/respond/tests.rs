@@ -27,14 +27,22 @@ use testkit::{Rule, client_over, mock, mock_client};
 use tokio::time::Instant;
 
 use super::*;
+use crate::accounts::Accounts;
+use crate::config::Config;
 use crate::error::{CallError, CallFailure};
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{Protocol, Wire, enforcing, event, now, triage};
 use crate::guard::Guard;
+use crate::hand_over::HandOver;
+use crate::history::Guards;
 use crate::policy::ResponseMode;
 use crate::policy_parameter::PolicyParameter;
+use crate::recheck::Recheck;
+use crate::record::Record;
 use crate::record::Times;
 use crate::report::Outcome;
+use crate::responder::lines::Lines;
+use crate::trace::Trace;
 
 /// The subjects and bodies of the notices that were published.
 type Notices = Arc<Mutex<Vec<(String, String)>>>;

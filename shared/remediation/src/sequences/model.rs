@@ -6,10 +6,17 @@ use jiff::Timestamp;
 
 use super::account::{Key, Kind, Step};
 use super::command::{Command, FINDINGS, Setting};
-use super::run::{Notices, id_of};
 use crate::error::Result;
 use crate::record::Incident;
 use crate::report::{Report, Status};
+
+/// The subjects and bodies of the notices that were published.
+pub(super) type Notices = Vec<(String, String)>;
+
+/// The id of a finding.
+pub(super) fn id_of(finding: usize) -> String {
+    format!("{finding:032x}")
+}
 
 /// What there is at one time.
 pub(super) struct Moment {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::account::{Account, Called, Keys, Step};
 use super::command::{Command, FINDINGS, Setting, Trouble};
-use super::model::{Model, Moment, Outcome};
+use super::model::{Model, Moment, Notices, Outcome, id_of};
 use crate::approve::{self, Approver};
 use crate::config::Config;
 use crate::error::{CallFailure, Error, Result};
@@ -40,9 +40,6 @@ const RETRIED_AFTER: i64 = 60;
 
 /// After that time an invocation has read the account, and is still at work.
 const WHILE_AT_WORK: Duration = Duration::from_secs(3);
-
-/// The subjects and bodies of the notices that were published.
-pub(super) type Notices = Vec<(String, String)>;
 
 /// All that a process leaves behind when it dies.
 #[derive(Clone, Debug, Default)]
@@ -80,11 +77,6 @@ pub(super) struct Run {
     /// The incidents before the last command.
     earlier: Vec<Incident>,
     model: Model,
-}
-
-/// The id of a finding.
-pub(super) fn id_of(finding: usize) -> String {
-    format!("{finding:032x}")
 }
 
 impl Run {

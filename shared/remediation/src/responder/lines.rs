@@ -6,14 +6,14 @@ use std::io::{self, Write as _};
 type Write = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 
 /// Takes one line.
-pub(super) struct Lines(Box<Write>);
+pub(crate) struct Lines(Box<Write>);
 
 impl Lines {
-    pub(super) fn to(write: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> Self {
+    pub(crate) fn to(write: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Box::new(write))
     }
 
-    pub(super) fn write(&self, line: &str) -> io::Result<()> {
+    pub(crate) fn write(&self, line: &str) -> io::Result<()> {
         (self.0)(line)
     }
 }

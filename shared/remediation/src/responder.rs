@@ -1,11 +1,14 @@
 //! A function, put together from its settings.
 
+pub(crate) mod lines;
+
 use std::io;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
+use jiff::Timestamp;
 
-use super::Responder;
-use super::lines::Lines;
+use self::lines::Lines;
 use crate::accounts::Accounts;
 use crate::catalogue::Category;
 use crate::config::Config;
@@ -17,10 +20,46 @@ use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
 use crate::playbook::Playbook;
 use crate::policy_parameter::PolicyParameter;
-use crate::recheck::Recheck;
+use crate::recheck::{Look, Recheck};
 use crate::record::Record;
 use crate::slots::Alone;
+use crate::trace::Trace;
 use crate::verify::Verifier;
+
+/// A function: its settings and clients, built once at start.
+#[derive(Debug)]
+pub struct Responder<P> {
+    pub(crate) playbook: P,
+    pub(crate) config: Config,
+    pub(crate) guards: Guards,
+    pub(crate) notices: Notices,
+    pub(crate) security_hub: Option<SecurityHub>,
+    pub(crate) accounts: Option<Accounts<P>>,
+    pub(crate) verifier: Option<Verifier>,
+    pub(crate) record: Option<Record>,
+    pub(crate) evidence: Option<Evidence>,
+    pub(crate) recheck: Option<Recheck>,
+    pub(crate) hand_over: Option<HandOver>,
+    pub(crate) alone: Alone,
+    /// The operator who runs it, to whom the report goes instead of to a log.
+    pub(crate) run_by: Option<String>,
+    pub(crate) lines: Lines,
+}
+
+/// One invocation of a function.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// Its id, the same when Lambda retries it.
+    pub id: String,
+    /// When it came in.
+    pub now: Timestamp,
+    /// The time that it has left.
+    pub time_left: Duration,
+    /// The look at a containment that this is, if it is one.
+    pub look: Option<Look>,
+    /// The trace that it is a part of.
+    pub trace: Option<Trace>,
+}
 
 impl<P: Playbook> Responder<P> {
     /// A responder whose playbooks `build` makes, with the settings of the environment. The record,
