@@ -1,0 +1,148 @@
+//! Which crate may know which: the table of ARCHITECTURE.md, held against the manifests.
+//!
+//! Cargo refuses a circle between crates. It does not refuse an arrow that runs the wrong way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use integration_tests::{Result, checkout};
+use serde_json::Value;
+
+/// Each crate of the product, and the crates of the project that it may use.
+const LAYERS: [(&str, &[&str]); 11] = [
+    ("model", &[]),
+    ("policy", &["model"]),
+    ("simulation", &["model", "policy"]),
+    ("remediation", &["model", "policy"]),
+    ("lambda", &["remediation"]),
+    ("s3-responder", &["lambda", "remediation"]),
+    ("iam-responder", &["lambda", "remediation"]),
+    ("ec2-responder", &["lambda", "remediation"]),
+    ("triage-responder", &["lambda", "remediation"]),
+    ("proof", &["model", "policy", "remediation"]),
+    (
+        "operator",
+        &["model", "policy", "proof", "remediation", "simulation"],
+    ),
+];
+
+/// The crates for tests and benchmarks, which may use any.
+const FOR_TESTS: [&str; 4] = ["bench", "integration-tests", "sample_findings", "testkit"];
+
+/// Crates that neither wait nor call: a decision, a plan and what policies say are made of data only.
+const PURE: [&str; 3] = ["model", "policy", "simulation"];
+
+/// A crate from the registry that few may use, and which may.
+const FENCED: [(&str, &[&str]); 9] = [
+    ("aws-sdk-autoscaling", &["remediation"]),
+    ("aws-sdk-ec2", &["proof", "remediation"]),
+    ("aws-sdk-elasticloadbalancing", &["remediation"]),
+    ("aws-sdk-elasticloadbalancingv2", &["remediation"]),
+    ("aws-sdk-s3control", &["proof", "remediation"]),
+    ("cedar-policy", &["policy"]),
+    ("clap", &["operator"]),
+    ("lambda_runtime", &["lambda"]),
+    ("maud", &["operator", "proof", "remediation"]),
+];
+
+/// What the manifests of the workspace ask for, apart from what only tests use.
+fn manifests() -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(checkout())
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--locked",
+            "--offline",
+        ])
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let mut found = BTreeMap::new();
+    for package in metadata["packages"].as_array().ok_or("no packages")? {
+        let dependencies = package["dependencies"]
+            .as_array()
+            .ok_or("no dependencies")?;
+        let asked = dependencies.iter().filter(|it| it["kind"].is_null());
+        let asked = asked.filter_map(|it| it["name"].as_str());
+        let name = package["name"].as_str().ok_or("no name")?;
+        found.insert(name.to_owned(), asked.map(ToOwned::to_owned).collect());
+    }
+    Ok(found)
+}
+
+#[test]
+fn a_crate_uses_only_the_crates_below_it() -> Result {
+    let manifests = manifests()?;
+    for (name, allowed) in LAYERS {
+        let asked = manifests
+            .get(name)
+            .ok_or_else(|| format!("no crate {name}"))?;
+        let own = asked.iter().filter(|it| manifests.contains_key(*it));
+        let wrong: Vec<_> = own.filter(|it| !allowed.contains(&it.as_str())).collect();
+        assert!(
+            wrong.is_empty(),
+            "{name} uses {wrong:?}, which is not below it"
+        );
+    }
+    let known: BTreeSet<_> = LAYERS.iter().map(|(name, _)| *name).collect();
+    let unknown = manifests.keys().map(String::as_str);
+    let unknown: Vec<_> = unknown
+        .filter(|it| !known.contains(it) && !FOR_TESTS.contains(it))
+        .collect();
+    assert!(unknown.is_empty(), "the table lacks {unknown:?}");
+    Ok(())
+}
+
+#[test]
+fn a_client_of_aws_is_used_only_where_its_service_is_called() -> Result {
+    let manifests = manifests()?;
+    for (crate_, allowed) in FENCED {
+        let products = LAYERS.iter().map(|(name, _)| *name);
+        let uses: BTreeSet<_> = products
+            .filter(|name| manifests[*name].contains(crate_))
+            .collect();
+        assert!(
+            !uses.is_empty(),
+            "nothing uses {crate_}: take it out of the table"
+        );
+        let wrong: Vec<_> = uses.iter().filter(|name| !allowed.contains(name)).collect();
+        assert!(wrong.is_empty(), "{wrong:?} use {crate_}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_pure_crate_builds_without_tokio_and_without_a_crate_of_aws() -> Result {
+    for name in PURE {
+        let output = Command::new(env!("CARGO"))
+            .current_dir(checkout())
+            .args([
+                "tree",
+                "--locked",
+                "--offline",
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+                "-p",
+                name,
+            ])
+            .output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into());
+        }
+        let tree = String::from_utf8(output.stdout)?;
+        let crates = tree.lines().filter_map(|line| line.split(' ').next());
+        let wrong = |it: &&str| {
+            it.starts_with("aws") || ["tokio", "lambda_runtime", "hyper", "reqwest"].contains(it)
+        };
+        let found: BTreeSet<_> = crates.filter(wrong).collect();
+        assert!(found.is_empty(), "{name} is built with {found:?}");
+    }
+    Ok(())
+}
