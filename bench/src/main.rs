@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use jiff::Timestamp;
-use remediation::catalogue::Category;
+use policy::{DEFAULT, Gate, LoadedPolicies};
+use remediation::category::Category;
+use remediation::decision::decide;
 use remediation::finding::Finding;
-use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
-use remediation::policy::decide;
 use remediation::{Config, aws};
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let sdk = aws::load().await;
     // What a function does once, at its start.
     criterion.bench_function("policies", |bench| {
-        bench.iter(|| Guard::new(black_box(DEFAULT)));
+        bench.iter(|| LoadedPolicies::new(black_box(DEFAULT)));
     });
     for path in arguments {
         let event: Value = serde_json::from_slice(&std::fs::read(path)?)?;
@@ -62,7 +62,7 @@ async fn plan<P: Playbook>(
 ) -> Result<(), Box<dyn Error>> {
     let state = playbook.observe(finding).await?;
     let now: Timestamp = "2026-03-04T05:06:07Z".parse()?;
-    let guard = Guard::new(DEFAULT);
+    let guard = LoadedPolicies::new(DEFAULT);
     let gate = Gate::new::<P>(&guard, finding, &config.policy, false, now);
     criterion.bench_function(&format!("{} plan", P::CATEGORY), |bench| {
         bench.iter(|| P::plan(finding, black_box(&state), &config.settings, now));

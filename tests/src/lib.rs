@@ -30,13 +30,13 @@ pub use local_aws::LocalAws;
 pub use scenario::{Observation, Scenario};
 pub use stack::Stack;
 
-use remediation::policy::{Policy, ResponseMode};
+use remediation::decision::{ResponseMode, ResponseSettings};
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 pub type Result<T = ()> = std::result::Result<T, Error>;
 
 /// The settings of a function that contains whatever it may.
-pub static ENFORCING: Policy = Policy {
+pub static ENFORCING: ResponseSettings = ResponseSettings {
     dry_run: false,
     mode: ResponseMode::Contain,
     minimum_severity: Some(0.0),

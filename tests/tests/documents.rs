@@ -210,8 +210,8 @@ fn every_policy_in_the_documents_is_valid_without_a_warning() {
     let mut policies = 0;
     for path in all() {
         for block in blocks(&read(&path), "cedar") {
-            let text = format!("{}\n{block}", remediation::guard::DEFAULT);
-            match remediation::guard::Policies::parse(&text) {
+            let text = format!("{}\n{block}", policy::DEFAULT);
+            match policy::Policies::parse(&text) {
                 Ok(parsed) => assert_eq!(parsed.warnings, [], "{path}: {block}"),
                 Err(problems) => panic!("{path}: {problems:?} in {block}"),
             }

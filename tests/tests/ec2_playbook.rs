@@ -6,9 +6,9 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use integration_tests::scenario::{InfectedInstance, all_work, none_works};
 use integration_tests::{ENFORCING, LocalAws, Result, Scenario};
+use policy::{DEFAULT, Gate, LoadedPolicies};
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
-use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Action as _, Step, Undo};
 use remediation::planner::Planner as _;
 use remediation::playbook::Playbook;
@@ -34,7 +34,7 @@ async fn planned(playbook: &Ec2, finding: &Finding) -> Result<Vec<Step<Action>>>
 async fn contain(playbook: &Ec2, finding: &Finding) -> Result<Execution<Action>> {
     let state = playbook.observe(finding).await?;
     let now = "2026-03-04T05:06:07Z".parse()?;
-    let (settings, guard) = (Settings::default(), Guard::new(DEFAULT));
+    let (settings, guard) = (Settings::default(), LoadedPolicies::new(DEFAULT));
     let gate = Gate::new::<Ec2>(&guard, finding, &ENFORCING, false, now);
     let plan = gate.plan::<Ec2>(&state, &settings);
     let until = Instant::now() + Duration::from_secs(60);

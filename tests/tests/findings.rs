@@ -10,10 +10,11 @@ use std::collections::BTreeSet;
 
 use expect_test::expect_file;
 use integration_tests::{checkout, known_types};
-use remediation::catalogue::{Category, Disposition, disposition, routes};
+use policy::{DEFAULT, LoadedPolicies};
+use remediation::catalogue::{Disposition, disposition, routes};
+use remediation::category::Category;
+use remediation::decision::{ResponseMode, ResponseSettings};
 use remediation::finding::Finding;
-use remediation::guard::{DEFAULT, Guard};
-use remediation::policy::{Policy, ResponseMode};
 use serde_json::Value;
 
 /// What is done about the part of a finding that concerns a function.
@@ -30,8 +31,8 @@ impl Answer {
 }
 
 /// The settings that let the default policies permit the most.
-fn permissive() -> Policy {
-    Policy {
+fn permissive() -> ResponseSettings {
+    ResponseSettings {
         dry_run: false,
         mode: ResponseMode::Contain,
         minimum_severity: Some(0.0),
@@ -45,7 +46,7 @@ fn permissive() -> Policy {
 /// Why a finding of a kind that is contained is notified all the same: a default policy says so.
 fn forbidden(function: Category, finding: &Finding) -> Option<String> {
     let at = finding.updated_at().unwrap_or_default();
-    let why = Guard::new(DEFAULT).forbids(function, finding, &permissive(), at)?;
+    let why = LoadedPolicies::new(DEFAULT).forbids(function, finding, &permissive(), at)?;
     Some(format!("{} (policy {})", why.reason, why.by.join(", ")))
 }
 

@@ -7,9 +7,9 @@ use integration_tests::finding::Finding as Event;
 use integration_tests::scenario::{StolenKey, StolenRoleSession, all_work, none_works};
 use integration_tests::{ENFORCING, LocalAws, Result, Scenario, waits};
 use jiff::Timestamp;
+use policy::{DEFAULT, Gate, LoadedPolicies};
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
-use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Action as _, Step, Undo};
 use remediation::playbook::Playbook as _;
 use remediation::playbook::iam::{Action, Iam};
@@ -34,7 +34,7 @@ async fn contain(
     iam.configure(settings);
     let finding = Finding::parse(&event.0)?;
     let state = iam.observe(&finding).await?;
-    let guard = Guard::new(DEFAULT);
+    let guard = LoadedPolicies::new(DEFAULT);
     let gate = Gate::new::<Iam>(&guard, &finding, &ENFORCING, false, now);
     let plan = gate.plan::<Iam>(&state, settings);
     let actions = plan

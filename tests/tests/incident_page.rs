@@ -3,7 +3,7 @@
 use integration_tests::browser::Medium;
 use integration_tests::{Browser, Result};
 use jiff::Timestamp;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::page::{self, Place};
 use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::Incident;

@@ -9,7 +9,7 @@ use aws_sdk_ssm::types::ParameterType;
 use integration_tests::lambda::Environment;
 use integration_tests::scenario::StolenKey;
 use integration_tests::{LocalAws, Result, Scenario, checkout, files, stack, unique};
-use remediation::guard::DEFAULT;
+use policy::DEFAULT;
 use serde_json::Value;
 
 use crate::common::yaml;

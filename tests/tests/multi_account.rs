@@ -8,7 +8,7 @@ pub(crate) mod scp;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::common::{granted, yaml};
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::{accounts, verify};
 use serde_json::{Value, json};
 

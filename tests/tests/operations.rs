@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::checkout;
-use remediation::guard;
+use policy;
 use remediation::metrics::{METRICS, POLICY_UNUSABLE};
 use serde_json::{Value, json};
 
@@ -111,7 +111,7 @@ fn each_function_is_watched_and_each_queue_that_keeps_what_was_not_handled() {
         BTreeSet::from([Some("S3Log"), Some("IamLog"), Some("Ec2Log")])
     );
     for filter in filters.values() {
-        let pattern = format!("{{ $.fields.message = \"{}*\" }}", guard::UNUSABLE);
+        let pattern = format!("{{ $.fields.message = \"{}*\" }}", policy::UNUSABLE);
         assert_eq!(filter["FilterPattern"], pattern);
         assert_eq!(
             filter["MetricTransformations"][0]["MetricName"],

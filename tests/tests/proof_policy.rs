@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use integration_tests::checkout;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::config::Config;
 use remediation::permissions;
 use serde_json::Value;

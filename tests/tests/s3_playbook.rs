@@ -11,9 +11,9 @@ use integration_tests::s3::{self, client};
 use integration_tests::scenario::{PublicBucket, all_work, none_works};
 use integration_tests::{ENFORCING, LocalAws, Result, Scenario, unique};
 use jiff::{SignedDuration, Timestamp};
+use policy::{DEFAULT, Gate, LoadedPolicies};
 use remediation::execute::{Execution, execute};
 use remediation::finding::Finding;
-use remediation::guard::{DEFAULT, Gate, Guard};
 use remediation::plan::{Plan, Step};
 use remediation::planner::Planner as _;
 use remediation::playbook::Playbook;
@@ -62,7 +62,7 @@ async fn contain(
 ) -> Result<(Execution<Action>, Vec<Action>)> {
     let finding = Finding::parse(&event.0)?;
     let state = playbook.observe(&finding).await?;
-    let guard = Guard::new(DEFAULT);
+    let guard = LoadedPolicies::new(DEFAULT);
     let gate = Gate::new::<S3>(&guard, &finding, &ENFORCING, false, Timestamp::now());
     let plan = gate.plan::<S3>(&state, settings);
     let actions = plan.steps.iter().filter_map(|step| match step {

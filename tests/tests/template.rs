@@ -8,9 +8,9 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use policy;
 use remediation::breaker::Limits;
-use remediation::catalogue::Category;
-use remediation::guard;
+use remediation::category::Category;
 use remediation::notify::{self, security_hub};
 use remediation::{evidence, recheck, record};
 use serde_json::{Value, json};
@@ -339,8 +339,8 @@ fn the_stack_is_deployed_with_the_default_policies() {
     let template = template();
     let resources = &template["Resources"];
     let parameter = &resources["PolicyParameter"]["Properties"];
-    assert_eq!(parameter["Value"], guard::DEFAULT);
-    guard::Policies::parse(guard::DEFAULT).expect("the default policies are valid");
+    assert_eq!(parameter["Value"], policy::DEFAULT);
+    policy::Policies::parse(policy::DEFAULT).expect("the default policies are valid");
     let settings = &template["Globals"]["Function"]["Environment"]["Variables"];
     assert_eq!(
         settings["POLICY_PARAMETER"],

@@ -3,7 +3,7 @@
 //! An action knows its own name, phase and undo, but only its playbook knows the action. Here is what the
 //! policies, the rehearsal and the pages need of it without knowing a playbook.
 
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::plan::Phase;
 use crate::settings::{AutoScaling, Settings};
 

@@ -6,7 +6,7 @@ use crate::error::Result;
 
 /// What belongs together, so that no more than a share of it is contained at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Crowd {
+pub enum BlastRadiusGroup {
     /// The instances of an Auto Scaling group.
     AutoScalingGroup {
         /// The Region in which the group has its name.
@@ -25,7 +25,7 @@ pub enum Crowd {
     Users,
 }
 
-impl Crowd {
+impl BlastRadiusGroup {
     /// The crowd in the key of its window.
     pub fn key(&self) -> String {
         match self {
@@ -35,7 +35,7 @@ impl Crowd {
         }
     }
 
-    /// What [`Crowd::key`] made.
+    /// What [`BlastRadiusGroup::key`] made.
     pub fn from_key(key: &str) -> Option<Self> {
         let (kind, of) = key.split_once('#').unwrap_or((key, ""));
         let parts = of.split_once('/');
@@ -49,7 +49,7 @@ impl Crowd {
     }
 }
 
-impl fmt::Display for Crowd {
+impl fmt::Display for BlastRadiusGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AutoScalingGroup { region, name } => {
@@ -69,7 +69,7 @@ pub struct Member {
     /// Its name.
     pub name: String,
     /// What it is a member of.
-    pub crowd: Crowd,
+    pub crowd: BlastRadiusGroup,
     /// How many members there are.
     pub size: Result<usize>,
 }

@@ -22,9 +22,9 @@ mod limits;
 mod needs;
 mod window;
 
-pub use self::answer::{Answer, Page, Refusal};
-pub use self::answer::{BREAKER, Overload};
+pub use self::answer::{Answer, Denial, Page};
+pub use self::answer::{BREAKER, OpenBreaker};
 pub use self::limits::Limits;
-pub use self::needs::{Needs, needs};
+pub use self::needs::{SlotRequest, needs};
 pub use self::window::{Full, Opened, Window};
-pub use crate::blast_radius::{Crowd, Member};
+pub use crate::blast_radius::{BlastRadiusGroup, Member};

@@ -11,7 +11,7 @@ mod custom;
 mod instances;
 mod kinds;
 
-pub use crate::category::Category;
+use crate::category::Category;
 use crate::finding::{Finding, FindingType};
 
 const UNKNOWN: &str = "this version of the responder does not know this kind of finding, and contains \

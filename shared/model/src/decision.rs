@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{self, Category, Disposition};
+use crate::catalogue::{self, Disposition};
+use crate::category::Category;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, Principal};
 use crate::guidance;
@@ -43,9 +44,6 @@ pub struct ResponseSettings {
     /// break-glass accounts.
     pub never_contain: Vec<String>,
 }
-
-/// The former name.
-pub use self::ResponseSettings as Policy;
 
 /// What is to be done about a finding, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

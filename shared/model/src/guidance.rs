@@ -9,7 +9,8 @@ mod resources;
 mod workloads;
 
 pub use self::principals::uncontained;
-use crate::catalogue::{self, Category};
+use crate::catalogue;
+use crate::category::Category;
 use crate::finding::{Finding, FindingType};
 use crate::investigation::Answer;
 

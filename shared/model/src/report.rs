@@ -19,7 +19,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::breaker::Overload;
+use crate::breaker::OpenBreaker;
 use crate::category::Category;
 use crate::error::Error;
 use crate::finding::{DRILL_SOURCE, Finding, printable};
@@ -163,7 +163,7 @@ pub struct Report {
     pub sequence: Option<Outline>,
     /// The window of the breaker that this finding was the first to find without room.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub breaker: Option<Overload>,
+    pub breaker: Option<OpenBreaker>,
     /// Where the page of the incident is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored: Option<Stored>,
@@ -375,7 +375,7 @@ impl Report {
         self.sequence.as_ref()
     }
     /// What the breaker counted, if this finding was the first that it withheld.
-    pub fn breaker(&self) -> Option<&Overload> {
+    pub fn breaker(&self) -> Option<&OpenBreaker> {
         self.breaker.as_ref()
     }
     /// Where the page of the incident is, if it was stored.

@@ -10,7 +10,7 @@ use serde_json::Value;
 pub use self::assess::{Assessment, Target, assess};
 pub use self::outline::{Outline, Part};
 use crate::category::Category;
-use crate::decision::{self, Policy};
+use crate::decision::{self, ResponseSettings};
 use crate::error::Error;
 use crate::finding::{Finding, Sequence};
 
@@ -67,7 +67,11 @@ impl Unfolded {
 
 /// The parts of an attack sequence that would be handed over, each as the event that its function gets.
 /// Pure.
-pub fn parts(event: &Value, finding: &Finding, policy: &Policy) -> Vec<(Category, Value)> {
+pub fn parts(
+    event: &Value,
+    finding: &Finding,
+    policy: &ResponseSettings,
+) -> Vec<(Category, Value)> {
     let Ok(Some(sequence)) = finding.sequence() else {
         return Vec::new();
     };
@@ -84,7 +88,7 @@ pub fn part_like(
     part: &Finding,
     event: &Value,
     current: &Finding,
-    policy: &Policy,
+    policy: &ResponseSettings,
 ) -> Option<Finding> {
     let to = part.handed_over_to()?;
     let of = |finding: &Finding| {

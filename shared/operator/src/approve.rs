@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use aws_config::SdkConfig;
 use clap::Args;
 use remediation::approve::{self, Approver};
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::config::Config;
 use remediation::error::Error;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::record::{Record, Shown};
 use serde_json::{Value, json};
 

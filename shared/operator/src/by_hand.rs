@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ::policy::{DEFAULT, LoadedPolicies};
 use aws_config::SdkConfig;
 use clap::Args;
 use remediation::accounts::Accounts;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::config::Config;
-use remediation::guard::{DEFAULT, Guard};
-use remediation::history::Guards;
+use remediation::history::AuthorizationSources;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
 use remediation::policy_parameter::PolicyParameter;
 use remediation::recheck::Recheck;
@@ -95,7 +95,7 @@ pub(crate) struct ByHand {
     stack: SdkConfig,
     /// The finding's account.
     pub(crate) there: SdkConfig,
-    policies: Option<Guard>,
+    policies: Option<LoadedPolicies>,
 }
 
 /// A function as it is deployed, or would be by default.
@@ -213,7 +213,7 @@ impl ByHand {
         let account = || self.caller.account.clone();
         config.policy.own_account.get_or_insert_with(account);
         config.hub = None;
-        let guards = Guards {
+        let guards = AuthorizationSources {
             policies: self.policies(&config),
             history: None,
         };
@@ -257,7 +257,7 @@ impl ByHand {
             (None, Some(name)) => {
                 PolicyParameter::new(aws_sdk_ssm::Client::new(&self.stack), name.clone())
             }
-            (None, None) => PolicyParameter::fixed(Guard::new(DEFAULT)),
+            (None, None) => PolicyParameter::fixed(LoadedPolicies::new(DEFAULT)),
         }
     }
 }

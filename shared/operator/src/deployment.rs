@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_lambda::types::{LastUpdateStatus, State};
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::config::Config;
 use remediation::error::{CallContext as _, Error, Result};
 

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 
 use self::check::{Check, CheckContext, CheckResult, FUNCTIONS};
 use crate::access::Access;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
-use remediation::policy::{Policy, ResponseMode};
+use remediation::decision::{ResponseMode, ResponseSettings};
 
 use crate::exit::CommandResult;
 use crate::findings::parallel;
@@ -33,7 +33,7 @@ pub(crate) struct Options {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The severity from which on findings are contained (the stack's MinimumSeverity), 0 to 10.
-    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = option_values::severity)]
+    #[arg(long, value_name = "NUMBER", default_value_t = ResponseSettings::DEFAULT_MINIMUM_SEVERITY, value_parser = option_values::severity)]
     minimum_severity: f64,
     /// Files of Cedar policies, as they are pushed; the default policies where none is given. Of them
     /// count here those that forbid without looking at what would be done to what; `gdr policy explain`
@@ -115,8 +115,8 @@ fn print(answer: &Answer) -> io::Result<()> {
 }
 
 /// The settings that the stack has by default, as far as decisions depend on them.
-fn settings(minimum_severity: f64) -> Policy {
-    Policy {
+fn settings(minimum_severity: f64) -> ResponseSettings {
+    ResponseSettings {
         dry_run: false,
         mode: ResponseMode::Contain,
         minimum_severity: Some(minimum_severity),

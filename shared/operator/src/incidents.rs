@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::page::{self, Place, Undone};
 use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Incident, Record};

@@ -38,7 +38,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use access::{Access, GLOBAL, Typed};
 use exit::{CommandResult, Usage, WRONG_USAGE};
 use output::Format;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::page::Place;
 
 /// Looks at what guardduty-responder did or would do, approves it, and releases it.

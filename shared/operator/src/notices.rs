@@ -2,7 +2,7 @@
 //! operator's credentials, since the functions do not run then.
 
 use aws_config::SdkConfig;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::config::Config;
 use remediation::notify::Notices;
 

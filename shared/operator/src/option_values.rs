@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::record::Incident;
 use remediation::settings::Spared;
 

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use aws_config::SdkConfig;
 use clap::Args;
 use remediation::accounts::member_role;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::permissions;
 use remediation::plan::Action;
 use remediation::planner::Planner;

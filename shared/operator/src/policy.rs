@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use ::policy::{self, Authorization, DEFAULT, Explanation, LoadedPolicies, Policies, Problem};
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use remediation::decision::{Decision, ResponseMode, ResponseSettings};
 use remediation::error::CallContext as _;
-use remediation::guard::{self, DEFAULT, Explanation, Guard, Policies, Problem, Verdict};
-use remediation::policy::{Decision, Policy, ResponseMode};
 use remediation::policy_parameter::SIZE_LIMIT;
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ pub(crate) struct Explain {
     #[arg(long = "policy")]
     policies: Vec<PathBuf>,
     /// The setting MINIMUM_SEVERITY.
-    #[arg(long, value_name = "NUMBER", default_value_t = Policy::DEFAULT_MINIMUM_SEVERITY, value_parser = option_values::severity)]
+    #[arg(long, value_name = "NUMBER", default_value_t = ResponseSettings::DEFAULT_MINIMUM_SEVERITY, value_parser = option_values::severity)]
     minimum_severity: f64,
     /// Names or ARNs of users and roles that are never contained (the setting NEVER_CONTAIN), separated by
     /// commas. It can be given more than once.
@@ -197,8 +197,10 @@ fn read(file: &Path) -> Result<String, Box<dyn std::error::Error>> {
 
 /// The policies of `files`, or the default ones if there are none. `None`: they are not valid, which was
 /// told.
-pub(crate) fn guard(files: &[PathBuf]) -> Result<Option<Guard>, Box<dyn std::error::Error>> {
-    Ok(text(files)?.as_deref().map(Guard::new))
+pub(crate) fn guard(
+    files: &[PathBuf],
+) -> Result<Option<LoadedPolicies>, Box<dyn std::error::Error>> {
+    Ok(text(files)?.as_deref().map(LoadedPolicies::new))
 }
 
 /// The same as text.
@@ -216,7 +218,7 @@ fn explain(options: &Explain, format: Format) -> CommandResult {
         return Ok(ExitCode::FAILURE);
     };
     let finding = finding_input::read(&options.finding)?.finding;
-    let settings = Policy {
+    let settings = ResponseSettings {
         dry_run: false,
         mode: ResponseMode::Contain,
         minimum_severity: Some(options.minimum_severity),
@@ -225,7 +227,7 @@ fn explain(options: &Explain, format: Format) -> CommandResult {
         responder_roles: Vec::new(),
         never_contain: options.never_contain.clone(),
     };
-    let explained = guard::explain(&guard, &finding, &settings, Timestamp::now())?;
+    let explained = policy::explain(&guard, &finding, &settings, Timestamp::now())?;
     if format == Format::Json {
         output::json(&explained.iter().map(as_json).collect::<Vec<_>>())?;
     } else {
@@ -245,11 +247,13 @@ fn words(decision: &Decision) -> (&'static str, &str) {
 }
 
 /// `permitted`, `withheld` or `awaits approval`, by what, and why.
-fn answer(verdict: &Verdict) -> (&'static str, &[String], &str) {
+fn answer(verdict: &Authorization) -> (&'static str, &[String], &str) {
     match verdict {
-        Verdict::Permitted(by) => ("permitted", by, ""),
-        Verdict::Withheld(why) if why.awaits_approval => ("awaits approval", &why.by, &why.reason),
-        Verdict::Withheld(why) => ("withheld", &why.by, &why.reason),
+        Authorization::Permitted(by) => ("permitted", by, ""),
+        Authorization::Withheld(why) if why.awaits_approval => {
+            ("awaits approval", &why.by, &why.reason)
+        }
+        Authorization::Withheld(why) => ("withheld", &why.by, &why.reason),
     }
 }
 

@@ -15,7 +15,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::error::{CallContext as _, Error, Result};
 use serde_json::{Value, json};
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
-use simulation::{Occasion, Rehearser, rehearse};
+use simulation::{Evaluation, Rehearser, rehearse};
 
 use self::basis::Basis;
 use self::document::{Document, Unreadable};
@@ -136,7 +136,7 @@ fn judge(
 /// The result of the sources, or of a value of them.
 #[derive(Default)]
 struct Judged {
-    occasions: Vec<Occasion>,
+    occasions: Vec<Evaluation>,
     unreadable: Vec<Unreadable>,
     /// How many findings could be read; not each is an occasion by the rules.
     findings: u64,

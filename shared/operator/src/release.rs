@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::error::Error;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Incident, Record};

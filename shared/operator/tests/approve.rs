@@ -8,8 +8,8 @@ use integration_tests::finding::Finding;
 use integration_tests::scenario::{InfectedInstance, StolenKey, all_work, none_works};
 use integration_tests::{LocalAws, Result, Scenario, unique, waits};
 use jiff::{SignedDuration, Timestamp};
+use policy::DEFAULT;
 use remediation::config::Config;
-use remediation::guard::DEFAULT;
 use remediation::playbook::{Playbook, ec2::Ec2};
 use remediation::report::{Report, Status};
 

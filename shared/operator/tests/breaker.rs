@@ -10,8 +10,8 @@ use integration_tests::scenario::{PublicBucket, all_work, none_works};
 use integration_tests::{LocalAws, Result, Scenario, unique};
 use jiff::{SignedDuration, Timestamp};
 use remediation::Responder;
-use remediation::breaker::{Crowd, Limits};
-use remediation::catalogue::Category;
+use remediation::breaker::{BlastRadiusGroup, Limits};
+use remediation::category::Category;
 use remediation::playbook::s3::S3;
 use remediation::record::{Record, Taken, Terms, Window};
 use remediation::report::Status;
@@ -22,7 +22,7 @@ use crate::common::{
 };
 
 /// A window that no other test has.
-fn window(crowd: Option<Crowd>) -> Window {
+fn window(crowd: Option<BlastRadiusGroup>) -> Window {
     Window {
         category: Category::Ec2,
         account_id: unique("account"),
@@ -93,7 +93,7 @@ fn places_are_free_one_by_one_as_their_time_passes() -> Result {
 #[test]
 fn who_has_a_place_keeps_it_and_takes_no_second() -> Result {
     on_aws(async |aws| {
-        let (record, window) = (record(aws, &TABLE), window(Some(Crowd::Users)));
+        let (record, window) = (record(aws, &TABLE), window(Some(BlastRadiusGroup::Users)));
         let terms = terms(2, Timestamp::now());
         for _ in 0..3 {
             assert!(take(&record, &window, &["a"], &terms).await?);
@@ -288,7 +288,7 @@ fn what_is_beyond_the_limit_is_withheld_and_one_person_is_told_once() -> Result 
 fn what_was_contained_lately_is_shown_and_reset_for_the_account_that_is_named() -> Result {
     on_aws(async |aws| {
         let record = record(aws, &TABLE);
-        let (mine, other) = (window(None), window(Some(Crowd::Users)));
+        let (mine, other) = (window(None), window(Some(BlastRadiusGroup::Users)));
         let now = Timestamp::now();
         for window in [&mine, &other] {
             assert!(take(&record, window, &["a"], &terms(1, now)).await?);

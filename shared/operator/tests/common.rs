@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use remediation::Responder;
 use remediation::breaker::Limits;
 use remediation::config::Config;
+use remediation::decision::{ResponseMode, ResponseSettings};
 use remediation::playbook::{Playbook, iam::Iam};
-use remediation::policy::{Policy, ResponseMode};
 use remediation::record::Record;
 use remediation::report::{Report, Status};
 use remediation::respond::Invocation;
@@ -57,7 +57,7 @@ pub(crate) async fn parameter(aws: &LocalAws, policies: &str) -> Result<String> 
 /// Settings under which everything is contained.
 pub(crate) fn config() -> Config {
     Config {
-        policy: Policy {
+        policy: ResponseSettings {
             minimum_severity: Some(4.0),
             ..ENFORCING.clone()
         },

@@ -6,7 +6,7 @@ use std::time::Duration;
 use integration_tests::scenario::{InfectedInstance, none_works};
 use integration_tests::{Result, Scenario, unique};
 use jiff::Timestamp;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::finding::Finding;
 use remediation::plan::{Action, Step};
 use remediation::playbook::{Playbook, ec2::Ec2};

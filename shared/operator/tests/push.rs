@@ -4,8 +4,8 @@ use aws_sdk_ssm::types::ParameterType;
 use integration_tests::files::file;
 use integration_tests::scenario::{StolenKey, all_work, none_works};
 use integration_tests::{LocalAws, Result, Scenario, unique};
-use remediation::guard::DEFAULT;
-use remediation::history::Guards;
+use policy::DEFAULT;
+use remediation::history::AuthorizationSources;
 use remediation::policy_parameter::PolicyParameter;
 use remediation::report::{Outcome, Status};
 
@@ -49,7 +49,7 @@ fn what_is_stored_decides_and_only_what_is_valid_and_confirmed_is_stored() -> Re
         let finding = theft.finding()?;
         let guarded = || {
             let client = aws_sdk_ssm::Client::new(&aws.root());
-            responder(iam(aws), aws, &TABLE).guarded(Guards {
+            responder(iam(aws), aws, &TABLE).guarded(AuthorizationSources {
                 policies: PolicyParameter::new(client, name.clone()),
                 history: None,
             })

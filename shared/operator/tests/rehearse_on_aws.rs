@@ -10,11 +10,11 @@ use aws_sdk_ssm::types::ParameterType;
 use flate2::{Compression, write::GzEncoder};
 use integration_tests::{ENFORCING, LocalAws, Result, s3, unique};
 use jiff::{SignedDuration, Timestamp};
+use policy::{DEFAULT, LoadedPolicies};
 use remediation::breaker::Limits;
 use remediation::config::Config;
+use remediation::decision::{ResponseMode, ResponseSettings};
 use remediation::finding::Finding;
-use remediation::guard::{DEFAULT, Guard};
-use remediation::policy::{Policy, ResponseMode};
 use remediation::report::{self, StepReport};
 use remediation::respond::Invocation;
 use remediation::settings::Settings;
@@ -67,7 +67,7 @@ type Story = (BTreeMap<String, usize>, usize, Vec<Timestamp>);
 
 fn rehearsed(limits: Limits, events: &[Event]) -> Result<Story> {
     let rules = Rules {
-        policy: Policy {
+        policy: ResponseSettings {
             minimum_severity: Some(4.0),
             ..ENFORCING.clone()
         },
@@ -84,7 +84,7 @@ fn rehearsed(limits: Limits, events: &[Event]) -> Result<Story> {
         until: None,
         sizes: vec![],
     };
-    let rehearser = Rehearser::new(rules, Guard::new(DEFAULT))?;
+    let rehearser = Rehearser::new(rules, LoadedPolicies::new(DEFAULT))?;
     let mut occasions = Vec::new();
     for (index, (minutes, buckets)) in events.iter().enumerate() {
         let id = format!("finding-{index:03}");

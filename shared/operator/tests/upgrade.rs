@@ -13,8 +13,8 @@ use integration_tests::finding::Finding;
 use integration_tests::scenario::{StolenKey, all_work, none_works};
 use integration_tests::{LocalAws, Result, Scenario, checkout, unique};
 use jiff::{SignedDuration, Timestamp};
+use policy::DEFAULT;
 use remediation::VERSION;
-use remediation::guard::DEFAULT;
 use remediation::report::Status;
 use serde_json::{Value, json};
 

@@ -7,8 +7,9 @@ use super::loaded_policies::LoadedPolicies;
 use super::policies::schema;
 use super::request_context::RequestContext;
 use model::actions;
-use model::catalogue::{self, Category};
-use model::decision::{Decision, Policy, decide};
+use model::catalogue;
+use model::category::Category;
+use model::decision::{Decision, ResponseSettings, decide};
 use model::error::{Error, Result};
 use model::finding::{Finding, Principal};
 use model::plan::{Phase, StepKey};
@@ -48,7 +49,7 @@ pub struct Explained {
 pub fn explain(
     guard: &LoadedPolicies,
     finding: &Finding,
-    settings: &Policy,
+    settings: &ResponseSettings,
     now: Timestamp,
 ) -> Result<Vec<Explanation>> {
     let mut explanations = Vec::new();

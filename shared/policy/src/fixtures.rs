@@ -1,13 +1,13 @@
 //! Findings and settings for unit tests.
 
 use jiff::Timestamp;
-use model::decision::{Policy, ResponseMode};
+use model::decision::{ResponseMode, ResponseSettings};
 use model::finding::Finding;
 use sample_findings::{NOW, event, user_detail};
 use serde_json::Value;
 
 /// Settings by which everything is contained.
-pub(crate) static ENFORCING: Policy = Policy {
+pub(crate) static ENFORCING: ResponseSettings = ResponseSettings {
     dry_run: false,
     mode: ResponseMode::Contain,
     minimum_severity: Some(0.0),

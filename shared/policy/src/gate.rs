@@ -11,8 +11,8 @@ use super::loaded_policies::LoadedPolicies;
 use super::prior_activity::PriorActivity;
 use super::questions::{HistoryAnswer, OpenQuestion, TagAge, TaggedResource};
 use super::request_context::RequestContext;
-use model::catalogue::Category;
-use model::decision::Policy;
+use model::category::Category;
+use model::decision::ResponseSettings;
 use model::finding::{Finding, printable};
 use model::plan::{Action, Phase, Plan, Step, StepKey, Withheld};
 use model::planner::Planner;
@@ -50,7 +50,7 @@ impl<'a> Gate<'a> {
     pub fn new<P: Planner>(
         guard: &'a LoadedPolicies,
         finding: &'a Finding,
-        settings: &'a Policy,
+        settings: &'a ResponseSettings,
         dry_run: bool,
         now: Timestamp,
     ) -> Self {

@@ -40,8 +40,5 @@ pub const DEFAULT: &str = include_str!("../../../infra/policies/default.cedar");
 /// an alarm on it.
 pub const UNUSABLE: &str = "policy unusable";
 
-/// The former names.
-pub use self::{authorization::Authorization as Verdict, loaded_policies::LoadedPolicies as Guard};
-
 #[cfg(test)]
 mod fixtures;

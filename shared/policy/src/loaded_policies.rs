@@ -7,8 +7,8 @@ use super::policies::Policies;
 use super::prior_activity::PriorActivity;
 use super::request_context::RequestContext;
 use super::unread::doubt;
-use model::catalogue::Category;
-use model::decision::Policy;
+use model::category::Category;
+use model::decision::ResponseSettings;
 use model::error::Error;
 use model::finding::Finding;
 use model::plan::{StepKey, Withheld};
@@ -65,7 +65,7 @@ impl LoadedPolicies {
         &self,
         category: Category,
         finding: &Finding,
-        settings: &Policy,
+        settings: &ResponseSettings,
         now: Timestamp,
     ) -> Option<Withheld> {
         let dry_run = settings.is_dry_run(finding);

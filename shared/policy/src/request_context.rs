@@ -10,8 +10,8 @@ use jiff::tz::Offset;
 
 use super::policies::schema;
 use super::prior_activity::PriorActivity;
-use model::catalogue::Category;
-use model::decision::{Policy, ResponseMode};
+use model::category::Category;
+use model::decision::{ResponseMode, ResponseSettings};
 use model::finding::{Finding, Principal};
 use model::plan::StepKey;
 use model::resource::{Attribute, Kind, Resource};
@@ -21,7 +21,7 @@ use model::settings::{self, protects};
 #[derive(Clone, Debug)]
 pub struct RequestContext<'a> {
     pub finding: &'a Finding,
-    pub settings: &'a Policy,
+    pub settings: &'a ResponseSettings,
     pub category: Category,
     pub dry_run: bool,
     pub now: Timestamp,
@@ -37,7 +37,7 @@ impl<'a> RequestContext<'a> {
     /// What is known before anything of the past is.
     pub fn new(
         finding: &'a Finding,
-        settings: &'a Policy,
+        settings: &'a ResponseSettings,
         category: Category,
         dry_run: bool,
         now: Timestamp,

@@ -16,7 +16,7 @@ use super::loaded_policies::LoadedPolicies;
 use super::policies::Policies;
 use super::request_context::RequestContext;
 use super::variants::{Applies, Unknown, Variants};
-use model::catalogue::Category;
+use model::category::Category;
 use model::error::Result;
 use model::finding::Finding;
 use model::plan::{Phase, StepKey};

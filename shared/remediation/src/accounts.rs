@@ -23,7 +23,7 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::config::{Credentials, Region, SharedCredentialsProvider};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
 use crate::playbook::Playbook;

@@ -6,20 +6,20 @@ use futures::future::try_join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::breaker::{self, Needs, Refusal};
-use crate::catalogue::Category;
+use crate::breaker::{self, Denial, SlotRequest};
+use crate::category::Category;
 use crate::claims::Claims;
 use crate::deadline::{NO_ANSWER, within};
 use crate::error::{Error, Result};
-use crate::guard::Authorized;
 use crate::plan::{Action as _, Phase, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::prepare::released_at;
 use crate::record::{Claim, Intended};
 use crate::report::Status;
 use crate::session::{Services, Session, actions_of};
-use crate::slots::{self, Asker};
+use crate::slots::{self, Requester};
 use crate::standing::standing;
+use policy::Authorized;
 
 /// How long the table may take before the containment, for the claims and for what is written down together.
 /// It serves, and does not decide.
@@ -31,11 +31,11 @@ const WRITING: &str = "dynamodb:UpdateItem";
 /// The result of asking for a plan to be admitted.
 pub(crate) struct Admission {
     /// The breaker's, after which nothing of the plan is to be done.
-    pub(crate) refusal: Option<Box<Refusal>>,
+    pub(crate) refusal: Option<Box<Denial>>,
     /// The remarks for people on limits that were not held.
     pub(crate) remarks: Vec<String>,
     /// The places that were asked for.
-    needs: Needs,
+    needs: SlotRequest,
     /// Nothing was intended before.
     first: bool,
     /// An earlier attempt of the same invocation intended something.
@@ -146,7 +146,7 @@ pub(crate) async fn admit<P: Playbook>(
     let (answer, unasked) = asked;
     let (refusal, by_fallback) = match answer {
         breaker::Answer::Room => (None, None),
-        breaker::Answer::Alone(remark) => (None, Some(remark)),
+        breaker::Answer::FallbackQuota(remark) => (None, Some(remark)),
         breaker::Answer::Refused(refusal) => (Some(refusal), None),
     };
     if let Some(refusal) = &refusal {
@@ -222,9 +222,9 @@ struct Admitting<'a, 's, P> {
 
 impl<P: Playbook> Admitting<'_, '_, P> {
     /// Asks the breaker. The error is set if it did not answer in time.
-    async fn ask(&self, needs: &Needs) -> (breaker::Answer, Option<Error>) {
+    async fn ask(&self, needs: &SlotRequest) -> (breaker::Answer, Option<Error>) {
         let (session, limits) = (self.session, &self.services.config.limits);
-        let asker = Asker {
+        let asker = Requester {
             invocation: session.delivery.invocation,
             finding_id: &session.finding().id,
             alone: self.services.alone,

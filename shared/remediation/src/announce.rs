@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::news::{should_send, should_store};
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::containment::Containment;
 use crate::deadline::within;
 use crate::delivery::Delivery;

@@ -21,20 +21,20 @@ use crate::admit::log_intent;
 use crate::authorize::Authorizer;
 use crate::containment::target_state;
 use crate::deadline::within;
+use crate::decision::ResponseSettings;
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::execute::{Execution, Executor, LateSteps};
 use crate::finding::Finding;
-use crate::guard::Authorized;
 use crate::notify::Notices;
 use crate::plan::Step;
 use crate::planner;
 use crate::playbook::Playbook;
-use crate::policy::Policy;
 use crate::policy_parameter::PolicyParameter;
 use crate::record::{Approved, Awaiting, Claim, Incident, Intent, Record, Times};
 use crate::report::{Outcome, Report, Status};
 use crate::session::{Rules, Session};
+use policy::Authorized;
 
 /// How long an approver waits for an invocation that is at work on the target.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -54,7 +54,7 @@ pub struct Approver<'a> {
     /// The policies that the function asks.
     pub policies: &'a PolicyParameter,
     /// The function's settings as they are now. `None`: they are not known.
-    pub current: Option<&'a Policy>,
+    pub current: Option<&'a ResponseSettings>,
     /// By what the function tells. `None`: that is not known, so that nobody is told.
     pub notices: Option<&'a Notices>,
 }
@@ -134,8 +134,8 @@ pub async fn approve<P: Playbook>(
 
 /// Spares those whom the current settings spare, too. The settings may have changed since, and somebody who may write
 /// the table could have taken the lists out of the plan.
-fn spare_also(awaiting: &mut Awaiting, current: &Policy) {
-    let Policy {
+fn spare_also(awaiting: &mut Awaiting, current: &ResponseSettings) {
+    let ResponseSettings {
         responder_roles,
         never_contain,
         ..

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::deadline::within;
 use crate::delivery::Delivery;
 use crate::error::Result;
-use crate::guard::{Authorized, Gate, Guard, UNUSABLE};
 use crate::history::plan_by_history;
 use crate::observe::Observations;
 use crate::plan::{StepKey, Withheld};
 use crate::playbook::Playbook;
 use crate::policy_parameter::PolicyParameter;
 use crate::session::{Rules, Session};
+use policy::{Authorized, Gate, LoadedPolicies, UNUSABLE};
 
 /// The gate of a session, and what it takes to plan through it.
 pub(crate) struct Authorizer<'a> {
@@ -28,7 +28,7 @@ impl<'a> Authorizer<'a> {
     /// The gate of `session` by the policies of `guard`.
     pub(crate) fn new<P: Playbook>(
         session: &'a Session<'_, P>,
-        guard: &'a Guard,
+        guard: &'a LoadedPolicies,
         rules: Rules<'a>,
     ) -> Self {
         let Rules {
@@ -94,7 +94,7 @@ pub(crate) async fn with_policies<T>(
     policies: &PolicyParameter,
     delivery: &Delivery<'_>,
     work: impl Future<Output = T>,
-) -> (T, Arc<Guard>) {
+) -> (T, Arc<LoadedPolicies>) {
     let (received_at, deadline) = (delivery.received_at(), delivery.deadline);
     let (done, guard) = policies.during(received_at, deadline, work).await;
     if let Some(problem) = guard.problem() {

@@ -17,14 +17,14 @@ fn of_buckets(names: &[&str]) -> Finding {
     }))
 }
 
-fn needs_of(finding: &Finding, state: &[(Act, bool)]) -> Needs {
+fn needs_of(finding: &Finding, state: &[(Act, bool)]) -> SlotRequest {
     let (state, settings) = (state.to_vec(), Settings::default());
     let plan = Fake::plan(finding, &state, &settings, now());
     needs::<Fake>(&Limits::default(), finding, &state, &plan)
 }
 
 /// The names in each window, by its crowd.
-fn names(needs: &Needs) -> Vec<(Option<Crowd>, Vec<&str>)> {
+fn names(needs: &SlotRequest) -> Vec<(Option<BlastRadiusGroup>, Vec<&str>)> {
     let windows = needs.windows.iter();
     windows
         .map(|(_, window, names)| {
@@ -77,10 +77,10 @@ fn several_steps_on_one_target_take_one_place() {
     assert_eq!(names(&needs), [(None, vec!["bucket-a"])]);
 }
 
-fn crowd(name: &str) -> Crowd {
+fn crowd(name: &str) -> BlastRadiusGroup {
     let region = "us-east-1".to_owned();
     let name = name.to_owned();
-    Crowd::AutoScalingGroup { region, name }
+    BlastRadiusGroup::AutoScalingGroup { region, name }
 }
 
 #[test]
@@ -108,13 +108,17 @@ fn of_fewer_than_ten_users_as_many_are_contained_as_of_anything_and_from_ten_on_
         (11, 5),
         (500, 250),
     ] {
-        assert_eq!(limits.share_of(&Crowd::Users, size), places, "{size}");
+        assert_eq!(
+            limits.share_of(&BlastRadiusGroup::Users, size),
+            places,
+            "{size}"
+        );
     }
     let few = Limits {
         containments: 2,
         ..limits
     };
-    assert_eq!(few.share_of(&Crowd::Users, 9), 2);
+    assert_eq!(few.share_of(&BlastRadiusGroup::Users, 9), 2);
 }
 
 #[test]
@@ -164,14 +168,14 @@ fn a_crowd_whose_size_is_not_known_is_not_counted_and_is_told() {
 
 #[test]
 fn a_crowd_is_found_again_from_the_key_of_its_window() {
-    let role = Crowd::Role {
+    let role = BlastRadiusGroup::Role {
         region: "eu-west-1".to_owned(),
         name: "web".to_owned(),
     };
-    for crowd in [Crowd::Users, role, crowd("a/b#c")] {
-        assert_eq!(Crowd::from_key(&crowd.key()), Some(crowd));
+    for crowd in [BlastRadiusGroup::Users, role, crowd("a/b#c")] {
+        assert_eq!(BlastRadiusGroup::from_key(&crowd.key()), Some(crowd));
     }
     for key in ["", "group", "role#web", "something#new/x"] {
-        assert_eq!(Crowd::from_key(key), None, "{key}");
+        assert_eq!(BlastRadiusGroup::from_key(key), None, "{key}");
     }
 }

@@ -6,7 +6,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::deadline::within;
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};

@@ -6,11 +6,11 @@ use jiff::SignedDuration;
 
 use crate::accounts::{Hub, member_role};
 use crate::breaker::Limits;
-use crate::catalogue::Category;
+use crate::category::Category;
+use crate::decision::{ResponseMode, ResponseSettings};
 use crate::evidence::Bucket;
 use crate::hand_over::Functions;
 use crate::notify;
-use crate::policy::{Policy, ResponseMode};
 use crate::settings::{
     AutoScaling, Ec2Settings, ForensicsRule, IamSettings, S3Settings, Settings, Spared,
 };
@@ -19,7 +19,7 @@ use crate::settings::{
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What the function may do.
-    pub policy: Policy,
+    pub policy: ResponseSettings,
     /// How far the playbooks may go.
     pub settings: Settings,
     /// How much may be contained before a person has looked.
@@ -97,7 +97,7 @@ impl Config {
             }
         };
         let minimum_severity = match lookup("MINIMUM_SEVERITY") {
-            None => Some(Policy::DEFAULT_MINIMUM_SEVERITY),
+            None => Some(ResponseSettings::DEFAULT_MINIMUM_SEVERITY),
             Some(text) => {
                 let number = severity(&text);
                 if number.is_none() {
@@ -194,7 +194,7 @@ impl Config {
             problems.push("NOTIFICATION_TOPIC_ARN is not set: nobody is notified".to_owned());
         }
         Self {
-            policy: Policy {
+            policy: ResponseSettings {
                 dry_run,
                 mode,
                 minimum_severity,

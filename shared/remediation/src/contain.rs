@@ -8,7 +8,6 @@ use crate::authorize::Authorizer;
 use crate::conclude::{Executed, conclude};
 use crate::containment::Containment;
 use crate::execute::{Executor, LateSteps};
-use crate::guard::Authorized;
 use crate::investigate::Inquiry;
 use crate::investigate::afterwards::{self, Afterwards};
 use crate::observe::Observations;
@@ -17,6 +16,7 @@ use crate::playbook::Playbook;
 use crate::prepare::prepare;
 use crate::report::Obstacle;
 use crate::session::{Services, Session};
+use policy::Authorized;
 
 /// Contains `what`. The playbook's futures are boxed: together they are larger than a thread's stack likes.
 pub(crate) async fn contain<P: Playbook>(

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::breaker::Page;
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::claims::Claims;
 use crate::delivery::Delivery;
 use crate::error::Error;

@@ -15,11 +15,11 @@ use self::read_back::{Seen, settled};
 use self::schedule::Schedule;
 pub(crate) use crate::deadline::within;
 use crate::error::{Error, Result};
-use crate::guard::{Authorized, Gate};
 use crate::plan::{Action, Phase, StepKey};
 use crate::playbook::Playbook;
 use crate::report::StepReport;
 use crate::settings::Settings;
+use policy::{Authorized, Gate};
 
 /// How often steps that only reading back brought to light (an interface that was attached
 /// meanwhile) are executed too, before the on-call engineer must look.

@@ -22,20 +22,20 @@ pub(crate) use self::wire::{Protocol, Wire};
 pub(crate) use self::world::{World, each_call_fails_in_turn};
 use crate::breaker::Limits;
 use crate::config::Config;
+use crate::decision::{ResponseMode, ResponseSettings};
 use crate::error::Error;
 use crate::execute::{Execution, execute};
 use crate::finding::Finding;
-use crate::guard::{Gate, Guard};
 use crate::investigate::{Answer, Inquiry, Investigation, Question};
 use crate::plan::Action;
 use crate::playbook::Playbook;
 use crate::playbook::triage::Triage;
-use crate::policy::{Policy, ResponseMode};
 use crate::record::{Intent, Record, Times};
 use crate::release::{Allowance, Released, Releaser, Verdict};
 use crate::report::Report;
 use crate::session::actions_of;
 use crate::settings::Settings;
+use policy::{Gate, LoadedPolicies};
 pub(crate) use sample_findings::{NOW, attack, case_text, event, user_detail};
 
 /// The finding of [`event`].
@@ -90,7 +90,7 @@ pub(crate) async fn carry_out<P: Playbook>(
 }
 
 /// Settings under which everything is contained.
-pub(crate) static ENFORCING: Policy = Policy {
+pub(crate) static ENFORCING: ResponseSettings = ResponseSettings {
     dry_run: false,
     mode: ResponseMode::Contain,
     minimum_severity: Some(0.0),
@@ -113,7 +113,7 @@ pub(crate) fn enforcing() -> Config {
         recheck_queue_url: None,
         hand_over: None,
         limits: Limits::default(),
-        policy: Policy {
+        policy: ResponseSettings {
             minimum_severity: Some(4.0),
             own_account: Some("111122223333".to_owned()),
             ..ENFORCING.clone()
@@ -127,8 +127,8 @@ pub(crate) fn enforcing() -> Config {
 
 /// What lets every step pass that the rails do.
 pub(crate) fn gate<P: Playbook>(finding: &Finding, now: Timestamp) -> Gate<'_> {
-    static OPEN: LazyLock<Guard> =
-        LazyLock::new(|| Guard::new("permit (principal, action, resource);"));
+    static OPEN: LazyLock<LoadedPolicies> =
+        LazyLock::new(|| LoadedPolicies::new("permit (principal, action, resource);"));
     Gate::new::<P>(&OPEN, finding, &ENFORCING, false, now)
 }
 

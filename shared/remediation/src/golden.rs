@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use testkit::{mock, mock_client};
 
 use self::kept::Folder;
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::config::Config;
 use crate::fixtures::looks::{self, queue};
 use crate::fixtures::table::{Items, table};

@@ -13,11 +13,11 @@ use aws_sdk_lambda::types::InvocationType;
 use futures::future::join_all;
 use serde_json::Value;
 
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::deadline::within;
+use crate::decision::ResponseSettings;
 use crate::delivery::Delivery;
 use crate::error::{CallContext, Error, Result};
-use crate::policy::Policy;
 use crate::sequence::{self, HandedOver, Unfolded};
 use crate::trace::{self, Trace};
 
@@ -81,7 +81,7 @@ impl HandOver {
 /// setting is off.
 pub(crate) async fn unfold(
     hand_over: Option<&HandOver>,
-    policy: &Policy,
+    policy: &ResponseSettings,
     delivery: &Delivery<'_>,
 ) -> Unfolded {
     let Delivery { event, finding, .. } = *delivery;

@@ -10,14 +10,14 @@ pub use crate::cloudtrail::event_history::EventHistory;
 use crate::cloudtrail::tag_age::tagged_since;
 use crate::error::{Error, Result};
 use crate::execute::within;
-use crate::guard::{
-    Authorized, Gate, HistoryAnswer, OpenQuestion, PriorActivity, TagAge, TaggedResource,
-};
 use crate::inquiry::Inquiry;
 use crate::investigation::reason;
 use crate::playbook::Playbook;
 use crate::policy_parameter::PolicyParameter;
 use crate::settings::Settings;
+use policy::{
+    Authorized, Gate, HistoryAnswer, OpenQuestion, PriorActivity, TagAge, TaggedResource,
+};
 
 /// How long CloudTrail is waited for, by each of the two questions. It allows an account two look-ups a
 /// second, <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
@@ -31,9 +31,6 @@ pub struct AuthorizationSources {
     /// What tells how old tags are, and what a principal did before. `None`: what the playbook asks.
     pub history: Option<EventHistory>,
 }
-
-/// The former name.
-pub use self::AuthorizationSources as Guards;
 
 /// Plans, asks CloudTrail what a policy decides by, and plans again. What CloudTrail does not tell is absent, and
 /// the on-call engineer is told.

@@ -31,19 +31,3 @@ pub(crate) async fn investigate<P: Playbook>(
         .sort_by_key(|answer| answer.question());
     investigation
 }
-
-/// Former names.
-pub mod trail {
-    pub use crate::cloudtrail::event_history::EventHistory as Trail;
-    pub(crate) use crate::cloudtrail::event_history::Lookup;
-}
-
-/// Former names.
-pub(crate) mod record {
-    pub(crate) use crate::cloudtrail::event::CloudTrailEvent as Record;
-}
-
-/// Former names.
-pub(crate) mod deeds {
-    pub(crate) use crate::cloudtrail::activity::iam_events as deeds_in_iam;
-}

@@ -68,9 +68,7 @@ mod policy_tests;
 #[cfg(test)]
 mod sequences;
 
-pub use ::policy as guard;
 pub use config::Config;
-pub use decision as policy;
 pub use error::{Error, Result};
 pub use model::{
     VERSION, actions, blast_radius, breaker, catalogue, category, decision, finding, guidance,

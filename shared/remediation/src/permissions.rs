@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::config::Config;
+use crate::decision::ResponseMode;
 use crate::history::EventHistory;
 use crate::notify::security_hub;
 use crate::plan::Action;
 use crate::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
-use crate::policy::ResponseMode;
 use crate::policy_parameter;
 use crate::{accounts, actions, evidence, hand_over, recheck, record, trace, verify};
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
-use crate::guard::LoadedPolicies;
+use policy::LoadedPolicies;
 
 /// The IAM permissions that reading the policies needs.
 pub const PERMISSIONS: &[&str] = &["ssm:GetParameter"];

@@ -9,22 +9,22 @@ use serde_json::{Value, json};
 
 use jiff::Timestamp;
 
-use crate::catalogue::Category;
-use crate::decision::{Policy, ResponseMode};
+use crate::category::Category;
+use crate::decision::{ResponseMode, ResponseSettings};
 use crate::finding::Finding;
 use crate::fixtures::fake::Fake;
 use crate::fixtures::{ENFORCING, finding, now, user_finding};
-use crate::guard::*;
 use crate::plan::{Action, Phase};
 use crate::plan::{StepKey, Withheld};
 use crate::planner::Planner;
 use crate::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use crate::settings::Settings;
+use policy::*;
 
 const ALL: &str = "permit (principal, action, resource);";
 
-fn settings() -> Policy {
-    Policy {
+fn settings() -> ResponseSettings {
+    ResponseSettings {
         minimum_severity: Some(4.0),
         responder_roles: vec!["gdr-IamResponderRole-ABC".to_owned()],
         never_contain: vec!["arn:aws:iam::111122223333:role/break-glass".to_owned()],
@@ -35,7 +35,7 @@ fn settings() -> Policy {
 /// The ids of what withholds a step, or none if it may run.
 fn withheld_by<P: Planner>(
     policies: &str,
-    settings: &Policy,
+    settings: &ResponseSettings,
     finding: &Finding,
     action: &'static str,
     resource: &Resource,
@@ -45,7 +45,7 @@ fn withheld_by<P: Planner>(
 
 fn judged<P: Planner>(
     policies: &str,
-    settings: &Policy,
+    settings: &ResponseSettings,
     finding: &Finding,
     action: &'static str,
     resource: &Resource,
@@ -150,7 +150,7 @@ fn how_often_the_activity_was_seen_is_known_if_the_finding_says_so() {
 #[test]
 fn the_simple_parameters_work_through_the_default_policies() {
     let user = Resource::user(&user_finding("mallory"), "mallory", None);
-    let by = |settings: &Policy, severity: f64| {
+    let by = |settings: &ResponseSettings, severity: f64| {
         let mut detail = crate::fixtures::user_detail("mallory");
         detail["severity"] = json!(severity);
         let finding = finding(detail);
@@ -164,12 +164,12 @@ fn the_simple_parameters_work_through_the_default_policies() {
     };
     assert!(by(&settings(), 4.0).is_empty());
     assert_eq!(by(&settings(), 3.9), ["minimum-severity"]);
-    let unread = Policy {
+    let unread = ResponseSettings {
         minimum_severity: None,
         ..settings()
     };
     assert_eq!(by(&unread, 10.0), ["minimum-severity"]);
-    let notify = Policy {
+    let notify = ResponseSettings {
         mode: ResponseMode::Notify,
         ..settings()
     };
@@ -179,7 +179,7 @@ fn the_simple_parameters_work_through_the_default_policies() {
 
 /// What the default policies say of deactivating a key in mode `approve`.
 fn asked(severity: f64, approved: bool, not_needed_from: Option<f64>) -> Authorization {
-    let settings = Policy {
+    let settings = ResponseSettings {
         mode: ResponseMode::Approve,
         approval_not_needed_from: not_needed_from,
         ..settings()
@@ -580,9 +580,9 @@ fn credentials_that_are_used_from_an_affiliated_network_are_left_to_its_owner_un
     ] {
         let finding = of(kind, remote.clone());
         for category in [Category::Iam, Category::Ec2] {
-            let decided = crate::policy::decide(category, &finding, &settings);
+            let decided = crate::decision::decide(category, &finding, &settings);
             if category == Category::Iam || kind == instance {
-                let contains = matches!(decided, crate::policy::Decision::Contain(_));
+                let contains = matches!(decided, crate::decision::Decision::Contain(_));
                 assert!(contains, "{decided:?}");
             }
             let withheld = |text: &str| {

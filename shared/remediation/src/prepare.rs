@@ -12,17 +12,17 @@ use crate::authorize::{Authorizer, with_policies};
 use crate::config::Config;
 use crate::containment::Containment;
 use crate::deadline::within;
+use crate::decision::{self, Decision};
 use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::guard::Guard;
 use crate::playbook::Playbook;
-use crate::policy::{self, Decision};
 use crate::postpone;
 use crate::record::Claim;
 use crate::report::{Obstacle, Report};
 use crate::session::{Services, Session};
 use crate::verify::{Verdict, Verifier};
+use policy::LoadedPolicies;
 
 /// How long the table may take to say whether the incident was released. It serves, and does not decide.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Prepared<S> {
     /// The essential state, which decides how the target is contained.
     pub(crate) state: S,
-    pub(crate) guard: Arc<Guard>,
+    pub(crate) guard: Arc<LoadedPolicies>,
 }
 
 /// An answer in place of a plan: there is nothing to plan.
@@ -43,7 +43,7 @@ pub(crate) async fn prepare<P: Playbook>(
     session: &mut Session<'_, P>,
 ) -> Result<Prepared<P::State>, Answer> {
     let (playbook, delivery) = (session.playbook, session.delivery);
-    let targets = policy::targets(P::CATEGORY, delivery.finding);
+    let targets = decision::targets(P::CATEGORY, delivery.finding);
     let work = join3(
         Box::pin(session.claim(targets)),
         observe(playbook, delivery.finding, delivery.deadline),
@@ -112,7 +112,7 @@ async fn verify<P: Playbook>(
         return Ok(verdict);
     };
     // The event's severity may have been another, or its sign of a sample missing.
-    Ok(match policy::decide(P::CATEGORY, &current, policy) {
+    Ok(match decision::decide(P::CATEGORY, &current, policy) {
         Decision::Contain(_) if policy.is_dry_run(&current) => {
             Verdict::Withheld("GuardDuty has it as a sample".to_owned())
         }

@@ -16,7 +16,7 @@ use aws_sdk_sqs::Client;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::{CallContext, Result};
 use crate::finding::abridged;
 use crate::queue_message;

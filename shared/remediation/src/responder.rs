@@ -10,28 +10,28 @@ use jiff::Timestamp;
 
 use self::lines::Lines;
 use crate::accounts::Accounts;
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::config::Config;
 use crate::evidence::Evidence;
-use crate::guard::{DEFAULT, Guard};
 use crate::hand_over::HandOver;
-use crate::history::Guards;
+use crate::history::AuthorizationSources;
 use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
 use crate::playbook::Playbook;
 use crate::policy_parameter::PolicyParameter;
 use crate::recheck::{Look, Recheck};
 use crate::record::Record;
-use crate::slots::Alone;
+use crate::slots::FallbackQuota;
 use crate::trace::Trace;
 use crate::verify::Verifier;
+use policy::{DEFAULT, LoadedPolicies};
 
 /// A function: its settings and clients, built once at start.
 #[derive(Debug)]
 pub struct Responder<P> {
     pub(crate) playbook: P,
     pub(crate) config: Config,
-    pub(crate) guards: Guards,
+    pub(crate) guards: AuthorizationSources,
     pub(crate) notices: Notices,
     pub(crate) security_hub: Option<SecurityHub>,
     pub(crate) accounts: Option<Accounts<P>>,
@@ -40,7 +40,7 @@ pub struct Responder<P> {
     pub(crate) evidence: Option<Evidence>,
     pub(crate) recheck: Option<Recheck>,
     pub(crate) hand_over: Option<HandOver>,
-    pub(crate) alone: Alone,
+    pub(crate) alone: FallbackQuota,
     /// The operator who runs it, to whom the report goes instead of to a log.
     pub(crate) run_by: Option<String>,
     pub(crate) lines: Lines,
@@ -101,9 +101,9 @@ impl<P: Playbook> Responder<P> {
             .map(|functions| HandOver::new(aws_sdk_lambda::Client::new(sdk), functions));
         let policies = match &config.policy_parameter {
             Some(name) => PolicyParameter::new(aws_sdk_ssm::Client::new(sdk), name.clone()),
-            None => {
-                PolicyParameter::fixed(Guard::unusable("POLICY_PARAMETER is not set".to_owned()))
-            }
+            None => PolicyParameter::fixed(LoadedPolicies::unusable(
+                "POLICY_PARAMETER is not set".to_owned(),
+            )),
         };
         let sns = aws_sdk_sns::Client::new(sdk);
         let notices = Notices::new(sns.clone(), config.topic_arn.clone());
@@ -121,7 +121,7 @@ impl<P: Playbook> Responder<P> {
             evidence,
             recheck,
             hand_over,
-            guards: Guards {
+            guards: AuthorizationSources {
                 policies,
                 history: None,
             },
@@ -138,8 +138,8 @@ impl<P: Playbook> Responder<P> {
             security_hub: None,
             playbook,
             config,
-            guards: Guards {
-                policies: PolicyParameter::fixed(Guard::new(DEFAULT)),
+            guards: AuthorizationSources {
+                policies: PolicyParameter::fixed(LoadedPolicies::new(DEFAULT)),
                 history: None,
             },
             accounts: None,
@@ -148,7 +148,7 @@ impl<P: Playbook> Responder<P> {
             evidence: None,
             recheck: None,
             hand_over: None,
-            alone: Alone::default(),
+            alone: FallbackQuota::default(),
             run_by: None,
             lines: Lines::default(),
         }
@@ -189,7 +189,7 @@ impl<P: Playbook> Responder<P> {
 
     /// The same, asking these.
     #[must_use]
-    pub fn guarded(self, guards: Guards) -> Self {
+    pub fn guarded(self, guards: AuthorizationSources) -> Self {
         Self { guards, ..self }
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::claims::Claims;
 use crate::config::Config;
 use crate::deadline::within;
+use crate::decision::ResponseSettings;
 use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::finding::Finding;
@@ -13,11 +14,10 @@ use crate::history::EventHistory;
 use crate::investigate::{self, Inquiry, Investigation};
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
-use crate::policy::Policy;
 use crate::policy_parameter::PolicyParameter;
 use crate::record::{Intent, Record};
 use crate::settings::Settings;
-use crate::slots::Alone;
+use crate::slots::FallbackQuota;
 use crate::verify::Verifier;
 
 /// The clients and settings of a function that a session may use.
@@ -26,7 +26,7 @@ pub(crate) struct Services<'a> {
     pub(crate) policies: &'a PolicyParameter,
     pub(crate) history: Option<&'a EventHistory>,
     pub(crate) verifier: Option<&'a Verifier>,
-    pub(crate) alone: &'a Alone,
+    pub(crate) alone: &'a FallbackQuota,
 }
 
 impl<'a> Services<'a> {
@@ -44,7 +44,7 @@ impl<'a> Services<'a> {
 /// The settings that a plan is made and authorized by.
 #[derive(Clone, Copy)]
 pub(crate) struct Rules<'a> {
-    pub(crate) policy: &'a Policy,
+    pub(crate) policy: &'a ResponseSettings,
     pub(crate) settings: &'a Settings,
     pub(crate) history: Option<&'a EventHistory>,
     pub(crate) dry_run: bool,

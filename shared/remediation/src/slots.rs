@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::breaker::{Answer, Limits, Needs, Opened, Overload, Page, Refusal};
+use crate::breaker::{Answer, Denial, Limits, OpenBreaker, Opened, Page, SlotRequest};
 use crate::error::Error;
 use crate::record::{Places, Record, Taken, Terms};
 
@@ -15,9 +15,9 @@ const OPEN: &str = "breaker open";
 /// While the table cannot be asked: one finding in any time as long as the window. A failure of the table
 /// then keeps no attacker in, and of a storm no more gets through than there are environments.
 #[derive(Debug, Default)]
-pub(crate) struct Alone(Mutex<Option<(String, Timestamp)>>);
+pub(crate) struct FallbackQuota(Mutex<Option<(String, Timestamp)>>);
 
-impl Alone {
+impl FallbackQuota {
     /// True if the finding of this id is that one, as a retry is.
     pub(crate) fn lets(&self, finding_id: &str, now: Timestamp, window: SignedDuration) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,10 +34,10 @@ impl Alone {
 
 /// Who asks, and when.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker<'a> {
+pub(crate) struct Requester<'a> {
     pub(crate) invocation: &'a str,
     pub(crate) finding_id: &'a str,
-    pub(crate) alone: &'a Alone,
+    pub(crate) alone: &'a FallbackQuota,
     pub(crate) now: Timestamp,
     pub(crate) until: Instant,
 }
@@ -46,8 +46,8 @@ pub(crate) struct Asker<'a> {
 pub(crate) async fn ask(
     record: &Record,
     limits: &Limits,
-    needs: &Needs,
-    asker: &Asker<'_>,
+    needs: &SlotRequest,
+    asker: &Requester<'_>,
 ) -> Answer {
     let terms = |places| Terms {
         places,
@@ -70,9 +70,9 @@ pub(crate) async fn ask(
                 continue;
             }
             Ok(Taken::Full(full)) => {
-                let overload = Overload::new(limits, *places, window, &full);
+                let overload = OpenBreaker::new(limits, *places, window, &full);
                 if names.len() > *places {
-                    Refusal::too_many(names.len(), &overload)
+                    Denial::too_many(names.len(), &overload)
                 } else {
                     Box::pin(refused(record, overload, full.opened, limits, asker)).await
                 }
@@ -93,8 +93,8 @@ pub(crate) async fn ask(
 /// What is answered where the table does not answer, for this reason.
 pub(crate) fn unanswered(
     limits: &Limits,
-    needs: &Needs,
-    asker: &Asker<'_>,
+    needs: &SlotRequest,
+    asker: &Requester<'_>,
     error: Error,
 ) -> Answer {
     if needs.windows.is_empty() {
@@ -116,12 +116,12 @@ async fn give_back(record: &Record, held: &[Places]) {
 
 async fn refused(
     record: &Record,
-    overload: Overload,
+    overload: OpenBreaker,
     opened: Option<Opened>,
     limits: &Limits,
-    asker: &Asker<'_>,
-) -> Refusal {
-    let Asker {
+    asker: &Requester<'_>,
+) -> Denial {
+    let Requester {
         invocation, now, ..
     } = *asker;
     let window = overload.window();
@@ -149,18 +149,18 @@ async fn refused(
     } else {
         tracing::error!("{OPEN}: {reason}");
     }
-    Refusal::open(overload, page)
+    Denial::open(overload, page)
 }
 
 fn alone(error: &Error) -> Answer {
     tracing::error!(%error, "the breaker could not be asked: this finding is contained, the next is not");
-    Answer::Alone(format!(
+    Answer::FallbackQuota(format!(
         "look how much was contained lately: the breaker could not be asked, so this finding was let \
          through alone, and further ones are withheld: {error}"
     ))
 }
 
-fn unasked(error: Error) -> Refusal {
+fn unasked(error: Error) -> Denial {
     tracing::error!(%error, "the breaker could not be asked: nothing more is contained");
-    Refusal::unasked(error)
+    Denial::unasked(error)
 }

@@ -25,9 +25,9 @@ use aws_sdk_guardduty::config::{ConfigBag, Intercept, Region, RuntimeComponents}
 use aws_sdk_guardduty::error::BoxError;
 use serde_json::Value;
 
+use crate::decision::ResponseSettings;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
-use crate::policy::Policy;
 use crate::sequence;
 
 /// The IAM permissions that verifying needs.
@@ -80,7 +80,7 @@ impl Verifier {
         &self,
         event: &Value,
         finding: &Finding,
-        policy: &Policy,
+        policy: &ResponseSettings,
     ) -> Result<Verdict> {
         let region = detector_region(event, finding);
         let Some(answer) = self.found(region, &finding.id).await? else {

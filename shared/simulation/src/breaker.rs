@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use model::breaker::{Crowd, Limits, Window};
-use model::catalogue::Category;
+use model::breaker::{BlastRadiusGroup, Limits, Window};
+use model::category::Category;
 
 /// How many members a crowd has, which findings do not tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,10 +18,12 @@ pub enum GroupSize {
 }
 
 impl GroupSize {
-    fn of(&self, crowd: &Crowd) -> Option<usize> {
+    fn of(&self, crowd: &BlastRadiusGroup) -> Option<usize> {
         match (self, crowd) {
-            (Self::Users(size), Crowd::Users) => Some(*size),
-            (Self::Group(known, size), Crowd::AutoScalingGroup { name, .. }) if known == name => {
+            (Self::Users(size), BlastRadiusGroup::Users) => Some(*size),
+            (Self::Group(known, size), BlastRadiusGroup::AutoScalingGroup { name, .. })
+                if known == name =>
+            {
                 Some(*size)
             }
             _ => None,
@@ -134,15 +136,15 @@ impl<'a> Windows<'a> {
         function: Category,
         account_id: &str,
         names: &BTreeSet<String>,
-        crowds: &BTreeMap<Crowd, BTreeSet<String>>,
+        crowds: &BTreeMap<BlastRadiusGroup, BTreeSet<String>>,
         now: Timestamp,
     ) -> Result<(), Full> {
-        let window = |crowd: Option<&Crowd>| Window {
+        let window = |crowd: Option<&BlastRadiusGroup>| Window {
             category: function,
             account_id: account_id.to_owned(),
             crowd: crowd.cloned(),
         };
-        let sized = |crowd: &Crowd| self.sizes.iter().find_map(|size| size.of(crowd));
+        let sized = |crowd: &BlastRadiusGroup| self.sizes.iter().find_map(|size| size.of(crowd));
         let mut needs: Vec<(Option<usize>, Window, &BTreeSet<String>)> = crowds
             .iter()
             .map(|(crowd, names)| {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::evaluation::{FindingSummary, Step, StepVerdict, Target};
 use model::breaker::BREAKER;
-use model::catalogue::Category;
+use model::category::Category;
 use model::plan::Phase;
 
 /// What would have become of a target.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use model::breaker::Crowd;
-use model::catalogue::Category;
+use model::breaker::BlastRadiusGroup;
+use model::category::Category;
 use model::finding::Finding;
 use model::plan::Phase;
 use model::resource::Kind;
@@ -93,7 +93,7 @@ pub struct Target {
     /// The user, role, bucket or instance.
     pub(super) name: String,
     pub(super) steps: Vec<Step>,
-    pub(super) crowds: Vec<Crowd>,
+    pub(super) crowds: Vec<BlastRadiusGroup>,
     /// When the activity was last seen, if what is newer than a containment is contained anew: what is cut
     /// off are sessions, and there may be new ones.
     pub(super) renewed: Option<Timestamp>,

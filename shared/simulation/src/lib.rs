@@ -26,9 +26,5 @@ pub use self::replay::rehearse;
 pub use self::rules::{Modes, Rules};
 pub use self::summary::{AffectedTarget, Exemption, NotContained, Numbers, Report};
 
-pub use self::breaker::{BreakerTrip as Opening, GroupSize as CrowdSize};
-pub use self::evaluation::{Evaluation as Occasion, StepVerdict as Verdict};
-pub use self::summary::{AffectedTarget as Hit, NotContained as LeftOut};
-
 #[cfg(test)]
 mod tests;

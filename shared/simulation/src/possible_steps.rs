@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 
 use super::evaluation::{Answer, Left, Reason, Step, StepVerdict, Target};
-use model::breaker::Crowd;
-use model::catalogue::{self, Category};
+use model::breaker::BlastRadiusGroup;
+use model::catalogue;
+use model::category::Category;
 use model::finding::{Finding, Principal};
 use model::not_contained;
 use model::plan::{Phase, Withheld};
@@ -336,11 +337,11 @@ fn group(finding: &Finding) -> Option<&str> {
 }
 
 /// What the target is a member of, as far as the finding tells.
-fn crowds(finding: &Finding, kind: Kind) -> Vec<Crowd> {
+fn crowds(finding: &Finding, kind: Kind) -> Vec<BlastRadiusGroup> {
     match kind {
-        Kind::User => vec![Crowd::Users],
+        Kind::User => vec![BlastRadiusGroup::Users],
         Kind::Instance => group(finding)
-            .map(|name| Crowd::AutoScalingGroup {
+            .map(|name| BlastRadiusGroup::AutoScalingGroup {
                 region: finding.instance_region(),
                 name: name.to_owned(),
             })

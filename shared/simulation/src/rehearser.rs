@@ -9,19 +9,20 @@ use serde_json::Value;
 use super::evaluation::{Answer, Evaluation, FindingSummary, Left, Reason};
 use super::possible_steps;
 use super::rules::{OF_SETTINGS, Rules};
-use model::catalogue::{self, Category, Disposition};
-use model::decision::{Decision, Policy, ResponseMode, decide};
+use model::catalogue::{self, Disposition};
+use model::category::Category;
+use model::decision::{Decision, ResponseMode, ResponseSettings, decide};
 use model::error::Result;
 use model::finding::Finding;
 use model::sequence;
-use policy::{Forecaster, Guard, RequestContext};
+use policy::{Forecaster, LoadedPolicies, RequestContext};
 
 /// Judges findings, one by one.
 #[derive(Debug)]
 pub struct Rehearser {
     rules: Rules,
     forecaster: Forecaster,
-    policies: BTreeMap<Category, Policy>,
+    policies: BTreeMap<Category, ResponseSettings>,
 }
 
 impl Rehearser {
@@ -29,7 +30,7 @@ impl Rehearser {
     ///
     /// # Errors
     /// [`crate::Error::Refused`] if the built-in schema cannot be read.
-    pub fn new(rules: Rules, guard: Guard) -> Result<Self> {
+    pub fn new(rules: Rules, guard: LoadedPolicies) -> Result<Self> {
         let modes = [
             (Category::S3, rules.modes.s3),
             (Category::Iam, rules.modes.iam),
@@ -37,7 +38,7 @@ impl Rehearser {
             (Category::Triage, ResponseMode::Contain),
         ];
         let policies = modes.map(|(category, mode)| {
-            let policy = Policy {
+            let policy = ResponseSettings {
                 mode,
                 dry_run: false,
                 ..rules.policy.clone()
@@ -121,7 +122,7 @@ impl Rehearser {
         (!parts.is_empty()).then_some(parts)
     }
 
-    fn policy(&self, function: Category) -> &Policy {
+    fn policy(&self, function: Category) -> &ResponseSettings {
         self.policies.get(&function).unwrap_or(&self.rules.policy)
     }
 
@@ -168,7 +169,7 @@ impl Rehearser {
 }
 
 /// Why a finding is left to a person.
-fn cause(function: Category, finding: &Finding, policy: &Policy) -> Reason {
+fn cause(function: Category, finding: &Finding, policy: &ResponseSettings) -> Reason {
     if let Disposition::Notify(_) = catalogue::disposition(function, finding) {
         if function == Category::Ec2 && finding.instance_is_victim() {
             return Reason::Victim;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::breaker::GroupSize;
 use model::breaker::Limits;
-use model::decision::{Policy, ResponseMode};
+use model::decision::{ResponseMode, ResponseSettings};
 use model::settings::Settings;
 
 /// The policies of the default ones that only carry a setting out.
@@ -26,7 +26,7 @@ pub struct Modes {
 #[derive(Clone, Debug)]
 pub struct Rules {
     /// What the functions decide by; the mode is that of [`Rules::modes`].
-    pub policy: Policy,
+    pub policy: ResponseSettings,
     /// The flags of the functions.
     pub modes: Modes,
     /// How far the playbooks go.

@@ -10,7 +10,7 @@ use super::breaker::{BreakerTrip, PeakDemand};
 use super::entry::{Entry, Event, Outcome};
 use super::evaluation::{Evaluation, FindingSummary, Left, Reason, StepVerdict, Target};
 use super::rules::{OF_SETTINGS, Rules};
-use model::catalogue::Category;
+use model::category::Category;
 use model::resource::Kind;
 use model::settings::AutoScaling;
 

@@ -3,16 +3,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use model::breaker::Limits;
-use model::catalogue::Category;
-use model::decision::{Policy, ResponseMode};
+use model::category::Category;
+use model::decision::{ResponseMode, ResponseSettings};
 use model::finding::Finding;
 use model::settings::Settings;
-use policy::{DEFAULT, Guard};
+use policy::{DEFAULT, LoadedPolicies};
 use sample_findings::{attack, event, user_detail};
 
 fn rules() -> Rules {
     Rules {
-        policy: Policy {
+        policy: ResponseSettings {
             dry_run: true,
             mode: ResponseMode::Contain,
             minimum_severity: Some(4.0),
@@ -38,7 +38,7 @@ fn rules() -> Rules {
 
 /// The events, rehearsed under `rules` and the default policies with `more`.
 fn rehearsed_with(rules: Rules, more: &str, events: &[Value]) -> Report {
-    let guard = Guard::new(&format!("{DEFAULT}\n{more}"));
+    let guard = LoadedPolicies::new(&format!("{DEFAULT}\n{more}"));
     assert_eq!(guard.problem(), None);
     let rehearser = Rehearser::new(rules, guard).unwrap();
     let mut evaluations = Vec::new();
@@ -469,7 +469,7 @@ fn a_finding_of_the_api_came_when_it_was_made_and_when_it_was_updated() {
     let exported = instance(ONE, 0)["detail"].clone();
     let rehearser = |since: Option<&str>| {
         let since = since.map(|since| since.parse().unwrap());
-        Rehearser::new(Rules { since, ..rules() }, Guard::new(DEFAULT)).unwrap()
+        Rehearser::new(Rules { since, ..rules() }, LoadedPolicies::new(DEFAULT)).unwrap()
     };
     let times = |rehearser: &Rehearser, last_known_only| -> Vec<_> {
         let mut finding = Finding::read(&exported).unwrap();
@@ -507,7 +507,7 @@ fn the_parts_of_a_sequence_are_rehearsed_if_they_are_handed_over() {
 
 #[test]
 fn a_policy_that_is_not_valid_permits_nothing() {
-    let rehearser = Rehearser::new(rules(), Guard::new("nonsense")).unwrap();
+    let rehearser = Rehearser::new(rules(), LoadedPolicies::new("nonsense")).unwrap();
     let mut finding = Finding::read(&instance(ONE, 0)).unwrap();
     let evaluations = rehearser.look(&mut finding, false, || None).unwrap();
     let report = rehearse(rehearser.rules(), evaluations);

@@ -169,7 +169,7 @@ fn each_thing_that_somebody_broke_is_told_with_what_to_do() -> Result {
         let checked = doctor(world, &GuardDuty::with(Some("ENABLED"))?);
         let unlimited = lambda.delete_function_concurrency().function_name(function);
         unlimited.send().await?;
-        store(remediation::guard::DEFAULT).await?;
+        store(policy::DEFAULT).await?;
         events.enable_rule().name(rule).send().await?;
         iam.detach_role_policy()
             .role_name(role)

@@ -4,7 +4,7 @@ use aws_sdk_ssm::types::ParameterType;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{PublicBucket, StolenKey};
 use integration_tests::{Result, Scenario, unique};
-use remediation::guard::DEFAULT;
+use policy::DEFAULT;
 use serde_json::json;
 
 use crate::e2e::permissions::role_without;

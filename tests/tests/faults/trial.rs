@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use remediation::breaker::Limits;
 use remediation::config::Config;
 use remediation::finding::Finding;
-use remediation::history::Guards;
+use remediation::history::AuthorizationSources;
 use remediation::plan::{Action, Step};
 use remediation::planner::Planner;
 use remediation::playbook::Playbook;
@@ -240,7 +240,7 @@ impl<T: Target> Slot<T> {
         let responder = Responder::new(T::playbook(&self.through), config::<T>(&WORLD), sns)
             .recording(record)
             .rechecking(recheck)
-            .guarded(Guards {
+            .guarded(AuthorizationSources {
                 policies: PolicyParameter::new(policies, WORLD.policies.clone()),
                 history: None,
             })

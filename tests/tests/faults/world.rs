@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use aws_sdk_ssm::types::ParameterType;
 use integration_tests::{LocalAws, Result, incident_table, unique};
-use remediation::guard::DEFAULT;
+use policy::DEFAULT;
 use tokio::runtime::Runtime;
 
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use integration_tests::known_types::{self, KnownType};
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::finding::FindingType;
 use remediation::guidance;
 

@@ -2,9 +2,9 @@
 
 use integration_tests::Result;
 use integration_tests::finding::Finding as Event;
-use remediation::catalogue::Category;
+use remediation::category::Category;
+use remediation::decision::{Decision, decide};
 use remediation::finding::Finding;
-use remediation::policy::{Decision, decide};
 use serde_json::{Value, json};
 
 use crate::privilege::authority::Role;

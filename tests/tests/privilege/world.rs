@@ -13,7 +13,7 @@ use integration_tests::{LocalAws, Result, incident_table, random_hex, unique};
 use jiff::Timestamp;
 use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
 use remediation::respond::Invocation;
-use remediation::{Config, Responder, accounts, catalogue::Category, guard};
+use remediation::{Config, Responder, accounts, category::Category};
 use serde_json::{Value, json};
 
 use crate::common::yaml;
@@ -343,7 +343,7 @@ impl Run<'_> {
         aws_sdk_ssm::Client::new(&self.aws().root())
             .put_parameter()
             .name(parameter)
-            .value(format!("{}\n{}", guard::DEFAULT, self.scenario.policy))
+            .value(format!("{}\n{}", policy::DEFAULT, self.scenario.policy))
             .r#type(ParameterType::String)
             .overwrite(true)
             .send()

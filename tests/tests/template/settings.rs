@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::Result;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::config::Config;
 use remediation::permissions;
 use serde_json::{Value, json};

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::limits::Limits;
 use super::window::{Full, Window};
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::Error;
 use crate::plan::Withheld;
 
@@ -20,25 +20,25 @@ pub enum Answer {
     /// It has its places, or needs none.
     Room,
     /// It may, without places, since the table could not be asked. What a person should know of that.
-    Alone(String),
+    FallbackQuota(String),
     /// It may not.
-    Refused(Box<Refusal>),
+    Refused(Box<Denial>),
 }
 
 /// Why a plan is withheld.
 #[derive(Debug)]
-pub struct Refusal {
+pub struct Denial {
     pub withheld: Withheld,
     pub page: Page,
     /// The window without room, for the one who tells of it.
-    pub overload: Option<Overload>,
+    pub overload: Option<OpenBreaker>,
     /// The table could not be asked, so that nobody knows whether there is room.
     pub unasked: bool,
     /// Why it could not be asked, if a retry may not meet that.
     pub transient: Option<Error>,
 }
 
-impl Refusal {
+impl Denial {
     fn new(reason: String, page: Page) -> Self {
         Self {
             withheld: Withheld {
@@ -54,7 +54,7 @@ impl Refusal {
     }
 
     /// A window has no room.
-    pub fn open(overload: Overload, page: Page) -> Self {
+    pub fn open(overload: OpenBreaker, page: Page) -> Self {
         let (reason, reset) = (overload.reason(), overload.reset());
         Self {
             overload: Some(overload).filter(|_| page != Page::Done),
@@ -63,7 +63,7 @@ impl Refusal {
     }
 
     /// There will never be room, so that each such finding is notified.
-    pub fn too_many(wanted: usize, overload: &Overload) -> Self {
+    pub fn too_many(wanted: usize, overload: &OpenBreaker) -> Self {
         let reason = format!(
             "this finding alone would be {wanted} containments, and the breaker for {} lets {} through in {} \
              minutes: contain them by hand, or set a higher limit",
@@ -99,7 +99,7 @@ pub enum Page {
 
 /// A window without room, for people.
 #[derive(Clone, Debug, Serialize)]
-pub struct Overload {
+pub struct OpenBreaker {
     category: Category,
     account_id: String,
     window: Window,
@@ -109,7 +109,7 @@ pub struct Overload {
     contained: BTreeMap<String, Timestamp>,
 }
 
-impl Overload {
+impl OpenBreaker {
     pub fn new(limits: &Limits, places: usize, window: &Window, full: &Full) -> Self {
         Self {
             category: window.category,

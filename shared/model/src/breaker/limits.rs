@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::blast_radius::Crowd;
+use crate::blast_radius::BlastRadiusGroup;
 
 /// How much is contained at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub struct Limits {
     pub containments: usize,
     /// How long a containment counts.
     pub window: SignedDuration,
-    /// Per cent of the members of a [`Crowd`] that may be contained in that time. One always may; and of
+    /// Per cent of the members of a [`BlastRadiusGroup`] that may be contained in that time. One always may; and of
     /// users, of whom an account has fewer than [`Limits::USERS_FROM`], as many as of anything.
     pub share_percent: usize,
 }
@@ -26,8 +26,8 @@ impl Limits {
     pub const USERS_FROM: usize = 10;
 
     /// How many members of a crowd of this size may be contained.
-    pub fn share_of(&self, crowd: &Crowd, size: usize) -> usize {
-        if *crowd == Crowd::Users && size < Self::USERS_FROM {
+    pub fn share_of(&self, crowd: &BlastRadiusGroup, size: usize) -> usize {
+        if *crowd == BlastRadiusGroup::Users && size < Self::USERS_FROM {
             return self.containments;
         }
         (size.saturating_mul(self.share_percent) / 100).max(1)

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits::Limits;
 use super::window::Window;
-use crate::blast_radius::Crowd;
+use crate::blast_radius::BlastRadiusGroup;
 use crate::decision;
 use crate::finding::Finding;
 use crate::plan::{Action as _, Phase, Plan, Step};
@@ -12,12 +12,12 @@ use crate::planner::Planner;
 
 /// The places that a plan needs.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Needs {
+pub struct SlotRequest {
     /// Each window with its number of places and the names to be in it, the one with the fewest places
     /// first. Empty: nothing is to be contained.
     pub windows: Vec<(usize, Window, BTreeSet<String>)>,
     /// Of which crowds the size is not known, so that no share of them is held, and why.
-    unsized_crowds: BTreeMap<Crowd, String>,
+    unsized_crowds: BTreeMap<BlastRadiusGroup, String>,
 }
 
 /// What `plan` needs. Pure.
@@ -26,10 +26,10 @@ pub fn needs<P: Planner>(
     finding: &Finding,
     state: &P::State,
     plan: &Plan<P::Action>,
-) -> Needs {
+) -> SlotRequest {
     let targets = decision::targets(P::CATEGORY, finding).unwrap_or_default();
     let mut names = BTreeSet::new();
-    let mut crowds: BTreeMap<Crowd, (usize, BTreeSet<String>)> = BTreeMap::new();
+    let mut crowds: BTreeMap<BlastRadiusGroup, (usize, BTreeSet<String>)> = BTreeMap::new();
     let mut unsized_crowds = BTreeMap::new();
     let containing = plan.steps.iter().filter_map(|step| match step {
         Step::Do(action) if matches!(action.phase(), Phase::Protect | Phase::Contain) => {
@@ -68,13 +68,13 @@ pub fn needs<P: Planner>(
         windows.push((limits.containments, window(None), names));
     }
     windows.sort();
-    Needs {
+    SlotRequest {
         windows,
         unsized_crowds,
     }
 }
 
-impl Needs {
+impl SlotRequest {
     /// Leaves out what was asked for already.
     pub fn leave_out(&mut self, asked: &Self) {
         self.windows.retain(|need| !asked.windows.contains(need));

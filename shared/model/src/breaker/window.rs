@@ -6,8 +6,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use crate::blast_radius::Crowd;
-use crate::catalogue::Category;
+use crate::blast_radius::BlastRadiusGroup;
+use crate::category::Category;
 
 /// What containments are counted of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,12 +17,12 @@ pub struct Window {
     /// The account of what is contained.
     pub account_id: String,
     /// What of the account. `None`: all that the function contains there.
-    pub crowd: Option<Crowd>,
+    pub crowd: Option<BlastRadiusGroup>,
 }
 
 impl Window {
     pub fn key(&self) -> String {
-        let crowd = self.crowd.as_ref().map(Crowd::key);
+        let crowd = self.crowd.as_ref().map(BlastRadiusGroup::key);
         let crowd = crowd.map(|crowd| format!("#{crowd}")).unwrap_or_default();
         format!("BREAKER#{}#{}{crowd}", self.category, self.account_id)
     }
@@ -34,7 +34,7 @@ impl Window {
             category: Category::from_word(category)?,
             account_id: account_id.to_owned(),
             crowd: match crowd {
-                Some(crowd) => Some(Crowd::from_key(crowd)?),
+                Some(crowd) => Some(BlastRadiusGroup::from_key(crowd)?),
                 None => None,
             },
         })

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::finding::{Finding, Principal};
 use crate::investigation::{Answer, tells_of_administrator};
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use self::words::{by_hand, what};
 use crate::category::Category;
-use crate::decision::{self, Decision, Policy};
+use crate::decision::{self, Decision, ResponseSettings};
 use crate::finding::{Actor, Finding, Resource, Sequence};
 
 /// How many containments one sequence can have. What GuardDuty puts together has a handful of
@@ -53,7 +53,7 @@ pub fn assess(
     event: &Value,
     finding: &Finding,
     sequence: &Sequence,
-    policy: &Policy,
+    policy: &ResponseSettings,
 ) -> Assessment {
     let mut assessor = Assessor {
         base: without_sequence(event),
@@ -78,7 +78,7 @@ struct Assessor<'a> {
     base: Value,
     finding: &'a Finding,
     sequence: &'a Sequence,
-    policy: &'a Policy,
+    policy: &'a ResponseSettings,
     targets: Vec<Target>,
 }
 

@@ -1,7 +1,7 @@
 //! One line of the answer, and what the checks look with.
 
 use aws_config::SdkConfig;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::error::Error;
 use serde::Serialize;
 

@@ -2,8 +2,8 @@
 
 use aws_sdk_guardduty::types::{DetectorStatus, ManagedBy};
 use jiff::{SignedDuration, Timestamp};
+use policy::Policies;
 use remediation::error::{CallContext as _, Error, Result};
-use remediation::guard::Policies;
 use remediation::record::Record;
 
 use super::check::{Check, CheckContext};

@@ -1,10 +1,10 @@
 //! The four functions: there, whole, and with settings that they understand.
 
 use aws_sdk_lambda::Client;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::config::Config;
+use remediation::decision::ResponseMode;
 use remediation::error::{CallContext as _, Result};
-use remediation::policy::ResponseMode;
 
 use super::check::{Check, CheckContext};
 use crate::deployment::Deployed;

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp, Unit};
 use remediation::catalogue::{self, Disposition};
+use remediation::decision::targets;
 use remediation::error::Result;
 use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE, Finding, FindingType, detail_of, printable};
-use remediation::policy::targets;
 use serde_json::{Value, json};
 
 /// 32 hexadecimal digits, as GuardDuty's ids are.

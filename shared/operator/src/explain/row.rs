@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use remediation::catalogue::{self, Category};
+use policy::LoadedPolicies;
+use remediation::catalogue;
+use remediation::category::Category;
+use remediation::decision::{self, Decision, ResponseSettings};
 use remediation::finding::{Finding, Principal};
-use remediation::guard::Guard;
-use remediation::policy::{self, Decision, Policy};
 use serde::Serialize;
 
 /// What would be done about a finding, all functions together.
@@ -32,14 +33,14 @@ impl Verdict {
 /// What decides.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
-    pub(super) settings: Policy,
-    pub(super) guard: Guard,
+    pub(super) settings: ResponseSettings,
+    pub(super) guard: LoadedPolicies,
     pub(super) now: Timestamp,
 }
 
 impl Rules {
     fn decide(&self, function: Category, finding: &Finding) -> Decision {
-        let decision = policy::decide(function, finding, &self.settings);
+        let decision = decision::decide(function, finding, &self.settings);
         let forbidden = match decision {
             Decision::Contain(_) => self
                 .guard

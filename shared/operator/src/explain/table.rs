@@ -103,7 +103,7 @@ fn padded(text: &str, column: &Column) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use remediation::catalogue::Category;
+    use remediation::category::Category;
 
     use super::super::row::Verdict;
     use super::*;

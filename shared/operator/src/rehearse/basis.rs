@@ -1,11 +1,11 @@
 //! What decides in a rehearsal, and where it comes from: the policies and the settings of the stack that is named,
 //! or the default ones.
 
+use ::policy::LoadedPolicies;
 use aws_config::SdkConfig;
-use remediation::catalogue::Category;
+use remediation::category::Category;
 use remediation::config::Config;
 use remediation::error::CallContext as _;
-use remediation::guard::Guard;
 use serde::Serialize;
 
 use super::options::Options;
@@ -94,9 +94,9 @@ impl Basis {
     ///
     /// # Errors
     /// If they permit nothing.
-    pub(super) fn guard(&self) -> Result<Guard> {
+    pub(super) fn guard(&self) -> Result<LoadedPolicies> {
         let Policies { from, text } = &self.policies;
-        let guard = Guard::new(text);
+        let guard = LoadedPolicies::new(text);
         match guard.problem() {
             Some(problem) => {
                 Err(format!("the policies of {from} permit nothing: {problem}").into())

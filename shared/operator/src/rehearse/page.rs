@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use maud::{Markup, html};
 use remediation::page::{Lines, Outside, Page, Script, Section};
 use serde_json::{Value, json};
-use simulation::{Entry, Exemption, LeftOut, Opening, Outcome, Report, Step, Verdict};
+use simulation::{BreakerTrip, Entry, Exemption, NotContained, Outcome, Report, Step, StepVerdict};
 
 use super::document::Document;
 use super::table::{contained, qualified, words};
@@ -271,7 +271,7 @@ fn entry(entry: &Entry) -> Markup {
 
 /// Steps by what the policies say of them.
 fn grouped(steps: &[Step]) -> Vec<(String, Vec<&Step>)> {
-    let mut groups: BTreeMap<(Verdict, String), Vec<&Step>> = BTreeMap::new();
+    let mut groups: BTreeMap<(StepVerdict, String), Vec<&Step>> = BTreeMap::new();
     for step in steps {
         let key = (step.verdict, step.by.join(", "));
         groups.entry(key).or_default().push(step);
@@ -280,9 +280,9 @@ fn grouped(steps: &[Step]) -> Vec<(String, Vec<&Step>)> {
     groups
         .map(|((verdict, by), steps)| {
             let words = match verdict {
-                Verdict::Permitted => "Permitted by",
-                Verdict::AwaitsApproval => "Until a person approves it withheld by",
-                Verdict::Withheld => "Withheld by",
+                StepVerdict::Permitted => "Permitted by",
+                StepVerdict::AwaitsApproval => "Until a person approves it withheld by",
+                StepVerdict::Withheld => "Withheld by",
             };
             (format!("{words} {by}"), steps)
         })
@@ -343,7 +343,7 @@ fn hit(report: &Report) -> Markup {
 }
 
 fn breaker(report: &Report) -> Markup {
-    let opening = |opening: &Opening| {
+    let opening = |opening: &BreakerTrip| {
         [
             minute(opening.at),
             opening.function.to_string(),
@@ -408,7 +408,7 @@ fn exemptions(exemptions: &[Exemption]) -> Markup {
     }
 }
 
-fn left_out(left_out: &[LeftOut]) -> Markup {
+fn left_out(left_out: &[NotContained]) -> Markup {
     let rows = left_out.iter().map(|left| {
         let types = left.finding_types.iter();
         let types: Vec<_> = types

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use remediation::breaker::Limits;
 use remediation::config::Config;
-use remediation::policy::{Policy, ResponseMode};
+use remediation::decision::{ResponseMode, ResponseSettings};
 use remediation::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings};
-use simulation::{CrowdSize, Modes, Rules};
+use simulation::{GroupSize, Modes, Rules};
 
 use crate::option_values;
 
@@ -114,7 +114,7 @@ pub(super) struct RuleOptions {
     ec2_container_nodes: Option<bool>,
     /// How large a crowd is: users=40, or group:NAME=12 for an Auto Scaling group.
     #[arg(long = "size", value_name = "CROWD=NUMBER", value_parser = size, help_heading = "Rehearsal")]
-    sizes: Vec<CrowdSize>,
+    sizes: Vec<GroupSize>,
     /// Take findings that are archived by now for what they were before: a person may have archived them
     /// after their events came.
     #[arg(long, help_heading = "Rehearsal")]
@@ -141,7 +141,7 @@ impl RuleOptions {
         // The stack gives all functions the same of these.
         let (policy, limits) = (&deployed.iam.policy, &deployed.iam.limits);
         Rules {
-            policy: Policy {
+            policy: ResponseSettings {
                 dry_run: false,
                 mode: ResponseMode::Contain,
                 minimum_severity: self.minimum_severity.or(policy.minimum_severity),
@@ -250,7 +250,7 @@ fn auto_scaling(text: &str) -> Result<AutoScaling, String> {
     })
 }
 
-fn size(text: &str) -> Result<CrowdSize, String> {
+fn size(text: &str) -> Result<GroupSize, String> {
     let needed = || "users=NUMBER or group:NAME=NUMBER is needed".to_owned();
     let (crowd, number) = text.rsplit_once('=').ok_or_else(needed)?;
     let number = number
@@ -259,8 +259,8 @@ fn size(text: &str) -> Result<CrowdSize, String> {
         .filter(|number| *number > 0)
         .ok_or_else(needed)?;
     match (crowd, crowd.strip_prefix("group:")) {
-        ("users", _) => Ok(CrowdSize::Users(number)),
-        (_, Some(name)) if !name.is_empty() => Ok(CrowdSize::Group(name.to_owned(), number)),
+        ("users", _) => Ok(GroupSize::Users(number)),
+        (_, Some(name)) if !name.is_empty() => Ok(GroupSize::Group(name.to_owned(), number)),
         _ => Err(needed()),
     }
 }
@@ -271,8 +271,8 @@ mod tests {
 
     #[test]
     fn a_crowd_has_a_name_and_a_size() {
-        assert_eq!(size("users=40"), Ok(CrowdSize::Users(40)));
-        let group = CrowdSize::Group("web=blue".to_owned(), 12);
+        assert_eq!(size("users=40"), Ok(GroupSize::Users(40)));
+        let group = GroupSize::Group("web=blue".to_owned(), 12);
         assert_eq!(size("group:web=blue=12"), Ok(group));
         for wrong in ["users", "users=many", "users=0", "group:=3", "roles=3"] {
             assert!(size(wrong).is_err(), "{wrong}");

@@ -1,7 +1,7 @@
 //! The report for people at a terminal.
 
 use jiff::Timestamp;
-use simulation::{Entry, Exemption, Hit, LeftOut, Numbers, Opening, Outcome};
+use simulation::{AffectedTarget, BreakerTrip, Entry, Exemption, NotContained, Numbers, Outcome};
 
 use super::document::Document;
 use crate::output::{self, counted, second};
@@ -198,7 +198,7 @@ fn entry(entry: &Entry) -> [String; 8] {
     ]
 }
 
-fn hit(hit: &Hit) -> [String; 6] {
+fn hit(hit: &AffectedTarget) -> [String; 6] {
     [
         hit.kind.to_lowercase(),
         hit.name.clone(),
@@ -209,7 +209,7 @@ fn hit(hit: &Hit) -> [String; 6] {
     ]
 }
 
-fn opening(opening: &Opening) -> [String; 6] {
+fn opening(opening: &BreakerTrip) -> [String; 6] {
     [
         second(opening.at),
         opening.function.to_string(),
@@ -236,7 +236,7 @@ fn exemption(exemption: &Exemption) -> [String; 6] {
     ]
 }
 
-fn left_out(left: &LeftOut) -> [String; 4] {
+fn left_out(left: &NotContained) -> [String; 4] {
     [
         left.function.to_string(),
         left.findings.to_string(),

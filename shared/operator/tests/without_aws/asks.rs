@@ -4,7 +4,7 @@
 use std::process::Output;
 
 use integration_tests::Result;
-use remediation::guard::DEFAULT;
+use policy::DEFAULT;
 use serde_json::{Value, json};
 
 use crate::without_aws::stub::{ACCOUNT, Answer, Call, Stub};

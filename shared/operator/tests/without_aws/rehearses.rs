@@ -1,7 +1,7 @@
 //! `gdr rehearse` with a stack: its policies and settings decide, and what is given in their place.
 
 use integration_tests::Result;
-use remediation::guard::DEFAULT;
+use policy::DEFAULT;
 use serde_json::{Value, json};
 
 use crate::without_aws::stub::{ACCOUNT, Stub};

@@ -1,7 +1,7 @@
 //! A command sends notices only if it changes something.
 
 use integration_tests::Result;
-use remediation::guard::DEFAULT;
+use policy::DEFAULT;
 use serde_json::json;
 
 use crate::without_aws::stub::{ACCOUNT, Answer, Call, Stub};

@@ -4,10 +4,10 @@ use serde_json::json;
 use super::*;
 use crate::DEFAULT;
 use crate::fixtures::{ENFORCING, finding, now, user_finding};
-use model::decision::Policy;
+use model::decision::ResponseSettings;
 
-fn settings() -> Policy {
-    Policy {
+fn settings() -> ResponseSettings {
+    ResponseSettings {
         minimum_severity: Some(4.0),
         ..ENFORCING.clone()
     }

@@ -69,7 +69,7 @@ pub(super) fn should_store(report: &Report, recorded: Option<&Incident>, news: b
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::Category;
+    use crate::category::Category;
     use crate::fixtures::{finding, now};
     use serde_json::json;
 

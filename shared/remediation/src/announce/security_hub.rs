@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use jiff::Timestamp;
 
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::{Error, Result};
 use crate::metrics;
 use crate::notify::Channel;

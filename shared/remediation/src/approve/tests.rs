@@ -5,11 +5,11 @@ use super::*;
 use crate::config::Config;
 use crate::fixtures::fake::{Fake, act};
 use crate::fixtures::{ENFORCING, finding, now};
-use crate::guard::{Gate, Guard};
 use crate::planner::Planner as _;
 use crate::record::Held;
 use crate::report::Proposed;
 use crate::settings::Settings;
+use policy::{Gate, LoadedPolicies};
 
 fn awaiting(targets: &[&'static str]) -> Awaiting {
     let steps = targets.iter().map(|target| {
@@ -88,7 +88,7 @@ async fn differences(awaiting: &Awaiting, policies: &str, playbook: &Fake) -> Ve
     let finding = finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }));
     let state = playbook.observe(&finding).await.expect("observed");
     let then = Fake::plan(&finding, &state, &awaiting.settings, awaiting.planned_at);
-    let guard = Guard::new(policies);
+    let guard = LoadedPolicies::new(policies);
     let approved = then.steps.iter();
     let approved = approved.filter(|step| is_approved(awaiting, step));
     let approved = approved.map(Step::key);

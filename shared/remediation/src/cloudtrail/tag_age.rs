@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::event::CloudTrailEvent;
 use super::event_history::{EventHistory, Events, History, LAG, Lookup, MOST_PAGES, REACH};
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
 

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::Execution;
 use crate::error::{Error, Result};
-use crate::guard::Authorized;
 use crate::plan::{Action, Step, StepKey};
 use crate::report::{ReadBack, StepReport};
+use policy::Authorized;
 
 /// The account of one execution.
 pub(super) struct Ledger<A> {

@@ -9,10 +9,10 @@ use super::Executor;
 use super::ledger::Ledger;
 use crate::deadline::within;
 use crate::error::Result;
-use crate::guard::Authorized;
 use crate::plan::{Action, Plan, StepKey};
 use crate::playbook::Playbook;
 use crate::report::ReadBack;
+use policy::Authorized;
 
 /// Pauses before the world is read back again because it does not show a change that was accepted:
 /// IAM and EC2 answer reads from copies that lag behind.

@@ -3,9 +3,9 @@ use crate::error::{CallError, CallFailure, Error};
 use crate::finding::Finding;
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{ENFORCING, finding, gate, now, run};
-use crate::guard::Guard;
 use crate::plan::Phase;
 use crate::report::Outcome;
+use policy::LoadedPolicies;
 use serde_json::json;
 
 fn some_finding() -> Finding {
@@ -356,7 +356,7 @@ async fn a_target_that_could_not_be_read_is_a_failure_and_asks_for_a_retry_if_on
 /// What executing comes to if a policy forbids more.
 async fn done_under(forbid: &str, fake: &Fake) -> Execution<Act> {
     let (finding, settings) = (some_finding(), Settings::default());
-    let guard = Guard::new(&format!(
+    let guard = LoadedPolicies::new(&format!(
         "permit (principal, action, resource); @id(\"test\") {forbid}"
     ));
     assert_eq!(guard.problem(), None);

@@ -11,9 +11,9 @@ use crate::cloudtrail::prior_events::{PriorEvents, history_of};
 use crate::cloudtrail::tag_age::began;
 use crate::error::{Error, Result};
 use crate::finding::ApiCall;
-use crate::guard::PriorActivity;
 use crate::inquiry::Inquiry;
 use crate::investigation::reason;
+use policy::PriorActivity;
 
 /// How much older than the first event a call must be, to tell of the principal and not of an intruder:
 /// what GuardDuty finds first is seldom what was done first.

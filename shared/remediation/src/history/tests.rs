@@ -8,7 +8,7 @@ use super::*;
 use crate::finding::Finding;
 use crate::fixtures::fake::Fake;
 use crate::fixtures::{finding, now};
-use crate::guard::{DEFAULT, LoadedPolicies};
 use crate::plan::{StepKey, Withheld};
+use policy::{DEFAULT, LoadedPolicies};
 
 const ALL: &str = "permit (principal, action, resource);";

@@ -6,21 +6,22 @@ use serde_json::{Value, json};
 use super::mutation::{self, MATTERS, TEXTS, pointers, set};
 use super::seeds::{own, seeds};
 use super::{block_on, event, hold, shows_as_it_is};
-use crate::catalogue::{self, Category};
+use crate::catalogue;
+use crate::category::Category;
 use crate::config::Config;
+use crate::decision::{Decision, ResponseMode, ResponseSettings, decide, targets};
 use crate::error::Error;
 use crate::finding::{Finding, abridged};
 use crate::fixtures;
 use crate::guidance;
-use crate::policy::{Decision, Policy, ResponseMode, decide, targets};
 use crate::report::Status;
 use crate::respond::{Invocation, Responder};
 use crate::settings::Settings;
 
 const CATEGORIES: [Category; 4] = [Category::S3, Category::Iam, Category::Ec2, Category::Triage];
 
-fn policy(mode: ResponseMode, never_contain: &[&str]) -> Policy {
-    Policy {
+fn policy(mode: ResponseMode, never_contain: &[&str]) -> ResponseSettings {
+    ResponseSettings {
         dry_run: false,
         mode,
         minimum_severity: Some(0.0),
@@ -313,7 +314,10 @@ fn a_long_event_is_cut_to_what_names_the_same_targets() {
         assert_eq!(again.last_seen(), finding.last_seen());
         for category in CATEGORIES {
             if let Ok(targets) = targets(category, &finding) {
-                assert_eq!(crate::policy::targets(category, &again).ok(), Some(targets));
+                assert_eq!(
+                    crate::decision::targets(category, &again).ok(),
+                    Some(targets)
+                );
             }
         }
     }

@@ -9,13 +9,13 @@ use testkit::mock_client;
 
 use super::rendering::assert_fit_to_send;
 use super::{block_on, event, hold, mutation};
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::config::Config;
+use crate::decision::{self, ResponseMode, ResponseSettings};
 use crate::finding::Finding;
 use crate::fixtures::fake::{Fake, act};
 use crate::fixtures::table::{Items, table};
 use crate::fixtures::{self, now};
-use crate::policy::{self, Policy, ResponseMode};
 use crate::record::{Intent, Lease, Times};
 use crate::report::{Report, Status};
 use crate::respond::{Invocation, Responder};
@@ -50,7 +50,7 @@ fn config() -> Config {
         hub: None,
         verify_findings: false,
         approval_lasts: Config::APPROVAL_LASTS,
-        policy: Policy {
+        policy: ResponseSettings {
             dry_run: false,
             mode: ResponseMode::Contain,
             minimum_severity: Some(0.0),
@@ -113,7 +113,7 @@ fn targets_of_every_function_can_be_claimed() {
         };
         let (_, record) = table();
         for category in [Category::S3, Category::Iam, Category::Ec2, Category::Triage] {
-            for target in policy::targets(category, &finding).unwrap_or_default() {
+            for target in decision::targets(category, &finding).unwrap_or_default() {
                 let lease = Lease {
                     owner: "request",
                     now: now(),

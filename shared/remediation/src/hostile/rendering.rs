@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{event, hold, mutation, shows_as_it_is};
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::fixtures::finding;

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::CallError;
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{event, run};

@@ -181,7 +181,7 @@ pub(super) fn inert(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::Category;
+    use crate::category::Category;
     use crate::error::Error;
     use crate::fixtures::finding;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::breaker::Overload;
+use crate::breaker::OpenBreaker;
 use crate::finding::{Severity, printable};
 use crate::investigate::Question;
 use crate::report::{Approval, Outcome, Report, StepReport};
@@ -140,7 +140,7 @@ fn body(report: &Report) -> String {
 }
 
 /// The notice of a finding that found no room in a window is the only one about it.
-fn breaker(text: &mut String, overload: &Overload) {
+fn breaker(text: &mut String, overload: &OpenBreaker) {
     line(text, "", &overload.reason());
     let _ = writeln!(
         text,
@@ -221,7 +221,7 @@ fn line(text: &mut String, indent: &str, told: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::Category;
+    use crate::category::Category;
     use crate::error::Error;
     use crate::fixtures::finding;
     use crate::investigate::Answer;

@@ -5,14 +5,14 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::Result;
 use crate::fixtures::fake::Act;
 use crate::fixtures::finding;
-use crate::guard::Resource;
 use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::settings::Settings;
+use policy::Resource;
 
 /// What a fuller observation takes.
 const TAKES: Duration = Duration::from_secs(2);

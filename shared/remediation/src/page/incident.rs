@@ -9,7 +9,7 @@ use serde_json::Value;
 
 pub use self::undo::Undone;
 use super::{Json, Outside, Page, Section};
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::finding::{Finding, Severity, visible};
 use crate::record::{Awaiting, Incident};
 use crate::report_view::{Tone, incident_at_risk, incident_status, recorded_outcome};

@@ -50,23 +50,23 @@ pub use self::state::{State, Target};
 pub use self::timeouts::Timeouts;
 use super::{Playbook, TargetGone};
 use crate::breaker::Member;
-use crate::catalogue::Category;
+use crate::category::Category;
+use crate::cloudtrail::event_history::EventHistory;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::guard::Resource;
 use crate::investigate::afterwards::Credential;
-use crate::investigate::trail::Trail;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::settings::{ForensicsRule, Settings};
+use policy::Resource;
 
 /// The playbook of the EC2 function.
 #[derive(Debug)]
 pub struct Ec2 {
     clients: Clients,
     /// `None`: CloudTrail is not asked.
-    trail: Option<Trail>,
+    trail: Option<EventHistory>,
     /// The rules by which forensics get in, of which the peers are read with the instance.
     forensics_access: Vec<ForensicsRule>,
 }
@@ -76,7 +76,7 @@ impl Ec2 {
     pub fn new(sdk: &SdkConfig) -> Self {
         Self {
             clients: Clients::new(sdk),
-            trail: Some(Trail::new(sdk)),
+            trail: Some(EventHistory::new(sdk)),
             forensics_access: Vec::new(),
         }
     }
@@ -178,7 +178,7 @@ impl Playbook for Ec2 {
         apply::release_blocker(&self.clients, action).await
     }
 
-    fn trail(&self) -> Option<&Trail> {
+    fn trail(&self) -> Option<&EventHistory> {
         self.trail.as_ref()
     }
 

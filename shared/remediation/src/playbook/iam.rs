@@ -33,16 +33,16 @@ pub use self::deny_all::DenyAll;
 pub use self::state::State;
 use super::{Playbook, TargetGone};
 use crate::breaker::Member;
-use crate::catalogue::Category;
+use crate::category::Category;
+use crate::cloudtrail::event_history::EventHistory;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::guard::Resource;
 use crate::investigate::afterwards::Credential;
-use crate::investigate::trail::Trail;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::settings::{IamSettings, Settings};
+use policy::Resource;
 
 /// The playbook of the IAM function.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ impl Playbook for Iam {
         target::after_target_gone(state)
     }
 
-    fn trail(&self) -> Option<&Trail> {
+    fn trail(&self) -> Option<&EventHistory> {
         Some(self.clients.trail())
     }
 

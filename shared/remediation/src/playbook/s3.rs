@@ -35,15 +35,15 @@ pub use self::bucket_policy::BucketPolicy;
 use self::clients::Clients;
 pub use self::state::{AccessPoints, Bucket, BucketState, History, State};
 use super::{Playbook, TargetGone};
-use crate::catalogue::Category;
+use crate::category::Category;
+use crate::cloudtrail::event_history::EventHistory;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::guard::Resource;
-use crate::investigate::trail::Trail;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::settings::Settings;
+use policy::Resource;
 
 /// The playbook of the S3 function.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl S3 {
         control: aws_sdk_s3control::Client,
         trail: aws_sdk_cloudtrail::Client,
     ) -> Self {
-        let trail = Trail::of(trail, None);
+        let trail = EventHistory::of(trail, None);
         Self {
             clients: Clients { s3, control, trail },
         }
@@ -120,7 +120,7 @@ impl Playbook for S3 {
         target::after_target_gone(state, action)
     }
 
-    fn trail(&self) -> Option<&Trail> {
+    fn trail(&self) -> Option<&EventHistory> {
         Some(&self.clients.trail)
     }
 

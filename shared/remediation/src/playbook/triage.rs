@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Playbook;
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::guard::Resource;
 use crate::investigate::principal::{self, Principals};
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::{Action, Phase, Plan, Undo};
 use crate::planner::Planner;
 use crate::settings::Settings;
+use policy::Resource;
 
 /// The playbook of the triage function.
 #[derive(Debug)]

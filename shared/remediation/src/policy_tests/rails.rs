@@ -53,7 +53,7 @@ fn each_rail_forbids_what_it_says_and_no_more() {
     let user = Resource::user(&finding, "Break-Glass", None);
     let key = "iam:DeactivateAccessKey";
     let spared_by = |entry: &str| {
-        let settings = Policy {
+        let settings = ResponseSettings {
             never_contain: vec![entry.to_owned()],
             ..settings()
         };

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::incident::{EVENT_LIMIT, cut, key};
 use super::{Incident, Record, number, text};
-use crate::catalogue::Category;
+use crate::category::Category;
+use crate::decision::ResponseSettings;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, abridged};
-use crate::policy::Policy;
 use crate::report::Proposed;
 use crate::settings::Settings;
 
@@ -23,7 +23,7 @@ pub struct Awaiting {
     /// What is contained, and why.
     pub what: String,
     /// What the function might do: the policies are asked with it again.
-    pub policy: Policy,
+    pub policy: ResponseSettings,
     /// The settings that it was planned with.
     pub settings: Settings,
     /// The steps.

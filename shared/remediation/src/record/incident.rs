@@ -20,7 +20,7 @@ use self::keys::sort_key;
 pub use self::read::Incident;
 use self::underway::{RELIES_ON, UNDOING};
 use super::{Approved, Record, get, text};
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, abridged};
 use crate::notify::Channel;

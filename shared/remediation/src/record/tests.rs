@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
-use crate::breaker::Crowd;
-use crate::catalogue::Category;
+use crate::breaker::BlastRadiusGroup;
+use crate::category::Category;
 use crate::evidence::Stored;
 use crate::finding::Finding;
 use crate::fixtures::table::{Items, table};
@@ -204,7 +204,7 @@ async fn dynamodb_takes_every_write_about_a_window() {
         account_id: "111122223333".to_owned(),
         crowd,
     };
-    let (all, users) = (window(None), window(Some(Crowd::Users)));
+    let (all, users) = (window(None), window(Some(BlastRadiusGroup::Users)));
     let terms = Terms {
         places: 3,
         now: now(),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::shared::Others;
 use super::world::look;
 use super::{Release, ReleaseStep, Releaser, Verdict, recorded};
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::notify::Notices;

@@ -1,12 +1,12 @@
 //! Steps that contain a credential for several incidents at once: the deny of a user is one policy for all of the
 //! user's keys and sessions. It is not taken away while another incident that is open counts on it.
 
-use crate::catalogue::Category;
+use crate::category::Category;
+use crate::decision;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::plan::StepKey;
 use crate::playbook::Playbook;
-use crate::policy;
 use crate::record::{Incident, Record};
 
 /// How the detail of a step begins that is in effect since all is denied.
@@ -72,10 +72,10 @@ impl Others {
             here && !same && other.is_open()
         });
         incidents.sort_by(|a, b| a.received_at.cmp(&b.received_at));
-        let own = policy::targets(P::CATEGORY, finding)?;
+        let own = decision::targets(P::CATEGORY, finding)?;
         let about = |other: &Incident| {
             Finding::parse(&other.event)
-                .and_then(|finding| policy::targets(P::CATEGORY, &finding))
+                .and_then(|finding| decision::targets(P::CATEGORY, &finding))
                 .ok()
         };
         let (mut beside, mut apart) = (Vec::new(), Vec::new());

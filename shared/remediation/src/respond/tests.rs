@@ -29,13 +29,12 @@ use tokio::time::Instant;
 use super::*;
 use crate::accounts::Accounts;
 use crate::config::Config;
+use crate::decision::ResponseMode;
 use crate::error::{CallError, CallFailure};
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{Protocol, Wire, enforcing, event, now, triage};
-use crate::guard::Guard;
 use crate::hand_over::HandOver;
-use crate::history::Guards;
-use crate::policy::ResponseMode;
+use crate::history::AuthorizationSources;
 use crate::policy_parameter::PolicyParameter;
 use crate::recheck::Recheck;
 use crate::record::Record;
@@ -43,6 +42,7 @@ use crate::record::Times;
 use crate::report::Outcome;
 use crate::responder::lines::Lines;
 use crate::trace::Trace;
+use policy::LoadedPolicies;
 
 /// The subjects and bodies of the notices that were published.
 type Notices = Arc<Mutex<Vec<(String, String)>>>;
@@ -498,9 +498,9 @@ async fn a_step_that_fails_transiently_fails_the_invocation_after_the_notice() {
     );
 }
 
-fn under(policies: &str) -> Guards {
-    Guards {
-        policies: PolicyParameter::fixed(Guard::new(policies)),
+fn under(policies: &str) -> AuthorizationSources {
+    AuthorizationSources {
+        policies: PolicyParameter::fixed(LoadedPolicies::new(policies)),
         history: None,
     }
 }
@@ -530,8 +530,8 @@ async fn policies_that_could_not_be_read_for_now_ask_for_a_retry_after_a_person_
     for (kind, retried) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
         for config in [enforcing(), dry_run()] {
             let (_, notices, sns) = topic();
-            let guards = Guards {
-                policies: PolicyParameter::fixed(Guard::unread(error(kind))),
+            let guards = AuthorizationSources {
+                policies: PolicyParameter::fixed(LoadedPolicies::unread(error(kind))),
                 history: None,
             };
             let responder = Responder::new(Fake::new([act("exposed")]), config, sns);

@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::{CallError, CallFailure, Error, Result};
 use crate::finding::Finding;
-use crate::guard::Resource;
 use crate::investigate::{Inquiry, Investigation};
 use crate::plan::{Action, Phase, Plan, Step as Planned, Undo};
 use crate::planner::Planner;
 use crate::playbook::Playbook;
 use crate::settings::Settings;
+use policy::Resource;
 
 /// A credential of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -15,24 +15,24 @@ use super::command::{Command, FINDINGS, Setting, Trouble};
 use super::model::{Model, Moment, Notices, Outcome, id_of};
 use crate::approve::{self, Approver};
 use crate::config::Config;
+use crate::decision::ResponseMode;
 use crate::error::{CallFailure, Error, Result};
 use crate::fixtures::looks::{Sent, queue};
 use crate::fixtures::table::{Item, Items, table};
 use crate::fixtures::{Protocol, Wire, enforcing, event, now};
-use crate::guard::{DEFAULT, Guard};
-use crate::history::Guards;
+use crate::history::AuthorizationSources;
 use crate::notify;
-use crate::policy::ResponseMode;
 use crate::policy_parameter::PolicyParameter;
 use crate::recheck::{self, Look, Recheck};
 use crate::record::{Incident, Record};
 use crate::release::{self, Allowance, Releaser};
 use crate::report::Report;
 use crate::respond::{Invocation, Responder};
+use policy::{DEFAULT, LoadedPolicies};
 
-static PERMITTED: LazyLock<Guard> = LazyLock::new(|| Guard::new(DEFAULT));
-static FORBIDDEN: LazyLock<Guard> =
-    LazyLock::new(|| Guard::new("forbid (principal, action, resource);"));
+static PERMITTED: LazyLock<LoadedPolicies> = LazyLock::new(|| LoadedPolicies::new(DEFAULT));
+static FORBIDDEN: LazyLock<LoadedPolicies> =
+    LazyLock::new(|| LoadedPolicies::new("forbid (principal, action, resource);"));
 
 /// How often Lambda tries an invocation, and the seconds until it tries again.
 const ATTEMPTS: usize = 3;
@@ -269,7 +269,7 @@ impl Run {
             Setting::Forbidden => &FORBIDDEN,
             _ => &PERMITTED,
         };
-        PolicyParameter::fixed(Guard::clone(guard))
+        PolicyParameter::fixed(LoadedPolicies::clone(guard))
     }
 
     /// An invocation, with the attempts that Lambda makes of it.
@@ -291,7 +291,7 @@ impl Run {
                 Some(trouble).filter(|trouble| attempt == 0 || *trouble == Trouble::Denied),
             );
             let playbook = Keys::of(&self.account, Some(self.called.clone()));
-            let guards = Guards {
+            let guards = AuthorizationSources {
                 policies: self.policies(),
                 history: None,
             };

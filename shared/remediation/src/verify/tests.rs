@@ -243,7 +243,7 @@ async fn a_part_of_a_sequence_is_genuine_if_guardduty_s_sequence_has_its_target(
         assert_eq!(current.handed_over_to(), finding.handed_over_to());
         let target = |finding: &Finding| {
             let function = finding.handed_over_to().unwrap();
-            crate::policy::targets(function, finding).unwrap()
+            crate::decision::targets(function, finding).unwrap()
         };
         assert_eq!(target(&current), target(&finding));
     }

@@ -3,8 +3,8 @@ use crate::catalogue::routes;
 use crate::decision::{self, ResponseMode};
 use crate::fixtures::attack;
 
-fn policy() -> Policy {
-    Policy {
+fn policy() -> ResponseSettings {
+    ResponseSettings {
         dry_run: false,
         mode: ResponseMode::Contain,
         minimum_severity: Some(4.0),
@@ -392,7 +392,7 @@ fn where_the_own_account_is_not_known_it_is_that_of_the_finding() {
     let finding = Finding::parse(&event).unwrap();
     let mut sequence = finding.sequence().unwrap().unwrap();
     sequence.resources[0].account = Some("999988887777".to_owned());
-    let policy = Policy {
+    let policy = ResponseSettings {
         own_account: None,
         ..policy()
     };

@@ -1,6 +1,7 @@
 use super::*;
-use remediation::catalogue::{Category, routes};
-use remediation::policy::{Policy, ResponseMode, decide};
+use remediation::catalogue::routes;
+use remediation::category::Category;
+use remediation::decision::{ResponseMode, ResponseSettings, decide};
 
 const ID: &str = "0123456789abcdef0123456789abcdef";
 
@@ -72,7 +73,7 @@ fn a_finding_is_made_of_each_type_for_the_functions_that_get_such_findings() {
                 finding.last_seen().map(|seen| seen.to_string()).as_deref(),
                 Some("2026-05-06T07:08:10Z")
             );
-            let settings = Policy {
+            let settings = ResponseSettings {
                 dry_run: true,
                 mode: ResponseMode::Contain,
                 minimum_severity: Some(4.0),
@@ -82,7 +83,7 @@ fn a_finding_is_made_of_each_type_for_the_functions_that_get_such_findings() {
                 never_contain: Vec::new(),
             };
             let decision = decide(function, &finding, &settings);
-            let remediation::policy::Decision::Contain(what) = decision else {
+            let remediation::decision::Decision::Contain(what) = decision else {
                 panic!("{kind}: {decision:?}");
             };
             assert_eq!(what.contains(named), target.is_some(), "{what}");

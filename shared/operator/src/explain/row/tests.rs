@@ -1,7 +1,7 @@
 mod cases;
 
-use remediation::guard::DEFAULT;
-use remediation::policy::ResponseMode;
+use policy::DEFAULT;
+use remediation::decision::ResponseMode;
 use serde_json::{Value, json};
 
 use super::*;
@@ -21,7 +21,7 @@ fn event(kind: &str, resource: Value, service: Value) -> Value {
 }
 
 fn rules() -> Rules {
-    let settings = Policy {
+    let settings = ResponseSettings {
         dry_run: false,
         mode: ResponseMode::Contain,
         minimum_severity: Some(4.0),
@@ -32,7 +32,7 @@ fn rules() -> Rules {
     };
     Rules {
         settings,
-        guard: Guard::new(DEFAULT),
+        guard: LoadedPolicies::new(DEFAULT),
         now: "2026-03-04T05:06:07Z".parse().expect("a time"),
     }
 }

@@ -3,8 +3,8 @@ use serde_json::json;
 use super::*;
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{ENFORCING, finding, gate, now};
-use crate::guard::{Gate, Guard};
 use crate::settings::Settings;
+use policy::{Gate, LoadedPolicies};
 
 type State = Vec<(Act, bool)>;
 
@@ -47,7 +47,7 @@ fn plan(state: &State) -> Authorized<Act> {
 /// [`plan`], of which `asks` awaits approval.
 fn plan_asking(state: &State) -> Authorized<Act> {
     let finding = finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }));
-    let guard = Guard::new(
+    let guard = LoadedPolicies::new(
         "permit (principal, action, resource);
          forbid (principal, action, resource) when { resource.name == \"asks\" }
          unless { context.approved };",

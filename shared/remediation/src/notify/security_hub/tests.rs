@@ -11,7 +11,7 @@ use aws_smithy_types::body::SdkBody;
 use testkit::{Rule, mock, mock_client};
 
 use super::*;
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::fixtures::table::table;
 use crate::fixtures::{Protocol, Wire, finding};
 

@@ -3,12 +3,12 @@
 use super::action::Action;
 use super::instance::Interface;
 use super::state::{Role, State};
-use crate::breaker::{Crowd, Member};
+use crate::breaker::{BlastRadiusGroup, Member};
+use crate::decision::instance_target;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::guard::Resource;
 use crate::playbook::TargetGone;
-use crate::policy::instance_target;
+use policy::Resource;
 
 pub(super) fn resource(finding: &Finding, state: &State, action: &Action) -> Resource {
     let role = match action {
@@ -74,18 +74,21 @@ pub(super) fn blast_radius_groups(state: &State) -> Vec<Member> {
     if let Ok(Some(found)) = &state.scaling {
         let name = found.group.clone();
         let region = region.clone();
-        member(Crowd::AutoScalingGroup { region, name }, &found.size);
+        member(
+            BlastRadiusGroup::AutoScalingGroup { region, name },
+            &found.size,
+        );
     }
     match &state.role {
         Ok(Some(role)) => {
             let name = role.name.clone();
-            member(Crowd::Role { region, name }, &state.alike);
+            member(BlastRadiusGroup::Role { region, name }, &state.alike);
         }
         Ok(None) => {}
         Err(error) => {
             let profile = instance.profile.as_deref().unwrap_or_default();
             let name = format!("of the instance profile {profile}");
-            member(Crowd::Role { region, name }, &Err(error.clone()));
+            member(BlastRadiusGroup::Role { region, name }, &Err(error.clone()));
         }
     }
     members

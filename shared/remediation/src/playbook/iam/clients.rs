@@ -2,8 +2,8 @@
 
 use aws_config::SdkConfig;
 
+use crate::cloudtrail::event_history::EventHistory;
 use crate::investigate::principal::Principals;
-use crate::investigate::trail::Trail;
 
 /// The services that it calls.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Clients {
         }
     }
 
-    pub(super) fn trail(&self) -> &Trail {
+    pub(super) fn trail(&self) -> &EventHistory {
         &self.principals.trail
     }
 }

@@ -17,9 +17,9 @@ use super::entity;
 use super::state::ObservedPrincipal;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
-use crate::guard::Resource;
 use crate::iam_policy::Entity;
 use crate::plan::{Plan, Step};
+use policy::Resource;
 
 /// Pauses before a deny is looked for again that was written a moment ago: IAM answers reads from copies
 /// that lag behind.

@@ -15,13 +15,13 @@ use super::state::{
 use super::trust::Trust;
 use super::user::{access_keys, owner, timestamp, unanswered, user, users};
 use super::{entity, mark, shared_name};
+use crate::cloudtrail::activity::iam_events;
+use crate::cloudtrail::event::CloudTrailEvent;
+use crate::cloudtrail::event_history::EventHistory;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, Principal, RoleSession};
 use crate::iam_policy::Entity;
-use crate::investigate::deeds::deeds_in_iam;
 use crate::investigate::issuer::{Issuer, issuer};
-use crate::investigate::record::Record;
-use crate::investigate::trail::Trail;
 use crate::settings::IamSettings;
 
 /// The IAM permissions that observing needs.
@@ -117,7 +117,7 @@ async fn created_keys_if_set(
 
 async fn found(
     client: &Client,
-    trail: &Trail,
+    trail: &EventHistory,
     settings: &IamSettings,
     finding: &Finding,
     principal: &Principal,
@@ -254,7 +254,11 @@ async fn role(client: &Client, name: &str, session: Option<&RoleSession>) -> Res
 }
 
 /// The user who issued the session, if that is one of this account and still has that name.
-async fn federated(client: &Client, trail: &Trail, finding: &Finding) -> Result<FederatedState> {
+async fn federated(
+    client: &Client,
+    trail: &EventHistory,
+    finding: &Finding,
+) -> Result<FederatedState> {
     let key = finding.access_key_id();
     let issuer = issuer(trail, key.as_deref(), &finding.account_id).await;
     let user = match &issuer {
@@ -268,12 +272,16 @@ async fn federated(client: &Client, trail: &Trail, finding: &Finding) -> Result<
 }
 
 /// The keys that the principal made since the first event, as they are now.
-async fn created_keys(client: &Client, trail: &Trail, finding: &Finding) -> Result<CreatedKeys> {
-    let deeds = deeds_in_iam(trail, finding).await?;
+async fn created_keys(
+    client: &Client,
+    trail: &EventHistory,
+    finding: &Finding,
+) -> Result<CreatedKeys> {
+    let deeds = iam_events(trail, finding).await?;
     let made: Vec<_> = deeds
         .records
         .iter()
-        .filter_map(Record::created_key)
+        .filter_map(CloudTrailEvent::created_key)
         .collect();
     let now = made.into_iter().map(async |(user, id)| {
         let described = client.get_user().user_name(&user).send();

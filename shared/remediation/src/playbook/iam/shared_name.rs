@@ -18,11 +18,11 @@ use tokio::time::timeout;
 
 use super::policy_document::{deny_session, fits_sid};
 use super::state::{RoleState, Sharing};
+use crate::cloudtrail::event::CloudTrailEvent;
+use crate::cloudtrail::event_history::{EventHistory, Lookup};
 use crate::error::Result;
 use crate::finding::{Finding, RoleSession};
 use crate::investigate::reason;
-use crate::investigate::record::Record;
-use crate::investigate::trail::{Lookup, Trail};
 use crate::settings::IamSettings;
 
 /// How long CloudTrail is waited for before anything is denied.
@@ -33,7 +33,7 @@ const CONSTANT: [&str; 1] = ["GitHubActions"];
 
 /// Finds out who has the name of the session, where the role's trust leaves it open. Other roles cost no call.
 pub(super) async fn sharing(
-    trail: &Trail,
+    trail: &EventHistory,
     settings: &IamSettings,
     finding: &Finding,
     session: &RoleSession,
@@ -110,7 +110,7 @@ fn constant(session: &RoleSession, role: &RoleState) -> Option<String> {
 /// Who has the name beside the session of `key`, if CloudTrail shows the name with several keys at once; and when
 /// that session was issued, if it shows this too.
 async fn others(
-    trail: &Trail,
+    trail: &EventHistory,
     session: &RoleSession,
     key: Option<&str>,
 ) -> Result<Option<(String, Option<Timestamp>)>> {
@@ -157,7 +157,11 @@ struct Use {
 }
 
 /// When the session of `key` was issued.
-async fn issued(trail: &Trail, session: &RoleSession, key: &str) -> Result<Timestamp, String> {
+async fn issued(
+    trail: &EventHistory,
+    session: &RoleSession,
+    key: &str,
+) -> Result<Timestamp, String> {
     let mut why = "CloudTrail shows no call of the session yet".to_owned();
     for history in trail.histories() {
         match trail
@@ -180,17 +184,17 @@ async fn issued(trail: &Trail, session: &RoleSession, key: &str) -> Result<Times
     Err(why)
 }
 
-fn is_of(record: &Record, session: &RoleSession) -> bool {
+fn is_of(record: &CloudTrailEvent, session: &RoleSession) -> bool {
     let id = record.caller()["principalId"].as_str();
     let of = id.and_then(|id| id.split_once(':'));
     of == Some((session.role_id.as_str(), session.name.as_str()))
 }
 
-fn key_of(record: &Record) -> Option<&str> {
+fn key_of(record: &CloudTrailEvent) -> Option<&str> {
     record.caller()["accessKeyId"].as_str()
 }
 
-fn creation(record: &Record) -> Option<Timestamp> {
+fn creation(record: &CloudTrailEvent) -> Option<Timestamp> {
     let attributes = &record.caller()["sessionContext"]["attributes"];
     attributes["creationDate"].as_str()?.parse().ok()
 }

@@ -3,10 +3,10 @@
 use super::action::Action;
 use super::mark;
 use super::state::{ObservedPrincipal, State, UnresolvedUser};
-use crate::breaker::{Crowd, Member};
+use crate::breaker::{BlastRadiusGroup, Member};
 use crate::finding::Finding;
-use crate::guard::Resource;
 use crate::playbook::TargetGone;
+use policy::Resource;
 
 pub(super) fn resource(finding: &Finding, state: &State, action: &Action) -> Resource {
     match action {
@@ -38,7 +38,7 @@ pub(super) fn blast_radius_groups(state: &State, action: &Action) -> Vec<Member>
     let size = state.users.clone().into_iter();
     size.map(|size| Member {
         name: user.clone(),
-        crowd: Crowd::Users,
+        crowd: BlastRadiusGroup::Users,
         size,
     })
     .collect()

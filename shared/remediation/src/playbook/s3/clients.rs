@@ -3,14 +3,14 @@
 use aws_config::SdkConfig;
 use aws_sdk_s3::config::Region;
 
-use crate::investigate::trail::Trail;
+use crate::cloudtrail::event_history::EventHistory;
 
 /// The clients of one Region.
 #[derive(Clone, Debug)]
 pub(super) struct Clients {
     pub(super) s3: aws_sdk_s3::Client,
     pub(super) control: aws_sdk_s3control::Client,
-    pub(super) trail: Trail,
+    pub(super) trail: EventHistory,
 }
 
 impl Clients {
@@ -18,7 +18,7 @@ impl Clients {
         Self {
             s3: aws_sdk_s3::Client::new(sdk),
             control: aws_sdk_s3control::Client::new(sdk),
-            trail: Trail::new(sdk),
+            trail: EventHistory::new(sdk),
         }
     }
 

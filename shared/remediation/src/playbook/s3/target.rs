@@ -4,8 +4,8 @@ use super::action::{Action, BlockBucket, BucketRef, DenyInPolicy};
 use super::exposure::{Exposure, Seen};
 use super::state::{BucketState, State};
 use crate::finding::Finding;
-use crate::guard::Resource;
 use crate::playbook::TargetGone;
+use policy::Resource;
 
 pub(super) fn resource(finding: &Finding, state: &State, action: &Action) -> Resource {
     match action {

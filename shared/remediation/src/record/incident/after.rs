@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::keys::key;
 use super::{ACTION, Incident, NOT_NOTIFIED, RELIES_ON, UNDOING, json, notified};
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::evidence::Stored;
 use crate::finding::Finding;

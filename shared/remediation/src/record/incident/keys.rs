@@ -1,8 +1,8 @@
 //! How the items of incidents are named.
 
-use crate::catalogue::Category;
+use crate::category::Category;
+use crate::decision;
 use crate::finding::Finding;
-use crate::policy;
 
 /// What the keys of incidents begin with, and those of drills.
 const INCIDENT: &str = "INCIDENT#";
@@ -26,7 +26,7 @@ pub(super) fn id_of(key: &str) -> (&str, bool) {
 pub(crate) fn sort_key(category: Category, finding: &Finding) -> String {
     let part = finding
         .handed_over_to()
-        .and_then(|_| policy::targets(category, finding).ok());
+        .and_then(|_| decision::targets(category, finding).ok());
     match part {
         Some(targets) => joined(category.as_str(), &targets.join(",")),
         None => category.to_string(),

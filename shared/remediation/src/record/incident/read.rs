@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::keys::{id_of, joined, key, sort_key};
 use super::{ACTION, NOT_NOTIFIED, RELIES_ON, Times};
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::evidence::Stored;
 use crate::finding::Finding;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::EVENT_LIMIT;
-use crate::catalogue::Category;
+use crate::category::Category;
 use crate::error::{CallContext, Result};
 use crate::finding::{Finding, abridged};
 use crate::record::{Record, text};

@@ -1,6 +1,6 @@
 use super::*;
-use crate::blast_radius::Crowd;
-use crate::catalogue::Category;
+use crate::blast_radius::BlastRadiusGroup;
+use crate::category::Category;
 
 #[test]
 fn a_window_is_found_again_from_its_key() {
@@ -9,7 +9,7 @@ fn a_window_is_found_again_from_its_key() {
         account_id: "111122223333".to_owned(),
         crowd,
     };
-    let group = Crowd::AutoScalingGroup {
+    let group = BlastRadiusGroup::AutoScalingGroup {
         region: "us-east-1".to_owned(),
         name: "web#1/a".to_owned(),
     };
@@ -19,7 +19,10 @@ fn a_window_is_found_again_from_its_key() {
             of(Some(group)),
             "BREAKER#ec2#111122223333#group#us-east-1/web#1/a",
         ),
-        (of(Some(Crowd::Users)), "BREAKER#ec2#111122223333#users"),
+        (
+            of(Some(BlastRadiusGroup::Users)),
+            "BREAKER#ec2#111122223333#users",
+        ),
     ] {
         assert_eq!(window.key(), key);
         assert_eq!(Window::from_key(key), Some(window));

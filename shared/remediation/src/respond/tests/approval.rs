@@ -239,7 +239,7 @@ async fn an_approval_is_told_and_a_plan_after_it_once_as_of_what_someone_undid()
     answer(&responder("exposed"), made_public()).await.unwrap();
     let (incident, policies) = (
         the_incident(&record).await,
-        PolicyParameter::fixed(Guard::new(crate::guard::DEFAULT)),
+        PolicyParameter::fixed(LoadedPolicies::new(policy::DEFAULT)),
     );
     let notices_of_ours = told_by(&sns);
     let approver = crate::approve::Approver {
@@ -276,7 +276,7 @@ async fn who_may_not_publish_has_approved_all_the_same_and_learns_whom_nobody_to
     let responder = Responder::new(fake, approving(), sns.clone()).recording(record.clone());
     answer(&responder, made_public()).await.unwrap();
     wire.fail("sns:Publish", 403, "AuthorizationError");
-    let policies = PolicyParameter::fixed(Guard::new(crate::guard::DEFAULT));
+    let policies = PolicyParameter::fixed(LoadedPolicies::new(policy::DEFAULT));
     let notices_of_ours = told_by(&sns);
     let approver = crate::approve::Approver {
         by: ANN,

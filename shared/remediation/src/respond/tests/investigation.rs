@@ -1,8 +1,8 @@
 //! What is found out beside the containment, and that it never gets in its way.
 
 use super::*;
+use crate::decision::ResponseMode;
 use crate::investigate::Question;
-use crate::policy::ResponseMode;
 
 fn what(playbook: &Fake) -> Vec<&'static str> {
     let calls = playbook.calls().into_iter();

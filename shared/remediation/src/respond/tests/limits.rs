@@ -267,7 +267,7 @@ async fn where_the_windows_cannot_be_asked_one_finding_is_contained_and_it_is_sa
 #[test]
 fn alone_an_environment_lets_one_finding_through_until_the_window_has_passed() {
     let (alone, hour) = (
-        crate::slots::Alone::default(),
+        crate::slots::FallbackQuota::default(),
         SignedDuration::from_hours(1),
     );
     let minutes = |minutes| now() + SignedDuration::from_mins(minutes);

@@ -6,7 +6,7 @@ use aws_sdk_ssm::operation::get_parameter::GetParameterOutput;
 use aws_sdk_ssm::types::Parameter;
 
 use super::*;
-use crate::guard::{DEFAULT, UNUSABLE};
+use policy::{DEFAULT, UNUSABLE};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -28,7 +28,7 @@ async fn alarms(config: Config, policies: PolicyParameter) -> bool {
     let to = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || to.clone());
     let reading = tracing::subscriber::set_default(subscriber.finish());
-    let guards = Guards {
+    let guards = AuthorizationSources {
         policies,
         history: None,
     };

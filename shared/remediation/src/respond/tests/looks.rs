@@ -3,8 +3,8 @@
 use super::*;
 use crate::fixtures::looks::{Sent, at_look, delays, next, queue};
 use crate::fixtures::table::table;
-use crate::guard::DEFAULT;
 use crate::hostile::recording::incidents;
+use policy::DEFAULT;
 
 /// What a function answers to the one message that was sent.
 async fn look(responder: &Responder<Fake>, sent: &Sent) -> Report {
@@ -253,8 +253,8 @@ async fn policies_that_forbid_more_than_by_severity_still_forbid_what_was_undone
         "{DEFAULT} @id(\"hands-off\") forbid (principal, action, resource)
          when {{ resource.name == \"exposed\" }};"
     );
-    let guards = Guards {
-        policies: PolicyParameter::fixed(Guard::new(&policies)),
+    let guards = AuthorizationSources {
+        policies: PolicyParameter::fixed(LoadedPolicies::new(&policies)),
         history: None,
     };
     let fake = Fake::new([act("exposed")]);

@@ -6,15 +6,15 @@ use serde_json::Value;
 use super::world::{Group, names};
 use super::*;
 use crate::approve::{Approver, approve};
+use crate::decision::ResponseMode;
 use crate::error::Result;
 use crate::fixtures::table::table;
 use crate::fixtures::windows::{Windows, invocation};
 use crate::fixtures::{enforcing, event};
-use crate::guard::{DEFAULT, Guard};
 use crate::hostile::recording::incidents;
-use crate::policy::ResponseMode;
 use crate::policy_parameter::PolicyParameter;
 use crate::record::Incident;
+use policy::{DEFAULT, LoadedPolicies};
 
 fn again(world: &World) -> Ec2 {
     Ec2::over(world.playbook.clients.own.clone())
@@ -58,7 +58,7 @@ async fn approved_as_stored(
         ..Incident::default()
     };
     happens(&mut world.now());
-    let policies = PolicyParameter::fixed(Guard::new(DEFAULT));
+    let policies = PolicyParameter::fixed(LoadedPolicies::new(DEFAULT));
     let approver = Approver {
         by: "arn:aws:iam::111122223333:user/ann",
         record: &record,

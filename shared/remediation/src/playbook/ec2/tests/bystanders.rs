@@ -10,12 +10,12 @@ use crate::finding::Finding;
 use crate::fixtures::table::table;
 use crate::fixtures::windows::{Windows, invocation};
 use crate::fixtures::{ENFORCING, case, case_text, enforcing, finding, now};
-use crate::guard::{DEFAULT, Gate, Guard};
 use crate::hostile::recording::incidents;
 use crate::plan::{Action as _, Phase, Step};
 use crate::policy_parameter::PolicyParameter;
 use crate::record::Incident;
 use crate::settings::Ec2Settings;
+use policy::{DEFAULT, Gate, LoadedPolicies};
 
 const DENY: &str = "iam:DenyInstanceCredentials";
 const ROLE: &str = "arn:aws:iam::111122223333:role/web";
@@ -103,7 +103,7 @@ async fn an_approval_isolates_an_instance_that_forwards_for_others() {
         event,
         ..Incident::default()
     };
-    let policies = PolicyParameter::fixed(Guard::new(DEFAULT));
+    let policies = PolicyParameter::fixed(LoadedPolicies::new(DEFAULT));
     let approver = Approver {
         by: "arn:aws:iam::111122223333:user/ann",
         record: &record,
@@ -279,7 +279,7 @@ async fn a_node_of_emr_is_isolated_and_the_report_says_when_emr_replaces_it() {
 #[test]
 fn a_resolver_that_is_named_for_its_clients_is_told_so_contained_or_not() {
     let resolver = case("resolver-for-its-clients");
-    let category = crate::catalogue::Category::Ec2;
+    let category = crate::category::Category::Ec2;
     for told in [
         crate::guidance::questions(category, &resolver),
         crate::guidance::next_steps(category, &resolver),
@@ -305,7 +305,7 @@ async fn a_resolver_is_contained_by_the_default_policies_and_spared_by_one_on_it
     });
     let state = world.playbook.observe(&resolver).await.unwrap();
     for (text, spared) in [(DEFAULT, false), (SPARED, true)] {
-        let guard = Guard::new(text);
+        let guard = LoadedPolicies::new(text);
         let gate = Gate::new::<Ec2>(&guard, &resolver, &ENFORCING, false, now());
         let plan = gate.plan::<Ec2>(&state, &Settings::default());
         let mut contains = plan.steps.iter();
@@ -334,9 +334,9 @@ fn deviations_from_a_baseline_are_notified_by_the_default_policies_and_contained
         ("Backdoor:EC2/C&CActivity.B", false),
     ] {
         let forbids = |text: &str| {
-            let guard = Guard::new(text);
+            let guard = LoadedPolicies::new(text);
             assert_eq!(guard.problem(), None);
-            let category = crate::catalogue::Category::Ec2;
+            let category = crate::category::Category::Ec2;
             let why = guard.forbids(category, &of(kind), &ENFORCING, now());
             why.map(|why| why.by.join(" "))
         };

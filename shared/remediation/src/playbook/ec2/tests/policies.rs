@@ -12,12 +12,12 @@ use super::world::{ID, infected_with};
 use super::*;
 use crate::fixtures::windows::{Windows, invocation};
 use crate::fixtures::{ENFORCING, enforcing, event};
-use crate::guard::{Gate, Guard};
-use crate::history::{EventHistory, Guards};
+use crate::history::{AuthorizationSources, EventHistory};
 use crate::plan::{Action as _, Phase, Step};
 use crate::policy_parameter::PolicyParameter;
 use crate::respond::Responder;
 use crate::settings::Ec2Settings;
+use policy::{Gate, LoadedPolicies};
 
 fn tags(tags: &[(&str, &str)]) -> BTreeMap<String, String> {
     let tags = tags.iter();
@@ -30,7 +30,7 @@ async fn withheld(account: Account, condition: &str) -> bool {
     let finding = infected_with(&account.tags);
     let world = World::new(account);
     let state = world.playbook.observe(&finding).await.unwrap();
-    let guard = Guard::new(&format!(
+    let guard = LoadedPolicies::new(&format!(
         "permit (principal, action, resource);
          @id(\"it\") forbid (principal, action, resource is Instance) when {{ {condition} }};"
     ));
@@ -201,8 +201,8 @@ async fn a_tag_that_was_set_since_spares_no_step_that_is_planned_while_others_ar
             ..prepared([], [])
         });
         let playbook = Ec2::over(world.playbook.clients.own.clone());
-        let guards = Guards {
-            policies: PolicyParameter::fixed(Guard::new(policy)),
+        let guards = AuthorizationSources {
+            policies: PolicyParameter::fixed(LoadedPolicies::new(policy)),
             history: Some(EventHistory::with_client(trail)),
         };
         let responder = Responder::new(playbook, enforcing(), sns).guarded(guards);

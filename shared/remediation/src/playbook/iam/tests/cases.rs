@@ -7,11 +7,11 @@ use tokio::time::Instant;
 use super::hostile::statements;
 use super::world::Entity;
 use super::*;
+use crate::decision::ResponseSettings;
 use crate::fixtures::{ENFORCING, case, case_text};
-use crate::guard::{DEFAULT, Gate, Guard};
 use crate::hostile::grammar::denies;
 use crate::investigate::{self, Inquiry, Question};
-use crate::policy::Policy;
+use policy::{DEFAULT, Gate, LoadedPolicies};
 
 /// An account with one role, which principals of its own may assume.
 fn role(name: &str, id: &'static str, path: &'static str) -> Account {
@@ -187,14 +187,14 @@ async fn a_key_that_is_nobody_s_here_or_whose_owner_is_another_than_the_id_says_
 /// Whose the key is, is known only once IAM was asked: the rails hold then.
 #[tokio::test(start_paused = true)]
 async fn the_owner_of_a_key_who_is_never_contained_is_spared() {
-    let spares = Policy {
+    let spares = ResponseSettings {
         never_contain: vec!["mallory".to_owned()],
         ..ENFORCING.clone()
     };
     let world = world(mallory());
     let finding = case("key-without-user-type");
     let state = world.iam.observe(&finding).await.unwrap();
-    let guard = Guard::new(DEFAULT);
+    let guard = LoadedPolicies::new(DEFAULT);
     let gate = Gate::new::<Iam>(&guard, &finding, &spares, false, now());
     let plan = gate.plan::<Iam>(&state, &Settings::default());
     assert_eq!(plan.steps.len(), 2);

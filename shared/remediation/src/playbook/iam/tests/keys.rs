@@ -12,11 +12,11 @@ use crate::finding::Finding;
 use crate::fixtures::{
     ENFORCING, answer, finding, investigate, now, run, run_with, user_detail, user_finding,
 };
-use crate::guard::{Gate, Guard};
 use crate::plan::Step;
 use crate::playbook::Playbook as _;
 use crate::report::{Outcome, Status, StepReport};
 use crate::settings::Settings;
+use policy::{Gate, LoadedPolicies};
 
 pub(super) const MADE: &str = "AKIAMADE000000000000";
 
@@ -192,7 +192,7 @@ async fn policies_know_the_path_of_whom_a_key_was_made_for_or_that_it_was_not_re
             world.wire.fail("iam:GetUser", 403, "AccessDenied");
         }
         let state = world.iam.complete(&finding, &seen).await.expect("the keys");
-        let guard = Guard::new(by_path);
+        let guard = LoadedPolicies::new(by_path);
         let gate = Gate::new::<Iam>(&guard, &finding, &ENFORCING, false, now());
         let plan = gate.plan::<Iam>(&state, &created_keys());
         let made = plan.steps.iter().find(|step| step.key().target == MADE);

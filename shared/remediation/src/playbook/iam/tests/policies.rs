@@ -5,15 +5,15 @@ use jiff::SignedDuration;
 use super::world::settings;
 use super::*;
 use crate::approve::{Approver, approve};
+use crate::decision::{ResponseMode, ResponseSettings};
 use crate::error::Error;
 use crate::fixtures::table::table;
 use crate::fixtures::windows::{Windows, invocation};
 use crate::fixtures::{ENFORCING, enforcing};
-use crate::guard::{DEFAULT, Gate, Guard};
 use crate::hostile::recording::incidents;
-use crate::policy::{Policy, ResponseMode};
 use crate::policy_parameter::PolicyParameter;
 use crate::record::Incident;
+use policy::{DEFAULT, Gate, LoadedPolicies};
 
 fn again(world: &World) -> Iam {
     Iam::over(world.iam.clients.iam.clone(), world.principals())
@@ -23,7 +23,7 @@ fn again(world: &World) -> Iam {
 async fn withheld(account: Account, finding: &Finding, condition: &str) -> bool {
     let world = world(account);
     let state = world.iam.observe(finding).await.unwrap();
-    let guard = Guard::new(&format!(
+    let guard = LoadedPolicies::new(&format!(
         "permit (principal, action, resource);
          @id(\"it\") forbid (principal, action, resource) when {{ {condition} }};"
     ));
@@ -147,7 +147,7 @@ async fn an_administrator_is_contained_and_the_steps_for_the_whole_account_are_t
 
 /// What comes of approving, if the settings are these by then, and the plan in the table is changed so.
 async fn approved(
-    current: Option<&Policy>,
+    current: Option<&ResponseSettings>,
     change: impl FnOnce(&mut Value),
 ) -> (World, Result<Report, Error>) {
     let world = world(mallory());
@@ -174,7 +174,7 @@ async fn approved(
         event,
         ..Incident::default()
     };
-    let policies = PolicyParameter::fixed(Guard::new(DEFAULT));
+    let policies = PolicyParameter::fixed(LoadedPolicies::new(DEFAULT));
     let approver = Approver {
         by: "arn:aws:iam::111122223333:user/ann",
         record: &record,
@@ -190,7 +190,7 @@ async fn approved(
 #[tokio::test(start_paused = true)]
 async fn who_is_spared_by_the_settings_of_now_is_not_contained_for_being_approved() {
     let unchanged = |_: &mut Value| {};
-    let sparing = |name: &str| Policy {
+    let sparing = |name: &str| ResponseSettings {
         never_contain: vec![name.to_owned()],
         ..ENFORCING.clone()
     };

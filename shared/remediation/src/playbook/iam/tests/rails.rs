@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use super::role::{acted_detail, own_account, payroll};
 use super::world::settings;
 use super::*;
+use crate::decision::ResponseSettings;
 use crate::execute::execute;
 use crate::fixtures::ENFORCING;
-use crate::guard::{Gate, Guard};
 use crate::hostile::block_on;
-use crate::policy::Policy;
+use policy::{Gate, LoadedPolicies};
 
 /// What a user may have written; the first permits everything.
 const TEXTS: [&str; 4] = [
@@ -113,7 +113,7 @@ proptest! {
     #[test]
     fn nothing_is_written_that_a_rail_forbids(case in cases()) {
         let (world, finding) = (case.world(), case.finding());
-        let policy = Policy {
+        let policy = ResponseSettings {
             never_contain: case.spared.map(str::to_owned).into_iter().collect(),
             responder_roles: case.own.then(|| ROLE.to_owned()).into_iter().collect(),
             ..ENFORCING.clone()
@@ -122,7 +122,7 @@ proptest! {
             iam.role_wide = case.wide;
             iam.mark_contained = case.marked;
         });
-        let guard = Guard::new(case.text);
+        let guard = LoadedPolicies::new(case.text);
         prop_assert_eq!(guard.problem(), None);
         block_on(async {
             let state = world.iam.observe(&finding).await.expect("the world can be read");

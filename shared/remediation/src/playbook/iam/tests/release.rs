@@ -175,7 +175,7 @@ async fn a_deny_stays_for_an_incident_that_found_it_after_a_failure() {
     let finding = Finding::parse(&second).expect("a finding");
     let error = crate::Error::Refused("nothing answered".to_owned());
     let failed = crate::report::Report::prevented(
-        crate::catalogue::Category::Iam,
+        crate::category::Category::Iam,
         &finding,
         crate::report::Obstacle::Target,
         &error,

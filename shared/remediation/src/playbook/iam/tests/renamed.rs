@@ -5,14 +5,14 @@ use serde_json::json;
 
 use super::world::{Account, Entity, KEY, World, mallory, world};
 use super::{Iam, answer, by, each_call_fails_in_turn, gone, left_alone, stolen_key};
+use crate::decision::ResponseSettings;
 use crate::fixtures::waves::{contained, slow};
 use crate::fixtures::{ENFORCING, carry_out, event, now, user_detail};
-use crate::guard::{DEFAULT, Gate, Guard};
 use crate::plan::Step;
 use crate::playbook::Playbook as _;
-use crate::policy::Policy;
 use crate::report::{Outcome, Status};
 use crate::settings::Settings;
+use policy::{DEFAULT, Gate, LoadedPolicies};
 
 /// Mallory's account after Mallory was renamed.
 fn renamed() -> Account {
@@ -147,14 +147,14 @@ async fn a_user_who_is_renamed_while_it_is_contained_keeps_no_working_key() {
 
 #[tokio::test(start_paused = true)]
 async fn who_is_never_contained_is_not_by_way_of_a_key_either() {
-    let spares = Policy {
+    let spares = ResponseSettings {
         never_contain: vec!["eve".to_owned()],
         ..ENFORCING.clone()
     };
     let world = world(renamed());
     let finding = stolen_key();
     let state = world.iam.observe(&finding).await.unwrap();
-    let guard = Guard::new(DEFAULT);
+    let guard = LoadedPolicies::new(DEFAULT);
     let gate = Gate::new::<Iam>(&guard, &finding, &spares, false, now());
     let plan = gate.plan::<Iam>(&state, &Settings::default());
     assert_eq!(plan.steps.len(), 2);

@@ -10,11 +10,11 @@ use crate::approve::{Approver, approve};
 use crate::fixtures::table::table;
 use crate::fixtures::windows::{Windows, invocation};
 use crate::fixtures::{enforcing, recorded, release};
-use crate::guard::{DEFAULT, Guard};
 use crate::hostile::recording::incidents;
 use crate::policy_parameter::PolicyParameter;
 use crate::record::Incident;
 use crate::release::{Allowance, Verdict};
+use policy::{DEFAULT, LoadedPolicies};
 
 const POOL: &str = "CognitoIdentityCredentials";
 /// The session's key that the finding names.
@@ -284,7 +284,7 @@ async fn approved(happens: impl FnOnce(&World)) -> World {
         ..Incident::default()
     };
     happens(&world);
-    let policies = PolicyParameter::fixed(Guard::new(DEFAULT));
+    let policies = PolicyParameter::fixed(LoadedPolicies::new(DEFAULT));
     let approver = Approver {
         by: "arn:aws:iam::111122223333:user/ann",
         record: &record,
@@ -326,9 +326,9 @@ async fn what_a_policy_forbids_awaits_no_approval_for_being_shared() {
     let state = world.iam.observe(&finding).await.unwrap();
     let forbids = "permit (principal, action, resource);
         @id(\"never\") forbid (principal, action, resource is Role) when { resource.name == \"payroll\" };";
-    let guard = Guard::new(forbids);
+    let guard = LoadedPolicies::new(forbids);
     let gate =
-        crate::guard::Gate::new::<Iam>(&guard, &finding, &crate::fixtures::ENFORCING, false, now());
+        policy::Gate::new::<Iam>(&guard, &finding, &crate::fixtures::ENFORCING, false, now());
     let plan = gate.plan::<Iam>(&state, &Settings::default());
     let Step::Withheld(_, why) = &plan.steps[0] else {
         panic!("{:?}", plan.steps);

@@ -1,9 +1,9 @@
 //! Buckets, as everybody is told of them.
 
 use super::*;
+use crate::decision::ResponseMode;
 use crate::fixtures::enforcing;
 use crate::golden::{Story, called};
-use crate::policy::ResponseMode;
 use crate::report::Status;
 
 /// What GuardDuty says of a bucket whose policy was opened to everybody.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::fixtures::ENFORCING;
-use crate::guard::{Gate, Guard};
 use crate::plan::StepKey;
+use policy::{Gate, LoadedPolicies};
 
 /// Whether a policy with this condition withholds what blocks the bucket.
 async fn withheld(bucket: Bucket, condition: &str) -> bool {
@@ -22,7 +22,7 @@ async fn withheld(bucket: Bucket, condition: &str) -> bool {
     }));
     let world = world(bucket);
     let state = world.playbook.observe(&finding).await.unwrap();
-    let guard = Guard::new(&format!(
+    let guard = LoadedPolicies::new(&format!(
         "permit (principal, action, resource);
          @id(\"it\") forbid (principal, action, resource is Bucket) when {{ {condition} }};"
     ));
@@ -91,7 +91,7 @@ async fn what_s3_does_not_tell_of_a_bucket_waits_for_the_approver_where_a_policy
                 "permit (principal, action, resource);
                  @id(\"it\") forbid (principal, action, resource is Bucket) when {{ {condition} }};"
             );
-            let guard = Guard::new(&policies);
+            let guard = LoadedPolicies::new(&policies);
             assert_eq!(guard.problem(), None, "{condition}");
             let gate = Gate::new::<S3>(&guard, &finding, &ENFORCING, false, now());
             let plan = gate.plan::<S3>(&state, &Settings::default());

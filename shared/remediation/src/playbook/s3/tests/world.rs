@@ -36,9 +36,9 @@ use testkit::{mock, mock_client};
 use self::rules::list_buckets;
 use super::super::S3;
 use super::super::clients::Clients;
+use crate::cloudtrail::event_history::EventHistory;
 use crate::fixtures::waves::slow;
 use crate::fixtures::{Protocol, Wire};
-use crate::investigate::trail::Trail;
 
 #[derive(Clone, Default)]
 pub(super) struct Bucket {
@@ -353,7 +353,7 @@ pub(super) fn world_with_trail_that_takes(bucket: Bucket, time: Duration) -> Wor
     let slow = trail(&world.bucket, &world.wire);
     let slow = slow!(aws_sdk_cloudtrail, slow, time);
     let clients = Clients {
-        trail: Trail::of(slow, None),
+        trail: EventHistory::of(slow, None),
         ..world.playbook.clients
     };
     let playbook = S3 { clients };
