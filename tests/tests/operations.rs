@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::checkout;
-use policy;
 use remediation::metrics::{METRICS, POLICY_UNUSABLE};
 use serde_json::{Value, json};
 

@@ -8,7 +8,6 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy;
 use remediation::breaker::Limits;
 use remediation::category::Category;
 use remediation::notify::{self, security_hub};
