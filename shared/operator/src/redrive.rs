@@ -345,7 +345,7 @@ fn conclude(letters: &[Letter], fates: &[Fate], format: Format) -> CommandResult
     let declined = count(|fate| matches!(fate, Fate::Left(why) if *why == DECLINED));
     match format {
         Format::Json => output::json(&as_json(letters, fates)?)?,
-        Format::Table if letters.is_empty() => output::line("the queues are empty"),
+        Format::Table if letters.is_empty() => output::line("these queues have no such message"),
         Format::Table => {
             let sent = count(|fate| matches!(fate, Fate::Sent));
             output::line(&format!("sent {sent}, left {}", fates.len() - sent));
