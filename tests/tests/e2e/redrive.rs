@@ -91,7 +91,10 @@ fn a_poison_event_reaches_the_on_failure_queue_is_shown_and_contained_when_it_is
         let declined = redrive(world.aws, &[], "n\n")?;
         expect_exit(&declined, 3);
         let elsewhere = redrive(world.aws, &["--yes", "--queue", "undelivered"], "")?;
-        assert!(said(&elsewhere).contains("no such message"), "{elsewhere:?}");
+        assert!(
+            said(&elsewhere).contains("no such message"),
+            "{elsewhere:?}"
+        );
         let other = redrive(world.aws, &["--yes", "--finding", "ffffffffffff"], "")?;
         assert!(said(&other).contains("no such message"), "{other:?}");
         assert_eq!(lying(world.aws, stack, "OnFailureQueue").await?, 1);
