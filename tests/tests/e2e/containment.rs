@@ -1,5 +1,6 @@
 //! Each kind of threat, through the deployed rules, to the end.
 
+use aws_sdk_ec2::types::Region;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{
     InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, none_works,
@@ -123,6 +124,12 @@ fn an_instance_in_another_region_than_its_finding_is_isolated_there() -> Result 
     on_aws(async |world| {
         let theft = InfectedInstance::create_in(world.aws, "eu-west-1").await?;
         expect_working_attack(&theft).await?;
+        // The emulator makes a Region's networks when it is first asked, which takes longer than the function waits.
+        let regions = world.aws.ec2().describe_regions().send().await?;
+        for region in regions.regions().iter().filter_map(Region::region_name) {
+            let there = world.aws.ec2_in(region);
+            there.describe_instances().send().await?;
+        }
         // The call was recorded in the Region of the stack, and nothing says where the instance is.
         let finding = theft.identity_stolen(&world.aws.account_id)?;
         let reports = contain(world, &finding, "Ec2").await?;
