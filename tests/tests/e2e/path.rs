@@ -272,6 +272,8 @@ impl<'a> Walk<'a> {
         expect_stopped_attack(&self.bucket).await?;
 
         expect(&self.types("gdr incidents")?, &[theft.id(), bucket.id()]);
+        let recent = self.types("gdr incidents --since 7d --limit 20")?;
+        assert!(recent.contains("contained"), "{recent}");
         let contained = self.types("gdr incidents --status contained")?;
         expect(&contained, &[theft.id(), bucket.id()]);
         for others in ["notified", "partial"] {
