@@ -135,7 +135,7 @@ check: $(SAM_TOOLS)/installed $(CHECKOV)/installed ## Check format, lints and te
 # The crates with changes that are not committed; all have unit tests but the functions. A unit test of the library
 # holds the ban of clippy.toml against the SDK that Cargo.lock names.
 CHANGED = $(sort $(shell git status --porcelain --untracked-files=all | sed -nE \
-    's#^.* "?shared/playbooks/([a-z0-9]+)/.*#playbook-\1#p; s#^.* "?shared/([a-z_]+)/.*#\1#p; s#^.* "?tests/src/.*#integration-tests#p; \
+    's#^.* "?shared/([a-z_]+)/.*#\1#p; s#^.* "?tests/src/.*#integration-tests#p; \
     s#^.* "?(clippy\.toml|Cargo\.lock)$$#remediation#p'))
 
 # Tests that try many inputs or orders, or let each call fail in turn, take two minutes by themselves.

@@ -1,17 +1,9 @@
 use super::*;
-use crate::fixtures::{finding, user_detail, user_finding};
+use crate::fixtures::{containing_but_for, finding, user_detail, user_finding};
 use serde_json::json;
 
 fn policy() -> ResponseSettings {
-    ResponseSettings {
-        dry_run: false,
-        mode: ResponseMode::Contain,
-        minimum_severity: Some(4.0),
-        approval_not_needed_from: None,
-        own_account: Some("111122223333".to_owned()),
-        responder_roles: vec!["gdr-IamResponderRole-ABC".to_owned()],
-        never_contain: vec!["arn:aws:iam::111122223333:user/ops/break-glass".to_owned()],
-    }
+    containing_but_for("arn:aws:iam::111122223333:user/ops/break-glass")
 }
 
 fn reason(decision: Decision) -> String {

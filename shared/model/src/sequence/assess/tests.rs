@@ -1,18 +1,10 @@
 use super::*;
 use crate::catalogue::routes;
-use crate::decision::{self, ResponseMode};
-use crate::fixtures::attack;
+use crate::decision;
+use crate::fixtures::{attack, containing_but_for};
 
 fn policy() -> ResponseSettings {
-    ResponseSettings {
-        dry_run: false,
-        mode: ResponseMode::Contain,
-        minimum_severity: Some(4.0),
-        approval_not_needed_from: None,
-        own_account: Some("111122223333".to_owned()),
-        responder_roles: vec!["gdr-IamResponderRole-ABC".to_owned()],
-        never_contain: vec!["break-glass".to_owned()],
-    }
+    containing_but_for("break-glass")
 }
 
 fn assess_event(event: &Value) -> Assessment {
