@@ -9,12 +9,13 @@ use integration_tests::{Result, checkout};
 use serde_json::Value;
 
 /// Each crate of the product, and the crates of the project that it may use.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("policy", &["model"]),
     ("simulation", &["model", "policy"]),
-    ("remediation", &["model", "policy"]),
-    ("lambda", &["remediation"]),
+    ("aws", &["model"]),
+    ("remediation", &["aws", "model", "policy"]),
+    ("lambda", &["aws", "remediation"]),
     ("s3-responder", &["lambda", "remediation"]),
     ("iam-responder", &["lambda", "remediation"]),
     ("ec2-responder", &["lambda", "remediation"]),

@@ -65,7 +65,7 @@ impl S3 {
         control: aws_sdk_s3control::Client,
         trail: aws_sdk_cloudtrail::Client,
     ) -> Self {
-        let trail = EventHistory::of(trail, None);
+        let trail = EventHistory::with_clients(trail, None);
         Self {
             clients: Clients { s3, control, trail },
         }

@@ -123,7 +123,7 @@ async fn the_call_that_issued_the_session_is_looked_for_in_the_region_of_iam_too
         world.iam.clients.iam.clone(),
         Principals {
             iam: world.iam.clients.iam.clone(),
-            trail: EventHistory::of(regional, Some(global)),
+            trail: EventHistory::with_clients(regional, Some(global)),
         },
     );
     let done = run(&iam, &federated()).await;
