@@ -28,7 +28,6 @@ pub mod history;
 pub mod iam_policy;
 pub mod iam_principal;
 pub mod inquiry;
-pub mod investigate;
 pub mod metrics;
 pub mod notify;
 mod observe;
