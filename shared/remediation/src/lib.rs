@@ -21,7 +21,6 @@ pub mod evidence;
 pub mod execute;
 pub mod hand_over;
 pub mod history;
-pub mod investigate;
 pub mod metrics;
 pub mod notify;
 mod observe;

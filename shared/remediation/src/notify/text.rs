@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::breaker::OpenBreaker;
 use crate::finding::{Severity, printable};
-use crate::investigate::Question;
+use crate::investigation::Question;
 use crate::report::{Approval, Outcome, Report, StepReport};
 use crate::report_view::{StepGroup, at_risk, headline, step_groups, summary};
 use crate::sequence::Outline;
@@ -224,7 +224,7 @@ mod tests {
     use crate::category::Category;
     use crate::error::Error;
     use crate::fixtures::finding;
-    use crate::investigate::Answer;
+    use crate::investigation::Answer;
     use serde_json::json;
 
     #[test]

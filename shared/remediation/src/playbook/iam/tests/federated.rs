@@ -7,7 +7,7 @@ use super::world::{Account, DENY_ALL, World, mallory, settings, world};
 use crate::cloudtrail::event_history::EventHistory;
 use crate::finding::Finding;
 use crate::fixtures::{finding, investigate, run, run_with};
-use crate::investigate::principal::Principals;
+use crate::iam_principal::Principals;
 use crate::report::Outcome;
 
 const SESSION: &str = "ASIAFEDERATED0000000";

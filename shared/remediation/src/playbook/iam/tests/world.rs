@@ -21,7 +21,7 @@ use super::CUT_OFF;
 use crate::cloudtrail::event_history::EventHistory;
 use crate::fixtures::{self, Protocol, Wire};
 use crate::hostile::grammar::denies;
-use crate::investigate::principal::Principals;
+use crate::iam_principal::Principals;
 use crate::playbook::Playbook as _;
 use crate::settings::{IamSettings, Settings};
 
