@@ -9,14 +9,14 @@ use serde::{Serialize, Serializer};
 use crate::blast_radius::BlastRadiusGroup;
 use crate::category::Category;
 
-/// What containments are counted of.
+/// The scope in which containments are counted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Window {
     /// The function that contains.
     pub category: Category,
     /// The account of what is contained.
     pub account_id: String,
-    /// What of the account. `None`: all that the function contains there.
+    /// The group within the account. `None`: all that the function contains there.
     pub crowd: Option<BlastRadiusGroup>,
 }
 
@@ -69,13 +69,13 @@ pub struct Full {
     pub opened: Option<Opened>,
 }
 
-/// That people were told of a window without room.
+/// The record that a notice of a window without room was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Opened {
     /// The invocation that tells them.
     pub by: String,
     /// When it found the window without room.
     pub at: Timestamp,
-    /// Until then nobody else is told.
+    /// No other notice is sent until then.
     pub until: Timestamp,
 }
