@@ -90,7 +90,7 @@ fn what_tags_withhold_rests_on_their_still_standing() {
         panic!("{told:?}")
     };
     assert_eq!(why.by, ["never-isolate"]);
-    assert!(told.depends_on[0].contains("still stand"), "{told:?}");
+    assert!(told.depends_on[0].contains("are still set"), "{told:?}");
     // Without the policy nothing rests on them.
     let told = forecast("", &tagged, "ec2:IsolateInterface");
     assert_eq!(told.depends_on, [""; 0]);
