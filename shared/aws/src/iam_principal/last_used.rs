@@ -62,7 +62,7 @@ pub(super) async fn last_used(iam: &Client, arn: &str, inquiry: &Inquiry<'_>) ->
         }
     };
     let source = format!(
-        "{SOURCE}, report of {}; what is more recent than four hours may be missing",
+        "{SOURCE}, report of {}; the use of the last four hours may be missing",
         timestamp(&report.job_completion_date)
             .map_or_else(|| "now".to_owned(), |at| at.to_string()),
     );

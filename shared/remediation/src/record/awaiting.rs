@@ -1,4 +1,4 @@
-//! Plans that wait for a person: stored with the incident, approved or rejected once.
+//! Plans that await approval: stored with the incident, approved or rejected once.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,16 +13,16 @@ use crate::finding::{Finding, abridged};
 use crate::report::Proposed;
 use crate::settings::Settings;
 
-/// A plan that waits for a person, with all that making it again needs.
+/// A plan that awaits approval, with all that making it again needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Awaiting {
     /// The time that it was planned for.
     pub planned_at: Timestamp,
     /// From then on it can no longer be approved.
     pub expires_at: Timestamp,
-    /// What is contained, and why.
+    /// The contained targets, and why.
     pub what: String,
-    /// What the function might do: the policies are asked with it again.
+    /// The settings of the decision: the policies are asked with it again.
     pub policy: ResponseSettings,
     /// The settings that it was planned with.
     pub settings: Settings,
@@ -30,17 +30,17 @@ pub struct Awaiting {
     pub steps: Vec<Held>,
 }
 
-/// A step that waits for a person.
+/// A step that awaits approval.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Held {
-    /// What a person is shown.
+    /// The step as the approver sees it.
     #[serde(flatten)]
     pub proposed: Proposed,
     /// The action in full.
     pub recorded: Value,
 }
 
-/// Which plan a person approved.
+/// The plan that an approver approved.
 #[derive(Debug)]
 pub struct Approved {
     /// When it was planned, which tells it from one that replaced it.
@@ -50,8 +50,8 @@ pub struct Approved {
 }
 
 impl Record {
-    /// Stores a plan in place of one that the incident may have. `false`: it is not stored, since a person
-    /// rejected the incident and there was no activity since.
+    /// Stores a plan in place of one that the incident may have. `false`: it is not stored, since an approver rejected
+    /// the incident and there was no activity since.
     ///
     /// # Errors
     /// If the table cannot be written.
@@ -96,7 +96,7 @@ impl Record {
         }
     }
 
-    /// Writes down that the operator rejected the plan that `incident` has. The next plan is told, whichever it
+    /// Writes down that the operator rejected the plan that `incident` has. The next plan causes a notice, whichever it
     /// is.
     ///
     /// # Errors
@@ -139,7 +139,7 @@ impl Record {
 }
 
 impl Incident {
-    /// The plan that waits for a person, whether or not its time is over.
+    /// The plan that awaits approval, whether or not its time is over.
     ///
     /// # Errors
     /// If another version wrote it, and this one cannot read it.

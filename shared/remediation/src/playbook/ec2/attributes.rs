@@ -144,7 +144,7 @@ async fn modify(
         .map(drop)
 }
 
-/// Turns the instance metadata service on or off; what it is asked with stays as it is.
+/// Turns the instance metadata service on or off; the options of the request stay as they are.
 pub(super) async fn set_metadata(client: &Client, id: &str, endpoint: &str) -> Result<()> {
     client
         .modify_instance_metadata_options()

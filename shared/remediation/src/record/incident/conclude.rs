@@ -1,5 +1,5 @@
-//! Writing down the end of an attempt: a report that says nothing of the target is not written over a containment
-//! that stands.
+//! Writing down the end of an attempt: a report without a reading of the target never replaces a containment that is in
+//! effect.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -214,7 +214,7 @@ impl Record {
         (more, call)
     }
 
-    /// The item as it is then. Which channel told which status is not touched, so that it is as it was before.
+    /// The item as it is then. The record of each channel's last status is not touched.
     async fn sent(&self, call: UpdateItemFluentBuilder) -> Result<HashMap<String, AttributeValue>> {
         let written = call.return_values(ReturnValue::AllNew).send().await;
         let written = written.during("dynamodb:UpdateItem", &self.table)?;

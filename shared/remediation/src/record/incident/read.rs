@@ -27,7 +27,7 @@ pub struct Incident {
     pub drill: bool,
     /// The function that dealt with it.
     pub category: String,
-    /// What was contained, where the finding is an attack sequence that was handed over in parts.
+    /// The contained part, if the finding is an attack sequence that was handed over in parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
     /// The finding's type.
@@ -48,28 +48,28 @@ pub struct Incident {
     pub contained_at: Option<String>,
     /// When the first report was made.
     pub concluded_at: Option<String>,
-    /// When people were last told.
+    /// The time of the last notice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notified_at: Option<String>,
-    /// When the responder last looked again whether the containment stands.
+    /// The time of the last recheck.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<String>,
-    /// What CloudTrail showed of the contained credential some time later. Null: it was not asked.
+    /// CloudTrail's later evidence about the contained credential. Null: it was not asked.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub afterwards: Value,
     /// When anything last changed.
     pub updated_at: String,
     /// The status of the last report.
     pub status: String,
-    /// By which channels the last report could not be told, and why.
+    /// The channels that could not send the last report, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_notified: Option<String>,
     /// Who released it, and when.
     pub released: Option<String>,
-    /// Where its page was stored last, if it was.
+    /// The place where its page was last stored, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored: Option<Stored>,
-    /// The plan that waits for a person. Null: there is none. See [`Incident::awaiting`].
+    /// The plan that awaits approval. Null: there is none. See [`Incident::awaiting`].
     #[serde(skip_serializing_if = "Value::is_null")]
     pub awaiting: Value,
     /// Who approved a plan, and when.
@@ -97,12 +97,12 @@ impl Record {
     /// The incidents of a finding, one per function that dealt with it.
     ///
     /// # Errors
-    /// If the table cannot be read.
+    /// If the table cannot be read, or no longer has it.
     pub async fn incidents_of(&self, id: &str) -> Result<Vec<Incident>> {
         self.under(key(id, false)).await
     }
 
-    /// What the functions recorded of the drill with this id.
+    /// The functions' records of the drill with this id.
     ///
     /// # Errors
     /// If the table cannot be read.
@@ -113,12 +113,12 @@ impl Record {
     /// An incident as it is now.
     ///
     /// # Errors
-    /// If the table cannot be read, or does not have it any more.
+    /// If the table cannot be read, or no longer has it.
     pub(crate) async fn again(&self, incident: &Incident) -> Result<Incident> {
         let found = self.under(key(&incident.id, incident.drill)).await?;
         let mut found = found.into_iter();
         let same = found.find(|found| found.sort_key() == incident.sort_key());
-        same.ok_or_else(|| Error::Refused(format!("there is no incident {} any more", incident.id)))
+        same.ok_or_else(|| Error::Refused(format!("incident {} no longer exists", incident.id)))
     }
 
     async fn under(&self, key: String) -> Result<Vec<Incident>> {
@@ -262,7 +262,7 @@ impl Incident {
         }
     }
 
-    /// True if nothing of the plan was carried out: in a dry run, and while it waits for a person.
+    /// True if nothing of the plan was carried out: in a dry run, and while it awaits approval.
     #[must_use]
     pub fn is_only_planned(&self) -> bool {
         self.status == "dry_run" || (self.status == "notified" && !self.awaiting.is_null())
@@ -289,7 +289,7 @@ impl Incident {
         keys_in_effect(steps.filter(contains))
     }
 
-    /// The function, and the part of an attack sequence that it was handed, for a person.
+    /// The function, and the handed-over part of an attack sequence, in words.
     pub fn scope(&self) -> String {
         let part = self.part.as_ref();
         let part = part.map(|part| format!(", {part}")).unwrap_or_default();

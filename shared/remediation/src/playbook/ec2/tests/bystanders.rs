@@ -69,7 +69,7 @@ async fn an_instance_that_forwards_for_others_waits_for_approval_with_who_loses_
             }
         }
         let next = report.next_steps().join("\n");
-        assert!(next.contains("the culprit is behind"), "{next}");
+        assert!(next.contains("the attacker is behind"), "{next}");
     }
     let account = world.now();
     assert!(account.termination && account.snapshots.len() == 2);
@@ -150,7 +150,7 @@ async fn the_credentials_of_a_forwarder_whose_own_program_is_malicious_are_denie
     assert_eq!(step(&report, ISOLATE, "eni-1").0, Outcome::Withheld);
     assert_eq!(world.groups_of("eni-1"), ["sg-app", "sg-db", "sg-ssh"]);
     let next = report.next_steps().join("\n");
-    assert!(!next.contains("the culprit is behind"), "{next}");
+    assert!(!next.contains("the attacker is behind"), "{next}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -285,11 +285,17 @@ fn a_resolver_that_is_named_for_its_clients_is_told_so_contained_or_not() {
         crate::guidance::next_steps(category, &resolver),
     ] {
         let told = told.join("\n");
-        assert!(told.contains("the client that asked"), "{told}");
+        assert!(
+            told.contains("find the client in the DNS server's query log"),
+            "{told}"
+        );
     }
     let connection = case("forwarding-instance");
     let told = crate::guidance::questions(category, &connection).join("\n");
-    assert!(!told.contains("the client that asked"), "{told}");
+    assert!(
+        !told.contains("find the client in the DNS server's query log"),
+        "{told}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
