@@ -16,8 +16,7 @@ use aws_config::SdkConfig;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-#[cfg(test)]
-pub(crate) use self::chat::render as render_chat;
+pub use self::chat::render as render_chat;
 pub use self::event::{DETAIL_TYPE, DRILL_DETAIL_TYPE, SOURCE};
 pub use self::text::{Notice, render};
 use crate::error::{CallContext, Error, Result};

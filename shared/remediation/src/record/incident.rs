@@ -84,7 +84,7 @@ pub struct Intended {
     retried: bool,
     /// The status before, if that was a containment.
     stood: Option<Status>,
-    /// The keys of the steps that the report of an incident shows in effect, if it is contained.
+    /// The keys of the steps that the last report shows in effect.
     in_effect: BTreeSet<String>,
 }
 

@@ -97,7 +97,7 @@ impl Record {
     /// The incidents of a finding, one per function that dealt with it.
     ///
     /// # Errors
-    /// If the table cannot be read, or no longer has it.
+    /// If the table cannot be read.
     pub async fn incidents_of(&self, id: &str) -> Result<Vec<Incident>> {
         self.under(key(id, false)).await
     }
