@@ -87,10 +87,10 @@ pub(super) fn credentials(kind: &FindingType) -> &'static str {
              review the activity with the old one since it was made"
         }
         (_, "InstanceCredentialExfiltration" | "ResourceCredentialExfiltration") => {
-            "find out how the credentials left the instance, the function or the ECS task (a request \
-             forged through its application, IMDSv1, code that prints its environment); close that way, \
-             and revoke the sessions of its role; if the caller is a proxy or a VPC of your own, \
-             suppress its address by a rule"
+            "find out how the credentials left the instance, function or ECS task (a request forged \
+             through its application, IMDSv1, code that prints its environment); close that way, and \
+             revoke the sessions of its role; if the caller is a proxy or a VPC of your own, suppress \
+             its address by a rule"
         }
         (_, "ConsoleLogin" | "ConsoleLoginSuccess") => {
             "ask the user about the sign-in; if it was not theirs, reset the password, look at the MFA \

@@ -155,7 +155,7 @@ fn what(finding: &Finding) -> Option<Answer> {
     let service = call.service.as_deref().unwrap_or("an unnamed service");
     let outcome = match &call.error_code {
         Some(code) => format!("it was answered with the error {code}"),
-        None => "it succeeded, as far as the finding tells: it names no error".to_owned(),
+        None => "it succeeded: the finding names no error".to_owned(),
     };
     let agent = match &call.user_agent {
         Some(agent) => format!("; the program calls itself {agent}"),

@@ -33,6 +33,14 @@ impl Attribute {
             Self::ShutdownBehavior => "stop",
         }
     }
+    /// The value that protects, in words.
+    pub(super) fn protection(self) -> &'static str {
+        match self {
+            Self::DisableApiTermination => "termination protection is on",
+            Self::DisableApiStop => "stop protection is on",
+            Self::ShutdownBehavior => "a shutdown from within stops it",
+        }
+    }
     pub(super) fn action(self) -> &'static str {
         match self {
             Self::DisableApiTermination => TERMINATION,

@@ -67,8 +67,8 @@ pub(super) fn plan(
         &instance.claimed_cluster,
     ) {
         planner.plan.next_steps.push(format!(
-            "tags or the profile of {} claim that it is a node of {cluster}, which the finding does not \
-             show, so they did not exempt it: find out who set them; if it is a node, cordon it, for its \
+            "tags or the profile of {} claim that it is a node of {cluster}. The finding does not show \
+             that, so they did not exempt it: find out who set them; if it is a node, cordon it, for its \
              containers are cut off",
             instance.id
         ));

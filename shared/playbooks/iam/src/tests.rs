@@ -307,7 +307,7 @@ async fn policies_that_are_accepted_and_not_kept_are_a_failure() {
         let (outcome, detail) = step(&report, name);
         assert_eq!(outcome, Outcome::Failed);
         assert!(
-            detail.contains("reading back no longer shows it"),
+            detail.contains("reading back does not show it in effect"),
             "{detail}"
         );
     }

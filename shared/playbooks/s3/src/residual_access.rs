@@ -23,8 +23,8 @@ pub(super) fn remaining_access<A>(
     let account = &finding.account_id;
     plan.residual_risks.push(format!(
         "IAM principals of account {account} whose own policies allow it can still read {name}, and so \
-         can their presigned URLs. Such a URL works until it expires (7 days at most by signature \
-         version 4, any time by version 2) or the credentials that signed it end"
+         can their presigned URLs. A URL works until it expires or its credentials end: after 7 days at \
+         most by signature version 4, at any time by version 2"
     ));
     // RestrictPublicBuckets: while any statement is public, only the owner's account and AWS services
     // get in.

@@ -238,7 +238,7 @@ async fn flags_that_are_accepted_and_not_kept_are_a_failure() {
     assert!(
         done.steps[0]
             .detail()
-            .contains("reading back no longer shows it"),
+            .contains("reading back does not show it in effect"),
         "{:?}",
         done.steps
     );

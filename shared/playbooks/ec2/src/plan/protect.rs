@@ -33,7 +33,7 @@ impl Planner<'_> {
                 from,
             };
             self.push(if protected {
-                Step::Already(change, format!("it is {}", attribute.wanted()))
+                Step::Already(change, attribute.protection().to_owned())
             } else {
                 Step::Do(change)
             });

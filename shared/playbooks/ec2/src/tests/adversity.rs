@@ -171,7 +171,7 @@ async fn reading_back_waits_for_answers_that_lag_behind() {
         assert_eq!(found, outcome, "{lags}: {detail}");
         if outcome == Outcome::Failed {
             assert!(
-                detail.contains("reading back no longer shows it"),
+                detail.contains("reading back does not show it in effect"),
                 "{detail}"
             );
         }

@@ -64,7 +64,7 @@ async fn an_instance_that_forwards_for_others_waits_for_approval_with_who_loses_
         for (action, target) in [(ISOLATE, "eni-1"), (DENY, ROLE)] {
             let (outcome, why) = step(&report, action, target);
             assert_eq!(outcome, Outcome::Withheld);
-            for said in ["subnet-a", "subnet-b", "vpc-a", "10.8.0.0/16", "approves"] {
+            for said in ["subnet-a", "subnet-b", "vpc-a", "10.8.0.0/16", "approved"] {
                 assert!(why.contains(said), "{said}: {why}");
             }
         }
@@ -321,11 +321,11 @@ async fn a_resolver_is_contained_by_the_default_policies_and_spared_by_one_on_it
     }
 }
 
-/// What AWS says of these types is that the traffic deviates from its baseline.
+/// By AWS's documentation the traffic of these types only deviates from its baseline.
 #[test]
 fn deviations_from_a_baseline_are_notified_by_the_default_policies_and_contained_without_that_one()
 {
-    let without = DEFAULT.split("// AWS says of these types").next().unwrap();
+    let without = DEFAULT.split("// By AWS's documentation").next().unwrap();
     let of = |kind: &str| -> Finding {
         finding(json!({
             "type": kind, "severity": 5,
