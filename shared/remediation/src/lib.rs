@@ -48,15 +48,11 @@ mod actions_tests;
 #[cfg(test)]
 mod banned_calls;
 #[cfg(test)]
-mod breaker_tests;
-#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
 mod hostile;
-#[cfg(test)]
-mod policy_tests;
 #[cfg(test)]
 mod sequences;
 

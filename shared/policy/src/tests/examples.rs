@@ -9,7 +9,7 @@ fn example(name: &str) -> String {
 }
 
 fn severe(severity: f64) -> Finding {
-    let mut detail = crate::fixtures::user_detail("mallory");
+    let mut detail = user_detail("mallory");
     detail["severity"] = json!(severity);
     finding(detail)
 }

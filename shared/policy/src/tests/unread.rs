@@ -1,8 +1,9 @@
 //! Attributes and tags that could not be read: each may be anything.
 
 use super::*;
-use crate::fixtures::fake::act;
-use crate::plan::Step;
+use crate::fixtures::act;
+use model::plan::Step;
+use model::settings::Settings;
 
 fn of_a_bucket(policies: &str, resource: &Resource, approved: bool) -> Authorization {
     let guard = LoadedPolicies::new(&format!("{ALL} {policies}"));
@@ -137,14 +138,13 @@ fn untold(policy: &str, approved: bool) -> Option<Withheld> {
     }));
     let guard = LoadedPolicies::new(policy);
     assert_eq!(guard.problem(), None);
-    let act = crate::fixtures::fake::Act {
-        tags_unread: true,
-        ..act("exposed")
-    };
-    let gate = Gate::new::<Fake>(&guard, &finding, &ENFORCING, false, now());
+    let shown = finding.bucket_tags("exposed");
+    let bucket = Resource::bucket(&finding, "us-east-1", "exposed");
+    let act = act(bucket.unread_tags(shown.as_deref()));
+    let gate = Gate::new::<S3>(&guard, &finding, &ENFORCING, false, now());
     let approved = approved.then(|| StepKey::of(&act));
     let gate = gate.approving(approved.into_iter().collect());
-    let plan = gate.plan::<Fake>(&vec![(act, false)], &Settings::default());
+    let plan = gate.plan::<S3>(&vec![act], &Settings::default());
     let questions = gate.open_questions(&plan);
     assert!(
         questions.is_empty(),
