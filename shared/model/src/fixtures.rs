@@ -54,6 +54,7 @@ pub(crate) fn containing_but_for(exempt: &str) -> ResponseSettings {
 /// A step of a playbook without AWS.
 #[derive(Clone, Debug)]
 pub(crate) struct Act {
+    pub(crate) name: &'static str,
     pub(crate) target: &'static str,
     pub(crate) phase: Phase,
     /// What applying it finds.
@@ -65,6 +66,7 @@ pub(crate) struct Act {
 /// A step that contains.
 pub(crate) fn act(target: &'static str) -> Act {
     Act {
+        name: "fake:Contain",
         target,
         phase: Phase::Contain,
         from: Value::Null,
@@ -76,7 +78,7 @@ impl Action for Act {
     const PERMISSIONS: &'static [(&'static str, &'static [&'static str])] = &[];
 
     fn name(&self) -> &'static str {
-        "fake:Contain"
+        self.name
     }
 
     fn target(&self) -> String {
@@ -85,6 +87,10 @@ impl Action for Act {
 
     fn phase(&self) -> Phase {
         self.phase
+    }
+
+    fn only_narrows(name: &str) -> bool {
+        name == "fake:Prepare"
     }
 
     fn from(&self) -> Value {

@@ -1,7 +1,11 @@
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::breaker::*;
-use crate::error::{CallError, CallFailure};
+use crate::category::Category;
+use crate::error::{CallError, CallFailure, Error};
 use crate::finding::Finding;
 use crate::fixtures::{Act, Fake, act, finding, now};
 use crate::plan::Phase;
@@ -176,5 +180,162 @@ fn a_crowd_is_found_again_from_the_key_of_its_window() {
     }
     for key in ["", "group", "role#web", "something#new/x"] {
         assert_eq!(BlastRadiusGroup::from_key(key), None, "{key}");
+    }
+}
+
+#[test]
+fn what_was_asked_for_already_is_not_asked_for_again() {
+    let finding = of_buckets(&["bucket-a", "bucket-b"]);
+    let with = |crowds: Vec<(&'static str, crate::Result<usize>)>, more: Option<Act>| {
+        let mut first = act("bucket-a");
+        first.crowds = crowds;
+        let acts = [first].into_iter().chain(more);
+        needs_of(&finding, &acts.map(|act| (act, false)).collect::<Vec<_>>())
+    };
+    let unknown = || Error::Refused("no answer".to_owned());
+    let asked = with(vec![("web", Ok(4)), ("new", Err(unknown()))], None);
+    let mut again = with(
+        vec![
+            ("web", Ok(4)),
+            ("new", Err(unknown())),
+            ("late", Err(unknown())),
+        ],
+        Some(act("bucket-b")),
+    );
+    again.leave_out(&asked);
+    assert_eq!(names(&again), [(None, vec!["bucket-a", "bucket-b"])]);
+    let remarks: Vec<_> = again.remarks().collect();
+    assert_eq!(remarks.len(), 1, "{remarks:?}");
+    assert!(
+        remarks[0].contains("Auto Scaling group late"),
+        "{remarks:?}"
+    );
+}
+
+/// A window that is full: two of two instances in an hour.
+fn open_breaker() -> OpenBreaker {
+    let at = |time: &str| -> Timestamp { time.parse().expect("a time") };
+    let full = Full {
+        taken: BTreeMap::from([
+            ("us-east-1/i-1".to_owned(), at("2026-03-04T06:30:00Z")),
+            ("us-east-1/i-2".to_owned(), at("2026-03-04T06:00:00Z")),
+        ]),
+        opened: None,
+    };
+    let limits = Limits {
+        window: SignedDuration::from_mins(90),
+        ..Limits::default()
+    };
+    OpenBreaker::new(&limits, 2, &window(None), &full)
+}
+
+fn window(crowd: Option<BlastRadiusGroup>) -> Window {
+    Window {
+        category: Category::Ec2,
+        account_id: "111122223333".to_owned(),
+        crowd,
+    }
+}
+
+#[test]
+fn an_open_breaker_says_what_it_counts_when_the_next_place_is_free_and_how_it_is_reset() {
+    let open = open_breaker();
+    assert_eq!(
+        open.reason(),
+        "the breaker for ec2 in account 111122223333 is open: of at most 2 in 90 minutes 2 are contained; \
+         the next place is free at 2026-03-04T06:00:00Z"
+    );
+    assert_eq!(
+        open.reset(),
+        "gdr breaker reset --category ec2 --account 111122223333"
+    );
+    assert_eq!(*open.window(), window(None));
+    let contained: Vec<_> = open.contained().collect();
+    assert_eq!(contained, ["us-east-1/i-1", "us-east-1/i-2"]);
+}
+
+#[test]
+fn a_step_without_room_is_withheld_with_the_way_out_and_told_by_one_invocation() {
+    for (page, told) in [
+        (Page::Due, true),
+        (Page::AsUsual, true),
+        (Page::Done, false),
+    ] {
+        let denial = Denial::open(open_breaker(), page);
+        assert_eq!(denial.withheld.by, [BREAKER]);
+        assert!(!denial.withheld.awaits_approval);
+        for part in ["is open", "to contain more, gdr breaker reset"] {
+            assert!(denial.withheld.reason.contains(part), "{denial:?}");
+        }
+        assert_eq!(denial.page, page);
+        assert_eq!(denial.overload.is_some(), told, "{page:?}");
+        assert!(!denial.unasked && denial.transient.is_none());
+    }
+}
+
+#[test]
+fn a_finding_that_names_more_than_the_window_has_places_is_told_with_both_numbers() {
+    let denial = Denial::too_many(30, &open_breaker());
+    for part in ["30 containments", "lets 2 through in 90 minutes"] {
+        assert!(denial.withheld.reason.contains(part), "{denial:?}");
+    }
+    assert_eq!(denial.page, Page::AsUsual);
+    assert!(!denial.unasked && denial.overload.is_none());
+}
+
+#[test]
+fn where_the_table_could_not_be_asked_only_what_may_pass_is_worth_a_retry() {
+    for (kind, retried) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
+        let error = CallError {
+            operation: "dynamodb:TransactWriteItems",
+            target: "incidents".to_owned(),
+            code: "it".to_owned(),
+            message: "failed".to_owned(),
+            kind,
+        };
+        let denial = Denial::unasked(error.into());
+        assert!(denial.unasked);
+        assert_eq!(denial.transient.is_some(), retried, "{kind:?}");
+        let reason = &denial.withheld.reason;
+        assert!(reason.contains("dynamodb:TransactWriteItems"), "{reason}");
+        assert_eq!(denial.page, Page::AsUsual);
+    }
+}
+
+#[test]
+fn a_window_is_found_again_from_its_key_and_named_by_what_it_counts() {
+    for (crowd, key, words) in [
+        (
+            None,
+            "BREAKER#ec2#111122223333",
+            "ec2 in account 111122223333",
+        ),
+        (
+            Some(crowd("web")),
+            "BREAKER#ec2#111122223333#group#us-east-1/web",
+            "ec2 in the Auto Scaling group web (us-east-1) of account 111122223333",
+        ),
+        (
+            Some(BlastRadiusGroup::Users),
+            "BREAKER#ec2#111122223333#users",
+            "ec2 in the users of account 111122223333",
+        ),
+        (
+            Some(BlastRadiusGroup::Role {
+                region: "eu-west-1".to_owned(),
+                name: "app".to_owned(),
+            }),
+            "BREAKER#ec2#111122223333#role#eu-west-1/app",
+            "ec2 in the instances of the role app (eu-west-1) of account 111122223333",
+        ),
+    ] {
+        let window = window(crowd);
+        assert_eq!(window.key(), key);
+        assert_eq!(window.to_string(), words);
+        assert_eq!(serde_json::json!(window), words);
+        assert_eq!(Window::from_key(key), Some(window));
+    }
+    for key in ["ec2#111122223333", "BREAKER#new#1", "BREAKER#ec2#1#new"] {
+        assert_eq!(Window::from_key(key), None, "{key}");
     }
 }
