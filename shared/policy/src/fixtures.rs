@@ -168,3 +168,4 @@ macro_rules! planner {
 planner!(S3);
 planner!(Iam);
 planner!(Ec2);
+planner!(Triage);

@@ -1,8 +1,11 @@
+mod asked;
 mod examples;
+mod gate;
 mod rails;
 mod unread;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use cedar_policy::Effect;
 use serde_json::{Value, json};
@@ -29,6 +32,18 @@ fn settings() -> ResponseSettings {
     }
 }
 
+/// Policies are read once: that takes longer than to ask them.
+fn loaded(text: &str) -> Arc<LoadedPolicies> {
+    static READ: LazyLock<Mutex<HashMap<String, Arc<LoadedPolicies>>>> =
+        LazyLock::new(Mutex::default);
+    let known = READ.lock().unwrap().get(text).cloned();
+    known.unwrap_or_else(|| {
+        let guard = Arc::new(LoadedPolicies::new(text));
+        let mut read = READ.lock().unwrap();
+        Arc::clone(read.entry(text.to_owned()).or_insert(guard))
+    })
+}
+
 /// The ids of what withholds a step, or none if it may run.
 fn withheld_by<P: Planner>(
     policies: &str,
@@ -48,7 +63,7 @@ fn judged<P: Planner>(
     resource: &Resource,
     now: Timestamp,
 ) -> Vec<String> {
-    let guard = LoadedPolicies::new(policies);
+    let guard = loaded(policies);
     assert_eq!(guard.problem(), None);
     let step = StepKey {
         action,
@@ -179,7 +194,7 @@ fn asked(severity: f64, approved: bool, not_needed_from: Option<f64>) -> Authori
         action: "iam:DeactivateAccessKey",
         target: "AKIA".to_owned(),
     };
-    let guard = LoadedPolicies::new(DEFAULT);
+    let guard = loaded(DEFAULT);
     let gate = Gate::new::<Iam>(&guard, &finding, &settings, false, now());
     let gate = gate.approving(approved.then(|| step.clone()).into_iter().collect());
     gate.judge(&step, &Resource::user(&finding, "mallory", None))
@@ -566,7 +581,7 @@ fn credentials_that_are_used_from_an_affiliated_network_are_left_to_its_owner_un
                 assert!(contains, "{decided:?}");
             }
             let withheld = |text: &str| {
-                let guard = LoadedPolicies::new(text);
+                let guard = loaded(text);
                 assert_eq!(guard.problem(), None);
                 guard
                     .forbids(category, &finding, &settings, now())

@@ -65,7 +65,7 @@ fn production_needs_approval_but_for_its_evidence() {
         assert_eq!(found, by, "{value} {action}");
     }
     for (approved, permitted) in [(false, false), (true, true)] {
-        let guard = LoadedPolicies::new(&text);
+        let guard = loaded(&text);
         let step = StepKey {
             action: "ec2:IsolateInterface",
             target: "eni-1".to_owned(),

@@ -6,7 +6,7 @@ use model::plan::Step;
 use model::settings::Settings;
 
 fn of_a_bucket(policies: &str, resource: &Resource, approved: bool) -> Authorization {
-    let guard = LoadedPolicies::new(&format!("{ALL} {policies}"));
+    let guard = loaded(&format!("{ALL} {policies}"));
     assert_eq!(guard.problem(), None);
     let finding = finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }));
     let step = StepKey {
@@ -136,7 +136,7 @@ fn untold(policy: &str, approved: bool) -> Option<Withheld> {
             "name": "exposed", "tags": [{ "key": "environment", "value": "production" }],
         }] },
     }));
-    let guard = LoadedPolicies::new(policy);
+    let guard = loaded(policy);
     assert_eq!(guard.problem(), None);
     let shown = finding.bucket_tags("exposed");
     let bucket = Resource::bucket(&finding, "us-east-1", "exposed");
