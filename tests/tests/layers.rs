@@ -9,11 +9,12 @@ use integration_tests::{Result, checkout};
 use serde_json::Value;
 
 /// Each crate of the product, and the crates of the project that it may use.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 12] = [
     ("model", &[]),
     ("policy", &["model"]),
     ("simulation", &["model", "policy"]),
-    ("remediation", &["model", "policy"]),
+    ("render", &["model"]),
+    ("remediation", &["model", "policy", "render"]),
     ("lambda", &["remediation"]),
     ("s3-responder", &["lambda", "remediation"]),
     ("iam-responder", &["lambda", "remediation"]),
@@ -30,7 +31,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
 const FOR_TESTS: [&str; 4] = ["bench", "integration-tests", "sample_findings", "testkit"];
 
 /// Crates that neither wait nor call: a decision, a plan and what policies say are made of data only.
-const PURE: [&str; 3] = ["model", "policy", "simulation"];
+const PURE: [&str; 4] = ["model", "policy", "render", "simulation"];
 
 /// A crate from the registry that few may use, and which may.
 const FENCED: [(&str, &[&str]); 9] = [
@@ -42,7 +43,7 @@ const FENCED: [(&str, &[&str]); 9] = [
     ("cedar-policy", &["policy"]),
     ("clap", &["operator"]),
     ("lambda_runtime", &["lambda"]),
-    ("maud", &["operator", "proof", "remediation"]),
+    ("maud", &["operator", "proof", "render"]),
 ];
 
 /// What the manifests of the workspace ask for, apart from what only tests use.

@@ -32,7 +32,6 @@ pub mod investigate;
 pub mod metrics;
 pub mod notify;
 mod observe;
-pub mod page;
 pub mod permissions;
 pub mod playbook;
 pub mod policy_parameter;
@@ -42,7 +41,6 @@ mod queue_message;
 pub mod recheck;
 pub mod record;
 pub mod release;
-pub mod report_view;
 pub mod respond;
 mod responder;
 mod session;
@@ -72,6 +70,8 @@ pub use config::Config;
 pub use error::{Error, Result};
 pub use model::{
     VERSION, actions, blast_radius, breaker, catalogue, category, decision, finding, guidance,
-    investigation, not_contained, plan, planner, report, resource, sequence, settings, standing,
+    incident, investigation, not_contained, plan, planner, report, resource, sequence, settings,
+    standing,
 };
+pub use render::{page, report_view};
 pub use respond::Responder;

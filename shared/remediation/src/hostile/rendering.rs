@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::finding::Finding;
 use crate::fixtures::finding;
 use crate::guidance;
-use crate::notify::{render, render_chat};
+use crate::notify::render;
 use crate::planner::Planner;
 use crate::playbook::s3::S3;
 use crate::report::{Report, StepReport};
@@ -90,7 +90,7 @@ const IN_BOLD: &[&str] = &[
 
 /// Holds a report's notification against what a chat would obey.
 fn assert_obeyed_by_no_chat(report: &Report) {
-    let text = render_chat(report);
+    let text = render::chat::render(report);
     assert!(text.len() < MESSAGE, "{} bytes", text.len());
     let notification: Value = serde_json::from_str(&text).expect("JSON");
     let content = &notification["content"];
