@@ -9,13 +9,14 @@ use integration_tests::{Result, checkout};
 use serde_json::Value;
 
 /// Each crate of the product, and the crates of the project that it may use.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("policy", &["model"]),
     ("simulation", &["model", "policy"]),
+    ("aws", &["model"]),
     ("render", &["model"]),
-    ("remediation", &["model", "policy", "render"]),
-    ("lambda", &["remediation"]),
+    ("remediation", &["aws", "model", "policy", "render"]),
+    ("lambda", &["aws", "remediation"]),
     ("s3-responder", &["lambda", "remediation"]),
     ("iam-responder", &["lambda", "remediation"]),
     ("ec2-responder", &["lambda", "remediation"]),

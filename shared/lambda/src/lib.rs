@@ -8,7 +8,6 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use remediation::aws;
 use remediation::error::Error;
 use remediation::notify::security_hub::{self, Updated};
 use remediation::playbook::Playbook;

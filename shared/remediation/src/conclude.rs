@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use crate::admit::Admission;
 use crate::approve::{self, Waiting};
 use crate::breaker::Page;
+use crate::cloudtrail::afterwards::Afterwards;
 use crate::containment::{Containment, advise, attach_investigation};
 use crate::error::Error;
 use crate::execute::Execution;
-use crate::investigate::afterwards::Afterwards;
-use crate::investigate::{self, Investigation};
+use crate::investigation::{Investigation, from_finding};
 use crate::playbook::Playbook;
 use crate::postpone;
 use crate::report::{Outcome, Report, Status, StepReport};
@@ -180,9 +180,9 @@ async fn look_into<P: Playbook>(
     let untold = breaker_alert == Some(Page::Done);
     let news = matches!(followup, Followup::New | Followup::Reverted);
     if news && !repeats && !untold {
-        session::investigate(session.playbook, delivery, Some(state)).await
+        session::investigate(session.playbook, &delivery.inquiry(), Some(state)).await
     } else {
-        investigate::from_finding(session.finding())
+        from_finding(session.finding())
     }
 }
 

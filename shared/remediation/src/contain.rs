@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use crate::admit::{Admission, Part, admit, note_reversal};
 use crate::authorize::Authorizer;
+use crate::cloudtrail::afterwards::{self, Afterwards};
 use crate::conclude::{Executed, conclude};
 use crate::containment::Containment;
 use crate::execute::{Executor, LateSteps};
-use crate::investigate::Inquiry;
-use crate::investigate::afterwards::{self, Afterwards};
+use crate::inquiry::Inquiry;
 use crate::observe::Observations;
 use crate::plan::{Step, StepKey};
 use crate::playbook::Playbook;

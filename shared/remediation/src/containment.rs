@@ -10,7 +10,7 @@ use crate::delivery::Delivery;
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::guidance;
-use crate::investigate::{self, Investigation};
+use crate::investigation::{Investigation, from_finding};
 use crate::playbook::Playbook;
 use crate::record::TargetState;
 use crate::report::{Obstacle, Outcome, Report, Status, StepReport};
@@ -79,7 +79,7 @@ impl Containment {
         dry_run: bool,
     ) -> Self {
         let mut report = Report::prevented(P::CATEGORY, finding, obstacle, error, dry_run);
-        attach_investigation(&mut report, investigate::from_finding(finding));
+        attach_investigation(&mut report, from_finding(finding));
         advise(&mut report, P::CATEGORY, finding);
         Self {
             retryable: Some(error.clone()).filter(Error::is_transient),
@@ -98,8 +98,8 @@ impl Containment {
         let finding = delivery.finding;
         let mut report = Report::notified(P::CATEGORY, finding, why, dry_run);
         let investigation = match playbook {
-            Some(playbook) => session::investigate(playbook, delivery, None).await,
-            None => investigate::from_finding(finding),
+            Some(playbook) => session::investigate(playbook, &delivery.inquiry(), None).await,
+            None => from_finding(finding),
         };
         attach_investigation(&mut report, investigation);
         advise(&mut report, P::CATEGORY, finding);

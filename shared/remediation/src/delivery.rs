@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::finding::Finding;
+use crate::inquiry::Inquiry;
 use crate::recheck::Look;
 use crate::trace::Trace;
 
@@ -92,5 +93,10 @@ impl<'a> Delivery<'a> {
     /// The time of day.
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The investigation of its finding, in the time that is left.
+    pub(crate) fn inquiry(&self) -> Inquiry<'a> {
+        Inquiry::new(self.finding, self.now(), self.deadline)
     }
 }

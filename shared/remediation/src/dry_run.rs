@@ -36,7 +36,7 @@ pub(crate) async fn dry_run<P: Playbook>(
     report.is_retried = retryable.is_some();
     report.residual_risks = plan.residual_risks;
     report.next_steps = plan.next_steps;
-    let investigation = investigate(playbook, delivery, Some(&state)).await;
+    let investigation = investigate(playbook, &delivery.inquiry(), Some(&state)).await;
     attach_investigation(&mut report, investigation);
     advise(&mut report, P::CATEGORY, finding);
     Containment {

@@ -10,25 +10,17 @@ mod admit;
 mod announce;
 pub mod approve;
 mod authorize;
-pub mod aws;
 mod claims;
-pub mod cloudtrail;
 mod conclude;
 pub mod config;
 mod contain;
 mod containment;
-pub mod deadline;
 mod delivery;
 mod dry_run;
-pub mod error;
 pub mod evidence;
 pub mod execute;
 pub mod hand_over;
 pub mod history;
-pub mod iam_policy;
-pub mod iam_principal;
-pub mod inquiry;
-pub mod investigate;
 pub mod metrics;
 pub mod notify;
 mod observe;
@@ -66,8 +58,8 @@ mod policy_tests;
 #[cfg(test)]
 mod sequences;
 
+pub use aws::{Error, Result, cloudtrail, deadline, error, iam_policy, iam_principal, inquiry};
 pub use config::Config;
-pub use error::{Error, Result};
 pub use model::{
     VERSION, actions, blast_radius, breaker, catalogue, category, decision, finding, guidance,
     incident, investigation, not_contained, plan, planner, report, resource, sequence, settings,

@@ -6,9 +6,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::aws::Sent;
 use crate::finding::Finding;
 use crate::report::{Outcome, Report, Status};
+use aws::Sent;
 
 /// What a response took.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::accounts::Elsewhere;
 use crate::announce::Failures;
 use crate::authorize::forbidden_outright;
-use crate::aws;
 use crate::category::Category;
 use crate::contain::contain;
 use crate::containment::{Containment, advise, target_state};

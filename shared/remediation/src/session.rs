@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::timeout_at;
 
 use crate::claims::Claims;
 use crate::config::Config;
@@ -11,7 +12,8 @@ use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::history::EventHistory;
-use crate::investigate::{self, Inquiry, Investigation};
+use crate::inquiry::Inquiry;
+use crate::investigation::{Investigation, from_finding};
 use crate::plan::{Action, Plan, Step, StepKey};
 use crate::playbook::Playbook;
 use crate::policy_parameter::PolicyParameter;
@@ -140,14 +142,25 @@ impl<'a, P: Playbook> Session<'a, P> {
     }
 }
 
-/// The answers to what is asked first about a delivery. `state`: what was observed before.
+/// The answers of the finding itself and of `playbook`. `state`: as observed before containing, if it was.
 pub(crate) async fn investigate<P: Playbook>(
     playbook: &P,
-    delivery: &Delivery<'_>,
+    inquiry: &Inquiry<'_>,
     state: Option<&P::State>,
 ) -> Investigation {
-    let inquiry = Inquiry::new(delivery.finding, delivery.now(), delivery.deadline);
-    investigate::investigate(playbook, &inquiry, state).await
+    let mut investigation = from_finding(inquiry.finding);
+    let work = Box::pin(playbook.investigate(inquiry, state));
+    match timeout_at(inquiry.until, work).await {
+        Ok(found) => investigation.merge(inquiry.finding, found),
+        Err(_) => investigation.leads.push(
+            "look into the finding yourself: the investigation was not done in the time set for it"
+                .to_owned(),
+        ),
+    }
+    investigation
+        .answers
+        .sort_by_key(|answer| answer.question());
+    investigation
 }
 
 /// The actions that a plan would do, as the record has them: by their keys, with the values that they found.

@@ -39,7 +39,8 @@ use crate::category::Category;
 use crate::cloudtrail::event_history::EventHistory;
 use crate::error::{Error, Result};
 use crate::finding::Finding;
-use crate::investigate::{Inquiry, Investigation};
+use crate::inquiry::Inquiry;
+use crate::investigation::Investigation;
 use crate::plan::Plan;
 use crate::planner::Planner;
 use crate::settings::Settings;
@@ -65,7 +66,7 @@ impl S3 {
         control: aws_sdk_s3control::Client,
         trail: aws_sdk_cloudtrail::Client,
     ) -> Self {
-        let trail = EventHistory::of(trail, None);
+        let trail = EventHistory::with_clients(trail, None);
         Self {
             clients: Clients { s3, control, trail },
         }

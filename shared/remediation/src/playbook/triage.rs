@@ -9,8 +9,9 @@ use super::Playbook;
 use crate::category::Category;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::investigate::principal::{self, Principals};
-use crate::investigate::{Inquiry, Investigation};
+use crate::iam_principal::{self, Principals};
+use crate::inquiry::Inquiry;
+use crate::investigation::Investigation;
 use crate::plan::{Action, Phase, Plan, Undo};
 use crate::planner::Planner;
 use crate::settings::Settings;
@@ -55,7 +56,7 @@ impl Planner for Triage {
 
 impl Playbook for Triage {
     const READS: &'static [&'static str] = &[];
-    const INVESTIGATES: &'static [&'static str] = principal::READS;
+    const INVESTIGATES: &'static [&'static str] = iam_principal::READS;
 
     async fn observe(&self, _finding: &Finding) -> Result<()> {
         Ok(())

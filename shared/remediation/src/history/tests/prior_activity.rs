@@ -62,7 +62,7 @@ fn history(calls: &'static [Call], more: bool) -> (Wire, EventHistory) {
         })
     });
     let client = mock_client!(aws_sdk_cloudtrail, [&rule]);
-    (wire, EventHistory::with_client(client))
+    (wire, EventHistory::with_clients(client, None))
 }
 
 fn at(time: &str) -> Timestamp {
@@ -233,7 +233,7 @@ async fn what_cloudtrail_shows_stands_against_the_model() {
 #[tokio::test(start_paused = true)]
 async fn cloudtrail_is_waited_for_three_seconds() {
     let silent = http_client_fn(|_, _| SharedHttpConnector::new(Silent));
-    let slow = EventHistory::with_client(client_over!(aws_sdk_cloudtrail, silent));
+    let slow = EventHistory::with_clients(client_over!(aws_sdk_cloudtrail, silent), None);
     let start = Instant::now();
     let (withheld, told) = planned(
         &forbids("called", true),

@@ -47,7 +47,7 @@ fn history(calls: &'static [(&'static str, bool)]) -> (Wire, EventHistory) {
         })
     });
     let client = mock_client!(aws_sdk_cloudtrail, [&rule]);
-    (wire, EventHistory::with_client(client))
+    (wire, EventHistory::with_clients(client, None))
 }
 
 /// What withholds the step, and what a person is told.

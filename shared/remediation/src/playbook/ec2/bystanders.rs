@@ -18,7 +18,7 @@ use super::routes;
 use super::state::{ForwardingTable, State};
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::investigate::listed;
+use crate::investigation::listed;
 use crate::plan::{Plan, Step, Withheld};
 
 /// What cutting off an instance that forwards for others is withheld by, where the policies permit it.

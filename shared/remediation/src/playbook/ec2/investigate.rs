@@ -6,9 +6,10 @@ use super::clients::Clients;
 use super::observe;
 use super::state::State;
 use crate::actions::ec2::DENY;
+use crate::cloudtrail::afterwards::Credential;
 use crate::finding::Finding;
-use crate::investigate::afterwards::Credential;
-use crate::investigate::{Answer, Inquiry, Investigation, Question, listed, reason};
+use crate::inquiry::Inquiry;
+use crate::investigation::{Answer, Investigation, Question, listed, reason};
 use crate::settings::ForensicsRule;
 
 const SOURCE: &str = "EC2, IAM and Auto Scaling, as they were before this response";

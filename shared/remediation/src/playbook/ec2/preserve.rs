@@ -14,7 +14,7 @@ use super::describe::{FINDING_TAG, pending_snapshots, snapshots};
 use super::mark::tag_value;
 use super::state::Rest;
 use crate::error::{CallContext, Error, Result};
-use crate::investigate::listed;
+use crate::investigation::listed;
 
 /// EC2 took a snapshot of the volume less than [`INTERVAL`] ago.
 const TOO_SOON: &str = "SnapshotCreationPerVolumeRateExceeded";

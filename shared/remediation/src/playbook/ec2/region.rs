@@ -16,7 +16,7 @@ use super::clients::Clients;
 use super::describe;
 use crate::deadline::within;
 use crate::error::{CallContext, Error, Result};
-use crate::investigate::listed;
+use crate::investigation::listed;
 
 /// How long all Regions together may take. Nothing is isolated before one has answered.
 const PATIENCE: Duration = Duration::from_secs(6);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::instance::{Instance, Interface};
 use super::isolation_group::IsolationGroup;
 use crate::error::{Error, Result};
-use crate::investigate::listed;
+use crate::investigation::listed;
 use crate::settings::ForensicsRule;
 
 /// Regions in a sentence.

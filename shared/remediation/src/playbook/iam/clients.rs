@@ -3,7 +3,7 @@
 use aws_config::SdkConfig;
 
 use crate::cloudtrail::event_history::EventHistory;
-use crate::investigate::principal::Principals;
+use crate::iam_principal::Principals;
 
 /// The services that it calls.
 #[derive(Debug)]

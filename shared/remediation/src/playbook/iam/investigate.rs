@@ -5,12 +5,14 @@ use std::collections::BTreeSet;
 use super::clients::Clients;
 use super::state::State;
 use crate::actions::iam::{DEACTIVATE, DENY_SESSION, REVOKE, REVOKE_ROLE};
+use crate::cloudtrail::afterwards::{Credential, by_name};
 use crate::finding::{Finding, Principal};
-use crate::investigate::afterwards::{Credential, by_name};
-use crate::investigate::{Inquiry, Investigation, principal};
+use crate::iam_principal;
+use crate::inquiry::Inquiry;
+use crate::investigation::Investigation;
 
 /// The IAM permissions that the questions need.
-pub(super) const PERMISSIONS: &[&str] = principal::READS;
+pub(super) const PERMISSIONS: &[&str] = iam_principal::READS;
 
 /// Answers what is asked about the principal, under the name that it has now.
 pub(super) async fn investigate(

@@ -21,7 +21,7 @@ use crate::cloudtrail::event_history::EventHistory;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::{Finding, Principal, RoleSession};
 use crate::iam_policy::Entity;
-use crate::investigate::issuer::{Issuer, issuer};
+use crate::iam_principal::issuer::{Issuer, issuer};
 use crate::settings::IamSettings;
 
 /// The IAM permissions that observing needs.

@@ -22,7 +22,7 @@ use crate::cloudtrail::event::CloudTrailEvent;
 use crate::cloudtrail::event_history::{EventHistory, Lookup};
 use crate::error::Result;
 use crate::finding::{Finding, RoleSession};
-use crate::investigate::reason;
+use crate::investigation::reason;
 use crate::settings::IamSettings;
 
 /// How long CloudTrail is waited for before anything is denied.

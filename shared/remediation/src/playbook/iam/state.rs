@@ -7,7 +7,7 @@ use super::deny_all::DenyAll;
 use super::policy_document::Deny;
 use super::trust::Trust;
 use crate::error::Result;
-use crate::investigate::issuer::Issuer;
+use crate::iam_principal::issuer::Issuer;
 
 /// What was read of the principal of a finding.
 #[derive(Clone, Debug)]

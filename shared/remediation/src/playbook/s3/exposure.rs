@@ -5,7 +5,7 @@ use super::grants::Grants;
 use super::state::Bucket;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::investigate::listed;
+use crate::investigation::listed;
 
 /// Statements and grants in a sentence.
 const MOST: usize = 5;

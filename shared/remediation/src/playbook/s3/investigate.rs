@@ -10,7 +10,8 @@ use super::state::{Bucket, BucketState, State};
 use crate::catalogue;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::investigate::{Answer, Inquiry, Investigation, Question, listed, reason};
+use crate::inquiry::Inquiry;
+use crate::investigation::{Answer, Investigation, Question, listed, reason};
 use crate::plan::Plan;
 
 const SOURCE: &str =

@@ -6,7 +6,7 @@ use super::alternatives::alternatives;
 use super::grants::Grants;
 use super::state::Bucket;
 use crate::finding::{Finding, Principal};
-use crate::investigate::listed;
+use crate::investigation::listed;
 use crate::plan::Plan;
 
 /// Statements in a sentence.

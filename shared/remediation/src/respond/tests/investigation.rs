@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::decision::ResponseMode;
-use crate::investigate::Question;
+use crate::investigation::Question;
 
 fn what(playbook: &Fake) -> Vec<&'static str> {
     let calls = playbook.calls().into_iter();

@@ -10,7 +10,7 @@ use super::super::timeouts::Timeouts;
 use super::planner::Planner;
 use crate::actions::ec2 as name;
 use crate::error::Result;
-use crate::investigate::listed;
+use crate::investigation::listed;
 use crate::plan::Step;
 
 /// Gateways, endpoints and target groups in a sentence.

@@ -10,7 +10,7 @@ use super::super::state::State;
 use super::super::timeouts::Timeouts;
 use super::planned::is_planned;
 use crate::actions::ec2 as name;
-use crate::investigate::listed;
+use crate::investigation::listed;
 use crate::plan::Plan;
 
 /// Gateways and endpoints in a sentence.

@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use crate::fixtures::table::table;
 use crate::fixtures::windows::invocation;
 use crate::fixtures::{answered, enforcing, event, finding, investigate, recorded, release};
-use crate::investigate::Question;
+use crate::investigation::Question;
 use crate::plan::{Action as _, Step};
 use crate::playbook::ec2::role;
 use crate::record::{Incident, Record};

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fixtures::{answered, investigate};
-use crate::investigate::Question;
+use crate::investigation::Question;
 
 #[tokio::test(start_paused = true)]
 async fn the_instance_is_told_from_what_was_read_of_it() {

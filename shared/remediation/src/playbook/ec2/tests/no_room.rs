@@ -2,8 +2,8 @@
 
 use super::world::ID;
 use super::*;
+use crate::cloudtrail::afterwards::Credential;
 use crate::fixtures::case;
-use crate::investigate::afterwards::Credential;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/web";
 const DENY: &str = "iam:DenyInstanceCredentials";

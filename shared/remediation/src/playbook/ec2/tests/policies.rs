@@ -203,7 +203,7 @@ async fn a_tag_that_was_set_since_spares_no_step_that_is_planned_while_others_ar
         let playbook = Ec2::over(world.playbook.clients.own.clone());
         let guards = AuthorizationSources {
             policies: PolicyParameter::fixed(LoadedPolicies::new(policy)),
-            history: Some(EventHistory::with_client(trail)),
+            history: Some(EventHistory::with_clients(trail, None)),
         };
         let responder = Responder::new(playbook, enforcing(), sns).guarded(guards);
         let event = infected_event(json!([{ "key": "isolation", "value": "never" }]));

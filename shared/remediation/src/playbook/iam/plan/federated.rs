@@ -11,7 +11,7 @@ use super::steps::{is_protected, lookup_hint, no_such_user, not_contained};
 use super::user::{revoke, whole_user};
 use crate::actions::iam::{DEACTIVATE, REVOKE};
 use crate::finding::{Finding, printable};
-use crate::investigate::issuer::Issuer;
+use crate::iam_principal::issuer::Issuer;
 use crate::plan::{Plan, Step};
 use crate::settings::IamSettings;
 

@@ -10,7 +10,8 @@ use super::*;
 use crate::decision::ResponseSettings;
 use crate::fixtures::{ENFORCING, case, case_text};
 use crate::hostile::grammar::denies;
-use crate::investigate::{self, Inquiry, Question};
+use crate::inquiry::Inquiry;
+use crate::investigation::{Question, from_finding};
 use policy::{DEFAULT, Gate, LoadedPolicies};
 
 /// An account with one role, which principals of its own may assume.
@@ -241,7 +242,8 @@ async fn what_guardduty_never_saw_answers_for_a_data_event_that_cloudtrail_does_
     let finding = case("never-seen-of-this-user");
     let until = Instant::now() + Duration::from_secs(60);
     let inquiry = Inquiry::new(&finding, now(), until);
-    let found = investigate::investigate(&world.iam, &inquiry, None).await;
+    let mut found = from_finding(&finding);
+    found.merge(&finding, world.iam.investigate(&inquiry, None).await);
     let history: Vec<_> = found
         .answers
         .iter()

@@ -7,7 +7,7 @@ use super::world::{Account, DENY_ALL, World, mallory, settings, world};
 use crate::cloudtrail::event_history::EventHistory;
 use crate::finding::Finding;
 use crate::fixtures::{finding, investigate, run, run_with};
-use crate::investigate::principal::Principals;
+use crate::iam_principal::Principals;
 use crate::report::Outcome;
 
 const SESSION: &str = "ASIAFEDERATED0000000";
@@ -123,7 +123,7 @@ async fn the_call_that_issued_the_session_is_looked_for_in_the_region_of_iam_too
         world.iam.clients.iam.clone(),
         Principals {
             iam: world.iam.clients.iam.clone(),
-            trail: EventHistory::of(regional, Some(global)),
+            trail: EventHistory::with_clients(regional, Some(global)),
         },
     );
     let done = run(&iam, &federated()).await;

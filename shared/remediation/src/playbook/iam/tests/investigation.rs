@@ -13,8 +13,9 @@ use super::role::{acted_detail, own_account, payroll};
 use super::world::{Account, Entity, KEY, World, mallory, mallory_with, world};
 use crate::finding::Finding;
 use crate::fixtures::{answered, finding, investigate, now, user_detail};
-use crate::investigate::principal::READS;
-use crate::investigate::{Answer, Inquiry, Investigation, Question};
+use crate::iam_principal::READS;
+use crate::inquiry::Inquiry;
+use crate::investigation::{Answer, Investigation, Question};
 use crate::playbook::Playbook as _;
 use crate::playbook::triage::Triage;
 

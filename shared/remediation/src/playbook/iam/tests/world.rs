@@ -21,7 +21,7 @@ use super::CUT_OFF;
 use crate::cloudtrail::event_history::EventHistory;
 use crate::fixtures::{self, Protocol, Wire};
 use crate::hostile::grammar::denies;
-use crate::investigate::principal::Principals;
+use crate::iam_principal::Principals;
 use crate::playbook::Playbook as _;
 use crate::settings::{IamSettings, Settings};
 
@@ -141,7 +141,7 @@ impl World {
     pub(super) fn principals_by(&self, trail: aws_sdk_cloudtrail::Client) -> Principals {
         Principals {
             iam: self.iam.clients.iam.clone(),
-            trail: EventHistory::of(trail, None),
+            trail: EventHistory::with_clients(trail, None),
         }
     }
     /// The same world, that counts as contained when `is_contained` says so.
@@ -326,7 +326,7 @@ pub(super) fn world(account: Account) -> World {
     let client = mock_client!(aws_sdk_iam, &rules);
     let principals = Principals {
         iam: client.clone(),
-        trail: EventHistory::of(trail(&account, &asked, &wire), None),
+        trail: EventHistory::with_clients(trail(&account, &asked, &wire), None),
     };
     let iam = Iam::over(client, principals);
     World {

@@ -4,7 +4,7 @@ use super::cases::{anonymous, data_access, made_public, public, shared};
 use super::world::{Bucket, World, world};
 use super::*;
 use crate::fixtures::{answered, investigate, run};
-use crate::investigate::{Answer, Question};
+use crate::investigation::{Answer, Question};
 
 async fn told(world: &World, finding: &Finding, question: Question) -> Answer {
     let found = investigate(&world.playbook, finding).await;

@@ -353,7 +353,7 @@ pub(super) fn world_with_trail_that_takes(bucket: Bucket, time: Duration) -> Wor
     let slow = trail(&world.bucket, &world.wire);
     let slow = slow!(aws_sdk_cloudtrail, slow, time);
     let clients = Clients {
-        trail: EventHistory::of(slow, None),
+        trail: EventHistory::with_clients(slow, None),
         ..world.playbook.clients
     };
     let playbook = S3 { clients };

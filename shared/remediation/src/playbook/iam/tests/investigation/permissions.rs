@@ -9,7 +9,7 @@ use super::super::session_finding;
 use super::super::world::{Account, mallory, mallory_with, world};
 use super::{asked, grouped, listed_buckets};
 use crate::fixtures::{answered, investigate, user_finding};
-use crate::investigate::Question;
+use crate::investigation::Question;
 
 #[tokio::test(start_paused = true)]
 async fn permissions_are_told_with_their_provenance_and_administrators_first() {

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::subject::{Described, Subject};
 use crate::error::{CallContext, Result};
-use crate::investigation::privilege::PrivilegeLevel;
-use crate::investigation::{Answer, Question, listed, reason};
+use model::investigation::privilege::PrivilegeLevel;
+use model::investigation::{Answer, Question, listed, reason};
 
 /// Of one user, role or group. IAM allows 20 attached policies at most.
 const MOST_DOCUMENTS: usize = 20;

@@ -3,7 +3,7 @@
 
 /// True if a call of `api` of `service` is a data event. What is not listed here counts as a
 /// management event.
-pub(crate) fn is_data_event(service: &str, api: &str) -> bool {
+pub fn is_data_event(service: &str, api: &str) -> bool {
     match service.split('.').next().unwrap_or_default() {
         "s3" => is_of_objects(api),
         "lambda" => api.starts_with("Invoke"),

@@ -5,13 +5,13 @@ use jiff::Timestamp;
 
 use super::event::CloudTrailEvent;
 use super::event_history::{EventHistory, Events, History, LAG, Lookup, MOST_PAGES, REACH};
-use crate::category::Category;
 use crate::error::{Error, Result};
-use crate::finding::Finding;
+use model::category::Category;
+use model::finding::Finding;
 
 /// The kinds of calls that tag a bucket, or make one with tags: S3's own, and those of the services that tag
 /// for it, <https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html>.
-pub(crate) const TAG_BUCKETS: &[&str] = &[
+pub const TAG_BUCKETS: &[&str] = &[
     "PutBucketTagging",
     "TagResource",
     "TagResources",
@@ -23,7 +23,7 @@ const TAG_INSTANCES: &[&str] = &["CreateTags", "RunInstances", "TagResources"];
 
 /// The calls of these kinds, in the Region of the trail, that had their effect on the bucket of this name
 /// since a time, the newest of each kind first.
-pub(crate) async fn on_bucket(
+pub async fn on_bucket(
     trail: &EventHistory,
     kinds: &[&'static str],
     bucket: &str,
@@ -59,7 +59,7 @@ async fn on_instance(trail: &EventHistory, id: &str, since: Timestamp) -> Result
 ///
 /// # Errors
 /// If CloudTrail cannot tell, or cannot yet at `now`.
-pub(crate) async fn tagged_since(
+pub async fn tagged_since(
     there: &EventHistory,
     category: Category,
     finding: &Finding,
@@ -100,7 +100,7 @@ pub(crate) async fn tagged_since(
 ///
 /// # Errors
 /// If the finding does not say.
-pub(crate) fn began(finding: &Finding) -> Result<Timestamp> {
+pub fn began(finding: &Finding) -> Result<Timestamp> {
     finding.first_seen().ok_or_else(|| {
         Error::Refused("the finding does not say when the activity began".to_owned())
     })

@@ -3,9 +3,9 @@
 use crate::cloudtrail::event::CloudTrailEvent;
 use crate::cloudtrail::event_history::{EventHistory, Lookup};
 use crate::error::Result;
-use crate::finding::RoleSession;
 use crate::inquiry::Inquiry;
-use crate::investigation::{Answer, Question, reason};
+use model::finding::RoleSession;
+use model::investigation::{Answer, Question, reason};
 
 /// The call that issued the temporary `key`, which names the key among its resources. `None`:
 /// CloudTrail does not show it.

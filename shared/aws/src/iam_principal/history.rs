@@ -11,9 +11,9 @@ use crate::cloudtrail::data_events::is_data_event;
 use crate::cloudtrail::event::CloudTrailEvent;
 use crate::cloudtrail::event_history::EventHistory;
 use crate::cloudtrail::prior_events::{PriorEvents, history_of, looks};
-use crate::finding::{ApiCall, Finding, Principal};
 use crate::inquiry::Inquiry;
-use crate::investigation::{Answer, Question, reason};
+use model::finding::{ApiCall, Finding, Principal};
+use model::investigation::{Answer, Question, reason};
 
 /// What a person does where CloudTrail's event history does not tell.
 const INSTEAD: &str = "look in your own trail or CloudTrail Lake";

@@ -20,23 +20,23 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 static SENT: Ledger = Ledger::new();
 
 /// What this process has sent to AWS through the settings of [`load`], with what was sent again.
-pub(crate) fn sent() -> Sent {
+pub fn sent() -> Sent {
     SENT.read()
 }
 
 /// How much was sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Sent {
+pub struct Sent {
     /// How many requests.
-    pub(crate) requests: u64,
+    pub requests: u64,
     /// How many sequential round trips: the longest chain of requests of which each began when the one
     /// before it was answered, or given up.
-    pub(crate) round_trips: u64,
+    pub round_trips: u64,
 }
 
 impl Sent {
     /// What was sent since `before`.
-    pub(crate) fn since(self, before: Self) -> Self {
+    pub fn since(self, before: Self) -> Self {
         Self {
             requests: self.requests.saturating_sub(before.requests),
             round_trips: self.round_trips.saturating_sub(before.round_trips),
@@ -205,7 +205,7 @@ mod tests {
                 Some((status, body)) => {
                     let status = status.try_into().expect("a status");
                     let answer =
-                        HttpResponse::new(status, aws_sdk_s3::primitives::SdkBody::from(body));
+                        HttpResponse::new(status, aws_smithy_types::body::SdkBody::from(body));
                     HttpConnectorFuture::ready(Ok(answer))
                 }
                 None => HttpConnectorFuture::new(std::future::pending()),

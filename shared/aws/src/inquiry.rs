@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, Result};
-use crate::finding::Finding;
-use crate::investigation::{Answer, Question, reason};
+use model::finding::Finding;
+use model::investigation::{Answer, Question, reason};
 
 /// How long all questions together may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What is investigated, and until when.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub struct Inquiry<'a> {
 
 impl<'a> Inquiry<'a> {
     /// An inquiry that takes no longer than [`PATIENCE`], and not beyond `until`.
-    pub(crate) fn new(finding: &'a Finding, now: Timestamp, until: Instant) -> Self {
+    pub fn new(finding: &'a Finding, now: Timestamp, until: Instant) -> Self {
         Self {
             finding,
             now,
@@ -36,7 +36,7 @@ impl<'a> Inquiry<'a> {
 
     /// The answer of `work`; or, if it fails or takes too long, that there is none, why, and what
     /// to do `instead`.
-    pub(crate) async fn ask(
+    pub async fn ask(
         &self,
         question: Question,
         source: &str,
@@ -52,7 +52,7 @@ impl<'a> Inquiry<'a> {
     }
 
     /// What `work` answers in time. Nothing is begun when there is no time left.
-    pub(crate) async fn within<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    pub async fn within<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         if Instant::now() >= self.until {
             return Err(Error::Refused("there was no time left to ask".to_owned()));
         }

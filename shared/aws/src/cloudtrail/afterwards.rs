@@ -10,10 +10,10 @@ use super::activity::told;
 use super::event::CloudTrailEvent;
 use super::event_history::{EventHistory, Events, Lookup, MOST_PAGES};
 use crate::error::Result;
-use crate::finding::{Principal, RoleSession, printable};
 use crate::inquiry::Inquiry;
-pub use crate::investigation::afterwards::{Afterwards, Seen, Shown};
-use crate::investigation::reason;
+use model::finding::{Principal, RoleSession, printable};
+pub use model::investigation::afterwards::{Afterwards, Seen, Shown};
+use model::investigation::reason;
 
 /// From when on a call shows that the credential works. The cut-off of a user's sessions is up to a minute
 /// ahead of the containment, and IAM takes seconds to enforce a change everywhere.
@@ -43,7 +43,7 @@ pub struct Credential {
 
 impl Credential {
     /// A long-term key.
-    pub(crate) fn key(id: &str) -> Self {
+    pub fn key(id: &str) -> Self {
         Self {
             long_term: true,
             ..Self::session_key(id)
@@ -51,7 +51,7 @@ impl Credential {
     }
 
     /// A session, by its temporary key.
-    pub(crate) fn session_key(id: &str) -> Self {
+    pub fn session_key(id: &str) -> Self {
         Self {
             name: format!("access key {}", printable(id)),
             attribute: "AccessKeyId",
@@ -64,7 +64,7 @@ impl Credential {
     }
 
     /// The sessions of a user, where no key tells one.
-    pub(crate) fn user(name: &str, id: &str) -> Self {
+    pub fn user(name: &str, id: &str) -> Self {
         Self {
             name: format!("the sessions of user {}", printable(name)),
             attribute: "Username",
@@ -75,7 +75,7 @@ impl Credential {
     }
 
     /// The session of a role, where no key tells it.
-    pub(crate) fn role_session(session: &RoleSession) -> Self {
+    pub fn role_session(session: &RoleSession) -> Self {
         Self {
             name: format!("session {}", printable(&session.name)),
             attribute: "Username",
@@ -85,7 +85,7 @@ impl Credential {
     }
 
     /// The credentials of an instance, which have its id as their session's name.
-    pub(crate) fn instance(id: &str) -> Self {
+    pub fn instance(id: &str) -> Self {
         Self {
             name: format!("the credentials of instance {}", printable(id)),
             attribute: "Username",
@@ -95,7 +95,7 @@ impl Credential {
     }
 
     /// The same, asked about by one page of each history, where other questions are asked too.
-    pub(crate) fn by_one_page(self) -> Self {
+    pub fn by_one_page(self) -> Self {
         Self { pages: 1, ..self }
     }
 
@@ -144,7 +144,7 @@ fn seen(record: &CloudTrailEvent) -> Seen {
 
 /// Asks about the credential that was contained at this time: at most [`MOST_PAGES`] look-ups of each of
 /// at most two histories.
-pub(crate) async fn read(
+pub async fn read(
     trail: &EventHistory,
     inquiry: &Inquiry<'_>,
     credential: &Credential,
@@ -262,7 +262,7 @@ fn is_refused(record: &CloudTrailEvent) -> bool {
 }
 
 /// The credential of a principal that has no key to tell it by.
-pub(crate) fn by_name(principal: &Principal) -> Option<Credential> {
+pub fn by_name(principal: &Principal) -> Option<Credential> {
     match principal {
         Principal::User {
             name,

@@ -4,8 +4,9 @@ use std::error::Error as StdError;
 use std::iter;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_sts::config::http::HttpResponse;
-use aws_sdk_sts::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 pub use model::error::*;
 
 /// Reduces an SDK error to its code and message, and classifies it.

@@ -27,7 +27,7 @@ use crate::error::{CallContext, Error, Result};
 const PACE: Duration = Duration::from_millis(600);
 
 /// Of one question, each with up to 50 events.
-pub(crate) const MOST_PAGES: usize = 3;
+pub const MOST_PAGES: usize = 3;
 
 /// How long an answer is used again. Reading back asks the same questions within seconds.
 const FRESH: Duration = Duration::from_secs(60);
@@ -35,10 +35,10 @@ const FRESH: Duration = Duration::from_secs(60);
 /// By when the event history usually has an event,
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>. What it does not
 /// show yet happened within this time before now, however long ago the activity began.
-pub(crate) const LAG: SignedDuration = SignedDuration::from_mins(15);
+pub const LAG: SignedDuration = SignedDuration::from_mins(15);
 
 /// How far the event history goes back.
-pub(crate) const REACH: SignedDuration = SignedDuration::from_hours(90 * 24);
+pub const REACH: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// The event history of one Region, and of the Region that records the events of IAM. Clones, also those for
 /// other Regions, keep one pace and share their answers.
@@ -62,7 +62,7 @@ struct Desk {
 
 /// Which event history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum History {
+pub enum History {
     /// The Region that the trail is for.
     Regional,
     /// The Region of IAM, and of STS's global endpoint.
@@ -71,20 +71,20 @@ pub(crate) enum History {
 
 /// Which events are asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Lookup {
-    pub(crate) history: History,
+pub struct Lookup {
+    pub history: History,
     /// One of the names of `LookupAttributeKey`.
-    pub(crate) attribute: &'static str,
-    pub(crate) value: String,
-    pub(crate) since: Option<Timestamp>,
+    pub attribute: &'static str,
+    pub value: String,
+    pub since: Option<Timestamp>,
     /// No later than this.
-    pub(crate) until: Option<Timestamp>,
-    pub(crate) pages: usize,
+    pub until: Option<Timestamp>,
+    pub pages: usize,
 }
 
 impl Lookup {
     /// The newest page of all events with `value` in `attribute`.
-    pub(crate) fn one_page(history: History, attribute: &'static str, value: &str) -> Self {
+    pub fn one_page(history: History, attribute: &'static str, value: &str) -> Self {
         Self {
             history,
             attribute,
@@ -98,10 +98,10 @@ impl Lookup {
 
 /// Events, newest first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Events {
-    pub(crate) records: Vec<CloudTrailEvent>,
+pub struct Events {
+    pub records: Vec<CloudTrailEvent>,
     /// Whether there were more than were read.
-    pub(crate) cut: bool,
+    pub cut: bool,
 }
 
 impl EventHistory {
@@ -109,7 +109,7 @@ impl EventHistory {
     pub const PERMISSIONS: &[&str] = &["cloudtrail:LookupEvents"];
 
     /// A history that is read with these settings.
-    pub(crate) fn new(sdk: &SdkConfig) -> Self {
+    pub fn new(sdk: &SdkConfig) -> Self {
         let client = |region: Option<&'static str>| {
             // Throttling is not waited out: what CloudTrail tells never matters more than time.
             let mut config = Builder::from(sdk)
@@ -127,19 +127,15 @@ impl EventHistory {
         };
         let region = sdk.region().map(AsRef::as_ref).unwrap_or_default();
         let global = global_region(region);
-        Self::of(
+        Self::with_clients(
             client(None),
             (global != region).then(|| client(Some(global))),
         )
     }
 
-    /// A history that is read through this client.
-    #[cfg(test)]
-    pub(crate) fn with_client(client: Client) -> Self {
-        Self::of(client, None)
-    }
-
-    pub(crate) fn of(regional: Client, global: Option<Client>) -> Self {
+    /// A history that is read through these clients. `global`: a client of the Region that has the events of global
+    /// services, where it is another one.
+    pub fn with_clients(regional: Client, global: Option<Client>) -> Self {
         Self {
             regional,
             global,
@@ -148,7 +144,7 @@ impl EventHistory {
     }
 
     /// The same for another Region: with the same pace and the same answers.
-    pub(crate) fn in_region(&self, name: &str) -> Self {
+    pub fn in_region(&self, name: &str) -> Self {
         if name == self.region(History::Regional) {
             return self.clone();
         }
@@ -165,7 +161,7 @@ impl EventHistory {
     }
 
     /// The histories there are: one, where the Region is that of IAM.
-    pub(crate) fn histories(&self) -> &'static [History] {
+    pub fn histories(&self) -> &'static [History] {
         match self.global {
             Some(_) => &[History::Global, History::Regional],
             None => &[History::Regional],
@@ -173,12 +169,12 @@ impl EventHistory {
     }
 
     /// The history that has the events of IAM.
-    pub(crate) fn of_iam(&self) -> History {
+    pub fn of_iam(&self) -> History {
         self.histories()[0]
     }
 
     /// The name of the Region whose events a history has.
-    pub(crate) fn region(&self, history: History) -> &str {
+    pub fn region(&self, history: History) -> &str {
         let region = self.client(history).config().region();
         region.map_or("this Region", AsRef::as_ref)
     }
@@ -191,7 +187,7 @@ impl EventHistory {
     }
 
     /// The events that are asked for.
-    pub(crate) async fn events(&self, lookup: Lookup) -> Result<Events> {
+    pub async fn events(&self, lookup: Lookup) -> Result<Events> {
         let region = self.region(lookup.history).to_owned();
         let asked = (region, lookup);
         if let Some(events) = self.desk.known(&asked) {

@@ -9,7 +9,7 @@ use crate::error::Result;
 
 /// Who issued a federated session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Issuer {
+pub enum Issuer {
     /// A user of this account.
     User {
         name: String,
@@ -27,11 +27,7 @@ pub(crate) enum Issuer {
 /// Asks CloudTrail at most four times: for calls with the session's key, which name the issuer, and
 /// for the call that issued the key. Each in both histories: STS records the calls of its global endpoint in the
 /// Region of IAM, those of a Region's own endpoint there.
-pub(crate) async fn issuer(
-    trail: &EventHistory,
-    key: Option<&str>,
-    account: &str,
-) -> Result<Issuer> {
+pub async fn issuer(trail: &EventHistory, key: Option<&str>, account: &str) -> Result<Issuer> {
     let Some(key) = key else {
         return Ok(Issuer::Unknown("the finding does not name its access key"));
     };
@@ -85,7 +81,7 @@ fn by_session(record: &CloudTrailEvent, account: &str) -> Option<Issuer> {
 fn identity(who: &serde_json::Value, account: &str) -> Option<Issuer> {
     match who["accountId"].as_str() {
         Some(own) if own == account => {}
-        Some(other) => return Some(Issuer::Elsewhere(crate::finding::printable(other))),
+        Some(other) => return Some(Issuer::Elsewhere(model::finding::printable(other))),
         None => return None,
     }
     match who["type"].as_str()? {

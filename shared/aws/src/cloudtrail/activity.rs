@@ -5,17 +5,17 @@ use jiff::Timestamp;
 use super::event::CloudTrailEvent;
 use super::event_history::{EventHistory, Events, History, Lookup, MOST_PAGES};
 use crate::error::Result;
-use crate::finding::{Finding, Principal, printable};
 use crate::inquiry::Inquiry;
-use crate::investigation::{listed, reason};
+use model::finding::{Finding, Principal, printable};
+use model::investigation::{listed, reason};
 
 /// More would hide the rest of the notice.
 const MOST_LINES: usize = 12;
 
 /// Which events are the principal's.
-pub(crate) struct PrincipalEvents {
-    pub(crate) attribute: &'static str,
-    pub(crate) value: String,
+pub struct PrincipalEvents {
+    pub attribute: &'static str,
+    pub value: String,
     /// Where the attribute is not unique, what the caller's `principalId` must be.
     principal_id: Option<String>,
 }
@@ -26,7 +26,7 @@ impl PrincipalEvents {
     }
 
     /// Those by the access key of the finding.
-    pub(crate) fn by_key(finding: &Finding) -> Option<Self> {
+    pub fn by_key(finding: &Finding) -> Option<Self> {
         Some(Self {
             attribute: "AccessKeyId",
             value: finding.access_key_id()?,
@@ -35,7 +35,7 @@ impl PrincipalEvents {
     }
 
     /// Those by the name of the user or the session.
-    pub(crate) fn by_name(principal: &Principal) -> Option<Self> {
+    pub fn by_name(principal: &Principal) -> Option<Self> {
         let (value, principal_id) = match principal {
             Principal::User { name, user_id, .. } => (name.clone(), user_id.clone()?),
             Principal::RoleSession {
@@ -54,7 +54,7 @@ impl PrincipalEvents {
         })
     }
 
-    pub(crate) fn has(&self, record: &CloudTrailEvent) -> bool {
+    pub fn has(&self, record: &CloudTrailEvent) -> bool {
         let id = record.caller()["principalId"].as_str();
         self.principal_id.is_none() || self.principal_id.as_deref() == id
     }
@@ -81,7 +81,7 @@ impl PrincipalEvents {
 }
 
 /// What the principal did in IAM since the first event.
-pub(crate) async fn iam_events(trail: &EventHistory, finding: &Finding) -> Result<Events> {
+pub async fn iam_events(trail: &EventHistory, finding: &Finding) -> Result<Events> {
     let principal = finding.principal()?;
     let since = finding.first_seen().or_else(|| finding.last_seen());
     match (PrincipalEvents::of(finding, &principal), since) {
@@ -96,7 +96,7 @@ pub(crate) async fn iam_events(trail: &EventHistory, finding: &Finding) -> Resul
 }
 
 /// The lines for the notice.
-pub(crate) async fn deeds(
+pub async fn deeds(
     trail: &EventHistory,
     inquiry: &Inquiry<'_>,
     principal: &Principal,
@@ -146,7 +146,7 @@ pub(crate) async fn deeds(
 }
 
 /// What a person must know of an event; `None` for the many that they need not.
-pub(crate) fn told(record: &CloudTrailEvent) -> Option<String> {
+pub fn told(record: &CloudTrailEvent) -> Option<String> {
     if !record.succeeded() {
         return None;
     }

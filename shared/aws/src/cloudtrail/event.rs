@@ -6,16 +6,16 @@ use aws_sdk_cloudtrail::types::Event;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::finding::{ApiCall, printable};
+use model::finding::{ApiCall, printable};
 
 /// No member of CloudTrail's: the names of the resources that the event history gives for an event.
 const ABOUT: &str = "namedByTheEventHistory";
 
 #[derive(Clone, Debug)]
-pub(crate) struct CloudTrailEvent(Value);
+pub struct CloudTrailEvent(Value);
 
 impl CloudTrailEvent {
-    pub(crate) fn read(event: &Event) -> Option<Self> {
+    pub fn read(event: &Event) -> Option<Self> {
         let mut record: Value = serde_json::from_str(event.cloud_trail_event()?).ok()?;
         // The event history names what a call was about beside the record, also where the record does not:
         // <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Event.html>.
@@ -28,32 +28,32 @@ impl CloudTrailEvent {
     }
 
     /// Unique among the events of all accounts.
-    pub(crate) fn id(&self) -> Option<&str> {
+    pub fn id(&self) -> Option<&str> {
         self.0["eventID"].as_str()
     }
 
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.0["eventName"].as_str().unwrap_or_default()
     }
 
     /// True for a call of this API.
-    pub(crate) fn is_of(&self, call: &ApiCall) -> bool {
+    pub fn is_of(&self, call: &ApiCall) -> bool {
         let source = self.0["eventSource"].as_str();
         self.name() == call.api && (call.service.is_none() || call.service.as_deref() == source)
     }
 
     /// The service that was called.
-    pub(crate) fn service(&self) -> &str {
+    pub fn service(&self) -> &str {
         self.0["eventSource"].as_str().unwrap_or_default()
     }
 
     /// Why the call had no effect, as CloudTrail has it. `None`: it had its effect.
-    pub(crate) fn error(&self) -> Option<&str> {
+    pub fn error(&self) -> Option<&str> {
         self.0["errorCode"].as_str()
     }
 
     /// True for a call of an API, and not an event of a service or of the console's sign-in.
-    pub(crate) fn is_call(&self) -> bool {
+    pub fn is_call(&self) -> bool {
         self.0["eventType"]
             .as_str()
             .is_none_or(|kind| kind == "AwsApiCall")
@@ -61,7 +61,7 @@ impl CloudTrailEvent {
 
     /// True if the call is about the resource of this name, or may be: where CloudTrail left the request's
     /// parameters out, nothing says that it is not.
-    pub(crate) fn may_name(&self, name: &str) -> bool {
+    pub fn may_name(&self, name: &str) -> bool {
         let parameters = &self.0["requestParameters"];
         let left_out = !parameters.is_object() || parameters.get("omitted").is_some();
         let named = [parameters, &self.0["resources"], &self.0[ABOUT]];
@@ -69,31 +69,31 @@ impl CloudTrailEvent {
     }
 
     /// True if the call had its effect.
-    pub(crate) fn succeeded(&self) -> bool {
+    pub fn succeeded(&self) -> bool {
         self.0["errorCode"].is_null()
     }
 
     /// When it was called.
-    pub(crate) fn at(&self) -> Option<Timestamp> {
+    pub fn at(&self) -> Option<Timestamp> {
         self.0["eventTime"].as_str()?.parse().ok()
     }
 
     /// The address that the call came from, or the service that called.
-    pub(crate) fn address(&self) -> Option<&str> {
+    pub fn address(&self) -> Option<&str> {
         self.0["sourceIPAddress"].as_str()
     }
 
-    pub(crate) fn time(&self) -> String {
+    pub fn time(&self) -> String {
         printable(self.0["eventTime"].as_str().unwrap_or("an unknown time"))
     }
 
     /// Who called.
-    pub(crate) fn caller(&self) -> &Value {
+    pub fn caller(&self) -> &Value {
         &self.0["userIdentity"]
     }
 
     /// Who called, for a person.
-    pub(crate) fn caller_name(&self) -> String {
+    pub fn caller_name(&self) -> String {
         let caller = self.caller();
         let name = ["arn", "userName", "invokedBy", "principalId", "type"]
             .iter()
@@ -102,17 +102,17 @@ impl CloudTrailEvent {
     }
 
     /// The temporary access key that the call issued.
-    pub(crate) fn issued_key(&self) -> Option<&str> {
+    pub fn issued_key(&self) -> Option<&str> {
         self.0["responseElements"]["credentials"]["accessKeyId"].as_str()
     }
 
     /// A parameter of the request, for a person.
-    pub(crate) fn parameter(&self, member: &str) -> String {
+    pub fn parameter(&self, member: &str) -> String {
         printable(self.0["requestParameters"][member].as_str().unwrap_or("?"))
     }
 
     /// The ids of the instances that the call started. Printable.
-    pub(crate) fn started_instances(&self) -> Vec<String> {
+    pub fn started_instances(&self) -> Vec<String> {
         let items = self.0["responseElements"]["instancesSet"]["items"].as_array();
         let ids = items.into_iter().flatten();
         let ids = ids.filter_map(|item| item["instanceId"].as_str());
@@ -120,7 +120,7 @@ impl CloudTrailEvent {
     }
 
     /// The user and the id of the long-term key that the call made, if both are of their grammar.
-    pub(crate) fn created_key(&self) -> Option<(String, String)> {
+    pub fn created_key(&self) -> Option<(String, String)> {
         if self.name() != "CreateAccessKey" || !self.succeeded() {
             return None;
         }
@@ -147,7 +147,7 @@ fn names(value: &Value, name: &str) -> bool {
 }
 
 /// The grammar of the name of a user, so that nothing else gets into a call.
-pub(crate) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text
             .bytes()

@@ -1,7 +1,7 @@
 //! What is asked about a principal of the finding's own account.
 
 mod history;
-pub(crate) mod issuer;
+pub mod issuer;
 mod last_used;
 mod permissions;
 mod session_origin;
@@ -15,9 +15,9 @@ use self::subject::{Described, Subject};
 use crate::cloudtrail::activity::deeds;
 use crate::cloudtrail::event_history::EventHistory;
 use crate::error::{CallContext, Error, Result};
-use crate::finding::{Finding, Principal};
 use crate::inquiry::Inquiry;
-use crate::investigation::{Answer, Investigation, Question, reason};
+use model::finding::{Finding, Principal};
+use model::investigation::{Answer, Investigation, Question, reason};
 
 /// The IAM permissions that these questions need. A test holds them against the roles of the
 /// functions that ask.
@@ -44,8 +44,8 @@ pub const READS: &[&str] = &[
 /// What asks about principals: a client of IAM, and CloudTrail's event history.
 #[derive(Debug)]
 pub struct Principals {
-    pub(crate) iam: Client,
-    pub(crate) trail: EventHistory,
+    pub iam: Client,
+    pub trail: EventHistory,
 }
 
 impl Principals {
@@ -63,11 +63,7 @@ impl Principals {
     }
 
     /// [`Principals::investigate`], of a user that has this name now.
-    pub(crate) async fn investigate_as(
-        &self,
-        inquiry: &Inquiry<'_>,
-        user: Option<&str>,
-    ) -> Investigation {
+    pub async fn investigate_as(&self, inquiry: &Inquiry<'_>, user: Option<&str>) -> Investigation {
         let Self { iam, trail } = self;
         let finding = inquiry.finding;
         let Ok(principal) = finding.principal() else {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::{CallContext, Error, Result};
 use crate::inquiry::Inquiry;
-use crate::investigation::{Answer, Question, listed};
+use model::investigation::{Answer, Question, listed};
 
 /// How long the job is waited for.
 const PATIENCE: Duration = Duration::from_secs(6);

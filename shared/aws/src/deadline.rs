@@ -5,10 +5,10 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::{CallError, CallFailure, Result};
 
 /// The code of a call that was not answered in the time set for it.
-pub(crate) const NO_ANSWER: &str = "DeadlineExceeded";
+pub const NO_ANSWER: &str = "DeadlineExceeded";
 
 /// Ends `work` at `until`, with an error that a retry may not meet.
-pub(crate) async fn within<T>(
+pub async fn within<T>(
     until: Instant,
     what: &'static str,
     work: impl Future<Output = Result<T>>,

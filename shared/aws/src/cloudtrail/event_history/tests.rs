@@ -17,7 +17,7 @@ fn trail() -> (Asked, EventHistory) {
         LookupEventsOutput::builder().build()
     });
     let client = mock_client!(aws_sdk_cloudtrail, [&lookup]);
-    (asked, EventHistory::of(client, None))
+    (asked, EventHistory::with_clients(client, None))
 }
 
 async fn ask(trail: &EventHistory, value: &str) {

@@ -6,25 +6,25 @@ use super::activity::PrincipalEvents;
 use super::event::CloudTrailEvent;
 use super::event_history::{EventHistory, History, Lookup, MOST_PAGES};
 use crate::error::Error;
-use crate::finding::{ApiCall, Finding, Principal};
 use crate::inquiry::Inquiry;
+use model::finding::{ApiCall, Finding, Principal};
 
 /// Services without Regions of their own, whose events are where those of IAM are.
 const GLOBAL: [&str; 4] = ["iam", "cloudfront", "organizations", "route53"];
 
 /// The principal's events before a time, newest first.
 #[derive(Default)]
-pub(crate) struct PriorEvents {
-    pub(crate) records: Vec<CloudTrailEvent>,
+pub struct PriorEvents {
+    pub records: Vec<CloudTrailEvent>,
     /// Whether there are older ones that were not read.
-    pub(crate) cut: bool,
-    pub(crate) failed: Option<Error>,
+    pub cut: bool,
+    pub failed: Option<Error>,
 }
 
 impl PriorEvents {
     /// Asks by the access key first, which is exact; then by the name of the user or session, unless what
     /// is looked for (`enough`) was among those.
-    pub(crate) async fn read(
+    pub async fn read(
         trail: &EventHistory,
         history: History,
         inquiry: &Inquiry<'_>,
@@ -72,7 +72,7 @@ impl PriorEvents {
 }
 
 /// By what the principal's events are found.
-pub(crate) fn looks(finding: &Finding, principal: &Principal) -> Vec<PrincipalEvents> {
+pub fn looks(finding: &Finding, principal: &Principal) -> Vec<PrincipalEvents> {
     [
         PrincipalEvents::by_key(finding),
         PrincipalEvents::by_name(principal),
@@ -83,7 +83,7 @@ pub(crate) fn looks(finding: &Finding, principal: &Principal) -> Vec<PrincipalEv
 }
 
 /// Where the events of such a call are recorded.
-pub(crate) fn history_of(trail: &EventHistory, call: Option<&ApiCall>) -> History {
+pub fn history_of(trail: &EventHistory, call: Option<&ApiCall>) -> History {
     let service = call.and_then(|call| call.service.as_deref());
     let service = service.and_then(|service| service.split('.').next());
     if service.is_some_and(|service| GLOBAL.contains(&service)) {
