@@ -24,7 +24,6 @@ pub mod history;
 pub mod metrics;
 pub mod notify;
 mod observe;
-pub mod page;
 pub mod policy_parameter;
 mod postpone;
 mod prepare;
@@ -32,7 +31,6 @@ mod queue_message;
 pub mod recheck;
 pub mod record;
 pub mod release;
-pub mod report_view;
 pub mod respond;
 mod responder;
 mod session;
@@ -66,6 +64,8 @@ pub use aws::{Error, Result, cloudtrail, deadline, error, iam_policy, iam_princi
 pub use config::Config;
 pub use model::{
     VERSION, actions, blast_radius, breaker, catalogue, category, decision, finding, guidance,
-    investigation, not_contained, plan, planner, report, resource, sequence, settings, standing,
+    incident, investigation, not_contained, plan, planner, report, resource, sequence, settings,
+    standing,
 };
+pub use render::{page, report_view};
 pub use respond::Responder;
