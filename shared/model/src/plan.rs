@@ -268,6 +268,22 @@ impl<A> Plan<A> {
     }
 }
 
+impl<A: Action> Plan<A> {
+    /// The actions that the plan would do, as the record has them: by their keys, with the values that they found.
+    pub fn recorded_actions(&self) -> Vec<(String, Value)> {
+        let steps = self.steps.iter();
+        steps
+            .filter_map(|step| match step {
+                Step::Do(action) => {
+                    let recorded = serde_json::to_value(action).unwrap_or_default();
+                    Some((StepKey::of(action).to_string(), recorded))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -374,6 +390,16 @@ mod tests {
             assert_eq!(step.key(), StepKey::of(&act("bucket")), "{step:?}");
             assert_eq!(step.key().to_string(), "fake:Contain bucket");
         }
+    }
+
+    #[test]
+    fn what_a_plan_would_do_is_recorded_by_its_keys() {
+        let plan = Plan {
+            steps: vec![Step::Already(act("a"), String::new()), Step::Do(act("b"))],
+            ..Plan::default()
+        };
+        let recorded = plan.recorded_actions();
+        assert_eq!(recorded, [("fake:Contain b".to_owned(), json!("b"))]);
     }
 
     #[test]
