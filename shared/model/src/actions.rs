@@ -167,21 +167,22 @@ mod tests {
             },
             ..Settings::default()
         };
-        let rule = "from sg-0123456789abcdef0 tcp/22".parse();
-        let turned_on: [(&str, &dyn Fn(&mut Settings)); 10] = [
-            (s3::DENY, &|it| it.s3.policy_deny = true),
-            (s3::BLOCK_ACCOUNT, &|it| it.s3.account_block = true),
-            (iam::MARK, &|it| it.iam.mark_contained = true),
-            (ec2::DETACH, &|it| it.ec2.auto_scaling = AutoScaling::Detach),
-            (ec2::STANDBY, &|it| {
+        let turned_on: [(&str, fn(&mut Settings)); 10] = [
+            (s3::DENY, |it| it.s3.policy_deny = true),
+            (s3::BLOCK_ACCOUNT, |it| it.s3.account_block = true),
+            (iam::MARK, |it| it.iam.mark_contained = true),
+            (ec2::DETACH, |it| it.ec2.auto_scaling = AutoScaling::Detach),
+            (ec2::STANDBY, |it| {
                 it.ec2.auto_scaling = AutoScaling::Standby;
             }),
-            (ec2::ADDRESS, &|it| it.ec2.remove_public_address = true),
-            (ec2::METADATA, &|it| it.ec2.disable_metadata = true),
-            (ec2::TIMEOUTS, &|it| it.ec2.shorten_timeouts = true),
-            (ec2::CUT, &|it| it.ec2.cut_connections_seconds = 1),
-            (ec2::FORENSICS, &|it| {
-                it.ec2.forensics_access.push(rule.clone().expect("a rule"));
+            (ec2::ADDRESS, |it| it.ec2.remove_public_address = true),
+            (ec2::METADATA, |it| it.ec2.disable_metadata = true),
+            (ec2::TIMEOUTS, |it| it.ec2.shorten_timeouts = true),
+            (ec2::CUT, |it| it.ec2.cut_connections_seconds = 1),
+            (ec2::FORENSICS, |it| {
+                it.ec2
+                    .forensics_access
+                    .push("from sg-0123456789abcdef0 tcp/22".parse().expect("a rule"));
             }),
         ];
         for (action, turn_on) in &turned_on {
