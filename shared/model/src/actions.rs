@@ -167,7 +167,8 @@ mod tests {
             },
             ..Settings::default()
         };
-        let turned_on: [(&str, fn(&mut Settings)); 10] = [
+        type Setting = (&'static str, fn(&mut Settings));
+        let turned_on: [Setting; 10] = [
             (s3::DENY, |it| it.s3.policy_deny = true),
             (s3::BLOCK_ACCOUNT, |it| it.s3.account_block = true),
             (iam::MARK, |it| it.iam.mark_contained = true),
