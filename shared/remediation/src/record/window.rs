@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep};
 pub use self::shown::Shown;
 use super::write::Write;
 use super::{Item, Record, get, number};
+use crate::breaker::has_room;
 pub use crate::breaker::{Full, Opened, Window};
 use crate::error::{CallContext, CallError, CallFailure, Result};
 
@@ -104,8 +105,7 @@ impl Record {
             };
             let all = taken(&item);
             let live: BTreeMap<_, _> = all.iter().filter(|(_, until)| **until > now).collect();
-            let new = names.iter().filter(|name| !live.contains_key(name)).count();
-            if new > 0 && live.len() + new > terms.places {
+            if !has_room(names, terms.places, live.len(), |it| live.contains_key(it)) {
                 return Ok(Taken::Full(Full {
                     taken: times(&all, now),
                     opened: opened(&item, now),
