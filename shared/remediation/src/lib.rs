@@ -24,9 +24,6 @@ pub mod history;
 pub mod metrics;
 pub mod notify;
 mod observe;
-pub mod page;
-pub mod permissions;
-pub mod playbook;
 pub mod policy_parameter;
 mod postpone;
 mod prepare;
@@ -34,27 +31,30 @@ mod queue_message;
 pub mod recheck;
 pub mod record;
 pub mod release;
-pub mod report_view;
 pub mod respond;
 mod responder;
 mod session;
 mod slots;
 pub mod trace;
+pub mod triage;
 pub mod undo;
 pub mod verify;
 
 #[cfg(test)]
-mod actions_tests;
-#[cfg(test)]
 mod banned_calls;
 #[cfg(test)]
 mod breaker_tests;
+// The fixtures of all tests, over this crate as it is when tested.
 #[cfg(test)]
+extern crate self as remediation;
+#[cfg(test)]
+#[path = "../../fixtures/src/lib.rs"]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 mod fixtures;
 #[cfg(test)]
-mod golden;
+use fixtures::waves;
 #[cfg(test)]
-mod hostile;
+mod hostile_tests;
 #[cfg(test)]
 mod policy_tests;
 #[cfg(test)]
@@ -64,6 +64,8 @@ pub use aws::{Error, Result, cloudtrail, deadline, error, iam_policy, iam_princi
 pub use config::Config;
 pub use model::{
     VERSION, actions, blast_radius, breaker, catalogue, category, decision, finding, guidance,
-    investigation, not_contained, plan, planner, report, resource, sequence, settings, standing,
+    incident, investigation, not_contained, plan, planner, report, resource, sequence, settings,
+    standing,
 };
+pub use render::{page, report_view};
 pub use respond::Responder;

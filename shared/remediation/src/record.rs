@@ -27,12 +27,13 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-pub use self::awaiting::{Approved, Awaiting, Held};
-pub use self::incident::{Incident, Intended, Intent, Recorded, Times};
-pub(crate) use self::incident::{NOT_DONE_AGAIN, incident_key};
+pub use self::awaiting::Approved;
+pub use self::incident::{Intended, Intent, Recorded, Times};
+pub(crate) use self::incident::{NOT_DONE_AGAIN, incident_key, unrecorded};
 pub use self::target::{Claim, Lease, TargetState};
 pub use self::window::{Full, Opened, Places, Shown, Taken, Terms, Window};
 use self::write::Write;
+pub use model::incident::{Awaiting, Held, Incident};
 
 /// The IAM permissions that a function's use of the table needs.
 pub const PERMISSIONS: &[&str] = &["dynamodb:UpdateItem"];

@@ -1,45 +1,14 @@
 //! Plans that wait for a person: stored with the incident, approved or rejected once.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::incident::{EVENT_LIMIT, PLAN, PLAN_NOTIFIED, cut};
 use super::write::if_met;
-use super::{Incident, Record, number, text};
+use super::{Awaiting, Incident, Record, number, text};
 use crate::category::Category;
-use crate::decision::ResponseSettings;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, abridged};
-use crate::report::Proposed;
-use crate::settings::Settings;
-
-/// A plan that waits for a person, with all that making it again needs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Awaiting {
-    /// The time that it was planned for.
-    pub planned_at: Timestamp,
-    /// From then on it can no longer be approved.
-    pub expires_at: Timestamp,
-    /// What is contained, and why.
-    pub what: String,
-    /// What the function might do: the policies are asked with it again.
-    pub policy: ResponseSettings,
-    /// The settings that it was planned with.
-    pub settings: Settings,
-    /// The steps.
-    pub steps: Vec<Held>,
-}
-
-/// A step that waits for a person.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Held {
-    /// What a person is shown.
-    #[serde(flatten)]
-    pub proposed: Proposed,
-    /// The action in full.
-    pub recorded: Value,
-}
 
 /// Which plan a person approved.
 #[derive(Debug)]
@@ -115,24 +84,6 @@ impl Record {
                  at it again"
                     .to_owned(),
             )
-        })
-    }
-}
-
-impl Incident {
-    /// The plan that waits for a person, whether or not its time is over.
-    ///
-    /// # Errors
-    /// If another version wrote it, and this one cannot read it.
-    pub fn awaiting(&self) -> Result<Option<Awaiting>> {
-        if self.awaiting.is_null() {
-            return Ok(None);
-        }
-        let read = serde_json::from_value(self.awaiting.clone());
-        read.map(Some).map_err(|error| {
-            Error::Refused(format!(
-                "this version of gdr cannot read the plan that awaits approval: {error}"
-            ))
         })
     }
 }

@@ -16,10 +16,11 @@ pub(crate) use self::conclude::NOT_DONE_AGAIN;
 use self::keys::key;
 pub(crate) use self::keys::sort_key as incident_key;
 use self::keys::sort_key;
-pub use self::read::Incident;
+use self::read::from_item;
+pub(crate) use self::read::unrecorded;
 use self::underway::{RELIES_ON, UNDOING};
 use super::write::{Write, if_met};
-use super::{Approved, Item, Record, get, text};
+use super::{Approved, Incident, Item, Record, get, text};
 use crate::category::Category;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, abridged};
@@ -153,7 +154,7 @@ pub struct Recorded {
 impl Recorded {
     fn of(item: &Item) -> Self {
         Self {
-            incident: Box::new(Incident::from_item(item)),
+            incident: Box::new(from_item(item)),
             notified: Channel::ALL
                 .into_iter()
                 .filter_map(|channel| Some((channel, get(item, notified(channel))?.to_owned())))
@@ -343,7 +344,7 @@ fn in_effect(item: &Item) -> BTreeSet<String> {
     let report: Value = report
         .and_then(|report| serde_json::from_str(report).ok())
         .unwrap_or_default();
-    read::in_effect(&report).collect()
+    model::incident::in_effect(&report).collect()
 }
 
 fn json(settings: &Settings) -> String {

@@ -221,7 +221,7 @@ fn shows_otherwise(report: &Value) -> bool {
 
 /// True if a dry run read that something is not in effect that the `stored` report shows in effect.
 fn finds_undone(report: &Report, stored: &Value) -> bool {
-    let stood: Vec<_> = super::read::in_effect(stored).collect();
+    let stood: Vec<_> = model::incident::in_effect(stored).collect();
     let mut open = report.steps().iter().filter(|step| step.is_still_open());
     report.read && open.any(|step: &StepReport| stood.contains(&step.key()))
 }
