@@ -242,7 +242,7 @@ impl Holder<'_> {
 
     fn of(self) -> String {
         match self {
-            Self::Group(name) => format!(" (of group {name})"),
+            Self::Group(name) => format!(" (group {name})"),
             Self::User(_) | Self::Role(_) => String::new(),
         }
     }

@@ -64,11 +64,9 @@ impl Denial {
 
     /// There will never be room, so that each such finding is notified.
     pub fn too_many(wanted: usize, overload: &OpenBreaker) -> Self {
-        let reason = format!(
-            "this finding alone needs {wanted} slots, and the circuit breaker for {} allows {} \
-             containments in {} minutes: contain them by hand, or set a higher limit",
-            overload.window, overload.places, overload.minutes,
-        );
+        let window = &overload.window;
+        let reason = window.too_many(wanted, overload.places, overload.minutes);
+        let reason = format!("{reason}: contain them by hand, or set a higher limit");
         Self::new(reason, Page::AsUsual)
     }
 
@@ -144,13 +142,8 @@ impl OpenBreaker {
     pub fn reason(&self) -> String {
         let first = self.contained.values().min();
         let first = first.map(|time| format!("; next slot at {time}"));
-        format!(
-            "circuit breaker open for {}: {} of {} allowed containments in {} minutes are used{}",
-            self.window,
-            self.contained.len(),
-            self.places,
-            self.minutes,
-            first.unwrap_or_default(),
-        )
+        let taken = self.contained.len();
+        let reason = self.window.all_taken(taken, self.places, self.minutes);
+        reason + &first.unwrap_or_default()
     }
 }

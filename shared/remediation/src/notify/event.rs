@@ -6,13 +6,11 @@
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 
-use super::Message;
+use super::{DETAIL_TYPE, Message};
 use crate::error::{CallContext, CallError, Error, Result};
 
 /// The source of the events.
 pub const SOURCE: &str = "guardduty-responder";
-/// The detail type of what came of a finding.
-pub const DETAIL_TYPE: &str = "GuardDuty Response";
 /// The detail type of what came of a drill.
 pub const DRILL_DETAIL_TYPE: &str = "GuardDuty Response Drill";
 
