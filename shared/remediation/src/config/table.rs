@@ -7,6 +7,9 @@ use super::{AutoScaling, Environment, ForensicsRule, ResponseMode};
 
 type Field<T> = fn(&mut Environment) -> &mut T;
 
+/// A word, and its effect.
+type Word = (&'static str, fn(&mut Environment));
+
 /// The values of a setting, and where they go.
 #[derive(Debug)]
 pub enum Form {
@@ -17,11 +20,7 @@ pub enum Form {
     /// Off, unless it is exactly `true`.
     Switch(Field<bool>),
     /// One of some words. The text says the effect of any other, which is that of the word at the end.
-    Words(
-        &'static [(&'static str, fn(&mut Environment))],
-        &'static str,
-        fn(&mut Environment),
-    ),
+    Words(&'static [Word], &'static str, fn(&mut Environment)),
     /// A number from 0 to 10. The text says the effect of anything else, which is `None`.
     Severity(Field<Option<f64>>, &'static str),
     /// A whole number from the first to the second. Anything else is the third.
