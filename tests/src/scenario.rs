@@ -2,6 +2,7 @@
 
 mod bucket;
 mod credentials;
+mod function;
 mod instance;
 mod reachability;
 
@@ -11,6 +12,7 @@ use aws_sdk_iam::config::Credentials;
 
 pub use bucket::PublicBucket;
 pub use credentials::{StolenKey, StolenRoleSession};
+pub use function::HijackedFunction;
 pub use instance::InfectedInstance;
 pub use reachability::{Path, reachable};
 

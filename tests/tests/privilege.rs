@@ -119,7 +119,7 @@ async fn play(world: &World, scenario: &'static Scenario, taken: Option<&Grant>)
 /// All that the functions' roles are granted, in any setting.
 fn granted(world: &World) -> Result<Vec<Grant>> {
     let mut granted = Vec::new();
-    for function in ["S3", "Iam", "Ec2", "Triage"] {
+    for function in ["S3", "Iam", "Ec2", "Lambda", "Triage"] {
         let on_standby = [ANY_SETTING, &[ON_STANDBY]].concat();
         for settings in [ANY_SETTING, &on_standby] {
             let grants = grants::of(function, &world.role(function, settings)?);
@@ -255,7 +255,7 @@ const HARMLESS: &[(&str, &str)] = &[
 #[test]
 fn no_role_may_delete_terminate_stop_or_reboot_anything() -> Result {
     let mut grants = granted(&WORLD)?;
-    for function in ["S3", "Iam", "Ec2"] {
+    for function in ["S3", "Iam", "Ec2", "Lambda"] {
         grants.extend(grants::of(
             function,
             &WORLD.member_role(function, ANY_SETTING)?,

@@ -156,6 +156,7 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
             &finding.instance_region(),
             &finding.instance_id()?,
         )],
+        Category::Lambda => vec![function_target(&finding.region, &finding.function_name()?)],
         Category::Triage => vec![],
     };
     targets.sort_unstable();
@@ -165,6 +166,11 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
 /// The name under which the record keeps an instance.
 pub fn instance_target(region: &str, id: &str) -> String {
     format!("{region}/{id}")
+}
+
+/// The name under which the record keeps a Lambda function.
+pub fn function_target(region: &str, name: &str) -> String {
+    format!("{region}/{name}")
 }
 
 /// Decides about the part of `finding` that concerns `category`, before the policies decide about each
@@ -278,6 +284,12 @@ fn contained(
                 format!(" in {region}")
             };
             format!("{kind} by instance {instance}{there}")
+        }
+        Category::Lambda => {
+            let function = finding
+                .function_name()
+                .map_err(|error| unnamed("the function", &error))?;
+            format!("{kind} by function {function}")
         }
         Category::Triage => kind.to_string(),
     })

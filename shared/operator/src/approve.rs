@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use playbooks::{Ec2, Iam, Playbook, S3};
+use playbooks::{Ec2, Iam, Lambda, Playbook, S3};
 use remediation::approve::{self, Approver};
 use remediation::category::Category;
 use remediation::config::Config;
@@ -141,6 +141,7 @@ async fn each(
                 Category::S3 => one(S3::new(sdk), approver, incident, yes, format).await?,
                 Category::Iam => one(Iam::new(sdk), approver, incident, yes, format).await?,
                 Category::Ec2 => one(Ec2::new(sdk), approver, incident, yes, format).await?,
+                Category::Lambda => one(Lambda::new(sdk), approver, incident, yes, format).await?,
                 Category::Triage => continue,
             }
         } else {

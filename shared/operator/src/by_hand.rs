@@ -9,7 +9,7 @@ use std::time::Duration;
 use ::policy::{DEFAULT, LoadedPolicies};
 use aws_config::SdkConfig;
 use clap::Args;
-use playbooks::{Ec2, Iam, Playbook, S3};
+use playbooks::{Ec2, Iam, Lambda, Playbook, S3};
 use remediation::accounts::Accounts;
 use remediation::category::Category;
 use remediation::config::Config;
@@ -178,6 +178,7 @@ impl ByHand {
             Category::S3 => self.respond_as(S3::new, function, extent).await,
             Category::Iam => self.respond_as(Iam::new, function, extent).await,
             Category::Ec2 => self.respond_as(Ec2::new, function, extent).await,
+            Category::Lambda => self.respond_as(Lambda::new, function, extent).await,
             Category::Triage => self.respond_as(Triage::new, function, extent).await,
         }
     }

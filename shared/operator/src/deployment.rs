@@ -91,6 +91,7 @@ impl Deployment {
             Category::S3 => "S3ResponderFunction",
             Category::Iam => "IamResponderFunction",
             Category::Ec2 => "Ec2ResponderFunction",
+            Category::Lambda => "LambdaResponderFunction",
             Category::Triage => "TriageResponderFunction",
         })
     }

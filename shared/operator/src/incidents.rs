@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use playbooks::{Ec2, Iam, S3};
+use playbooks::{Ec2, Iam, Lambda, S3};
 use remediation::category::Category;
 use remediation::page::{self, Place, Undone};
 use remediation::record::{Incident, Record};
@@ -150,6 +150,7 @@ fn undone(incident: &Incident) -> Result<Vec<Undone>, String> {
         Category::S3 => undo::recorded::<S3>(incident),
         Category::Iam => undo::recorded::<Iam>(incident),
         Category::Ec2 => undo::recorded::<Ec2>(incident),
+        Category::Lambda => undo::recorded::<Lambda>(incident),
         Category::Triage => Ok(Vec::new()),
     }
 }

@@ -14,12 +14,12 @@ use crate::report_view;
 
 /// One of the functions.
 pub(crate) fn function() -> impl TypedValueParser<Value = Category> {
-    category(&["s3", "iam", "ec2", "triage"])
+    category(&["s3", "iam", "ec2", "lambda", "triage"])
 }
 
 /// One of the functions that contain.
 pub(crate) fn containing() -> impl TypedValueParser<Value = Category> {
-    category(&["s3", "iam", "ec2"])
+    category(&["s3", "iam", "ec2", "lambda"])
 }
 
 fn category(words: &'static [&'static str]) -> impl TypedValueParser<Value = Category> {

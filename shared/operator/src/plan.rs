@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use playbooks::{Ec2, Iam, S3, permissions};
+use playbooks::{Ec2, Iam, Lambda, S3, permissions};
 use remediation::accounts::member_role;
 use remediation::category::Category;
 use remediation::plan::Action;
@@ -131,6 +131,7 @@ fn needs(category: Category, step: &StepReport) -> &'static [&'static str] {
         Category::S3 => <S3 as Planner>::Action::PERMISSIONS,
         Category::Iam => <Iam as Planner>::Action::PERMISSIONS,
         Category::Ec2 => <Ec2 as Planner>::Action::PERMISSIONS,
+        Category::Lambda => <Lambda as Planner>::Action::PERMISSIONS,
         Category::Triage => <Triage as Planner>::Action::PERMISSIONS,
     };
     let found = declared.iter().find(|(action, _)| *action == step.action());

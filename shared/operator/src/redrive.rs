@@ -171,12 +171,11 @@ async fn receive(
 }
 
 fn functions(deployment: &Deployment) -> Result<Functions> {
-    let all = [Category::S3, Category::Iam, Category::Ec2, Category::Triage];
-    let known: Result<_> = all
+    let known: Result<_> = Category::ALL
         .into_iter()
         .map(|category| deployment.function_arn(category))
         .collect();
-    let looks_again: Result<_> = [Category::Iam, Category::Ec2]
+    let looks_again: Result<_> = Category::CONTAINING
         .into_iter()
         .map(|category| Ok((category.as_str(), deployment.function_arn(category)?)))
         .collect();

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use playbooks::{Ec2, Iam, Playbook, S3};
+use playbooks::{Ec2, Iam, Lambda, Playbook, S3};
 use remediation::category::Category;
 use remediation::error::Error;
 use remediation::record::{Incident, Record};
@@ -144,6 +144,7 @@ async fn each(
             Category::S3 => one(S3::new(sdk), releaser, incident, options, format).await?,
             Category::Iam => one(Iam::new(sdk), releaser, incident, options, format).await?,
             Category::Ec2 => one(Ec2::new(sdk), releaser, incident, options, format).await?,
+            Category::Lambda => one(Lambda::new(sdk), releaser, incident, options, format).await?,
             Category::Triage => continue,
         };
         answers.push(answer);

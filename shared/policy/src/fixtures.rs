@@ -69,6 +69,7 @@ pub(crate) fn act(resource: Resource) -> Act {
             Kind::User => "iam:RevokeUserSessions",
             Kind::Role => "iam:DenyRoleSession",
             Kind::Instance => "ec2:IsolateInterface",
+            Kind::Function => "lambda:ThrottleFunction",
         },
         phase: Phase::Contain,
         resource,

@@ -189,7 +189,7 @@ fn nothing(function: Category, finding: &Finding, settings: &Settings) -> Option
             }
             other => Some((Reason::Nothing, not_contained::unsupported(&other))),
         },
-        Category::Ec2 | Category::Triage => None,
+        Category::Ec2 | Category::Lambda | Category::Triage => None,
     }
 }
 
@@ -202,6 +202,7 @@ fn planned(action: &str, finding: &Finding, settings: &Settings) -> Planned {
         "s3:DenyInBucketPolicy" => when(settings.s3.policy_deny, deny(finding)),
         "s3:BlockAccountPublicAccess" => when(settings.s3.account_block, Surely),
         "iam:RevokeUserSessions" | "ec2:KeepVolume" | "ec2:SnapshotVolumes" => Surely,
+        "lambda:ThrottleFunction" | "iam:DenyFunctionCredentials" => Surely,
         "iam:DeactivateAccessKey" => key(finding, settings),
         "iam:DeactivateServiceSpecificCredential" => service_credential(finding, settings),
         "iam:DenyRoleSession" => match finding.principal() {
@@ -347,6 +348,9 @@ fn crowds(finding: &Finding, kind: Kind) -> Vec<BlastRadiusGroup> {
             })
             .into_iter()
             .collect(),
+        Kind::Function => vec![BlastRadiusGroup::Functions {
+            region: finding.region.clone(),
+        }],
         _ => Vec::new(),
     }
 }
@@ -396,7 +400,7 @@ mod tests {
     }
 
     fn names() -> Vec<&'static str> {
-        let functions = [Category::S3, Category::Iam, Category::Ec2].into_iter();
+        let functions = Category::CONTAINING.into_iter();
         let actions = functions.flat_map(actions::of);
         actions.map(|(name, _)| *name).collect()
     }

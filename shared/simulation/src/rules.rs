@@ -20,6 +20,8 @@ pub struct Modes {
     pub iam: ResponseMode,
     /// `Ec2Response`.
     pub ec2: ResponseMode,
+    /// `LambdaResponse`.
+    pub lambda: ResponseMode,
 }
 
 /// The settings that are rehearsed.

@@ -362,6 +362,7 @@ fn settings(rules: &Rules) -> Value {
         "S3Response": rules.modes.s3,
         "IamResponse": rules.modes.iam,
         "Ec2Response": rules.modes.ec2,
+        "LambdaResponse": rules.modes.lambda,
         "MinimumSeverity": rules.policy.minimum_severity,
         "ApprovalNotNeededFrom": rules.policy.approval_not_needed_from,
         "NeverContain": rules.policy.never_contain,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::scp::{ACCOUNT, REGION, Scp, of, physical};
 use crate::common::yaml;
 
-pub(crate) const FUNCTIONS: [&str; 4] = ["S3", "Iam", "Ec2", "Triage"];
+pub(crate) const FUNCTIONS: [&str; 5] = ["S3", "Iam", "Ec2", "Lambda", "Triage"];
 
 /// Calls that do so: the resource, the action, and what else the call is about.
 pub(crate) fn doors(scp: &Scp) -> Vec<(String, &'static str, Value)> {

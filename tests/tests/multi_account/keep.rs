@@ -41,7 +41,7 @@ fn undoings() -> Vec<Undoing> {
             resource,
             contained: tagged.clone(),
             other: json!({ "aws:ResourceTag/team": "payments" }),
-            functions: &["Iam", "Ec2"],
+            functions: &["Iam", "Ec2", "Lambda"],
         });
     }
     for (action, resource) in [
@@ -167,7 +167,7 @@ fn what_is_contained_is_changed_by_the_responder_and_who_releases_only() -> Resu
                 scp.lets(WHO_RELEASES, action, resource, contained)?,
                 "{what} who releases"
             );
-            for function in ["S3", "Iam", "Ec2", "Triage"] {
+            for function in ["S3", "Iam", "Ec2", "Lambda", "Triage"] {
                 let member = format!(
                     "arn:aws:iam::111122223333:role/gdr-member-{}",
                     function.to_lowercase()

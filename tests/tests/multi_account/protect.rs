@@ -122,6 +122,7 @@ fn work(scp: &Scp, function: &str) -> Vec<(&'static str, String)> {
         "S3" => "BucketRecheckQueue",
         "Iam" => "RecheckQueue",
         "Ec2" => "InstanceRecheckQueue",
+        "Lambda" => "FunctionRecheckQueue",
         _ => "SecurityHubQueue",
     });
     let evidence = physical(&scp.stack, "evidence", 63).to_lowercase();

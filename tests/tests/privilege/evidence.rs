@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::privilege::calls::Check;
 use crate::privilege::{ANY_SETTING, WORLD};
 
-const FUNCTIONS: [&str; 4] = ["S3", "Iam", "Ec2", "Triage"];
+const FUNCTIONS: [&str; 5] = ["S3", "Iam", "Ec2", "Lambda", "Triage"];
 
 #[test]
 fn a_function_adds_to_its_own_folder_of_the_evidence_over_tls_and_does_nothing_else_there() -> Result

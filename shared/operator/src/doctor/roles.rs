@@ -24,6 +24,7 @@ pub(super) async fn check(
         Category::S3 => "S3ResponderRole",
         Category::Iam => "IamResponderRole",
         Category::Ec2 => "Ec2ResponderRole",
+        Category::Lambda => "LambdaResponderRole",
         Category::Triage => "TriageResponderRole",
     };
     let name = match context.physical(logical) {

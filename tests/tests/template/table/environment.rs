@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{constraint, said};
 use crate::privilege::template::Deployed;
 
-const FUNCTIONS: [&str; 4] = ["S3", "Iam", "Ec2", "Triage"];
+const FUNCTIONS: [&str; 5] = ["S3", "Iam", "Ec2", "Lambda", "Triage"];
 const ALL: &str = "each function";
 
 /// Values of the parameters that have neither a list of values nor limits.
