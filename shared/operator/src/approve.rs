@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use playbooks::{Ec2, Iam, Lambda, Playbook, S3};
+use playbooks::{Playbook, of_category};
 use remediation::approve::{self, Approver};
 use remediation::category::Category;
 use remediation::config::Config;
 use remediation::error::Error;
 use remediation::policy_parameter::PolicyParameter;
-use remediation::record::{Awaiting, Incident, Record};
+use remediation::record::{Awaiting, Incident, IncidentStore};
 use remediation::report::Report;
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ pub(crate) struct Approve {
     #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Do not ask.
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
     /// The parameter with the policies that the functions ask, in place of the stack's (its output
     /// PolicyParameter).
@@ -75,7 +75,7 @@ impl Approve {
 pub(crate) async fn run(
     sdk: &SdkConfig,
     access: &Access,
-    record: &Record,
+    record: &IncidentStore,
     options: &Approve,
     format: Format,
 ) -> CommandResult {
@@ -130,6 +130,9 @@ async fn each(
         // A user or role of the same name in another account must not be contained instead.
         let answer = if caller.account == incident.account_id {
             let category = incident.known_category()?;
+            if category == Category::Triage {
+                continue;
+            }
             let config = current(stack, access, category).await?;
             let notices = config.as_ref().map(|config| notices::of(config, stack));
             let approver = &Approver {
@@ -137,13 +140,7 @@ async fn each(
                 notices: notices.as_ref(),
                 ..*approver
             };
-            match category {
-                Category::S3 => one(S3::new(sdk), approver, incident, yes, format).await?,
-                Category::Iam => one(Iam::new(sdk), approver, incident, yes, format).await?,
-                Category::Ec2 => one(Ec2::new(sdk), approver, incident, yes, format).await?,
-                Category::Lambda => one(Lambda::new(sdk), approver, incident, yes, format).await?,
-                Category::Triage => continue,
-            }
+            of_category!(category, P => one(P::new(sdk), approver, incident, yes, format).await?)
         } else {
             Err(format!(
                 "nothing was done: the incident is about account {}, and these credentials are of \
@@ -190,7 +187,7 @@ async fn current(
 pub(crate) async fn reject(
     sdk: &SdkConfig,
     access: &Access,
-    record: &Record,
+    record: &IncidentStore,
     options: &Reject,
     format: Format,
 ) -> CommandResult {
@@ -228,10 +225,10 @@ pub(crate) async fn reject(
                         incident.scope()
                     ));
                 }
-                answers.push(json!({
+                answers.push(output::object(json!({
                     "incident": incident.id, "category": incident.category, "part": incident.part,
                     "rejected_by": by, "reason": options.reason, "next_steps": untold,
-                }));
+                })));
             }
             Err(Error::Refused(why)) => {
                 output::complain(&why);
@@ -250,7 +247,7 @@ pub(crate) async fn reject(
 /// The incidents of the finding that await approval; where none does, all of them, of which each says why
 /// not.
 async fn awaiting(
-    record: &Record,
+    record: &IncidentStore,
     id: &str,
     category: Option<Category>,
 ) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use playbooks::{Ec2, Iam, Lambda, Playbook, S3};
+use playbooks::{Playbook, of_category};
 use remediation::category::Category;
 use remediation::error::Error;
-use remediation::record::{Incident, Record};
+use remediation::record::{Incident, IncidentStore};
 use remediation::release::{self, Allowance, Release, ReleaseStep, Releaser, Verdict};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Do not ask.
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
     /// Restore also what is no longer as the responder left it.
     #[arg(long)]
@@ -53,7 +53,7 @@ pub(crate) struct Options {
 pub(crate) async fn run(
     sdk: &SdkConfig,
     access: &Access,
-    record: &Record,
+    record: &IncidentStore,
     options: &Options,
     format: Format,
 ) -> CommandResult {
@@ -101,7 +101,7 @@ struct At<'a> {
 
 async fn each(
     at: &At<'_>,
-    record: &Record,
+    record: &IncidentStore,
     caller: &Caller,
     open: &[&Incident],
     options: &Options,
@@ -131,22 +131,15 @@ async fn each(
             continue;
         };
         let category = incident.known_category()?;
-        let notices = match category {
-            Category::Triage => continue,
-            _ => notices::deployed(stack, access, category).await?,
-        };
+        let notices = notices::deployed(stack, access, category).await?;
         let releaser = &Releaser {
             by,
             record,
             notices: notices.as_ref(),
         };
-        let (code, answer) = match category {
-            Category::S3 => one(S3::new(sdk), releaser, incident, options, format).await?,
-            Category::Iam => one(Iam::new(sdk), releaser, incident, options, format).await?,
-            Category::Ec2 => one(Ec2::new(sdk), releaser, incident, options, format).await?,
-            Category::Lambda => one(Lambda::new(sdk), releaser, incident, options, format).await?,
-            Category::Triage => continue,
-        };
+        let (code, answer) = of_category!(category, P => {
+            one(P::new(sdk), releaser, incident, options, format).await?
+        });
         answers.push(answer);
         if code != ExitCode::SUCCESS {
             worst = code;
@@ -174,11 +167,11 @@ async fn one<P: Playbook>(
     progress.finish_and_clear();
     let shown = serde_json::to_value(&steps)?;
     let answer = |release: &Release| {
-        json!({
+        output::object(json!({
             "incident": incident.id, "category": incident.category, "part": incident.part,
             "plan": &shown, "released": release.steps, "with": release.with,
             "next_steps": release.next_steps,
-        })
+        }))
     };
     let refused = |why: &str| {
         output::complain(why);

@@ -169,4 +169,5 @@ macro_rules! planner {
 planner!(S3);
 planner!(Iam);
 planner!(Ec2);
+planner!(Lambda);
 planner!(Triage);

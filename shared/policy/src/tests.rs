@@ -1,6 +1,8 @@
 mod asked;
+mod authorized;
 mod examples;
 mod gate;
+mod questions;
 mod rails;
 mod unread;
 
@@ -98,8 +100,7 @@ fn instance_finding(changes: Value) -> Finding {
 
 #[test]
 fn the_schema_has_the_actions_of_the_playbooks_each_in_the_group_of_its_phase() {
-    let categories = [Category::S3, Category::Iam, Category::Ec2];
-    let known = categories.into_iter().flat_map(actions::of);
+    let known = Category::CONTAINING.into_iter().flat_map(actions::of);
     let expected: BTreeMap<_, _> = known
         .map(|(name, phase)| {
             let group = match phase {
@@ -377,7 +378,7 @@ fn a_policy_that_can_never_apply_is_warned_of() {
 }
 
 #[test]
-fn what_is_forbidden_whatever_the_target_is_needs_no_observation() {
+fn a_step_that_is_forbidden_for_every_target_needs_no_observation() {
     let mut detail = user_detail("mallory");
     detail["severity"] = json!(2.0);
     let (mild, severe) = (finding(detail), user_finding("mallory"));

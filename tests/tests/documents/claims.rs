@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use integration_tests::documents::{all, read, target};
-use integration_tests::{Result, checkout};
-use serde_json::Value;
+use integration_tests::{Result, cargo, checkout};
 use syn::{Attribute, Item, Meta};
 
 /// A test, by its file from the checkout and the name of its function.
@@ -30,18 +28,7 @@ const UNHELD: [&str; 7] = [
 /// All tests that `cargo test` runs without further ado: not what is ignored, commented out, in a file that no
 /// module names, or there on other platforms only.
 fn tests() -> Result<BTreeSet<Test>> {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--locked",
-            "--offline",
-            "--no-deps",
-            "--format-version",
-            "1",
-        ])
-        .current_dir(checkout())
-        .output()?;
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let metadata = cargo::metadata(&["--no-deps"])?;
     let members = metadata["workspace_default_members"]
         .as_array()
         .ok_or("members")?;
@@ -79,6 +66,11 @@ fn of_items(items: &[Item], file: &Path, folder: &Path, tests: &mut BTreeSet<Tes
                     of_items(items, file, &below, tests)?;
                     continue;
                 }
+                if let Some(elsewhere) = path_of(&module.attrs) {
+                    let found = folder.join(elsewhere).canonicalize()?;
+                    of_file(&found, found.parent().ok_or("no folder")?, tests)?;
+                    continue;
+                }
                 let files = [folder.join(format!("{name}.rs")), below.join("mod.rs")];
                 let found = files.iter().find(|file| file.is_file());
                 let found =
@@ -99,6 +91,18 @@ fn of_items(items: &[Item], file: &Path, folder: &Path, tests: &mut BTreeSet<Tes
         }
     }
     Ok(())
+}
+
+/// The file that a `#[path]` names for a module.
+fn path_of(attributes: &[syn::Attribute]) -> Option<String> {
+    let attribute = attributes.iter().find(|it| it.path().is_ident("path"))?;
+    let syn::Expr::Lit(literal) = &attribute.meta.require_name_value().ok()?.value else {
+        return None;
+    };
+    match &literal.lit {
+        syn::Lit::Str(path) => Some(path.value()),
+        _ => None,
+    }
 }
 
 /// The tests among tokens, in which no comments are left.

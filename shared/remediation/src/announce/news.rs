@@ -48,7 +48,7 @@ fn has_changed(channel: Channel, before: &Recorded, report: &Report, now: Timest
         }
         _ => true,
     };
-    let anew = report.undone() || report.anew;
+    let anew = report.undone() || report.newly_contained;
     anew || report.approval().is_some_and(unknown) || (worth_telling && !(again || still))
 }
 
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_breaker_withholds_is_told_to_people_once_and_to_tools_each_time() {
+    fn a_withheld_finding_causes_one_notice_and_an_event_each_time() {
         let finding = finding(json!({}));
         let report = Report::notified(Category::Ec2, &finding, "why".to_owned(), false);
         assert_eq!(due(None, &report, Some(Page::Done)), [Channel::Event]);

@@ -4,7 +4,7 @@ use super::*;
 use fixtures::table::table;
 use fixtures::windows::Windows;
 use fixtures::{recorded, release};
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 use remediation::release::{Allowance, Releaser, Verdict, plan};
 
 /// A finding about this key of mallory's, seen at that time of its day.
@@ -20,14 +20,14 @@ fn at(time: &str) -> Timestamp {
     format!("2026-03-04T{time}Z").parse().expect("a time")
 }
 
-async fn contain(world: &World, record: &Record, event: &Value, time: &str) {
+async fn contain(world: &World, record: &IncidentStore, event: &Value, time: &str) {
     let settings = Settings::default();
     let report = recorded(&world.iam, record, event, &settings, at(time)).await;
     let stands = [Status::Contained, Status::AlreadyContained];
     assert!(stands.contains(&report.status()), "{}", report.to_line());
 }
 
-async fn put_back(world: &World, record: &Record, event: &Value) -> Verdict {
+async fn put_back(world: &World, record: &IncidentStore, event: &Value) -> Verdict {
     let allowance = Allowance::default();
     let (verdicts, released) = release(&world.iam, record, event, &allowance, at("08:00:00")).await;
     let released = released.expect("released");
@@ -98,7 +98,7 @@ async fn the_later_incident_leaves_the_deny_to_the_earlier_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_changed_while_a_person_looked_is_not_released() {
+async fn a_target_that_changed_since_it_was_shown_is_not_released() {
     let (_, record) = table();
     let world = world(mallory());
     let first = stolen("first", KEY, "05:00:00");
@@ -146,7 +146,7 @@ async fn an_invocation_that_is_at_work_is_waited_for_and_not_released_under() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_went_with_its_user_is_left() {
+async fn the_credentials_of_a_deleted_user_are_left() {
     let (_, record) = table();
     let world = world(mallory());
     let first = stolen("first", KEY, "05:00:00");
@@ -156,7 +156,7 @@ async fn what_went_with_its_user_is_left() {
     assert!(matches!(verdict, Verdict::Left(_)), "{verdict:?}");
 }
 
-async fn status(record: &Record, id: &str) -> String {
+async fn status(record: &IncidentStore, id: &str) -> String {
     let incidents = record.incidents_of(id).await.expect("read");
     incidents[0].status.clone()
 }
@@ -264,7 +264,7 @@ async fn a_release_that_cannot_put_back_everything_is_told_as_one_in_part() {
 
 /// The other one began what contains the target, and its release puts it back.
 #[tokio::test(start_paused = true)]
-async fn a_release_of_what_only_followed_closes_no_incident_whose_steps_still_stand() {
+async fn a_release_of_follow_up_steps_closes_no_incident_with_steps_in_effect() {
     let (_, record) = table();
     let world = world(mallory_with(|user| {
         user.keys.retain(|(id, ..)| *id == KEY);

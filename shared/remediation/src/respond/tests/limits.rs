@@ -15,7 +15,7 @@ use crate::fixtures::expressions;
 type Writes = Arc<Mutex<Vec<(String, String, HashMap<String, AttributeValue>)>>>;
 
 /// A table in which everything is written, but into the windows what `windows` answers.
-fn table<A>(windows: A) -> (Writes, Record)
+fn table<A>(windows: A) -> (Writes, IncidentStore)
 where
     A: Fn(&str, &str) -> Option<MockResponse<UpdateItemOutput, UpdateItemError>>
         + Send
@@ -43,7 +43,7 @@ where
         .then_http_response(|| refusal(400, "TransactionCanceledException"));
     let rules = [&update, &transact];
     let client = mock_client!(aws_sdk_dynamodb, rules);
-    (writes, Record::new(client, "incidents".to_owned()))
+    (writes, IncidentStore::new(client, "incidents".to_owned()))
 }
 
 fn refusal(status: u16, code: &str) -> aws_sdk_s3::config::http::HttpResponse {
@@ -94,7 +94,7 @@ fn two_at_most() -> Config {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_that_finds_no_room_pages_and_the_page_says_all_that_a_person_needs() {
+async fn the_first_withheld_finding_pages_with_everything_the_on_call_engineer_needs() {
     let (_, notices, sns) = topic();
     let (writes, record) = table(|_, expression| {
         expression
@@ -133,7 +133,7 @@ async fn the_first_that_finds_no_room_pages_and_the_page_says_all_that_a_person_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_another_invocation_pages_about_is_recorded_and_not_told() {
+async fn a_finding_that_another_invocation_pages_about_is_recorded_without_a_notice() {
     let (_, notices, sns) = topic();
     let (writes, record) = table(|_, _| Some(full(&["one", "two"], Some("another"))));
     let playbook = Fake::new([act("exposed")]);
@@ -216,8 +216,7 @@ async fn what_was_intended_and_is_withheld_is_not_kept_as_what_was_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_windows_cannot_be_asked_one_finding_is_contained_and_it_is_said_why_no_other_is()
-{
+async fn without_the_windows_one_finding_is_contained_and_the_report_says_why_no_other_is() {
     for (status, code, retried) in [
         (400, "AccessDeniedException", false),
         (400, "ResourceNotFoundException", false),
@@ -350,7 +349,8 @@ async fn a_dry_run_and_a_target_that_is_contained_ask_for_no_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_recorded_is_contained_if_the_breaker_lets_it_and_only_snapshots_wait() {
+async fn without_the_record_a_finding_is_contained_if_the_breaker_admits_it_and_only_snapshots_wait()
+ {
     let (_, _, sns) = topic();
     let update =
         mock!(aws_sdk_dynamodb::Client::update_item).then_compute_response(|request| match request
@@ -371,7 +371,7 @@ async fn what_cannot_be_recorded_is_contained_if_the_breaker_lets_it_and_only_sn
     };
     let playbook = Fake::new([act("exposed"), preserved]);
     let responder = Responder::new(playbook, enforcing(), sns);
-    let responder = responder.recording(Record::new(client, "incidents".to_owned()));
+    let responder = responder.recording(IncidentStore::new(client, "incidents".to_owned()));
     let report = answer(&responder, made_public()).await.unwrap();
     assert_eq!(responder.playbook.applied(), ["exposed"]);
     let mut steps = report.steps().iter();

@@ -113,7 +113,7 @@ pub(super) fn outbox(sent: &Sent) -> (Wire, Outbox) {
 }
 
 /// A table that remembers of incidents what was told by which channel, and what could not be.
-fn table() -> (Arc<Mutex<HashMap<String, AttributeValue>>>, Record) {
+fn table() -> (Arc<Mutex<HashMap<String, AttributeValue>>>, IncidentStore) {
     const KEPT: [&str; 5] = [
         "notified",
         "notified_chat",
@@ -148,7 +148,7 @@ fn table() -> (Arc<Mutex<HashMap<String, AttributeValue>>>, Record) {
             testkit::MockResponse::Output(output)
         });
     let client = mock_client!(aws_sdk_dynamodb, [&update]);
-    (item, Record::new(client, "incidents".to_owned()))
+    (item, IncidentStore::new(client, "incidents".to_owned()))
 }
 
 fn taken(sent: &Sent) -> Vec<Channel> {
@@ -354,7 +354,7 @@ async fn only_triage_updates_security_hub() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_came_of_a_drill_is_no_response_to_a_finding_and_not_for_security_hub() {
+async fn the_report_of_a_drill_is_no_response_event_and_not_for_security_hub() {
     let Channels { sent, notices, .. } = channels();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), silent());
     let responder = responder.telling(notices);

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::options::Options;
 use super::rules::Functions;
-use crate::access::Access;
-use crate::deployment::{self, Deployed, Deployment};
+use crate::access::{self, Access};
+use crate::deployment::{Deployed, Deployment};
 use crate::policy;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -26,7 +26,7 @@ pub(super) struct Policies {
 }
 
 /// What decides.
-pub(super) struct Basis {
+pub(super) struct RuleSources {
     pub(super) policies: Policies,
     pub(super) functions: Functions,
     /// Where the settings come from, for a person.
@@ -35,7 +35,7 @@ pub(super) struct Basis {
     pub(super) remarks: Vec<String>,
 }
 
-impl Basis {
+impl RuleSources {
     /// What decides by the options. Asks AWS only for what a stack or a parameter is named for. `None`: the
     /// policies that are given are not valid, which was told.
     ///
@@ -150,7 +150,7 @@ async fn deployed(sdk: &SdkConfig, deployment: &Deployment) -> Result<Functions>
     let variables = async |category| -> Result<_> {
         let deployed = Deployed::of(lambda, deployment.function(category)?).await?;
         let config = Config::from_variables(&deployed.variables);
-        deployment::complain_of_settings(category, &config, true);
+        access::complain_of_settings(category, &config, true);
         Ok((category, deployed.variables))
     };
     let functions = try_join_all(Category::ALL.map(variables)).await?;
