@@ -1,4 +1,4 @@
-//! What the operator would ask about the principal, and which of its credentials the steps in effect keep out.
+//! Answers questions about the principal, and names the credential that the steps in effect keep out.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What is read of the buckets of a finding before anything is planned.
+//! The state of the buckets of a finding, read before anything is planned.
 
 use std::collections::BTreeMap;
 
