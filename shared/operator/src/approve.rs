@@ -36,7 +36,7 @@ pub(crate) struct Approve {
     #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Do not ask.
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
     /// The parameter with the policies that the functions ask, in place of the stack's (its output
     /// PolicyParameter).
@@ -227,10 +227,10 @@ pub(crate) async fn reject(
                         incident.scope()
                     ));
                 }
-                answers.push(json!({
+                answers.push(output::object(json!({
                     "incident": incident.id, "category": incident.category, "part": incident.part,
                     "rejected_by": by, "reason": options.reason, "next_steps": untold,
-                }));
+                })));
             }
             Err(Error::Refused(why)) => {
                 output::complain(&why);

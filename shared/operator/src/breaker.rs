@@ -34,7 +34,7 @@ pub(crate) struct Which {
     #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Only what was contained in this account.
-    #[arg(long)]
+    #[arg(long, value_name = "ID", value_parser = option_values::account)]
     account: Option<String>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Reset {
     #[command(flatten)]
     which: Which,
     /// Do not ask.
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
 }
 

@@ -24,9 +24,9 @@ use remediation::verify::Verifier;
 use remediation::{Responder, catalogue};
 use serde_json::json;
 
-use crate::access::{Access, Caller, caller, signed_in};
+use crate::access::{self, Access, Caller, caller, signed_in};
 use crate::clock;
-use crate::deployment::{self, Deployed, Deployment};
+use crate::deployment::{Deployed, Deployment};
 use crate::exit::{CommandResult, REFUSED};
 use crate::finding_input::{self, FindingInput};
 use crate::output::{self, Format};
@@ -282,7 +282,7 @@ async fn function(
     }
     variables.extend(options.set.iter().cloned());
     let config = Config::from_variables(&variables);
-    deployment::complain_of_settings(category, &config, deployment.is_some());
+    access::complain_of_settings(category, &config, deployment.is_some());
     Ok(Function {
         category,
         config,

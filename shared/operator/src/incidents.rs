@@ -174,7 +174,7 @@ pub(crate) fn write(
         let path = file.map_or_else(|| file_name(incident), Path::to_owned);
         let page = page::incident(incident, &undone(incident), Some(place), Timestamp::now());
         output::page(&path, &page)?;
-        if path == Path::new(output::STANDARD_OUTPUT) {
+        if path == Path::new(output::STANDARD) {
             return Ok(ExitCode::SUCCESS);
         }
         if format == Format::Table {
@@ -262,15 +262,17 @@ pub(crate) fn describe(incident: &Incident) {
 }
 
 /// What is said of an incident in one line each.
-fn facts(incident: &Incident) -> [(&'static str, Option<String>); 14] {
+pub(crate) fn facts(incident: &Incident) -> [(&'static str, Option<String>); 14] {
     let report = &incident.report;
-    let text = |member: &str| report[member].as_str().unwrap_or_default().to_owned();
+    let text = |member: &str| report[member].as_str().map(ToOwned::to_owned);
     let at = |time: &Option<String>| time.as_deref().map_or("-".to_owned(), second);
     let changed = format!(
         "first {}, last {}",
         at(&incident.intended_at),
         second(&incident.updated_at)
     );
+    let severity = Some(&report["severity"]).filter(|it| !it.is_null());
+    let severity = severity.map(|severity| format!(" (severity {severity})"));
     [
         (
             "incident",
@@ -280,17 +282,14 @@ fn facts(incident: &Incident) -> [(&'static str, Option<String>); 14] {
         ("released", incident.released.clone()),
         ("approved", incident.approved.clone()),
         ("rejected", incident.rejected.clone()),
-        ("run by", report["run_by"].as_str().map(ToOwned::to_owned)),
+        ("run by", text("run_by")),
         (
             "page",
             incident.stored.as_ref().map(|it| it.place().to_string()),
         ),
         (
             "finding",
-            Some(format!(
-                "{} (severity {})",
-                incident.finding_type, report["severity"]
-            )),
+            Some(incident.finding_type.clone() + &severity.unwrap_or_default()),
         ),
         (
             "where",
@@ -302,8 +301,8 @@ fn facts(incident: &Incident) -> [(&'static str, Option<String>); 14] {
         ("received", Some(second(&incident.received_at))),
         ("changed", Some(changed)),
         ("reported", Some(at(&incident.concluded_at))),
-        ("what", Some(text("title"))),
-        ("why", Some(text("reason"))),
+        ("what", text("title")),
+        ("why", text("reason")),
     ]
 }
 

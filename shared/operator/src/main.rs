@@ -9,7 +9,6 @@ mod breaker;
 mod by_hand;
 mod clock;
 mod completions;
-mod deployment;
 mod doctor;
 mod drill;
 mod exit;
@@ -38,6 +37,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use access::{Access, GLOBAL, Typed};
 use exit::{CommandResult, Usage, WRONG_USAGE};
 use output::Format;
+use proof::deployment;
 use remediation::category::Category;
 use remediation::page::Place;
 

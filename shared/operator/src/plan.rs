@@ -185,15 +185,15 @@ fn as_json(
             permissions.map(move |permission| {
                 let key = ((*permission).to_owned(), step.target().to_owned());
                 let verdict = verdicts.get(&key);
-                json!({
+                output::object(json!({
                     "action": step.action(), "target": step.target(), "permission": permission,
                     "role": verdict.map(Verdict::word), "why": verdict.and_then(Verdict::why),
-                })
+                }))
             })
         })
         .collect();
     let mut plan = serde_json::to_value(report)?;
     plan["permissions"] = json!(permissions);
     plan["simulated_role"] = json!(role);
-    Ok(plan)
+    Ok(output::object(plan))
 }

@@ -33,7 +33,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Do not ask.
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
     /// Restore also what is no longer as the responder left it.
     #[arg(long)]
@@ -173,11 +173,11 @@ async fn one<P: Playbook>(
     progress.finish_and_clear();
     let shown = serde_json::to_value(&steps)?;
     let answer = |release: &Release| {
-        json!({
+        output::object(json!({
             "incident": incident.id, "category": incident.category, "part": incident.part,
             "plan": &shown, "released": release.steps, "with": release.with,
             "next_steps": release.next_steps,
-        })
+        }))
     };
     let refused = |why: &str| {
         output::complain(why);

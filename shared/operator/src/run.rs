@@ -28,7 +28,7 @@ pub(crate) struct Options {
     #[arg(long)]
     enforce: bool,
     /// Do not ask.
-    #[arg(long, requires = "enforce")]
+    #[arg(short, long, requires = "enforce")]
     yes: bool,
 }
 

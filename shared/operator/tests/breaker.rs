@@ -1,6 +1,7 @@
 //! The breaker on a local DynamoDB: what a storm comes to, and `gdr breaker`.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -23,9 +24,10 @@ use crate::common::{
 
 /// A window that no other test has.
 fn window(crowd: Option<BlastRadiusGroup>) -> Window {
+    static ACCOUNTS: AtomicU64 = AtomicU64::new(700_000_000_000);
     Window {
         category: Category::Ec2,
-        account_id: unique("account"),
+        account_id: ACCOUNTS.fetch_add(1, Ordering::Relaxed).to_string(),
         crowd,
     }
 }
@@ -324,7 +326,11 @@ fn what_was_contained_lately_is_shown_and_reset_for_the_account_that_is_named() 
         assert!(take(&record, &mine, &["b"], &terms(1, now)).await?);
         assert!(!take(&record, &other, &["b"], &terms(1, now)).await?);
 
-        let nothing = gdr(aws, &["breaker", "reset", "--account", "none", "--yes"], "")?;
+        let nothing = gdr(
+            aws,
+            &["breaker", "reset", "--account", "000000000000", "-y"],
+            "",
+        )?;
         expect_exit(&nothing, 3);
         Ok(())
     })

@@ -7,7 +7,7 @@ use remediation::error::{CallContext as _, Error, Result};
 use remediation::record::Record;
 
 use super::check::{Check, CheckContext};
-use crate::clock;
+use crate::{clock, output};
 
 /// Looks at this machine's clock, by the time that AWS writes on an answer.
 pub(super) async fn clock(context: &CheckContext<'_>) -> Check {
@@ -300,7 +300,10 @@ async fn breaker(context: &CheckContext<'_>) -> Check {
         Ok(0) => Check::ok(of, "closed"),
         Ok(open) => Check::problem(
             of,
-            format!("it holds back in {open} windows"),
+            format!(
+                "it holds back in {}",
+                output::counted(open as u64, "window")
+            ),
             format!("gdr breaker show --stack {}", context.deployment.name),
         ),
         Err(error) => Check::unknown(of, &error),
