@@ -28,3 +28,6 @@ pub use self::limits::Limits;
 pub use self::needs::{SlotRequest, needs};
 pub use self::window::{Full, Opened, Window, has_room};
 pub use crate::blast_radius::{BlastRadiusGroup, Member};
+
+#[cfg(test)]
+mod tests;

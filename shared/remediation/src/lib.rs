@@ -42,8 +42,6 @@ pub mod verify;
 
 #[cfg(test)]
 mod banned_calls;
-#[cfg(test)]
-mod breaker_tests;
 // The fixtures of all tests, over this crate as it is when tested.
 #[cfg(test)]
 extern crate self as remediation;
@@ -55,8 +53,6 @@ mod fixtures;
 use fixtures::waves;
 #[cfg(test)]
 mod hostile_tests;
-#[cfg(test)]
-mod policy_tests;
 #[cfg(test)]
 mod sequences;
 
