@@ -6,7 +6,6 @@
 mod access;
 mod approve;
 mod breaker;
-mod by_hand;
 mod clock;
 mod completions;
 mod doctor;
@@ -17,6 +16,7 @@ mod finding_input;
 mod findings;
 mod incidents;
 mod man;
+mod manual;
 mod notices;
 mod option_values;
 mod output;

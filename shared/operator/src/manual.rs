@@ -88,7 +88,7 @@ pub(crate) fn refused(why: &str, format: Format) -> CommandResult {
 }
 
 /// One finding, and the functions that it is for.
-pub(crate) struct ByHand {
+pub(crate) struct ManualRun {
     pub(crate) finding: FindingInput,
     pub(crate) caller: Caller,
     pub(crate) functions: Vec<Function>,
@@ -116,7 +116,7 @@ pub(crate) enum Extent {
     Enforce,
 }
 
-impl ByHand {
+impl ManualRun {
     /// Reads the finding, and the settings of the functions that it is for.
     ///
     /// # Errors
