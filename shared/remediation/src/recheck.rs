@@ -80,7 +80,7 @@ pub(crate) struct Cause {
     /// The target was not read, so that the steps in effect are those that the look before knew.
     pub(crate) unread: bool,
     /// Something of it was contained only now.
-    pub(crate) anew: bool,
+    pub(crate) newly_contained: bool,
     /// When something contained the target, as read back.
     pub(crate) contained_at: Option<Timestamp>,
     /// A credential is kept out, of which CloudTrail may show that it still works.
@@ -102,7 +102,7 @@ impl Cause {
         if number < BY_TRAIL {
             return by_trail.then_some((BY_TRAIL, TRAIL_DELAY, round));
         }
-        let (first, anew) = (DELAYS[0], self.stands && self.anew);
+        let (first, anew) = (DELAYS[0], self.stands && self.newly_contained);
         // What was done again may be undone again; and clocks differ.
         let next = anew
             .then_some((1, first))
@@ -173,7 +173,9 @@ impl Recheck {
             return Ok(());
         };
         let before = done.and_then(|look| look.contained_at);
-        let contained_at = before.filter(|_| !cause.anew).or(cause.contained_at);
+        let contained_at = before
+            .filter(|_| !cause.newly_contained)
+            .or(cause.contained_at);
         let seen_at = done.and_then(|look| look.marks_seen_at).or(cause.now);
         let marks_seen_at = seen_at.filter(|_| cause.provisional);
         let known = done.filter(|_| cause.unread);
@@ -321,7 +323,7 @@ mod tests {
             ..Cause::default()
         };
         let anew = Cause {
-            anew: true,
+            newly_contained: true,
             ..keeps_out
         };
         assert_eq!(looks(Cause::default(), 9), []);
