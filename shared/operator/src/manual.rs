@@ -15,7 +15,7 @@ use remediation::category::Category;
 use remediation::config::Config;
 use remediation::history::AuthorizationSources;
 use remediation::policy_parameter::PolicyParameter;
-use remediation::recheck::Recheck;
+use remediation::recheck::RecheckQueue;
 use remediation::record::Record;
 use remediation::report::Report;
 use remediation::respond::Invocation;
@@ -244,7 +244,8 @@ impl ManualRun {
             responder = responder.recording(Record::new(client, table));
         }
         if let Some(url) = queue {
-            responder = responder.rechecking(Recheck::new(aws_sdk_sqs::Client::new(stack), url));
+            responder =
+                responder.rechecking(RecheckQueue::new(aws_sdk_sqs::Client::new(stack), url));
         }
         match verifier {
             Some(verifier) if extent == Extent::Enforce => responder.verifying(verifier),

@@ -11,7 +11,7 @@ use crate::containment::{Containment, Postponement};
 use crate::deadline::within;
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
-use crate::recheck::Recheck;
+use crate::recheck::RecheckQueue;
 use crate::record::Record;
 use crate::report::{Obstacle, Report};
 use crate::session::Session;
@@ -102,7 +102,7 @@ fn with_detail(event: &Value, detail: Value) -> Value {
 
 /// Has the event come again later. If it cannot, what was done is the answer.
 pub(crate) async fn postpone<P: Playbook>(
-    recheck: &Recheck,
+    recheck: &RecheckQueue,
     record: Option<&Record>,
     delivery: &Delivery<'_>,
     postponement: Postponement,
@@ -134,7 +134,7 @@ pub(crate) async fn postpone<P: Playbook>(
 
 /// Answers in how many seconds the event comes again.
 async fn send<P: Playbook>(
-    recheck: &Recheck,
+    recheck: &RecheckQueue,
     record: Option<&Record>,
     delivery: &Delivery<'_>,
     postponement: &Postponement,

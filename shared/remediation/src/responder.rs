@@ -18,7 +18,7 @@ use crate::history::AuthorizationSources;
 use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
 use crate::policy_parameter::PolicyParameter;
-use crate::recheck::{Look, Recheck};
+use crate::recheck::{Recheck, RecheckQueue};
 use crate::record::Record;
 use crate::slots::FallbackQuota;
 use crate::trace::Trace;
@@ -38,7 +38,7 @@ pub struct Responder<P> {
     pub(crate) verifier: Option<Verifier>,
     pub(crate) record: Option<Record>,
     pub(crate) evidence: Option<Evidence>,
-    pub(crate) recheck: Option<Recheck>,
+    pub(crate) recheck: Option<RecheckQueue>,
     pub(crate) hand_over: Option<HandOver>,
     pub(crate) alone: FallbackQuota,
     /// The operator who runs it, to whom the report goes instead of to a log.
@@ -56,7 +56,7 @@ pub struct Invocation {
     /// The time that it has left.
     pub time_left: Duration,
     /// The look at a containment that this is, if it is one.
-    pub look: Option<Look>,
+    pub look: Option<Recheck>,
     /// The trace that it is a part of.
     pub trace: Option<Trace>,
 }
@@ -93,7 +93,7 @@ impl<P: Playbook> Responder<P> {
         let recheck = config
             .recheck_queue_url
             .clone()
-            .map(|url| Recheck::new(aws_sdk_sqs::Client::new(sdk), url));
+            .map(|url| RecheckQueue::new(aws_sdk_sqs::Client::new(sdk), url));
         // No other function hands anything over, whatever its environment says.
         let functions = config.hand_over.clone();
         let hand_over = functions
@@ -213,7 +213,7 @@ impl<P: Playbook> Responder<P> {
 
     /// The same, having containments looked at again through `recheck`.
     #[must_use]
-    pub fn rechecking(self, recheck: Recheck) -> Self {
+    pub fn rechecking(self, recheck: RecheckQueue) -> Self {
         Self {
             recheck: Some(recheck),
             ..self

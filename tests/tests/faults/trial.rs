@@ -21,7 +21,7 @@ use remediation::history::AuthorizationSources;
 use remediation::plan::{Action, Step};
 use remediation::planner::Planner;
 use remediation::policy_parameter::PolicyParameter;
-use remediation::recheck::Recheck;
+use remediation::recheck::RecheckQueue;
 use remediation::record::Record;
 use remediation::release::{self, Allowance, Releaser, Verdict};
 use remediation::report::Report;
@@ -234,7 +234,7 @@ impl<T: Target> Slot<T> {
         let sdk = &self.through.sdk;
         let sns = aws_sdk_sns::Client::new(sdk);
         let record = Record::new(aws_sdk_dynamodb::Client::new(sdk), table.to_owned());
-        let recheck = Recheck::new(aws_sdk_sqs::Client::new(sdk), WORLD.queue.clone());
+        let recheck = RecheckQueue::new(aws_sdk_sqs::Client::new(sdk), WORLD.queue.clone());
         let policies = aws_sdk_ssm::Client::new(sdk);
         let lines = log.clone();
         let responder = Responder::new(T::playbook(&self.through), config::<T>(&WORLD), sns)

@@ -36,7 +36,7 @@ use crate::fixtures::{Protocol, Wire, enforcing, event, now, triage};
 use crate::hand_over::HandOver;
 use crate::history::AuthorizationSources;
 use crate::policy_parameter::PolicyParameter;
-use crate::recheck::Recheck;
+use crate::recheck::RecheckQueue;
 use crate::record::Record;
 use crate::record::Times;
 use crate::report::Outcome;
