@@ -9,7 +9,7 @@ use clap::parser::ValueSource;
 use remediation::category::Category;
 use remediation::config::Config;
 use remediation::error::CallContext as _;
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 
 use crate::clock;
 use crate::deployment::Deployment;
@@ -105,11 +105,11 @@ impl Access {
     }
 
     /// The record of incidents.
-    pub(crate) async fn record(&self, sdk: &SdkConfig) -> Result<Record> {
+    pub(crate) async fn record(&self, sdk: &SdkConfig) -> Result<IncidentStore> {
         let given = self.table.clone();
         let table = self.given_or_output(sdk, given, "IncidentTable", "--table or INCIDENT_TABLE");
         let client = aws_sdk_dynamodb::Client::new(sdk);
-        Ok(Record::new(client, table.await?))
+        Ok(IncidentStore::new(client, table.await?))
     }
 
     /// The name of the parameter with the policies: the `given` one of the command's `option`, or the stack's.

@@ -11,7 +11,7 @@ use remediation::category::Category;
 use remediation::config::Config;
 use remediation::error::Error;
 use remediation::policy_parameter::PolicyParameter;
-use remediation::record::{Awaiting, Incident, Record};
+use remediation::record::{Awaiting, Incident, IncidentStore};
 use remediation::report::Report;
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ impl Approve {
 pub(crate) async fn run(
     sdk: &SdkConfig,
     access: &Access,
-    record: &Record,
+    record: &IncidentStore,
     options: &Approve,
     format: Format,
 ) -> CommandResult {
@@ -189,7 +189,7 @@ async fn current(
 pub(crate) async fn reject(
     sdk: &SdkConfig,
     access: &Access,
-    record: &Record,
+    record: &IncidentStore,
     options: &Reject,
     format: Format,
 ) -> CommandResult {
@@ -249,7 +249,7 @@ pub(crate) async fn reject(
 /// The incidents of the finding that await approval; where none does, all of them, of which each says why
 /// not.
 async fn awaiting(
-    record: &Record,
+    record: &IncidentStore,
     id: &str,
     category: Option<Category>,
 ) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use playbooks::{Ec2, Iam, S3};
 use remediation::category::Category;
 use remediation::page::{self, Place, Undone};
-use remediation::record::{Incident, Record};
+use remediation::record::{Incident, IncidentStore};
 use remediation::report_view::incident_at_risk;
 use remediation::undo;
 use serde_json::Value;
@@ -74,7 +74,11 @@ impl ListOptions {
     }
 }
 
-pub(crate) async fn list(record: &Record, options: &ListOptions, format: Format) -> CommandResult {
+pub(crate) async fn list(
+    record: &IncidentStore,
+    options: &ListOptions,
+    format: Format,
+) -> CommandResult {
     let mut incidents = all(record).await?;
     incidents.retain(|incident| options.lists(incident));
     let found = incidents.len();
@@ -118,14 +122,14 @@ pub(crate) async fn list(record: &Record, options: &ListOptions, format: Format)
 }
 
 /// Every incident, which takes as long as the table is large.
-async fn all(record: &Record) -> remediation::Result<Vec<Incident>> {
+async fn all(record: &IncidentStore) -> remediation::Result<Vec<Incident>> {
     let _progress = output::waiting("reading the table of incidents");
     record.incidents().await
 }
 
 /// The incidents of the finding whose id is `id` or begins with it, if they are of this function.
 pub(crate) async fn of(
-    record: &Record,
+    record: &IncidentStore,
     id: &str,
     category: Option<Category>,
 ) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {
@@ -213,7 +217,7 @@ pub(crate) fn show(incidents: &[Incident], format: Format) -> CommandResult {
 
 /// The incidents of the finding whose id is `id` or begins with it.
 pub(crate) async fn find(
-    record: &Record,
+    record: &IncidentStore,
     id: &str,
 ) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {
     let exact = record.incidents_of(id).await?;

@@ -16,7 +16,7 @@ use remediation::config::Config;
 use remediation::history::AuthorizationSources;
 use remediation::policy_parameter::PolicyParameter;
 use remediation::recheck::RecheckQueue;
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 use remediation::report::Report;
 use remediation::respond::Invocation;
 use remediation::triage::Triage;
@@ -241,7 +241,7 @@ impl ManualRun {
         }
         if let Some(table) = table {
             let client = aws_sdk_dynamodb::Client::new(stack);
-            responder = responder.recording(Record::new(client, table));
+            responder = responder.recording(IncidentStore::new(client, table));
         }
         if let Some(url) = queue {
             responder =

@@ -7,7 +7,7 @@ use clap::Args;
 use playbooks::{Ec2, Iam, Playbook, S3};
 use remediation::category::Category;
 use remediation::error::Error;
-use remediation::record::{Incident, Record};
+use remediation::record::{Incident, IncidentStore};
 use remediation::release::{self, Allowance, Release, ReleaseStep, Releaser, Verdict};
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ pub(crate) struct Options {
 pub(crate) async fn run(
     sdk: &SdkConfig,
     access: &Access,
-    record: &Record,
+    record: &IncidentStore,
     options: &Options,
     format: Format,
 ) -> CommandResult {
@@ -101,7 +101,7 @@ struct At<'a> {
 
 async fn each(
     at: &At<'_>,
-    record: &Record,
+    record: &IncidentStore,
     caller: &Caller,
     open: &[&Incident],
     options: &Options,

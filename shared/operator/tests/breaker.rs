@@ -14,7 +14,7 @@ use playbooks::S3;
 use remediation::Responder;
 use remediation::breaker::{BlastRadiusGroup, Limits};
 use remediation::category::Category;
-use remediation::record::{Record, Taken, Terms, Window};
+use remediation::record::{IncidentStore, Taken, Terms, Window};
 use remediation::report::Status;
 use serde_json::{Value, json as value};
 
@@ -45,13 +45,13 @@ fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
-async fn take(record: &Record, window: &Window, of: &[&str], terms: &Terms) -> Result<bool> {
+async fn take(record: &IncidentStore, window: &Window, of: &[&str], terms: &Terms) -> Result<bool> {
     let taken = record.take(window, &names(of), terms).await?;
     Ok(matches!(taken, Taken::Places(_)))
 }
 
 /// How many of 500 targets at once get a place of 20.
-async fn storm(record: &Record, window: &Window, now: Timestamp) -> Result<usize> {
+async fn storm(record: &IncidentStore, window: &Window, now: Timestamp) -> Result<usize> {
     let terms = terms(20, now);
     let targets: Vec<_> = (0..500).map(|_| unique("target")).collect();
     let taken = targets.iter().map(async |target| {

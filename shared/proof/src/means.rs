@@ -15,7 +15,7 @@ use remediation::Responder;
 use remediation::category::Category;
 use remediation::decision::ResponseMode;
 use remediation::error::{CallContext as _, Error, Result};
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 use remediation::release::{self, Allowance, Releaser};
 use remediation::respond::Invocation;
 use serde_json::Value;
@@ -135,7 +135,7 @@ impl Means {
             Self::ThisProcess => table_name(context),
             Self::Stack(functions) => function(functions, category)?.table.clone(),
         };
-        let record = Record::new(context.dynamodb.clone(), table);
+        let record = IncidentStore::new(context.dynamodb.clone(), table);
         let releasing = Releasing {
             context,
             record,
@@ -185,7 +185,10 @@ async fn here<P: Playbook>(context: &Context<'_>, playbook: P, finding: &Finding
     let sns = aws_sdk_sns::Client::new(&context.world.sdk);
     let responder = Responder::new(playbook, config, sns)
         .run_by(context.caller.clone())
-        .recording(Record::new(context.dynamodb.clone(), table_name(context)));
+        .recording(IncidentStore::new(
+            context.dynamodb.clone(),
+            table_name(context),
+        ));
     let now = context.now();
     let invocation = Invocation {
         id: format!("proof {} by {} at {now}", context.id, context.caller),
@@ -307,7 +310,7 @@ async fn invoke(context: &Context<'_>, function: &str, event: &Value) -> Result<
 
 struct Releasing<'a> {
     context: &'a Context<'a>,
-    record: Record,
+    record: IncidentStore,
     finding: &'a Finding,
     allowance: &'a Allowance,
 }

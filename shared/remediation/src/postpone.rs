@@ -12,7 +12,7 @@ use crate::deadline::within;
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::recheck::RecheckQueue;
-use crate::record::Record;
+use crate::record::IncidentStore;
 use crate::report::{Obstacle, Report};
 use crate::session::Session;
 use aws::playbook::Playbook;
@@ -103,7 +103,7 @@ fn with_detail(event: &Value, detail: Value) -> Value {
 /// Has the event come again later. If it cannot, what was done is the answer.
 pub(crate) async fn postpone<P: Playbook>(
     recheck: &RecheckQueue,
-    record: Option<&Record>,
+    record: Option<&IncidentStore>,
     delivery: &Delivery<'_>,
     postponement: Postponement,
     mut done: Containment,
@@ -135,7 +135,7 @@ pub(crate) async fn postpone<P: Playbook>(
 /// Answers in how many seconds the event comes again.
 async fn send<P: Playbook>(
     recheck: &RecheckQueue,
-    record: Option<&Record>,
+    record: Option<&IncidentStore>,
     delivery: &Delivery<'_>,
     postponement: &Postponement,
 ) -> Result<i32> {

@@ -19,7 +19,7 @@ use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
 use crate::policy_parameter::PolicyParameter;
 use crate::recheck::{Recheck, RecheckQueue};
-use crate::record::Record;
+use crate::record::IncidentStore;
 use crate::slots::FallbackQuota;
 use crate::trace::Trace;
 use crate::verify::Verifier;
@@ -36,7 +36,7 @@ pub struct Responder<P> {
     pub(crate) security_hub: Option<SecurityHub>,
     pub(crate) accounts: Option<Accounts<P>>,
     pub(crate) verifier: Option<Verifier>,
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<IncidentStore>,
     pub(crate) evidence: Option<Evidence>,
     pub(crate) recheck: Option<RecheckQueue>,
     pub(crate) hand_over: Option<HandOver>,
@@ -82,7 +82,7 @@ impl<P: Playbook> Responder<P> {
         let record = config
             .incident_table
             .clone()
-            .map(|table| Record::new(aws_sdk_dynamodb::Client::new(sdk), table));
+            .map(|table| IncidentStore::new(aws_sdk_dynamodb::Client::new(sdk), table));
         if record.is_none() && P::CATEGORY != Category::Triage {
             tracing::warn!(
                 "INCIDENT_TABLE is not set: the breaker is off, nothing limits containments"
@@ -156,7 +156,7 @@ impl<P: Playbook> Responder<P> {
 
     /// The same, recording in `record`.
     #[must_use]
-    pub fn recording(self, record: Record) -> Self {
+    pub fn recording(self, record: IncidentStore) -> Self {
         Self {
             record: Some(record),
             ..self

@@ -4,7 +4,7 @@ use aws_sdk_guardduty::types::{DetectorStatus, ManagedBy};
 use jiff::{SignedDuration, Timestamp};
 use policy::Policies;
 use remediation::error::{CallContext as _, Error, Result};
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 
 use super::check::{Check, CheckContext};
 use crate::{clock, output};
@@ -291,7 +291,7 @@ async fn breaker(context: &CheckContext<'_>) -> Check {
     let of = "breaker";
     let open = async {
         let table = context.deployment.output("IncidentTable")?.to_owned();
-        let record = Record::new(aws_sdk_dynamodb::Client::new(context.sdk), table);
+        let record = IncidentStore::new(aws_sdk_dynamodb::Client::new(context.sdk), table);
         let windows = record.windows(Timestamp::now()).await?;
         let open = windows.iter().filter(|shown| shown.opened.is_some());
         Ok::<_, Error>(open.count())

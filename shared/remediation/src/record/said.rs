@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use jiff::Timestamp;
 
 use super::write::if_met;
-use super::{Record, number};
+use super::{IncidentStore, number};
 use crate::error::Result;
 
 /// What the keys of these items begin with.
@@ -15,7 +15,7 @@ const SECURITY_HUB: &str = "SECURITYHUB#";
 const SAID: &str = "said:";
 const SAID_AT: &str = "said_at:";
 
-impl Record {
+impl IncidentStore {
     /// Keeps what `from` says of a finding at that time, and answers what each function has said last. `None`: it
     /// has said something newer. Words without a time count only where there are none.
     ///

@@ -37,7 +37,7 @@ use crate::hand_over::HandOver;
 use crate::history::AuthorizationSources;
 use crate::policy_parameter::PolicyParameter;
 use crate::recheck::RecheckQueue;
-use crate::record::Record;
+use crate::record::IncidentStore;
 use crate::record::Times;
 use crate::report::Outcome;
 use crate::responder::lines::Lines;

@@ -24,7 +24,7 @@ use crate::history::AuthorizationSources;
 use crate::notify;
 use crate::policy_parameter::PolicyParameter;
 use crate::recheck::{self, Recheck, RecheckQueue};
-use crate::record::{Incident, Record};
+use crate::record::{Incident, IncidentStore};
 use crate::release::{self, Allowance, Releaser};
 use crate::report::Report;
 use crate::respond::{Invocation, Responder};
@@ -62,7 +62,7 @@ pub(super) struct Run {
     clock: Timestamp,
     account: Arc<Mutex<Account>>,
     items: Items,
-    record: Record,
+    record: IncidentStore,
     topic: Wire,
     notices: Arc<Mutex<Notices>>,
     sns: aws_sdk_sns::Client,

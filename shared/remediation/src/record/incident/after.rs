@@ -12,13 +12,13 @@ use crate::finding::Finding;
 use crate::notify::Channel;
 use crate::plan::StepKey;
 use crate::record::write::if_met;
-use crate::record::{Record, text};
+use crate::record::{IncidentStore, text};
 use crate::report::{Report, Status};
 
 /// The status of an incident that was released.
 const RELEASED: &str = "released";
 
-impl Record {
+impl IncidentStore {
     /// Writes down by which channels this status was told, with the plan that waits, and by which it
     /// could not be, and why. These count as never told, so that a retry tells them.
     ///

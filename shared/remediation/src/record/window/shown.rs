@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Opened, Window, int, opened, taken, times};
 use crate::error::{CallContext, Result};
-use crate::record::{Record, get, text};
+use crate::record::{IncidentStore, get, text};
 
 /// A window, for a person.
 #[derive(Clone, Debug, Serialize)]
@@ -32,7 +32,7 @@ impl Shown {
     }
 }
 
-impl Record {
+impl IncidentStore {
     /// The windows in which a place is taken or of which people were told at `now`.
     ///
     /// # Errors

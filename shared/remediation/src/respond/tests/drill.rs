@@ -8,7 +8,7 @@ use crate::finding::DRILL_SOURCE;
 use crate::fixtures::attack;
 use crate::hand_over::{Functions, HandOver};
 use crate::recheck::RecheckQueue;
-use crate::record::{DRILL_EXPIRES, Record};
+use crate::record::{DRILL_EXPIRES, IncidentStore};
 use crate::triage::Triage;
 
 fn drill(mut event: Value) -> Value {
@@ -19,7 +19,7 @@ fn drill(mut event: Value) -> Value {
 /// What was written, in order.
 type Written = Arc<Mutex<Vec<UpdateItemInput>>>;
 
-fn table() -> (Written, Record) {
+fn table() -> (Written, IncidentStore) {
     use aws_sdk_dynamodb::Client;
     let written = Written::default();
     let kept = Arc::clone(&written);
@@ -30,7 +30,7 @@ fn table() -> (Written, Record) {
         })
         .then_output(|| UpdateItemOutput::builder().build());
     let client = mock_client!(aws_sdk_dynamodb, [&update]);
-    (written, Record::new(client, "incidents".to_owned()))
+    (written, IncidentStore::new(client, "incidents".to_owned()))
 }
 
 /// A queue and functions of which every call is a panic.
