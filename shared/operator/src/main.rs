@@ -6,10 +6,8 @@
 mod access;
 mod approve;
 mod breaker;
-mod by_hand;
 mod clock;
 mod completions;
-mod deployment;
 mod doctor;
 mod drill;
 mod exit;
@@ -18,6 +16,7 @@ mod finding_input;
 mod findings;
 mod incidents;
 mod man;
+mod manual;
 mod notices;
 mod option_values;
 mod output;
@@ -38,6 +37,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use access::{Access, GLOBAL, Typed};
 use exit::{CommandResult, Usage, WRONG_USAGE};
 use output::Format;
+use proof::deployment;
 use remediation::category::Category;
 use remediation::page::Place;
 

@@ -232,7 +232,7 @@ fn cause<P: Playbook>(delivery: &Delivery<'_>, report: &Report, times: Times) ->
     Cause {
         stands: is_looked_at_again(report, delivery),
         unread: false,
-        anew: contained_now || report.undone(),
+        newly_contained: contained_now || report.undone(),
         contained_at: times.contained,
         keeps_out: keeps_out.is_some(),
         provisional: report.provisional,

@@ -4,10 +4,10 @@ use aws_sdk_guardduty::types::{DetectorStatus, ManagedBy};
 use jiff::{SignedDuration, Timestamp};
 use policy::Policies;
 use remediation::error::{CallContext as _, Error, Result};
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 
 use super::check::{Check, CheckContext};
-use crate::clock;
+use crate::{clock, output};
 
 /// Looks at this machine's clock, by the time that AWS writes on an answer.
 pub(super) async fn clock(context: &CheckContext<'_>) -> Check {
@@ -291,7 +291,7 @@ async fn breaker(context: &CheckContext<'_>) -> Check {
     let of = "breaker";
     let open = async {
         let table = context.deployment.output("IncidentTable")?.to_owned();
-        let record = Record::new(aws_sdk_dynamodb::Client::new(context.sdk), table);
+        let record = IncidentStore::new(aws_sdk_dynamodb::Client::new(context.sdk), table);
         let windows = record.windows(Timestamp::now()).await?;
         let open = windows.iter().filter(|shown| shown.opened.is_some());
         Ok::<_, Error>(open.count())
@@ -300,7 +300,10 @@ async fn breaker(context: &CheckContext<'_>) -> Check {
         Ok(0) => Check::ok(of, "closed"),
         Ok(open) => Check::problem(
             of,
-            format!("it holds back in {open} windows"),
+            format!(
+                "it holds back in {}",
+                output::counted(open as u64, "window")
+            ),
             format!("gdr breaker show --stack {}", context.deployment.name),
         ),
         Err(error) => Check::unknown(of, &error),

@@ -12,13 +12,13 @@ use crate::finding::Finding;
 use crate::notify::Channel;
 use crate::plan::StepKey;
 use crate::record::write::if_met;
-use crate::record::{Record, text};
+use crate::record::{IncidentStore, text};
 use crate::report::{Report, Status};
 
 /// The status of an incident that was released.
 const RELEASED: &str = "released";
 
-impl Record {
+impl IncidentStore {
     /// Records the channels that sent this status, with the waiting plan, and the channels that failed, and why. These
     /// count as never sent, so that a retry sends them.
     ///
