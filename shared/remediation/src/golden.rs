@@ -203,9 +203,12 @@ impl Story {
         self.folder
             .hold(&file("chat.json"), &indented(&json!(sent.chats)));
         let events = sent.events.into_iter().map(|mut event| {
+            let detail = event["detail"].as_object_mut().expect("a detail");
+            let alert = detail.remove("alert");
             if event["detail"] == answer {
                 event["detail"] = json!(format!("<{}>", file("report.json")));
             }
+            event["detail.alert"] = json!(alert);
             event
         });
         let events: Vec<_> = events.collect();

@@ -22,11 +22,11 @@ impl Record {
     ///
     /// # Errors
     /// If the table cannot be written; what was told may then be told again.
-    pub async fn mark_notified(
+    pub async fn mark_notified<T>(
         &self,
         finding: &Finding,
         report: &Report,
-        sent: &[(Channel, Result<()>)],
+        sent: &[(Channel, Result<T>)],
         now: Timestamp,
     ) -> Result<()> {
         let mut call = self.item(finding, report.category());
@@ -34,7 +34,7 @@ impl Record {
         let mut failures = Vec::new();
         for (channel, sent) in sent {
             match sent {
-                Ok(()) => set.push(format!("{} = :status", notified(*channel))),
+                Ok(_) => set.push(format!("{} = :status", notified(*channel))),
                 Err(error) => {
                     removed.push(notified(*channel));
                     failures.push(format!("{}: {error}", channel.as_str()));
@@ -42,7 +42,7 @@ impl Record {
             }
         }
         let people =
-            |(channel, sent): &(Channel, Result<()>)| channel.is_for_people() && sent.is_ok();
+            |(channel, sent): &(Channel, Result<T>)| channel.is_for_people() && sent.is_ok();
         let told_people = sent.iter().any(people);
         if !set.is_empty() {
             call = call.expression_attribute_values(":status", text(report.status().as_str()));
@@ -61,7 +61,7 @@ impl Record {
             }
         }
         let untold =
-            |(channel, sent): &(Channel, Result<()>)| channel.is_for_people() && sent.is_err();
+            |(channel, sent): &(Channel, Result<T>)| channel.is_for_people() && sent.is_err();
         if report.undone() && told_people && !sent.iter().any(untold) {
             removed.push(UNDOING);
         }
