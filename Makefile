@@ -135,11 +135,11 @@ check: $(SAM_TOOLS)/installed $(CHECKOV)/installed ## Check format, lints and te
 # The crates with changes that are not committed; all have unit tests but the functions. A unit test of the library
 # holds the ban of clippy.toml against the SDK that Cargo.lock names.
 CHANGED = $(sort $(shell git status --porcelain --untracked-files=all | sed -nE \
-    's#^.* "?shared/([a-z_]+)/.*#\1#p; s#^.* "?tests/src/.*#integration-tests#p; \
+    's#^.* "?shared/playbooks/(s3|iam|ec2)/.*#playbook-\1#p; t; s#^.* "?shared/([a-z_]+)/.*#\1#p; s#^.* "?tests/src/.*#integration-tests#p; \
     s#^.* "?(clippy\.toml|Cargo\.lock)$$#remediation#p'))
 
 # Tests that try many inputs or orders, or let each call fail in turn, take two minutes by themselves.
-SWEEPS := whatever_call_fails whatever_happens no_failing_read hostile::
+SWEEPS := whatever_call_fails whatever_happens no_failing_read hostile
 
 quick: ## Check format and lints, and run the unit tests of the crates that changed since the last commit, without the sweeps
 	cargo fmt --check

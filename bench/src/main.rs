@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use jiff::Timestamp;
+use playbooks::{Ec2, Iam, Playbook, S3};
 use policy::{DEFAULT, Gate, LoadedPolicies};
 use remediation::category::Category;
 use remediation::decision::decide;
 use remediation::finding::Finding;
-use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::{Config, aws};
 use serde_json::Value;
 

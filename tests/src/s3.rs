@@ -2,7 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_s3control::config::endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint};
-use remediation::playbook::s3::S3;
+use playbooks::S3;
 
 /// Without the account in the host's name, which would be one that does not resolve.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 use integration_tests::browser::Medium;
 use integration_tests::{Browser, Result};
 use jiff::Timestamp;
+use playbooks::{Ec2, Iam, S3};
 use remediation::category::Category;
 use remediation::page::{self, Place};
-use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::Incident;
 use remediation::undo;
 use serde_json::{Value, json};

@@ -9,37 +9,74 @@ use integration_tests::{Result, checkout};
 use serde_json::Value;
 
 /// Each crate of the product, and the crates of the project that it may use.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("policy", &["model"]),
     ("simulation", &["model", "policy"]),
     ("aws", &["model"]),
+    ("playbook-s3", &["aws", "model"]),
+    ("playbook-iam", &["aws", "model"]),
+    ("playbook-ec2", &["aws", "model"]),
     ("remediation", &["aws", "model", "policy"]),
     ("lambda", &["aws", "remediation"]),
-    ("s3-responder", &["lambda", "remediation"]),
-    ("iam-responder", &["lambda", "remediation"]),
-    ("ec2-responder", &["lambda", "remediation"]),
+    ("s3-responder", &["lambda", "playbook-s3"]),
+    ("iam-responder", &["lambda", "playbook-iam"]),
+    ("ec2-responder", &["lambda", "playbook-ec2"]),
     ("triage-responder", &["lambda", "remediation"]),
-    ("proof", &["model", "policy", "remediation"]),
+    (
+        "playbooks",
+        &[
+            "aws",
+            "model",
+            "playbook-ec2",
+            "playbook-iam",
+            "playbook-s3",
+            "remediation",
+        ],
+    ),
+    ("proof", &["model", "playbooks", "policy", "remediation"]),
     (
         "operator",
-        &["model", "policy", "proof", "remediation", "simulation"],
+        &[
+            "model",
+            "playbooks",
+            "policy",
+            "proof",
+            "remediation",
+            "simulation",
+        ],
     ),
 ];
 
 /// The crates for tests and benchmarks, which may use any.
-const FOR_TESTS: [&str; 4] = ["bench", "integration-tests", "sample_findings", "testkit"];
+const FOR_TESTS: [&str; 5] = [
+    "bench",
+    "fixtures",
+    "integration-tests",
+    "sample_findings",
+    "testkit",
+];
 
 /// Crates that neither wait nor call: a decision, a plan and what policies say are made of data only.
 const PURE: [&str; 3] = ["model", "policy", "simulation"];
 
 /// A crate from the registry that few may use, and which may.
-const FENCED: [(&str, &[&str]); 9] = [
-    ("aws-sdk-autoscaling", &["remediation"]),
-    ("aws-sdk-ec2", &["proof", "remediation"]),
-    ("aws-sdk-elasticloadbalancing", &["remediation"]),
-    ("aws-sdk-elasticloadbalancingv2", &["remediation"]),
-    ("aws-sdk-s3control", &["proof", "remediation"]),
+const FENCED: [(&str, &[&str]); 13] = [
+    ("aws-sdk-autoscaling", &["playbook-ec2"]),
+    ("aws-sdk-cloudtrail", &["aws", "playbook-s3"]),
+    ("aws-sdk-dynamodb", &["operator", "proof", "remediation"]),
+    ("aws-sdk-ec2", &["playbook-ec2", "proof"]),
+    ("aws-sdk-elasticloadbalancing", &["playbook-ec2"]),
+    ("aws-sdk-elasticloadbalancingv2", &["playbook-ec2"]),
+    (
+        "aws-sdk-iam",
+        &["aws", "operator", "playbook-ec2", "playbook-iam", "proof"],
+    ),
+    (
+        "aws-sdk-s3",
+        &["operator", "playbook-s3", "proof", "remediation"],
+    ),
+    ("aws-sdk-s3control", &["playbook-s3", "proof"]),
     ("cedar-policy", &["policy"]),
     ("clap", &["operator"]),
     ("lambda_runtime", &["lambda"]),

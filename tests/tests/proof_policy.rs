@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use integration_tests::checkout;
+use playbooks::permissions;
 use remediation::category::Category;
 use remediation::config::Config;
-use remediation::permissions;
 use serde_json::Value;
 
 /// Actions that the functions may do and a proof never does, each with the reason.

@@ -1,6 +1,6 @@
 //! The Lambda function that answers GuardDuty findings about instances.
 
-use remediation::playbook::ec2::Ec2;
+use playbook_ec2::Ec2;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::RuntimeError> {

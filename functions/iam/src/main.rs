@@ -1,6 +1,6 @@
 //! The Lambda function that answers GuardDuty findings about credentials.
 
-use remediation::playbook::iam::Iam;
+use playbook_iam::Iam;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::RuntimeError> {

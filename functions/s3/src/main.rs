@@ -1,6 +1,6 @@
 //! The Lambda function that answers GuardDuty findings about buckets.
 
-use remediation::playbook::s3::S3;
+use playbook_s3::S3;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::RuntimeError> {

@@ -1,6 +1,6 @@
 //! The Lambda function that records and notifies GuardDuty findings of every other kind.
 
-use remediation::playbook::triage::Triage;
+use remediation::triage::Triage;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::RuntimeError> {

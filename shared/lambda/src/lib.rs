@@ -8,9 +8,9 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use aws::playbook::Playbook;
 use remediation::error::Error;
 use remediation::notify::security_hub::{self, Updated};
-use remediation::playbook::Playbook;
 use remediation::recheck;
 use remediation::report::Report;
 use remediation::respond::{Invocation, Responder};

@@ -267,3 +267,19 @@ impl<A> Plan<A> {
         !self.steps.iter().any(|step| matches!(step, Step::Do(_)))
     }
 }
+
+impl<A: Action> Plan<A> {
+    /// The actions that the plan would do, as the record has them: by their keys, with the values that they found.
+    pub fn recorded_actions(&self) -> Vec<(String, Value)> {
+        let steps = self.steps.iter();
+        steps
+            .filter_map(|step| match step {
+                Step::Do(action) => {
+                    let recorded = serde_json::to_value(action).unwrap_or_default();
+                    Some((StepKey::of(action).to_string(), recorded))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+}

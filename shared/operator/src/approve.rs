@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
+use playbooks::{Ec2, Iam, Playbook, S3};
 use remediation::approve::{self, Approver};
 use remediation::category::Category;
 use remediation::config::Config;
 use remediation::error::Error;
-use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::policy_parameter::PolicyParameter;
 use remediation::record::{Awaiting, Incident, Record};
 use remediation::report::Report;

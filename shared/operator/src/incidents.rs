@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
+use playbooks::{Ec2, Iam, S3};
 use remediation::category::Category;
 use remediation::page::{self, Place, Undone};
-use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Incident, Record};
 use remediation::report_view::incident_at_risk;
 use remediation::undo;

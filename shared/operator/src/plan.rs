@@ -8,13 +8,13 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
+use playbooks::{Ec2, Iam, S3, permissions};
 use remediation::accounts::member_role;
 use remediation::category::Category;
-use remediation::permissions;
 use remediation::plan::Action;
 use remediation::planner::Planner;
-use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
 use remediation::report::{Outcome as StepOutcome, Report, StepReport};
+use remediation::triage::Triage;
 use serde_json::{Value, json};
 
 use self::simulation::{Place, Simulation, Verdict};

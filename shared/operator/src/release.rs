@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
+use playbooks::{Ec2, Iam, Playbook, S3};
 use remediation::category::Category;
 use remediation::error::Error;
-use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::{Incident, Record};
 use remediation::release::{self, Allowance, Release, ReleaseStep, Releaser, Verdict};
 use serde_json::{Value, json};

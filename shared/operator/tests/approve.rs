@@ -8,9 +8,9 @@ use integration_tests::finding::Finding;
 use integration_tests::scenario::{InfectedInstance, StolenKey, all_work, none_works};
 use integration_tests::{LocalAws, Result, Scenario, unique, waits};
 use jiff::{SignedDuration, Timestamp};
+use playbooks::{Ec2, Playbook};
 use policy::DEFAULT;
 use remediation::config::Config;
-use remediation::playbook::{Playbook, ec2::Ec2};
 use remediation::report::{Report, Status};
 
 use crate::common::{

@@ -11,8 +11,8 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{PublicBucket, all_work};
 use integration_tests::{LocalAws, Result, Scenario, files, unique};
+use playbooks::S3;
 use remediation::finding::DRILL_SOURCE;
-use remediation::playbook::s3::S3;
 use remediation::report::Status;
 use serde_json::{Value, json};
 

@@ -9,8 +9,8 @@ use aws_sdk_s3::types::{
 };
 use integration_tests::scenario::{InfectedInstance, StolenKey};
 use integration_tests::{Browser, LocalAws, Result, Scenario as _, unique};
+use playbooks::Ec2;
 use remediation::evidence::{Bucket, Evidence};
-use remediation::playbook::ec2::Ec2;
 use remediation::report::Status;
 
 use crate::common::{

@@ -6,7 +6,7 @@ use integration_tests::scenario::{
 };
 use integration_tests::{LocalAws, Result, Scenario, unique};
 use jiff::SignedDuration;
-use remediation::playbook::{ec2::Ec2, s3::S3};
+use playbooks::{Ec2, S3};
 use remediation::report::Status;
 
 use crate::common::{

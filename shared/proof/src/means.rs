@@ -9,12 +9,12 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_lambda::primitives::Blob;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use playbooks::{Ec2, Iam, Playbook, S3};
 use remediation::Config;
 use remediation::Responder;
 use remediation::category::Category;
 use remediation::decision::ResponseMode;
 use remediation::error::{CallContext as _, Error, Result};
-use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3};
 use remediation::record::Record;
 use remediation::release::{self, Allowance, Releaser};
 use remediation::respond::Invocation;

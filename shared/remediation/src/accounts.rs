@@ -26,8 +26,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::category::Category;
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
-use crate::playbook::Playbook;
 use crate::settings::Settings;
+use aws::playbook::Playbook;
 
 /// The IAM permissions that a function needs on the members' roles of its category.
 pub const PERMISSIONS: &[&str] = &["sts:AssumeRole", "sts:SetSourceIdentity"];

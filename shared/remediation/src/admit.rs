@@ -12,13 +12,13 @@ use crate::claims::Claims;
 use crate::deadline::{NO_ANSWER, within};
 use crate::error::{Error, Result};
 use crate::plan::{Action as _, Phase, Step, StepKey};
-use crate::playbook::Playbook;
 use crate::prepare::released_at;
 use crate::record::{Claim, Intended};
 use crate::report::Status;
-use crate::session::{Services, Session, actions_of};
+use crate::session::{Services, Session};
 use crate::slots::{self, Requester};
 use crate::standing::standing;
+use aws::playbook::Playbook;
 use policy::Authorized;
 
 /// How long the table may take before the containment, for the claims and for what is written down together.
@@ -166,7 +166,7 @@ pub(crate) async fn admit<P: Playbook>(
     let unrecorded = table.error().or(failed.as_ref());
     let unrecorded = unrecorded.filter(|_| session.record.is_some() && refusal.is_none());
     if let Some(error) = unrecorded {
-        log_intent(error, &actions_of(plan));
+        log_intent(error, &plan.recorded_actions());
         // Without the record nothing says whether this incident has its snapshots already, and they cost.
         let until_then = format!("waits until the incident can be recorded: {error}");
         plan.hold_back(Phase::Preserve, &until_then);

@@ -17,11 +17,11 @@ use crate::deadline::within;
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::notify::{Channel, Message};
-use crate::playbook::Playbook;
 use crate::recheck::{self, Cause};
 use crate::record::{Incident, NOT_DONE_AGAIN, Recorded, Times};
 use crate::report::{Report, Status, StepReport};
 use crate::responder::Responder;
+use aws::playbook::Playbook;
 
 /// How much of the reserve notices may take; the rest is for the claims and the line in the log.
 const NOTICES: Duration = Duration::from_secs(6);

@@ -29,11 +29,11 @@ use crate::finding::Finding;
 use crate::notify::Notices;
 use crate::plan::Step;
 use crate::planner;
-use crate::playbook::Playbook;
 use crate::policy_parameter::PolicyParameter;
 use crate::record::{Approved, Awaiting, Claim, Incident, Intent, Record, Times};
 use crate::report::{Outcome, Report, Status};
 use crate::session::{Rules, Session};
+use aws::playbook::Playbook;
 use policy::Authorized;
 
 /// How long an approver waits for an invocation that is at work on the target.

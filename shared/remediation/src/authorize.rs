@@ -12,9 +12,9 @@ use crate::error::Result;
 use crate::history::plan_by_history;
 use crate::observe::Observations;
 use crate::plan::{StepKey, Withheld};
-use crate::playbook::Playbook;
 use crate::policy_parameter::PolicyParameter;
 use crate::session::{Rules, Session};
+use aws::playbook::Playbook;
 use policy::{Authorized, Gate, LoadedPolicies, UNUSABLE};
 
 /// The gate of a session, and what it takes to plan through it.

@@ -10,10 +10,10 @@ use crate::containment::{Containment, advise, attach_investigation};
 use crate::error::Error;
 use crate::execute::Execution;
 use crate::investigation::{Investigation, from_finding};
-use crate::playbook::Playbook;
 use crate::postpone;
 use crate::report::{Outcome, Report, Status, StepReport};
 use crate::session::{self, Services, Session};
+use aws::playbook::Playbook;
 
 /// A plan that was executed.
 pub(crate) struct Executed<'a, P: Playbook> {

@@ -12,10 +12,10 @@ use crate::execute::{Executor, LateSteps};
 use crate::inquiry::Inquiry;
 use crate::observe::Observations;
 use crate::plan::{Step, StepKey};
-use crate::playbook::Playbook;
 use crate::prepare::prepare;
 use crate::report::Obstacle;
 use crate::session::{Services, Session};
+use aws::playbook::Playbook;
 use policy::Authorized;
 
 /// Contains `what`. The playbook's futures are boxed: together they are larger than a thread's stack likes.

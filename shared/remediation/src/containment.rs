@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::finding::Finding;
 use crate::guidance;
 use crate::investigation::{Investigation, from_finding};
-use crate::playbook::Playbook;
 use crate::record::TargetState;
 use crate::report::{Obstacle, Outcome, Report, Status, StepReport};
 use crate::session;
+use aws::playbook::Playbook;
 
 /// The result of dealing with one delivery.
 pub(crate) struct Containment {

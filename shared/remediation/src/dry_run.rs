@@ -5,9 +5,9 @@ use crate::containment::{Containment, advise, attach_investigation};
 use crate::deadline::within;
 use crate::error::Error;
 use crate::plan::{Action as _, Plan, Step};
-use crate::playbook::Playbook;
 use crate::report::{Obstacle, Report, StepReport};
 use crate::session::{Services, Session, investigate};
+use aws::playbook::Playbook;
 
 /// Plans to contain `what`, and changes nothing.
 pub(crate) async fn dry_run<P: Playbook>(

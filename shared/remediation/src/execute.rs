@@ -16,9 +16,9 @@ use self::schedule::Schedule;
 pub(crate) use crate::deadline::within;
 use crate::error::{Error, Result};
 use crate::plan::{Action, Phase, StepKey};
-use crate::playbook::Playbook;
 use crate::report::StepReport;
 use crate::settings::Settings;
+use aws::playbook::Playbook;
 use policy::{Authorized, Gate};
 
 /// How often steps that only reading back brought to light (an interface that was attached

@@ -12,9 +12,9 @@ use crate::error::{Error, Result};
 use crate::execute::within;
 use crate::inquiry::Inquiry;
 use crate::investigation::reason;
-use crate::playbook::Playbook;
 use crate::policy_parameter::PolicyParameter;
 use crate::settings::Settings;
+use aws::playbook::Playbook;
 use policy::{
     Authorized, Gate, HistoryAnswer, OpenQuestion, PriorActivity, TagAge, TaggedResource,
 };

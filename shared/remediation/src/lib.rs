@@ -25,8 +25,6 @@ pub mod metrics;
 pub mod notify;
 mod observe;
 pub mod page;
-pub mod permissions;
-pub mod playbook;
 pub mod policy_parameter;
 mod postpone;
 mod prepare;
@@ -40,21 +38,25 @@ mod responder;
 mod session;
 mod slots;
 pub mod trace;
+pub mod triage;
 pub mod undo;
 pub mod verify;
 
 #[cfg(test)]
-mod actions_tests;
-#[cfg(test)]
 mod banned_calls;
 #[cfg(test)]
 mod breaker_tests;
+// The fixtures of all tests, over this crate as it is when tested.
 #[cfg(test)]
+extern crate self as remediation;
+#[cfg(test)]
+#[path = "../../fixtures/src/lib.rs"]
+#[allow(dead_code, unreachable_pub, unused_imports)]
 mod fixtures;
 #[cfg(test)]
-mod golden;
+use fixtures::waves;
 #[cfg(test)]
-mod hostile;
+mod hostile_tests;
 #[cfg(test)]
 mod policy_tests;
 #[cfg(test)]

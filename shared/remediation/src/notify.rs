@@ -18,8 +18,7 @@ use futures::future::join_all;
 use tokio::time::Instant;
 
 pub use self::alert::alert;
-#[cfg(test)]
-pub(crate) use self::chat::render as render_chat;
+pub use self::chat::render as render_chat;
 pub use self::event::{DETAIL_TYPE, DRILL_DETAIL_TYPE, SOURCE};
 pub use self::text::{Notice, render};
 use crate::error::{CallContext, Error, Result};

@@ -8,7 +8,7 @@ use futures::future::{Either, select};
 use futures::stream::{LocalBoxStream, Peekable, unfold};
 
 use crate::finding::Finding;
-use crate::playbook::Playbook;
+use aws::playbook::Playbook;
 
 /// The observations of one target. Each is fuller than the one before.
 pub(crate) struct Observations<'a, P: Playbook> {

@@ -17,8 +17,10 @@ use crate::fixtures::{ENFORCING, finding, now, user_finding};
 use crate::plan::{Action, Phase};
 use crate::plan::{StepKey, Withheld};
 use crate::planner::Planner;
-use crate::playbook::{ec2::Ec2, iam::Iam, s3::S3};
 use crate::settings::Settings;
+use playbook_ec2::Ec2;
+use playbook_iam::Iam;
+use playbook_s3::S3;
 use policy::*;
 
 const ALL: &str = "permit (principal, action, resource);";

@@ -11,11 +11,11 @@ use crate::containment::{Containment, Postponement};
 use crate::deadline::within;
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
-use crate::playbook::Playbook;
 use crate::recheck::Recheck;
 use crate::record::Record;
 use crate::report::{Obstacle, Report};
 use crate::session::Session;
+use aws::playbook::Playbook;
 
 /// How long sending an event that is put off may take.
 const SENDING: Duration = Duration::from_secs(2);

@@ -16,12 +16,12 @@ use crate::decision::{self, Decision};
 use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::playbook::Playbook;
 use crate::postpone;
 use crate::record::Claim;
 use crate::report::{Obstacle, Report};
 use crate::session::{Services, Session};
 use crate::verify::{Verdict, Verifier};
+use aws::playbook::Playbook;
 use policy::LoadedPolicies;
 
 /// How long the table may take to say whether the incident was released. It serves, and does not decide.

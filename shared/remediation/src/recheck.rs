@@ -134,7 +134,7 @@ impl Look {
 }
 
 /// The keys of the steps that are in effect.
-pub(crate) fn in_effect(steps: &[StepReport]) -> BTreeSet<String> {
+pub fn in_effect(steps: &[StepReport]) -> BTreeSet<String> {
     let steps = steps.iter();
     steps
         .filter(|step| matches!(step.outcome(), Outcome::Applied | Outcome::Already))

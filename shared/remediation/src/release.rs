@@ -22,9 +22,9 @@ use crate::finding::Finding;
 use crate::notify::Notices;
 use crate::plan::{Action, StepKey};
 use crate::planner;
-use crate::playbook::Playbook;
 use crate::record::{Incident, Record};
 use crate::session::Session;
+use aws::playbook::Playbook;
 
 /// How long the operator waits for an invocation that is at work on the target.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -21,13 +21,13 @@ use crate::error::{Error, Result};
 use crate::finding::{Finding, printable};
 use crate::hand_over::{self};
 use crate::metrics::{self, Measured};
-use crate::playbook::Playbook;
 use crate::postpone::postpone;
 use crate::recheck::{self, Look};
 use crate::record::{Claim, TargetState};
 use crate::report::{Obstacle, Report, Status};
 pub use crate::responder::{Invocation, Responder};
 use crate::session::{Services, Session};
+use aws::playbook::Playbook;
 
 /// The part of an invocation's time that is kept for the record and the notice, after containment.
 const RESERVE: Duration = Duration::from_secs(10);

@@ -17,13 +17,13 @@ use crate::hand_over::HandOver;
 use crate::history::AuthorizationSources;
 use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
-use crate::playbook::Playbook;
 use crate::policy_parameter::PolicyParameter;
 use crate::recheck::{Look, Recheck};
 use crate::record::Record;
 use crate::slots::FallbackQuota;
 use crate::trace::Trace;
 use crate::verify::Verifier;
+use aws::playbook::Playbook;
 use policy::{DEFAULT, LoadedPolicies};
 
 /// A function: its settings and clients, built once at start.

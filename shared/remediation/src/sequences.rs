@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 use self::command::{Command, Setting, command};
 use self::run::Run;
-use crate::hostile::{block_on, hold};
+use crate::fixtures::hostile::{block_on, hold};
 
 /// How many commands a sequence has at most.
 const LONGEST: usize = 16;

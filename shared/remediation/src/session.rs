@@ -14,13 +14,13 @@ use crate::finding::Finding;
 use crate::history::EventHistory;
 use crate::inquiry::Inquiry;
 use crate::investigation::{Investigation, from_finding};
-use crate::plan::{Action, Plan, Step, StepKey};
-use crate::playbook::Playbook;
+use crate::plan::Plan;
 use crate::policy_parameter::PolicyParameter;
 use crate::record::{Intent, Record};
 use crate::settings::Settings;
 use crate::slots::FallbackQuota;
 use crate::verify::Verifier;
+use aws::playbook::Playbook;
 
 /// The clients and settings of a function that a session may use.
 pub(crate) struct Services<'a> {
@@ -127,7 +127,7 @@ impl<'a, P: Playbook> Session<'a, P> {
             received_at: self.delivery.received_at(),
             evidence: P::evidence(state),
             settings: rules.settings.clone(),
-            actions: actions_of(plan),
+            actions: plan.recorded_actions(),
             completes: false,
             approved: None,
             invocation: self.delivery.invocation.to_owned(),
@@ -161,18 +161,4 @@ pub(crate) async fn investigate<P: Playbook>(
         .answers
         .sort_by_key(|answer| answer.question());
     investigation
-}
-
-/// The actions that a plan would do, as the record has them: by their keys, with the values that they found.
-pub(crate) fn actions_of<A: Action>(plan: &Plan<A>) -> Vec<(String, Value)> {
-    let steps = plan.steps.iter();
-    steps
-        .filter_map(|step| match step {
-            Step::Do(action) => {
-                let recorded = serde_json::to_value(action).unwrap_or_default();
-                Some((StepKey::of(action).to_string(), recorded))
-            }
-            _ => None,
-        })
-        .collect()
 }

@@ -2,8 +2,8 @@
 
 use crate::page::Undone;
 use crate::plan::Action as _;
-use crate::playbook::Playbook;
 use crate::record::Incident;
+use aws::playbook::Playbook;
 
 /// Reads the recorded actions of the playbook. The one that was done last is undone first.
 ///

@@ -12,10 +12,8 @@ use integration_tests::scenario::{
     InfectedInstance, Observation, PublicBucket, StolenKey, StolenRoleSession,
 };
 use integration_tests::{LocalAws, Result, Scenario, s3};
-use remediation::playbook::Playbook;
-use remediation::playbook::ec2::{Ec2, ISOLATION_GROUP};
-use remediation::playbook::iam::Iam;
-use remediation::playbook::s3::S3;
+use playbooks::ec2::{Ec2, ISOLATION_GROUP};
+use playbooks::{Iam, Playbook, S3};
 use remediation::settings::Settings;
 
 /// How the emulators are reached: directly, or through the proxy.

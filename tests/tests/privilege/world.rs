@@ -11,8 +11,9 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use integration_tests::finding::Finding;
 use integration_tests::{LocalAws, Result, incident_table, random_hex, unique};
 use jiff::Timestamp;
-use remediation::playbook::{Playbook, ec2::Ec2, iam::Iam, s3::S3, triage::Triage};
+use playbooks::{Ec2, Iam, Playbook, S3};
 use remediation::respond::Invocation;
+use remediation::triage::Triage;
 use remediation::{Config, Responder, accounts, category::Category};
 use serde_json::{Value, json};
 

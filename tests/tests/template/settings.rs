@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use integration_tests::Result;
+use playbooks::permissions;
 use remediation::category::Category;
 use remediation::config::Config;
-use remediation::permissions;
 use serde_json::{Value, json};
 
 use super::{FUNCTIONS, template};

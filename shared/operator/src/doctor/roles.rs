@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use aws_sdk_cloudformation::types::{DifferenceType, StackResourceDriftStatus};
 use aws_sdk_iam::Client;
 use percent_encoding::percent_decode_str;
+use playbooks::permissions;
 use remediation::category::Category;
 use remediation::error::{CallContext as _, Error, Result};
-use remediation::permissions;
 use serde_json::Value;
 
 use super::check::{Check, CheckContext};

@@ -9,11 +9,11 @@ use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::evidence::Evidence;
 use crate::page::{self, Place};
-use crate::playbook::Playbook;
 use crate::record::Incident;
 use crate::report::Report;
 use crate::responder::Responder;
 use crate::undo;
+use aws::playbook::Playbook;
 
 /// How long the page of an incident may take to be stored: well within what is reserved, so that time is left
 /// for the notices.

@@ -9,8 +9,8 @@ use crate::error::{Error, Result};
 use crate::metrics;
 use crate::notify::Channel;
 use crate::notify::security_hub::{Update, Updated};
-use crate::playbook::Playbook;
 use crate::responder::Responder;
+use aws::playbook::Playbook;
 
 impl<P: Playbook> Responder<P> {
     /// Tells Security Hub what an invocation before left for it.

@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::deadline::within;
 use crate::error::Error;
-use crate::playbook::Playbook;
 use crate::record::{Awaiting, Held};
 use crate::report::{Approval, Proposed, Report};
 use crate::session::Session;
+use aws::playbook::Playbook;
 
 /// How long storing a plan may take: the notice waits for it.
 const STORING: Duration = Duration::from_secs(2);

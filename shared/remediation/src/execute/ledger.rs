@@ -241,7 +241,7 @@ impl<A: Action> Ledger<A> {
 }
 
 /// Sorts what is planned `after` acting by what is known of the execution. `reads_all_again`: see
-/// [`Playbook::reads_all_again`](crate::playbook::Playbook::reads_all_again). Pure.
+/// [`Playbook::reads_all_again`](aws::playbook::Playbook::reads_all_again). Pure.
 pub(super) fn classify<A: Action>(
     mut after: Authorized<A>,
     ledger: &Ledger<A>,

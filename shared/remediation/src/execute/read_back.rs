@@ -10,8 +10,8 @@ use super::ledger::Ledger;
 use crate::deadline::within;
 use crate::error::Result;
 use crate::plan::{Action, Plan, StepKey};
-use crate::playbook::Playbook;
 use crate::report::ReadBack;
+use aws::playbook::Playbook;
 use policy::Authorized;
 
 /// Pauses before the world is read back again because it does not show a change that was accepted:

@@ -20,7 +20,7 @@ const ENTRY_LIMIT: usize = 400;
 const DESCRIPTION_LIMIT: usize = 2_900;
 
 /// The notification of a report, as JSON.
-pub(crate) fn render(report: &Report) -> String {
+pub fn render(report: &Report) -> String {
     let next_steps: Vec<_> = report
         .next_steps()
         .iter()

@@ -13,9 +13,9 @@ use crate::error::Error;
 use crate::finding::Finding;
 use crate::notify::Notices;
 use crate::plan::{Action, Phase, Step, StepKey};
-use crate::playbook::Playbook;
 use crate::record::Incident;
 use crate::report::{Report, StepReport};
+use aws::playbook::Playbook;
 
 /// The steps that a release has put back or is done with.
 pub(super) struct Settled {

@@ -6,8 +6,8 @@ use crate::decision;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::plan::StepKey;
-use crate::playbook::Playbook;
 use crate::record::{Incident, Record};
+use aws::playbook::Playbook;
 
 /// How the detail of a step begins that is in effect since all is denied.
 pub(super) const WIDE: &str = crate::actions::iam::EVERYTHING_DENIED;

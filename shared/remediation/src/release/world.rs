@@ -8,8 +8,8 @@ use super::{Allowance, Verdict};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::plan::{Action, Step, StepKey, Undo};
-use crate::playbook::{Playbook, TargetGone};
 use crate::record::Incident;
+use aws::playbook::{Playbook, TargetGone};
 
 /// The state of an action.
 pub(super) enum Found<A> {

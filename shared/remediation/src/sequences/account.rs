@@ -17,8 +17,8 @@ use crate::inquiry::Inquiry;
 use crate::investigation::Investigation;
 use crate::plan::{Action, Phase, Plan, Step as Planned, Undo};
 use crate::planner::Planner;
-use crate::playbook::Playbook;
 use crate::settings::Settings;
+use aws::playbook::Playbook;
 use policy::Resource;
 
 /// A credential of a user.

@@ -102,9 +102,11 @@ fn a_permission_is_asked_on_the_resource_of_the_step_or_on_one_of_its_kind() {
 
 #[test]
 fn every_permission_of_every_action_that_has_a_resource_is_asked_on_one() {
+    use playbooks::Ec2;
+    use playbooks::Iam;
+    use playbooks::S3;
     use remediation::plan::Action;
     use remediation::planner::Planner;
-    use remediation::playbook::{ec2::Ec2, iam::Iam, s3::S3};
     let declared = [
         (<S3 as Planner>::Action::PERMISSIONS, "arn:aws:s3:::data"),
         (

@@ -3,8 +3,8 @@
 use jiff::SignedDuration;
 
 use super::*;
+use crate::fixtures::hostile::recording::incidents;
 use crate::fixtures::table::{Items, table};
-use crate::hostile::recording::incidents;
 
 fn approving() -> Config {
     let mut config = enforcing();

@@ -7,9 +7,9 @@ use super::*;
 use crate::finding::DRILL_SOURCE;
 use crate::fixtures::attack;
 use crate::hand_over::{Functions, HandOver};
-use crate::playbook::triage::Triage;
 use crate::recheck::Recheck;
 use crate::record::{DRILL_EXPIRES, Record};
+use crate::triage::Triage;
 
 fn drill(mut event: Value) -> Value {
     event["source"] = json!(DRILL_SOURCE);

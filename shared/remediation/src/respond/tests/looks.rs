@@ -1,9 +1,9 @@
 //! Looks whether a containment stands, 10 and 60 seconds after it.
 
 use super::*;
+use crate::fixtures::hostile::recording::incidents;
 use crate::fixtures::looks::{Sent, at_look, delays, next, queue};
 use crate::fixtures::table::table;
-use crate::hostile::recording::incidents;
 use policy::DEFAULT;
 
 /// What a function answers to the one message that was sent.

@@ -1,9 +1,9 @@
 //! A containment that stands, and attempts that say nothing of it; and one that was undone and is not done again.
 
 use super::*;
+use crate::fixtures::hostile::recording::incidents;
 use crate::fixtures::looks::{delays, next, queue};
 use crate::fixtures::table::{Items, table};
-use crate::hostile::recording::incidents;
 use crate::record::Record;
 use crate::report::Report;
 
