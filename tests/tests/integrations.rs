@@ -1,7 +1,7 @@
 //! The stacks of `infra/integrations`, deployed on local AWS: its EventBridge matches the reports, builds each
 //! product's request, and sends it to a receiver that holds it against the product's published interface.
 
-mod receivers;
+pub(crate) mod receivers;
 mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
