@@ -13,8 +13,9 @@ use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use integration_tests::{LocalAws, Result, checkout, unique};
 use remediation::category::Category;
 use remediation::finding::Finding;
-use remediation::notify::{self, alert};
+use remediation::notify;
 use remediation::report::Report;
+use render::alert::alert;
 use serde_json::{Value, json};
 
 use self::receivers::{Inbox, Receiver, Request, Taken};

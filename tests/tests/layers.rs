@@ -9,15 +9,16 @@ use integration_tests::{Result, checkout};
 use serde_json::Value;
 
 /// Each crate of the product, and the crates of the project that it may use.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("model", &[]),
     ("policy", &["model"]),
     ("simulation", &["model", "policy"]),
+    ("render", &["model"]),
     ("aws", &["model"]),
     ("playbook-s3", &["aws", "model"]),
     ("playbook-iam", &["aws", "model"]),
     ("playbook-ec2", &["aws", "model"]),
-    ("remediation", &["aws", "model", "policy"]),
+    ("remediation", &["aws", "model", "policy", "render"]),
     ("lambda", &["aws", "remediation"]),
     ("s3-responder", &["lambda", "playbook-s3"]),
     ("iam-responder", &["lambda", "playbook-iam"]),
@@ -58,7 +59,7 @@ const FOR_TESTS: [&str; 5] = [
 ];
 
 /// Crates that neither wait nor call: a decision, a plan and what policies say are made of data only.
-const PURE: [&str; 3] = ["model", "policy", "simulation"];
+const PURE: [&str; 4] = ["model", "policy", "render", "simulation"];
 
 /// A crate from the registry that few may use, and which may.
 const FENCED: [(&str, &[&str]); 13] = [
@@ -80,7 +81,7 @@ const FENCED: [(&str, &[&str]); 13] = [
     ("cedar-policy", &["policy"]),
     ("clap", &["operator"]),
     ("lambda_runtime", &["lambda"]),
-    ("maud", &["operator", "proof", "remediation"]),
+    ("maud", &["operator", "proof", "render"]),
 ];
 
 /// What the manifests of the workspace ask for, apart from what only tests use.

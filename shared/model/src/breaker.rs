@@ -26,5 +26,8 @@ pub use self::answer::{Answer, Denial, Page};
 pub use self::answer::{BREAKER, OpenBreaker};
 pub use self::limits::Limits;
 pub use self::needs::{SlotRequest, needs};
-pub use self::window::{Full, Opened, Window};
+pub use self::window::{Full, Opened, Window, has_room};
 pub use crate::blast_radius::{BlastRadiusGroup, Member};
+
+#[cfg(test)]
+mod tests;

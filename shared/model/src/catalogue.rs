@@ -294,6 +294,135 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_contained_has_the_reason_of_its_kind() {
+        use Category::{Ec2, Iam, S3, Triage};
+        let on_instance = json!({
+            "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234" },
+        });
+        for (category, kind, expected) in [
+            (Ec2, "Execution:EC2/MaliciousFile!Snapshot", "in a copy"),
+            (Ec2, "Behavior:EC2/NetworkPortUnusual", "usual"),
+            (Ec2, "Execution:Runtime/NewLibraryLoaded", "an update"),
+            (Ec2, "Execution:EC2/SuspiciousFile", "may be unwanted"),
+            (Ec2, "Recon:EC2/PortProbeUnprotectedPort", "the victim"),
+            (Ec2, "Backdoor:EC2/NotYetNamed", UNKNOWN),
+            (Ec2, "Backdoor:EC2/Spambot!NotYetNamed", UNKNOWN),
+            (Ec2, "Policy:EC2/Spambot", UNKNOWN),
+            (Iam, "Policy:IAMUser/RootCredentialUsage", "root user"),
+            (Iam, "Policy:IAMUser/NotYetNamed", "rules were not kept"),
+            (Iam, "Stealth:IAMUser/NotYetNamed", "put back"),
+            (
+                Iam,
+                "DefenseEvasion:IAMUser/BedrockLoggingDisabled",
+                "put back",
+            ),
+            (
+                Iam,
+                "Behavior:IAMUser/TorIPCaller",
+                "differs from the usual",
+            ),
+            (Iam, "Impact:IAMUser/PromptInjection.Direct", "prompts"),
+            (Iam, "Impact:IAMUser/NotYetNamed", UNKNOWN),
+            (Iam, "NotYetNamed:IAMUser/TorIPCaller", UNKNOWN),
+            (Iam, "NotYetNamed:IAMUser/ConsoleLogin", UNKNOWN),
+            (
+                Iam,
+                "Policy:S3/BucketPublicAccessGranted",
+                "named for review",
+            ),
+            (Iam, "Object:S3/MaliciousFile", "a principal is named"),
+            (Iam, "Impact:S3/NotYetNamed", UNKNOWN),
+            (S3, "Object:S3/MaliciousFile", "make it harmless"),
+            (
+                S3,
+                "Stealth:S3/ServerAccessLoggingDisabled",
+                "configuration",
+            ),
+            (S3, "Discovery:S3/NotYetNamed", UNKNOWN),
+            (S3, "NotYetNamed:S3/TorIPCaller", UNKNOWN),
+            (S3, "NotYetNamed:S3/ObjectRead.Unusual", UNKNOWN),
+            (S3, "Impact:S3/DataDestruction", "administrators do too"),
+            (
+                Triage,
+                "Impact:RDS/DataDestruction",
+                "administrators do too",
+            ),
+            (Triage, "Discovery:RDS/TorIPCaller", "no playbook"),
+        ] {
+            let finding = finding(json!({ "type": kind, "resource": on_instance }));
+            let Disposition::Notify(why) = disposition(category, &finding) else {
+                panic!("{category} contains {kind}");
+            };
+            assert!(why.contains(expected), "{category} {kind}: {why}");
+        }
+    }
+
+    #[test]
+    fn what_tells_of_a_compromise_is_contained() {
+        use Category::{Ec2, Iam, S3};
+        let instance = json!({ "instanceDetails": { "instanceId": "i-0abc1234" } });
+        let on = |resource_type: &str| {
+            let mut resource = instance.clone();
+            resource["resourceType"] = json!(resource_type);
+            resource
+        };
+        for (category, kind, resource) in [
+            (Ec2, "Execution:EC2/MaliciousFile", on("Instance")),
+            (Ec2, "Backdoor:EC2/C&CActivity.B!DNS", on("Instance")),
+            // Without a resource type the finding names an instance all the same.
+            (Ec2, "Backdoor:EC2/Spambot", instance.clone()),
+            // The instance is the source, whatever resource the finding is about.
+            (
+                Ec2,
+                "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
+                on("AccessKey"),
+            ),
+            (Iam, "Recon:IAMUser/TorIPCaller", on("AccessKey")),
+            (Iam, "Persistence:IAMUser/UserPermissions", on("AccessKey")),
+            (Iam, "Exfiltration:S3/TorIPCaller", on("S3Bucket")),
+            (Iam, "Exfiltration:S3/ObjectRead.Unusual", on("S3Bucket")),
+            (S3, "Exfiltration:S3/TorIPCaller", on("S3Bucket")),
+            (S3, "Exfiltration:S3/ObjectRead.Unusual", on("S3Bucket")),
+            (S3, "Policy:S3/BucketPublicAccessGranted", on("AccessKey")),
+            (
+                S3,
+                "Policy:S3/AccountBlockPublicAccessDisabled",
+                on("AccessKey"),
+            ),
+        ] {
+            let finding = finding(json!({ "type": kind, "resource": resource }));
+            let answer = disposition(category, &finding);
+            assert_eq!(answer, Disposition::Contain, "{category} {kind}");
+        }
+        let unnamed = finding(json!({ "type": "Backdoor:EC2/Spambot" }));
+        assert!(matches!(disposition(Ec2, &unnamed), Disposition::Notify(_)));
+    }
+
+    #[test]
+    fn the_part_of_a_sequence_that_was_handed_over_is_contained_by_that_function_alone() {
+        let sequence = |to: &str| {
+            finding(json!({
+                "type": "AttackSequence:EC2/CompromisedInstanceGroup", "handedOverTo": to,
+                "resource": { "resourceType": "Instance",
+                    "instanceDetails": { "instanceId": "i-0abc1234" } },
+            }))
+        };
+        let part = sequence("ec2");
+        assert_eq!(routes(&part), [Category::Ec2]);
+        assert_eq!(disposition(Category::Ec2, &part), Disposition::Contain);
+        let other = disposition(Category::Iam, &part);
+        assert!(matches!(other, Disposition::Notify(_)), "{other:?}");
+        let whole = finding(json!({
+            "type": "AttackSequence:S3/CompromisedData",
+            "resource": { "resourceType": "AttackSequence" },
+        }));
+        let Disposition::Notify(why) = disposition(Category::Triage, &whole) else {
+            panic!("triage contains nothing");
+        };
+        assert!(why.contains("several resources"), "{why}");
+    }
+
+    #[test]
     fn a_finding_of_the_account_s_own_rule_is_custom_whatever_its_type_is_called() {
         for (category, kind, resource_type) in [
             (Category::Ec2, "Execution:Runtime/ReverseShell", "Instance"),

@@ -45,6 +45,21 @@ pub struct ResponseSettings {
     pub never_contain: Vec<String>,
 }
 
+impl Default for ResponseSettings {
+    /// A dry run by the defaults of the stack's parameters.
+    fn default() -> Self {
+        Self {
+            dry_run: true,
+            mode: ResponseMode::Contain,
+            minimum_severity: Some(Self::DEFAULT_MINIMUM_SEVERITY),
+            approval_not_needed_from: None,
+            own_account: None,
+            responder_roles: Vec::new(),
+            never_contain: Vec::new(),
+        }
+    }
+}
+
 /// What is to be done about a finding, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {

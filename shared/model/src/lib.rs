@@ -12,6 +12,7 @@ pub mod decision;
 pub mod error;
 pub mod finding;
 pub mod guidance;
+pub mod incident;
 pub mod investigation;
 pub mod not_contained;
 pub mod plan;

@@ -65,3 +65,61 @@ pub fn recorded_targets<P: Planner>(
     }
     Ok(targets)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixtures::{Act, act, finding};
+
+    /// A playbook whose steps may change something else than the finding names.
+    struct Elsewhere;
+
+    impl Planner for Elsewhere {
+        const CATEGORY: Category = Category::S3;
+        type State = ();
+        type Action = Act;
+
+        fn plan(_: &Finding, _: &(), _: &Settings, _: Timestamp) -> Plan<Act> {
+            Plan::default()
+        }
+
+        fn resource(finding: &Finding, _: &(), act: &Act) -> Resource {
+            Resource::bucket(finding, &finding.region, act.target)
+        }
+
+        fn recorded_target(_: &Finding, act: &Act) -> Option<String> {
+            Some(act.target.to_owned()).filter(|target| target != "nowhere")
+        }
+    }
+
+    fn of_bucket() -> Finding {
+        finding(json!({
+            "type": "Policy:S3/BucketAnonymousAccessGranted",
+            "resource": { "s3BucketDetails": [{ "name": "exposed" }] },
+        }))
+    }
+
+    #[test]
+    fn the_targets_are_those_of_the_finding_and_each_other_once_that_was_changed() {
+        let finding = of_bucket();
+        let targets = |acts: &[&'static str]| {
+            let acts: Vec<_> = acts.iter().map(|target| act(target)).collect();
+            recorded_targets::<Elsewhere>(&finding, &acts).expect("targets")
+        };
+        assert_eq!(targets(&[]), ["exposed"]);
+        assert_eq!(targets(&["nowhere"]), ["exposed"]);
+        let all = targets(&["other", "exposed", "other"]);
+        assert_eq!(all, ["exposed", "other"]);
+    }
+
+    #[test]
+    fn a_playbook_that_says_no_more_changes_what_the_finding_names_and_belongs_to_no_group() {
+        let finding = of_bucket();
+        let acts = [act("other")];
+        let fake = recorded_targets::<crate::fixtures::Fake>(&finding, &acts);
+        assert_eq!(fake.expect("targets"), ["exposed"]);
+        assert!(Elsewhere::blast_radius_groups(&finding, &(), &acts[0]).is_empty());
+    }
+}

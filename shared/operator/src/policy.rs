@@ -8,7 +8,7 @@ use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{ParameterTier, ParameterType};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use remediation::decision::{Decision, ResponseMode, ResponseSettings};
+use remediation::decision::{Decision, ResponseSettings};
 use remediation::error::CallContext as _;
 use remediation::policy_parameter::SIZE_LIMIT;
 use serde_json::{Value, json};
@@ -220,12 +220,9 @@ fn explain(options: &Explain, format: Format) -> CommandResult {
     let finding = finding_input::read(&options.finding)?.finding;
     let settings = ResponseSettings {
         dry_run: false,
-        mode: ResponseMode::Contain,
         minimum_severity: Some(options.minimum_severity),
-        approval_not_needed_from: None,
-        own_account: None,
-        responder_roles: Vec::new(),
         never_contain: options.never_contain.clone(),
+        ..ResponseSettings::default()
     };
     let explained = policy::explain(&guard, &finding, &settings, Timestamp::now())?;
     if format == Format::Json {

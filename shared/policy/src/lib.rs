@@ -42,3 +42,5 @@ pub const UNUSABLE: &str = "policy unusable";
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod tests;

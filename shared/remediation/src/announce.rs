@@ -18,7 +18,7 @@ use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::notify::{Channel, Message};
 use crate::recheck::{self, Cause};
-use crate::record::{Incident, NOT_DONE_AGAIN, Recorded, Times};
+use crate::record::{NOT_DONE_AGAIN, Recorded, Times, unrecorded};
 use crate::report::{Report, Status, StepReport};
 use crate::responder::Responder;
 use aws::playbook::Playbook;
@@ -168,8 +168,7 @@ impl<P: Playbook> Responder<P> {
         let (finding, event) = (delivery.finding, delivery.event);
         let incident = recorded.map_or_else(
             || {
-                let incident =
-                    Incident::unrecorded(finding, event, report, post_evidence, times, now);
+                let incident = unrecorded(finding, event, report, post_evidence, times, now);
                 Cow::Owned(incident)
             },
             Cow::Borrowed,

@@ -24,7 +24,6 @@ pub mod history;
 pub mod metrics;
 pub mod notify;
 mod observe;
-pub mod page;
 pub mod policy_parameter;
 mod postpone;
 mod prepare;
@@ -32,7 +31,6 @@ mod queue_message;
 pub mod recheck;
 pub mod record;
 pub mod release;
-pub mod report_view;
 pub mod respond;
 mod responder;
 mod session;
@@ -44,8 +42,6 @@ pub mod verify;
 
 #[cfg(test)]
 mod banned_calls;
-#[cfg(test)]
-mod breaker_tests;
 // The fixtures of all tests, over this crate as it is when tested.
 #[cfg(test)]
 extern crate self as remediation;
@@ -58,14 +54,14 @@ use fixtures::waves;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
-mod policy_tests;
-#[cfg(test)]
 mod sequences;
 
 pub use aws::{Error, Result, cloudtrail, deadline, error, iam_policy, iam_principal, inquiry};
 pub use config::Config;
 pub use model::{
     VERSION, actions, blast_radius, breaker, catalogue, category, decision, finding, guidance,
-    investigation, not_contained, plan, planner, report, resource, sequence, settings, standing,
+    incident, investigation, not_contained, plan, planner, report, resource, sequence, settings,
+    standing,
 };
+pub use render::{page, report_view};
 pub use respond::Responder;

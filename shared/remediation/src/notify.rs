@@ -4,11 +4,8 @@
 //! All are told at once, after the containment. None waits for another, and what fails is in the report,
 //! in the record and, if it may pass, retried; what was sent is not sent again.
 
-mod alert;
-mod chat;
 mod event;
 pub mod security_hub;
-mod text;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,15 +14,14 @@ use aws_config::SdkConfig;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-pub use self::alert::alert;
-pub use self::chat::render as render_chat;
-pub use self::event::{DETAIL_TYPE, DRILL_DETAIL_TYPE, SOURCE};
-pub use self::text::{Notice, render};
+pub use self::event::{DRILL_DETAIL_TYPE, SOURCE};
 use crate::error::{CallContext, Error, Result};
 use crate::execute::within;
 use crate::finding::Finding;
 use crate::report::Report;
 use crate::trace::Trace;
+pub use render::chat::DETAIL_TYPE;
+pub use render::notice::{Notice, render};
 
 /// How long telling what the operator did may take.
 const ANNOUNCING: Duration = Duration::from_secs(10);
@@ -261,7 +257,8 @@ impl Notices {
             Channel::Chat => {
                 let topic = self.chat_topic_arn.as_deref();
                 let topic = topic.ok_or_else(|| unset("CHAT_TOPIC_ARN"))?;
-                self.publish(topic, None, chat::render(report)).await
+                self.publish(topic, None, render::chat::render(report))
+                    .await
             }
             Channel::Event => {
                 let client = self.events.as_ref();

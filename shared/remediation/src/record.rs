@@ -20,15 +20,20 @@ mod incident;
 mod said;
 mod target;
 mod window;
+mod write;
+
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-pub use self::awaiting::{Approved, Awaiting, Held};
-pub use self::incident::{Incident, Intended, Intent, Recorded, Times};
-pub(crate) use self::incident::{NOT_DONE_AGAIN, incident_key};
+pub use self::awaiting::Approved;
+pub use self::incident::{Intended, Intent, Recorded, Times};
+pub(crate) use self::incident::{NOT_DONE_AGAIN, incident_key, unrecorded};
 pub use self::target::{Claim, Lease, TargetState};
 pub use self::window::{Full, Opened, Places, Shown, Taken, Terms, Window};
+use self::write::Write;
+pub use model::incident::{Awaiting, Held, Incident};
 
 /// The IAM permissions that a function's use of the table needs.
 pub const PERMISSIONS: &[&str] = &["dynamodb:UpdateItem"];
@@ -54,7 +59,15 @@ impl Record {
     pub fn table(&self) -> &str {
         &self.table
     }
+
+    fn update(&self, key: String, sort_key: &str) -> Write<'_> {
+        let call = self.client.update_item().table_name(&self.table);
+        let call = call.key("pk", text(key)).key("sk", text(sort_key));
+        Write::new(call, &self.table)
+    }
 }
+
+type Item = HashMap<String, AttributeValue>;
 
 fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
@@ -65,10 +78,7 @@ fn number(value: i64) -> AttributeValue {
 }
 
 /// A text attribute of an item.
-fn get<'a>(
-    item: &'a std::collections::HashMap<String, AttributeValue>,
-    name: &str,
-) -> Option<&'a str> {
+fn get<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)?.as_s().ok().map(String::as_str)
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use model::breaker::{BlastRadiusGroup, Limits, Window};
+use model::breaker::{BlastRadiusGroup, Limits, Window, has_room};
 use model::category::Category;
 
 /// How many members a crowd has, which findings do not tell.
@@ -189,22 +189,12 @@ impl<'a> Windows<'a> {
         let state = self.windows.get_mut(window)?;
         state.taken.expire(now);
         let live = &state.taken.until;
-        let new = names
-            .iter()
-            .filter(|name| !live.contains_key(*name))
-            .count();
-        if new == 0 || live.len() + new <= places {
+        if has_room(names, places, live.len(), |it| live.contains_key(it)) {
             return None;
         }
-        let minutes = self.limits.window.as_mins();
         if names.len() > places {
-            return Some(Full {
-                reason: format!(
-                    "this finding alone would be {} containments, and the breaker for {window} lets \
-                     {places} through in {minutes} minutes",
-                    names.len(),
-                ),
-            });
+            let reason = window.too_many(names.len(), places, self.limits.minutes());
+            return Some(Full { reason });
         }
         let open = state
             .opening
@@ -229,11 +219,7 @@ impl<'a> Windows<'a> {
             }
         }
         Some(Full {
-            reason: format!(
-                "the breaker for {window} is open: of at most {places} in {minutes} minutes {} are \
-                 contained",
-                live.len(),
-            ),
+            reason: window.all_taken(live.len(), places, self.limits.minutes()),
         })
     }
 

@@ -64,11 +64,9 @@ impl Denial {
 
     /// There will never be room, so that each such finding is notified.
     pub fn too_many(wanted: usize, overload: &OpenBreaker) -> Self {
-        let reason = format!(
-            "this finding alone would be {wanted} containments, and the breaker for {} lets {} through in {} \
-             minutes: contain them by hand, or set a higher limit",
-            overload.window, overload.places, overload.minutes,
-        );
+        let window = &overload.window;
+        let reason = window.too_many(wanted, overload.places, overload.minutes);
+        let reason = format!("{reason}: contain them by hand, or set a higher limit");
         Self::new(reason, Page::AsUsual)
     }
 
@@ -143,13 +141,8 @@ impl OpenBreaker {
     pub fn reason(&self) -> String {
         let first = self.contained.values().min();
         let first = first.map(|time| format!("; the next place is free at {time}"));
-        format!(
-            "the breaker for {} is open: of at most {} in {} minutes {} are contained{}",
-            self.window,
-            self.places,
-            self.minutes,
-            self.contained.len(),
-            first.unwrap_or_default(),
-        )
+        let taken = self.contained.len();
+        let reason = self.window.all_taken(taken, self.places, self.minutes);
+        reason + &first.unwrap_or_default()
     }
 }

@@ -1,6 +1,6 @@
 //! The windows in which containments are counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -39,6 +39,32 @@ impl Window {
             },
         })
     }
+
+    /// Why a finding of so many containments will never have room.
+    pub fn too_many(&self, wanted: usize, places: usize, minutes: i64) -> String {
+        format!(
+            "this finding alone would be {wanted} containments, and the breaker for {self} lets {places} \
+             through in {minutes} minutes"
+        )
+    }
+
+    /// Why there is no room now.
+    pub fn all_taken(&self, taken: usize, places: usize, minutes: i64) -> String {
+        format!(
+            "the breaker for {self} is open: of at most {places} in {minutes} minutes {taken} are contained"
+        )
+    }
+}
+
+/// True if there are places for all of these names. Those that have one, of the `taken` places, keep it.
+pub fn has_room(
+    names: &BTreeSet<String>,
+    places: usize,
+    taken: usize,
+    has_one: impl Fn(&String) -> bool,
+) -> bool {
+    let new = names.iter().filter(|name| !has_one(name)).count();
+    new == 0 || taken + new <= places
 }
 
 impl fmt::Display for Window {

@@ -8,13 +8,11 @@ use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use serde_json::Value;
 
-use super::{Message, alert};
+use super::{DETAIL_TYPE, Message};
 use crate::error::{CallContext, CallError, Error, Result};
 
 /// The source of the events.
 pub const SOURCE: &str = "guardduty-responder";
-/// The detail type of what came of a finding.
-pub const DETAIL_TYPE: &str = "GuardDuty Response";
 /// The detail type of what came of a drill.
 pub const DRILL_DETAIL_TYPE: &str = "GuardDuty Response Drill";
 
@@ -68,7 +66,7 @@ fn detail(message: Message<'_>) -> String {
     let report = message.report.within(DETAIL_LIMIT - ALERT_LIMIT);
     match serde_json::from_str::<Value>(&report) {
         Ok(mut detail) if message.asks_people => {
-            detail["alert"] = alert::alert(message.report);
+            detail["alert"] = render::alert::alert(message.report);
             detail.to_string()
         }
         _ => report,

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::ReturnValue;
 use jiff::Timestamp;
 
-use super::{Record, number, text};
-use crate::error::{CallContext, Result};
+use super::write::if_met;
+use super::{Record, number};
+use crate::error::Result;
 
 /// What the keys of these items begin with.
 const SECURITY_HUB: &str = "SECURITYHUB#";
@@ -30,19 +31,14 @@ impl Record {
         let at = at.map_or(0, Timestamp::as_millisecond);
         let said = self
             .update(format!("{SECURITY_HUB}{finding_arn}"), "said")
-            .update_expression("SET #said = :words, #at = :at")
-            .condition_expression("attribute_not_exists(#at) OR #at <= :at")
-            .expression_attribute_names("#said", format!("{SAID}{from}"))
-            .expression_attribute_names("#at", format!("{SAID_AT}{from}"))
-            .expression_attribute_values(":words", text(words))
-            .expression_attribute_values(":at", number(at))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await
-            .during("dynamodb:UpdateItem", &self.table);
-        let item = match said {
-            Err(error) if error.has_code("ConditionalCheckFailedException") => return Ok(None),
-            said => said?.attributes.unwrap_or_default(),
+            .name("#said", format!("{SAID}{from}"))
+            .name("#at", format!("{SAID_AT}{from}"))
+            .set("#said", words)
+            .set_value("#at", number(at))
+            .when("attribute_not_exists(#at) OR #at <= :at")
+            .send_for(ReturnValue::AllNew);
+        let Some(item) = if_met(said.await)? else {
+            return Ok(None);
         };
         let said = item.iter().filter_map(|(name, value)| {
             let from = name.strip_prefix(SAID)?;

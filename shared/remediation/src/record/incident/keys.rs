@@ -28,20 +28,16 @@ pub(crate) fn sort_key(category: Category, finding: &Finding) -> String {
         .handed_over_to()
         .and_then(|_| decision::targets(category, finding).ok());
     match part {
-        Some(targets) => joined(category.as_str(), &targets.join(",")),
+        Some(targets) => format!("{category}#{}", targets.join(",")),
         None => category.to_string(),
     }
-}
-
-pub(super) fn joined(category: &str, part: &str) -> String {
-    format!("{category}#{part}")
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
 
-    use super::super::Incident;
+    use super::super::from_item;
     use super::*;
     use crate::fixtures::finding;
     use crate::record::text;
@@ -75,7 +71,7 @@ mod tests {
         );
         for key in keys {
             let item = HashMap::from([("sk".to_owned(), text(&key))]);
-            let incident = Incident::from_item(&item);
+            let incident = from_item(&item);
             assert!(incident.known_category().is_ok(), "{key}");
             assert_eq!(incident.sort_key(), key);
         }

@@ -73,11 +73,9 @@ impl Record {
     /// If the table cannot be written.
     pub async fn reset(&self, window: &Window) -> Result<()> {
         self.window(window)
-            .update_expression("SET taken = :none REMOVE opened_by, opened_at, open_until")
-            .expression_attribute_values(":none", AttributeValue::M(HashMap::new()))
+            .set_value("taken", AttributeValue::M(HashMap::new()))
+            .remove(["opened_by", "opened_at", "open_until"])
             .send()
             .await
-            .during("dynamodb:UpdateItem", &self.table)
-            .map(drop)
     }
 }

@@ -141,7 +141,7 @@ async fn what_cannot_be_stored_cannot_be_approved_and_the_notice_says_why() {
             mock!(aws_sdk_dynamodb::Client::update_item).then_compute_response(move |request| {
                 let holds = request
                     .update_expression()
-                    .is_some_and(|it| it.contains("awaiting = :plan"));
+                    .is_some_and(|it| it.contains("awaiting = :awaiting"));
                 on.answer(if holds { "hold" } else { "dynamodb:UpdateItem" }, || {
                     Ok(
                         aws_sdk_dynamodb::operation::update_item::UpdateItemOutput::builder()

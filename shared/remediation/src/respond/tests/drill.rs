@@ -133,7 +133,7 @@ async fn the_record_of_a_drill_goes_away_and_that_of_an_incident_stays() {
         let until: Vec<_> = written
             .iter()
             .filter(|request| request.update_expression().unwrap().contains(DRILL_EXPIRES))
-            .map(|request| request.expression_attribute_values().unwrap()[":until"].clone())
+            .map(|request| request.expression_attribute_values().unwrap()[":expires_at"].clone())
             .collect();
         let in_a_week = now().as_second() + 7 * 24 * 60 * 60;
         let expected = expires.then(|| AttributeValue::N(in_a_week.to_string()));

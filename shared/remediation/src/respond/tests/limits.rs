@@ -58,7 +58,7 @@ fn refusal(status: u16, code: &str) -> aws_sdk_s3::config::http::HttpResponse {
 fn target_states(writes: &Writes) -> Vec<String> {
     let writes = writes.lock().unwrap();
     let targets = writes.iter().filter(|(key, ..)| key.starts_with("TARGET#"));
-    let states = targets.filter_map(|(_, _, values)| values.get(":state"));
+    let states = targets.filter_map(|(_, _, values)| values.get(":target_state"));
     states.map(|state| state.as_s().unwrap().clone()).collect()
 }
 

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{Incident, Place, command, of_member, quoted};
 use crate::page::{Json, Outside};
-use crate::plan::Undo;
 use maud::{Markup, html};
+use model::plan::Undo;
 
 /// A recorded action, and how it is undone.
 #[derive(Clone, Debug)]

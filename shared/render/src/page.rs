@@ -17,7 +17,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 pub use self::incident::{Place, Undone, render as incident};
-use crate::finding::{printable, visible};
+use model::finding::{printable, visible};
 
 /// The style of every page. Text has a contrast of at least 4.5 to 1 in light and dark,
 /// <https://www.w3.org/TR/WCAG22/#contrast-minimum>.

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{Incident, entries, text};
-use crate::actions::ec2 as name;
-use crate::finding::printable;
 use maud::{Markup, html};
+use model::actions::ec2 as name;
+use model::finding::printable;
 
 /// An interface, and what it is in.
 struct Interface {

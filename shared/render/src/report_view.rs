@@ -1,7 +1,7 @@
 //! The words for reports and recorded incidents: the same in notices, chats, pages and on the command line. Pure.
 
-use crate::record::Incident;
-use crate::report::{Outcome, Report, Status, StepReport};
+use model::incident::Incident;
+use model::report::{Outcome, Report, Status, StepReport};
 
 const DRILL: &str = "This is a drill, not a finding of GuardDuty. Nothing was changed: this is how such a finding \
                      would be answered.";

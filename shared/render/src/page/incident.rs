@@ -9,11 +9,11 @@ use serde_json::Value;
 
 pub use self::undo::Undone;
 use super::{Json, Outside, Page, Section};
-use crate::category::Category;
-use crate::finding::{Finding, Severity, visible};
-use crate::record::{Awaiting, Incident};
 use crate::report_view::{Tone, incident_at_risk, incident_status, recorded_outcome};
 use maud::{Markup, html};
+use model::category::Category;
+use model::finding::{Finding, Severity, visible};
+use model::incident::{Awaiting, Incident};
 
 /// Where an incident is recorded, and what its commands need beside that.
 #[derive(Clone, Copy, Debug)]

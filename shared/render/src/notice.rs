@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use crate::breaker::OpenBreaker;
-use crate::finding::{Severity, printable};
-use crate::investigation::Question;
-use crate::report::{Approval, Outcome, Report, StepReport};
 use crate::report_view::{StepGroup, at_risk, headline, step_groups, summary};
-use crate::sequence::Outline;
+use model::breaker::OpenBreaker;
+use model::finding::{Severity, printable};
+use model::investigation::Question;
+use model::report::{Approval, Outcome, Report, StepReport};
+use model::sequence::Outline;
 
 /// SNS allows a subject of at most 100 ASCII characters,
 /// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>.
@@ -35,7 +35,7 @@ pub fn render(report: &Report) -> Notice {
 }
 
 /// What it is about in one line of printable ASCII.
-pub(super) fn subject(report: &Report) -> String {
+pub(crate) fn subject(report: &Report) -> String {
     let headline = match report.breaker() {
         _ if report.drill() => format!("[DRILL] {}:", report.status().as_str()),
         Some(_) => "[BREAKER OPEN]".to_owned(),
@@ -221,10 +221,10 @@ fn line(text: &mut String, indent: &str, told: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::category::Category;
-    use crate::error::Error;
     use crate::fixtures::finding;
-    use crate::investigation::Answer;
+    use model::category::Category;
+    use model::error::Error;
+    use model::investigation::Answer;
     use serde_json::json;
 
     #[test]
@@ -251,7 +251,7 @@ mod tests {
         let report = Report::prevented(
             Category::Ec2,
             &finding,
-            crate::report::Obstacle::Target,
+            model::report::Obstacle::Target,
             &error,
             true,
         );
@@ -271,7 +271,7 @@ mod tests {
         let report = Report::prevented(
             Category::Ec2,
             &finding,
-            crate::report::Obstacle::Target,
+            model::report::Obstacle::Target,
             &error,
             false,
         );

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Incident;
-use crate::finding::Finding;
 use maud::{Markup, html};
+use model::finding::Finding;
 
 /// Who did it, which gives the colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

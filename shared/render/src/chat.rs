@@ -7,11 +7,13 @@
 
 use serde_json::{Value, json};
 
-use super::text::subject;
-use crate::finding::{Severity, printable};
-use crate::report::{Outcome, Report, StepReport};
+use crate::notice::subject;
 use crate::report_view::{at_risk, step_groups, summary};
+use model::finding::{Severity, printable};
+use model::report::{Outcome, Report, StepReport};
 
+/// The detail type of the event that says what came of a finding, and the type of the notification.
+pub const DETAIL_TYPE: &str = "GuardDuty Response";
 /// How many entries a section lists, and how long each may be: a chat is for a glance.
 const ENTRIES: usize = 8;
 const ENTRY_LIMIT: usize = 400;
@@ -40,7 +42,7 @@ pub fn render(report: &Report) -> String {
             // What is told of one finding is one thread.
             "threadId": inert(report.finding_id()),
             "summary": inert(&subject(report)),
-            "eventType": super::DETAIL_TYPE,
+            "eventType": DETAIL_TYPE,
         },
     });
     if !next_steps.is_empty() {
@@ -144,7 +146,7 @@ impl Description {
 
 /// Text from outside as a chat shows it and does not obey it: one line, without marks of formatting,
 /// mentions, links or entities. An underscore within a word is none.
-pub(super) fn inert(text: &str) -> String {
+pub(crate) fn inert(text: &str) -> String {
     let text: Vec<_> = printable(text).chars().collect();
     let is_word = |index: Option<usize>| {
         let character = index.and_then(|index| text.get(index));
@@ -181,9 +183,9 @@ pub(super) fn inert(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::category::Category;
-    use crate::error::Error;
     use crate::fixtures::finding;
+    use model::category::Category;
+    use model::error::Error;
 
     fn notification(report: &Report) -> Value {
         serde_json::from_str(&render(report)).expect("JSON")
@@ -196,7 +198,7 @@ mod tests {
         let mut report = Report::prevented(
             Category::Ec2,
             &finding,
-            crate::report::Obstacle::Target,
+            model::report::Obstacle::Target,
             &error,
             false,
         );

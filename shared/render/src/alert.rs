@@ -6,10 +6,10 @@
 
 use serde_json::{Value, json};
 
-use super::chat::inert;
-use super::text::subject;
-use crate::finding::Severity;
-use crate::report::{Report, Status};
+use crate::chat::inert;
+use crate::notice::subject;
+use model::finding::Severity;
+use model::report::{Report, Status};
 
 /// How many next steps the alert has: it is read on a phone.
 const NEXT_STEPS: usize = 3;
@@ -89,8 +89,8 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::category::Category;
     use crate::fixtures::finding;
+    use model::category::Category;
 
     fn of(detail: Value, reason: &str) -> Report {
         let finding = finding(detail);
