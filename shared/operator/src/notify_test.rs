@@ -138,7 +138,7 @@ fn report(finding: &Finding, stack: &str, caller: &Caller, resolves: bool) -> Re
     }
     let mut report = Report::notified(Category::Triage, finding, reason, true);
     report.next_steps = vec![format!(
-        "no action is needed: tell {by} that this arrived, and close it where it opened something"
+        "this is a drill: tell {by} that it arrived, and close it where it opened something"
     )];
     report
 }

@@ -25,6 +25,7 @@ pub fn alert(report: &Report) -> Value {
         _ => "trigger",
     };
     let command = match report.approval() {
+        _ if report.drill() => format!("gdr notify-test --resolve {id}"),
         Some(_) => format!("gdr approve {id}, or gdr reject {id}"),
         None => format!("gdr incident {id}"),
     };
