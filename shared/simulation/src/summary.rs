@@ -17,7 +17,7 @@ use model::settings::AutoScaling;
 /// The policy that carries the mode `approve` out.
 const APPROVAL: &str = "approval";
 
-/// What would have been done about the findings of a time.
+/// The report on the findings of a time.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The version of this document: it grows when a member changes its meaning or goes away.
@@ -26,7 +26,7 @@ pub struct Report {
     pub settings: Value,
     /// The numbers.
     pub summary: Numbers,
-    /// What would have happened, in the order of time.
+    /// The entries, in the order of time.
     pub entries: Vec<Entry>,
     /// The principals, instances and buckets that would have been contained.
     pub hit: Vec<AffectedTarget>,
@@ -36,9 +36,9 @@ pub struct Report {
     pub windows: Vec<PeakDemand>,
     /// The policies that withheld something.
     pub exemptions: Vec<Exemption>,
-    /// What is not one to contain, and why.
+    /// The findings that would not be contained, and why.
     pub left_out: Vec<NotContained>,
-    /// What to know when reading this.
+    /// The remarks on this report.
     pub remarks: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ pub struct Numbers {
     pub partial: usize,
     /// Those of them that depend on what only observing would show.
     pub uncertain: usize,
-    /// Targets whose containment would have waited for a person.
+    /// Targets whose containment would have awaited approval.
     pub awaits_approval: usize,
     /// Targets of which policies would have withheld all that contains.
     pub withheld: usize,
@@ -78,7 +78,7 @@ pub struct AffectedTarget {
     pub kind: &'static str,
     /// Its name, or the id of an instance.
     pub name: String,
-    /// Its ARN; of a user or role without its path.
+    /// Its ARN; the ARN of a user or role is without its path.
     pub resource: String,
     /// Its account.
     pub account_id: String,
@@ -101,7 +101,7 @@ pub struct Exemption {
     pub reason: String,
     /// The function.
     pub function: Category,
-    /// A person may approve it.
+    /// An approver may approve it.
     pub awaits_approval: bool,
     /// The steps.
     pub steps: BTreeSet<&'static str>,
@@ -163,7 +163,7 @@ impl Span {
     }
 }
 
-/// What a policy withheld, as it is counted.
+/// The steps that a policy withheld, as they are counted.
 #[derive(Default)]
 struct Applied {
     reason: String,
@@ -173,7 +173,7 @@ struct Applied {
     span: Option<Span>,
 }
 
-/// What is counted on the way.
+/// The counts during the replay.
 #[derive(Default)]
 pub(super) struct Summary {
     numbers: HashMap<String, u32>,
@@ -397,15 +397,15 @@ fn remarks(
     rules: &Rules,
 ) -> Vec<String> {
     let mut remarks = vec![
-        "Nothing was observed: a target that is gone, or as it should be already, is told as contained; a \
-         step with an `if` is planned only where that is so."
+        "Nothing was observed: a target that is gone, or already as it should be, counts as contained; a \
+         step with an `if` is planned only if its condition holds."
             .to_owned(),
         "A target that is contained stays so: nobody releases it, approves anything, or resets the breaker."
             .to_owned(),
     ];
     if summary.uncertain > 0 {
         remarks.push(format!(
-            "{} of the targets that would be contained depend on what only observing would show \
+            "{} of the targets that would be contained depend on values that only observing would show \
              (depends_on).",
             summary.uncertain
         ));
@@ -415,7 +415,7 @@ fn remarks(
         .any(|entry| entry.kind == Kind::User.as_str() || entry.kind == Kind::Role.as_str())
     {
         remarks.push(
-            "ARNs of users and roles are without a path, which findings do not tell: a policy that names \
+            "ARNs of users and roles are without a path, which findings do not have: a policy that names \
              one with a path does not apply here."
                 .to_owned(),
         );
@@ -427,15 +427,15 @@ fn remarks(
     if !crowds.is_empty() {
         let crowds: Vec<_> = crowds.into_iter().collect();
         remarks.push(format!(
-            "MaxSharePercent ({}) was not held for {}, whose size findings do not tell.",
+            "MaxSharePercent ({}) was not applied to {}, whose size findings do not have.",
             rules.limits.share_percent,
             crowds.join(", "),
         ));
     }
     if entries.iter().any(|entry| entry.function == Category::Ec2) {
         remarks.push(
-            "Of the instances of one role no more than MaxSharePercent would be contained in a window \
-             either: the role is not in the findings, so that this was not held."
+            "MaxSharePercent also limits the instances of one role in a window: findings do not have the \
+             role, so the limit was not applied."
                 .to_owned(),
         );
     }
@@ -445,8 +445,9 @@ fn remarks(
     let archived: usize = archived.map(|left| left.findings).sum();
     if archived > 0 {
         remarks.push(format!(
-            "{archived} findings are left out since they are archived by now. What a suppression rule \
-             archived never comes as an event; what a person archived did: --archived takes them in."
+            "{archived} findings are left out, since they are archived. GuardDuty sends no event for a \
+             finding that a suppression rule archives, but did for one that an analyst archived: \
+             --archived takes them in."
         ));
     }
     remarks

@@ -1,8 +1,8 @@
 //! The report as an event on the default bus, for any other tool.
 //!
-//! No rule of the stack takes it: they take findings, from GuardDuty and from drills. What came of a drill,
-//! which whoever may put events can send, has a detail type of its own, so that no tool takes it for real.
-//! What asks for people has an alert beside the report.
+//! No rule of the stack takes it: they take findings, from GuardDuty and from drills. The report of a drill has a
+//! detail type of its own. Anybody who may put events can send a drill, and no tool must take it for real.
+//! A report that asks for people has an alert.
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
@@ -17,8 +17,8 @@ pub const SOURCE: &str = "guardduty-responder";
 pub const DRILL_DETAIL_TYPE: &str = "GuardDuty Response Drill";
 
 /// An entry has at most 256 KB in every Region, with its source, detail type and resources,
-/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/calculate-putevents-entry-size.html>. What is
-/// cut says so itself.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/calculate-putevents-entry-size.html>. A cut event says so
+/// itself.
 const DETAIL_LIMIT: usize = 250 * 1024;
 /// The part of it that the alert may take.
 const ALERT_LIMIT: usize = 10 * 1024;
