@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::news::{should_send, should_store};
+use crate::breaker::Page;
 use crate::category::Category;
 use crate::containment::Containment;
 use crate::deadline::within;
@@ -201,6 +202,7 @@ impl<P: Playbook> Responder<P> {
             report,
             finding: delivery.finding,
             trace: delivery.trace,
+            asks_people: !report.drill() && alert != Some(Page::Done),
         };
         let until = delivery.deadline + NOTICES;
         let sent = self.notices.send(&channels, message, until).await;

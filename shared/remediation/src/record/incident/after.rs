@@ -24,18 +24,18 @@ impl IncidentStore {
     ///
     /// # Errors
     /// If the table cannot be written; a notice may then be sent again.
-    pub async fn mark_notified(
+    pub async fn mark_notified<T>(
         &self,
         finding: &Finding,
         report: &Report,
-        sent: &[(Channel, Result<()>)],
+        sent: &[(Channel, Result<T>)],
         now: Timestamp,
     ) -> Result<()> {
         let mut write = self.item(finding, report.category());
         let mut failures = Vec::new();
         for (channel, sent) in sent {
             write = match sent {
-                Ok(()) => write.set(notified(*channel), report.status().as_str()),
+                Ok(_) => write.set(notified(*channel), report.status().as_str()),
                 Err(error) => {
                     failures.push(format!("{}: {error}", channel.as_str()));
                     write.remove([notified(*channel)])
