@@ -27,9 +27,6 @@ const BANNED: [&str; 15] = [
 /// First words of a noun clause. A question may begin with them.
 const OPENINGS: [&str; 6] = ["that", "of", "what", "where", "whoever", "whom"];
 
-/// Pages that are not held: it is written with the crates that it describes.
-const UNHELD: [&str; 1] = ["ARCHITECTURE.md"];
-
 /// The first and the last line of what a test generates from the code's own texts.
 const GENERATED: [&str; 2] = ["<!-- The tables down", "<!-- end of the generated"];
 
