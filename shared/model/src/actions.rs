@@ -135,3 +135,66 @@ pub fn is_planned(action: &str, settings: &Settings) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_function_has_its_actions_each_in_its_phase() {
+        for (category, action, expected) in [
+            (Category::S3, s3::BLOCK, Phase::Contain),
+            (Category::Iam, iam::DENY_SESSION, Phase::Contain),
+            (Category::Iam, iam::MARK, Phase::Annotate),
+            (Category::Ec2, ec2::DETACH, Phase::Protect),
+            (Category::Ec2, ec2::ISOLATE, Phase::Contain),
+            (Category::Ec2, ec2::SNAPSHOT, Phase::Preserve),
+        ] {
+            assert!(of(category).contains(&(action, expected)), "{action}");
+            assert_eq!(phase(action), expected, "{action}");
+        }
+        assert!(of(Category::Triage).is_empty());
+        // Never taken, and named by policies and pages all the same.
+        assert_eq!(phase(iam::CONSOLE), Phase::Contain);
+    }
+
+    #[test]
+    fn an_action_that_a_setting_turns_on_is_planned_with_that_setting_alone() {
+        let off = Settings {
+            ec2: crate::settings::Ec2Settings {
+                auto_scaling: AutoScaling::Keep,
+                ..Default::default()
+            },
+            ..Settings::default()
+        };
+        type Setting = (&'static str, fn(&mut Settings));
+        let turned_on: [Setting; 10] = [
+            (s3::DENY, |it| it.s3.policy_deny = true),
+            (s3::BLOCK_ACCOUNT, |it| it.s3.account_block = true),
+            (iam::MARK, |it| it.iam.mark_contained = true),
+            (ec2::DETACH, |it| it.ec2.auto_scaling = AutoScaling::Detach),
+            (ec2::STANDBY, |it| {
+                it.ec2.auto_scaling = AutoScaling::Standby;
+            }),
+            (ec2::ADDRESS, |it| it.ec2.remove_public_address = true),
+            (ec2::METADATA, |it| it.ec2.disable_metadata = true),
+            (ec2::TIMEOUTS, |it| it.ec2.shorten_timeouts = true),
+            (ec2::CUT, |it| it.ec2.cut_connections_seconds = 1),
+            (ec2::FORENSICS, |it| {
+                it.ec2
+                    .forensics_access
+                    .push("from sg-0123456789abcdef0 tcp/22".parse().expect("a rule"));
+            }),
+        ];
+        for (action, turn_on) in &turned_on {
+            let mut settings = off.clone();
+            turn_on(&mut settings);
+            for (known, _) in ACTIONS.iter().flat_map(|(_, actions)| *actions) {
+                let always = turned_on.iter().all(|(action, _)| action != known);
+                let expected = always || known == action;
+                assert_eq!(is_planned(known, &settings), expected, "{known} {action}");
+                assert_eq!(is_planned(known, &off), always, "{known}");
+            }
+        }
+    }
+}

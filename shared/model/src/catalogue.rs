@@ -1,9 +1,9 @@
 //! Which functions a finding concerns, and whether its kind is one to contain.
 //!
-//! Decided by the parts of the type's name. What is contained is listed by purpose and family, and
-//! whatever is not listed is notified: so a new or renamed type falls into the careful answer of its
-//! kind. The rules in `template.yaml` say the same thing as [`routes`]; a test holds the two against
-//! each other, and another the answers about every type that AWS has named.
+//! Decided by the parts of the type's name. The types to contain are listed by purpose and family, and every other type
+//! is notified: so a new or renamed type falls into the careful answer of its kind. The rules in `template.yaml` say
+//! the same thing as [`routes`]; a test holds the two against each other, and another the answers about every type that
+//! AWS has named.
 
 mod buckets;
 mod credentials;
@@ -14,15 +14,15 @@ mod kinds;
 use crate::category::Category;
 use crate::finding::{Finding, FindingType};
 
-const UNKNOWN: &str = "this version of the responder does not know this kind of finding, and contains \
-                       only on account of what it knows";
+const UNKNOWN: &str = "this version of the responder does not know this finding type, and contains only \
+    the types that it knows";
 
-/// What is to be done about findings of a kind, before settings and severity have their say.
+/// The answer to findings of a type, before settings and severity count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// Observe and plan; the plan may still turn out to hold nothing to do.
     Contain,
-    /// A person looks at it, for this reason.
+    /// The on-call engineer looks at it, for this reason.
     Notify(&'static str),
 }
 
@@ -82,7 +82,7 @@ pub fn disposition(category: Category, finding: &Finding) -> Disposition {
 /// Why nothing is contained on account of a finding that is for triage.
 fn triage(finding: &Finding) -> &'static str {
     if finding.resource_type() == "AttackSequence" {
-        "an attack on several resources; the findings that it is made of are answered one by one"
+        "an attack on several resources; the responder answers each of its findings"
     } else if custom::found(finding) {
         custom::WHY
     } else {
@@ -291,6 +291,147 @@ mod tests {
                 "{category} {kind}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_not_contained_has_the_reason_of_its_kind() {
+        use Category::{Ec2, Iam, S3, Triage};
+        let on_instance = json!({
+            "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234" },
+        });
+        for (category, kind, expected) in [
+            (Ec2, "Execution:EC2/MaliciousFile!Snapshot", "in a copy"),
+            (Ec2, "Behavior:EC2/NetworkPortUnusual", "usual"),
+            (Ec2, "Execution:Runtime/NewLibraryLoaded", "an update"),
+            (Ec2, "Execution:EC2/SuspiciousFile", "may be unwanted"),
+            (Ec2, "Recon:EC2/PortProbeUnprotectedPort", "the victim"),
+            (Ec2, "Backdoor:EC2/NotYetNamed", UNKNOWN),
+            (Ec2, "Backdoor:EC2/Spambot!NotYetNamed", UNKNOWN),
+            (Ec2, "Policy:EC2/Spambot", UNKNOWN),
+            (Iam, "Policy:IAMUser/RootCredentialUsage", "root user"),
+            (
+                Iam,
+                "Policy:IAMUser/NotYetNamed",
+                "rule of the account was broken",
+            ),
+            (Iam, "Stealth:IAMUser/NotYetNamed", "put it back"),
+            (
+                Iam,
+                "DefenseEvasion:IAMUser/BedrockLoggingDisabled",
+                "put it back",
+            ),
+            (
+                Iam,
+                "Behavior:IAMUser/TorIPCaller",
+                "differs from the usual",
+            ),
+            (Iam, "Impact:IAMUser/PromptInjection.Direct", "prompts"),
+            (Iam, "Impact:IAMUser/NotYetNamed", UNKNOWN),
+            (Iam, "NotYetNamed:IAMUser/TorIPCaller", UNKNOWN),
+            (Iam, "NotYetNamed:IAMUser/ConsoleLogin", UNKNOWN),
+            (
+                Iam,
+                "Policy:S3/BucketPublicAccessGranted",
+                "named for review",
+            ),
+            (
+                Iam,
+                "Object:S3/MaliciousFile",
+                "a principal in such a finding",
+            ),
+            (Iam, "Impact:S3/NotYetNamed", UNKNOWN),
+            (S3, "Object:S3/MaliciousFile", "make it harmless"),
+            (
+                S3,
+                "Stealth:S3/ServerAccessLoggingDisabled",
+                "configuration",
+            ),
+            (S3, "Discovery:S3/NotYetNamed", UNKNOWN),
+            (S3, "NotYetNamed:S3/TorIPCaller", UNKNOWN),
+            (S3, "NotYetNamed:S3/ObjectRead.Unusual", UNKNOWN),
+            (
+                S3,
+                "Impact:S3/DataDestruction",
+                "activity that administrators have",
+            ),
+            (
+                Triage,
+                "Impact:RDS/DataDestruction",
+                "activity that administrators have",
+            ),
+            (Triage, "Discovery:RDS/TorIPCaller", "no playbook"),
+        ] {
+            let finding = finding(json!({ "type": kind, "resource": on_instance }));
+            let Disposition::Notify(why) = disposition(category, &finding) else {
+                panic!("{category} contains {kind}");
+            };
+            assert!(why.contains(expected), "{category} {kind}: {why}");
+        }
+    }
+
+    #[test]
+    fn what_tells_of_a_compromise_is_contained() {
+        use Category::{Ec2, Iam, S3};
+        let instance = json!({ "instanceDetails": { "instanceId": "i-0abc1234" } });
+        let on = |resource_type: &str| {
+            let mut resource = instance.clone();
+            resource["resourceType"] = json!(resource_type);
+            resource
+        };
+        for (category, kind, resource) in [
+            (Ec2, "Execution:EC2/MaliciousFile", on("Instance")),
+            (Ec2, "Backdoor:EC2/C&CActivity.B!DNS", on("Instance")),
+            // Without a resource type the finding names an instance all the same.
+            (Ec2, "Backdoor:EC2/Spambot", instance.clone()),
+            // The instance is the source, whatever resource the finding is about.
+            (
+                Ec2,
+                "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
+                on("AccessKey"),
+            ),
+            (Iam, "Recon:IAMUser/TorIPCaller", on("AccessKey")),
+            (Iam, "Persistence:IAMUser/UserPermissions", on("AccessKey")),
+            (Iam, "Exfiltration:S3/TorIPCaller", on("S3Bucket")),
+            (Iam, "Exfiltration:S3/ObjectRead.Unusual", on("S3Bucket")),
+            (S3, "Exfiltration:S3/TorIPCaller", on("S3Bucket")),
+            (S3, "Exfiltration:S3/ObjectRead.Unusual", on("S3Bucket")),
+            (S3, "Policy:S3/BucketPublicAccessGranted", on("AccessKey")),
+            (
+                S3,
+                "Policy:S3/AccountBlockPublicAccessDisabled",
+                on("AccessKey"),
+            ),
+        ] {
+            let finding = finding(json!({ "type": kind, "resource": resource }));
+            let answer = disposition(category, &finding);
+            assert_eq!(answer, Disposition::Contain, "{category} {kind}");
+        }
+        let unnamed = finding(json!({ "type": "Backdoor:EC2/Spambot" }));
+        assert!(matches!(disposition(Ec2, &unnamed), Disposition::Notify(_)));
+    }
+
+    #[test]
+    fn the_part_of_a_sequence_that_was_handed_over_is_contained_by_that_function_alone() {
+        let sequence = |to: &str| {
+            finding(json!({
+                "type": "AttackSequence:EC2/CompromisedInstanceGroup", "handedOverTo": to,
+                "resource": { "resourceType": "Instance",
+                    "instanceDetails": { "instanceId": "i-0abc1234" } },
+            }))
+        };
+        let part = sequence("ec2");
+        assert_eq!(routes(&part), [Category::Ec2]);
+        assert_eq!(disposition(Category::Ec2, &part), Disposition::Contain);
+        let other = disposition(Category::Iam, &part);
+        assert!(matches!(other, Disposition::Notify(_)), "{other:?}");
+        let whole = finding(json!({
+            "type": "AttackSequence:S3/CompromisedData",
+            "resource": { "resourceType": "AttackSequence" },
+        }));
+        let Disposition::Notify(why) = disposition(Category::Triage, &whole) else {
+            panic!("triage contains nothing");
+        };
+        assert!(why.contains("several resources"), "{why}");
     }
 
     #[test]

@@ -19,6 +19,9 @@ pub enum Category {
 }
 
 impl Category {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::S3, Self::Iam, Self::Ec2, Self::Triage];
+
     /// The word that reports and settings use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,9 +34,7 @@ impl Category {
 
     /// The category of a word, if there is one.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::S3, Self::Iam, Self::Ec2, Self::Triage]
-            .into_iter()
-            .find(|known| known.as_str() == word)
+        Self::ALL.into_iter().find(|known| known.as_str() == word)
     }
 }
 

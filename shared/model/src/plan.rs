@@ -1,4 +1,4 @@
-//! A plan is data: what would be done, to what, from which value to which.
+//! A plan is data: the steps, their targets, and the values found and wanted.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -34,9 +34,8 @@ impl Phase {
 
 /// One change to one resource of the customer.
 ///
-/// An action knows the value it found and the value it wants, so that it can be printed, checked
-/// and undone, and so that planning it again in a contained world yields nothing to do. Applying
-/// it twice has the effect of applying it once.
+/// An action knows the value it found and the value it wants, so it can be printed, checked and undone. Planning it
+/// again after it is in effect yields nothing to do. Applying it twice has the effect of applying it once.
 pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     /// Each action's name and the IAM permissions that applying it needs. A test holds the union
     /// against the function's role.
@@ -62,8 +61,8 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn contains(&self) -> bool {
         self.phase() == Phase::Contain && !Self::only_narrows(self.name())
     }
-    /// Within a phase, what has a lower number is finished before the next is begun; what has the
-    /// same number runs at once.
+    /// Within a phase, what has a lower number is finished before the next is begun; actions with the same number run
+    /// at the same time.
     fn order(&self) -> u8 {
         0
     }
@@ -80,14 +79,14 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn from(&self) -> Value;
     /// The value that is wanted.
     fn to(&self) -> Value;
-    /// How a person undoes it.
+    /// How the operator undoes it.
     fn undo(&self) -> Undo;
     /// True if what it found is the responder's own work, which it goes on from.
     fn continues_own_change(&self) -> bool {
         false
     }
-    /// True if what `found` found is what this one found: it was put back. Where AWS cannot put back the
-    /// value itself, what stands in its place.
+    /// True if what `found` found is what this one found: it was put back. If AWS cannot put back the value itself, an
+    /// equivalent counts.
     fn is_restored(&self, found: &Self) -> bool {
         self.from() == found.from()
     }
@@ -96,21 +95,21 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn left(&self, _found: &Self) -> bool {
         false
     }
-    /// True if it changes less than `wider`, and nothing else: whoever approved that one approved this one.
+    /// True if it changes less than `wider`, and nothing else: an approval of that one covers this one.
     fn is_within(&self, _wider: &Self) -> bool {
         false
     }
-    /// True if `other` prepares what this one and steps about other targets use: whoever approved this one approved
-    /// that, whether it is done already or comes up later.
+    /// True if `other` prepares what this one and steps about other targets use: an approval of this one covers that
+    /// one, done already or planned later.
     fn builds_on(&self, _other: &Self) -> bool {
         false
     }
 }
 
-/// How a containment is undone. Always by a person, never by itself.
+/// How a containment is undone. Always by the operator, never by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undo {
-    /// What was found is put back.
+    /// The found value is put back.
     Restore,
     /// Put back only if the person names this target, since putting it back re-arms an attacker.
     RequiresExplicitTarget,
@@ -125,13 +124,13 @@ pub enum Step<A> {
     Do(A),
     /// Found as it should be.
     Already(A, String),
-    /// Cannot or should not be done, for a reason that a person must know.
+    /// Cannot or should not be done, for a stated reason.
     Skipped {
         /// The action that is not taken.
         action: &'static str,
         /// The resource that it would have changed.
         target: String,
-        /// Why, and what a person should do instead.
+        /// Why, and the step for the on-call engineer instead.
         reason: String,
     },
     /// Forbidden by policy.
@@ -142,7 +141,7 @@ pub enum Step<A> {
         action: &'static str,
         /// The resource.
         target: String,
-        /// What went wrong.
+        /// The failure.
         error: Error,
     },
 }
@@ -154,14 +153,14 @@ pub struct Withheld {
     pub by: Vec<String>,
     /// For people, in the policies' own words.
     pub reason: String,
-    /// It may run when a person approves it.
+    /// It may run when an approver approves it.
     pub awaits_approval: bool,
 }
 
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let until = if self.awaits_approval {
-            " until a person approves it"
+            " until it is approved"
         } else {
             ""
         };
@@ -195,7 +194,7 @@ impl<A> Step<A> {
 }
 
 impl<A: Action> Step<A> {
-    /// What identifies a step across two plans for the same finding.
+    /// The identity of a step across two plans for the same finding.
     pub fn key(&self) -> StepKey {
         match self {
             Self::Do(action) | Self::Already(action, _) | Self::Withheld(action, _) => {
@@ -236,14 +235,14 @@ impl fmt::Display for StepKey {
     }
 }
 
-/// What a playbook would do about a finding in the world that it observed.
+/// A playbook's steps about a finding, in the state that it observed.
 #[derive(Debug)]
 pub struct Plan<A> {
-    /// The steps, in the order in which a person would tell them.
+    /// The steps, in the order of the report.
     pub steps: Vec<Step<A>>,
-    /// What stays dangerous when all steps have been done.
+    /// The risks that remain when all steps are done.
     pub residual_risks: Vec<String>,
-    /// What a person should do next.
+    /// The next steps for the on-call engineer.
     pub next_steps: Vec<String>,
     /// Steps that wait for another time: they are not executed now, even if reading back would plan
     /// them.
@@ -281,5 +280,135 @@ impl<A: Action> Plan<A> {
                 _ => None,
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixtures::{Act, act};
+
+    #[test]
+    fn a_mark_alone_is_not_worth_a_retry() {
+        for phase in [Phase::Protect, Phase::Contain, Phase::Preserve] {
+            assert!(phase.is_worth_a_retry(), "{phase:?}");
+        }
+        assert!(!Phase::Annotate.is_worth_a_retry());
+    }
+
+    #[test]
+    fn a_step_contains_in_its_phase_unless_it_only_prepares() {
+        assert!(act("bucket").contains());
+        let prepares = Act {
+            name: "fake:Prepare",
+            ..act("group")
+        };
+        assert!(!prepares.contains());
+        for phase in [Phase::Protect, Phase::Preserve, Phase::Annotate] {
+            let act = Act {
+                phase,
+                ..act("bucket")
+            };
+            assert!(!act.contains(), "{phase:?}");
+        }
+    }
+
+    /// An action that says nothing but what every one has to.
+    #[derive(Clone, Debug, Serialize, serde::Deserialize)]
+    struct Plain(Value);
+
+    impl Action for Plain {
+        const PERMISSIONS: &'static [(&'static str, &'static [&'static str])] = &[];
+        fn name(&self) -> &'static str {
+            "fake:Plain"
+        }
+        fn target(&self) -> String {
+            String::new()
+        }
+        fn phase(&self) -> Phase {
+            Phase::Contain
+        }
+        fn from(&self) -> Value {
+            self.0.clone()
+        }
+        fn to(&self) -> Value {
+            Value::Null
+        }
+        fn undo(&self) -> Undo {
+            Undo::Restore
+        }
+    }
+
+    #[test]
+    fn an_action_that_says_no_more_contains_at_once_by_itself_and_builds_on_no_other() {
+        let (plain, other) = (Plain(json!("found")), Plain(json!("else")));
+        assert!(plain.contains());
+        assert_eq!(plain.order(), 0);
+        assert!(!plain.blocks_containment());
+        assert!(!plain.independent());
+        assert!(!plain.continues_own_change());
+        assert!(plain.is_restored(&plain.clone()));
+        assert!(!plain.is_restored(&other));
+        assert!(!plain.left(&other));
+        assert!(!plain.is_within(&other));
+        assert!(!plain.builds_on(&other));
+    }
+
+    #[test]
+    fn a_withheld_step_says_by_whom_why_and_whether_an_approver_may_let_it() {
+        let mut why = Withheld {
+            by: vec!["production".to_owned(), "overnight".to_owned()],
+            reason: "it serves customers".to_owned(),
+            awaits_approval: false,
+        };
+        let forbidden = "withheld by production, overnight: it serves customers";
+        assert_eq!(why.to_string(), forbidden);
+        why.awaits_approval = true;
+        let waits = "withheld by production, overnight until it is approved: it serves customers";
+        assert_eq!(why.to_string(), waits);
+    }
+
+    #[test]
+    fn a_step_is_known_by_its_action_and_target_whatever_became_of_it() {
+        let error = Error::Refused("no".to_owned());
+        let why = Withheld {
+            by: Vec::new(),
+            reason: String::new(),
+            awaits_approval: true,
+        };
+        for step in [
+            Step::Do(act("bucket")),
+            Step::Already(act("bucket"), String::new()),
+            Step::Withheld(act("bucket"), why),
+            Step::skipped("fake:Contain", "bucket", "impossible"),
+            Step::unknown("fake:Contain", "bucket", &error),
+        ] {
+            assert_eq!(step.key(), StepKey::of(&act("bucket")), "{step:?}");
+            assert_eq!(step.key().to_string(), "fake:Contain bucket");
+        }
+    }
+
+    #[test]
+    fn what_a_plan_would_do_is_recorded_by_its_keys() {
+        let plan = Plan {
+            steps: vec![Step::Already(act("a"), String::new()), Step::Do(act("b"))],
+            ..Plan::default()
+        };
+        let recorded = plan.recorded_actions();
+        assert_eq!(recorded, [("fake:Contain b".to_owned(), json!("b"))]);
+    }
+
+    #[test]
+    fn a_plan_without_a_step_to_be_done_is_empty() {
+        let of = |steps| Plan::<Act> {
+            steps,
+            ..Plan::default()
+        };
+        assert!(of(vec![]).is_empty());
+        assert!(of(vec![Step::Already(act("a"), String::new())]).is_empty());
+        let open = vec![Step::Already(act("a"), String::new()), Step::Do(act("b"))];
+        assert!(!of(open).is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! The pure half of a playbook: what it would do about a finding, and to what.
+//! The pure half of a playbook: its steps about a finding, and their targets.
 
 use jiff::Timestamp;
 
@@ -11,13 +11,13 @@ use crate::plan::{Action, Plan};
 use crate::resource::Resource;
 use crate::settings::Settings;
 
-/// What plans from an observed state. It has no client to call with.
+/// A planner of steps from an observed state. It has no client to call with.
 pub trait Planner {
     /// The function that runs it.
     const CATEGORY: Category;
-    /// What is read before planning.
+    /// The state that is read before planning.
     type State;
-    /// What may be done.
+    /// The actions of the playbook.
     type Action: Action;
 
     /// Plans what is to be done about `finding` in this state.
@@ -64,4 +64,62 @@ pub fn recorded_targets<P: Planner>(
         }
     }
     Ok(targets)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixtures::{Act, act, finding};
+
+    /// A playbook whose steps may change something else than the finding names.
+    struct Elsewhere;
+
+    impl Planner for Elsewhere {
+        const CATEGORY: Category = Category::S3;
+        type State = ();
+        type Action = Act;
+
+        fn plan(_: &Finding, _: &(), _: &Settings, _: Timestamp) -> Plan<Act> {
+            Plan::default()
+        }
+
+        fn resource(finding: &Finding, _: &(), act: &Act) -> Resource {
+            Resource::bucket(finding, &finding.region, act.target)
+        }
+
+        fn recorded_target(_: &Finding, act: &Act) -> Option<String> {
+            Some(act.target.to_owned()).filter(|target| target != "nowhere")
+        }
+    }
+
+    fn of_bucket() -> Finding {
+        finding(json!({
+            "type": "Policy:S3/BucketAnonymousAccessGranted",
+            "resource": { "s3BucketDetails": [{ "name": "exposed" }] },
+        }))
+    }
+
+    #[test]
+    fn the_targets_are_those_of_the_finding_and_each_other_once_that_was_changed() {
+        let finding = of_bucket();
+        let targets = |acts: &[&'static str]| {
+            let acts: Vec<_> = acts.iter().map(|target| act(target)).collect();
+            recorded_targets::<Elsewhere>(&finding, &acts).expect("targets")
+        };
+        assert_eq!(targets(&[]), ["exposed"]);
+        assert_eq!(targets(&["nowhere"]), ["exposed"]);
+        let all = targets(&["other", "exposed", "other"]);
+        assert_eq!(all, ["exposed", "other"]);
+    }
+
+    #[test]
+    fn a_playbook_that_says_no_more_changes_what_the_finding_names_and_belongs_to_no_group() {
+        let finding = of_bucket();
+        let acts = [act("other")];
+        let fake = recorded_targets::<crate::fixtures::Fake>(&finding, &acts);
+        assert_eq!(fake.expect("targets"), ["exposed"]);
+        assert!(Elsewhere::blast_radius_groups(&finding, &(), &acts[0]).is_empty());
+    }
 }

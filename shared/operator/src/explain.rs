@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
-use remediation::decision::{ResponseMode, ResponseSettings};
+use remediation::decision::ResponseSettings;
 
 use crate::exit::CommandResult;
 use crate::findings::parallel;
@@ -118,12 +118,8 @@ fn print(answer: &Answer) -> io::Result<()> {
 fn settings(minimum_severity: f64) -> ResponseSettings {
     ResponseSettings {
         dry_run: false,
-        mode: ResponseMode::Contain,
         minimum_severity: Some(minimum_severity),
-        approval_not_needed_from: None,
-        own_account: None,
-        responder_roles: vec![],
-        never_contain: vec![],
+        ..ResponseSettings::default()
     }
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use playbooks::of_category;
 use remediation::category::Category;
 use remediation::page::{self, Place, Undone};
-use remediation::record::{Incident, Record};
+use remediation::record::{Incident, IncidentStore};
 use remediation::report_view::incident_at_risk;
 use remediation::undo;
 use serde_json::Value;
@@ -74,7 +74,11 @@ impl ListOptions {
     }
 }
 
-pub(crate) async fn list(record: &Record, options: &ListOptions, format: Format) -> CommandResult {
+pub(crate) async fn list(
+    record: &IncidentStore,
+    options: &ListOptions,
+    format: Format,
+) -> CommandResult {
     let mut incidents = all(record).await?;
     incidents.retain(|incident| options.lists(incident));
     let found = incidents.len();
@@ -118,14 +122,14 @@ pub(crate) async fn list(record: &Record, options: &ListOptions, format: Format)
 }
 
 /// Every incident, which takes as long as the table is large.
-async fn all(record: &Record) -> remediation::Result<Vec<Incident>> {
+async fn all(record: &IncidentStore) -> remediation::Result<Vec<Incident>> {
     let _progress = output::waiting("reading the table of incidents");
     record.incidents().await
 }
 
 /// The incidents of the finding whose id is `id` or begins with it, if they are of this function.
 pub(crate) async fn of(
-    record: &Record,
+    record: &IncidentStore,
     id: &str,
     category: Option<Category>,
 ) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {
@@ -168,7 +172,7 @@ pub(crate) fn write(
         let path = file.map_or_else(|| file_name(incident), Path::to_owned);
         let page = page::incident(incident, &undone(incident), Some(place), Timestamp::now());
         output::page(&path, &page)?;
-        if path == Path::new(output::STANDARD_OUTPUT) {
+        if path == Path::new(output::STANDARD) {
             return Ok(ExitCode::SUCCESS);
         }
         if format == Format::Table {
@@ -207,7 +211,7 @@ pub(crate) fn show(incidents: &[Incident], format: Format) -> CommandResult {
 
 /// The incidents of the finding whose id is `id` or begins with it.
 pub(crate) async fn find(
-    record: &Record,
+    record: &IncidentStore,
     id: &str,
 ) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {
     let exact = record.incidents_of(id).await?;
@@ -229,70 +233,107 @@ pub(crate) async fn find(
 }
 
 pub(crate) fn describe(incident: &Incident) {
+    for (label, fact) in facts(incident) {
+        if let Some(fact) = fact {
+            output::line(&format!("{label:<10} {fact}"));
+        }
+    }
     let report = &incident.report;
-    let text = |member: &str| report[member].as_str().unwrap_or_default().to_owned();
-    output::line(&format!(
-        "incident   {} ({})",
-        incident.id,
-        incident.scope()
-    ));
-    output::line(&format!("status     {}", shown_status(incident)));
-    if let Some(released) = &incident.released {
-        output::line(&format!("released   {released}"));
-    }
-    if let Some(approved) = &incident.approved {
-        output::line(&format!("approved   {approved}"));
-    }
-    if let Some(rejected) = &incident.rejected {
-        output::line(&format!("rejected   {rejected}"));
-    }
-    if let Some(person) = report["run_by"].as_str() {
-        output::line(&format!("run by     {person}"));
-    }
-    if let Some(stored) = &incident.stored {
-        output::line(&format!("page       {}", stored.place()));
-    }
-    output::line(&format!(
-        "finding    {} (severity {})",
-        incident.finding_type, report["severity"]
-    ));
-    output::line(&format!(
-        "where      account {}, region {}",
-        incident.account_id, incident.region
-    ));
-    let at = |time: &Option<String>| time.as_deref().map_or("-".to_owned(), second);
-    output::line(&format!("received   {}", second(&incident.received_at)));
-    output::line(&format!(
-        "changed    first {}, last {}",
-        at(&incident.intended_at),
-        second(&incident.updated_at)
-    ));
-    output::line(&format!("reported   {}", at(&incident.concluded_at)));
-    output::line(&format!("what       {}", text("title")));
-    output::line(&format!("why        {}", text("reason")));
-    let steps = report["steps"].as_array().cloned().unwrap_or_default();
-    let text_of = |step: &Value, member: &str| step[member].as_str().unwrap_or_default().to_owned();
-    let texts: Vec<_> = steps
-        .iter()
-        .map(|step| ["outcome", "action", "target", "detail"].map(|member| text_of(step, member)))
-        .collect();
-    let steps: Vec<_> = steps
-        .iter()
-        .zip(&texts)
-        .map(|(step, [word, action, target, detail])| StepView {
-            word,
-            action,
-            target,
-            detail,
-            from: &step["from"],
-            to: &step["to"],
-        })
-        .collect();
+    let steps: Vec<_> = entries(report, "steps").map(step).collect();
     if !steps.is_empty() {
         output::line("");
         output::line("steps:");
         report_view::show_steps(Stream::Output, &steps, Values::Short);
     }
+    awaiting(incident);
+    let at_risk = incident_at_risk(incident).to_lowercase();
+    section(&at_risk, entries(report, "residual_risks").map(cell));
+    section("to do", entries(report, "next_steps").map(cell));
+    section("what is known", entries(report, "investigation").map(known));
+    let after = &incident.afterwards;
+    if !after.is_null() {
+        let title = format!("what CloudTrail showed at {}", cell(&after["asked_at"]));
+        let made = entries(after, "made").map(cell);
+        section(&title, std::iter::once(cell(&after["summary"])).chain(made));
+    }
+    output::line("");
+}
+
+/// What is said of an incident in one line each.
+pub(crate) fn facts(incident: &Incident) -> [(&'static str, Option<String>); 14] {
+    let report = &incident.report;
+    let text = |member: &str| report[member].as_str().map(ToOwned::to_owned);
+    let at = |time: &Option<String>| time.as_deref().map_or("-".to_owned(), second);
+    let changed = format!(
+        "first {}, last {}",
+        at(&incident.intended_at),
+        second(&incident.updated_at)
+    );
+    let severity = Some(&report["severity"]).filter(|it| !it.is_null());
+    let severity = severity.map(|severity| format!(" (severity {severity})"));
+    [
+        (
+            "incident",
+            Some(format!("{} ({})", incident.id, incident.scope())),
+        ),
+        ("status", Some(shown_status(incident))),
+        ("released", incident.released.clone()),
+        ("approved", incident.approved.clone()),
+        ("rejected", incident.rejected.clone()),
+        ("run by", text("run_by")),
+        (
+            "page",
+            incident.stored.as_ref().map(|it| it.place().to_string()),
+        ),
+        (
+            "finding",
+            Some(incident.finding_type.clone() + &severity.unwrap_or_default()),
+        ),
+        (
+            "where",
+            Some(format!(
+                "account {}, region {}",
+                incident.account_id, incident.region
+            )),
+        ),
+        ("received", Some(second(&incident.received_at))),
+        ("changed", Some(changed)),
+        ("reported", Some(at(&incident.concluded_at))),
+        ("what", text("title")),
+        ("why", text("reason")),
+    ]
+}
+
+/// The entries of a list, if there is one.
+fn entries<'a>(value: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
+    value[member].as_array().into_iter().flatten()
+}
+
+/// Prints a list under its title, if there is anything in it.
+fn section(title: &str, entries: impl Iterator<Item = String>) {
+    for (index, entry) in entries.enumerate() {
+        if index == 0 {
+            output::line("");
+            output::line(&format!("{title}:"));
+        }
+        output::line(&format!("  - {entry}"));
+    }
+}
+
+fn step(step: &Value) -> StepView<'_> {
+    let text = |member: &str| step[member].as_str().unwrap_or_default();
+    StepView {
+        word: text("outcome"),
+        action: text("action"),
+        target: text("target"),
+        detail: text("detail"),
+        from: &step["from"],
+        to: &step["to"],
+    }
+}
+
+/// Prints the plan that awaits approval, or did.
+fn awaiting(incident: &Incident) {
     match incident.awaiting() {
         Ok(Some(awaiting)) => {
             let until = output::second(awaiting.expires_at);
@@ -314,57 +355,18 @@ pub(crate) fn describe(incident: &Incident) {
             output::line(&error.to_string());
         }
     }
-    let at_risk = incident_at_risk(incident).to_lowercase();
-    for (title, member) in [
-        (at_risk.as_str(), "residual_risks"),
-        ("to do", "next_steps"),
-    ] {
-        let entries = report[member].as_array().cloned().unwrap_or_default();
-        if !entries.is_empty() {
-            output::line("");
-            output::line(&format!("{title}:"));
-        }
-        for entry in entries {
-            output::line(&format!("  - {}", cell(&entry)));
-        }
-    }
-    let answers = report["investigation"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    if !answers.is_empty() {
-        output::line("");
-        output::line("what is known:");
-    }
-    for answer in answers {
-        let [question, text, source] =
-            ["question", "answer", "source"].map(|member| cell(&answer[member]));
-        let open = if answer["known"] == true {
-            ""
-        } else {
-            "not known: "
-        };
-        output::line(&format!("  - {question}: {open}{text} ({source})"));
-    }
-    afterwards(&incident.afterwards);
-    output::line("");
 }
 
-/// What CloudTrail showed some time after the containment.
-fn afterwards(after: &Value) {
-    if after.is_null() {
-        return;
-    }
-    output::line("");
-    output::line(&format!(
-        "what CloudTrail showed at {}:",
-        cell(&after["asked_at"])
-    ));
-    output::line(&format!("  - {}", cell(&after["summary"])));
-    let made = after["made"].as_array().into_iter().flatten();
-    for made in made {
-        output::line(&format!("  - {}", cell(made)));
-    }
+/// An answer of the investigation.
+fn known(answer: &Value) -> String {
+    let [question, text, source] =
+        ["question", "answer", "source"].map(|member| cell(&answer[member]));
+    let open = if answer["known"] == true {
+        ""
+    } else {
+        "not known: "
+    };
+    format!("{question}: {open}{text} ({source})")
 }
 
 /// A recorded time to the second.

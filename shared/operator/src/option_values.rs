@@ -72,6 +72,15 @@ pub(crate) fn severity(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "a number from 0 to 10 is needed".to_owned())
 }
 
+/// One of some words.
+pub(crate) fn one_of(words: &[&str], text: &str) -> Result<String, String> {
+    match words {
+        words if words.contains(&text) => Ok(text.to_owned()),
+        [first @ .., last] => Err(format!("{} or {last} is needed", first.join(", "))),
+        [] => Err("no word is known".to_owned()),
+    }
+}
+
 /// An entry of a list of names that are never contained.
 ///
 /// # Errors

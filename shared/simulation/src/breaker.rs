@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use model::breaker::{BlastRadiusGroup, Limits, Window};
+use model::breaker::{BlastRadiusGroup, Limits, Window, has_room};
 use model::category::Category;
 
 /// How many members a crowd has, which findings do not tell.
@@ -31,18 +31,18 @@ impl GroupSize {
     }
 }
 
-/// That the breaker opened: a person would have been told, and nothing more been contained there.
+/// An opening of the breaker: one notice would have been sent, and nothing more been contained there.
 #[derive(Clone, Debug, Serialize)]
 pub struct BreakerTrip {
     /// When.
     pub at: Timestamp,
-    /// Until when nobody is told again.
+    /// The time until which no other notice is sent.
     pub until: Timestamp,
     /// The function.
     pub function: Category,
     /// The account.
     pub account_id: String,
-    /// What of the account. `None`: all that the function contains there.
+    /// The group within the account. `None`: all that the function contains there.
     pub crowd: Option<String>,
     /// How many targets may be contained there in the time of a window.
     pub places: usize,
@@ -59,7 +59,7 @@ pub struct PeakDemand {
     pub function: Category,
     /// The account.
     pub account_id: String,
-    /// What of the account. `None`: all that the function contains there.
+    /// The group within the account. `None`: all that the function contains there.
     pub crowd: Option<String>,
     /// How many may be. `None`: the size of the crowd is not known, so that no share of it was held.
     pub places: Option<usize>,
@@ -189,22 +189,12 @@ impl<'a> Windows<'a> {
         let state = self.windows.get_mut(window)?;
         state.taken.expire(now);
         let live = &state.taken.until;
-        let new = names
-            .iter()
-            .filter(|name| !live.contains_key(*name))
-            .count();
-        if new == 0 || live.len() + new <= places {
+        if has_room(names, places, live.len(), |it| live.contains_key(it)) {
             return None;
         }
-        let minutes = self.limits.window.as_mins();
         if names.len() > places {
-            return Some(Full {
-                reason: format!(
-                    "this finding alone would be {} containments, and the breaker for {window} lets \
-                     {places} through in {minutes} minutes",
-                    names.len(),
-                ),
-            });
+            let reason = window.too_many(names.len(), places, self.limits.minutes());
+            return Some(Full { reason });
         }
         let open = state
             .opening
@@ -229,11 +219,7 @@ impl<'a> Windows<'a> {
             }
         }
         Some(Full {
-            reason: format!(
-                "the breaker for {window} is open: of at most {places} in {minutes} minutes {} are \
-                 contained",
-                live.len(),
-            ),
+            reason: window.all_taken(live.len(), places, self.limits.minutes()),
         })
     }
 

@@ -47,22 +47,63 @@ fn the_mode_notifies_or_ignores() {
 }
 
 #[test]
-fn a_drill_is_a_dry_run_and_a_finding_is_what_the_settings_say() {
+fn a_sample_and_a_drill_are_dry_runs_and_a_finding_is_what_the_settings_say() {
     let enforcing = policy();
     assert!(!enforcing.is_dry_run(&user_finding("mallory")));
     assert!(enforcing.is_dry_run(&user_finding("mallory").drilled()));
+    let mut sample = user_detail("mallory");
+    sample["service"] = json!({ "additionalInfo": { "sample": true } });
+    assert!(enforcing.is_dry_run(&finding(sample)));
+    let dry = ResponseSettings {
+        dry_run: true,
+        ..policy()
+    };
+    assert!(dry.is_dry_run(&user_finding("mallory")));
+}
+
+#[test]
+fn a_finding_that_was_archived_is_ignored() {
+    let mut detail = user_detail("mallory");
+    detail["service"] = json!({ "archived": true });
+    let decision = decide(Category::Iam, &finding(detail), &policy());
+    assert!(matches!(decision, Decision::Ignore(_)), "{decision:?}");
+    assert!(reason(decision).contains("archived"));
+}
+
+#[test]
+fn a_decision_has_its_word() {
+    for (decision, word) in [
+        (Decision::Ignore(String::new()), "ignore"),
+        (Decision::Notify(String::new()), "notify"),
+        (Decision::Contain(String::new()), "contain"),
+    ] {
+        assert_eq!(decision.as_str(), word);
+    }
+}
+
+/// A finding about a session of this role.
+fn of_role(name: &str) -> Finding {
+    finding(json!({
+        "type": "PrivilegeEscalation:IAMUser/AnomalousBehavior",
+        "resource": { "resourceType": "AccessKey", "accessKeyDetails": {
+            "userType": "AssumedRole", "userName": name, "principalId": "AROAEXAMPLE:gdr-iam" } },
+    }))
+}
+
+#[test]
+fn only_the_roles_of_the_responder_are_its_own() {
+    for finding in [of_role("web"), user_finding("gdr-IamResponderRole-ABC")] {
+        let decision = decide(Category::Iam, &finding, &policy());
+        assert!(matches!(decision, Decision::Contain(_)), "{decision:?}");
+    }
 }
 
 #[test]
 fn protected_principals_are_refused() {
     let decision = decide(Category::Iam, &user_finding("break-glass"), &policy());
     assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
-    let own = finding(json!({
-        "type": "PrivilegeEscalation:IAMUser/AnomalousBehavior",
-        "resource": { "resourceType": "AccessKey", "accessKeyDetails": {
-            "userType": "AssumedRole", "userName": "gdr-IamResponderRole-ABC",
-            "principalId": "AROAEXAMPLE:gdr-iam" } },
-    }));
+    assert!(reason(decision).contains("IAM user break-glass"));
+    let own = of_role("gdr-IamResponderRole-ABC");
     let decision = decide(Category::Iam, &own, &policy());
     assert!(reason(decision).contains("responder's own role"));
 }
@@ -270,4 +311,96 @@ fn a_custom_rule_is_named_in_the_reason() {
     detail["customDetectionRuleName"] = json!("root-from-abroad");
     let decision = decide(Category::Iam, &finding(detail), &policy());
     assert!(reason(decision).contains("(the rule root-from-abroad)"));
+}
+
+/// What each kind of finding is about: the name under which the record keeps it, and the words of the decision.
+#[test]
+fn each_kind_of_target_has_its_name_in_the_record_and_its_words_in_the_decision() {
+    let by = |details: serde_json::Value| {
+        finding(json!({ "type": "Recon:IAMUser/TorIPCaller", "resource": {
+            "resourceType": "AccessKey", "accessKeyDetails": details } }))
+    };
+    let on = |zone: &str| {
+        finding(json!({ "type": "Backdoor:EC2/Spambot", "resource": {
+            "resourceType": "Instance",
+            "instanceDetails": { "instanceId": "i-0abc1234", "availabilityZone": zone } } }))
+    };
+    for (category, finding, targets_of, words) in [
+        (
+            Category::S3,
+            finding(
+                json!({ "type": "UnauthorizedAccess:S3/TorIPCaller", "resource": {
+                "resourceType": "S3Bucket",
+                "s3BucketDetails": [{ "name": "second" }, { "name": "first" }] } }),
+            ),
+            &["first", "second"][..],
+            "UnauthorizedAccess:S3/TorIPCaller on second, first",
+        ),
+        (
+            Category::S3,
+            finding(json!({ "type": "Policy:S3/AccountBlockPublicAccessDisabled" })),
+            &["account/block-public-access"],
+            "Policy:S3/AccountBlockPublicAccessDisabled in account 111122223333",
+        ),
+        (
+            Category::Iam,
+            user_finding("mallory"),
+            &["user/mallory/AKIAIOSFODNN7EXAMPLE"],
+            "UnauthorizedAccess:IAMUser/MaliciousIPCaller.Custom by IAM user mallory (access key \
+             AKIAIOSFODNN7EXAMPLE)",
+        ),
+        (
+            Category::Iam,
+            by(json!({ "userType": "IAMUser", "userName": "mallory",
+                "accessKeyId": "ASIAIOSFODNN7EXAMPLE" })),
+            &["user/mallory/sessions"],
+            "Recon:IAMUser/TorIPCaller by IAM user mallory (a session)",
+        ),
+        (
+            Category::Iam,
+            by(json!({ "userType": "IAMUser", "accessKeyId": "AKIAIOSFODNN7EXAMPLE" })),
+            &["key/AKIAIOSFODNN7EXAMPLE"],
+            "Recon:IAMUser/TorIPCaller by the owner of access key AKIAIOSFODNN7EXAMPLE",
+        ),
+        (
+            Category::Iam,
+            by(json!({ "userType": "AssumedRole", "userName": "web",
+                "principalId": "AROAEXAMPLE:deploy" })),
+            &["role/web/deploy"],
+            "Recon:IAMUser/TorIPCaller by role web (session deploy)",
+        ),
+        (
+            Category::Iam,
+            by(json!({ "userType": "AssumedRole", "userName": "web" })),
+            &["role/web/"],
+            "Recon:IAMUser/TorIPCaller by role web",
+        ),
+        (
+            Category::Iam,
+            by(json!({ "userType": "FederatedUser", "userName": "bob" })),
+            &["federated user bob"],
+            "Recon:IAMUser/TorIPCaller by federated user bob",
+        ),
+        (
+            Category::Ec2,
+            on("us-east-1a"),
+            &["us-east-1/i-0abc1234"],
+            "Backdoor:EC2/Spambot by instance i-0abc1234",
+        ),
+        (
+            Category::Ec2,
+            on("eu-west-1a"),
+            &["eu-west-1/i-0abc1234"],
+            "Backdoor:EC2/Spambot by instance i-0abc1234 in eu-west-1",
+        ),
+    ] {
+        assert_eq!(targets(category, &finding).expect("targets"), targets_of);
+        let decision = decide(category, &finding, &policy());
+        assert_eq!(decision, Decision::Contain(words.to_owned()));
+    }
+    assert!(
+        targets(Category::Triage, &on("us-east-1a"))
+            .unwrap()
+            .is_empty()
+    );
 }

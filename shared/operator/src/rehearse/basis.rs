@@ -3,6 +3,7 @@
 
 use ::policy::LoadedPolicies;
 use aws_config::SdkConfig;
+use futures::future::try_join_all;
 use remediation::category::Category;
 use remediation::config::Config;
 use remediation::error::CallContext as _;
@@ -10,8 +11,8 @@ use serde::Serialize;
 
 use super::options::Options;
 use super::rules::Functions;
-use crate::access::Access;
-use crate::deployment::{self, Deployed, Deployment};
+use crate::access::{self, Access};
+use crate::deployment::{Deployed, Deployment};
 use crate::policy;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -146,22 +147,12 @@ async fn stored(sdk: &SdkConfig, name: &str) -> Result<Policies> {
 
 async fn deployed(sdk: &SdkConfig, deployment: &Deployment) -> Result<Functions> {
     let lambda = &aws_sdk_lambda::Client::new(sdk);
-    let config = async |category| -> Result<Config> {
+    let variables = async |category| -> Result<_> {
         let deployed = Deployed::of(lambda, deployment.function(category)?).await?;
         let config = Config::from_variables(&deployed.variables);
-        deployment::complain_of_settings(category, &config, true);
-        Ok(config)
+        access::complain_of_settings(category, &config, true);
+        Ok((category, deployed.variables))
     };
-    let (s3, iam, ec2, triage) = futures::try_join!(
-        config(Category::S3),
-        config(Category::Iam),
-        config(Category::Ec2),
-        config(Category::Triage)
-    )?;
-    Ok(Functions {
-        s3,
-        iam,
-        ec2,
-        triage,
-    })
+    let functions = try_join_all(Category::ALL.map(variables)).await?;
+    Ok(Functions(functions.into_iter().collect()))
 }

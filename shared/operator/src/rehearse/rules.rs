@@ -1,117 +1,52 @@
 //! The settings that are rehearsed, by the names of the stack's parameters.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use jiff::{SignedDuration, Timestamp};
-use remediation::breaker::Limits;
-use remediation::config::Config;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use jiff::Timestamp;
+use remediation::category::Category;
+use remediation::config::{Config, Form, SETTINGS, Setting};
 use remediation::decision::{ResponseMode, ResponseSettings};
-use remediation::settings::{AutoScaling, Ec2Settings, IamSettings, S3Settings, Settings};
+use remediation::settings::Settings;
 use simulation::{GroupSize, Modes, Rules};
 
 use crate::option_values;
 
-/// The settings of the functions, as they are deployed or would be by default.
-pub(super) struct Functions {
-    pub(super) s3: Config,
-    pub(super) iam: Config,
-    pub(super) ec2: Config,
-    pub(super) triage: Config,
-}
+const HEADING: &str =
+    "Settings, by the names of the stack's parameters, in place of the stack's own";
+
+/// The environment of each function, as it is deployed or would be by default.
+pub(super) struct Functions(pub(super) BTreeMap<Category, BTreeMap<String, String>>);
 
 impl Default for Functions {
     fn default() -> Self {
         // Whose account it is is not known, so that no finding is another's.
-        let variables = [("MODE", "hub"), ("EXTERNAL_ID", "any")];
+        let variables = [
+            ("MODE", "hub"),
+            ("EXTERNAL_ID", "any"),
+            ("S3_RESPONDER_FUNCTION", "any"),
+            ("IAM_RESPONDER_FUNCTION", "any"),
+            ("EC2_RESPONDER_FUNCTION", "any"),
+        ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let variables = BTreeMap::from(variables);
-        let default = || Config::from_variables(&variables);
-        Self {
-            s3: default(),
-            iam: default(),
-            ec2: default(),
-            triage: default(),
-        }
+        Self(
+            Category::ALL
+                .map(|it| (it, variables.clone().into()))
+                .into(),
+        )
     }
 }
 
 /// What is not given is as the stack that is named has it; without a stack, the parameter's default.
-#[derive(Debug, Default, PartialEq, clap::Args)]
-#[command(
-    next_help_heading = "Settings, by the names of the stack's parameters, in place of the stack's own"
-)]
+#[derive(Debug, clap::Args)]
 pub(super) struct RuleOptions {
-    /// What to do about findings on buckets: contain, approve, notify or off.
-    #[arg(long, value_name = "MODE", value_parser = mode)]
-    s3_response: Option<ResponseMode>,
-    /// What to do about findings on credentials.
-    #[arg(long, value_name = "MODE", value_parser = mode)]
-    iam_response: Option<ResponseMode>,
-    /// What to do about findings on instances.
-    #[arg(long, value_name = "MODE", value_parser = mode)]
-    ec2_response: Option<ResponseMode>,
-    /// The severity from which on findings are contained, 0 to 10.
-    #[arg(long, value_name = "NUMBER", value_parser = option_values::severity)]
-    minimum_severity: Option<f64>,
-    /// The severity from which on the response `approve` contains without waiting.
-    #[arg(long, value_name = "NUMBER", value_parser = option_values::severity)]
-    approval_not_needed_from: Option<f64>,
-    /// Names or ARNs of users and roles that are never contained, separated by commas.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = option_values::exempt_principal)]
-    never_contain: Option<Vec<String>>,
-    /// How many targets each function contains in one account in the time of a window.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=500))]
-    max_containments: Option<u16>,
-    /// How long a containment counts, in minutes.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(1..=1440))]
-    limit_window_minutes: Option<i64>,
-    /// Which share of a crowd is contained in that time, in per cent. Held where --size tells how large
-    /// the crowd is.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(1..=100))]
-    max_share_percent: Option<u8>,
-    /// Hand the parts of attack sequences over.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    hand_over_sequences: Option<bool>,
+    #[command(flatten)]
+    settings: Given,
     /// The stack's own account: findings about others are only notified, as with Mode local. Without it, and
     /// without a stack, all accounts are contained in, as with Mode hub.
-    #[arg(long, value_name = "ID", value_parser = option_values::account)]
+    #[arg(long, value_name = "ID", value_parser = option_values::account, help_heading = HEADING)]
     account: Option<String>,
-    /// Turn the account's Block Public Access on again.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    s3_account_block: Option<bool>,
-    /// Deny a foreign principal or an anonymous caller's address in the bucket's policy.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    s3_policy_deny: Option<bool>,
-    /// Deactivate all keys of a user whose session was stolen.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    iam_user_session_keys: Option<bool>,
-    /// Deactivate the keys that the principal created.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    iam_created_keys: Option<bool>,
-    /// Revoke all sessions of the role.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    iam_role_wide: Option<bool>,
-    /// Tag contained users and roles.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    iam_mark_contained: Option<bool>,
-    /// What becomes of a member of an Auto Scaling group: detach, standby or keep.
-    #[arg(long, value_name = "WORD", value_parser = auto_scaling)]
-    ec2_auto_scaling: Option<AutoScaling>,
-    /// Seconds in a group that ends the tracking of open connections.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=90))]
-    ec2_cut_connections_seconds: Option<u8>,
-    /// Shorten the idle time-outs of tracked connections.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    ec2_shorten_timeouts: Option<bool>,
-    /// Take the public addresses away.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    ec2_remove_public_address: Option<bool>,
-    /// Turn the instance metadata service off.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    ec2_disable_metadata: Option<bool>,
-    /// Isolate nodes of EKS and ECS, too.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
-    ec2_container_nodes: Option<bool>,
     /// How large a crowd is: users=40, or group:NAME=12 for an Auto Scaling group.
     #[arg(long = "size", value_name = "CROWD=NUMBER", value_parser = size, help_heading = "Rehearsal")]
     sizes: Vec<GroupSize>,
@@ -121,15 +56,110 @@ pub(super) struct RuleOptions {
     archived: bool,
 }
 
+/// The settings that are given, each as the functions' environments would have it.
+#[derive(Clone, Debug)]
+struct Given(Vec<(&'static SettingOption, String)>);
+
+/// The option of a setting.
+#[derive(Debug)]
+struct SettingOption {
+    name: String,
+    help: String,
+    /// The function whose setting it is. `None`: of all functions.
+    function: Option<Category>,
+    setting: &'static Setting,
+}
+
+static OPTIONS: LazyLock<Vec<SettingOption>> = LazyLock::new(|| {
+    let settings = SETTINGS.iter().filter(|setting| !setting.help.is_empty());
+    let options = settings.flat_map(|setting| {
+        let option = |name: String, help, function| SettingOption {
+            name: name.to_lowercase().replace('_', "-"),
+            help,
+            function,
+            setting,
+        };
+        if setting.variable != "RESPONSE_MODE" {
+            return vec![option(
+                setting.variable.to_owned(),
+                setting.help.to_owned(),
+                None,
+            )];
+        }
+        let resources = [
+            (Category::S3, "buckets: contain, approve, notify or off"),
+            (Category::Iam, "credentials"),
+            (Category::Ec2, "instances"),
+        ];
+        let responses = resources.map(|(category, resources)| {
+            let help = format!("{} {resources}", setting.help);
+            option(format!("{category}-response"), help, Some(category))
+        });
+        responses.into()
+    });
+    options.collect()
+});
+
+impl SettingOption {
+    fn argument(&'static self) -> Arg {
+        let argument = Arg::new(&*self.name).long(&*self.name).help(&*self.help);
+        let argument = argument.help_heading(HEADING);
+        match &self.setting.form {
+            Form::Switch(_) => argument
+                .value_name("BOOL")
+                .num_args(0..=1)
+                .default_missing_value("true")
+                .value_parser(value_parser!(bool)),
+            Form::Severity(..) => argument
+                .value_name("NUMBER")
+                .value_parser(option_values::severity),
+            Form::Number(least, most, ..) => argument
+                .value_name("NUMBER")
+                .value_parser(value_parser!(u16).range(i64::from(*least)..=i64::from(*most))),
+            Form::Words(words, ..) => argument.value_name("MODE").value_parser(|text: &str| {
+                let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+                option_values::one_of(&words, text)
+            }),
+            Form::Principals(_) => argument
+                .value_name("NAMES")
+                .action(ArgAction::Append)
+                .value_delimiter(',')
+                .value_parser(option_values::exempt_principal),
+            Form::Text(_) | Form::ForensicsRules(_) => argument,
+        }
+    }
+}
+
+impl Args for Given {
+    fn augment_args(command: Command) -> Command {
+        command.args(OPTIONS.iter().map(SettingOption::argument))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Given {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = OPTIONS.iter().filter_map(|option| {
+            let values = matches.get_raw(&option.name)?;
+            let values: Vec<_> = values.map(|it| it.to_string_lossy()).collect();
+            Some((option, values.join(",")))
+        });
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 impl RuleOptions {
     /// True if a setting is given in place of the deployed one.
     pub(super) fn given(&self) -> bool {
-        let none = Self {
-            sizes: self.sizes.clone(),
-            archived: self.archived,
-            ..Self::default()
-        };
-        *self != none
+        !self.settings.0.is_empty() || self.account.is_some()
     }
 
     pub(super) fn rules(
@@ -138,116 +168,42 @@ impl RuleOptions {
         since: Option<Timestamp>,
         until: Option<Timestamp>,
     ) -> Rules {
-        // The stack gives all functions the same of these.
-        let (policy, limits) = (&deployed.iam.policy, &deployed.iam.limits);
+        let config = |category| {
+            let mut variables = deployed.0.get(&category).cloned().unwrap_or_default();
+            for (option, value) in &self.settings.0 {
+                if option.function.is_none_or(|function| function == category) {
+                    variables.insert(option.setting.variable.to_owned(), value.clone());
+                }
+            }
+            Config::from_variables(&variables)
+        };
+        let [s3, iam, ec2, triage] = Category::ALL.map(config);
         Rules {
+            modes: Modes {
+                s3: s3.policy.mode,
+                iam: iam.policy.mode,
+                ec2: ec2.policy.mode,
+            },
+            // The stack gives all functions the same of these.
             policy: ResponseSettings {
                 dry_run: false,
                 mode: ResponseMode::Contain,
-                minimum_severity: self.minimum_severity.or(policy.minimum_severity),
-                approval_not_needed_from: self
-                    .approval_not_needed_from
-                    .or(policy.approval_not_needed_from),
-                own_account: self.account.clone().or_else(|| policy.own_account.clone()),
-                responder_roles: policy.responder_roles.clone(),
-                never_contain: self
-                    .never_contain()
-                    .unwrap_or_else(|| policy.never_contain.clone()),
+                own_account: self.account.clone().or(iam.policy.own_account),
+                ..iam.policy
             },
-            modes: Modes {
-                s3: self.s3_response.unwrap_or(deployed.s3.policy.mode),
-                iam: self.iam_response.unwrap_or(deployed.iam.policy.mode),
-                ec2: self.ec2_response.unwrap_or(deployed.ec2.policy.mode),
+            settings: Settings {
+                s3: s3.settings.s3,
+                iam: iam.settings.iam,
+                ec2: ec2.settings.ec2,
             },
-            settings: self.settings(deployed),
-            limits: Limits {
-                containments: self
-                    .max_containments
-                    .map_or(limits.containments, usize::from),
-                window: self
-                    .limit_window_minutes
-                    .map_or(limits.window, SignedDuration::from_mins),
-                share_percent: self
-                    .max_share_percent
-                    .map_or(limits.share_percent, usize::from),
-            },
-            hand_over: self
-                .hand_over_sequences
-                .unwrap_or(deployed.triage.hand_over.is_some()),
+            limits: iam.limits,
+            hand_over: triage.hand_over.is_some(),
             archived: self.archived,
             since,
             until,
             sizes: self.sizes.clone(),
         }
     }
-
-    fn never_contain(&self) -> Option<Vec<String>> {
-        let names = self.never_contain.as_ref()?.iter().map(|name| name.trim());
-        let names = names.filter(|name| !name.is_empty());
-        Some(names.map(ToOwned::to_owned).collect())
-    }
-
-    fn settings(&self, deployed: &Functions) -> Settings {
-        let (s3, iam, ec2) = (
-            &deployed.s3.settings.s3,
-            &deployed.iam.settings.iam,
-            &deployed.ec2.settings.ec2,
-        );
-        // The responder's own roles are spared whatever is given.
-        let spared = |deployed: &Vec<String>, roles: &[String]| {
-            let given = self.never_contain();
-            given.map_or_else(|| deployed.clone(), |given| [&given, roles].concat())
-        };
-        Settings {
-            s3: S3Settings {
-                account_block: self.s3_account_block.unwrap_or(s3.account_block),
-                policy_deny: self.s3_policy_deny.unwrap_or(s3.policy_deny),
-            },
-            iam: IamSettings {
-                user_session_keys: self.iam_user_session_keys.unwrap_or(iam.user_session_keys),
-                created_keys: self.iam_created_keys.unwrap_or(iam.created_keys),
-                role_wide: self.iam_role_wide.unwrap_or(iam.role_wide),
-                mark_contained: self.iam_mark_contained.unwrap_or(iam.mark_contained),
-                never_contain: spared(&iam.never_contain, &deployed.iam.policy.responder_roles),
-            },
-            ec2: Ec2Settings {
-                auto_scaling: self.ec2_auto_scaling.unwrap_or(ec2.auto_scaling),
-                cut_connections_seconds: self
-                    .ec2_cut_connections_seconds
-                    .unwrap_or(ec2.cut_connections_seconds),
-                shorten_timeouts: self.ec2_shorten_timeouts.unwrap_or(ec2.shorten_timeouts),
-                remove_public_address: self
-                    .ec2_remove_public_address
-                    .unwrap_or(ec2.remove_public_address),
-                disable_metadata: self.ec2_disable_metadata.unwrap_or(ec2.disable_metadata),
-                isolate_container_nodes: self
-                    .ec2_container_nodes
-                    .unwrap_or(ec2.isolate_container_nodes),
-                // It contains nothing, so that no other value is of use here.
-                forensics_access: ec2.forensics_access.clone(),
-                never_contain: spared(&ec2.never_contain, &deployed.ec2.policy.responder_roles),
-            },
-        }
-    }
-}
-
-fn mode(text: &str) -> Result<ResponseMode, String> {
-    Ok(match text {
-        "contain" => ResponseMode::Contain,
-        "approve" => ResponseMode::Approve,
-        "notify" => ResponseMode::Notify,
-        "off" => ResponseMode::Off,
-        _ => return Err("contain, approve, notify or off is needed".to_owned()),
-    })
-}
-
-fn auto_scaling(text: &str) -> Result<AutoScaling, String> {
-    Ok(match text {
-        "detach" => AutoScaling::Detach,
-        "standby" => AutoScaling::Standby,
-        "keep" => AutoScaling::Keep,
-        _ => return Err("detach, standby or keep is needed".to_owned()),
-    })
 }
 
 fn size(text: &str) -> Result<GroupSize, String> {
@@ -268,6 +224,12 @@ fn size(text: &str) -> Result<GroupSize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parsed(options: &[&str]) -> RuleOptions {
+        let command = RuleOptions::augment_args(Command::new("test").no_binary_name(true));
+        let matches = command.try_get_matches_from(options).expect("options");
+        RuleOptions::from_arg_matches(&matches).expect("options")
+    }
 
     #[test]
     fn a_crowd_has_a_name_and_a_size() {
@@ -291,12 +253,9 @@ mod tests {
             ("IAM_ROLE_WIDE", "true"),
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let iam = Config::from_variables(&variables.into());
-        let deployed = Functions {
-            iam,
-            ..Functions::default()
-        };
-        let none = RuleOptions::default();
+        let mut deployed = Functions::default();
+        deployed.0.insert(Category::Iam, variables.into());
+        let none = parsed(&[]);
         let rules = none.rules(&deployed, None, None);
         assert!(!none.given());
         assert_eq!(rules.policy.minimum_severity, Some(7.0));
@@ -308,13 +267,12 @@ mod tests {
         assert!(rules.settings.iam.role_wide);
         assert!(!rules.policy.dry_run);
 
-        let given = RuleOptions {
-            minimum_severity: Some(2.0),
-            iam_response: Some(ResponseMode::Notify),
-            never_contain: Some(vec![" deployer ".to_owned(), String::new()]),
-            iam_role_wide: Some(false),
-            ..RuleOptions::default()
-        };
+        let given = parsed(&[
+            "--minimum-severity=2",
+            "--iam-response=notify",
+            "--never-contain= deployer ,",
+            "--iam-role-wide=false",
+        ]);
         let rules = given.rules(&deployed, None, None);
         assert!(given.given());
         assert_eq!(rules.policy.minimum_severity, Some(2.0));

@@ -186,7 +186,7 @@ impl plan::Action for Action {
         }
     }
 
-    /// EC2 associates an Elastic IP address anew, assigns another address of its own, and cannot unset a
+    /// EC2 associates an Elastic IP address under a new id, assigns another address of its own, and cannot unset a
     /// time-out.
     fn is_restored(&self, found: &Self) -> bool {
         match (self, found) {
@@ -232,9 +232,9 @@ impl plan::Action for Action {
                  autoscaling:AttachInstances, which raises the desired capacity by one",
                 )
             }
-            Self::SnapshotVolumes(_) => {
-                Undo::Nothing("the snapshots are evidence: a person decides when they may go")
-            }
+            Self::SnapshotVolumes(_) => Undo::Nothing(
+                "the snapshots are evidence: the operator decides when to delete them",
+            ),
             _ => Undo::Restore,
         }
     }

@@ -251,7 +251,7 @@ async fn unmark(client: &Client, action: &Mark) -> Result<()> {
     mark::untag(client, &action.resource, &tags.collect()).await
 }
 
-/// Names what others got meanwhile that putting back would take from them.
+/// Names the resources of others that putting back would take from them.
 pub(super) async fn release_blocker(clients: &Clients, action: &Action) -> Option<String> {
     let services = services(clients, action);
     match action {

@@ -1,4 +1,4 @@
-//! What EC2 describes of the volumes of an instance and of their snapshots.
+//! EC2's description of the volumes of an instance and of their snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 

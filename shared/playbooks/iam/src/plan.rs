@@ -109,8 +109,7 @@ fn not_found(finding: &Finding, principal: &Principal) -> Plan<Action> {
         }
         Principal::RoleSession { .. } => {
             // A role cannot be renamed.
-            let gone =
-                || format!("there is no {principal} (any more), so its credentials are void");
+            let gone = || format!("there is no {principal} now, so its credentials are void");
             not_contained(finding, DENY_SESSION, elsewhere.unwrap_or_else(gone))
         }
         _ => not_contained(finding, DEACTIVATE, unsupported(principal)),

@@ -224,7 +224,7 @@ async fn a_step_that_hangs_fails_in_time_and_asks_for_a_retry() {
     assert!(
         done.steps[0]
             .detail()
-            .contains("no answer in the time set for it")
+            .contains("no answer came in the time allowed")
     );
     assert!(done.transient.is_some());
 }
@@ -469,7 +469,7 @@ async fn what_comes_up_and_is_not_admitted_is_reported_and_not_done() {
     };
     let fake = Fake::new([act("first"), late]);
     let done = done_admitting(&fake, |mut came_up| {
-        came_up.leave_out(|_| Some("a person released it".to_owned()));
+        came_up.leave_out(|_| Some("the operator released it".to_owned()));
         came_up
     });
     let done = done.await;
@@ -496,5 +496,181 @@ async fn what_was_done_and_cannot_be_read_back_is_reported_once_and_asks_for_a_r
         let detail = done.steps[1].detail();
         assert!(detail.contains("could not be read back"), "{detail}");
         assert_eq!(done.transient.is_some(), transient, "{kind:?}");
+    }
+}
+
+/// How often the world was observed.
+fn observed(fake: &Fake) -> usize {
+    let calls = fake.calls().into_iter();
+    calls.filter(|(what, ..)| *what == "observe").count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_independent_step_waits_for_none_and_none_waits_for_it() {
+    let step = |target, order| Act {
+        order,
+        ..taking(5, target)
+    };
+    let fake = Fake::new([
+        step("first", 0),
+        Act {
+            independent: true,
+            ..step("independent", 1)
+        },
+        Act {
+            independent: true,
+            ..taking(30, "longest")
+        },
+        step("second", 1),
+    ]);
+    done(&fake).await;
+    let calls = fake.calls().into_iter();
+    let begun: Vec<_> = calls
+        .filter(|(what, ..)| *what == "begin")
+        .map(|(_, target, at)| (target, at.as_secs()))
+        .collect();
+    assert_eq!(
+        begun,
+        [
+            ("first", 0),
+            ("independent", 0),
+            ("longest", 0),
+            ("second", 5)
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_protecting_step_that_hangs_fails_early_and_leaves_the_time_to_the_containment() {
+    let hangs = Act {
+        phase: Phase::Protect,
+        blocks_containment: true,
+        ..taking(3_600, "hangs")
+    };
+    let contains = Act {
+        order: 1,
+        ..taking(20, "contains")
+    };
+    let fake = Fake::new([hangs, contains]);
+    let start = Instant::now();
+    let done = done_within(&fake, 60).await;
+    assert_eq!(start.elapsed(), Duration::from_secs(30));
+    assert_eq!(
+        outcomes(&done),
+        [("hangs", Outcome::Failed), ("contains", Outcome::Applied)]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_world_is_read_back_once_where_no_accepted_step_is_missing() {
+    for act in [act("it"), failing(CallFailure::Denied, "it")] {
+        let fake = Fake::new([act]);
+        done(&fake).await;
+        assert_eq!(observed(&fake), 2, "{:?}", fake.calls());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_world_is_read_back_again_while_an_accepted_step_is_missing_and_time_is_left() {
+    for (seconds, reads) in [(60, 4), (3, 3), (1, 2)] {
+        let fake = Fake::new([Act {
+            undone_by: Some("it"),
+            ..act("it")
+        }]);
+        let start = Instant::now();
+        let done = done_within(&fake, seconds).await;
+        assert_eq!(outcomes(&done), [("it", Outcome::Failed)]);
+        assert!(done.steps[0].detail().contains("does not show it"));
+        assert_eq!(observed(&fake), 1 + reads, "{seconds}");
+        assert!(start.elapsed() < Duration::from_secs(seconds), "{seconds}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_that_fails_is_left_to_the_next_look() {
+    let marks = Act {
+        phase: Phase::Annotate,
+        ..failing(CallFailure::Transient, "note")
+    };
+    let done = done(&Fake::new([act("it"), marks])).await;
+    assert_eq!(
+        outcomes(&done),
+        [("it", Outcome::Applied), ("note", Outcome::Failed)]
+    );
+    assert!(done.transient.is_none(), "{:?}", done.transient);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_up_and_cannot_be_read_asks_for_a_retry() {
+    for (kind, transient) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
+        let late = Act {
+            after: Some("first"),
+            unread: Some(error(kind)),
+            ..act("late")
+        };
+        let done = done(&Fake::new([act("first"), late])).await;
+        assert_eq!(
+            outcomes(&done),
+            [("first", Outcome::Applied), ("late", Outcome::Failed)]
+        );
+        assert_eq!(done.transient.is_some(), transient, "{kind:?}");
+    }
+}
+
+/// Makes one part of the plan two seconds late. Whether there is another is known at once, or never.
+struct LatePart {
+    part: Option<Authorized<Act>>,
+    hangs: bool,
+}
+
+impl LateSteps<Fake> for LatePart {
+    async fn next_part(&mut self) -> Option<Authorized<Act>> {
+        let seconds = match (&self.part, self.hangs) {
+            (Some(_), _) => 2,
+            (None, true) => 3_600,
+            (None, false) => 0,
+        };
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        self.part.take()
+    }
+
+    async fn admit(
+        &mut self,
+        _state: &Vec<(Act, bool)>,
+        came_up: Authorized<Act>,
+    ) -> Authorized<Act> {
+        came_up
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_is_planned_late_is_executed_beside_the_rest_and_one_without_time_is_told_of() {
+    for hangs in [false, true] {
+        let (finding, settings) = (some_finding(), Settings::default());
+        let fake = Fake::new([taking(5, "at once"), taking(1, "late")]);
+        let state = fake.observe(&finding).await.unwrap();
+        let gate = gate::<Fake>(&finding, now());
+        let mut plan = gate.plan::<Fake>(&state, &settings);
+        let first = plan.take_out(|act| act.target == "at once");
+        let executor = Executor {
+            playbook: &fake,
+            gate: &gate,
+            settings: &settings,
+            until: Instant::now() + Duration::from_secs(60),
+        };
+        let part = Some(plan);
+        let done = executor.execute(first, &mut LatePart { part, hangs }).await;
+        assert_eq!(
+            outcomes(&done),
+            [("at once", Outcome::Applied), ("late", Outcome::Applied)]
+        );
+        let ended = fake.calls().into_iter().find(|(what, ..)| *what == "end");
+        assert_eq!(
+            ended.map(|(_, target, at)| (target, at.as_secs())),
+            Some(("late", 3))
+        );
+        let mut told = done.next_steps.iter();
+        let told = told.any(|told| told.contains("the time of this invocation ended"));
+        assert_eq!(told, hangs, "{:?}", done.next_steps);
     }
 }

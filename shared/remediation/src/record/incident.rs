@@ -1,4 +1,4 @@
-//! What came in, what was decided, what was done, and what it found: how it is written down.
+//! The event, the decision, the steps, and the values they found: how it is written down.
 
 mod after;
 mod conclude;
@@ -6,23 +6,23 @@ mod keys;
 mod read;
 mod underway;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::ReturnValue;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 pub(crate) use self::conclude::NOT_DONE_AGAIN;
-pub(super) use self::keys::key;
+use self::keys::key;
 pub(crate) use self::keys::sort_key as incident_key;
 use self::keys::sort_key;
 use self::read::from_item;
 pub(crate) use self::read::unrecorded;
 use self::underway::{RELIES_ON, UNDOING};
-use super::{Approved, Incident, Record, get, text};
+use super::write::{Write, if_met};
+use super::{Approved, Incident, IncidentStore, Item, get, text};
 use crate::category::Category;
-use crate::error::{CallContext, Error, Result};
+use crate::error::{Error, Result};
 use crate::finding::{Finding, abridged};
 use crate::notify::Channel;
 use crate::plan::StepKey;
@@ -30,19 +30,19 @@ use crate::report::{Approval, Status};
 use crate::settings::Settings;
 
 /// DynamoDB takes items of at most 400 KB,
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>. What an
-/// event, a report and each of the two pieces of evidence may take leaves 104 KB for the actions, beside what CloudTrail shows later,
-/// which are kept in full: they are what is put back.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>. The most that an event, a
+/// report and each of the two pieces of evidence may take. It leaves 104 KB for the actions, beside CloudTrail's later
+/// evidence, which are kept in full: they are what is put back.
 const PART_LIMIT: usize = 64 * 1024;
 pub(super) const EVENT_LIMIT: usize = 96 * 1024;
-/// What CloudTrail showed some time later.
+/// The limit of CloudTrail's later evidence.
 const AFTERWARDS_LIMIT: usize = 8 * 1024;
 /// An expression has at most 4 KB and 300 operators (ibid.): the actions of one update.
 const ACTIONS: usize = 50;
-/// The attribute that says by which channels an incident could not be told, and why.
+/// The attribute with the channels that could not send a notice of an incident, and why.
 const NOT_NOTIFIED: &str = "not_notified";
 
-/// The attribute with the status that was last told by a channel.
+/// The attribute with the status that a channel last sent.
 fn notified(channel: Channel) -> &'static str {
     match channel {
         Channel::Text => "notified",
@@ -52,10 +52,14 @@ fn notified(channel: Channel) -> &'static str {
     }
 }
 
+/// The attributes of a plan that waits for an approval, and those that say that it was notified.
+pub(super) const PLAN: [&str; 2] = ["awaiting", "planned_at"];
+pub(super) const PLAN_NOTIFIED: [&str; 2] = ["notified_plan", "notified_until"];
+
 /// Attributes of recorded actions: this and the action's key.
 const ACTION: &str = "action:";
 
-/// What is about to be done.
+/// The steps that are about to run.
 #[derive(Debug)]
 pub struct Intent {
     /// When the event came in.
@@ -68,13 +72,13 @@ pub struct Intent {
     pub actions: Vec<(String, Value)>,
     /// The evidence is that of what this invocation has intended before, and more.
     pub completes: bool,
-    /// The plan that it carries out, where a person approved one.
+    /// The plan that it carries out, if an approver approved one.
     pub approved: Option<Approved>,
     /// Who does it: the same when Lambda retries an invocation.
     pub invocation: String,
 }
 
-/// What was written down now and was not before.
+/// The intents that were written now and not before.
 #[derive(Debug)]
 pub struct Intended {
     /// The keys of the actions.
@@ -120,35 +124,35 @@ impl Intended {
 /// When what is concluded came about.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
-    /// When the event came in. `None`: what was intended says so.
+    /// When the event came in. `None`: the intent says so.
     pub received: Option<Timestamp>,
     /// When it was known what to do.
     pub decided: Option<Timestamp>,
     /// When something contained the target, as read back.
     pub contained: Option<Timestamp>,
-    /// It was a look whether the containment stands.
+    /// It was a recheck.
     pub look: bool,
 }
 
-/// What concluding an incident says about what was there before.
+/// The state of an incident before its conclusion.
 #[derive(Debug)]
 pub struct Recorded {
     /// The incident as it is now.
     pub incident: Box<Incident>,
-    /// The status that was last told, by each channel that told one.
+    /// The status that each channel last sent.
     pub notified: BTreeMap<Channel, String>,
-    /// The gist of the plan that they were told awaits approval, and until when.
+    /// The gist of the plan in the last notice, and the end of its approval time.
     pub plan: Option<(String, Timestamp)>,
     /// The record shows a containment, and this attempt says nothing of it.
     pub(crate) kept: bool,
     /// A dry run read that something is not in effect that the record showed in effect.
     pub(crate) undone: bool,
-    /// An earlier attempt found that somebody undid the containment, and told nobody.
+    /// An earlier attempt found that somebody undid the containment, and sent no notice.
     pub(crate) undoing_untold: bool,
 }
 
 impl Recorded {
-    fn of(item: &HashMap<String, AttributeValue>) -> Self {
+    fn of(item: &Item) -> Self {
         Self {
             incident: Box::new(from_item(item)),
             notified: Channel::ALL
@@ -165,7 +169,7 @@ impl Recorded {
         }
     }
 
-    /// True if people know of this plan, and were told that it can still be approved at `now`.
+    /// True if a notice was sent of this plan, and says that it can still be approved at `now`.
     pub(crate) fn told_of(&self, approval: &Approval, now: Timestamp) -> bool {
         let told = self.plan.as_ref();
         told.is_some_and(|(gist, until)| *gist == approval.gist() && now < *until)
@@ -175,15 +179,15 @@ impl Recorded {
 /// How long the record of a drill is kept.
 const DRILL_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-impl Record {
-    /// Writes down what is about to be done, before it is. An action that was written down before
-    /// keeps the value that it found first: what a retry finds is the work of the attempt before.
-    /// Many actions take several writes, so some may be written down when the table fails.
+impl IncidentStore {
+    /// Writes down what is about to be done, before it is. An action that was written down before keeps the value that
+    /// it found first: a retry finds the work of the attempt before. Many actions take several writes, so some may be
+    /// written down when the table fails.
     ///
-    /// A plan that waited for a person waits no longer.
+    /// A plan that awaited approval awaits it no longer.
     ///
     /// # Errors
-    /// If the table cannot be written, or the plan that a person approved is no longer the one that waits.
+    /// If the table cannot be written, or the approved plan is no longer the waiting one.
     pub async fn intend(
         &self,
         category: Category,
@@ -192,102 +196,65 @@ impl Record {
         intent: &Intent,
         now: Timestamp,
     ) -> Result<Intended> {
-        let mut expression = vec![
-            "kind = :kind".to_owned(),
-            "received_at = if_not_exists(received_at, :received)".to_owned(),
-            "intended_at = if_not_exists(intended_at, :now)".to_owned(),
-            "updated_at = :now".to_owned(),
-            "event = :event".to_owned(),
-            if intent.completes {
-                "evidence = :evidence".to_owned()
-            } else {
-                "evidence = if_not_exists(evidence, :evidence)".to_owned()
-            },
-            "settings = :settings".to_owned(),
-            "invocation = :invocation".to_owned(),
-            "finding_type = :type".to_owned(),
-            "account_id = :account".to_owned(),
-            "#region = :region".to_owned(),
-            "#status = :status".to_owned(),
-        ];
-        let mut call = self
-            .item(finding, category)
-            .expression_attribute_names("#region", "region")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":kind", text("incident"))
-            .expression_attribute_values(":received", text(intent.received_at.to_string()))
-            .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":event", text(abridged(event, EVENT_LIMIT).to_string()))
-            .expression_attribute_values(":evidence", text(cut(&intent.evidence)))
-            .expression_attribute_values(":settings", text(json(&intent.settings)))
-            .expression_attribute_values(":invocation", text(&intent.invocation))
-            .expression_attribute_values(":type", text(finding.finding_type.as_str()))
-            .expression_attribute_values(":account", text(&finding.account_id))
-            .expression_attribute_values(":region", text(&finding.region))
-            .expression_attribute_values(":status", text("containing"));
-        if let Some(Approved { planned_at, by }) = &intent.approved {
-            expression.push("approved = :approved".to_owned());
-            call = call
-                .condition_expression("planned_at = :planned")
-                .expression_attribute_values(":approved", text(format!("by {by} at {now}")))
-                .expression_attribute_values(":planned", text(planned_at.to_string()));
-        }
-        let mut removed = if intent.approved.is_some() {
-            " REMOVE awaiting, planned_at, notified_plan, notified_until"
-        } else {
-            " REMOVE awaiting, planned_at"
-        };
         let mut parts = intent.actions.chunks(ACTIONS);
-        let (mut written, mut earlier) = (Vec::new(), None);
-        loop {
-            let part = parts.next().unwrap_or_default();
-            for (index, (key, action)) in part.iter().enumerate() {
-                expression.push(format!("#a{index} = if_not_exists(#a{index}, :a{index})"));
-                call = call
-                    .expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"))
-                    .expression_attribute_values(format!(":a{index}"), text(action.to_string()));
-            }
-            let done = call
-                .update_expression(format!("SET {}{removed}", expression.join(", ")))
-                .return_values(ReturnValue::AllOld)
-                .send()
-                .await
-                .during("dynamodb:UpdateItem", &self.table);
-            let before = match done {
-                Err(error) if error.has_code("ConditionalCheckFailedException") => {
-                    return Err(Error::Refused(
-                        "the plan was replaced, approved or rejected meanwhile: look at it again"
-                            .to_owned(),
-                    ));
-                }
-                done => done?.attributes.unwrap_or_default(),
-            };
-            let (first, retried, stood, in_effect) = earlier.take().unwrap_or_else(|| {
-                let retried = get(&before, "invocation") == Some(&intent.invocation);
-                let first = !before.contains_key("intended_at");
-                (first, retried, stood(&before), in_effect(&before))
-            });
-            let new = part.iter().map(|(key, _)| key);
-            let new = new.filter(|key| !before.contains_key(&format!("{ACTION}{key}")));
-            written.extend(new.cloned());
-            if parts.len() == 0 {
-                return Ok(Intended {
-                    actions: written,
-                    first,
-                    retried,
-                    stood,
-                    in_effect,
-                });
-            }
-            earlier = Some((first, retried, stood, in_effect));
-            expression.clear();
-            removed = "";
-            call = self.item(finding, category);
+        let first_part = parts.next().unwrap_or_default();
+        let write = self.intended(category, finding, event, intent, now);
+        let before = if_met(recording(write, first_part).await)?.ok_or_else(|| {
+            Error::Refused(
+                "the plan was replaced, approved or rejected since it was read: look at it again"
+                    .to_owned(),
+            )
+        })?;
+        let mut actions = new_actions(first_part, &before);
+        for part in parts {
+            let before = recording(self.item(finding, category), part).await?;
+            actions.extend(new_actions(part, &before));
+        }
+        Ok(Intended {
+            actions,
+            first: !before.contains_key("intended_at"),
+            retried: get(&before, "invocation") == Some(&intent.invocation),
+            stood: stood(&before),
+            in_effect: in_effect(&before),
+        })
+    }
+
+    /// The write of an intent, but for its actions.
+    fn intended(
+        &self,
+        category: Category,
+        finding: &Finding,
+        event: &Value,
+        intent: &Intent,
+        now: Timestamp,
+    ) -> Write<'_> {
+        let write = self
+            .described(finding, category, now)
+            .set_once("received_at", intent.received_at)
+            .set_once("intended_at", now)
+            .set("event", abridged(event, EVENT_LIMIT))
+            .set("settings", json(&intent.settings))
+            .set("invocation", &intent.invocation)
+            .set("#status", "containing")
+            .remove(PLAN);
+        let evidence = cut(&intent.evidence);
+        let write = if intent.completes {
+            write.set("evidence", evidence)
+        } else {
+            write.set_once("evidence", evidence)
+        };
+        match &intent.approved {
+            Some(Approved { planned_at, by }) => write
+                .set("approved", format!("by {by} at {now}"))
+                .remove(PLAN_NOTIFIED)
+                .when("planned_at = :planned")
+                .value(":planned", text(planned_at.to_string())),
+            None => write,
         }
     }
 
-    /// Takes back what [`Record::intend`] wrote down, since nothing of it was begun: what is found when
-    /// it is done one day is what counts.
+    /// Takes back what [`IncidentStore::intend`] wrote down, since nothing of it was begun: the value found when it runs one
+    /// day counts.
     ///
     /// # Errors
     /// If the table cannot be written.
@@ -297,52 +264,82 @@ impl Record {
         finding: &Finding,
         intended: &Intended,
     ) -> Result<()> {
-        let mut removed: Vec<_> = if intended.first {
-            ["intended_at", "evidence"].map(ToOwned::to_owned).into()
-        } else {
-            Vec::new()
-        };
+        let mut write = self.item(finding, category);
+        if intended.first {
+            write = write.remove(["intended_at", "evidence"]);
+        } else if intended.actions.is_empty() {
+            return Ok(());
+        }
         let mut parts = intended.actions.chunks(ACTIONS);
         loop {
-            let mut call = self.item(finding, category);
             for (index, key) in parts.next().unwrap_or_default().iter().enumerate() {
-                call =
-                    call.expression_attribute_names(format!("#a{index}"), format!("{ACTION}{key}"));
-                removed.push(format!("#a{index}"));
+                let alias = format!("#a{index}");
+                write = write.name(&alias, format!("{ACTION}{key}")).remove([alias]);
             }
-            if removed.is_empty() {
+            write.send().await?;
+            if parts.len() == 0 {
                 return Ok(());
             }
-            call.update_expression(format!("REMOVE {}", removed.join(", ")))
-                .send()
-                .await
-                .during("dynamodb:UpdateItem", &self.table)?;
-            removed.clear();
+            write = self.item(finding, category);
         }
     }
 
-    pub(super) fn item(&self, finding: &Finding, category: Category) -> UpdateItemFluentBuilder {
+    /// A write to the incident of a finding.
+    pub(super) fn item(&self, finding: &Finding, category: Category) -> Write<'_> {
         self.update(
             key(&finding.id, finding.is_drill()),
             &sort_key(category, finding),
         )
     }
 
-    pub(super) fn update(&self, key: String, sort_key: &str) -> UpdateItemFluentBuilder {
-        let call = self.client.update_item().table_name(&self.table);
-        call.key("pk", text(key)).key("sk", text(sort_key))
+    /// A write to the incident of a finding that says what the finding is about.
+    pub(super) fn described(
+        &self,
+        finding: &Finding,
+        category: Category,
+        now: Timestamp,
+    ) -> Write<'_> {
+        self.item(finding, category)
+            .set("kind", "incident")
+            .set("updated_at", now)
+            .set("finding_type", finding.finding_type.as_str())
+            .set("account_id", &finding.account_id)
+            .set("#region", &finding.region)
+    }
+
+    /// A write to an incident that was read.
+    pub(super) fn incident(&self, incident: &Incident) -> Write<'_> {
+        self.update(key(&incident.id, incident.drill), &incident.sort_key())
     }
 }
 
+/// Writes actions down, too, and answers the item as it was before.
+async fn recording(mut write: Write<'_>, actions: &[(String, Value)]) -> Result<Item> {
+    for (index, (key, action)) in actions.iter().enumerate() {
+        let alias = format!("#a{index}");
+        write = write
+            .name(&alias, format!("{ACTION}{key}"))
+            .set_once(&alias, action);
+    }
+    write.send_for(ReturnValue::AllOld).await
+}
+
+/// The keys of the actions that were not written down before.
+fn new_actions(actions: &[(String, Value)], before: &Item) -> Vec<String> {
+    let keys = actions.iter().map(|(key, _)| key);
+    let new = keys.filter(|key| !before.contains_key(&format!("{ACTION}{key}")));
+    new.cloned().collect()
+}
+
 /// The status of an incident, if it is one of a containment.
-fn stood(item: &HashMap<String, AttributeValue>) -> Option<Status> {
+fn stood(item: &Item) -> Option<Status> {
     let standing = [Status::Contained, Status::Partial].into_iter();
     let mut standing = standing.filter(|status| get(item, "status") == Some(status.as_str()));
     standing.next()
 }
 
-/// The keys of the steps that the report of an incident shows in effect, if it stands.
-fn in_effect(item: &HashMap<String, AttributeValue>) -> BTreeSet<String> {
+/// The keys of the steps that the report of an incident shows in effect, if it is contained.
+fn in_effect(item: &Item) -> BTreeSet<String> {
     let report = get(item, "report").filter(|_| stood(item).is_some());
     let report: Value = report
         .and_then(|report| serde_json::from_str(report).ok())
@@ -354,7 +351,7 @@ fn json(settings: &Settings) -> String {
     serde_json::to_string(settings).unwrap_or_default()
 }
 
-/// JSON text, or what can be said of it where it is too long for the table.
+/// JSON text, or a note of its size if it is too long for the table.
 pub(super) fn cut(value: &Value) -> String {
     let text = value.to_string();
     if text.len() <= PART_LIMIT {

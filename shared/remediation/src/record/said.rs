@@ -1,22 +1,23 @@
-//! What the functions say of a finding in Security Hub's one note of it.
+//! The functions' words about a finding in Security Hub's one note of it.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use jiff::Timestamp;
 
-use super::{Record, number, text};
-use crate::error::{CallContext, Result};
+use super::write::if_met;
+use super::{IncidentStore, number};
+use crate::error::Result;
 
-/// What the keys of these items begin with.
+/// The prefix of the keys of these items.
 const SECURITY_HUB: &str = "SECURITYHUB#";
-/// Attributes with the words of a function, and with the time at which it said them.
+/// The prefixes of the attributes with the words of a function, and with their time.
 const SAID: &str = "said:";
 const SAID_AT: &str = "said_at:";
 
-impl Record {
-    /// Keeps what `from` says of a finding at that time, and answers what each function has said last. `None`: it
-    /// has said something newer. Words without a time count only where there are none.
+impl IncidentStore {
+    /// Keeps the words of `from` about a finding at that time, and answers the last words of each function. `None`: it
+    /// has newer words. Words without a time count only where there are none.
     ///
     /// # Errors
     /// If the table cannot be written.
@@ -30,19 +31,14 @@ impl Record {
         let at = at.map_or(0, Timestamp::as_millisecond);
         let said = self
             .update(format!("{SECURITY_HUB}{finding_arn}"), "said")
-            .update_expression("SET #said = :words, #at = :at")
-            .condition_expression("attribute_not_exists(#at) OR #at <= :at")
-            .expression_attribute_names("#said", format!("{SAID}{from}"))
-            .expression_attribute_names("#at", format!("{SAID_AT}{from}"))
-            .expression_attribute_values(":words", text(words))
-            .expression_attribute_values(":at", number(at))
-            .return_values(ReturnValue::AllNew)
-            .send()
-            .await
-            .during("dynamodb:UpdateItem", &self.table);
-        let item = match said {
-            Err(error) if error.has_code("ConditionalCheckFailedException") => return Ok(None),
-            said => said?.attributes.unwrap_or_default(),
+            .name("#said", format!("{SAID}{from}"))
+            .name("#at", format!("{SAID_AT}{from}"))
+            .set("#said", words)
+            .set_value("#at", number(at))
+            .when("attribute_not_exists(#at) OR #at <= :at")
+            .send_for(ReturnValue::AllNew);
+        let Some(item) = if_met(said.await)? else {
+            return Ok(None);
         };
         let said = item.iter().filter_map(|(name, value)| {
             let from = name.strip_prefix(SAID)?;

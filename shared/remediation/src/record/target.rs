@@ -1,6 +1,5 @@
 //! Who is at work on a target, and what became of it.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
@@ -8,9 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
-use super::{Record, get, number, text};
+use super::write::{Write, if_met};
+use super::{IncidentStore, Item, get, number, text};
 use crate::category::Category;
-use crate::error::{CallContext, Error, Result};
+use crate::error::{Error, Result};
 use crate::execute::within;
 use crate::finding::Finding;
 use crate::recheck;
@@ -24,10 +24,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// that the record knows nothing of is somebody else's.
 const AWAITED: &str = "awaited:";
 
+/// The attributes that say what contains the target.
+const STANDING: [&str; 3] = ["in_effect", "contained_severity", "found_undone"];
+
 /// How long the table may take to answer. Containing does not wait for one that hangs.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
-/// What is known of a target.
+/// The recorded state of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetState {
@@ -41,7 +44,7 @@ pub enum TargetState {
     Failed,
     /// Not in effect: the breaker or the policies let nothing through, or containing was left to the on-call engineer.
     Withheld,
-    /// Released by a person.
+    /// Released by the operator.
     Released,
 }
 
@@ -69,11 +72,11 @@ pub struct Claim {
     pub took: Duration,
     /// True if another invocation had to be waited for, so that what was read before is stale.
     pub waited: bool,
-    /// When a person released the target, if that is the last that happened to it.
+    /// The time of the operator's release, if the target was not contained since.
     pub released_at: Option<Timestamp>,
-    /// A person's release stands.
+    /// The operator's release still counts.
     left: bool,
-    /// What contained the target when it was last looked at, unless a person released it since.
+    /// The containment of the target by its last observation, unless the operator released it since.
     stands: Option<Standing>,
     /// The attribute that says that a message of the finding is to come.
     awaited: String,
@@ -96,7 +99,7 @@ impl Claim {
         self.left = released.is_some_and(|released| seen.is_none_or(|seen| seen <= released));
     }
 
-    /// What stands of the target by the record. `None`: nothing that it knows of.
+    /// The recorded containment of the target. `None`: nothing that it knows of.
     pub(crate) fn stands(&self) -> Option<&Standing> {
         self.stands.as_ref()
     }
@@ -116,7 +119,7 @@ impl Claim {
         self.target == name
     }
 
-    /// The target that is left alone, and when a person released it. `None`: it is not left alone.
+    /// The released target, and the time of its release. `None`: it is not left alone.
     pub(crate) fn left(&self) -> Option<(&str, Timestamp)> {
         let released = self.released_at.filter(|_| self.left)?;
         Some((&self.target, released))
@@ -136,8 +139,8 @@ pub struct Lease<'a> {
     pub until: Instant,
 }
 
-/// What stands of a target by its item.
-fn standing(item: &HashMap<String, AttributeValue>) -> Option<Standing> {
+/// The recorded containment of a target, by its item.
+fn standing(item: &Item) -> Option<Standing> {
     let steps = serde_json::from_str(get(item, "in_effect")?).ok()?;
     // Earlier versions do not write it.
     let found_undone = get(item, "found_undone").and_then(|keys| serde_json::from_str(keys).ok());
@@ -192,7 +195,7 @@ impl Claim {
     }
 }
 
-impl Record {
+impl IncidentStore {
     /// Claims `target` on these terms. Waits for another invocation that has it.
     ///
     /// # Errors
@@ -221,26 +224,16 @@ impl Record {
                 at.saturating_add(i64::try_from(lasts.as_millis()).unwrap_or(i64::MAX));
             let asked = Instant::now();
             let claiming = self
-                .client
-                .update_item()
-                .table_name(&self.table)
-                .key("pk", text(&key))
-                .key("sk", text("state"))
-                .update_expression("SET lease_owner = :owner, lease_ends = :ends, target = :target")
-                .condition_expression(
-                    "attribute_not_exists(lease_ends) OR lease_ends < :now OR lease_owner = :owner",
-                )
-                .expression_attribute_values(":owner", text(owner))
-                .expression_attribute_values(":ends", number(lease_ends))
-                .expression_attribute_values(":now", number(at))
-                .expression_attribute_values(":target", text(target))
-                .return_values(ReturnValue::AllOld)
-                .send();
-            let claiming =
-                Box::pin(async { claiming.await.during("dynamodb:UpdateItem", &self.table) });
+                .update(key.clone(), "state")
+                .set("lease_owner", owner)
+                .set_value("lease_ends", number(lease_ends))
+                .set("target", target)
+                .when("attribute_not_exists(lease_ends) OR lease_ends < :now OR lease_owner = :lease_owner")
+                .value(":now", number(at))
+                .send_for(ReturnValue::AllOld);
+            let claiming = Box::pin(claiming);
             match within(asked + ANSWERS_WITHIN, "dynamodb:UpdateItem", claiming).await {
                 Ok(before) => {
-                    let before = before.attributes.unwrap_or_default();
                     let released =
                         get(&before, "target_state") == Some(TargetState::Released.as_str());
                     let released_at =
@@ -286,13 +279,10 @@ impl Record {
         now: Timestamp,
     ) -> Result<()> {
         self.update(key(category, &finding.account_id, target), "state")
-            .update_expression("SET #awaited = :now")
-            .expression_attribute_names("#awaited", awaited(finding))
-            .expression_attribute_values(":now", text(now.to_string()))
+            .name("#awaited", awaited(finding))
+            .set("#awaited", now)
             .send()
             .await
-            .during("dynamodb:UpdateItem", &self.table)
-            .map(drop)
     }
 
     /// Writes down that `finding` is the reason for which a claimed target is being contained. Its
@@ -301,23 +291,11 @@ impl Record {
     /// # Errors
     /// If the table cannot be written, or the claim's time is over.
     pub async fn begin(&self, claim: &Claim, finding: &Finding, now: Timestamp) -> Result<()> {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(&claim.key))
-            .key("sk", text("state"))
-            .update_expression(
-                "SET target_state = :state, finding_id = :finding, updated_at = :now",
-            )
-            .condition_expression("lease_owner = :owner")
-            .expression_attribute_values(":owner", text(&claim.owner))
-            .expression_attribute_values(":state", text(TargetState::Containing.as_str()))
-            .expression_attribute_values(":finding", text(&finding.id))
-            .expression_attribute_values(":now", text(now.to_string()))
+        self.claimed(claim, now)
+            .set("target_state", TargetState::Containing.as_str())
+            .set("finding_id", &finding.id)
             .send()
             .await
-            .during("dynamodb:UpdateItem", &self.table)
-            .map(drop)
     }
 
     /// Ends a claim, with what became of the target and what contains it now. `None`: nothing was done to it.
@@ -332,85 +310,56 @@ impl Record {
         again: bool,
         now: Timestamp,
     ) -> Result<()> {
-        let stands = state.as_ref().is_some_and(|(_, it)| !it.steps.is_empty());
-        let set = match (&state, stands) {
-            (Some(_), true) => {
-                "SET target_state = :state, in_effect = :steps, contained_severity = :severity, \
-                 found_undone = :undone, updated_at = :now REMOVE lease_owner, lease_ends"
-            }
-            (Some(_), false) => {
-                "SET target_state = :state, updated_at = :now \
-                 REMOVE lease_owner, lease_ends, in_effect, contained_severity, found_undone"
-            }
-            (None, _) => "SET updated_at = :now REMOVE lease_owner, lease_ends",
-        };
-        let noted = match (again, claim.is_awaited) {
-            (true, _) => set.replacen("SET ", "SET #awaited = :now, ", 1),
-            (false, true) => format!("{set}, #awaited"),
-            (false, false) => set.to_owned(),
-        };
-        let mut call = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(&claim.key))
-            .key("sk", text("state"))
-            .update_expression(noted)
-            .condition_expression("lease_owner = :owner")
-            .expression_attribute_values(":owner", text(&claim.owner))
-            .expression_attribute_values(":now", text(now.to_string()));
+        let mut write = self
+            .claimed(claim, now)
+            .remove(["lease_owner", "lease_ends"]);
         if again || claim.is_awaited {
-            call = call.expression_attribute_names("#awaited", &claim.awaited);
+            write = write.name("#awaited", &claim.awaited);
         }
+        write = match (again, claim.is_awaited) {
+            (true, _) => write.set("#awaited", now),
+            (false, true) => write.remove(["#awaited"]),
+            (false, false) => write,
+        };
         if let Some((state, standing)) = state {
-            call = call.expression_attribute_values(":state", text(state.as_str()));
-            if stands {
-                let json = |keys| serde_json::to_string(keys).unwrap_or_default();
-                let steps = json(&standing.steps);
-                let undone = json(&standing.found_undone);
+            write = write.set("target_state", state.as_str());
+            let json = |keys| serde_json::to_string(keys).unwrap_or_default();
+            write = if standing.steps.is_empty() {
+                write.remove(STANDING)
+            } else {
                 let severity = AttributeValue::N(standing.severity.to_string());
-                call = call
-                    .expression_attribute_values(":steps", text(steps))
-                    .expression_attribute_values(":undone", text(undone))
-                    .expression_attribute_values(":severity", severity);
-            }
+                write
+                    .set("in_effect", json(&standing.steps))
+                    .set_value("contained_severity", severity)
+                    .set("found_undone", json(&standing.found_undone))
+            };
         }
-        let done = call.send().await.during("dynamodb:UpdateItem", &self.table);
-        match done {
-            // The claim's time was over and another invocation has it; what it finds out counts.
-            Err(error) if error.has_code("ConditionalCheckFailedException") => Ok(()),
-            done => done.map(drop),
-        }
+        // Where the claim's time was over, another invocation has it; what it finds out counts.
+        if_met(write.send().await).map(drop)
     }
 
-    /// Marks a target as released by a person, so that the same activity does not contain it again.
+    /// A write to a claimed target, which succeeds only while the claim lasts.
+    fn claimed(&self, claim: &Claim, now: Timestamp) -> Write<'_> {
+        self.update(claim.key.clone(), "state")
+            .set("updated_at", now)
+            .when("lease_owner = :owner")
+            .value(":owner", text(&claim.owner))
+    }
+
+    /// Marks a target as released by the operator, so that the same activity does not contain it again.
     ///
     /// # Errors
     /// If the table cannot be written, or the claim's time is over and another has it.
     pub async fn mark_released(&self, claim: &Claim, by: &str, now: Timestamp) -> Result<()> {
         let done = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(&claim.key))
-            .key("sk", text("state"))
-            .update_expression(
-                "SET target_state = :state, released_at = :now, released_by = :by, updated_at = :now \
-                 REMOVE in_effect, contained_severity, found_undone",
-            )
-            .condition_expression("lease_owner = :owner")
-            .expression_attribute_values(":state", text(TargetState::Released.as_str()))
-            .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":by", text(by))
-            .expression_attribute_values(":owner", text(&claim.owner))
-            .send()
-            .await
-            .during("dynamodb:UpdateItem", &self.table);
-        match done {
-            Err(error) if error.has_code("ConditionalCheckFailedException") => Err(Error::Busy {
-                target: claim.target.clone(),
-            }),
-            done => done.map(drop),
-        }
+            .claimed(claim, now)
+            .set("target_state", TargetState::Released.as_str())
+            .set("released_at", now)
+            .set("released_by", by)
+            .remove(STANDING)
+            .send();
+        if_met(done.await)?.ok_or_else(|| Error::Busy {
+            target: claim.target.clone(),
+        })
     }
 }

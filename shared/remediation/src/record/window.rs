@@ -1,17 +1,16 @@
 //! A sliding window of containments: how many places there are in it, and who has one until when.
 //!
-//! One item per window (`BREAKER#<category>#<account>`, for a crowd `…#<crowd>` / `window`). Its map
-//! `taken` has an entry for each place that is taken: the target's name, and the epoch milliseconds at
-//! which the place is free again. Whoever takes a place asks DynamoDB to write it only if there is
-//! room, in one call, so that of any number of invocations at once no more get one than there are
-//! places: DynamoDB evaluates a condition and writes as one step,
+//! One item per window (`BREAKER#<category>#<account>`, for a crowd `…#<crowd>` / `window`). Its map `taken` has an
+//! entry for each place that is taken: the target's name, and the epoch milliseconds at which the place is free again.
+//! A caller takes a slot by one conditional write, which succeeds only if there is room. So no more of any number of
+//! invocations get one than there are slots: DynamoDB evaluates a condition and writes as one step,
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithItems.html#WorkingWithItems.ConditionalUpdate>.
-//! Places whose time is over are taken off in the same write that takes one of them, on the condition
-//! that the map is still the one that was looked at.
+//! Expired slots are removed in the same write that takes one of them, on the condition that the map is still the one
+//! read.
 
 mod shown;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -19,22 +18,20 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem, Update};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep};
 
 pub use self::shown::Shown;
-use super::{Record, get, number, text};
+use super::write::Write;
+use super::{IncidentStore, Item, get, number};
+use crate::breaker::has_room;
 pub use crate::breaker::{Full, Opened, Window};
 use crate::error::{CallContext, CallError, CallFailure, Result};
 
 /// DynamoDB's code for a write that meets a transaction of the same item.
 const CONFLICT: &str = "TransactionConflictException";
 const CONFLICT_PAUSE: Duration = Duration::from_millis(50);
-
-type Item = HashMap<String, AttributeValue>;
 
 /// On which terms places are taken.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +46,7 @@ pub struct Terms {
     pub until: Instant,
 }
 
-/// What asking for places came to.
+/// The result of asking for slots.
 #[derive(Debug)]
 pub enum Taken {
     /// They are taken.
@@ -68,7 +65,7 @@ pub struct Places {
     before: BTreeMap<String, Option<i64>>,
 }
 
-impl Record {
+impl IncidentStore {
     /// Takes a place in `window` for each of `names`, or none. Who has one keeps it, for longer.
     ///
     /// # Errors
@@ -107,8 +104,7 @@ impl Record {
             };
             let all = taken(&item);
             let live: BTreeMap<_, _> = all.iter().filter(|(_, until)| **until > now).collect();
-            let new = names.iter().filter(|name| !live.contains_key(name)).count();
-            if new > 0 && live.len() + new > terms.places {
+            if !has_room(names, terms.places, live.len(), |it| live.contains_key(it)) {
                 return Ok(Taken::Full(Full {
                     taken: times(&all, now),
                     opened: opened(&item, now),
@@ -135,8 +131,8 @@ impl Record {
         }
     }
 
-    /// Takes places in all of these windows by one transaction, or in none. False: in none that is known
-    /// of; whoever then asks for each with [`Record::take`] learns why.
+    /// Takes places in all of these windows by one transaction, or in none. False: in none that is known of; the caller
+    /// that then asks for each with [`IncidentStore::take`] learns why.
     pub(crate) async fn take_all(&self, windows: &[(&Window, &BTreeSet<String>, Terms)]) -> bool {
         let mut call = self.client.transact_write_items();
         for (window, names, terms) in windows {
@@ -178,31 +174,27 @@ impl Record {
         until: i64,
     ) -> UpdateItemFluentBuilder {
         let most = terms.places.checked_sub(names.len());
-        let mut call = self
+        let room = most.map_or(-1, |most| i64::try_from(most).unwrap_or(i64::MAX));
+        let mut write = self
             .window(window)
-            .expression_attribute_values(":until", number(until))
-            .expression_attribute_values(
-                ":room",
-                number(most.map_or(-1, |most| i64::try_from(most).unwrap_or(i64::MAX))),
-            )
-            .expression_attribute_values(":places", count(terms.places))
-            .expression_attribute_values(":kind", text("window"));
-        let mut set = vec!["kind = :kind".to_owned(), "places = :places".to_owned()];
+            .set("kind", "window")
+            .set_value("places", count(terms.places))
+            .value(":until", number(until))
+            .value(":room", number(room));
         for (index, name) in names.iter().enumerate() {
-            call = call.expression_attribute_names(format!("#p{index}"), name);
-            set.push(format!("taken.#p{index} = :until"));
+            write = write
+                .name(&format!("#p{index}"), name)
+                .set_by(format!("taken.#p{index} = :until"));
         }
         let room = "size(taken) <= :room";
-        let condition = if names.len() == 1 {
-            let now = terms.now.as_millisecond();
-            call = call.expression_attribute_values(":now", number(now));
-            format!("taken.#p0 > :now OR {room}")
+        write = if names.len() == 1 {
+            write
+                .when(format!("taken.#p0 > :now OR {room}"))
+                .value(":now", number(terms.now.as_millisecond()))
         } else {
-            room.to_owned()
+            write.when(room)
         };
-        call.update_expression(format!("SET {}", set.join(", ")))
-            .condition_expression(condition)
-            .return_values(ReturnValue::AllOld)
+        write.call().return_values(ReturnValue::AllOld)
     }
 
     /// Puts another map in the place of the one that was looked at.
@@ -216,19 +208,16 @@ impl Record {
         let wanted = wanted
             .into_iter()
             .map(|(name, until)| (name, number(until)));
-        let call = self
+        let write = self
             .window(window)
-            .update_expression("SET kind = :kind, places = :places, taken = :wanted")
-            .expression_attribute_values(":kind", text("window"))
-            .expression_attribute_values(":places", count(places))
-            .expression_attribute_values(":wanted", AttributeValue::M(wanted.collect()))
-            .return_values(ReturnValue::AllOld);
-        match seen {
-            Some(seen) => call
-                .condition_expression("taken = :seen")
-                .expression_attribute_values(":seen", seen.clone()),
-            None => call.condition_expression("attribute_not_exists(taken)"),
-        }
+            .set("kind", "window")
+            .set_value("places", count(places))
+            .set_value("taken", AttributeValue::M(wanted.collect()));
+        let write = match seen {
+            Some(seen) => write.when("taken = :seen").value(":seen", seen.clone()),
+            None => write.when("attribute_not_exists(taken)"),
+        };
+        write.call().return_values(ReturnValue::AllOld)
     }
 
     /// Gives places back, so that others have them. Who had one before has it as long as before.
@@ -236,31 +225,21 @@ impl Record {
     /// # Errors
     /// If the table cannot be written. The places are then free when their time is over.
     pub async fn give_places_back(&self, places: &Places) -> Result<()> {
-        let mut call = self
+        let mut write = self
             .window(&places.window)
-            .expression_attribute_values(":until", number(places.until));
-        let (mut conditions, mut set, mut remove) = (Vec::new(), Vec::new(), Vec::new());
+            .value(":until", number(places.until));
+        let mut conditions = Vec::new();
         for (index, (name, before)) in places.before.iter().enumerate() {
-            call = call.expression_attribute_names(format!("#p{index}"), name);
+            write = write.name(&format!("#p{index}"), name);
             conditions.push(format!("taken.#p{index} = :until"));
-            match before {
-                Some(before) => {
-                    call = call.expression_attribute_values(format!(":b{index}"), number(*before));
-                    set.push(format!("taken.#p{index} = :b{index}"));
-                }
-                None => remove.push(format!("taken.#p{index}")),
-            }
+            write = match before {
+                Some(before) => write
+                    .set_by(format!("taken.#p{index} = :b{index}"))
+                    .value(&format!(":b{index}"), number(*before)),
+                None => write.remove([format!("taken.#p{index}")]),
+            };
         }
-        let clauses = [("SET", set), ("REMOVE", remove)].into_iter();
-        let clauses = clauses.filter(|(_, what)| !what.is_empty());
-        let clauses: Vec<_> = clauses
-            .map(|(verb, what)| format!("{verb} {}", what.join(", ")))
-            .collect();
-        let done = call
-            .update_expression(clauses.join(" "))
-            .condition_expression(conditions.join(" AND "))
-            .send()
-            .await;
+        let done = write.when(conditions.join(" AND ")).call().send().await;
         // The window was reset, or the places are someone else's by now.
         refusable(done, &self.table).map(drop)
     }
@@ -279,15 +258,13 @@ impl Record {
         let until = now.saturating_add(lasts).unwrap_or(now);
         let done = self
             .window(window)
-            .update_expression(
-                "SET kind = :kind, opened_by = :by, opened_at = :at, open_until = :until",
-            )
-            .expression_attribute_values(":kind", text("window"))
-            .condition_expression("attribute_not_exists(open_until) OR open_until <= :now")
-            .expression_attribute_values(":by", text(by))
-            .expression_attribute_values(":at", text(now.to_string()))
-            .expression_attribute_values(":until", number(until.as_millisecond()))
-            .expression_attribute_values(":now", number(now.as_millisecond()))
+            .set("kind", "window")
+            .set("opened_by", by)
+            .set("opened_at", now)
+            .set_value("open_until", number(until.as_millisecond()))
+            .when("attribute_not_exists(open_until) OR open_until <= :now")
+            .value(":now", number(now.as_millisecond()))
+            .call()
             .send()
             .await;
         let own = Opened {
@@ -302,13 +279,8 @@ impl Record {
     }
 
     /// A refused write brings the item as it was then.
-    fn window(&self, window: &Window) -> UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .key("pk", text(window.key()))
-            .key("sk", text("window"))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    fn window(&self, window: &Window) -> Write<'_> {
+        self.update(window.key(), "window").keeping_the_refused()
     }
 }
 

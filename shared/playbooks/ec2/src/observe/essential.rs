@@ -20,7 +20,7 @@ use model::settings::ForensicsRule;
 /// How long the reads may take that do not decide whether an interface is isolated.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// How long what only sizes a limit may take, which is then not held, and told of.
+/// The time for reading the sizes of groups. Without an answer the limit is not applied, and the report says so.
 const SIZING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Bounds a read that does not decide whether an interface is isolated. In a box, since it holds many calls.
@@ -31,7 +31,7 @@ pub(super) fn in_time<T>(
     within(Instant::now() + PATIENCE, operation, Box::pin(reading))
 }
 
-/// What decides whether and how an instance is contained: in one round trip, where the finding shows the
+/// The values that decide whether and how an instance is contained: in one round trip, where the finding shows the
 /// instance profile and the tags of its Auto Scaling group as they still are.
 pub(super) async fn read(
     services: &Services,
@@ -166,7 +166,7 @@ async fn local_networks(
     Some(LocalNetworks(in_time("ec2:DescribeSubnets", reading).await))
 }
 
-/// What was read of the profile that the finding names, where the instance has it no longer.
+/// The reading of the finding's profile, if the instance no longer has it.
 fn earlier(profile: Option<&str>, role: Result<Option<Role>>) -> Option<Earlier> {
     let role = match role {
         Err(error) if error.is_gone() => Ok(None),
@@ -194,8 +194,8 @@ async fn of_profile(
     )
 }
 
-/// The instance's Auto Scaling group, and how large that is. The group that the finding shows is asked for
-/// its size at once.
+/// The instance's Auto Scaling group, and how large that is. The group that the finding shows is asked for its size at
+/// the same time.
 async fn scaling(
     client: &aws_sdk_autoscaling::Client,
     finding: &Finding,

@@ -1,8 +1,10 @@
 use serde_json::json;
 
 use super::*;
+use crate::error::{CallError, CallFailure};
 use crate::fixtures::fake::{Act, Fake, act};
 use crate::fixtures::{ENFORCING, finding, gate, now};
+use crate::report::Outcome;
 use crate::settings::Settings;
 use policy::{Gate, LoadedPolicies};
 
@@ -212,4 +214,144 @@ fn classify_lists_what_awaits_approval_after_acting() {
         true
     });
     assert!(round.awaiting.is_empty());
+}
+
+/// What is read back of the step `a` in this state.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the outcomes of a step, by each reading back that there could be"
+)]
+fn read_back(state: State, otherwise: Option<&str>) -> ReadBack {
+    let key = StepKey::of(&act("a"));
+    let dispensable = otherwise.map(|otherwise| (key, otherwise.to_owned()));
+    ReadBack::of(&*plan(&state), dispensable.into_iter().collect())
+}
+
+fn failure(kind: CallFailure) -> Error {
+    Error::from(CallError {
+        operation: "fake:Apply",
+        target: "a".to_owned(),
+        code: "it".to_owned(),
+        message: "failed".to_owned(),
+        kind,
+    })
+}
+
+#[test]
+fn the_outcome_of_a_step_is_what_was_read_back_whatever_its_call_answered() {
+    let denied = || Err(failure(CallFailure::Denied));
+    let gone = || Err(failure(CallFailure::Gone));
+    let (applied, skipped, failed) = (Outcome::Applied, Outcome::Skipped, Outcome::Failed);
+    for (result, state, otherwise, outcome, detail) in [
+        (
+            Ok(()),
+            vec![shut("a")],
+            None,
+            applied,
+            "applied and read back: in effect",
+        ),
+        (
+            denied(),
+            vec![shut("a")],
+            None,
+            applied,
+            "although the call failed",
+        ),
+        (
+            Ok(()),
+            vec![open("a")],
+            None,
+            failed,
+            "does not show it in effect",
+        ),
+        (denied(), vec![open("a")], None, failed, "fake:Apply on a"),
+        (
+            denied(),
+            vec![open("a")],
+            Some("the account is shut"),
+            skipped,
+            "the account is shut: ",
+        ),
+        (gone(), vec![open("a")], None, failed, "fake:Apply on a"),
+        (Ok(()), vec![], None, skipped, "no longer there"),
+        (gone(), vec![], None, skipped, "no longer there: fake:Apply"),
+        (denied(), vec![], None, failed, "fake:Apply on a"),
+        (
+            Ok(()),
+            vec![unread("a")],
+            None,
+            failed,
+            "could not be read back: it could not be read",
+        ),
+        (denied(), vec![unread("a")], None, failed, "fake:Apply on a"),
+    ] {
+        let back = read_back(state, otherwise);
+        let step = conclude(&act("a"), &result, Ok(&back));
+        assert_eq!(step.outcome(), outcome, "{result:?} {step:?}");
+        assert!(step.detail().contains(detail), "{result:?} {step:?}");
+    }
+    let unreadable = failure(CallFailure::Denied);
+    for (result, detail) in [
+        (Ok(()), "could not be read back"),
+        (gone(), "fake:Apply on a"),
+    ] {
+        let step = conclude(&act("a"), &result, Err(&unreadable));
+        assert_eq!(step.outcome(), failed, "{step:?}");
+        assert!(step.detail().contains(detail), "{step:?}");
+    }
+}
+
+#[test]
+fn a_call_that_failed_asks_for_a_retry_unless_its_step_is_in_effect() {
+    for (state, transient) in [
+        (vec![shut("a")], false),
+        (vec![open("a")], true),
+        (vec![], true),
+    ] {
+        let mut ledger = Ledger::default();
+        let pending = ledger.absorb(plan(&vec![open("a")]));
+        let result = Err(failure(CallFailure::Transient));
+        ledger.attempt(pending, vec![(StepKey::of(&act("a")), result)]);
+        let round = classify(plan(&state), &ledger, |_| true);
+        let came_up = ledger.settle(read_back(state, None), round);
+        assert!(came_up.is_empty());
+        let done = ledger.conclude(None);
+        assert_eq!(done.transient.is_some(), transient, "{:?}", done.steps);
+    }
+}
+
+#[test]
+fn classify_lists_no_step_that_was_attempted_among_those_that_await_approval() {
+    // It was approved, and by now the policies ask again.
+    let ledger = executed(plan(&vec![open("asks")]));
+    let round = classify(plan_asking(&vec![open("asks")]), &ledger, |_| true);
+    assert!(round.awaiting.is_empty(), "{:?}", round.awaiting);
+    assert!(round.late.is_empty(), "{:?}", round.late);
+}
+
+#[test]
+fn a_step_that_came_up_withheld_is_not_executed_when_it_is_permitted_later() {
+    let mut ledger = executed(plan(&vec![open("a")]));
+    let round = classify(plan_asking(&vec![shut("a"), open("asks")]), &ledger, |_| {
+        true
+    });
+    assert_eq!(targets(&round.late), ["asks"]);
+    let came_up = ledger.settle(read_back(vec![shut("a")], None), round);
+    assert!(came_up.is_empty());
+    let round = classify(plan(&vec![shut("a"), open("asks")]), &ledger, |_| true);
+    assert_eq!(targets(&round.pending.steps), [] as [&str; 0]);
+}
+
+#[test]
+fn what_was_found_out_once_stays_found_out() {
+    let mut ledger = executed(plan(&vec![open("a"), unread("b")]));
+    let round = classify(plan(&vec![shut("a"), open("b")]), &ledger, |_| true);
+    ledger.settle(read_back(vec![shut("a")], None), round);
+    // A step that was not read before, and is in effect, is news now.
+    let state = vec![shut("a"), shut("b"), shut("c")];
+    let round = classify(plan(&state), &ledger, |_| true);
+    assert_eq!(targets(&round.late), ["b", "c"]);
+    ledger.settle(read_back(vec![shut("a")], None), round);
+    let round = classify(plan(&state), &ledger, |_| true);
+    assert_eq!(targets(&round.late), ["b", "c"]);
 }

@@ -1,20 +1,18 @@
-//! Writing down the end of an attempt: a report that says nothing of the target is not written over a containment
-//! that stands.
+//! Writing down the end of an attempt: a report without a reading of the target never replaces a containment that is in
+//! effect.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
-
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use aws_sdk_dynamodb::types::ReturnValue;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    AFTERWARDS_LIMIT, DRILL_LASTS, EVENT_LIMIT, PART_LIMIT, RELIES_ON, Recorded, Times, cut,
+    AFTERWARDS_LIMIT, DRILL_LASTS, EVENT_LIMIT, PART_LIMIT, PLAN, PLAN_NOTIFIED, RELIES_ON,
+    Recorded, Times, cut,
 };
-use crate::error::{CallContext, Error, Result};
+use crate::error::{Error, Result};
 use crate::finding::{Finding, abridged};
-use crate::record::{DRILL_EXPIRES, Record, text};
+use crate::record::write::Write;
+use crate::record::{DRILL_EXPIRES, IncidentStore, Item, number, text};
 use crate::report::{Report, Status, StepReport};
 
 /// The end of one attempt.
@@ -39,7 +37,7 @@ enum When {
     Idle,
 }
 
-impl Record {
+impl IncidentStore {
     /// Writes down what came of a finding. A report that says nothing of the target leaves status and report of
     /// a containment as they are.
     ///
@@ -108,11 +106,7 @@ impl Record {
     }
 
     /// Writes status and report.
-    async fn write(
-        &self,
-        done: &Conclusion<'_>,
-        when: When,
-    ) -> Result<HashMap<String, AttributeValue>> {
+    async fn write(&self, done: &Conclusion<'_>, when: When) -> Result<Item> {
         let Conclusion {
             finding,
             event,
@@ -126,55 +120,38 @@ impl Record {
             Status::AlreadyContained if !finding.is_drill() => Status::Contained,
             status => status,
         };
-        let (more, call) = self.also(done);
-        let mut call = call
-            .update_expression(format!(
-                "SET kind = :kind, received_at = if_not_exists(received_at, :received), updated_at = :now, \
-                 concluded_at = if_not_exists(concluded_at, :now), \
-                 event = if_not_exists(event, :event), finding_type = :type, account_id = :account, \
-                 #region = :region, #status = :status, report = :report, collected = :collected, \
-                 version = :version{more}",
-            ))
-            .expression_attribute_names("#region", "region")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":kind", text("incident"))
-            .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":received", text(received.to_string()))
-            .expression_attribute_values(":event", text(abridged(event, EVENT_LIMIT).to_string()))
-            .expression_attribute_values(":type", text(finding.finding_type.as_str()))
-            .expression_attribute_values(":account", text(&finding.account_id))
-            .expression_attribute_values(":region", text(&finding.region))
-            .expression_attribute_values(":status", text(status.as_str()))
-            .expression_attribute_values(":report", text(report.within(PART_LIMIT)))
-            .expression_attribute_values(":collected", text(cut(collected)))
-            .expression_attribute_values(":version", text(crate::VERSION));
-        call = under(call, when);
-        self.sent(call).await
+        let write = self
+            .also(done)
+            .set("kind", "incident")
+            .set_once("received_at", received)
+            .set_once("concluded_at", now)
+            .set_once("event", abridged(event, EVENT_LIMIT))
+            .set("finding_type", finding.finding_type.as_str())
+            .set("account_id", &finding.account_id)
+            .set("#region", &finding.region)
+            .set("#status", status.as_str())
+            .set("report", report.within(PART_LIMIT))
+            .set("collected", cut(collected))
+            .set("version", crate::VERSION);
+        // Which channel told which status is not touched, so that it is as it was before.
+        under(write, when).send_for(ReturnValue::AllNew).await
     }
 
     /// Leaves status and report as they are. A status that this attempt wrote over is put back.
     async fn keep(&self, done: &Conclusion<'_>, when: When) -> Result<Recorded> {
-        let Conclusion { report, now, .. } = *done;
-        let (more, mut call) = self.also(done);
-        let mut status = "";
-        if let Some(stood) = report.stood {
-            status = ", #status = :status";
-            call = call
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":status", text(stood.as_str()));
+        let mut write = self.also(done);
+        if let Some(stood) = done.report.stood {
+            write = write.set("#status", stood.as_str());
         }
-        let call = call
-            .update_expression(format!("SET updated_at = :now{status}{more}"))
-            .expression_attribute_values(":now", text(now.to_string()));
-        let kept = self.sent(under(call, when)).await?;
+        let kept = under(write, when).send_for(ReturnValue::AllNew).await?;
         Ok(Recorded {
             kept: true,
             ..Recorded::of(&kept)
         })
     }
 
-    /// The rest of the expression, which is written whatever becomes of status and report.
-    fn also(&self, done: &Conclusion<'_>) -> (String, UpdateItemFluentBuilder) {
+    /// The write whatever the status and report become.
+    fn also(&self, done: &Conclusion<'_>) -> Write<'_> {
         let Conclusion {
             finding,
             report,
@@ -182,68 +159,53 @@ impl Record {
             now,
             ..
         } = *done;
-        let mut call = self.item(finding, report.category());
-        let mut more = String::new();
-        for (name, time) in [("decided", times.decided), ("contained", times.contained)] {
+        let mut write = self.item(finding, report.category()).set("updated_at", now);
+        for (name, time) in [
+            ("decided_at", times.decided),
+            ("contained_at", times.contained),
+        ] {
             if let Some(time) = time {
-                let _ = write!(more, ", {name}_at = if_not_exists({name}_at, :{name})");
-                call = call.expression_attribute_values(format!(":{name}"), text(time.to_string()));
+                write = write.set_once(name, time);
             }
         }
         if times.look {
-            more.push_str(", looked_at = :now");
+            write = write.set("looked_at", now);
         }
         if let Some(after) = report.afterwards() {
-            more.push_str(", afterwards = :afterwards");
-            let after = text(after.within(AFTERWARDS_LIMIT));
-            call = call.expression_attribute_values(":afterwards", after);
+            write = write.set("afterwards", after.within(AFTERWARDS_LIMIT));
         }
         if finding.is_drill() {
             let until = now.saturating_add(DRILL_LASTS).unwrap_or(now).as_second();
-            let _ = write!(more, ", {DRILL_EXPIRES} = :until");
-            call = call.expression_attribute_values(":until", AttributeValue::N(until.to_string()));
+            write = write.set_value(DRILL_EXPIRES, number(until));
         }
-        let _ = write!(more, " REMOVE {RELIES_ON}");
+        write = write.remove([RELIES_ON]);
         // No plan about what is contained awaits approval, so that the next one is told.
-        if matches!(
-            report.status(),
-            Status::Contained | Status::AlreadyContained
-        ) {
-            more.push_str(", awaiting, planned_at, notified_plan, notified_until");
+        let contained = [Status::Contained, Status::AlreadyContained];
+        if contained.contains(&report.status()) {
+            write = write.remove(PLAN).remove(PLAN_NOTIFIED);
         }
-        (more, call)
-    }
-
-    /// The item as it is then. Which channel told which status is not touched, so that it is as it was before.
-    async fn sent(&self, call: UpdateItemFluentBuilder) -> Result<HashMap<String, AttributeValue>> {
-        let written = call.return_values(ReturnValue::AllNew).send().await;
-        let written = written.during("dynamodb:UpdateItem", &self.table)?;
-        Ok(written.attributes.unwrap_or_default())
+        write
     }
 }
 
 /// The consequence of an undoing that a dry run found.
 pub(crate) const NOT_DONE_AGAIN: &str = "it was not done again, since this is a dry run";
 
-fn under(call: UpdateItemFluentBuilder, when: When) -> UpdateItemFluentBuilder {
-    let contained = text(Status::Contained.as_str());
-    let named = |call: UpdateItemFluentBuilder| {
-        call.expression_attribute_names("#status", "status")
-            .expression_attribute_values(":contained", contained)
-    };
+fn under(write: Write<'_>, when: When) -> Write<'_> {
     let nothing = "attribute_not_exists(#status) OR #status <> :contained AND #status <> :partial";
-    let partial = text(Status::Partial.as_str());
-    match when {
-        When::Always => call,
-        When::Contained => named(call).condition_expression("#status = :contained"),
-        When::NothingStands => named(call)
-            .condition_expression(nothing)
-            .expression_attribute_values(":partial", partial),
-        When::Idle => named(call)
-            .condition_expression(format!("{nothing} AND #status <> :containing"))
-            .expression_attribute_values(":partial", partial)
-            .expression_attribute_values(":containing", text("containing")),
-    }
+    let (condition, statuses): (_, &[_]) = match when {
+        When::Always => return write,
+        When::Contained => ("#status = :contained".to_owned(), &["contained"]),
+        When::NothingStands => (nothing.to_owned(), &["contained", "partial"]),
+        When::Idle => (
+            format!("{nothing} AND #status <> :containing"),
+            &["contained", "partial", "containing"],
+        ),
+    };
+    let write = write.when(condition).name("#status", "status");
+    statuses.iter().fold(write, |write, status| {
+        write.value(&format!(":{status}"), text(*status))
+    })
 }
 
 fn is_unmet(error: &Error) -> bool {

@@ -1,20 +1,20 @@
-//! What is noted of an incident while an invocation is at work, in case it does not come to the end.
+//! The notes about an incident while an invocation is at work, in case it does not come to the end.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::EVENT_LIMIT;
 use crate::category::Category;
-use crate::error::{CallContext, Result};
+use crate::error::Result;
 use crate::finding::{Finding, abridged};
-use crate::record::{Record, text};
+use crate::record::IncidentStore;
 
 /// The attribute with the keys of the steps that an invocation found in effect, until its report says so.
 pub(super) const RELIES_ON: &str = "relies_on";
-/// The attribute that says when an undoing was found of which nobody was told yet.
+/// The attribute with the time of a reversal of which no notice was sent yet.
 pub(super) const UNDOING: &str = "undoing_found_at";
 
-impl Record {
+impl IncidentStore {
     /// Notes that the target is contained by these steps, which another incident may have taken: they are not put
     /// back then while the invocation is at work.
     ///
@@ -28,26 +28,13 @@ impl Record {
         steps: &[String],
         now: Timestamp,
     ) -> Result<()> {
-        self.item(finding, category)
-            .update_expression(format!(
-                "SET kind = :kind, received_at = if_not_exists(received_at, :now), updated_at = :now, \
-                 event = if_not_exists(event, :event), finding_type = :type, account_id = :account, \
-                 #region = :region, #status = if_not_exists(#status, :status), {RELIES_ON} = :steps"
-            ))
-            .expression_attribute_names("#region", "region")
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":kind", text("incident"))
-            .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":event", text(abridged(event, EVENT_LIMIT).to_string()))
-            .expression_attribute_values(":type", text(finding.finding_type.as_str()))
-            .expression_attribute_values(":account", text(&finding.account_id))
-            .expression_attribute_values(":region", text(&finding.region))
-            .expression_attribute_values(":status", text("containing"))
-            .expression_attribute_values(":steps", text(Value::from(steps).to_string()))
+        self.described(finding, category, now)
+            .set_once("received_at", now)
+            .set_once("event", abridged(event, EVENT_LIMIT))
+            .set_once("#status", "containing")
+            .set(RELIES_ON, Value::from(steps))
             .send()
             .await
-            .during("dynamodb:UpdateItem", &self.table)
-            .map(drop)
     }
 
     /// Notes that somebody undid the containment, so that a retry tells it if this attempt does not.
@@ -60,12 +47,6 @@ impl Record {
         finding: &Finding,
         now: Timestamp,
     ) -> Result<()> {
-        self.item(finding, category)
-            .update_expression(format!("SET {UNDOING} = :now"))
-            .expression_attribute_values(":now", text(now.to_string()))
-            .send()
-            .await
-            .during("dynamodb:UpdateItem", &self.table)
-            .map(drop)
+        self.item(finding, category).set(UNDOING, now).send().await
     }
 }

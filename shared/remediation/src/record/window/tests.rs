@@ -1,6 +1,9 @@
+use std::collections::HashMap;
+
 use super::*;
 use crate::blast_radius::BlastRadiusGroup;
 use crate::category::Category;
+use crate::record::text;
 
 #[test]
 fn a_window_is_found_again_from_its_key() {

@@ -1,8 +1,5 @@
 //! The built-in rails: nobody lifts them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex};
-
 use proptest::prelude::*;
 
 use super::*;
@@ -99,15 +96,6 @@ fn a_victim_is_left_alone_by_the_ec2_playbook() {
         let found = withheld_by::<Ec2>(ALL, &settings(), &finding, action, &instance);
         assert_eq!(found, ["rail:victims"]);
     }
-}
-
-/// Policies are read once: that takes longer than to ask them.
-fn guard(text: &str) -> Arc<LoadedPolicies> {
-    static READ: LazyLock<Mutex<HashMap<String, Arc<LoadedPolicies>>>> =
-        LazyLock::new(Mutex::default);
-    let mut read = READ.lock().unwrap();
-    let guard = read.entry(text.to_owned());
-    Arc::clone(guard.or_insert_with(|| Arc::new(LoadedPolicies::new(text))))
 }
 
 /// Pieces of what users write, from the widest on.
@@ -236,7 +224,7 @@ proptest! {
                 Resource::bucket(&finding, "us-east-1", case.name),
             ),
         };
-        let guard = guard(&case.pieces.join("\n"));
+        let guard = loaded(&case.pieces.join("\n"));
         let settings = settings();
         let gate = match case.subject {
             "user" | "role" => Gate::new::<Iam>,

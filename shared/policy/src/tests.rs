@@ -1,27 +1,25 @@
+mod asked;
 mod examples;
+mod gate;
 mod rails;
 mod unread;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use cedar_policy::Effect;
 use serde_json::{Value, json};
 
 use jiff::Timestamp;
 
-use crate::category::Category;
-use crate::decision::{ResponseMode, ResponseSettings};
-use crate::finding::Finding;
-use crate::fixtures::fake::Fake;
-use crate::fixtures::{ENFORCING, finding, now, user_finding};
-use crate::plan::{Action, Phase};
-use crate::plan::{StepKey, Withheld};
-use crate::planner::Planner;
-use crate::settings::Settings;
-use playbook_ec2::Ec2;
-use playbook_iam::Iam;
-use playbook_s3::S3;
-use policy::*;
+use crate::fixtures::{ENFORCING, Ec2, Iam, S3, finding, now, user_detail, user_finding};
+use crate::*;
+use model::actions;
+use model::category::Category;
+use model::decision::{Decision, ResponseMode, ResponseSettings, decide};
+use model::finding::Finding;
+use model::plan::{Phase, StepKey, Withheld};
+use model::planner::Planner;
 
 const ALL: &str = "permit (principal, action, resource);";
 
@@ -32,6 +30,18 @@ fn settings() -> ResponseSettings {
         never_contain: vec!["arn:aws:iam::111122223333:role/break-glass".to_owned()],
         ..ENFORCING.clone()
     }
+}
+
+/// Policies are read once: that takes longer than to ask them.
+fn loaded(text: &str) -> Arc<LoadedPolicies> {
+    static READ: LazyLock<Mutex<HashMap<String, Arc<LoadedPolicies>>>> =
+        LazyLock::new(Mutex::default);
+    let known = READ.lock().unwrap().get(text).cloned();
+    known.unwrap_or_else(|| {
+        let guard = Arc::new(LoadedPolicies::new(text));
+        let mut read = READ.lock().unwrap();
+        Arc::clone(read.entry(text.to_owned()).or_insert(guard))
+    })
 }
 
 /// The ids of what withholds a step, or none if it may run.
@@ -53,7 +63,7 @@ fn judged<P: Planner>(
     resource: &Resource,
     now: Timestamp,
 ) -> Vec<String> {
-    let guard = LoadedPolicies::new(policies);
+    let guard = loaded(policies);
     assert_eq!(guard.problem(), None);
     let step = StepKey {
         action,
@@ -86,26 +96,21 @@ fn instance_finding(changes: Value) -> Finding {
     finding(detail)
 }
 
-fn phases<A: Action>() -> BTreeMap<&'static str, &'static str> {
-    let actions = A::PERMISSIONS.iter();
-    actions
-        .map(|(name, _)| {
-            let group = match A::phase_of(name) {
+#[test]
+fn the_schema_has_the_actions_of_the_playbooks_each_in_the_group_of_its_phase() {
+    let categories = [Category::S3, Category::Iam, Category::Ec2];
+    let known = categories.into_iter().flat_map(actions::of);
+    let expected: BTreeMap<_, _> = known
+        .map(|(name, phase)| {
+            let group = match phase {
                 Phase::Protect => "Protect",
                 Phase::Contain => "Contain",
                 Phase::Preserve => "Preserve",
                 Phase::Annotate => "Annotate",
             };
-            (*name, group)
+            ((*name).to_owned(), group.to_owned())
         })
-        .collect()
-}
-
-#[test]
-fn the_schema_has_the_actions_of_the_playbooks_each_in_the_group_of_its_phase() {
-    let mut expected = phases::<<S3 as Planner>::Action>();
-    expected.extend(phases::<<Iam as Planner>::Action>());
-    expected.extend(phases::<<Ec2 as Planner>::Action>());
+        .collect();
     let schema = schema().expect("the schema is one");
     let entities = schema.action_entities().expect("actions");
     let groups = ["Protect", "Contain", "Preserve", "Annotate"];
@@ -121,10 +126,6 @@ fn the_schema_has_the_actions_of_the_playbooks_each_in_the_group_of_its_phase() 
             found.insert(name.to_owned(), above[0].to_owned());
         }
     }
-    let expected: BTreeMap<_, _> = expected
-        .into_iter()
-        .map(|(name, group)| (name.to_owned(), group.to_owned()))
-        .collect();
     assert_eq!(found, expected);
 }
 
@@ -141,7 +142,7 @@ fn how_often_the_activity_was_seen_is_known_if_the_finding_says_so() {
         (json!(2), &["often"]),
         (json!(u64::MAX), &["often"]),
     ] {
-        let mut detail = crate::fixtures::user_detail("mallory");
+        let mut detail = user_detail("mallory");
         detail["service"]["count"] = count;
         let action = "iam:DeactivateAccessKey";
         let found = withheld_by::<Iam>(&often, &settings(), &finding(detail), action, &user);
@@ -153,7 +154,7 @@ fn how_often_the_activity_was_seen_is_known_if_the_finding_says_so() {
 fn the_simple_parameters_work_through_the_default_policies() {
     let user = Resource::user(&user_finding("mallory"), "mallory", None);
     let by = |settings: &ResponseSettings, severity: f64| {
-        let mut detail = crate::fixtures::user_detail("mallory");
+        let mut detail = user_detail("mallory");
         detail["severity"] = json!(severity);
         let finding = finding(detail);
         withheld_by::<Iam>(
@@ -186,14 +187,14 @@ fn asked(severity: f64, approved: bool, not_needed_from: Option<f64>) -> Authori
         approval_not_needed_from: not_needed_from,
         ..settings()
     };
-    let mut detail = crate::fixtures::user_detail("mallory");
+    let mut detail = user_detail("mallory");
     detail["severity"] = json!(severity);
     let finding = finding(detail);
     let step = StepKey {
         action: "iam:DeactivateAccessKey",
         target: "AKIA".to_owned(),
     };
-    let guard = LoadedPolicies::new(DEFAULT);
+    let guard = loaded(DEFAULT);
     let gate = Gate::new::<Iam>(&guard, &finding, &settings, false, now());
     let gate = gate.approving(approved.then(|| step.clone()).into_iter().collect());
     gate.judge(&step, &Resource::user(&finding, "mallory", None))
@@ -377,7 +378,7 @@ fn a_policy_that_can_never_apply_is_warned_of() {
 
 #[test]
 fn what_is_forbidden_whatever_the_target_is_needs_no_observation() {
-    let mut detail = crate::fixtures::user_detail("mallory");
+    let mut detail = user_detail("mallory");
     detail["severity"] = json!(2.0);
     let (mild, severe) = (finding(detail), user_finding("mallory"));
     let settings = settings();
@@ -417,8 +418,8 @@ fn what_is_forbidden_whatever_the_target_is_needs_no_observation() {
     assert_eq!(outright(&by_playbook, &severe), Some(vec!["x".to_owned()]));
 }
 
-#[tokio::test]
-async fn a_tag_that_may_be_the_attackers_does_not_count_and_is_told_of() {
+#[test]
+fn a_tag_that_may_be_the_attackers_does_not_count_and_is_told_of() {
     let finding = instance_finding(json!({}));
     let guard = LoadedPolicies::new(&format!(
         "{ALL} @id(\"tagged\") forbid (principal, action, resource)
@@ -449,17 +450,9 @@ async fn a_tag_that_may_be_the_attackers_does_not_count_and_is_told_of() {
     assert_eq!(gate.doubted(&step, &trusted), None);
 }
 
-#[test]
-fn the_fake_speaks_of_an_action_that_the_schema_knows() {
-    let finding = finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }));
-    let bucket = Resource::bucket(&finding, "us-east-1", "exposed");
-    let action = "s3:BlockBucketPublicAccess";
-    assert!(withheld_by::<Fake>(ALL, &settings(), &finding, action, &bucket).is_empty());
-}
-
 /// The policies' own cost for one step, for whoever wants to know: not a promise.
 #[test]
-#[ignore = "a measurement: cargo test --release -p remediation guard -- --ignored --nocapture"]
+#[ignore = "a measurement: cargo test --release -p policy what_a_step_costs -- --ignored --nocapture"]
 #[expect(clippy::disallowed_methods, reason = "it measures real time")]
 fn what_a_step_costs() {
     let finding = instance_finding(json!({}));
@@ -510,7 +503,7 @@ fn what_would_be_asked_of_the_policies_can_be_explained_without_observing() {
         panic!("{explained:?}")
     };
     assert_eq!(of.category, Category::Ec2);
-    assert_eq!(of.steps.len(), <Ec2 as Planner>::Action::PERMISSIONS.len());
+    assert_eq!(of.steps.len(), actions::of(Category::Ec2).len());
     for step in &of.steps {
         let withheld =
             matches!(&step.verdict, Authorization::Withheld(why) if why.by == ["tagged"]);
@@ -582,13 +575,13 @@ fn credentials_that_are_used_from_an_affiliated_network_are_left_to_its_owner_un
     ] {
         let finding = of(kind, remote.clone());
         for category in [Category::Iam, Category::Ec2] {
-            let decided = crate::decision::decide(category, &finding, &settings);
+            let decided = decide(category, &finding, &settings);
             if category == Category::Iam || kind == instance {
-                let contains = matches!(decided, crate::decision::Decision::Contain(_));
+                let contains = matches!(decided, Decision::Contain(_));
                 assert!(contains, "{decided:?}");
             }
             let withheld = |text: &str| {
-                let guard = LoadedPolicies::new(text);
+                let guard = loaded(text);
                 assert_eq!(guard.problem(), None);
                 guard
                     .forbids(category, &finding, &settings, now())

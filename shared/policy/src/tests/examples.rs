@@ -9,7 +9,7 @@ fn example(name: &str) -> String {
 }
 
 fn severe(severity: f64) -> Finding {
-    let mut detail = crate::fixtures::user_detail("mallory");
+    let mut detail = user_detail("mallory");
     detail["severity"] = json!(severity);
     finding(detail)
 }
@@ -65,7 +65,7 @@ fn production_needs_approval_but_for_its_evidence() {
         assert_eq!(found, by, "{value} {action}");
     }
     for (approved, permitted) in [(false, false), (true, true)] {
-        let guard = LoadedPolicies::new(&text);
+        let guard = loaded(&text);
         let step = StepKey {
             action: "ec2:IsolateInterface",
             target: "eni-1".to_owned(),

@@ -1,11 +1,12 @@
 //! Attributes and tags that could not be read: each may be anything.
 
 use super::*;
-use crate::fixtures::fake::act;
-use crate::plan::Step;
+use crate::fixtures::act;
+use model::plan::Step;
+use model::settings::Settings;
 
 fn of_a_bucket(policies: &str, resource: &Resource, approved: bool) -> Authorization {
-    let guard = LoadedPolicies::new(&format!("{ALL} {policies}"));
+    let guard = loaded(&format!("{ALL} {policies}"));
     assert_eq!(guard.problem(), None);
     let finding = finding(json!({ "type": "Policy:S3/BucketAnonymousAccessGranted" }));
     let step = StepKey {
@@ -135,16 +136,15 @@ fn untold(policy: &str, approved: bool) -> Option<Withheld> {
             "name": "exposed", "tags": [{ "key": "environment", "value": "production" }],
         }] },
     }));
-    let guard = LoadedPolicies::new(policy);
+    let guard = loaded(policy);
     assert_eq!(guard.problem(), None);
-    let act = crate::fixtures::fake::Act {
-        tags_unread: true,
-        ..act("exposed")
-    };
-    let gate = Gate::new::<Fake>(&guard, &finding, &ENFORCING, false, now());
+    let shown = finding.bucket_tags("exposed");
+    let bucket = Resource::bucket(&finding, "us-east-1", "exposed");
+    let act = act(bucket.unread_tags(shown.as_deref()));
+    let gate = Gate::new::<S3>(&guard, &finding, &ENFORCING, false, now());
     let approved = approved.then(|| StepKey::of(&act));
     let gate = gate.approving(approved.into_iter().collect());
-    let plan = gate.plan::<Fake>(&vec![(act, false)], &Settings::default());
+    let plan = gate.plan::<S3>(&vec![act], &Settings::default());
     let questions = gate.open_questions(&plan);
     assert!(
         questions.is_empty(),
