@@ -121,7 +121,7 @@ pub struct Report {
     pub undone: bool,
     /// Something was contained that an earlier attempt of the same invocation had not begun.
     #[serde(skip)]
-    pub anew: bool,
+    pub newly_contained: bool,
     /// Something was decided for the moment, until CloudTrail must show what it does not show yet.
     #[serde(skip)]
     pub provisional: bool,
@@ -202,7 +202,7 @@ impl Report {
             trace_id: None,
             drill: finding.is_drill(),
             undone: false,
-            anew: false,
+            newly_contained: false,
             provisional: false,
             read: false,
             is_retried: false,
@@ -311,7 +311,7 @@ impl Report {
             trace_id: None,
             drill,
             undone: false,
-            anew: false,
+            newly_contained: false,
             provisional: false,
             read: false,
             is_retried: false,

@@ -4,6 +4,7 @@
 mod adopt;
 mod attempt;
 mod context;
+pub mod deployment;
 mod find;
 mod finding;
 #[cfg(test)]

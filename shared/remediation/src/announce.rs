@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::news::{should_send, should_store};
+use crate::breaker::Page;
 use crate::category::Category;
 use crate::containment::Containment;
 use crate::deadline::within;
@@ -201,6 +202,7 @@ impl<P: Playbook> Responder<P> {
             report,
             finding: delivery.finding,
             trace: delivery.trace,
+            asks_people: !report.drill() && alert != Some(Page::Done),
         };
         let until = delivery.deadline + NOTICES;
         let sent = self.notices.send(&channels, message, until).await;
@@ -232,7 +234,7 @@ fn cause<P: Playbook>(delivery: &Delivery<'_>, report: &Report, times: Times) ->
     Cause {
         stands: is_looked_at_again(report, delivery),
         unread: false,
-        anew: contained_now || report.undone(),
+        newly_contained: contained_now || report.undone(),
         contained_at: times.contained,
         keeps_out: keeps_out.is_some(),
         provisional: report.provisional,

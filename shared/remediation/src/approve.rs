@@ -30,7 +30,7 @@ use crate::notify::Notices;
 use crate::plan::Step;
 use crate::planner;
 use crate::policy_parameter::PolicyParameter;
-use crate::record::{Approved, Awaiting, Claim, Incident, Intent, Record, Times};
+use crate::record::{Approved, Awaiting, Claim, Incident, IncidentStore, Intent, Times};
 use crate::report::{Outcome, Report, Status};
 use crate::session::{Rules, Session};
 use aws::playbook::Playbook;
@@ -50,7 +50,7 @@ pub struct Approver<'a> {
     /// The approver's ARN.
     pub by: &'a str,
     /// The table.
-    pub record: &'a Record,
+    pub record: &'a IncidentStore,
     /// The policies that the function asks.
     pub policies: &'a PolicyParameter,
     /// The function's settings as they are now. `None`: they are not known.
@@ -252,7 +252,7 @@ async fn begin<P: Playbook>(
 
 /// Records what comes up while an approved plan is executed, before it is done.
 struct Recorded<'a, 's, P> {
-    record: &'a Record,
+    record: &'a IncidentStore,
     session: &'a Session<'s, P>,
     rules: Rules<'a>,
 }

@@ -63,7 +63,7 @@ pub(crate) async fn conclude<P: Playbook>(
     report.provisional =
         P::is_provisional(session.finding(), state, session.delivery.received_at());
     report.stood = admission.stood;
-    report.anew = !admission.retried && contained_now(&report);
+    report.newly_contained = !admission.retried && contained_now(&report);
     let contained = matches!(report.status(), Status::Contained | Status::Partial);
     let contained_at = contained.then(|| session.now());
     let reverted = is_reverted(session, &report, &admission);
@@ -159,7 +159,7 @@ fn report_admission(
     report.breaker = refusal.overload;
     // That someone undid a containment is news by itself; so is what was contained beside what has no room,
     // and a plan that awaits approval.
-    let news = reverted || report.anew || report.approval().is_some();
+    let news = reverted || report.newly_contained || report.approval().is_some();
     let page = if news { Page::AsUsual } else { refusal.page };
     (Some(page), refusal.transient)
 }

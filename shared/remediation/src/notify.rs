@@ -111,6 +111,8 @@ pub(crate) struct Message<'a> {
     pub(crate) report: &'a Report,
     pub(crate) finding: &'a Finding,
     pub(crate) trace: Option<&'a Trace>,
+    /// Tools that page people may page them: not for a drill, nor for what the breaker has told them already.
+    pub(crate) asks_people: bool,
 }
 
 /// The channels, with what they are reached by.
@@ -177,7 +179,7 @@ impl Notices {
     }
 
     /// The channels that send `report`. Security Hub has no drills.
-    pub(crate) fn channels(&self, report: &Report) -> Vec<Channel> {
+    pub fn channels(&self, report: &Report) -> Vec<Channel> {
         let has = |channel: &Channel| match channel {
             Channel::Text => true,
             Channel::Chat => self.chat_topic_arn.is_some(),
@@ -193,12 +195,13 @@ impl Notices {
         &self,
         report: &mut Report,
         finding: &Finding,
-    ) -> Vec<(Channel, Result<()>)> {
+    ) -> Vec<(Channel, Result<String>)> {
         let channels = self.channels(report);
         let message = Message {
             report,
             finding,
             trace: None,
+            asks_people: true,
         };
         let sent = self.send(&channels, message, Instant::now() + ANNOUNCING);
         let sent = sent.await;
@@ -211,13 +214,30 @@ impl Notices {
         sent
     }
 
-    /// Sends by all of `channels` at the same time.
+    /// Sends the notices of a test through `channels`. Answers the id that the service gave each.
+    pub async fn test(
+        &self,
+        channels: &[Channel],
+        report: &Report,
+        finding: &Finding,
+    ) -> Vec<(Channel, Result<String>)> {
+        let message = Message {
+            report,
+            finding,
+            trace: None,
+            asks_people: true,
+        };
+        self.send(channels, message, Instant::now() + ANNOUNCING)
+            .await
+    }
+
+    /// Sends by all of `channels` at the same time. Answers the id that the service gave each notice.
     pub(crate) async fn send(
         &self,
         channels: &[Channel],
         message: Message<'_>,
         until: Instant,
-    ) -> Vec<(Channel, Result<()>)> {
+    ) -> Vec<(Channel, Result<String>)> {
         let sending = channels.iter().map(async |&channel| {
             let sent = Box::pin(self.over(channel, message));
             (channel, within(until, channel.operation(), sent).await)
@@ -225,7 +245,7 @@ impl Notices {
         join_all(sending).await
     }
 
-    async fn over(&self, channel: Channel, message: Message<'_>) -> Result<()> {
+    async fn over(&self, channel: Channel, message: Message<'_>) -> Result<String> {
         let Message { report, .. } = message;
         match channel {
             Channel::Text => {
@@ -248,15 +268,21 @@ impl Notices {
             Channel::SecurityHub => {
                 let outbox = self.security_hub.as_ref();
                 let outbox = outbox.ok_or_else(|| unset("SECURITY_HUB_QUEUE_URL"))?;
-                outbox.send(message).await
+                outbox.send(message).await.map(|()| String::new())
             }
         }
     }
 
-    async fn publish(&self, topic: &str, subject: Option<String>, message: String) -> Result<()> {
+    async fn publish(
+        &self,
+        topic: &str,
+        subject: Option<String>,
+        message: String,
+    ) -> Result<String> {
         let call = self.sns.publish().topic_arn(topic).message(message);
         let done = call.set_subject(subject).send().await;
-        done.during("sns:Publish", topic).map(drop)
+        let done = done.during("sns:Publish", topic)?;
+        Ok(done.message_id.unwrap_or_default())
     }
 }
 

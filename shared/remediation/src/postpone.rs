@@ -11,8 +11,8 @@ use crate::containment::{Containment, Postponement};
 use crate::deadline::within;
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
-use crate::recheck::Recheck;
-use crate::record::Record;
+use crate::recheck::RecheckQueue;
+use crate::record::IncidentStore;
 use crate::report::{Obstacle, Report};
 use crate::session::Session;
 use aws::playbook::Playbook;
@@ -103,8 +103,8 @@ fn with_detail(event: &Value, detail: Value) -> Value {
 
 /// Has the event come again later. If it cannot, what was done is the answer.
 pub(crate) async fn postpone<P: Playbook>(
-    recheck: &Recheck,
-    record: Option<&Record>,
+    recheck: &RecheckQueue,
+    record: Option<&IncidentStore>,
     delivery: &Delivery<'_>,
     postponement: Postponement,
     mut done: Containment,
@@ -136,8 +136,8 @@ pub(crate) async fn postpone<P: Playbook>(
 
 /// Answers the seconds until the event is delivered again.
 async fn send<P: Playbook>(
-    recheck: &Recheck,
-    record: Option<&Record>,
+    recheck: &RecheckQueue,
+    record: Option<&IncidentStore>,
     delivery: &Delivery<'_>,
     postponement: &Postponement,
 ) -> Result<i32> {

@@ -56,7 +56,7 @@ const STEPS_LIMIT: usize = 64 * 1024;
 
 /// A recheck of a containment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct Recheck {
     /// Which one it is; the first is 1. 0: it is none, but a delivery of the event that was put off.
     pub number: usize,
     /// How often it was put off.
@@ -79,7 +79,7 @@ pub(crate) struct Cause {
     /// The target was not read, so that the steps in effect are those that the look before knew.
     pub(crate) unread: bool,
     /// Something of it was contained only now.
-    pub(crate) anew: bool,
+    pub(crate) newly_contained: bool,
     /// When something contained the target, as read back.
     pub(crate) contained_at: Option<Timestamp>,
     /// A credential is kept out, of which CloudTrail may show that it still works.
@@ -92,7 +92,7 @@ pub(crate) struct Cause {
 
 impl Cause {
     /// The next look after `done`, the seconds until then, and its round. `None`: all looks are done.
-    fn next(&self, done: Option<&Look>) -> Option<(usize, i32, u64)> {
+    fn next(&self, done: Option<&Recheck>) -> Option<(usize, i32, u64)> {
         let (number, round) = done.map_or((0, 0), |look| (look.number, look.round));
         if let Some(delay) = DELAYS.get(number).filter(|_| self.stands) {
             return Some((number + 1, *delay, round));
@@ -101,7 +101,7 @@ impl Cause {
         if number < BY_TRAIL {
             return by_trail.then_some((BY_TRAIL, TRAIL_DELAY, round));
         }
-        let (first, anew) = (DELAYS[0], self.stands && self.anew);
+        let (first, anew) = (DELAYS[0], self.stands && self.newly_contained);
         // What was done again may be undone again; and clocks differ.
         let next = anew
             .then_some((1, first))
@@ -111,7 +111,7 @@ impl Cause {
     }
 }
 
-impl Look {
+impl Recheck {
     /// True if it is not a delivery of the event that was put off.
     pub(crate) fn is_one(&self) -> bool {
         self.number > 0
@@ -143,12 +143,12 @@ pub fn in_effect(steps: &[StepReport]) -> BTreeSet<String> {
 
 /// The queue that holds containments back.
 #[derive(Clone, Debug)]
-pub struct Recheck {
+pub struct RecheckQueue {
     client: Client,
     queue_url: String,
 }
 
-impl Recheck {
+impl RecheckQueue {
     /// The queue at `queue_url`.
     pub fn new(client: Client, queue_url: String) -> Self {
         Self { client, queue_url }
@@ -165,14 +165,16 @@ impl Recheck {
         event: &Value,
         steps: &[StepReport],
         cause: &Cause,
-        done: Option<&Look>,
+        done: Option<&Recheck>,
         trace: Option<&Trace>,
     ) -> Result<()> {
         let Some((number, delay, round)) = cause.next(done) else {
             return Ok(());
         };
         let before = done.and_then(|look| look.contained_at);
-        let contained_at = before.filter(|_| !cause.anew).or(cause.contained_at);
+        let contained_at = before
+            .filter(|_| !cause.newly_contained)
+            .or(cause.contained_at);
         let seen_at = done.and_then(|look| look.marks_seen_at).or(cause.now);
         let marks_seen_at = seen_at.filter(|_| cause.provisional);
         let known = done.filter(|_| cause.unread);
@@ -202,10 +204,10 @@ impl Recheck {
         category: Category,
         event: &Value,
         finding_id: &str,
-        look: Option<&Look>,
+        look: Option<&Recheck>,
         trace: Option<&Trace>,
     ) -> Result<i32> {
-        let none = Look::default();
+        let none = Recheck::default();
         let look = look.unwrap_or(&none);
         let delay = put_off_for(look.put_off, finding_id);
         let mut message = json!({
@@ -241,11 +243,11 @@ fn put_off_for(times: u64, finding_id: &str) -> i32 {
     (least + spread.unwrap_or_default()).min(TRAIL_DELAY)
 }
 
-/// Takes a message of [`Recheck`] apart, as Lambda hands it over: the event, and which look this is, or how often it
+/// Takes a message of [`RecheckQueue`] apart, as Lambda hands it over: the event, and which look this is, or how often it
 /// was put off. `None`: the payload is something else.
-pub fn received(payload: &Value) -> Option<(Value, Look)> {
+pub fn received(payload: &Value) -> Option<(Value, Recheck)> {
     let (_, message) = queue_message::received(payload)?;
-    let look = Look {
+    let look = Recheck {
         number: usize::try_from(message["recheck"].as_u64()?).ok()?,
         in_effect: serde_json::from_value(message["in_effect"].clone()).unwrap_or_default(),
         contained_at: time(&message["contained_at"]),
@@ -260,7 +262,7 @@ fn time(member: &Value) -> Option<Timestamp> {
     member.as_str()?.parse().ok()
 }
 
-/// The event that Lambda hands over of a message of [`Recheck::schedule`], read from the message: to have a look done
+/// The event that Lambda hands over of a message of [`RecheckQueue::schedule`], read from the message: to have a look done
 /// that a queue has given up on; and by which function. `None`: it is no such message.
 pub fn handed_over(message: &str) -> Option<(Category, Value)> {
     let payload = queue_message::handed_over(message);
@@ -281,9 +283,9 @@ mod tests {
         let event = json!({ "detail": { "id": "x" } });
         let body = json!({ "recheck": 2, "event": event }).to_string();
         let payload = json!({ "Records": [{ "eventSource": "aws:sqs", "body": body }] });
-        let look = Look {
+        let look = Recheck {
             number: 2,
-            ..Look::default()
+            ..Recheck::default()
         };
         assert_eq!(received(&payload), Some((event, look)));
     }
@@ -296,10 +298,10 @@ mod tests {
             if looks.len() == most {
                 break;
             }
-            done = Some(Look {
+            done = Some(Recheck {
                 number,
                 round,
-                ..Look::default()
+                ..Recheck::default()
             });
         }
         looks
@@ -320,7 +322,7 @@ mod tests {
             ..Cause::default()
         };
         let anew = Cause {
-            anew: true,
+            newly_contained: true,
             ..keeps_out
         };
         assert_eq!(looks(Cause::default(), 9), []);

@@ -42,12 +42,12 @@ pub const DRILL_EXPIRES: &str = "expires_at";
 
 /// The table.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct IncidentStore {
     client: Client,
     table: String,
 }
 
-impl Record {
+impl IncidentStore {
     /// The record in `table`.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }

@@ -22,7 +22,7 @@ use crate::finding::Finding;
 use crate::notify::Notices;
 use crate::plan::{Action, StepKey};
 use crate::planner;
-use crate::record::{Incident, Record};
+use crate::record::{Incident, IncidentStore};
 use crate::session::Session;
 use aws::playbook::Playbook;
 
@@ -113,7 +113,7 @@ pub struct Releaser<'a> {
     /// The operator, for the record.
     pub by: &'a str,
     /// The table.
-    pub record: &'a Record,
+    pub record: &'a IncidentStore,
     /// By what the function tells. `None`: they are not known, so no notice is sent.
     pub notices: Option<&'a Notices>,
 }
@@ -154,7 +154,7 @@ pub struct Released {
 /// If the incident's event or actions, or the present state, cannot be read.
 pub async fn plan<P: Playbook>(
     playbook: &P,
-    record: &Record,
+    record: &IncidentStore,
     incident: &Incident,
     allowance: &Allowance,
     now: Timestamp,

@@ -22,7 +22,7 @@ use crate::finding::{Finding, printable};
 use crate::hand_over::{self};
 use crate::metrics::{self, Measured};
 use crate::postpone::postpone;
-use crate::recheck::{self, Look};
+use crate::recheck::{self, Recheck};
 use crate::record::{Claim, TargetState};
 use crate::report::{Obstacle, Report, Status};
 pub use crate::responder::{Invocation, Responder};
@@ -149,7 +149,7 @@ impl<P: Playbook> Responder<P> {
         report
     }
 
-    fn assess(&self, event: &Value, look: Option<&Look>) -> Result<(Finding, Decision)> {
+    fn assess(&self, event: &Value, look: Option<&Recheck>) -> Result<(Finding, Decision)> {
         let mut finding = Finding::parse(event)?;
         finding.see_marks(look.and_then(|look| look.marks_seen_at));
         let decision = decide(P::CATEGORY, &finding, &self.config.policy);

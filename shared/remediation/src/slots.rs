@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::breaker::{Answer, Denial, Limits, OpenBreaker, Opened, Page, SlotRequest};
 use crate::error::Error;
-use crate::record::{Places, Record, Taken, Terms};
+use crate::record::{IncidentStore, Places, Taken, Terms};
 
 /// How the line in the log begins that says that a window has no room.
 const OPEN: &str = "breaker open";
@@ -44,7 +44,7 @@ pub(crate) struct Requester<'a> {
 
 /// Takes the places that a plan needs, or says why it may not be executed.
 pub(crate) async fn ask(
-    record: &Record,
+    record: &IncidentStore,
     limits: &Limits,
     needs: &SlotRequest,
     asker: &Requester<'_>,
@@ -106,7 +106,7 @@ pub(crate) fn unanswered(
     Answer::Refused(Box::new(unasked(error)))
 }
 
-async fn give_back(record: &Record, held: &[Places]) {
+async fn give_back(record: &IncidentStore, held: &[Places]) {
     for places in held {
         if let Err(error) = record.give_places_back(places).await {
             tracing::error!(%error, "slots of a window were not returned and end by their time");
@@ -115,7 +115,7 @@ async fn give_back(record: &Record, held: &[Places]) {
 }
 
 async fn refused(
-    record: &Record,
+    record: &IncidentStore,
     overload: OpenBreaker,
     opened: Option<Opened>,
     limits: &Limits,

@@ -4,6 +4,7 @@
 //! Nothing here calls AWS, waits, or reads a clock. Names, tags and messages come from attackers: each renderer makes
 //! them harmless for its medium.
 
+pub mod alert;
 pub mod chat;
 pub mod notice;
 pub mod page;

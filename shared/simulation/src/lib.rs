@@ -14,6 +14,7 @@ mod entry;
 mod evaluation;
 mod possible_steps;
 mod rehearser;
+mod remarks;
 mod replay;
 mod rules;
 mod summary;

@@ -48,7 +48,7 @@ fn has_changed(channel: Channel, before: &Recorded, report: &Report, now: Timest
         }
         _ => true,
     };
-    let anew = report.undone() || report.anew;
+    let anew = report.undone() || report.newly_contained;
     anew || report.approval().is_some_and(unknown) || (worth_telling && !(again || still))
 }
 

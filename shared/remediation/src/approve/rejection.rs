@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::notify::Notices;
-use crate::record::{Incident, Record};
+use crate::record::{Incident, IncidentStore};
 use crate::report::Report;
 
 /// Rejects the plan of `incident`, and tells so by all that the function tells by. Answers the channels that failed,
@@ -15,7 +15,7 @@ use crate::report::Report;
 /// If the incident has no plan, or another one since it was read; or if the table cannot be written. Nothing was
 /// rejected then.
 pub async fn reject(
-    record: &Record,
+    record: &IncidentStore,
     notices: Option<&Notices>,
     incident: &Incident,
     by: &str,

@@ -30,7 +30,7 @@ use super::Message;
 use crate::error::{CallContext, CallError, CallFailure, Result};
 use crate::finding::{Finding, printable};
 use crate::queue_message;
-use crate::record::{Record, incident_key};
+use crate::record::{IncidentStore, incident_key};
 use crate::report::Report;
 use crate::trace::Trace;
 
@@ -233,7 +233,11 @@ impl SecurityHub {
     /// # Errors
     /// If Security Hub refused it, could not be reached, or does not have the finding, which may come; or the table
     /// does not answer.
-    pub(crate) async fn update(&self, update: &Update, record: Option<&Record>) -> Result<()> {
+    pub(crate) async fn update(
+        &self,
+        update: &Update,
+        record: Option<&IncidentStore>,
+    ) -> Result<()> {
         let mut written = None;
         for _ in 0..ROUNDS {
             let Some(said) = said(update, record).await? else {
@@ -345,7 +349,7 @@ impl SecurityHub {
 /// The last words of each function about the finding, this one included. `None`: it has newer words.
 async fn said(
     update: &Update,
-    record: Option<&Record>,
+    record: Option<&IncidentStore>,
 ) -> Result<Option<BTreeMap<String, String>>> {
     let alone = || BTreeMap::from([(update.from.clone(), update.words().to_owned())]);
     let Some(record) = record else {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::incident::{EVENT_LIMIT, PLAN, PLAN_NOTIFIED, cut};
 use super::write::if_met;
-use super::{Awaiting, Incident, Record, number, text};
+use super::{Awaiting, Incident, IncidentStore, number, text};
 use crate::category::Category;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, abridged};
@@ -19,7 +19,7 @@ pub struct Approved {
     pub by: String,
 }
 
-impl Record {
+impl IncidentStore {
     /// Stores a plan in place of one that the incident may have. `false`: it is not stored, since an approver rejected
     /// the incident and there was no activity since.
     ///

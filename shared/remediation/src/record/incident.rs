@@ -20,7 +20,7 @@ use self::read::from_item;
 pub(crate) use self::read::unrecorded;
 use self::underway::{RELIES_ON, UNDOING};
 use super::write::{Write, if_met};
-use super::{Approved, Incident, Item, Record, get, text};
+use super::{Approved, Incident, IncidentStore, Item, get, text};
 use crate::category::Category;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, abridged};
@@ -179,7 +179,7 @@ impl Recorded {
 /// How long the record of a drill is kept.
 const DRILL_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-impl Record {
+impl IncidentStore {
     /// Writes down what is about to be done, before it is. An action that was written down before keeps the value that
     /// it found first: a retry finds the work of the attempt before. Many actions take several writes, so some may be
     /// written down when the table fails.
@@ -253,7 +253,7 @@ impl Record {
         }
     }
 
-    /// Takes back what [`Record::intend`] wrote down, since nothing of it was begun: the value found when it runs one
+    /// Takes back what [`IncidentStore::intend`] wrote down, since nothing of it was begun: the value found when it runs one
     /// day counts.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use jiff::Timestamp;
 
 use super::write::if_met;
-use super::{Record, number};
+use super::{IncidentStore, number};
 use crate::error::Result;
 
 /// The prefix of the keys of these items.
@@ -15,7 +15,7 @@ const SECURITY_HUB: &str = "SECURITYHUB#";
 const SAID: &str = "said:";
 const SAID_AT: &str = "said_at:";
 
-impl Record {
+impl IncidentStore {
     /// Keeps the words of `from` about a finding at that time, and answers the last words of each function. `None`: it
     /// has newer words. Words without a time count only where there are none.
     ///

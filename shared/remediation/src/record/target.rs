@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use super::write::{Write, if_met};
-use super::{Item, Record, get, number, text};
+use super::{IncidentStore, Item, get, number, text};
 use crate::category::Category;
 use crate::error::{Error, Result};
 use crate::execute::within;
@@ -195,7 +195,7 @@ impl Claim {
     }
 }
 
-impl Record {
+impl IncidentStore {
     /// Claims `target` on these terms. Waits for another invocation that has it.
     ///
     /// # Errors

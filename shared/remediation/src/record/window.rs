@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep};
 
 pub use self::shown::Shown;
 use super::write::Write;
-use super::{Item, Record, get, number};
+use super::{IncidentStore, Item, get, number};
 use crate::breaker::has_room;
 pub use crate::breaker::{Full, Opened, Window};
 use crate::error::{CallContext, CallError, CallFailure, Result};
@@ -65,7 +65,7 @@ pub struct Places {
     before: BTreeMap<String, Option<i64>>,
 }
 
-impl Record {
+impl IncidentStore {
     /// Takes a place in `window` for each of `names`, or none. Who has one keeps it, for longer.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl Record {
     }
 
     /// Takes places in all of these windows by one transaction, or in none. False: in none that is known of; the caller
-    /// that then asks for each with [`Record::take`] learns why.
+    /// that then asks for each with [`IncidentStore::take`] learns why.
     pub(crate) async fn take_all(&self, windows: &[(&Window, &BTreeSet<String>, Terms)]) -> bool {
         let mut call = self.client.transact_write_items();
         for (window, names, terms) in windows {

@@ -6,7 +6,7 @@ use crate::decision;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::plan::StepKey;
-use crate::record::{Incident, Record};
+use crate::record::{Incident, IncidentStore};
 use aws::playbook::Playbook;
 
 /// How the detail of a step begins that is in effect since all is denied.
@@ -37,7 +37,7 @@ impl Heir {
 
 impl Others {
     pub(super) async fn of<P: Playbook>(
-        record: &Record,
+        record: &IncidentStore,
         incident: &Incident,
         finding: &Finding,
     ) -> Result<Self> {
@@ -59,7 +59,7 @@ impl Others {
 
     /// The other open incidents of the account: those that share a target with `incident`, and those that do not.
     pub(super) async fn open<P: Playbook>(
-        record: &Record,
+        record: &IncidentStore,
         incident: &Incident,
         finding: &Finding,
     ) -> Result<(Vec<Incident>, Vec<Incident>)> {

@@ -12,30 +12,30 @@ use crate::finding::Finding;
 use crate::notify::Channel;
 use crate::plan::StepKey;
 use crate::record::write::if_met;
-use crate::record::{Record, text};
+use crate::record::{IncidentStore, text};
 use crate::report::{Report, Status};
 
 /// The status of an incident that was released.
 const RELEASED: &str = "released";
 
-impl Record {
+impl IncidentStore {
     /// Records the channels that sent this status, with the waiting plan, and the channels that failed, and why. These
     /// count as never sent, so that a retry sends them.
     ///
     /// # Errors
     /// If the table cannot be written; a notice may then be sent again.
-    pub async fn mark_notified(
+    pub async fn mark_notified<T>(
         &self,
         finding: &Finding,
         report: &Report,
-        sent: &[(Channel, Result<()>)],
+        sent: &[(Channel, Result<T>)],
         now: Timestamp,
     ) -> Result<()> {
         let mut write = self.item(finding, report.category());
         let mut failures = Vec::new();
         for (channel, sent) in sent {
             write = match sent {
-                Ok(()) => write.set(notified(*channel), report.status().as_str()),
+                Ok(_) => write.set(notified(*channel), report.status().as_str()),
                 Err(error) => {
                     failures.push(format!("{}: {error}", channel.as_str()));
                     write.remove([notified(*channel)])

@@ -12,7 +12,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::finding::{Finding, abridged};
 use crate::record::write::Write;
-use crate::record::{DRILL_EXPIRES, Item, Record, number, text};
+use crate::record::{DRILL_EXPIRES, IncidentStore, Item, number, text};
 use crate::report::{Report, Status, StepReport};
 
 /// The end of one attempt.
@@ -37,7 +37,7 @@ enum When {
     Idle,
 }
 
-impl Record {
+impl IncidentStore {
     /// Writes down what came of a finding. A report that says nothing of the target leaves status and report of
     /// a containment as they are.
     ///

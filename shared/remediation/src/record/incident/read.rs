@@ -10,10 +10,10 @@ use super::keys::{id_of, key, sort_key};
 use super::{ACTION, NOT_NOTIFIED, RELIES_ON, Times};
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
-use crate::record::{Incident, Record, get, text};
+use crate::record::{Incident, IncidentStore, get, text};
 use crate::report::Report;
 
-impl Record {
+impl IncidentStore {
     /// The incidents of a finding, one per function that dealt with it.
     ///
     /// # Errors

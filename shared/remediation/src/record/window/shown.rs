@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Opened, Window, int, opened, taken, times};
 use crate::error::{CallContext, Result};
-use crate::record::{Record, get, text};
+use crate::record::{IncidentStore, get, text};
 
 /// A window, as the operator sees it.
 #[derive(Clone, Debug, Serialize)]
@@ -32,7 +32,7 @@ impl Shown {
     }
 }
 
-impl Record {
+impl IncidentStore {
     /// The windows with a taken slot or a notice at `now`.
     ///
     /// # Errors

@@ -98,9 +98,9 @@ async fn a_look_that_finds_the_containment_standing_asks_nothing_again() {
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
     answer(&responder, made_public()).await.unwrap();
     let look = Invocation {
-        look: Some(Look {
+        look: Some(Recheck {
             number: 1,
-            ..Look::default()
+            ..Recheck::default()
         }),
         trace: None,
         ..invocation(LONG)

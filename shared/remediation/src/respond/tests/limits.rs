@@ -15,7 +15,7 @@ use crate::fixtures::expressions;
 type Writes = Arc<Mutex<Vec<(String, String, HashMap<String, AttributeValue>)>>>;
 
 /// A table in which everything is written, but into the windows what `windows` answers.
-fn table<A>(windows: A) -> (Writes, Record)
+fn table<A>(windows: A) -> (Writes, IncidentStore)
 where
     A: Fn(&str, &str) -> Option<MockResponse<UpdateItemOutput, UpdateItemError>>
         + Send
@@ -43,7 +43,7 @@ where
         .then_http_response(|| refusal(400, "TransactionCanceledException"));
     let rules = [&update, &transact];
     let client = mock_client!(aws_sdk_dynamodb, rules);
-    (writes, Record::new(client, "incidents".to_owned()))
+    (writes, IncidentStore::new(client, "incidents".to_owned()))
 }
 
 fn refusal(status: u16, code: &str) -> aws_sdk_s3::config::http::HttpResponse {
@@ -371,7 +371,7 @@ async fn without_the_record_a_finding_is_contained_if_the_breaker_admits_it_and_
     };
     let playbook = Fake::new([act("exposed"), preserved]);
     let responder = Responder::new(playbook, enforcing(), sns);
-    let responder = responder.recording(Record::new(client, "incidents".to_owned()));
+    let responder = responder.recording(IncidentStore::new(client, "incidents".to_owned()));
     let report = answer(&responder, made_public()).await.unwrap();
     assert_eq!(responder.playbook.applied(), ["exposed"]);
     let mut steps = report.steps().iter();
