@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_setting_turns_on_is_planned_only_then() {
+    fn a_step_of_a_setting_is_planned_only_with_it() {
         let finding = finding(json!({}));
         let mut settings = Settings::default();
         let metadata =
