@@ -5,7 +5,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::world::{Account, Group, World, group, infected, names};
 use super::{detail, outcome};
-use crate::{Action, Ec2};
+use crate::{Action, Ec2, IsolateInterface};
 use aws::playbook::Playbook as _;
 use fixtures::{now, run_with};
 use model::plan::{Action as _, Step};
@@ -356,7 +356,7 @@ async fn an_interface_that_a_crash_left_open_is_isolated_and_never_given_back_th
     let state = world.playbook.observe(&infected()).await.unwrap();
     let plan = Ec2::plan(&infected(), &state, &Settings::default(), now());
     let from = plan.steps.iter().find_map(|step| match step {
-        Step::Do(Action::IsolateInterface { from, .. }) => Some(from.clone()),
+        Step::Do(Action::IsolateInterface(IsolateInterface { from, .. })) => Some(from.clone()),
         _ => None,
     });
     assert_eq!(

@@ -164,7 +164,9 @@ async fn a_group_of_forensics_is_not_one_that_a_release_gives_back() {
     assert!(opened.isolates(&opened.interfaces[0]).is_none());
     let plan = Ec2::plan(&infected(), &opened, &Settings::default(), now());
     let from = plan.steps.into_iter().find_map(|step| match step {
-        model::plan::Step::Do(Action::IsolateInterface { from, .. }) => Some(from),
+        model::plan::Step::Do(Action::IsolateInterface(IsolateInterface { from, .. })) => {
+            Some(from)
+        }
         _ => None,
     });
     assert_eq!(

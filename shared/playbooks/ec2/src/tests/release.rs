@@ -1,5 +1,5 @@
 use super::world::{Account, ID, World, infected, names};
-use crate::{Action, Ec2, State};
+use crate::{Action, Ec2, IsolateInterface, State};
 use aws::playbook::Playbook as _;
 use fixtures::table::table;
 use fixtures::{event, now, recorded, release, run_with};
@@ -64,16 +64,14 @@ async fn a_release_puts_back_exactly_what_was_found() {
     for _ in 0..2 {
         for change in &record {
             let change: Action = serde_json::from_value(change.clone()).unwrap();
-            if change.undo() == Undo::Restore
-                && !matches!(change, Action::RemovePublicAddress { .. })
-            {
+            if change.undo() == Undo::Restore && !matches!(change, Action::RemovePublicAddress(_)) {
                 world.playbook.restore(&change).await.unwrap();
             }
         }
     }
     for change in &record {
         let change: Action = serde_json::from_value(change.clone()).unwrap();
-        if matches!(change, Action::RemovePublicAddress { .. }) {
+        if matches!(change, Action::RemovePublicAddress(_)) {
             world.playbook.restore(&change).await.unwrap();
         }
     }
@@ -108,7 +106,7 @@ async fn a_policy_of_the_denys_name_that_was_there_is_put_back() {
     let changes = planned(&world).await;
     let deny = changes
         .iter()
-        .find(|change| matches!(change, Action::DenyCredentials { .. }))
+        .find(|change| matches!(change, Action::DenyCredentials(_)))
         .unwrap();
     world.playbook.apply(deny).await.unwrap();
     assert_ne!(world.now().policies[&name], own);
@@ -119,14 +117,14 @@ async fn a_policy_of_the_denys_name_that_was_there_is_put_back() {
 #[tokio::test(start_paused = true)]
 async fn an_interface_whose_groups_are_not_known_is_left_to_a_person() {
     let world = World::to_release(Account::default());
-    let unknown = Action::IsolateInterface {
+    let unknown = Action::IsolateInterface(IsolateInterface {
         region: "us-east-1".to_owned(),
         interface: "eni-1".to_owned(),
         vpc: "vpc-1".to_owned(),
         account: "111122223333".to_owned(),
         from: names([]),
         to: None,
-    };
+    });
     let refused = world.playbook.restore(&unknown).await.unwrap_err();
     assert!(refused.to_string().contains("by hand"), "{refused}");
     assert!(world.wire.writes().is_empty());
