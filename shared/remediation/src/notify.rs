@@ -111,7 +111,7 @@ pub(crate) struct Message<'a> {
     pub(crate) report: &'a Report,
     pub(crate) finding: &'a Finding,
     pub(crate) trace: Option<&'a Trace>,
-    /// Tools that page people may page them: not for a drill, nor for what the breaker has told them already.
+    /// True if tools that page people may do so: not for a drill, nor for an open breaker that was notified before.
     pub(crate) asks_people: bool,
 }
 
