@@ -113,11 +113,7 @@ pub(crate) struct Message<'a> {
     pub(crate) report: &'a Report,
     pub(crate) finding: &'a Finding,
     pub(crate) trace: Option<&'a Trace>,
-<<<<<<< HEAD
-    /// Tools that page people may page them: not for a drill, nor for a finding whose breaker sent its notice already.
-=======
     /// True if tools that page people may do so: not for a drill, nor for an open breaker that was notified before.
->>>>>>> integ
     pub(crate) asks_people: bool,
 }
 
