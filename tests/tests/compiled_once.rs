@@ -21,7 +21,7 @@ const BUILT: [&[&str]; 8] = [
 /// and for the target, such as one that macros use too, has two sets.
 fn features(packages: &[&str], edges: &str) -> Result<BTreeMap<String, BTreeSet<String>>> {
     let asked = ["--target", "host-tuple", "--edges", edges, "--no-dedupe"];
-    let asked = [&asked, &["--format", "{p}|{f}"], packages].concat();
+    let asked = [&asked[..], &["--format", "{p}|{f}"], packages].concat();
     let mut features = BTreeMap::<String, BTreeSet<String>>::new();
     // An empty line parts the packages.
     for line in cargo::tree(&asked)?.lines().filter(|line| !line.is_empty()) {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use integration_tests::documents::{all, read, target};
 use integration_tests::{Result, cargo, checkout};
-use serde_json::Value;
 use syn::{Attribute, Item, Meta};
 
 /// A test, by its file from the checkout and the name of its function.
