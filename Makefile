@@ -130,7 +130,7 @@ check: $(SAM_TOOLS)/installed $(CHECKOV)/installed ## Check format, lints and te
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template-file template.yaml
-	$(if $(wildcard infra/*.yaml),$(SAM_TOOLS)/bin/cfn-lint infra/*.yaml)
+	$(if $(wildcard infra/*.yaml),$(SAM_TOOLS)/bin/cfn-lint infra/*.yaml infra/integrations/*.yaml)
 	$(CHECKOV)/bin/python -m unittest discover --start-directory tests/templates
 	$(CHECKOV)/bin/python tests/templates/check.py
 

@@ -6,8 +6,10 @@ use aws_sdk_sts::error::DisplayErrorContext;
 use aws_types::os_shim_internal::{Env, Fs};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
+use remediation::category::Category;
+use remediation::config::Config;
 use remediation::error::CallContext as _;
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 
 use crate::clock;
 use crate::deployment::Deployment;
@@ -103,11 +105,11 @@ impl Access {
     }
 
     /// The record of incidents.
-    pub(crate) async fn record(&self, sdk: &SdkConfig) -> Result<Record> {
+    pub(crate) async fn record(&self, sdk: &SdkConfig) -> Result<IncidentStore> {
         let given = self.table.clone();
         let table = self.given_or_output(sdk, given, "IncidentTable", "--table or INCIDENT_TABLE");
         let client = aws_sdk_dynamodb::Client::new(sdk);
-        Ok(Record::new(client, table.await?))
+        Ok(IncidentStore::new(client, table.await?))
     }
 
     /// The name of the parameter with the policies: the `given` one of the command's `option`, or the stack's.
@@ -196,5 +198,14 @@ pub(crate) async fn caller(sdk: &SdkConfig) -> Result<Caller> {
     match (identity.arn, identity.account) {
         (Some(arn), Some(account)) => Ok(Caller { arn, account }),
         _ => Err("who are you? AWS answered GetCallerIdentity without an account".into()),
+    }
+}
+
+/// Complains of the settings that cannot be understood.
+pub(crate) fn complain_of_settings(category: Category, config: &Config, deployed: bool) {
+    // Nobody expects notices where no stack is named.
+    let stays = |problem: &&String| deployed || !problem.contains("NOTIFICATION_TOPIC");
+    for problem in config.problems.iter().filter(stays) {
+        output::complain(&format!("setting of the {category} function: {problem}"));
     }
 }

@@ -11,7 +11,7 @@ use remediation::category::Category;
 use remediation::config::Config;
 use remediation::error::Error;
 use remediation::policy_parameter::PolicyParameter;
-use remediation::record::{Awaiting, Incident, Record};
+use remediation::record::{Awaiting, Incident, IncidentStore};
 use remediation::report::Report;
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ pub(crate) struct Approve {
     #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Do not ask.
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
     /// The parameter with the policies that the functions ask, in place of the stack's (its output
     /// PolicyParameter).
@@ -75,7 +75,7 @@ impl Approve {
 pub(crate) async fn run(
     sdk: &SdkConfig,
     access: &Access,
-    record: &Record,
+    record: &IncidentStore,
     options: &Approve,
     format: Format,
 ) -> CommandResult {
@@ -189,7 +189,7 @@ async fn current(
 pub(crate) async fn reject(
     sdk: &SdkConfig,
     access: &Access,
-    record: &Record,
+    record: &IncidentStore,
     options: &Reject,
     format: Format,
 ) -> CommandResult {
@@ -227,10 +227,10 @@ pub(crate) async fn reject(
                         incident.scope()
                     ));
                 }
-                answers.push(json!({
+                answers.push(output::object(json!({
                     "incident": incident.id, "category": incident.category, "part": incident.part,
                     "rejected_by": by, "reason": options.reason, "next_steps": untold,
-                }));
+                })));
             }
             Err(Error::Refused(why)) => {
                 output::complain(&why);
@@ -249,7 +249,7 @@ pub(crate) async fn reject(
 /// The incidents of the finding that await approval; where none does, all of them, of which each says why
 /// not.
 async fn awaiting(
-    record: &Record,
+    record: &IncidentStore,
     id: &str,
     category: Option<Category>,
 ) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {

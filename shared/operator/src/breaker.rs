@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use remediation::category::Category;
-use remediation::record::{Record, Shown};
+use remediation::record::{IncidentStore, Shown};
 use serde_json::{Value, json};
 
 use crate::exit::{CommandResult, REFUSED};
@@ -34,7 +34,7 @@ pub(crate) struct Which {
     #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Only what was contained in this account.
-    #[arg(long)]
+    #[arg(long, value_name = "ID", value_parser = option_values::account)]
     account: Option<String>,
 }
 
@@ -46,11 +46,15 @@ pub(crate) struct Reset {
     #[command(flatten)]
     which: Which,
     /// Do not ask.
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
 }
 
-pub(crate) async fn run(record: &Record, command: &Command, format: Format) -> CommandResult {
+pub(crate) async fn run(
+    record: &IncidentStore,
+    command: &Command,
+    format: Format,
+) -> CommandResult {
     match command {
         Command::Show(which) => {
             let windows = find(record, which).await?;
@@ -64,7 +68,7 @@ pub(crate) async fn run(record: &Record, command: &Command, format: Format) -> C
     }
 }
 
-async fn find(record: &Record, which: &Which) -> Result<Vec<Shown>, remediation::Error> {
+async fn find(record: &IncidentStore, which: &Which) -> Result<Vec<Shown>, remediation::Error> {
     let progress = output::waiting("reading the windows of the breaker");
     let mut windows = record.windows(Timestamp::now()).await?;
     progress.finish_and_clear();
@@ -77,7 +81,7 @@ async fn find(record: &Record, which: &Which) -> Result<Vec<Shown>, remediation:
     Ok(windows)
 }
 
-async fn reset(record: &Record, options: &Reset, format: Format) -> CommandResult {
+async fn reset(record: &IncidentStore, options: &Reset, format: Format) -> CommandResult {
     let windows = find(record, &options.which).await?;
     let refused = |why: &str| {
         if format == Format::Json {

@@ -22,6 +22,6 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, mut command: Command) -> CommandResult {
     let mut text = Vec::new();
     clap_complete::generate(options.shell, &mut command, "gdr", &mut text);
-    output::bytes(&text)?;
+    output::printed(&text);
     Ok(ExitCode::SUCCESS)
 }

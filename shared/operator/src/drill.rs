@@ -16,7 +16,7 @@ use remediation::catalogue;
 use remediation::category::Category;
 use remediation::error::CallContext as _;
 use remediation::finding::{DETAIL_TYPE, DRILL_SOURCE};
-use remediation::record::{Incident, Record};
+use remediation::record::{Incident, IncidentStore};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -52,7 +52,7 @@ pub(crate) struct Options {
 
 pub(crate) async fn run(
     sdk: &SdkConfig,
-    record: &Record,
+    record: &IncidentStore,
     options: &Options,
     format: Format,
 ) -> CommandResult {
@@ -147,7 +147,7 @@ async fn send(
 
 /// What the functions recorded, by function; in a table also printed, each as it comes.
 async fn reported(
-    record: &Record,
+    record: &IncidentStore,
     id: &str,
     expected: &[Category],
     options: &Options,

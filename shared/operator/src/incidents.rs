@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use playbooks::{Ec2, Iam, S3};
 use remediation::category::Category;
 use remediation::page::{self, Place, Undone};
-use remediation::record::{Incident, Record};
+use remediation::record::{Incident, IncidentStore};
 use remediation::report_view::incident_at_risk;
 use remediation::undo;
 use serde_json::Value;
@@ -74,7 +74,11 @@ impl ListOptions {
     }
 }
 
-pub(crate) async fn list(record: &Record, options: &ListOptions, format: Format) -> CommandResult {
+pub(crate) async fn list(
+    record: &IncidentStore,
+    options: &ListOptions,
+    format: Format,
+) -> CommandResult {
     let mut incidents = all(record).await?;
     incidents.retain(|incident| options.lists(incident));
     let found = incidents.len();
@@ -118,14 +122,14 @@ pub(crate) async fn list(record: &Record, options: &ListOptions, format: Format)
 }
 
 /// Every incident, which takes as long as the table is large.
-async fn all(record: &Record) -> remediation::Result<Vec<Incident>> {
+async fn all(record: &IncidentStore) -> remediation::Result<Vec<Incident>> {
     let _progress = output::waiting("reading the table of incidents");
     record.incidents().await
 }
 
 /// The incidents of the finding whose id is `id` or begins with it, if they are of this function.
 pub(crate) async fn of(
-    record: &Record,
+    record: &IncidentStore,
     id: &str,
     category: Option<Category>,
 ) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {
@@ -174,7 +178,7 @@ pub(crate) fn write(
         let path = file.map_or_else(|| file_name(incident), Path::to_owned);
         let page = page::incident(incident, &undone(incident), Some(place), Timestamp::now());
         output::page(&path, &page)?;
-        if path == Path::new(output::STANDARD_OUTPUT) {
+        if path == Path::new(output::STANDARD) {
             return Ok(ExitCode::SUCCESS);
         }
         if format == Format::Table {
@@ -213,7 +217,7 @@ pub(crate) fn show(incidents: &[Incident], format: Format) -> CommandResult {
 
 /// The incidents of the finding whose id is `id` or begins with it.
 pub(crate) async fn find(
-    record: &Record,
+    record: &IncidentStore,
     id: &str,
 ) -> Result<Vec<Incident>, Box<dyn std::error::Error>> {
     let exact = record.incidents_of(id).await?;
@@ -262,15 +266,17 @@ pub(crate) fn describe(incident: &Incident) {
 }
 
 /// What is said of an incident in one line each.
-fn facts(incident: &Incident) -> [(&'static str, Option<String>); 14] {
+pub(crate) fn facts(incident: &Incident) -> [(&'static str, Option<String>); 14] {
     let report = &incident.report;
-    let text = |member: &str| report[member].as_str().unwrap_or_default().to_owned();
+    let text = |member: &str| report[member].as_str().map(ToOwned::to_owned);
     let at = |time: &Option<String>| time.as_deref().map_or("-".to_owned(), second);
     let changed = format!(
         "first {}, last {}",
         at(&incident.intended_at),
         second(&incident.updated_at)
     );
+    let severity = Some(&report["severity"]).filter(|it| !it.is_null());
+    let severity = severity.map(|severity| format!(" (severity {severity})"));
     [
         (
             "incident",
@@ -280,17 +286,14 @@ fn facts(incident: &Incident) -> [(&'static str, Option<String>); 14] {
         ("released", incident.released.clone()),
         ("approved", incident.approved.clone()),
         ("rejected", incident.rejected.clone()),
-        ("run by", report["run_by"].as_str().map(ToOwned::to_owned)),
+        ("run by", text("run_by")),
         (
             "page",
             incident.stored.as_ref().map(|it| it.place().to_string()),
         ),
         (
             "finding",
-            Some(format!(
-                "{} (severity {})",
-                incident.finding_type, report["severity"]
-            )),
+            Some(incident.finding_type.clone() + &severity.unwrap_or_default()),
         ),
         (
             "where",
@@ -302,8 +305,8 @@ fn facts(incident: &Incident) -> [(&'static str, Option<String>); 14] {
         ("received", Some(second(&incident.received_at))),
         ("changed", Some(changed)),
         ("reported", Some(at(&incident.concluded_at))),
-        ("what", Some(text("title"))),
-        ("why", Some(text("reason"))),
+        ("what", text("title")),
+        ("why", text("reason")),
     ]
 }
 

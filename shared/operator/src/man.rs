@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options, command: Command) -> CommandResult {
         None => {
             let mut text = Vec::new();
             Man::new(command).render(&mut text)?;
-            output::bytes(&text)?;
+            output::printed(&text);
         }
     }
     Ok(ExitCode::SUCCESS)

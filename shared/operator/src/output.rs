@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use remediation::finding::visible;
 use serde::Serialize;
+use serde_json::Value;
 use terminal_size::{Width, terminal_size_of};
 
 pub(crate) use self::table::table;
@@ -104,7 +105,7 @@ pub(crate) fn written() -> Result<(), String> {
 /// Whether a page may be written into `file`; `-` is standard output. A file that is there already is replaced only
 /// if it is a page itself.
 pub(crate) fn may_be_page(file: &Path) -> Result<(), String> {
-    if file == Path::new(STANDARD_OUTPUT) {
+    if file == Path::new(STANDARD) {
         return Ok(());
     }
     match File::open(file) {
@@ -129,7 +130,7 @@ pub(crate) fn may_be_page(file: &Path) -> Result<(), String> {
 pub(crate) fn page(file: &Path, page: &str) -> Result<(), String> {
     let fails = |error: io::Error| not_written(file, &error);
     may_be_page(file)?;
-    if file == Path::new(STANDARD_OUTPUT) {
+    if file == Path::new(STANDARD) {
         return bytes(page.as_bytes()).map_err(fails);
     }
     let mut beside = file.as_os_str().to_owned();
@@ -147,8 +148,8 @@ fn not_written(file: &Path, error: &io::Error) -> String {
     format!("{}: cannot be written: {error}", file.display())
 }
 
-/// The name that stands for standard output, which then holds the page alone.
-pub(crate) const STANDARD_OUTPUT: &str = "-";
+/// The name that stands for standard input, or for standard output, which then holds what is written alone.
+pub(crate) const STANDARD: &str = "-";
 
 /// The beginning of every page.
 const PAGE: &str = "<!DOCTYPE html>";
@@ -157,6 +158,14 @@ const PAGE: &str = "<!DOCTYPE html>";
 pub(crate) fn json(value: &impl Serialize) -> Result<(), serde_json::Error> {
     Stream::Output.raw(&serde_json::to_string_pretty(value)?);
     Ok(())
+}
+
+/// An object without the members that have no value.
+pub(crate) fn object(mut value: Value) -> Value {
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
+    value
 }
 
 /// Prints a line to standard output, as [`Stream::line`] does.

@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 
 use self::simulation::{Place, Simulation, Verdict};
 use crate::access::Access;
-use crate::by_hand::{self, ByHand, Extent, Function};
 use crate::exit::CommandResult;
+use crate::manual::{self, Extent, Function, ManualRun};
 use crate::output::{self, Format, Stream};
 use crate::report_view;
 
@@ -33,7 +33,7 @@ Examples:
   aws guardduty get-findings --detector-id $ID --finding-ids $IDS | gdr plan -")]
 pub(crate) struct Options {
     #[command(flatten)]
-    by_hand: by_hand::Options,
+    manual: manual::Options,
     /// Do not ask IAM what the functions' roles may do.
     #[arg(long)]
     no_simulation: bool,
@@ -51,19 +51,19 @@ pub(crate) async fn run(
     options: &Options,
     format: Format,
 ) -> CommandResult {
-    options.by_hand.note_defaults(access)?;
-    let by_hand = match ByHand::new(sdk, access, &options.by_hand).await? {
-        Ok(by_hand) => by_hand,
-        Err(why) => return by_hand::refused(&why, format),
+    options.manual.note_defaults(access)?;
+    let manual = match ManualRun::new(sdk, access, &options.manual).await? {
+        Ok(manual) => manual,
+        Err(why) => return manual::refused(&why, format),
     };
     let mut plans = Vec::new();
     let mut code = ExitCode::SUCCESS;
-    for function in &by_hand.functions {
+    for function in &manual.functions {
         let progress = output::waiting(&format!("planning for the {} function", function.category));
-        let report = by_hand.respond(function, Extent::ReadOnly).await?;
-        let role = role(&by_hand, function).filter(|_| !options.no_simulation);
+        let report = manual.respond(function, Extent::ReadOnly).await?;
+        let role = role(&manual, function).filter(|_| !options.no_simulation);
         let verdicts = match &role {
-            Some(role) => simulate(&by_hand, function, &report, role).await,
+            Some(role) => simulate(&manual, function, &report, role).await,
             None => Verdicts::new(),
         };
         // Where nothing is planned, nothing was asked.
@@ -84,9 +84,9 @@ pub(crate) async fn run(
 }
 
 /// The role that would contain: the function's, or in another account the one that a hub's function takes on.
-fn role(by_hand: &ByHand, function: &Function) -> Option<String> {
+fn role(manual: &ManualRun, function: &Function) -> Option<String> {
     let own = function.role.as_ref()?;
-    let finding = &by_hand.finding.finding;
+    let finding = &manual.finding.finding;
     let hub = function.config.hub.as_ref();
     if hub.is_none_or(|hub| hub.account.as_deref() == Some(&finding.account_id)) {
         return Some(own.clone());
@@ -96,11 +96,16 @@ fn role(by_hand: &ByHand, function: &Function) -> Option<String> {
     Some(format!("arn:{partition}:iam::{account}:role/{name}"))
 }
 
-async fn simulate(by_hand: &ByHand, function: &Function, report: &Report, role: &str) -> Verdicts {
+async fn simulate(
+    manual: &ManualRun,
+    function: &Function,
+    report: &Report,
+    role: &str,
+) -> Verdicts {
     let simulation = Simulation {
-        client: aws_sdk_iam::Client::new(&by_hand.there),
+        client: aws_sdk_iam::Client::new(&manual.there),
         role: role.to_owned(),
-        place: Place::of(&by_hand.finding.finding),
+        place: Place::of(&manual.finding.finding),
     };
     let granted = permissions::on_targets(function.category, &function.config);
     let mut verdicts = Verdicts::new();
@@ -185,15 +190,15 @@ fn as_json(
             permissions.map(move |permission| {
                 let key = ((*permission).to_owned(), step.target().to_owned());
                 let verdict = verdicts.get(&key);
-                json!({
+                output::object(json!({
                     "action": step.action(), "target": step.target(), "permission": permission,
                     "role": verdict.map(Verdict::word), "why": verdict.and_then(Verdict::why),
-                })
+                }))
             })
         })
         .collect();
     let mut plan = serde_json::to_value(report)?;
     plan["permissions"] = json!(permissions);
     plan["simulated_role"] = json!(role);
-    Ok(plan)
+    Ok(output::object(plan))
 }

@@ -14,7 +14,7 @@ use remediation::policy_parameter::SIZE_LIMIT;
 use serde_json::{Value, json};
 
 use crate::access::{Access, Typed};
-use crate::exit::{CommandResult, REFUSED};
+use crate::exit::{CommandResult, REFUSED, Usage};
 use crate::output::{self, Format, Stream};
 use crate::{finding_input, option_values};
 
@@ -25,7 +25,7 @@ pub(crate) enum Command {
 Examples:
   gdr policy check default.cedar mine.cedar")]
     Check {
-        /// Files of Cedar policies, which together are what is stored.
+        /// Files of Cedar policies, which together are what is stored; - is standard input.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
@@ -44,8 +44,15 @@ Examples:
   gdr policy explain --finding finding.json --policy mine.cedar")]
 pub(crate) struct Explain {
     /// A file with one finding, in any form that gdr explain reads; - is standard input.
+    #[arg(
+        value_name = "FILE",
+        required_unless_present = "finding",
+        conflicts_with = "finding"
+    )]
+    file: Option<PathBuf>,
+    /// The same, by its name.
     #[arg(long, value_name = "FILE")]
-    finding: PathBuf,
+    finding: Option<PathBuf>,
     /// Files of policies; the default policies where none is given.
     #[arg(long = "policy")]
     policies: Vec<PathBuf>,
@@ -70,7 +77,7 @@ pub(crate) struct Push {
     #[arg(long, value_name = "NAME", env = "POLICY_PARAMETER")]
     parameter: Option<String>,
     /// Do not ask.
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
 }
 
@@ -123,12 +130,12 @@ impl Checked {
             let problems = problems.iter();
             problems
                 .map(|(file, problem)| {
-                    json!({
+                    output::object(json!({
                         "file": file,
                         "line": problem.at.map(|(line, _)| line),
                         "column": problem.at.map(|(_, column)| column),
                         "message": problem.message,
-                    })
+                    }))
                 })
                 .collect()
         };
@@ -192,7 +199,12 @@ fn checked(files: &[PathBuf]) -> Result<Checked, Box<dyn std::error::Error>> {
 }
 
 fn read(file: &Path) -> Result<String, Box<dyn std::error::Error>> {
-    std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()).into())
+    let read = if file == Path::new(output::STANDARD) {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    };
+    read.map_err(|error| format!("{}: cannot be read: {error}", file.display()).into())
 }
 
 /// The policies of `files`, or the default ones if there are none. `None`: they are not valid, which was
@@ -217,7 +229,10 @@ fn explain(options: &Explain, format: Format) -> CommandResult {
     let Some(guard) = guard(&options.policies)? else {
         return Ok(ExitCode::FAILURE);
     };
-    let finding = finding_input::read(&options.finding)?.finding;
+    let file = options.file.as_ref().or(options.finding.as_ref());
+    let file =
+        file.ok_or_else(|| Usage::new("which finding? Give a file, or - for standard input"))?;
+    let finding = finding_input::read(file)?.finding;
     let settings = ResponseSettings {
         dry_run: false,
         minimum_severity: Some(options.minimum_severity),
@@ -292,7 +307,10 @@ fn show(explanation: &Explanation) {
         .collect();
     if !rows.is_empty() {
         output::table(["VERDICT", "BY", "ACTION", "RESOURCE", "WHY"], &rows);
-        output::line("Not observed: only what the finding tells of the resource is known.");
+        output::line(
+            "Not observed: only what the finding tells of the resource is known. Not planned: some of these steps \
+             are taken only by a setting that is off by default.",
+        );
     }
     output::line("");
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::access::{Access, Caller, caller};
 use crate::clock;
 use crate::exit::{CommandResult, REFUSED, Usage};
+use crate::option_values;
 use crate::output::{self, Format, Stream};
 
 mod interrupt;
@@ -32,7 +33,7 @@ Examples:
   gdr prove --account 111122223333 --clean 0a1b2c3d")]
 pub(crate) struct Options {
     /// The account to prove it in, as 12 digits. The credentials must be of it; give a sandbox account.
-    #[arg(long, value_name = "ACCOUNT", value_parser = account)]
+    #[arg(long, value_name = "ACCOUNT", value_parser = option_values::account)]
     account: String,
     /// The id of the proof: the value of the tag gdr:proof, and a part of each name. 4 to 20 lower-case letters
     /// and digits; random without it.
@@ -51,7 +52,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Do not ask.
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
 }
 
@@ -94,14 +95,6 @@ impl Only {
                  neighbour, in a VPC of their own"
             }
         }
-    }
-}
-
-fn account(text: &str) -> Result<String, String> {
-    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        Ok(text.to_owned())
-    } else {
-        Err("an account id has 12 digits".to_owned())
     }
 }
 

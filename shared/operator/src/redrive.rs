@@ -51,7 +51,7 @@ pub(crate) struct Options {
     #[arg(long)]
     late: bool,
     /// Do not ask.
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
 }
 
@@ -171,8 +171,7 @@ async fn receive(
 }
 
 fn functions(deployment: &Deployment) -> Result<Functions> {
-    let all = [Category::S3, Category::Iam, Category::Ec2, Category::Triage];
-    let known: Result<_> = all
+    let known: Result<_> = Category::ALL
         .into_iter()
         .map(|category| deployment.function_arn(category))
         .collect();
@@ -240,11 +239,15 @@ fn question(chosen: usize, late: usize) -> String {
     let late = match late {
         0 => String::new(),
         late => format!(
-            "{late} of them are older than an hour, and what they name may be somebody else's by now (an \
-             address, a user of the same name). "
+            "{} older than an hour: what is named there may be somebody else's by now (an address, a user of \
+             the same name). ",
+            output::counted(late as u64, "message")
         ),
     };
-    format!("{late}The functions then act on them as on new findings. Send {chosen} again? [y/N] ")
+    let chosen = output::counted(chosen as u64, "message");
+    format!(
+        "{late}The functions act on what is sent as on new findings. Send {chosen} again? [y/N] "
+    )
 }
 
 /// Hands what the letter holds to its function, and only then deletes it.
@@ -362,7 +365,9 @@ fn conclude(letters: &[Letter], fates: &[Fate], format: Format) -> CommandResult
     }
     if late > 0 {
         output::complain(&format!(
-            "{late} older than an hour stay in their queues: look at them, and give --late to send them too"
+            "left in the queues, since older than an hour: {}. Look at what they hold, and give --late to send \
+             that too",
+            output::counted(late as u64, "message")
         ));
     }
     if declined > 0 {
@@ -384,12 +389,12 @@ fn as_json(letters: &[Letter], fates: &[Fate]) -> serde_json::Result<Vec<Value>>
             let mut entry = serde_json::to_value(letter)?;
             entry["message_id"] = json!(letter.message.id);
             entry["sent"] = json!(matches!(fate, Fate::Sent));
-            entry["left_because"] = match fate {
-                Fate::Sent => Value::Null,
-                Fate::Left(why) => json!(why),
-                Fate::Late => json!("it is older than an hour"),
-                Fate::Failed(why) => json!(why),
-            };
+            match fate {
+                Fate::Sent => {}
+                Fate::Left(why) => entry["left_because"] = json!(why),
+                Fate::Late => entry["left_because"] = json!("it is older than an hour"),
+                Fate::Failed(why) => entry["left_because"] = json!(why),
+            }
             Ok(entry)
         })
         .collect()

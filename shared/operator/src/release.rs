@@ -7,7 +7,7 @@ use clap::Args;
 use playbooks::{Ec2, Iam, Playbook, S3};
 use remediation::category::Category;
 use remediation::error::Error;
-use remediation::record::{Incident, Record};
+use remediation::record::{Incident, IncidentStore};
 use remediation::release::{self, Allowance, Release, ReleaseStep, Releaser, Verdict};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FUNCTION", value_parser = option_values::containing())]
     category: Option<Category>,
     /// Do not ask.
-    #[arg(long)]
+    #[arg(short, long)]
     yes: bool,
     /// Restore also what is no longer as the responder left it.
     #[arg(long)]
@@ -53,7 +53,7 @@ pub(crate) struct Options {
 pub(crate) async fn run(
     sdk: &SdkConfig,
     access: &Access,
-    record: &Record,
+    record: &IncidentStore,
     options: &Options,
     format: Format,
 ) -> CommandResult {
@@ -101,7 +101,7 @@ struct At<'a> {
 
 async fn each(
     at: &At<'_>,
-    record: &Record,
+    record: &IncidentStore,
     caller: &Caller,
     open: &[&Incident],
     options: &Options,
@@ -173,11 +173,11 @@ async fn one<P: Playbook>(
     progress.finish_and_clear();
     let shown = serde_json::to_value(&steps)?;
     let answer = |release: &Release| {
-        json!({
+        output::object(json!({
             "incident": incident.id, "category": incident.category, "part": incident.part,
             "plan": &shown, "released": release.steps, "with": release.with,
             "next_steps": release.next_steps,
-        })
+        }))
     };
     let refused = |why: &str| {
         output::complain(why);

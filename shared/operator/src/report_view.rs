@@ -151,7 +151,7 @@ pub(crate) fn awaits_approval(incident: &Incident) -> bool {
 
 /// For programs: why nothing is done about an incident.
 pub(crate) fn refused(incident: &Incident, why: &str) -> Value {
-    json!({
+    output::object(json!({
         "incident": incident.id, "category": incident.category, "part": incident.part, "refused": why,
-    })
+    }))
 }

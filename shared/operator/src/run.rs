@@ -7,8 +7,8 @@ use clap::Args;
 use remediation::report::{Outcome as StepOutcome, Report};
 
 use crate::access::Access;
-use crate::by_hand::{self, ByHand, Extent};
 use crate::exit::CommandResult;
+use crate::manual::{self, Extent, ManualRun};
 use crate::output::{self, Format, Stream};
 use crate::report_view;
 
@@ -23,12 +23,12 @@ Examples:
   gdr run finding.json --set RESPONSE_MODE=contain --policy mine.cedar")]
 pub(crate) struct Options {
     #[command(flatten)]
-    by_hand: by_hand::Options,
+    manual: manual::Options,
     /// Contain. Without it nothing is changed, recorded or told.
     #[arg(long)]
     enforce: bool,
     /// Do not ask.
-    #[arg(long, requires = "enforce")]
+    #[arg(short, long, requires = "enforce")]
     yes: bool,
 }
 
@@ -38,17 +38,17 @@ pub(crate) async fn run(
     options: &Options,
     format: Format,
 ) -> CommandResult {
-    options.by_hand.note_defaults(access)?;
-    let by_hand = match ByHand::new(sdk, access, &options.by_hand).await? {
-        Ok(by_hand) => by_hand,
-        Err(why) => return by_hand::refused(&why, format),
+    options.manual.note_defaults(access)?;
+    let manual = match ManualRun::new(sdk, access, &options.manual).await? {
+        Ok(manual) => manual,
+        Err(why) => return manual::refused(&why, format),
     };
     if !options.enforce {
-        let reports = respond(&by_hand, Extent::ReadOnly).await?;
+        let reports = respond(&manual, Extent::ReadOnly).await?;
         return conclude(&reports, format);
     }
     if !options.yes {
-        let reports = respond(&by_hand, Extent::ReadOnly).await?;
+        let reports = respond(&manual, Extent::ReadOnly).await?;
         for report in &reports {
             report_view::tell(report, Stream::of_question(format));
         }
@@ -61,10 +61,10 @@ pub(crate) async fn run(
             };
         }
         if !output::confirmed(QUESTION) {
-            return by_hand::refused("nothing was done", format);
+            return manual::refused("nothing was done", format);
         }
     }
-    for function in &by_hand.functions {
+    for function in &manual.functions {
         if function.config.incident_table.is_none() {
             output::complain(&format!(
                 "no incident table is configured for {}: save this output, it is the only record that you can undo \
@@ -73,15 +73,15 @@ pub(crate) async fn run(
             ));
         }
     }
-    conclude(&respond(&by_hand, Extent::Enforce).await?, format)
+    conclude(&respond(&manual, Extent::Enforce).await?, format)
 }
 
 /// What each function answers; one after the other, as a person reads them.
-async fn respond(by_hand: &ByHand, extent: Extent) -> remediation::Result<Vec<Report>> {
+async fn respond(manual: &ManualRun, extent: Extent) -> remediation::Result<Vec<Report>> {
     let mut reports = Vec::new();
-    for function in &by_hand.functions {
+    for function in &manual.functions {
         let progress = output::waiting(&format!("{} function at work", function.category));
-        reports.push(by_hand.respond(function, extent).await?);
+        reports.push(manual.respond(function, extent).await?);
         progress.finish_and_clear();
     }
     Ok(reports)

@@ -206,3 +206,36 @@ fn the_commands_of_a_page_are_whole() {
         "{unknown:?}"
     );
 }
+
+#[test]
+fn every_question_is_answered_by_y_as_by_yes() {
+    for line in [
+        "gdr approve x -y",
+        "gdr release x -y",
+        "gdr run finding.json --enforce -y",
+        "gdr redrive -y",
+        "gdr breaker reset -y",
+        "gdr policy push mine.cedar -y",
+        "gdr prove --account 111122223333 -y",
+    ] {
+        expect_understood(line);
+    }
+}
+
+#[test]
+fn an_incident_is_described_without_what_is_not_known_of_it() {
+    let incident = remediation::record::Incident {
+        finding_type: "Policy:S3/BucketAnonymousAccessGranted".to_owned(),
+        ..Default::default()
+    };
+    let facts = incidents::facts(&incident);
+    let fact = |of: &str| {
+        let mut facts = facts.iter();
+        facts.find(|(label, _)| *label == of)?.1.as_deref()
+    };
+    assert_eq!(fact("finding"), Some(incident.finding_type.as_str()));
+    assert_eq!(
+        (fact("what"), fact("why"), fact("run by")),
+        (None, None, None)
+    );
+}

@@ -14,7 +14,7 @@ use remediation::Responder;
 use remediation::breaker::Limits;
 use remediation::config::Config;
 use remediation::decision::{ResponseMode, ResponseSettings};
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 use remediation::report::{Report, Status};
 use remediation::respond::Invocation;
 use remediation::settings::Settings;
@@ -41,8 +41,8 @@ pub(crate) fn sdk(aws: &LocalAws, endpoint: &str) -> aws_config::SdkConfig {
     aws.root().into_builder().endpoint_url(endpoint).build()
 }
 
-pub(crate) fn record(aws: &LocalAws, table: &str) -> Record {
-    Record::new(aws_sdk_dynamodb::Client::new(&aws.root()), table.to_owned())
+pub(crate) fn record(aws: &LocalAws, table: &str) -> IncidentStore {
+    IncidentStore::new(aws_sdk_dynamodb::Client::new(&aws.root()), table.to_owned())
 }
 
 /// The parameter that the functions read their policies from.

@@ -237,6 +237,9 @@ fn a_mistyped_option_reassures_nobody() -> Result {
         )?;
         refused(&output, 2, &[says])?;
     }
+    // A window of no account would look as if nothing were contained.
+    let shown = ["--table", "t", "breaker", "show", "--account", "11112222"];
+    refused(&gdr(&folder, &shown, &[])?, 2, &["12 digits"])?;
     let sequences = |arguments: &[&str]| -> Result<Value> {
         let output = gdr(
             &folder,
@@ -282,4 +285,43 @@ fn nothing_read_is_no_success() -> Result {
     // A file that cannot be read has no line.
     let absent = gdr(&folder, &["explain", "absent.json"], &[])?;
     refused(&absent, 1, &["absent.json: cannot be read"])
+}
+
+#[test]
+fn a_finding_or_a_policy_is_taken_from_standard_input_or_by_its_place_everywhere() -> Result {
+    let folder = folder()?;
+    let read = |arguments: &[&str], file: &str| -> Result<Output> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gdr"));
+        command.current_dir(folder.path()).args(arguments);
+        let input = fs::File::open(folder.path().join(file))?;
+        Ok(command.stdin(input).output()?)
+    };
+    fs::write(
+        folder.path().join("permit.cedar"),
+        "@id(\"all\") permit (principal, action, resource);",
+    )?;
+    for (arguments, file) in [
+        (&["policy", "explain", "export.jsonl"][..], "export.jsonl"),
+        (&["policy", "explain", "-"], "export.jsonl"),
+        (&["policy", "check", "-"], "permit.cedar"),
+        (
+            &["policy", "explain", "export.jsonl", "--policy", "-"],
+            "permit.cedar",
+        ),
+    ] {
+        let output = read(arguments, file)?;
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    }
+    let neither = gdr(&folder, &["policy", "explain"], &[])?;
+    assert_eq!(neither.status.code(), Some(2), "{neither:?}");
+    Ok(())
+}
+
+#[test]
+fn policy_explain_says_that_a_step_may_need_a_setting() -> Result {
+    let folder = folder()?;
+    let output = gdr(&folder, &["policy", "explain", "export.jsonl"], &[])?;
+    let told = text(&output.stdout)?;
+    assert!(told.contains("a setting that is off by default"), "{told}");
+    Ok(())
 }

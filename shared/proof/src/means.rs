@@ -1,6 +1,6 @@
 //! By what is contained and released: this process, or the functions of a stack.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
@@ -15,13 +15,14 @@ use remediation::Responder;
 use remediation::category::Category;
 use remediation::decision::ResponseMode;
 use remediation::error::{CallContext as _, Error, Result};
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 use remediation::release::{self, Allowance, Releaser};
 use remediation::respond::Invocation;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::context::{Context, lacking};
+use crate::deployment::{Deployed, Deployment};
 use crate::find::table_name;
 use crate::finding::Finding;
 use crate::record::{ContainedBy, Victim};
@@ -71,24 +72,17 @@ impl Means {
             };
         };
         let unread = |error: Error| Refused(format!("nothing was done: {error}"));
-        let outputs = outputs(context, stack).await.map_err(unread)?;
+        let sdk = &context.world.sdk;
+        let deployment = Deployment::of(sdk, stack).await.map_err(unread)?;
+        let lambda = aws_sdk_lambda::Client::new(sdk);
         let mut functions = BTreeMap::new();
         for victim in &request.victims {
             let category = category(*victim);
-            let output = match category {
-                Category::S3 => "S3ResponderFunction",
-                Category::Iam => "IamResponderFunction",
-                Category::Ec2 => "Ec2ResponderFunction",
-                Category::Triage => "TriageResponderFunction",
-            };
-            let name = outputs.get(output).ok_or_else(|| {
-                Refused(format!(
-                    "nothing was done: the stack {stack} has no output {output}: is it the responder's?"
-                ))
-            })?;
-            let config = Box::pin(config(context, name)).await.map_err(unread)?;
+            let name = deployment.function(category).map_err(unread)?;
+            let deployed = Box::pin(Deployed::of(&lambda, name)).await;
+            let config = Config::from_variables(&deployed.map_err(unread)?.variables);
             let table = fit(name, &config, context, request.dry_run).map_err(Refused)?;
-            let name = name.clone();
+            let name = name.to_owned();
             functions.insert(category, Function { name, table });
         }
         Ok(Self::Stack(functions))
@@ -141,7 +135,7 @@ impl Means {
             Self::ThisProcess => table_name(context),
             Self::Stack(functions) => function(functions, category)?.table.clone(),
         };
-        let record = Record::new(context.dynamodb.clone(), table);
+        let record = IncidentStore::new(context.dynamodb.clone(), table);
         let releasing = Releasing {
             context,
             record,
@@ -191,7 +185,10 @@ async fn here<P: Playbook>(context: &Context<'_>, playbook: P, finding: &Finding
     let sns = aws_sdk_sns::Client::new(&context.world.sdk);
     let responder = Responder::new(playbook, config, sns)
         .run_by(context.caller.clone())
-        .recording(Record::new(context.dynamodb.clone(), table_name(context)));
+        .recording(IncidentStore::new(
+            context.dynamodb.clone(),
+            table_name(context),
+        ));
     let now = context.now();
     let invocation = Invocation {
         id: format!("proof {} by {} at {now}", context.id, context.caller),
@@ -248,28 +245,6 @@ async fn table(context: &Context<'_>) -> Result<()> {
         }
         sleep(context.world.patience.pause).await;
     }
-}
-
-async fn outputs(context: &Context<'_>, stack: &str) -> Result<HashMap<String, String>> {
-    let client = aws_sdk_cloudformation::Client::new(&context.world.sdk);
-    let found = client.describe_stacks().stack_name(stack).send().await;
-    let found = found.during("cloudformation:DescribeStacks", stack)?;
-    let stack = found.stacks.unwrap_or_default().into_iter().next();
-    let outputs = stack.and_then(|stack| stack.outputs).unwrap_or_default();
-    let outputs = outputs.into_iter();
-    Ok(outputs
-        .filter_map(|output| Some((output.output_key?, output.output_value?)))
-        .collect())
-}
-
-async fn config(context: &Context<'_>, function: &str) -> Result<Config> {
-    let client = aws_sdk_lambda::Client::new(&context.world.sdk);
-    let call = client.get_function_configuration().function_name(function);
-    let found = call.send().await;
-    let found = found.during("lambda:GetFunctionConfiguration", function)?;
-    let variables = found.environment.and_then(|it| it.variables);
-    let variables = variables.unwrap_or_default().into_iter().collect();
-    Ok(Config::from_variables(&variables))
 }
 
 /// The function's table, if the function can contain the victims of a proof. Else what is in the way.
@@ -335,7 +310,7 @@ async fn invoke(context: &Context<'_>, function: &str, event: &Value) -> Result<
 
 struct Releasing<'a> {
     context: &'a Context<'a>,
-    record: Record,
+    record: IncidentStore,
     finding: &'a Finding,
     allowance: &'a Allowance,
 }

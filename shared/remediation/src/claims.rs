@@ -10,7 +10,7 @@ use crate::category::Category;
 use crate::deadline::within;
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
-use crate::record::{Claim, Lease, Record, TargetState};
+use crate::record::{Claim, IncidentStore, Lease, TargetState};
 use crate::standing::Standing;
 
 /// How long a claim lasts after the deadline of its delivery, if it is not ended: no longer than an invocation can
@@ -31,11 +31,11 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    /// Claims these targets at once, so that all together take no longer than one. Nobody waits long for another
-    /// while holding what a third one waits for: what is not free then is left to later.
+    /// Claims these targets at the same time, so that all together take no longer than one. Nobody waits long for
+    /// another while holding what a third one waits for: targets that are not free then are postponed.
     pub(crate) async fn claim(
         &mut self,
-        record: &Record,
+        record: &IncidentStore,
         category: Category,
         delivery: &Delivery<'_>,
         targets: Result<Vec<String>>,
@@ -105,7 +105,7 @@ impl Claims {
     /// although nothing contains the target.
     pub(crate) async fn end(
         &self,
-        record: &Record,
+        record: &IncidentStore,
         delivery: &Delivery<'_>,
         again: bool,
         outcome: impl Fn(&Claim) -> Option<(TargetState, Standing)>,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::finding::Finding;
 use crate::inquiry::Inquiry;
-use crate::recheck::Look;
+use crate::recheck::Recheck;
 use crate::trace::Trace;
 
 /// The time of day, by what has passed since a known one on the clock that does not jump.
@@ -50,9 +50,9 @@ pub(crate) struct Delivery<'a> {
     /// When containing must be done, so that the record and the notice still have time.
     pub(crate) deadline: Instant,
     /// The recheck of a containment that this is, if it is one.
-    pub(crate) recheck: Option<&'a Look>,
+    pub(crate) recheck: Option<&'a Recheck>,
     /// The message of the function's own queue that it came by: a recheck, or a delivery that was put off.
-    pub(crate) came_back: Option<&'a Look>,
+    pub(crate) came_back: Option<&'a Recheck>,
     /// The trace that it is a part of.
     pub(crate) trace: Option<&'a Trace>,
     /// How long another invocation that is at work on a target is waited for.

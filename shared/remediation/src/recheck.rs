@@ -1,10 +1,10 @@
 //! Looking again after a containment.
 //!
-//! IAM takes seconds to enforce a change everywhere, and whoever holds the credentials can use
-//! them to take the deny off again, to open a bucket again, or to give an instance its groups back. So a
-//! containment comes back twice, through a queue that holds it back, instead of keeping a function waiting.
-//! CloudTrail shows what was done some 15 minutes late. So what only CloudTrail can tell comes back once more
-//! by then: whether a contained credential still works, and whether a bucket was marked as public just now.
+//! IAM takes seconds to enforce a change everywhere. In that time an attacker with the credentials can remove the deny,
+//! open a bucket again, or give an instance its groups back. So a containment comes back twice, through a queue that
+//! holds it back, instead of keeping a function waiting. CloudTrail shows what was done some 15 minutes late. So what
+//! only CloudTrail can tell comes back once more by then: whether a contained credential still works, and whether a
+//! bucket was marked as public just now.
 //!
 //! A delivery that cannot be dealt with at the moment comes back through the same queue, later each time: a function that waited
 //! would keep others from being contained, and Lambda tries again only twice.
@@ -37,12 +37,11 @@ const BY_TRAIL: usize = 3;
 /// as CloudTrail usually is.
 const TRAIL_DELAY: i32 = 900;
 
-/// How often all looks are done anew, after the last of them found that a containment did not hold. A person
-/// was told each time.
+/// The rounds of rechecks after one found that a containment did not hold. A notice was sent each time.
 const ROUNDS: u64 = 3;
 
-/// Seconds until an event that was put off comes again: at least so many the first time, twice as many each time,
-/// and for each finding up to three times as long, so that those about one target do not come together.
+/// Seconds until a postponed event is delivered again: at least so many the first time, and twice as many each time.
+/// For each finding it is up to three times as long, so that those about one target do not arrive together.
 const PUT_OFF: i32 = 10;
 
 /// How often an event is put off, for more than half an hour in all. A claim ends after two minutes at most.
@@ -55,9 +54,9 @@ const EVENT_LIMIT: usize = 255 * 1024;
 /// How much of a message says what was in effect.
 const STEPS_LIMIT: usize = 64 * 1024;
 
-/// A look whether a containment stands.
+/// A recheck of a containment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct Recheck {
     /// Which one it is; the first is 1. 0: it is none, but a delivery of the event that was put off.
     pub number: usize,
     /// How often it was put off.
@@ -72,7 +71,7 @@ pub struct Look {
     pub round: u64,
 }
 
-/// What is to be looked at again.
+/// The containment to recheck.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cause {
     /// Something is contained, which somebody may undo.
@@ -80,7 +79,7 @@ pub(crate) struct Cause {
     /// The target was not read, so that the steps in effect are those that the look before knew.
     pub(crate) unread: bool,
     /// Something of it was contained only now.
-    pub(crate) anew: bool,
+    pub(crate) newly_contained: bool,
     /// When something contained the target, as read back.
     pub(crate) contained_at: Option<Timestamp>,
     /// A credential is kept out, of which CloudTrail may show that it still works.
@@ -93,7 +92,7 @@ pub(crate) struct Cause {
 
 impl Cause {
     /// The next look after `done`, the seconds until then, and its round. `None`: all looks are done.
-    fn next(&self, done: Option<&Look>) -> Option<(usize, i32, u64)> {
+    fn next(&self, done: Option<&Recheck>) -> Option<(usize, i32, u64)> {
         let (number, round) = done.map_or((0, 0), |look| (look.number, look.round));
         if let Some(delay) = DELAYS.get(number).filter(|_| self.stands) {
             return Some((number + 1, *delay, round));
@@ -102,7 +101,7 @@ impl Cause {
         if number < BY_TRAIL {
             return by_trail.then_some((BY_TRAIL, TRAIL_DELAY, round));
         }
-        let (first, anew) = (DELAYS[0], self.stands && self.anew);
+        let (first, anew) = (DELAYS[0], self.stands && self.newly_contained);
         // What was done again may be undone again; and clocks differ.
         let next = anew
             .then_some((1, first))
@@ -112,7 +111,7 @@ impl Cause {
     }
 }
 
-impl Look {
+impl Recheck {
     /// True if it is not a delivery of the event that was put off.
     pub(crate) fn is_one(&self) -> bool {
         self.number > 0
@@ -123,7 +122,7 @@ impl Look {
         self.number == BY_TRAIL
     }
 
-    /// True if something that was in effect had to be done again. What was never in effect was not undone.
+    /// True if something that was in effect had to be done again. A step that was never in effect was not undone.
     pub(crate) fn finds_undone(&self, steps: &[StepReport]) -> bool {
         let stood = |step: &&StepReport| {
             let keys = self.in_effect.as_ref();
@@ -144,12 +143,12 @@ pub fn in_effect(steps: &[StepReport]) -> BTreeSet<String> {
 
 /// The queue that holds containments back.
 #[derive(Clone, Debug)]
-pub struct Recheck {
+pub struct RecheckQueue {
     client: Client,
     queue_url: String,
 }
 
-impl Recheck {
+impl RecheckQueue {
     /// The queue at `queue_url`.
     pub fn new(client: Client, queue_url: String) -> Self {
         Self { client, queue_url }
@@ -166,14 +165,16 @@ impl Recheck {
         event: &Value,
         steps: &[StepReport],
         cause: &Cause,
-        done: Option<&Look>,
+        done: Option<&Recheck>,
         trace: Option<&Trace>,
     ) -> Result<()> {
         let Some((number, delay, round)) = cause.next(done) else {
             return Ok(());
         };
         let before = done.and_then(|look| look.contained_at);
-        let contained_at = before.filter(|_| !cause.anew).or(cause.contained_at);
+        let contained_at = before
+            .filter(|_| !cause.newly_contained)
+            .or(cause.contained_at);
         let seen_at = done.and_then(|look| look.marks_seen_at).or(cause.now);
         let marks_seen_at = seen_at.filter(|_| cause.provisional);
         let known = done.filter(|_| cause.unread);
@@ -193,8 +194,8 @@ impl Recheck {
         self.send(&message, delay, trace).await
     }
 
-    /// Sends `event` to the function of `category`, to come again as the `look` that it is, or as a delivery, and
-    /// answers after how many seconds. `finding_id` tells those apart that were put off at the same time.
+    /// Sends `event` to the function of `category`, to be delivered again as the recheck that it is, or as a delivery.
+    /// Answers the seconds until then. `finding_id` tells those apart that were put off at the same time.
     ///
     /// # Errors
     /// If SQS refused it or could not be reached.
@@ -203,10 +204,10 @@ impl Recheck {
         category: Category,
         event: &Value,
         finding_id: &str,
-        look: Option<&Look>,
+        look: Option<&Recheck>,
         trace: Option<&Trace>,
     ) -> Result<i32> {
-        let none = Look::default();
+        let none = Recheck::default();
         let look = look.unwrap_or(&none);
         let delay = put_off_for(look.put_off, finding_id);
         let mut message = json!({
@@ -233,7 +234,7 @@ impl Recheck {
     }
 }
 
-/// Seconds until what was put off so often comes again.
+/// Seconds until an event that was postponed so often is delivered again.
 fn put_off_for(times: u64, finding_id: &str) -> i32 {
     let least = PUT_OFF << times.min(6);
     let mut hasher = DefaultHasher::new();
@@ -242,11 +243,11 @@ fn put_off_for(times: u64, finding_id: &str) -> i32 {
     (least + spread.unwrap_or_default()).min(TRAIL_DELAY)
 }
 
-/// Takes a message of [`Recheck`] apart, as Lambda hands it over: the event, and which look this is, or how often it
+/// Takes a message of [`RecheckQueue`] apart, as Lambda hands it over: the event, and which look this is, or how often it
 /// was put off. `None`: the payload is something else.
-pub fn received(payload: &Value) -> Option<(Value, Look)> {
+pub fn received(payload: &Value) -> Option<(Value, Recheck)> {
     let (_, message) = queue_message::received(payload)?;
-    let look = Look {
+    let look = Recheck {
         number: usize::try_from(message["recheck"].as_u64()?).ok()?,
         in_effect: serde_json::from_value(message["in_effect"].clone()).unwrap_or_default(),
         contained_at: time(&message["contained_at"]),
@@ -261,7 +262,7 @@ fn time(member: &Value) -> Option<Timestamp> {
     member.as_str()?.parse().ok()
 }
 
-/// What Lambda hands over of a message of [`Recheck::schedule`], made of the message: to have a look done
+/// The event that Lambda hands over of a message of [`RecheckQueue::schedule`], read from the message: to have a look done
 /// that a queue has given up on; and by which function. `None`: it is no such message.
 pub fn handed_over(message: &str) -> Option<(Category, Value)> {
     let payload = queue_message::handed_over(message);
@@ -282,9 +283,9 @@ mod tests {
         let event = json!({ "detail": { "id": "x" } });
         let body = json!({ "recheck": 2, "event": event }).to_string();
         let payload = json!({ "Records": [{ "eventSource": "aws:sqs", "body": body }] });
-        let look = Look {
+        let look = Recheck {
             number: 2,
-            ..Look::default()
+            ..Recheck::default()
         };
         assert_eq!(received(&payload), Some((event, look)));
     }
@@ -297,10 +298,10 @@ mod tests {
             if looks.len() == most {
                 break;
             }
-            done = Some(Look {
+            done = Some(Recheck {
                 number,
                 round,
-                ..Look::default()
+                ..Recheck::default()
             });
         }
         looks
@@ -321,7 +322,7 @@ mod tests {
             ..Cause::default()
         };
         let anew = Cause {
-            anew: true,
+            newly_contained: true,
             ..keeps_out
         };
         assert_eq!(looks(Cause::default(), 9), []);

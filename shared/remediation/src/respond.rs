@@ -22,7 +22,7 @@ use crate::finding::{Finding, printable};
 use crate::hand_over::{self};
 use crate::metrics::{self, Measured};
 use crate::postpone::postpone;
-use crate::recheck::{self, Look};
+use crate::recheck::{self, Recheck};
 use crate::record::{Claim, TargetState};
 use crate::report::{Obstacle, Report, Status};
 pub use crate::responder::{Invocation, Responder};
@@ -149,7 +149,7 @@ impl<P: Playbook> Responder<P> {
         report
     }
 
-    fn assess(&self, event: &Value, look: Option<&Look>) -> Result<(Finding, Decision)> {
+    fn assess(&self, event: &Value, look: Option<&Recheck>) -> Result<(Finding, Decision)> {
         let mut finding = Finding::parse(event)?;
         finding.see_marks(look.and_then(|look| look.marks_seen_at));
         let decision = decide(P::CATEGORY, &finding, &self.config.policy);
@@ -213,7 +213,9 @@ impl<P: Playbook> Responder<P> {
             None
         } else {
             self.elsewhere(delivery).await.unwrap_or_else(|error| {
-                unreached = Some(format!("look yourself, nothing was asked there: {error}"));
+                unreached = Some(format!(
+                    "look yourself, nothing could be read there: {error}"
+                ));
                 None
             })
         };
@@ -266,8 +268,8 @@ impl<P: Playbook> Responder<P> {
         }
     }
 
-    /// No call is made for an event that is not a finding, not even for a notice: whoever can
-    /// invoke the function could page people with it. The log line raises the stack's alarm.
+    /// No call is made for an event that is not a finding, not even for a notice: anybody who can invoke the function
+    /// could page people with it. The log line raises the stack's alarm.
     fn malformed(&self, event: &Value, error: &Error) -> Report {
         tracing::error!(%error, "malformed event");
         Report::malformed(P::CATEGORY, event, error, self.config.policy.dry_run)

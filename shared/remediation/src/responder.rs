@@ -18,8 +18,8 @@ use crate::history::AuthorizationSources;
 use crate::notify::Notices;
 use crate::notify::security_hub::SecurityHub;
 use crate::policy_parameter::PolicyParameter;
-use crate::recheck::{Look, Recheck};
-use crate::record::Record;
+use crate::recheck::{Recheck, RecheckQueue};
+use crate::record::IncidentStore;
 use crate::slots::FallbackQuota;
 use crate::trace::Trace;
 use crate::verify::Verifier;
@@ -36,9 +36,9 @@ pub struct Responder<P> {
     pub(crate) security_hub: Option<SecurityHub>,
     pub(crate) accounts: Option<Accounts<P>>,
     pub(crate) verifier: Option<Verifier>,
-    pub(crate) record: Option<Record>,
+    pub(crate) record: Option<IncidentStore>,
     pub(crate) evidence: Option<Evidence>,
-    pub(crate) recheck: Option<Recheck>,
+    pub(crate) recheck: Option<RecheckQueue>,
     pub(crate) hand_over: Option<HandOver>,
     pub(crate) alone: FallbackQuota,
     /// The operator who runs it, to whom the report goes instead of to a log.
@@ -56,7 +56,7 @@ pub struct Invocation {
     /// The time that it has left.
     pub time_left: Duration,
     /// The look at a containment that this is, if it is one.
-    pub look: Option<Look>,
+    pub look: Option<Recheck>,
     /// The trace that it is a part of.
     pub trace: Option<Trace>,
 }
@@ -82,7 +82,7 @@ impl<P: Playbook> Responder<P> {
         let record = config
             .incident_table
             .clone()
-            .map(|table| Record::new(aws_sdk_dynamodb::Client::new(sdk), table));
+            .map(|table| IncidentStore::new(aws_sdk_dynamodb::Client::new(sdk), table));
         if record.is_none() && P::CATEGORY != Category::Triage {
             tracing::warn!(
                 "INCIDENT_TABLE is not set: the breaker is off, nothing limits containments"
@@ -93,7 +93,7 @@ impl<P: Playbook> Responder<P> {
         let recheck = config
             .recheck_queue_url
             .clone()
-            .map(|url| Recheck::new(aws_sdk_sqs::Client::new(sdk), url));
+            .map(|url| RecheckQueue::new(aws_sdk_sqs::Client::new(sdk), url));
         // No other function hands anything over, whatever its environment says.
         let functions = config.hand_over.clone();
         let hand_over = functions
@@ -156,7 +156,7 @@ impl<P: Playbook> Responder<P> {
 
     /// The same, recording in `record`.
     #[must_use]
-    pub fn recording(self, record: Record) -> Self {
+    pub fn recording(self, record: IncidentStore) -> Self {
         Self {
             record: Some(record),
             ..self
@@ -213,7 +213,7 @@ impl<P: Playbook> Responder<P> {
 
     /// The same, having containments looked at again through `recheck`.
     #[must_use]
-    pub fn rechecking(self, recheck: Recheck) -> Self {
+    pub fn rechecking(self, recheck: RecheckQueue) -> Self {
         Self {
             recheck: Some(recheck),
             ..self

@@ -16,7 +16,7 @@ use crate::inquiry::Inquiry;
 use crate::investigation::{Investigation, from_finding};
 use crate::plan::Plan;
 use crate::policy_parameter::PolicyParameter;
-use crate::record::{Intent, Record};
+use crate::record::{IncidentStore, Intent};
 use crate::settings::Settings;
 use crate::slots::FallbackQuota;
 use crate::verify::Verifier;
@@ -52,10 +52,10 @@ pub(crate) struct Rules<'a> {
     pub(crate) dry_run: bool,
 }
 
-/// One finding at work: what acts on its targets, and the claims on them.
+/// One finding at work: the playbook for its targets, and the claims on them.
 pub(crate) struct Session<'a, P> {
     pub(crate) playbook: &'a P,
-    pub(crate) record: Option<&'a Record>,
+    pub(crate) record: Option<&'a IncidentStore>,
     pub(crate) delivery: &'a Delivery<'a>,
     pub(crate) claims: Claims,
     /// The finding as GuardDuty has it, if it was asked; and with what CloudTrail shows, if that is newer.
@@ -66,7 +66,7 @@ impl<'a, P: Playbook> Session<'a, P> {
     /// A session that has claimed nothing.
     pub(crate) fn new(
         playbook: &'a P,
-        record: Option<&'a Record>,
+        record: Option<&'a IncidentStore>,
         delivery: &'a Delivery<'a>,
     ) -> Self {
         Self {
@@ -153,7 +153,7 @@ pub(crate) async fn investigate<P: Playbook>(
     match timeout_at(inquiry.until, work).await {
         Ok(found) => investigation.merge(inquiry.finding, found),
         Err(_) => investigation.leads.push(
-            "look into the finding yourself: the investigation was not done in the time set for it"
+            "look into the finding yourself: the investigation did not end in the time allowed"
                 .to_owned(),
         ),
     }

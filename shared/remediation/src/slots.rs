@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::breaker::{Answer, Denial, Limits, OpenBreaker, Opened, Page, SlotRequest};
 use crate::error::Error;
-use crate::record::{Places, Record, Taken, Terms};
+use crate::record::{IncidentStore, Places, Taken, Terms};
 
 /// How the line in the log begins that says that a window has no room.
 const OPEN: &str = "breaker open";
@@ -44,7 +44,7 @@ pub(crate) struct Requester<'a> {
 
 /// Takes the places that a plan needs, or says why it may not be executed.
 pub(crate) async fn ask(
-    record: &Record,
+    record: &IncidentStore,
     limits: &Limits,
     needs: &SlotRequest,
     asker: &Requester<'_>,
@@ -90,7 +90,7 @@ pub(crate) async fn ask(
     Answer::Room
 }
 
-/// What is answered where the table does not answer, for this reason.
+/// The answer if the table does not answer, for this reason.
 pub(crate) fn unanswered(
     limits: &Limits,
     needs: &SlotRequest,
@@ -106,16 +106,16 @@ pub(crate) fn unanswered(
     Answer::Refused(Box::new(unasked(error)))
 }
 
-async fn give_back(record: &Record, held: &[Places]) {
+async fn give_back(record: &IncidentStore, held: &[Places]) {
     for places in held {
         if let Err(error) = record.give_places_back(places).await {
-            tracing::error!(%error, "places in a window were not given back and end by their time");
+            tracing::error!(%error, "slots of a window were not returned and end by their time");
         }
     }
 }
 
 async fn refused(
-    record: &Record,
+    record: &IncidentStore,
     overload: OpenBreaker,
     opened: Option<Opened>,
     limits: &Limits,
@@ -139,7 +139,7 @@ async fn refused(
         Ok(_) if known => Page::AsUsual,
         Ok(_) => Page::Due,
         Err(error) => {
-            tracing::error!(%error, "people may be told again that the breaker is open");
+            tracing::error!(%error, "people may be notified again that the breaker is open");
             Page::Due
         }
     };
@@ -155,8 +155,8 @@ async fn refused(
 fn alone(error: &Error) -> Answer {
     tracing::error!(%error, "the breaker could not be asked: this finding is contained, the next is not");
     Answer::FallbackQuota(format!(
-        "look how much was contained lately: the breaker could not be asked, so this finding was let \
-         through alone, and further ones are withheld: {error}"
+        "check how much was contained lately: the circuit breaker could not be read, so it admitted this \
+         finding alone, and withholds further ones: {error}"
     ))
 }
 

@@ -4,20 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::breaker::{BreakerTrip, PeakDemand};
 use super::entry::{Entry, Event, Outcome};
 use super::evaluation::{Evaluation, FindingSummary, Left, Reason, StepVerdict, Target};
+use super::remarks::remarks;
 use super::rules::{OF_SETTINGS, Rules};
 use model::category::Category;
-use model::resource::Kind;
-use model::settings::AutoScaling;
 
 /// The policy that carries the mode `approve` out.
 const APPROVAL: &str = "approval";
 
-/// What would have been done about the findings of a time.
+/// The report on the findings of a time.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The version of this document: it grows when a member changes its meaning or goes away.
@@ -26,7 +25,7 @@ pub struct Report {
     pub settings: Value,
     /// The numbers.
     pub summary: Numbers,
-    /// What would have happened, in the order of time.
+    /// The entries, in the order of time.
     pub entries: Vec<Entry>,
     /// The principals, instances and buckets that would have been contained.
     pub hit: Vec<AffectedTarget>,
@@ -36,9 +35,9 @@ pub struct Report {
     pub windows: Vec<PeakDemand>,
     /// The policies that withheld something.
     pub exemptions: Vec<Exemption>,
-    /// What is not one to contain, and why.
+    /// The findings that would not be contained, and why.
     pub left_out: Vec<NotContained>,
-    /// What to know when reading this.
+    /// The remarks on this report.
     pub remarks: Vec<String>,
 }
 
@@ -59,7 +58,7 @@ pub struct Numbers {
     pub partial: usize,
     /// Those of them that depend on what only observing would show.
     pub uncertain: usize,
-    /// Targets whose containment would have waited for a person.
+    /// Targets whose containment would have awaited approval.
     pub awaits_approval: usize,
     /// Targets of which policies would have withheld all that contains.
     pub withheld: usize,
@@ -78,7 +77,7 @@ pub struct AffectedTarget {
     pub kind: &'static str,
     /// Its name, or the id of an instance.
     pub name: String,
-    /// Its ARN; of a user or role without its path.
+    /// Its ARN; the ARN of a user or role is without its path.
     pub resource: String,
     /// Its account.
     pub account_id: String,
@@ -101,7 +100,7 @@ pub struct Exemption {
     pub reason: String,
     /// The function.
     pub function: Category,
-    /// A person may approve it.
+    /// An approver may approve it.
     pub awaits_approval: bool,
     /// The steps.
     pub steps: BTreeSet<&'static str>,
@@ -163,7 +162,7 @@ impl Span {
     }
 }
 
-/// What a policy withheld, as it is counted.
+/// The steps that a policy withheld, as they are counted.
 #[derive(Default)]
 struct Applied {
     reason: String,
@@ -173,7 +172,7 @@ struct Applied {
     span: Option<Span>,
 }
 
-/// What is counted on the way.
+/// The counts during the replay.
 #[derive(Default)]
 pub(super) struct Summary {
     numbers: HashMap<String, u32>,
@@ -291,7 +290,7 @@ impl Summary {
         left_out.sort_by_key(|left| std::cmp::Reverse(left.findings));
         Report {
             format: 1,
-            settings: settings(rules),
+            settings: rules.by_parameter(),
             hit: hit(&entries),
             remarks: remarks(&summary, &entries, &windows, &left_out, rules),
             summary,
@@ -351,103 +350,4 @@ fn hit(entries: &[Entry]) -> Vec<AffectedTarget> {
     let order = |hit: &AffectedTarget| (hit.kind, hit.first, hit.resource.clone());
     hits.sort_by_key(order);
     hits
-}
-
-/// The settings, by the names of the stack's parameters.
-fn settings(rules: &Rules) -> Value {
-    let settings = &rules.settings;
-    let forensics_access = settings.ec2.forensics_access.iter();
-    let forensics_access: Vec<_> = forensics_access.map(ToString::to_string).collect();
-    json!({
-        "S3Response": rules.modes.s3,
-        "IamResponse": rules.modes.iam,
-        "Ec2Response": rules.modes.ec2,
-        "MinimumSeverity": rules.policy.minimum_severity,
-        "ApprovalNotNeededFrom": rules.policy.approval_not_needed_from,
-        "NeverContain": rules.policy.never_contain,
-        "MaxContainments": rules.limits.containments,
-        "LimitWindowMinutes": rules.limits.window.as_mins(),
-        "MaxSharePercent": rules.limits.share_percent,
-        "HandOverSequences": rules.hand_over,
-        "S3AccountBlock": settings.s3.account_block,
-        "S3PolicyDeny": settings.s3.policy_deny,
-        "IamUserSessionKeys": settings.iam.user_session_keys,
-        "IamCreatedKeys": settings.iam.created_keys,
-        "IamRoleWide": settings.iam.role_wide,
-        "IamMarkContained": settings.iam.mark_contained,
-        "Ec2AutoScaling": match settings.ec2.auto_scaling {
-            AutoScaling::Detach => "detach",
-            AutoScaling::Standby => "standby",
-            AutoScaling::Keep => "keep",
-        },
-        "Ec2CutConnectionsSeconds": settings.ec2.cut_connections_seconds,
-        "Ec2ShortenTimeouts": settings.ec2.shorten_timeouts,
-        "Ec2RemovePublicAddress": settings.ec2.remove_public_address,
-        "Ec2DisableMetadata": settings.ec2.disable_metadata,
-        "Ec2ContainerNodes": settings.ec2.isolate_container_nodes,
-        "Ec2ForensicsAccess": forensics_access.join(", "),
-    })
-}
-
-fn remarks(
-    summary: &Numbers,
-    entries: &[Entry],
-    windows: &[PeakDemand],
-    left_out: &[NotContained],
-    rules: &Rules,
-) -> Vec<String> {
-    let mut remarks = vec![
-        "Nothing was observed: a target that is gone, or as it should be already, is told as contained; a \
-         step with an `if` is planned only where that is so."
-            .to_owned(),
-        "A target that is contained stays so: nobody releases it, approves anything, or resets the breaker."
-            .to_owned(),
-    ];
-    if summary.uncertain > 0 {
-        remarks.push(format!(
-            "{} of the targets that would be contained depend on what only observing would show \
-             (depends_on).",
-            summary.uncertain
-        ));
-    }
-    if entries
-        .iter()
-        .any(|entry| entry.kind == Kind::User.as_str() || entry.kind == Kind::Role.as_str())
-    {
-        remarks.push(
-            "ARNs of users and roles are without a path, which findings do not tell: a policy that names \
-             one with a path does not apply here."
-                .to_owned(),
-        );
-    }
-    let unsized_crowds = windows.iter().filter(|window| window.places.is_none());
-    let crowds: BTreeSet<_> = unsized_crowds
-        .filter_map(|window| window.crowd.as_deref())
-        .collect();
-    if !crowds.is_empty() {
-        let crowds: Vec<_> = crowds.into_iter().collect();
-        remarks.push(format!(
-            "MaxSharePercent ({}) was not held for {}, whose size findings do not tell.",
-            rules.limits.share_percent,
-            crowds.join(", "),
-        ));
-    }
-    if entries.iter().any(|entry| entry.function == Category::Ec2) {
-        remarks.push(
-            "Of the instances of one role no more than MaxSharePercent would be contained in a window \
-             either: the role is not in the findings, so that this was not held."
-                .to_owned(),
-        );
-    }
-    let archived = left_out
-        .iter()
-        .filter(|left| left.cause == Reason::Archived);
-    let archived: usize = archived.map(|left| left.findings).sum();
-    if archived > 0 {
-        remarks.push(format!(
-            "{archived} findings are left out since they are archived by now. What a suppression rule \
-             archived never comes as an event; what a person archived did: --archived takes them in."
-        ));
-    }
-    remarks
 }

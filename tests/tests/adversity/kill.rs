@@ -14,7 +14,7 @@ use integration_tests::scenario::{all_work, none_works};
 use integration_tests::stack::Responder;
 use integration_tests::{Result, checkout, stack, unique};
 use jiff::Timestamp;
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 use remediation::release::{self, Allowance, Releaser};
 
 use crate::adversity::world::{World, on_aws};
@@ -174,7 +174,7 @@ async fn released<T: Target>(
         ec2_endpoint: world.aws.ec2_endpoint.clone(),
     });
     let table = world.stack.output("IncidentTable")?.to_owned();
-    let record = Record::new(aws_sdk_dynamodb::Client::new(&world.aws.root()), table);
+    let record = IncidentStore::new(aws_sdk_dynamodb::Client::new(&world.aws.root()), table);
     let incidents = record.incidents_of(finding_id).await?;
     let [incident] = incidents.as_slice() else {
         return Err(format!("{} incidents", incidents.len()).into());

@@ -21,8 +21,8 @@ use remediation::history::AuthorizationSources;
 use remediation::plan::{Action, Step};
 use remediation::planner::Planner;
 use remediation::policy_parameter::PolicyParameter;
-use remediation::recheck::Recheck;
-use remediation::record::Record;
+use remediation::recheck::RecheckQueue;
+use remediation::record::IncidentStore;
 use remediation::release::{self, Allowance, Releaser, Verdict};
 use remediation::report::Report;
 use remediation::respond::Invocation;
@@ -60,7 +60,7 @@ impl fmt::Display for Trial {
 
 /// True if the event is to come again through the queue.
 fn was_put_off(ended: &Ended) -> bool {
-    matches!(ended, Ended::Answered(report) if report.reason().contains("is dealt with again"))
+    matches!(ended, Ended::Answered(report) if report.reason().contains("is handled again"))
 }
 
 /// What became of an invocation.
@@ -233,8 +233,8 @@ impl<T: Target> Slot<T> {
     ) -> Ended {
         let sdk = &self.through.sdk;
         let sns = aws_sdk_sns::Client::new(sdk);
-        let record = Record::new(aws_sdk_dynamodb::Client::new(sdk), table.to_owned());
-        let recheck = Recheck::new(aws_sdk_sqs::Client::new(sdk), WORLD.queue.clone());
+        let record = IncidentStore::new(aws_sdk_dynamodb::Client::new(sdk), table.to_owned());
+        let recheck = RecheckQueue::new(aws_sdk_sqs::Client::new(sdk), WORLD.queue.clone());
         let policies = aws_sdk_ssm::Client::new(sdk);
         let lines = log.clone();
         let responder = Responder::new(T::playbook(&self.through), config::<T>(&WORLD), sns)
@@ -375,7 +375,7 @@ impl<T: Target> Slot<T> {
     /// A release brings back what was there before the first delivery.
     async fn expect_release(&self, event: &Event, table: &str, log: &Log) -> Result {
         let client = aws_sdk_dynamodb::Client::new(&self.direct.sdk);
-        let record = Record::new(client, table.to_owned());
+        let record = IncidentStore::new(client, table.to_owned());
         let playbook = T::playbook(&self.direct);
         let incidents = record.incidents_of(event.id()).await?;
         let [incident] = incidents.as_slice() else {

@@ -205,12 +205,16 @@ fn what_is_not_contained_has_the_reason_of_its_kind() {
         (Ec2, "Backdoor:EC2/Spambot!NotYetNamed", UNKNOWN),
         (Ec2, "Policy:EC2/Spambot", UNKNOWN),
         (Iam, "Policy:IAMUser/RootCredentialUsage", "root user"),
-        (Iam, "Policy:IAMUser/NotYetNamed", "rules were not kept"),
-        (Iam, "Stealth:IAMUser/NotYetNamed", "put back"),
+        (
+            Iam,
+            "Policy:IAMUser/NotYetNamed",
+            "rule of the account was broken",
+        ),
+        (Iam, "Stealth:IAMUser/NotYetNamed", "put it back"),
         (
             Iam,
             "DefenseEvasion:IAMUser/BedrockLoggingDisabled",
-            "put back",
+            "put it back",
         ),
         (
             Iam,
@@ -226,7 +230,11 @@ fn what_is_not_contained_has_the_reason_of_its_kind() {
             "Policy:S3/BucketPublicAccessGranted",
             "named for review",
         ),
-        (Iam, "Object:S3/MaliciousFile", "a principal is named"),
+        (
+            Iam,
+            "Object:S3/MaliciousFile",
+            "a principal in such a finding",
+        ),
         (Iam, "Impact:S3/NotYetNamed", UNKNOWN),
         (S3, "Object:S3/MaliciousFile", "make it harmless"),
         (
@@ -237,11 +245,15 @@ fn what_is_not_contained_has_the_reason_of_its_kind() {
         (S3, "Discovery:S3/NotYetNamed", UNKNOWN),
         (S3, "NotYetNamed:S3/TorIPCaller", UNKNOWN),
         (S3, "NotYetNamed:S3/ObjectRead.Unusual", UNKNOWN),
-        (S3, "Impact:S3/DataDestruction", "administrators do too"),
+        (
+            S3,
+            "Impact:S3/DataDestruction",
+            "activity that administrators have",
+        ),
         (
             Triage,
             "Impact:RDS/DataDestruction",
-            "administrators do too",
+            "activity that administrators have",
         ),
         (Triage, "Discovery:RDS/TorIPCaller", "no playbook"),
     ] {

@@ -79,7 +79,7 @@ fn a_withheld_step_says_by_whom_why_and_whether_an_approver_may_let_it() {
     let forbidden = "withheld by production, overnight: it serves customers";
     assert_eq!(why.to_string(), forbidden);
     why.awaits_approval = true;
-    let waits = "withheld by production, overnight until a person approves it: it serves customers";
+    let waits = "withheld by production, overnight until it is approved: it serves customers";
     assert_eq!(why.to_string(), waits);
 }
 

@@ -1,13 +1,14 @@
 //! What the functions rest on: GuardDuty, the clock, the policies, the topic, the table.
 
+use aws_config::SdkConfig;
 use aws_sdk_guardduty::types::{DetectorStatus, ManagedBy};
 use jiff::{SignedDuration, Timestamp};
 use policy::Policies;
 use remediation::error::{CallContext as _, Error, Result};
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 
 use super::check::{Check, CheckContext};
-use crate::clock;
+use crate::{clock, output};
 
 /// Looks at this machine's clock, by the time that AWS writes on an answer.
 pub(super) async fn clock(context: &CheckContext<'_>) -> Check {
@@ -202,7 +203,7 @@ async fn topic(context: &CheckContext<'_>, topic: &Topic) -> Vec<Check> {
         Err(_) if topic.optional => return Vec::new(),
         Err(error) => return vec![Check::unknown(of, &error)],
     };
-    match subscriptions(context, arn).await {
+    match subscriptions(context.sdk, arn).await {
         Ok(subscriptions) if subscriptions.is_empty() => vec![Check::problem(
             of,
             "nobody has subscribed to the topic",
@@ -228,11 +229,11 @@ async fn topic(context: &CheckContext<'_>, topic: &Topic) -> Vec<Check> {
 }
 
 /// Protocol, address, and whether it is confirmed.
-async fn subscriptions(
-    context: &CheckContext<'_>,
+pub(crate) async fn subscriptions(
+    sdk: &SdkConfig,
     topic: &str,
 ) -> Result<Vec<(String, String, bool)>> {
-    let client = aws_sdk_sns::Client::new(context.sdk);
+    let client = aws_sdk_sns::Client::new(sdk);
     let mut pages = client
         .list_subscriptions_by_topic()
         .topic_arn(topic)
@@ -291,7 +292,7 @@ async fn breaker(context: &CheckContext<'_>) -> Check {
     let of = "breaker";
     let open = async {
         let table = context.deployment.output("IncidentTable")?.to_owned();
-        let record = Record::new(aws_sdk_dynamodb::Client::new(context.sdk), table);
+        let record = IncidentStore::new(aws_sdk_dynamodb::Client::new(context.sdk), table);
         let windows = record.windows(Timestamp::now()).await?;
         let open = windows.iter().filter(|shown| shown.opened.is_some());
         Ok::<_, Error>(open.count())
@@ -300,7 +301,10 @@ async fn breaker(context: &CheckContext<'_>) -> Check {
         Ok(0) => Check::ok(of, "closed"),
         Ok(open) => Check::problem(
             of,
-            format!("it holds back in {open} windows"),
+            format!(
+                "it holds back in {}",
+                output::counted(open as u64, "window")
+            ),
             format!("gdr breaker show --stack {}", context.deployment.name),
         ),
         Err(error) => Check::unknown(of, &error),

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::options::Options;
 use super::rules::Functions;
-use crate::access::Access;
-use crate::deployment::{self, Deployed, Deployment};
+use crate::access::{self, Access};
+use crate::deployment::{Deployed, Deployment};
 use crate::policy;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -150,7 +150,7 @@ async fn deployed(sdk: &SdkConfig, deployment: &Deployment) -> Result<Functions>
     let variables = async |category| -> Result<_> {
         let deployed = Deployed::of(lambda, deployment.function(category)?).await?;
         let config = Config::from_variables(&deployed.variables);
-        deployment::complain_of_settings(category, &config, true);
+        access::complain_of_settings(category, &config, true);
         Ok((category, deployed.variables))
     };
     let functions = try_join_all(Category::ALL.map(variables)).await?;

@@ -1,16 +1,16 @@
-//! Plans that wait for a person: stored with the incident, approved or rejected once.
+//! Plans that await approval: stored with the incident, approved or rejected once.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::incident::{EVENT_LIMIT, PLAN, PLAN_NOTIFIED, cut};
 use super::write::if_met;
-use super::{Awaiting, Incident, Record, number, text};
+use super::{Awaiting, Incident, IncidentStore, number, text};
 use crate::category::Category;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, abridged};
 
-/// Which plan a person approved.
+/// The plan that an approver approved.
 #[derive(Debug)]
 pub struct Approved {
     /// When it was planned, which tells it from one that replaced it.
@@ -19,9 +19,9 @@ pub struct Approved {
     pub by: String,
 }
 
-impl Record {
-    /// Stores a plan in place of one that the incident may have. `false`: it is not stored, since a person
-    /// rejected the incident and there was no activity since.
+impl IncidentStore {
+    /// Stores a plan in place of one that the incident may have. `false`: it is not stored, since an approver rejected
+    /// the incident and there was no activity since.
     ///
     /// # Errors
     /// If the table cannot be written.
@@ -51,7 +51,7 @@ impl Record {
         Ok(if_met(done.await)?.is_some())
     }
 
-    /// Writes down that the operator rejected the plan that `incident` has. The next plan is told, whichever it
+    /// Writes down that the operator rejected the plan that `incident` has. The next plan causes a notice, whichever it
     /// is.
     ///
     /// # Errors

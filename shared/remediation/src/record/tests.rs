@@ -60,7 +60,7 @@ fn notified(approval: Option<Approval>) -> Report {
     report
 }
 
-async fn incident(record: &Record) -> Incident {
+async fn incident(record: &IncidentStore) -> Incident {
     let incidents = record.incidents_of(&finding().id).await.expect("read");
     let [incident] = <[_; 1]>::try_from(incidents).expect("one incident");
     incident

@@ -1,12 +1,12 @@
-//! Steps that contain a credential for several incidents at once: the deny of a user is one policy for all of the
-//! user's keys and sessions. It is not taken away while another incident that is open counts on it.
+//! Steps that contain a credential for several incidents: the deny of a user is one policy for all of the user's keys
+//! and sessions. It is not taken away while another incident that is open counts on it.
 
 use crate::category::Category;
 use crate::decision;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::plan::StepKey;
-use crate::record::{Incident, Record};
+use crate::record::{Incident, IncidentStore};
 use aws::playbook::Playbook;
 
 /// How the detail of a step begins that is in effect since all is denied.
@@ -37,7 +37,7 @@ impl Heir {
 
 impl Others {
     pub(super) async fn of<P: Playbook>(
-        record: &Record,
+        record: &IncidentStore,
         incident: &Incident,
         finding: &Finding,
     ) -> Result<Self> {
@@ -59,7 +59,7 @@ impl Others {
 
     /// The other open incidents of the account: those that share a target with `incident`, and those that do not.
     pub(super) async fn open<P: Playbook>(
-        record: &Record,
+        record: &IncidentStore,
         incident: &Incident,
         finding: &Finding,
     ) -> Result<(Vec<Incident>, Vec<Incident>)> {

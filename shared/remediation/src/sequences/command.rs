@@ -26,7 +26,7 @@ pub(super) enum Command {
         trouble: Trouble,
     },
     /// The next look that is held back comes in.
-    Look(Trouble),
+    Recheck(Trouble),
     /// An attacker takes a step back, of those in effect.
     Undo(usize),
     /// An approver approves a plan, of those that wait.
@@ -91,7 +91,7 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
         8 => (finding, any::<bool>(), trouble())
             .prop_map(|(finding, newer, trouble)| Command::Deliver { finding, newer, trouble }),
-        2 => trouble().prop_map(Command::Look),
+        2 => trouble().prop_map(Command::Recheck),
         2 => (0usize..4).prop_map(Command::Undo),
         3 => (0usize..2).prop_map(Command::Approve),
         3 => (0usize..2, any::<bool>()).prop_map(|(plan, stale)| Command::Reject { plan, stale }),

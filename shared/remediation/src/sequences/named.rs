@@ -1,6 +1,6 @@
 //! Sequences that were found wrong once, shrunk.
 
-use super::command::Command::{self, Approve, Deliver, Look, Reject, Release, Set, Undo};
+use super::command::Command::{self, Approve, Deliver, Recheck, Reject, Release, Set, Undo};
 use super::command::{Setting, Trouble};
 use super::holds;
 
@@ -79,7 +79,7 @@ fn a_rejection_concerns_the_plan_that_was_shown() {
 fn what_is_contained_stays_so_when_the_function_may_do_less() {
     for setting in [Setting::Notify, Setting::Forbidden, Setting::DryRun] {
         holds(Setting::Contain, &[deliver(0), Set(setting), deliver(0)]);
-        let look = Look(Trouble::None);
+        let look = Recheck(Trouble::None);
         holds(Setting::Contain, &[deliver(0), Set(setting), look]);
     }
 }
@@ -88,7 +88,7 @@ fn what_is_contained_stays_so_when_the_function_may_do_less() {
 fn what_is_contained_is_not_told_as_live_when_it_cannot_be_read() {
     for trouble in [Trouble::Throttled, Trouble::Denied] {
         holds(Setting::Contain, &[deliver(0), deliver_in(0, trouble)]);
-        holds(Setting::Contain, &[deliver(0), Look(trouble)]);
+        holds(Setting::Contain, &[deliver(0), Recheck(trouble)]);
     }
 }
 
@@ -123,6 +123,6 @@ fn an_undoing_is_told_by_the_retry_of_an_attempt_that_told_nobody() {
             Setting::Contain,
             &[deliver(1), Undo(0), deliver_in(1, trouble)],
         );
-        holds(Setting::Contain, &[deliver(1), Undo(0), Look(trouble)]);
+        holds(Setting::Contain, &[deliver(1), Undo(0), Recheck(trouble)]);
     }
 }

@@ -23,8 +23,8 @@ use crate::fixtures::{Protocol, Wire, enforcing, event, now};
 use crate::history::AuthorizationSources;
 use crate::notify;
 use crate::policy_parameter::PolicyParameter;
-use crate::recheck::{self, Look, Recheck};
-use crate::record::{Incident, Record};
+use crate::recheck::{self, Recheck, RecheckQueue};
+use crate::record::{Incident, IncidentStore};
 use crate::release::{self, Allowance, Releaser};
 use crate::report::Report;
 use crate::respond::{Invocation, Responder};
@@ -62,12 +62,12 @@ pub(super) struct Run {
     clock: Timestamp,
     account: Arc<Mutex<Account>>,
     items: Items,
-    record: Record,
+    record: IncidentStore,
     topic: Wire,
     notices: Arc<Mutex<Notices>>,
     sns: aws_sdk_sns::Client,
     sent: Sent,
-    recheck: Recheck,
+    recheck: RecheckQueue,
     /// The looks that are held back, with the times until which they are.
     held_back: Vec<(Timestamp, String)>,
     called: Called,
@@ -175,7 +175,7 @@ impl Run {
                 self.invoke(finding, newer, &event, None, trouble, before)
                     .await
             }
-            Command::Look(trouble) => {
+            Command::Recheck(trouble) => {
                 let due = self.held_back.iter().min_by_key(|(due, _)| *due).cloned();
                 let Some((due, message)) = due else {
                     return Outcome::Nothing;
@@ -278,7 +278,7 @@ impl Run {
         finding: usize,
         newer: bool,
         event: &Value,
-        look: Option<Look>,
+        look: Option<Recheck>,
         trouble: Trouble,
         before: &Moment,
     ) -> Outcome {

@@ -14,7 +14,7 @@ use fixtures::{answered, enforcing, event, finding, investigate, recorded, relea
 use model::finding::Finding;
 use model::investigation::Question;
 use model::plan::{Action as _, Step};
-use remediation::record::{Incident, Record};
+use remediation::record::{Incident, IncidentStore};
 use remediation::release::{self as releases, Allowance, Verdict};
 use remediation::respond::Responder;
 use testkit::{MockResponse, mock, mock_client};
@@ -104,7 +104,7 @@ async fn an_instance_is_isolated_in_the_region_of_its_zone() {
             "{calls:?}"
         );
         let next = report.next_steps().join("; ");
-        assert!(next.contains("in eu-west-1: that is its Region"), "{next}");
+        assert!(next.contains("in eu-west-1: this is its Region"), "{next}");
     }
 }
 
@@ -361,7 +361,7 @@ async fn a_release_puts_back_what_was_changed_in_the_region_in_which_the_instanc
     assert!(here.now().policies.is_empty());
 }
 
-async fn respond(world: &World, record: &Record, event: Value, request: &str) -> Report {
+async fn respond(world: &World, record: &IncidentStore, event: Value, request: &str) -> Report {
     let publish = mock!(aws_sdk_sns::Client::publish).then_compute_response(|_| {
         MockResponse::Output::<_, PublishError>(PublishOutput::builder().build())
     });

@@ -4,7 +4,7 @@ use super::*;
 use fixtures::table::table;
 use fixtures::windows::Windows;
 use fixtures::{recorded, release};
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 use remediation::release::{Allowance, Releaser, Verdict, plan};
 
 /// A finding about this key of mallory's, seen at that time of its day.
@@ -20,14 +20,14 @@ fn at(time: &str) -> Timestamp {
     format!("2026-03-04T{time}Z").parse().expect("a time")
 }
 
-async fn contain(world: &World, record: &Record, event: &Value, time: &str) {
+async fn contain(world: &World, record: &IncidentStore, event: &Value, time: &str) {
     let settings = Settings::default();
     let report = recorded(&world.iam, record, event, &settings, at(time)).await;
     let stands = [Status::Contained, Status::AlreadyContained];
     assert!(stands.contains(&report.status()), "{}", report.to_line());
 }
 
-async fn put_back(world: &World, record: &Record, event: &Value) -> Verdict {
+async fn put_back(world: &World, record: &IncidentStore, event: &Value) -> Verdict {
     let allowance = Allowance::default();
     let (verdicts, released) = release(&world.iam, record, event, &allowance, at("08:00:00")).await;
     let released = released.expect("released");
@@ -156,7 +156,7 @@ async fn what_went_with_its_user_is_left() {
     assert!(matches!(verdict, Verdict::Left(_)), "{verdict:?}");
 }
 
-async fn status(record: &Record, id: &str) -> String {
+async fn status(record: &IncidentStore, id: &str) -> String {
     let incidents = record.incidents_of(id).await.expect("read");
     incidents[0].status.clone()
 }

@@ -1,5 +1,5 @@
-//! Writing down the end of an attempt: a report that says nothing of the target is not written over a containment
-//! that stands.
+//! Writing down the end of an attempt: a report without a reading of the target never replaces a containment that is in
+//! effect.
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use super::{
 use crate::error::{Error, Result};
 use crate::finding::{Finding, abridged};
 use crate::record::write::Write;
-use crate::record::{DRILL_EXPIRES, Item, Record, number, text};
+use crate::record::{DRILL_EXPIRES, IncidentStore, Item, number, text};
 use crate::report::{Report, Status, StepReport};
 
 /// The end of one attempt.
@@ -37,7 +37,7 @@ enum When {
     Idle,
 }
 
-impl Record {
+impl IncidentStore {
     /// Writes down what came of a finding. A report that says nothing of the target leaves status and report of
     /// a containment as they are.
     ///
@@ -150,7 +150,7 @@ impl Record {
         })
     }
 
-    /// What is written whatever becomes of status and report.
+    /// The write whatever the status and report become.
     fn also(&self, done: &Conclusion<'_>) -> Write<'_> {
         let Conclusion {
             finding,

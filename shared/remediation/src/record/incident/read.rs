@@ -10,10 +10,10 @@ use super::keys::{id_of, key, sort_key};
 use super::{ACTION, NOT_NOTIFIED, RELIES_ON, Times};
 use crate::error::{CallContext, Error, Result};
 use crate::finding::Finding;
-use crate::record::{Incident, Record, get, text};
+use crate::record::{Incident, IncidentStore, get, text};
 use crate::report::Report;
 
-impl Record {
+impl IncidentStore {
     /// The incidents of a finding, one per function that dealt with it.
     ///
     /// # Errors
@@ -22,7 +22,7 @@ impl Record {
         self.under(key(id, false)).await
     }
 
-    /// What the functions recorded of the drill with this id.
+    /// The functions' records of the drill with this id.
     ///
     /// # Errors
     /// If the table cannot be read.
@@ -33,12 +33,12 @@ impl Record {
     /// An incident as it is now.
     ///
     /// # Errors
-    /// If the table cannot be read, or does not have it any more.
+    /// If the table cannot be read, or no longer has it.
     pub(crate) async fn again(&self, incident: &Incident) -> Result<Incident> {
         let found = self.under(key(&incident.id, incident.drill)).await?;
         let mut found = found.into_iter();
         let same = found.find(|found| found.sort_key() == incident.sort_key());
-        same.ok_or_else(|| Error::Refused(format!("there is no incident {} any more", incident.id)))
+        same.ok_or_else(|| Error::Refused(format!("incident {} no longer exists", incident.id)))
     }
 
     async fn under(&self, key: String) -> Result<Vec<Incident>> {

@@ -151,7 +151,7 @@ async fn what_cannot_be_stored_cannot_be_approved_and_the_notice_says_why() {
             });
         let client = mock_client!(aws_sdk_dynamodb, [&update]);
         wire.fail("hold", status, code);
-        let record = crate::record::Record::new(client, "incidents".to_owned());
+        let record = crate::record::IncidentStore::new(client, "incidents".to_owned());
         let responder = Responder::new(Fake::new([act("exposed")]), approving(), sns);
         let answer = answer(&responder.recording(record), made_public()).await;
         assert_eq!(answer.is_err(), retried, "{answer:?}");
@@ -174,12 +174,12 @@ async fn a_dry_run_stores_no_plan() {
     assert!(report.approval().is_none());
     assert_eq!(stored(&items), None);
     let body = notices.lock().unwrap()[0].1.clone();
-    assert!(body.contains("until a person approves it"), "{body}");
+    assert!(body.contains("until it is approved"), "{body}");
 }
 
 const ANN: &str = "arn:aws:iam::111122223333:user/ann";
 
-async fn the_incident(record: &crate::record::Record) -> crate::record::Incident {
+async fn the_incident(record: &crate::record::IncidentStore) -> crate::record::Incident {
     let incidents = record
         .incidents_of("16afba5c5c43e07c9e3e5e2e544e95df")
         .await;

@@ -7,8 +7,8 @@ use super::*;
 use crate::finding::DRILL_SOURCE;
 use crate::fixtures::attack;
 use crate::hand_over::{Functions, HandOver};
-use crate::recheck::Recheck;
-use crate::record::{DRILL_EXPIRES, Record};
+use crate::recheck::RecheckQueue;
+use crate::record::{DRILL_EXPIRES, IncidentStore};
 use crate::triage::Triage;
 
 fn drill(mut event: Value) -> Value {
@@ -19,7 +19,7 @@ fn drill(mut event: Value) -> Value {
 /// What was written, in order.
 type Written = Arc<Mutex<Vec<UpdateItemInput>>>;
 
-fn table() -> (Written, Record) {
+fn table() -> (Written, IncidentStore) {
     use aws_sdk_dynamodb::Client;
     let written = Written::default();
     let kept = Arc::clone(&written);
@@ -30,7 +30,7 @@ fn table() -> (Written, Record) {
         })
         .then_output(|| UpdateItemOutput::builder().build());
     let client = mock_client!(aws_sdk_dynamodb, [&update]);
-    (written, Record::new(client, "incidents".to_owned()))
+    (written, IncidentStore::new(client, "incidents".to_owned()))
 }
 
 /// A queue and functions of which every call is a panic.
@@ -43,7 +43,7 @@ fn nothing_leaves<P: Playbook>(responder: Responder<P>) -> Responder<P> {
         ec2: "function-ec2".to_owned(),
     };
     responder
-        .rechecking(Recheck::new(sqs, "queue".to_owned()))
+        .rechecking(RecheckQueue::new(sqs, "queue".to_owned()))
         .handing_over(HandOver::new(lambda, functions))
 }
 
@@ -66,9 +66,9 @@ async fn a_drill_plans_and_changes_nothing_although_the_settings_enforce() {
     let (written, record) = table();
     let fake = Fake::new([act("exposed")]);
     let responder = nothing_leaves(Responder::new(fake, enforcing(), sns)).recording(record);
-    let first = Look {
+    let first = Recheck {
         number: 1,
-        ..Look::default()
+        ..Recheck::default()
     };
     for look in [None, Some(first)] {
         let invocation = Invocation {

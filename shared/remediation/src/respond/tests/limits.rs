@@ -15,7 +15,7 @@ use crate::fixtures::expressions;
 type Writes = Arc<Mutex<Vec<(String, String, HashMap<String, AttributeValue>)>>>;
 
 /// A table in which everything is written, but into the windows what `windows` answers.
-fn table<A>(windows: A) -> (Writes, Record)
+fn table<A>(windows: A) -> (Writes, IncidentStore)
 where
     A: Fn(&str, &str) -> Option<MockResponse<UpdateItemOutput, UpdateItemError>>
         + Send
@@ -43,7 +43,7 @@ where
         .then_http_response(|| refusal(400, "TransactionCanceledException"));
     let rules = [&update, &transact];
     let client = mock_client!(aws_sdk_dynamodb, rules);
-    (writes, Record::new(client, "incidents".to_owned()))
+    (writes, IncidentStore::new(client, "incidents".to_owned()))
 }
 
 fn refusal(status: u16, code: &str) -> aws_sdk_s3::config::http::HttpResponse {
@@ -123,7 +123,7 @@ async fn the_first_that_finds_no_room_pages_and_the_page_says_all_that_a_person_
     };
     assert!(subject.starts_with("[BREAKER OPEN] s3"), "{subject}");
     for part in [
-        "the breaker for s3 in account 111122223333 is open: of at most 2 in 60 minutes 2 are contained",
+        "circuit breaker open for s3 in account 111122223333: 2 of 2 allowed containments in 60 minutes are used",
         "gdr incidents --status notified",
         "gdr breaker reset --category s3 --account 111122223333",
         "CONTAINED LATELY\n  - one\n  - two\n",
@@ -235,7 +235,7 @@ async fn where_the_windows_cannot_be_asked_one_finding_is_contained_and_it_is_sa
         assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
         assert_eq!(first.playbook.applied(), ["exposed"], "{code}");
         let told = report.next_steps().join("; ");
-        for part in ["let through alone", code] {
+        for part in ["admitted this finding alone", code] {
             assert!(told.contains(part), "{told}");
         }
 
@@ -371,7 +371,7 @@ async fn what_cannot_be_recorded_is_contained_if_the_breaker_lets_it_and_only_sn
     };
     let playbook = Fake::new([act("exposed"), preserved]);
     let responder = Responder::new(playbook, enforcing(), sns);
-    let responder = responder.recording(Record::new(client, "incidents".to_owned()));
+    let responder = responder.recording(IncidentStore::new(client, "incidents".to_owned()));
     let report = answer(&responder, made_public()).await.unwrap();
     assert_eq!(responder.playbook.applied(), ["exposed"]);
     let mut steps = report.steps().iter();

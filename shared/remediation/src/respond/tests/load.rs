@@ -63,7 +63,7 @@ struct Cloud {
 }
 
 /// A delivery: the event, how it comes, and the invocation.
-type Delivery = (Value, Option<Look>, String);
+type Delivery = (Value, Option<Recheck>, String);
 
 impl Cloud {
     async fn deliver(&self, wait: Duration, delivery: Delivery) {
@@ -221,9 +221,9 @@ async fn what_was_put_off_too_often_or_cannot_be_fails_and_is_told() {
         if often {
             responder = responder.rechecking(recheck);
         }
-        let look = Look {
+        let look = Recheck {
             put_off: recheck::PUT_OFF_AT_MOST,
-            ..Look::default()
+            ..Recheck::default()
         };
         let last = Invocation {
             look: Some(look),
@@ -254,7 +254,7 @@ async fn a_look_whose_target_another_invocation_has_comes_again_as_that_look() {
     let report = responder.respond(event, &busy).await.unwrap();
     assert_eq!(report.status(), Status::Ignored, "{}", report.to_line());
     let (_, again) = next(&sent);
-    let expected = Look {
+    let expected = Recheck {
         put_off: 1,
         ..first
     };

@@ -51,11 +51,11 @@ async fn a_look_at_what_the_record_does_not_show_as_contained_is_refused() {
     let (items, record) = table();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
     let responder = responder.rechecking(recheck).recording(record);
-    let look_of = |number: usize, put_off: u64| Look {
+    let look_of = |number: usize, put_off: u64| Recheck {
         number,
         put_off,
         marks_seen_at: (number == 3).then(now),
-        ..Look::default()
+        ..Recheck::default()
     };
     // The first time must not leave anything by which it is believed the second time.
     for (number, put_off) in [(1, 0), (1, 0), (2, 1), (3, 0), (3, 0), (0, 1), (0, 1)] {

@@ -113,7 +113,7 @@ pub(super) fn outbox(sent: &Sent) -> (Wire, Outbox) {
 }
 
 /// A table that remembers of incidents what was told by which channel, and what could not be.
-fn table() -> (Arc<Mutex<HashMap<String, AttributeValue>>>, Record) {
+fn table() -> (Arc<Mutex<HashMap<String, AttributeValue>>>, IncidentStore) {
     const KEPT: [&str; 5] = [
         "notified",
         "notified_chat",
@@ -148,7 +148,7 @@ fn table() -> (Arc<Mutex<HashMap<String, AttributeValue>>>, Record) {
             testkit::MockResponse::Output(output)
         });
     let client = mock_client!(aws_sdk_dynamodb, [&update]);
-    (item, Record::new(client, "incidents".to_owned()))
+    (item, IncidentStore::new(client, "incidents".to_owned()))
 }
 
 fn taken(sent: &Sent) -> Vec<Channel> {

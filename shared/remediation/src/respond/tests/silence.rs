@@ -11,9 +11,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use super::*;
 use crate::plan::Phase;
 
-fn mute() -> Record {
+fn mute() -> IncidentStore {
     let client = client_over!(aws_sdk_dynamodb, traces::Capture::mute());
-    Record::new(client, "incidents".to_owned())
+    IncidentStore::new(client, "incidents".to_owned())
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +92,7 @@ async fn a_snapshot_that_comes_up_waits_where_the_table_hangs_after_the_claim() 
     let (_, notices, sns) = topic();
     let responder = Responder::new(Fake::new([act("exposed"), snapshot]), enforcing(), sns);
     let client = client_over!(aws_sdk_dynamodb, HangsAfterClaim::default());
-    let responder = responder.recording(Record::new(client, "incidents".to_owned()));
+    let responder = responder.recording(IncidentStore::new(client, "incidents".to_owned()));
     answer(&responder, made_public()).await.unwrap_err();
     assert_eq!(responder.playbook.applied(), ["exposed"]);
     let (_, body) = notices.lock().unwrap()[0].clone();

@@ -4,7 +4,7 @@ use super::*;
 use crate::fixtures::hostile::recording::incidents;
 use crate::fixtures::looks::{delays, next, queue};
 use crate::fixtures::table::{Items, table};
-use crate::record::Record;
+use crate::record::IncidentStore;
 use crate::report::Report;
 
 const FORBIDDEN: &str = "@id(\"hands-off\") forbid (principal, action, resource);";
@@ -29,7 +29,7 @@ fn later(id: &str) -> Invocation {
 }
 
 /// The bucket, contained on account of the finding.
-async fn contained(record: &Record, sns: &Client) -> Fake {
+async fn contained(record: &IncidentStore, sns: &Client) -> Fake {
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns.clone());
     let responder = responder.recording(record.clone());
     let report = answer(&responder, made_public()).await.unwrap();

@@ -98,7 +98,7 @@ async fn the_next_look_the_event_and_security_hub_s_message_are_of_the_same_trac
         let queue = mock_client!(aws_sdk_sqs, [&send]);
         let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), silent())
             .telling(notices)
-            .rechecking(Recheck::new(queue, "queue".to_owned()));
+            .rechecking(RecheckQueue::new(queue, "queue".to_owned()));
         let report = responder
             .respond(made_public(), &traced(given))
             .await

@@ -6,19 +6,16 @@ use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_lambda::types::{LastUpdateStatus, State};
 use remediation::category::Category;
-use remediation::config::Config;
 use remediation::error::{CallContext as _, Error, Result};
-
-use crate::output;
 
 /// A deployed stack.
 #[derive(Debug)]
-pub(crate) struct Deployment {
-    pub(crate) name: String,
+pub struct Deployment {
+    pub name: String,
     /// `arn:aws:cloudformation:us-east-1:111122223333:stack/gdr/…`
     id: String,
     /// In CloudFormation's words.
-    pub(crate) status: String,
+    pub status: String,
     outputs: BTreeMap<String, String>,
 }
 
@@ -27,7 +24,7 @@ impl Deployment {
     ///
     /// # Errors
     /// If CloudFormation has none or does not say.
-    pub(crate) async fn of(sdk: &SdkConfig, name: &str) -> Result<Self> {
+    pub async fn of(sdk: &SdkConfig, name: &str) -> Result<Self> {
         let found = Client::new(sdk).describe_stacks().stack_name(name).send();
         let found = found.await.during("cloudformation:DescribeStacks", name)?;
         let stack = found.stacks.unwrap_or_default().into_iter().next();
@@ -50,7 +47,7 @@ impl Deployment {
     ///
     /// # Errors
     /// If CloudFormation does not say.
-    pub(crate) async fn resources(&self, sdk: &SdkConfig) -> Result<Vec<Resource>> {
+    pub async fn resources(&self, sdk: &SdkConfig) -> Result<Vec<Resource>> {
         let client = Client::new(sdk);
         let pages = client.list_stack_resources().stack_name(&self.name);
         let mut pages = pages.into_paginator().send();
@@ -72,7 +69,7 @@ impl Deployment {
     ///
     /// # Errors
     /// If it has none: it is another stack, or one of an older version.
-    pub(crate) fn output(&self, key: &str) -> Result<&str> {
+    pub fn output(&self, key: &str) -> Result<&str> {
         let value = self.outputs.get(key).map(String::as_str);
         value.ok_or_else(|| {
             Error::Refused(format!(
@@ -86,7 +83,7 @@ impl Deployment {
     ///
     /// # Errors
     /// As [`Deployment::output`].
-    pub(crate) fn function(&self, category: Category) -> Result<&str> {
+    pub fn function(&self, category: Category) -> Result<&str> {
         self.output(match category {
             Category::S3 => "S3ResponderFunction",
             Category::Iam => "IamResponderFunction",
@@ -99,7 +96,7 @@ impl Deployment {
     ///
     /// # Errors
     /// As [`Deployment::output`].
-    pub(crate) fn function_arn(&self, category: Category) -> Result<String> {
+    pub fn function_arn(&self, category: Category) -> Result<String> {
         let mut parts = self.id.split(':').skip(1);
         let mut part = || parts.next().unwrap_or_default();
         let (partition, _, region, account) = (part(), part(), part(), part());
@@ -112,24 +109,24 @@ impl Deployment {
 
 /// A resource that the stack made.
 #[derive(Debug)]
-pub(crate) struct Resource {
+pub struct Resource {
     /// Its name in the template.
-    pub(crate) logical: String,
+    pub logical: String,
     /// The name or id that its service knows it by.
-    pub(crate) physical: String,
+    pub physical: String,
     /// Its type, `AWS::Events::Rule`.
-    pub(crate) kind: String,
+    pub kind: String,
 }
 
 /// A deployed function.
 #[derive(Debug)]
-pub(crate) struct Deployed {
+pub struct Deployed {
     /// What its environment says.
-    pub(crate) variables: BTreeMap<String, String>,
+    pub variables: BTreeMap<String, String>,
     /// The ARN of its role.
-    pub(crate) role: String,
+    pub role: String,
     /// Its state and that of its last update, where they are not as they should be.
-    pub(crate) trouble: Option<String>,
+    pub trouble: Option<String>,
 }
 
 impl Deployed {
@@ -137,7 +134,7 @@ impl Deployed {
     ///
     /// # Errors
     /// If Lambda has none or does not say.
-    pub(crate) async fn of(lambda: &aws_sdk_lambda::Client, name: &str) -> Result<Self> {
+    pub async fn of(lambda: &aws_sdk_lambda::Client, name: &str) -> Result<Self> {
         let found = lambda
             .get_function_configuration()
             .function_name(name)
@@ -169,14 +166,5 @@ impl Deployed {
             role: found.role.unwrap_or_default(),
             trouble,
         })
-    }
-}
-
-/// Complains of the settings that cannot be understood.
-pub(crate) fn complain_of_settings(category: Category, config: &Config, deployed: bool) {
-    // Nobody expects notices where no stack is named.
-    let stays = |problem: &&String| deployed || !problem.contains("NOTIFICATION_TOPIC");
-    for problem in config.problems.iter().filter(stays) {
-        output::complain(&format!("setting of the {category} function: {problem}"));
     }
 }

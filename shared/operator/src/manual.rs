@@ -15,8 +15,8 @@ use remediation::category::Category;
 use remediation::config::Config;
 use remediation::history::AuthorizationSources;
 use remediation::policy_parameter::PolicyParameter;
-use remediation::recheck::Recheck;
-use remediation::record::Record;
+use remediation::recheck::RecheckQueue;
+use remediation::record::IncidentStore;
 use remediation::report::Report;
 use remediation::respond::Invocation;
 use remediation::triage::Triage;
@@ -24,9 +24,9 @@ use remediation::verify::Verifier;
 use remediation::{Responder, catalogue};
 use serde_json::json;
 
-use crate::access::{Access, Caller, caller, signed_in};
+use crate::access::{self, Access, Caller, caller, signed_in};
 use crate::clock;
-use crate::deployment::{self, Deployed, Deployment};
+use crate::deployment::{Deployed, Deployment};
 use crate::exit::{CommandResult, REFUSED};
 use crate::finding_input::{self, FindingInput};
 use crate::output::{self, Format};
@@ -88,7 +88,7 @@ pub(crate) fn refused(why: &str, format: Format) -> CommandResult {
 }
 
 /// One finding, and the functions that it is for.
-pub(crate) struct ByHand {
+pub(crate) struct ManualRun {
     pub(crate) finding: FindingInput,
     pub(crate) caller: Caller,
     pub(crate) functions: Vec<Function>,
@@ -116,7 +116,7 @@ pub(crate) enum Extent {
     Enforce,
 }
 
-impl ByHand {
+impl ManualRun {
     /// Reads the finding, and the settings of the functions that it is for.
     ///
     /// # Errors
@@ -241,10 +241,11 @@ impl ByHand {
         }
         if let Some(table) = table {
             let client = aws_sdk_dynamodb::Client::new(stack);
-            responder = responder.recording(Record::new(client, table));
+            responder = responder.recording(IncidentStore::new(client, table));
         }
         if let Some(url) = queue {
-            responder = responder.rechecking(Recheck::new(aws_sdk_sqs::Client::new(stack), url));
+            responder =
+                responder.rechecking(RecheckQueue::new(aws_sdk_sqs::Client::new(stack), url));
         }
         match verifier {
             Some(verifier) if extent == Extent::Enforce => responder.verifying(verifier),
@@ -282,7 +283,7 @@ async fn function(
     }
     variables.extend(options.set.iter().cloned());
     let config = Config::from_variables(&variables);
-    deployment::complain_of_settings(category, &config, deployment.is_some());
+    access::complain_of_settings(category, &config, deployment.is_some());
     Ok(Function {
         category,
         config,
