@@ -5,6 +5,7 @@
 //! attacker and bystanders, and [`trail`] tells which calls a function sent.
 
 pub mod browser;
+pub mod cargo;
 pub mod cloudwatch;
 pub mod console;
 pub mod demo;

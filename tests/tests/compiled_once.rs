@@ -2,9 +2,8 @@
 //! set would compile it, and all that depends on it, once more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
-use integration_tests::{Result, checkout};
+use integration_tests::{Result, cargo};
 
 /// What is built: all, as `sam build` and the tests do, and each package alone, as in everyday work.
 const BUILT: [&[&str]; 8] = [
@@ -21,20 +20,11 @@ const BUILT: [&[&str]; 8] = [
 /// The features of each crate in a build, by its name and version. A crate that is built both for this machine
 /// and for the target, such as one that macros use too, has two sets.
 fn features(packages: &[&str], edges: &str) -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let output = Command::new(env!("CARGO"))
-        .current_dir(checkout())
-        .args(["tree", "--locked", "--offline", "--target", "host-tuple"])
-        .args(["--edges", edges, "--prefix", "none", "--no-dedupe"])
-        .args(["--format", "{p}|{f}"])
-        .args(packages)
-        .output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
+    let asked = ["--target", "host-tuple", "--edges", edges, "--no-dedupe"];
+    let asked = [&asked, &["--format", "{p}|{f}"], packages].concat();
     let mut features = BTreeMap::<String, BTreeSet<String>>::new();
     // An empty line parts the packages.
-    let lines = String::from_utf8(output.stdout)?;
-    for line in lines.lines().filter(|line| !line.is_empty()) {
+    for line in cargo::tree(&asked)?.lines().filter(|line| !line.is_empty()) {
         let (crate_, of_crate) = line.split_once('|').ok_or("no features")?;
         let sets = features.entry(crate_.to_owned()).or_default();
         sets.insert(of_crate.to_owned());

@@ -3,10 +3,8 @@
 //! Cargo refuses a circle between crates. It does not refuse an arrow that runs the wrong way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
-use integration_tests::{Result, checkout};
-use serde_json::Value;
+use integration_tests::{Result, cargo};
 
 /// Each crate of the product, and the crates of the project that it may use.
 const LAYERS: [(&str, &[&str]); 17] = [
@@ -86,21 +84,7 @@ const FENCED: [(&str, &[&str]); 13] = [
 
 /// What the manifests of the workspace ask for, apart from what only tests use.
 fn manifests() -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let output = Command::new(env!("CARGO"))
-        .current_dir(checkout())
-        .args([
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-            "--locked",
-            "--offline",
-        ])
-        .output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let metadata = cargo::metadata(&["--no-deps"])?;
     let mut found = BTreeMap::new();
     for package in metadata["packages"].as_array().ok_or("no packages")? {
         let dependencies = package["dependencies"]
@@ -158,24 +142,7 @@ fn a_client_of_aws_is_used_only_where_its_service_is_called() -> Result {
 #[test]
 fn a_pure_crate_builds_without_tokio_and_without_a_crate_of_aws() -> Result {
     for name in PURE {
-        let output = Command::new(env!("CARGO"))
-            .current_dir(checkout())
-            .args([
-                "tree",
-                "--locked",
-                "--offline",
-                "--edges",
-                "normal",
-                "--prefix",
-                "none",
-                "-p",
-                name,
-            ])
-            .output()?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into());
-        }
-        let tree = String::from_utf8(output.stdout)?;
+        let tree = cargo::tree(&["--edges", "normal", "-p", name])?;
         let crates = tree.lines().filter_map(|line| line.split(' ').next());
         let wrong = |it: &&str| {
             it.starts_with("aws") || ["tokio", "lambda_runtime", "hyper", "reqwest"].contains(it)

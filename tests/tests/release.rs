@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Command;
 
-use integration_tests::{checkout, documents};
+use integration_tests::{cargo, checkout, documents};
 use serde_json::{Value, json};
 use spdx::{Expression, Licensee, ParseMode};
 
@@ -129,14 +128,7 @@ fn an_update_of_the_stack_keeps_the_incidents_the_policies_and_the_queues() {
 fn crates() -> BTreeMap<String, Value> {
     let mut crates = BTreeMap::new();
     for target in ["aarch64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"] {
-        let told = Command::new(env!("CARGO"))
-            .args(["metadata", "--locked", "--format-version", "1"])
-            .args(["--filter-platform", target])
-            .current_dir(checkout())
-            .output()
-            .expect("cargo");
-        assert!(told.status.success(), "{told:?}");
-        let told: Value = serde_json::from_slice(&told.stdout).expect("cargo's JSON");
+        let told = cargo::metadata(&["--filter-platform", target]).expect("metadata");
         let used = told["resolve"]["nodes"].as_array().expect("nodes");
         let used: BTreeSet<_> = used.iter().filter_map(|node| node["id"].as_str()).collect();
         for package in told["packages"].as_array().expect("packages") {

@@ -44,7 +44,9 @@ pub const READS: &[&str] = &[
 /// The clients that ask about principals: a client of IAM, and CloudTrail's event history.
 #[derive(Debug)]
 pub struct Principals {
+    /// IAM, which says what the principal may do.
     pub iam: Client,
+    /// CloudTrail's event history, which says what it did.
     pub trail: EventHistory,
 }
 

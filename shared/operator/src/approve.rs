@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use playbooks::{Ec2, Iam, Playbook, S3};
+use playbooks::{Playbook, of_category};
 use remediation::approve::{self, Approver};
 use remediation::category::Category;
 use remediation::config::Config;
@@ -130,6 +130,9 @@ async fn each(
         // A user or role of the same name in another account must not be contained instead.
         let answer = if caller.account == incident.account_id {
             let category = incident.known_category()?;
+            if category == Category::Triage {
+                continue;
+            }
             let config = current(stack, access, category).await?;
             let notices = config.as_ref().map(|config| notices::of(config, stack));
             let approver = &Approver {
@@ -137,12 +140,7 @@ async fn each(
                 notices: notices.as_ref(),
                 ..*approver
             };
-            match category {
-                Category::S3 => one(S3::new(sdk), approver, incident, yes, format).await?,
-                Category::Iam => one(Iam::new(sdk), approver, incident, yes, format).await?,
-                Category::Ec2 => one(Ec2::new(sdk), approver, incident, yes, format).await?,
-                Category::Triage => continue,
-            }
+            of_category!(category, P => one(P::new(sdk), approver, incident, yes, format).await?)
         } else {
             Err(format!(
                 "nothing was done: the incident is about account {}, and these credentials are of \

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use playbooks::{Ec2, Iam, S3};
+use playbooks::of_category;
 use remediation::category::Category;
 use remediation::page::{self, Place, Undone};
 use remediation::record::{Incident, IncidentStore};
@@ -147,15 +147,9 @@ pub(crate) async fn of(
 
 /// How the recorded actions are undone, as their playbook tells.
 fn undone(incident: &Incident) -> Result<Vec<Undone>, String> {
-    match incident
-        .known_category()
-        .map_err(|error| error.to_string())?
-    {
-        Category::S3 => undo::recorded::<S3>(incident),
-        Category::Iam => undo::recorded::<Iam>(incident),
-        Category::Ec2 => undo::recorded::<Ec2>(incident),
-        Category::Triage => Ok(Vec::new()),
-    }
+    let category = incident.known_category();
+    let category = category.map_err(|error| error.to_string())?;
+    of_category!(category, P => undo::recorded::<P>(incident))
 }
 
 /// Writes the page of each incident.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ::policy::{DEFAULT, LoadedPolicies};
 use aws_config::SdkConfig;
 use clap::Args;
-use playbooks::{Ec2, Iam, Playbook, S3};
+use playbooks::{Playbook, of_category};
 use remediation::accounts::Accounts;
 use remediation::category::Category;
 use remediation::config::Config;
@@ -19,7 +19,6 @@ use remediation::recheck::RecheckQueue;
 use remediation::record::IncidentStore;
 use remediation::report::Report;
 use remediation::respond::Invocation;
-use remediation::triage::Triage;
 use remediation::verify::Verifier;
 use remediation::{Responder, catalogue};
 use serde_json::json;
@@ -174,12 +173,7 @@ impl ManualRun {
         function: &Function,
         extent: Extent,
     ) -> remediation::Result<Report> {
-        match function.category {
-            Category::S3 => self.respond_as(S3::new, function, extent).await,
-            Category::Iam => self.respond_as(Iam::new, function, extent).await,
-            Category::Ec2 => self.respond_as(Ec2::new, function, extent).await,
-            Category::Triage => self.respond_as(Triage::new, function, extent).await,
-        }
+        of_category!(function.category, P => self.respond_as(P::new, function, extent).await)
     }
 
     async fn respond_as<P: Playbook + 'static>(

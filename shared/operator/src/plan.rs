@@ -8,13 +8,12 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use playbooks::{Ec2, Iam, S3, permissions};
+use playbooks::{of_category, permissions};
 use remediation::accounts::member_role;
 use remediation::category::Category;
 use remediation::plan::Action;
 use remediation::planner::Planner;
 use remediation::report::{Outcome as StepOutcome, Report, StepReport};
-use remediation::triage::Triage;
 use serde_json::{Value, json};
 
 use self::simulation::{Place, Simulation, Verdict};
@@ -132,12 +131,7 @@ fn needs(category: Category, step: &StepReport) -> &'static [&'static str] {
     if step.outcome() != StepOutcome::Planned {
         return &[];
     }
-    let declared = match category {
-        Category::S3 => <S3 as Planner>::Action::PERMISSIONS,
-        Category::Iam => <Iam as Planner>::Action::PERMISSIONS,
-        Category::Ec2 => <Ec2 as Planner>::Action::PERMISSIONS,
-        Category::Triage => <Triage as Planner>::Action::PERMISSIONS,
-    };
+    let declared = of_category!(category, P => <P as Planner>::Action::PERMISSIONS);
     let found = declared.iter().find(|(action, _)| *action == step.action());
     found.map_or(&[], |(_, permissions)| permissions)
 }

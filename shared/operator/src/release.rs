@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 use clap::Args;
-use playbooks::{Ec2, Iam, Playbook, S3};
+use playbooks::{Playbook, of_category};
 use remediation::category::Category;
 use remediation::error::Error;
 use remediation::record::{Incident, IncidentStore};
@@ -131,21 +131,15 @@ async fn each(
             continue;
         };
         let category = incident.known_category()?;
-        let notices = match category {
-            Category::Triage => continue,
-            _ => notices::deployed(stack, access, category).await?,
-        };
+        let notices = notices::deployed(stack, access, category).await?;
         let releaser = &Releaser {
             by,
             record,
             notices: notices.as_ref(),
         };
-        let (code, answer) = match category {
-            Category::S3 => one(S3::new(sdk), releaser, incident, options, format).await?,
-            Category::Iam => one(Iam::new(sdk), releaser, incident, options, format).await?,
-            Category::Ec2 => one(Ec2::new(sdk), releaser, incident, options, format).await?,
-            Category::Triage => continue,
-        };
+        let (code, answer) = of_category!(category, P => {
+            one(P::new(sdk), releaser, incident, options, format).await?
+        });
         answers.push(answer);
         if code != ExitCode::SUCCESS {
             worst = code;

@@ -11,9 +11,11 @@ mod recording;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use client::{Answering, NothingSent};
 pub use rule::{MockResponse, Operation, Rule, owned};
+pub use wire::{Fault, Protocol, Wire, reads};
 
 /// An operation of a client, such as `mock!(aws_sdk_sts::Client::get_caller_identity)`.
 #[macro_export]

@@ -4,11 +4,13 @@ use std::error::Error as StdError;
 use std::fmt::{self, Debug};
 use std::future::Future;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aws_smithy_runtime_api::client::interceptors::context::{Error, Input, Output};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+
+use crate::Wire;
 
 /// What a call is answered.
 #[derive(Debug)]
@@ -107,6 +109,22 @@ where
             let input = input.downcast_ref().filter(|input| matches(input))?;
             Some(answer(input).erase())
         }))
+    }
+
+    /// Answers as a world behind the wire does, unless the wire has a fault for the call. `name` is the permission
+    /// that the call needs.
+    pub fn answered_by<S: Send + 'static>(
+        self,
+        (state, wire): (&Arc<Mutex<S>>, &Wire),
+        name: &'static str,
+        answer: impl Fn(&mut S, &I) -> Result<O, &'static str> + Send + Sync + 'static,
+    ) -> Rule {
+        let (state, wire) = (Arc::clone(state), wire.clone());
+        self.then_compute_response(move |request| {
+            wire.answer(name, || {
+                answer(&mut state.lock().expect("no panic before"), request)
+            })
+        })
     }
 
     pub fn then_compute_output(self, output: impl Fn(&I) -> O + Send + Sync + 'static) -> Rule {

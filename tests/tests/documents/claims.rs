@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use integration_tests::documents::{all, read, target};
-use integration_tests::{Result, checkout};
+use integration_tests::{Result, cargo, checkout};
 use serde_json::Value;
 use syn::{Attribute, Item, Meta};
 
@@ -30,18 +29,7 @@ const UNHELD: [&str; 7] = [
 /// All tests that `cargo test` runs without further ado: not what is ignored, commented out, in a file that no
 /// module names, or there on other platforms only.
 fn tests() -> Result<BTreeSet<Test>> {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "metadata",
-            "--locked",
-            "--offline",
-            "--no-deps",
-            "--format-version",
-            "1",
-        ])
-        .current_dir(checkout())
-        .output()?;
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
+    let metadata = cargo::metadata(&["--no-deps"])?;
     let members = metadata["workspace_default_members"]
         .as_array()
         .ok_or("members")?;

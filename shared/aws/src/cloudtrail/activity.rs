@@ -12,9 +12,11 @@ use model::investigation::{listed, reason};
 /// More would hide the rest of the notice.
 const MOST_LINES: usize = 12;
 
-/// Which events are the principal's.
+/// The events of a principal, by what finds them in CloudTrail's event history.
 pub struct PrincipalEvents {
+    /// The name of a `LookupAttributeKey`.
     pub attribute: &'static str,
+    /// The value of that attribute.
     pub value: String,
     /// The caller's required `principalId`, if the attribute is not unique.
     principal_id: Option<String>,
@@ -54,6 +56,7 @@ impl PrincipalEvents {
         })
     }
 
+    /// True for an event that the principal itself caused: other callers may have its name.
     pub fn has(&self, record: &CloudTrailEvent) -> bool {
         let id = record.caller()["principalId"].as_str();
         self.principal_id.is_none() || self.principal_id.as_deref() == id
@@ -152,8 +155,15 @@ pub fn told(record: &CloudTrailEvent) -> Option<String> {
         return None;
     }
     let at = record.time();
+    credential_set(record, &at)
+        .or_else(|| session_opened(record, &at))
+        .or_else(|| changed(record, &at))
+        .or_else(|| ran(record, &at))
+}
+
+/// A credential of a user that the principal made or set.
+fn credential_set(record: &CloudTrailEvent, at: &str) -> Option<String> {
     let user = || record.parameter("userName");
-    let role = || record.parameter("roleName");
     Some(match record.name() {
         "CreateAccessKey" => match record.created_key() {
             Some((user, key)) => format!(
@@ -191,9 +201,16 @@ pub fn told(record: &CloudTrailEvent) -> Option<String> {
             user(),
             record.name()
         ),
+        _ => return None,
+    })
+}
+
+/// A session that the principal opened, or lets others open.
+fn session_opened(record: &CloudTrailEvent, at: &str) -> Option<String> {
+    Some(match record.name() {
         "CreateRole" | "UpdateAssumeRolePolicy" => format!(
             "review who may assume role {}, as the principal set it at {at}",
-            role()
+            record.parameter("roleName")
         ),
         "CreateSAMLProvider" | "UpdateSAMLProvider" | "CreateOpenIDConnectProvider" => format!(
             "review the identity provider that the principal made or changed at {at} ({} {}): its users \
@@ -219,7 +236,7 @@ pub fn told(record: &CloudTrailEvent) -> Option<String> {
                 .issued_key()
                 .map_or_else(|| "?".to_owned(), printable),
         ),
-        _ => return changed(record, &at).or_else(|| ran(record, &at)),
+        _ => return None,
     })
 }
 

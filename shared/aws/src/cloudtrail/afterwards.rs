@@ -75,7 +75,7 @@ impl Credential {
     }
 
     /// The session of a role, where no key tells it.
-    pub fn role_session(session: &RoleSession) -> Self {
+    pub(crate) fn role_session(session: &RoleSession) -> Self {
         Self {
             name: format!("session {}", printable(&session.name)),
             attribute: "Username",

@@ -11,10 +11,12 @@ use model::finding::{ApiCall, printable};
 /// No member of CloudTrail's: the names of the resources that the event history gives for an event.
 const ABOUT: &str = "namedByTheEventHistory";
 
+/// An event of CloudTrail's event history, with the names of the resources that it is about.
 #[derive(Clone, Debug)]
 pub struct CloudTrailEvent(Value);
 
 impl CloudTrailEvent {
+    /// Reads an event as the event history hands it out. `None`: it has no record, or one that is no JSON.
     pub fn read(event: &Event) -> Option<Self> {
         let mut record: Value = serde_json::from_str(event.cloud_trail_event()?).ok()?;
         // The event history names what a call was about beside the record, also where the record does not:
@@ -32,6 +34,7 @@ impl CloudTrailEvent {
         self.0["eventID"].as_str()
     }
 
+    /// The API that was called.
     pub fn name(&self) -> &str {
         self.0["eventName"].as_str().unwrap_or_default()
     }
@@ -61,7 +64,7 @@ impl CloudTrailEvent {
 
     /// True if the call is about the resource of this name, or may be: if CloudTrail left the request's parameters out,
     /// the event may name it.
-    pub fn may_name(&self, name: &str) -> bool {
+    pub(crate) fn may_name(&self, name: &str) -> bool {
         let parameters = &self.0["requestParameters"];
         let left_out = !parameters.is_object() || parameters.get("omitted").is_some();
         let named = [parameters, &self.0["resources"], &self.0[ABOUT]];
@@ -83,6 +86,7 @@ impl CloudTrailEvent {
         self.0["sourceIPAddress"].as_str()
     }
 
+    /// The time of the call, for a sentence.
     pub fn time(&self) -> String {
         printable(self.0["eventTime"].as_str().unwrap_or("an unknown time"))
     }
@@ -102,7 +106,7 @@ impl CloudTrailEvent {
     }
 
     /// The temporary access key that the call issued.
-    pub fn issued_key(&self) -> Option<&str> {
+    pub(crate) fn issued_key(&self) -> Option<&str> {
         self.0["responseElements"]["credentials"]["accessKeyId"].as_str()
     }
 
@@ -112,7 +116,7 @@ impl CloudTrailEvent {
     }
 
     /// The ids of the instances that the call started. Printable.
-    pub fn started_instances(&self) -> Vec<String> {
+    pub(crate) fn started_instances(&self) -> Vec<String> {
         let items = self.0["responseElements"]["instancesSet"]["items"].as_array();
         let ids = items.into_iter().flatten();
         let ids = ids.filter_map(|item| item["instanceId"].as_str());

@@ -69,16 +69,20 @@ pub enum History {
     Global,
 }
 
-/// Which events are asked for.
+/// A question to the event history.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Lookup {
+    /// The Region whose events are asked for.
     pub history: History,
     /// One of the names of `LookupAttributeKey`.
     pub attribute: &'static str,
+    /// The value of that attribute.
     pub value: String,
+    /// No earlier than this.
     pub since: Option<Timestamp>,
     /// No later than this.
     pub until: Option<Timestamp>,
+    /// How many pages are read at most, of 50 events each.
     pub pages: usize,
 }
 
@@ -99,6 +103,7 @@ impl Lookup {
 /// Events, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
+    /// What was read.
     pub records: Vec<CloudTrailEvent>,
     /// Whether there were more than were read.
     pub cut: bool,

@@ -15,9 +15,11 @@ const GLOBAL: [&str; 4] = ["iam", "cloudfront", "organizations", "route53"];
 /// The principal's events before a time, newest first.
 #[derive(Default)]
 pub struct PriorEvents {
+    /// What was read.
     pub records: Vec<CloudTrailEvent>,
     /// Whether there are older ones that were not read.
     pub cut: bool,
+    /// Why not all were read.
     pub failed: Option<Error>,
 }
 
@@ -72,7 +74,7 @@ impl PriorEvents {
 }
 
 /// By what the principal's events are found.
-pub fn looks(finding: &Finding, principal: &Principal) -> Vec<PrincipalEvents> {
+pub(crate) fn looks(finding: &Finding, principal: &Principal) -> Vec<PrincipalEvents> {
     [
         PrincipalEvents::by_key(finding),
         PrincipalEvents::by_name(principal),

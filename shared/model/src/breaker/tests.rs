@@ -50,7 +50,7 @@ fn each_bucket_that_is_to_be_contained_takes_a_place_and_no_other() {
 }
 
 #[test]
-fn what_is_contained_already_or_only_preserved_takes_no_place() {
+fn a_contained_or_only_preserved_target_takes_no_slot() {
     let finding = of_buckets(&["bucket-a"]);
     let preserved = Act {
         phase: Phase::Preserve,

@@ -158,7 +158,7 @@ fn an_ec2_finding_without_an_instance_is_not_one_to_isolate() {
 }
 
 #[test]
-fn what_does_not_tell_of_a_compromise_is_for_a_person() {
+fn a_finding_without_evidence_of_a_compromise_is_only_notified() {
     let on_instance = json!({
         "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234" },
     });

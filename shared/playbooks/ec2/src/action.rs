@@ -1,201 +1,67 @@
-//! The changes of an instance and its resources.
+//! The changes to an instance and to what belongs to it.
 
 mod agreement;
+mod changes;
 mod permissions;
 mod values;
-
-use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::changes::*;
 pub use super::attributes::Attribute;
-use super::instance::{Address, mapped};
-use super::isolation_group::IsolationGroup;
+use super::instance::mapped;
 use super::role;
-use super::state::Target;
-use super::timeouts::Timeouts;
 use model::actions::{self, ec2::*};
 use model::plan::{self, Phase, Undo};
-use model::settings::ForensicsRule;
 
 /// A change to an instance or to what belongs to it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[allow(
-    missing_docs,
-    reason = "`region`, `instance`, `interface`, `from` and `to` say it all"
-)]
 pub enum Action {
-    /// Sets an attribute that keeps the instance from being lost.
-    ProtectAttribute {
-        region: String,
-        instance: String,
-        attribute: Attribute,
-        from: String,
-    },
-    /// Keeps an EBS volume when the instance is terminated.
-    KeepVolume {
-        region: String,
-        instance: String,
-        device: String,
-        volume: String,
-    },
-    /// Takes the instance out of its Auto Scaling group, or puts it on standby there. The desired
-    /// capacity stays, so that the group replaces it.
-    LeaveAutoScalingGroup {
-        region: String,
-        instance: String,
-        /// `None`: it is in none.
-        group: Option<String>,
-        standby: bool,
-    },
-    /// Deregisters the instance from its target groups.
-    DeregisterTargets {
-        region: String,
-        instance: String,
-        from: Vec<Target>,
-        /// The target groups that have it, or had it and let its connections end. `None`: not known, as of
-        /// a step that was stored.
-        #[serde(skip)]
-        seen: Option<BTreeSet<String>>,
-    },
-    /// Deregisters the instance from its Classic Load Balancers.
-    DeregisterFromBalancers {
-        region: String,
-        instance: String,
-        from: BTreeSet<String>,
-    },
-    /// Makes sure that a VPC has an isolation group without rules.
-    PrepareIsolationGroup {
-        region: String,
-        vpc: String,
-        /// The account that is to own it. Earlier versions did not say it.
-        #[serde(default)]
-        account: String,
-        /// The group as it was. `None`: there was none.
-        from: Option<IsolationGroup>,
-    },
-    /// Takes the rules away from another group of ours, in which other instances may be isolated.
-    CloseIsolationGroup {
-        region: String,
-        /// The group as it was.
-        from: IsolationGroup,
-        /// The rules that it may have.
-        keep: Vec<ForensicsRule>,
-    },
-    /// Puts an interface into the isolation group of its VPC, and into no other.
-    IsolateInterface {
-        region: String,
-        interface: String,
-        vpc: String,
-        /// As of [`Action::PrepareIsolationGroup`].
-        #[serde(default)]
-        account: String,
-        /// The groups it was in.
-        from: BTreeSet<String>,
-        /// The group it is to be in. `None`: it is made by the step before.
-        to: Option<String>,
-    },
-    /// Denies the role of the instance everything to the credentials of this one instance.
-    DenyCredentials {
-        role: String,
-        role_arn: String,
-        instance: String,
-        /// The policy of this name that the role had.
-        from: Option<Value>,
-        to: Value,
-    },
-    /// Takes the public addresses of an interface away.
-    RemovePublicAddress {
-        region: String,
-        interface: String,
-        /// They are recorded, since one that was assigned automatically is lost for good.
-        from: Vec<Address>,
-    },
-    /// Turns the instance metadata service off.
-    DisableMetadata {
-        region: String,
-        instance: String,
-        from: String,
-    },
-    /// Shortens the idle time-outs of tracked connections to the shortest that EC2 allows.
-    ShortenTimeouts {
-        region: String,
-        interface: String,
-        from: Timeouts,
-    },
-    /// Puts an isolated interface into a group that lets everything through for some seconds, and then back. This ends
-    /// the tracking of connections that carry packets.
-    CutConnections {
-        region: String,
-        interface: String,
-        vpc: String,
-        /// As of [`Action::PrepareIsolationGroup`].
-        #[serde(default)]
-        account: String,
-        /// The isolation group. `None`: it is made by a step before.
-        #[serde(default)]
-        group: Option<String>,
-        seconds: u8,
-        finding: String,
-    },
-    /// Takes one set of snapshots of all EBS volumes.
-    SnapshotVolumes {
-        region: String,
-        instance: String,
-        finding: String,
-        /// The volumes that this finding has no snapshot of.
-        volumes: BTreeSet<String>,
-        /// The volumes that it has one of.
-        covered: BTreeSet<String>,
-        root: Option<String>,
-    },
-    /// Puts an isolated interface into a group that lets through what forensics need, and nothing else.
-    AdmitForensics {
-        region: String,
-        interface: String,
-        vpc: String,
-        account: String,
-        rules: Vec<ForensicsRule>,
-        /// The groups it was in.
-        from: BTreeSet<String>,
-        /// The group it is to be in. `None`: it is made then.
-        to: Option<String>,
-    },
-    /// Tags a resource with what contained it, or a group of ours with what it is for.
-    Mark {
-        region: String,
-        resource: String,
-        tags: BTreeMap<String, String>,
-    },
+    ProtectAttribute(ProtectAttribute),
+    KeepVolume(KeepVolume),
+    LeaveAutoScalingGroup(LeaveAutoScalingGroup),
+    DeregisterTargets(DeregisterTargets),
+    DeregisterFromBalancers(DeregisterFromBalancers),
+    PrepareIsolationGroup(PrepareIsolationGroup),
+    CloseIsolationGroup(CloseIsolationGroup),
+    IsolateInterface(IsolateInterface),
+    DenyCredentials(DenyCredentials),
+    RemovePublicAddress(RemovePublicAddress),
+    DisableMetadata(DisableMetadata),
+    ShortenTimeouts(ShortenTimeouts),
+    CutConnections(CutConnections),
+    SnapshotVolumes(SnapshotVolumes),
+    AdmitForensics(AdmitForensics),
+    Mark(Mark),
 }
 
 impl Action {
     /// The Region in which it is made. `None`: in IAM, which is the same in all.
     pub(super) fn region(&self) -> Option<&str> {
         match self {
-            Self::DenyCredentials { .. } => None,
-            Self::ProtectAttribute { region, .. }
-            | Self::KeepVolume { region, .. }
-            | Self::LeaveAutoScalingGroup { region, .. }
-            | Self::DeregisterTargets { region, .. }
-            | Self::DeregisterFromBalancers { region, .. }
-            | Self::PrepareIsolationGroup { region, .. }
-            | Self::CloseIsolationGroup { region, .. }
-            | Self::AdmitForensics { region, .. }
-            | Self::IsolateInterface { region, .. }
-            | Self::RemovePublicAddress { region, .. }
-            | Self::DisableMetadata { region, .. }
-            | Self::ShortenTimeouts { region, .. }
-            | Self::CutConnections { region, .. }
-            | Self::SnapshotVolumes { region, .. }
-            | Self::Mark { region, .. } => Some(region),
+            Self::DenyCredentials(_) => None,
+            Self::ProtectAttribute(ProtectAttribute { region, .. })
+            | Self::KeepVolume(KeepVolume { region, .. })
+            | Self::LeaveAutoScalingGroup(LeaveAutoScalingGroup { region, .. })
+            | Self::DeregisterTargets(DeregisterTargets { region, .. })
+            | Self::DeregisterFromBalancers(DeregisterFromBalancers { region, .. })
+            | Self::PrepareIsolationGroup(PrepareIsolationGroup { region, .. })
+            | Self::CloseIsolationGroup(CloseIsolationGroup { region, .. })
+            | Self::AdmitForensics(AdmitForensics { region, .. })
+            | Self::IsolateInterface(IsolateInterface { region, .. })
+            | Self::RemovePublicAddress(RemovePublicAddress { region, .. })
+            | Self::DisableMetadata(DisableMetadata { region, .. })
+            | Self::ShortenTimeouts(ShortenTimeouts { region, .. })
+            | Self::CutConnections(CutConnections { region, .. })
+            | Self::SnapshotVolumes(SnapshotVolumes { region, .. })
+            | Self::Mark(Mark { region, .. }) => Some(region),
         }
     }
 
     /// True for the mark of a security group.
     fn marks_group(&self) -> bool {
-        matches!(self, Self::Mark { resource, .. } if resource.starts_with("sg-"))
+        matches!(self, Self::Mark(Mark { resource, .. }) if resource.starts_with("sg-"))
     }
 }
 
@@ -204,44 +70,44 @@ impl plan::Action for Action {
 
     fn name(&self) -> &'static str {
         match self {
-            Self::ProtectAttribute { attribute, .. } => attribute.action(),
-            Self::KeepVolume { .. } => KEEP_VOLUME,
-            Self::LeaveAutoScalingGroup { standby: true, .. } => STANDBY,
-            Self::LeaveAutoScalingGroup { .. } => DETACH,
-            Self::DeregisterTargets { .. } => TARGETS,
-            Self::DeregisterFromBalancers { .. } => BALANCERS,
-            Self::PrepareIsolationGroup { .. } => PREPARE,
-            Self::CloseIsolationGroup { .. } => CLOSE,
-            Self::IsolateInterface { .. } => ISOLATE,
-            Self::DenyCredentials { .. } => DENY,
-            Self::RemovePublicAddress { .. } => ADDRESS,
-            Self::DisableMetadata { .. } => METADATA,
-            Self::ShortenTimeouts { .. } => TIMEOUTS,
-            Self::CutConnections { .. } => CUT,
-            Self::SnapshotVolumes { .. } => SNAPSHOT,
-            Self::AdmitForensics { .. } => FORENSICS,
-            Self::Mark { .. } => MARK,
+            Self::ProtectAttribute(ProtectAttribute { attribute, .. }) => attribute.action(),
+            Self::KeepVolume(_) => KEEP_VOLUME,
+            Self::LeaveAutoScalingGroup(LeaveAutoScalingGroup { standby: true, .. }) => STANDBY,
+            Self::LeaveAutoScalingGroup(_) => DETACH,
+            Self::DeregisterTargets(_) => TARGETS,
+            Self::DeregisterFromBalancers(_) => BALANCERS,
+            Self::PrepareIsolationGroup(_) => PREPARE,
+            Self::CloseIsolationGroup(_) => CLOSE,
+            Self::IsolateInterface(_) => ISOLATE,
+            Self::DenyCredentials(_) => DENY,
+            Self::RemovePublicAddress(_) => ADDRESS,
+            Self::DisableMetadata(_) => METADATA,
+            Self::ShortenTimeouts(_) => TIMEOUTS,
+            Self::CutConnections(_) => CUT,
+            Self::SnapshotVolumes(_) => SNAPSHOT,
+            Self::AdmitForensics(_) => FORENSICS,
+            Self::Mark(_) => MARK,
         }
     }
 
     fn target(&self) -> String {
         match self {
-            Self::ProtectAttribute { instance, .. }
-            | Self::LeaveAutoScalingGroup { instance, .. }
-            | Self::DeregisterTargets { instance, .. }
-            | Self::DeregisterFromBalancers { instance, .. }
-            | Self::DisableMetadata { instance, .. }
-            | Self::SnapshotVolumes { instance, .. } => instance,
-            Self::KeepVolume { volume, .. } => volume,
-            Self::PrepareIsolationGroup { vpc, .. } => vpc,
-            Self::CloseIsolationGroup { from, .. } => &from.id,
-            Self::IsolateInterface { interface, .. }
-            | Self::RemovePublicAddress { interface, .. }
-            | Self::ShortenTimeouts { interface, .. }
-            | Self::CutConnections { interface, .. }
-            | Self::AdmitForensics { interface, .. } => interface,
-            Self::DenyCredentials { role_arn, .. } => role_arn,
-            Self::Mark { resource, .. } => resource,
+            Self::ProtectAttribute(ProtectAttribute { instance, .. })
+            | Self::LeaveAutoScalingGroup(LeaveAutoScalingGroup { instance, .. })
+            | Self::DeregisterTargets(DeregisterTargets { instance, .. })
+            | Self::DeregisterFromBalancers(DeregisterFromBalancers { instance, .. })
+            | Self::DisableMetadata(DisableMetadata { instance, .. })
+            | Self::SnapshotVolumes(SnapshotVolumes { instance, .. }) => instance,
+            Self::KeepVolume(KeepVolume { volume, .. }) => volume,
+            Self::PrepareIsolationGroup(PrepareIsolationGroup { vpc, .. }) => vpc,
+            Self::CloseIsolationGroup(CloseIsolationGroup { from, .. }) => &from.id,
+            Self::IsolateInterface(IsolateInterface { interface, .. })
+            | Self::RemovePublicAddress(RemovePublicAddress { interface, .. })
+            | Self::ShortenTimeouts(ShortenTimeouts { interface, .. })
+            | Self::CutConnections(CutConnections { interface, .. })
+            | Self::AdmitForensics(AdmitForensics { interface, .. }) => interface,
+            Self::DenyCredentials(DenyCredentials { role_arn, .. }) => role_arn,
+            Self::Mark(Mark { resource, .. }) => resource,
         }
         .clone()
     }
@@ -263,7 +129,7 @@ impl plan::Action for Action {
     /// termination, <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-instance-protection.html>.
     /// A load balancer only stops sending people there.
     fn blocks_containment(&self) -> bool {
-        matches!(self, Self::LeaveAutoScalingGroup { .. })
+        matches!(self, Self::LeaveAutoScalingGroup(_))
     }
 
     /// IAM is another service: neither waits for the other to answer. Nor is an interface put into a group that
@@ -271,7 +137,7 @@ impl plan::Action for Action {
     fn independent(&self) -> bool {
         matches!(
             self,
-            Self::DenyCredentials { .. } | Self::CloseIsolationGroup { .. }
+            Self::DenyCredentials(_) | Self::CloseIsolationGroup(_)
         )
     }
 
@@ -279,10 +145,10 @@ impl plan::Action for Action {
     /// it is opened.
     fn order(&self) -> u8 {
         match self {
-            Self::IsolateInterface { .. } => 1,
-            Self::RemovePublicAddress { .. } | Self::DisableMetadata { .. } => 2,
-            Self::ShortenTimeouts { .. } => 3,
-            Self::CutConnections { .. } => 4,
+            Self::IsolateInterface(_) => 1,
+            Self::RemovePublicAddress(_) | Self::DisableMetadata(_) => 2,
+            Self::ShortenTimeouts(_) => 3,
+            Self::CutConnections(_) => 4,
             _ => 0,
         }
     }
@@ -298,11 +164,11 @@ impl plan::Action for Action {
     /// The deny may name the instance in another Region than that in which it is found now.
     fn continues_own_change(&self) -> bool {
         match self {
-            Self::DenyCredentials {
+            Self::DenyCredentials(DenyCredentials {
                 from: Some(from),
                 to,
                 ..
-            } => role::differs_in_region(from, to),
+            }) => role::differs_in_region(from, to),
             _ => false,
         }
     }
@@ -311,10 +177,10 @@ impl plan::Action for Action {
     fn left(&self, found: &Self) -> bool {
         match (self, found) {
             (
-                Self::DenyCredentials { to, .. },
-                Self::DenyCredentials {
+                Self::DenyCredentials(DenyCredentials { to, .. }),
+                Self::DenyCredentials(DenyCredentials {
                     from: Some(from), ..
-                },
+                }),
             ) => from == to,
             _ => false,
         }
@@ -325,14 +191,15 @@ impl plan::Action for Action {
     fn is_restored(&self, found: &Self) -> bool {
         match (self, found) {
             (
-                Self::RemovePublicAddress { from, .. },
-                Self::RemovePublicAddress { from: found, .. },
+                Self::RemovePublicAddress(RemovePublicAddress { from, .. }),
+                Self::RemovePublicAddress(RemovePublicAddress { from: found, .. }),
             ) => mapped(from) == mapped(found),
-            (Self::ShortenTimeouts { from, .. }, Self::ShortenTimeouts { from: found, .. }) => {
-                from.in_effect() == found.in_effect()
-            }
+            (
+                Self::ShortenTimeouts(ShortenTimeouts { from, .. }),
+                Self::ShortenTimeouts(ShortenTimeouts { from: found, .. }),
+            ) => from.in_effect() == found.in_effect(),
             // It is over for the interface, whichever group isolates it.
-            (Self::CutConnections { .. }, Self::CutConnections { .. }) => true,
+            (Self::CutConnections(_), Self::CutConnections(_)) => true,
             _ => self.from() == found.from(),
         }
     }
@@ -347,23 +214,25 @@ impl plan::Action for Action {
 
     fn undo(&self) -> Undo {
         match self {
-            Self::PrepareIsolationGroup { .. } => Undo::Nothing(
+            Self::PrepareIsolationGroup(_) => Undo::Nothing(
                 "the isolation group stays for the next time; without rules it does nothing",
             ),
-            Self::CloseIsolationGroup { .. } => Undo::Nothing(
+            Self::CloseIsolationGroup(_) => Undo::Nothing(
                 "the rules would open a group in which other instances may be isolated",
             ),
-            Self::AdmitForensics { .. } => Undo::Nothing(
+            Self::AdmitForensics(_) => Undo::Nothing(
                 "the groups that the interface had are given back for ec2:IsolateInterface",
             ),
-            Self::Mark { .. } if self.marks_group() => Undo::Nothing(
+            Self::Mark(_) if self.marks_group() => Undo::Nothing(
                 "the tag says what the group is for, and keeps others from giving it rules",
             ),
-            Self::LeaveAutoScalingGroup { standby: false, .. } => Undo::Nothing(
-                "the Auto Scaling group has replaced the instance: to take it back, call \
+            Self::LeaveAutoScalingGroup(LeaveAutoScalingGroup { standby: false, .. }) => {
+                Undo::Nothing(
+                    "the Auto Scaling group has replaced the instance: to take it back, call \
                  autoscaling:AttachInstances, which raises the desired capacity by one",
-            ),
-            Self::SnapshotVolumes { .. } => Undo::Nothing(
+                )
+            }
+            Self::SnapshotVolumes(_) => Undo::Nothing(
                 "the snapshots are evidence: the operator decides when to delete them",
             ),
             _ => Undo::Restore,

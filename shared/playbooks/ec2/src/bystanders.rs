@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{Route, RouteTable};
 
-use super::action::Action;
+use super::action::{Action, Mark};
 use super::instance::{Instance, Interface};
 use super::mark::INCIDENT_TAG;
 use super::routes;
@@ -172,26 +172,26 @@ fn was_isolated(state: &State) -> bool {
 /// be misused.
 fn cuts_off(change: &Action, state: &State, behind: bool) -> bool {
     match change {
-        Action::ProtectAttribute { .. }
-        | Action::KeepVolume { .. }
-        | Action::SnapshotVolumes { .. }
-        | Action::CloseIsolationGroup { .. } => false,
-        Action::DenyCredentials { .. } => behind,
+        Action::ProtectAttribute(_)
+        | Action::KeepVolume(_)
+        | Action::SnapshotVolumes(_)
+        | Action::CloseIsolationGroup(_) => false,
+        Action::DenyCredentials(_) => behind,
         // The mark of an interface tells its groups from before.
-        Action::Mark { resource, .. } => {
+        Action::Mark(Mark { resource, .. }) => {
             let mut interfaces = state.interfaces.iter();
             interfaces.any(|interface| interface.id == *resource)
         }
-        Action::LeaveAutoScalingGroup { .. }
-        | Action::DeregisterTargets { .. }
-        | Action::DeregisterFromBalancers { .. }
-        | Action::PrepareIsolationGroup { .. }
-        | Action::IsolateInterface { .. }
-        | Action::RemovePublicAddress { .. }
-        | Action::DisableMetadata { .. }
-        | Action::ShortenTimeouts { .. }
-        | Action::CutConnections { .. }
-        | Action::AdmitForensics { .. } => true,
+        Action::LeaveAutoScalingGroup(_)
+        | Action::DeregisterTargets(_)
+        | Action::DeregisterFromBalancers(_)
+        | Action::PrepareIsolationGroup(_)
+        | Action::IsolateInterface(_)
+        | Action::RemovePublicAddress(_)
+        | Action::DisableMetadata(_)
+        | Action::ShortenTimeouts(_)
+        | Action::CutConnections(_)
+        | Action::AdmitForensics(_) => true,
     }
 }
 

@@ -1,22 +1,19 @@
-//! EC2's description of an instance, its interfaces and volumes: one question each.
+//! EC2's description of an instance and its interfaces: one question each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    Filter, InstanceLifecycleType, InstanceMetadataOptionsState, NetworkInterface, Snapshot,
-    SnapshotState, Tag,
+    Filter, InstanceBlockDeviceMapping, InstanceLifecycleType, InstanceMetadataOptionsState,
+    InstanceSecondaryInterface, NetworkInterface, OperatorResponse, Tag,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::instance::{Address, Instance, Interface, SecondaryInterface, Volume};
 use super::state::Hardware;
 use super::timeouts::Timeouts;
 use aws::error::{CallContext, Result};
 use model::finding::Finding;
-
-/// The tag that says which finding a snapshot was taken for.
-pub(super) const FINDING_TAG: &str = "gdr:finding";
 
 /// How many instances have the same instance profile, and with it the same role.
 pub(super) async fn alike(client: &Client, profile: Option<&str>) -> Result<usize> {
@@ -90,51 +87,16 @@ pub(super) async fn is_there(client: &Client, id: &str) -> Result<bool> {
 }
 
 fn described(finding: &Finding, found: aws_sdk_ec2::types::Instance) -> Instance {
-    let text = |time: Option<&aws_sdk_ec2::primitives::DateTime>| time.map(ToString::to_string);
-    let described = json!({
-        "ImageId": found.image_id(),
-        "InstanceType": found.instance_type().map(|kind| kind.as_str()),
-        "KeyName": found.key_name(),
-        "LaunchTime": text(found.launch_time()),
-        "Platform": found.platform_details(),
-        "PrivateIpAddress": found.private_ip_address(),
-        "PublicIpAddress": found.public_ip_address(),
-        "RootDeviceName": found.root_device_name(),
-        "SpotInstanceRequestId": found.spot_instance_request_id(),
-        "StateTransitionReason": found.state_transition_reason(),
-        "SubnetId": found.subnet_id(),
-        "VpcId": found.vpc_id(),
-        "MetadataTokens": found
-            .metadata_options()
-            .and_then(|options| options.http_tokens())
-            .map(|tokens| tokens.as_str()),
-    });
+    let described = shown(&found);
     let tags = tags(found.tags());
     let profile = found.iam_instance_profile.and_then(|profile| profile.arn);
-    let volumes = found
-        .block_device_mappings
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|mapping| {
-            let ebs = mapping.ebs?;
-            Some(Volume {
-                id: ebs.volume_id?,
-                device: mapping.device_name.unwrap_or_default(),
-                delete_on_termination: ebs.delete_on_termination.unwrap_or_default(),
-            })
-        })
-        .collect();
+    let volumes = found.block_device_mappings.unwrap_or_default();
+    let volumes = volumes.into_iter().filter_map(volume).collect();
     let (cluster, claimed_cluster) = cluster(finding, &tags, profile.as_deref());
     let secondary_interfaces = found.secondary_interfaces.unwrap_or_default().into_iter();
-    let secondary_interfaces = secondary_interfaces.map(|interface| SecondaryInterface {
-        id: interface
-            .secondary_interface_id
-            .unwrap_or_else(|| "a secondary interface".to_owned()),
-        network: interface.secondary_network_id,
-    });
     Instance {
         on_outpost: found.outpost_arn.is_some(),
-        secondary_interfaces: secondary_interfaces.collect(),
+        secondary_interfaces: secondary_interfaces.map(secondary_interface).collect(),
         id: found.instance_id.unwrap_or_default(),
         state: found.state.and_then(|state| state.name).map_or_else(
             || "in an unknown state".to_owned(),
@@ -144,14 +106,7 @@ fn described(finding: &Finding, found: aws_sdk_ec2::types::Instance) -> Instance
         claimed_cluster,
         profile,
         spot: found.instance_lifecycle == Some(InstanceLifecycleType::Spot),
-        operator: found.operator.and_then(|operator| {
-            let managed = operator.managed.unwrap_or_default();
-            managed.then(|| {
-                operator
-                    .principal
-                    .unwrap_or_else(|| "an AWS service".to_owned())
-            })
-        }),
+        operator: found.operator.and_then(operator),
         root_is_ebs: found
             .root_device_type
             .is_none_or(|kind| kind.as_str() == "ebs"),
@@ -168,6 +123,55 @@ fn described(finding: &Finding, found: aws_sdk_ec2::types::Instance) -> Instance
         tags,
         described,
     }
+}
+
+/// What the record and the notice show of the instance.
+fn shown(found: &aws_sdk_ec2::types::Instance) -> Value {
+    let text = |time: Option<&aws_sdk_ec2::primitives::DateTime>| time.map(ToString::to_string);
+    json!({
+        "ImageId": found.image_id(),
+        "InstanceType": found.instance_type().map(|kind| kind.as_str()),
+        "KeyName": found.key_name(),
+        "LaunchTime": text(found.launch_time()),
+        "Platform": found.platform_details(),
+        "PrivateIpAddress": found.private_ip_address(),
+        "PublicIpAddress": found.public_ip_address(),
+        "RootDeviceName": found.root_device_name(),
+        "SpotInstanceRequestId": found.spot_instance_request_id(),
+        "StateTransitionReason": found.state_transition_reason(),
+        "SubnetId": found.subnet_id(),
+        "VpcId": found.vpc_id(),
+        "MetadataTokens": found
+            .metadata_options()
+            .and_then(|options| options.http_tokens())
+            .map(|tokens| tokens.as_str()),
+    })
+}
+
+fn volume(mapping: InstanceBlockDeviceMapping) -> Option<Volume> {
+    let ebs = mapping.ebs?;
+    Some(Volume {
+        id: ebs.volume_id?,
+        device: mapping.device_name.unwrap_or_default(),
+        delete_on_termination: ebs.delete_on_termination.unwrap_or_default(),
+    })
+}
+
+fn secondary_interface(found: InstanceSecondaryInterface) -> SecondaryInterface {
+    let id = found.secondary_interface_id;
+    SecondaryInterface {
+        id: id.unwrap_or_else(|| "a secondary interface".to_owned()),
+        network: found.secondary_network_id,
+    }
+}
+
+fn operator(found: OperatorResponse) -> Option<String> {
+    let by = || {
+        found
+            .principal
+            .unwrap_or_else(|| "an AWS service".to_owned())
+    };
+    found.managed.unwrap_or_default().then(by)
 }
 
 /// The EKS or ECS cluster that an instance is a node of, and the one that it only claims. Its tags are all that EC2
@@ -297,34 +301,9 @@ pub(super) fn interface(found: NetworkInterface) -> Interface {
     }
 }
 
-fn tags(tags: &[Tag]) -> BTreeMap<String, String> {
+pub(super) fn tags(tags: &[Tag]) -> BTreeMap<String, String> {
     let pair = |tag: &Tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()));
     tags.iter().filter_map(pair).collect()
-}
-
-/// The tags of the attached volumes.
-pub(super) async fn volume_tags(
-    client: &Client,
-    id: &str,
-) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
-    let attached = Filter::builder()
-        .name("attachment.instance-id")
-        .values(id)
-        .build();
-    let mut pages = client
-        .describe_volumes()
-        .filters(attached)
-        .into_paginator()
-        .send();
-    let mut volumes = BTreeMap::new();
-    while let Some(page) = pages.next().await {
-        let page = page.during("ec2:DescribeVolumes", id)?;
-        for volume in page.volumes.unwrap_or_default() {
-            let tags = tags(&volume.tags.unwrap_or_default());
-            volumes.extend(volume.volume_id.map(|id| (id, tags)));
-        }
-    }
-    Ok(volumes)
 }
 
 pub(super) async fn hardware(client: &Client, instance: Option<&Instance>) -> Result<Hardware> {
@@ -349,59 +328,4 @@ pub(super) async fn hardware(client: &Client, instance: Option<&Instance>) -> Re
             .and_then(|storage| storage.total_size_in_gb())
             .unwrap_or_default(),
     })
-}
-
-/// The volumes of the snapshots that were taken for a finding.
-pub(super) async fn snapshots(client: &Client, finding: &str) -> Result<BTreeSet<String>> {
-    let taken = Filter::builder()
-        .name(format!("tag:{FINDING_TAG}"))
-        .values(finding)
-        .build();
-    let found = described_snapshots(client, vec![taken], finding).await?;
-    let usable = found
-        .into_iter()
-        .filter(|snapshot| snapshot.state != Some(SnapshotState::Error));
-    Ok(usable.filter_map(|snapshot| snapshot.volume_id).collect())
-}
-
-/// The snapshots of these volumes that are being taken, whoever began them.
-pub(super) async fn pending_snapshots(
-    client: &Client,
-    volumes: &BTreeSet<String>,
-) -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let mut pending: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    if volumes.is_empty() {
-        return Ok(pending);
-    }
-    let filter = |name: &str| Filter::builder().name(name);
-    let volumes = volumes.iter().cloned().collect();
-    let filters = vec![
-        filter("status").values("pending").build(),
-        filter("volume-id").set_values(Some(volumes)).build(),
-    ];
-    for found in described_snapshots(client, filters, "the instance's volumes").await? {
-        if let (Some(volume), Some(id)) = (found.volume_id, found.snapshot_id) {
-            pending.entry(volume).or_default().insert(id);
-        }
-    }
-    Ok(pending)
-}
-
-async fn described_snapshots(
-    client: &Client,
-    filters: Vec<Filter>,
-    about: &str,
-) -> Result<Vec<Snapshot>> {
-    let mut pages = client
-        .describe_snapshots()
-        .owner_ids("self")
-        .set_filters(Some(filters))
-        .into_paginator()
-        .send();
-    let mut snapshots = Vec::new();
-    while let Some(page) = pages.next().await {
-        let page = page.during("ec2:DescribeSnapshots", about)?;
-        snapshots.extend(page.snapshots.unwrap_or_default());
-    }
-    Ok(snapshots)
 }

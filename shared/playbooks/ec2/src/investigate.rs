@@ -1,4 +1,5 @@
-//! Which instance it is, from what was read of it.
+//! Answers which instance it is, from what was read of it, and names the credential that the steps in effect keep
+//! out.
 
 use std::collections::BTreeSet;
 

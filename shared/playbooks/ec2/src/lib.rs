@@ -33,6 +33,7 @@ mod state;
 mod target;
 mod target_groups;
 mod timeouts;
+mod volumes;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -42,7 +43,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-pub use self::action::{Action, Attribute};
+pub use self::action::*;
 use self::clients::Clients;
 pub use self::instance::{Address, Instance, Interface};
 pub use self::isolation_group::{IsolationGroup, NAME as ISOLATION_GROUP};
@@ -90,10 +91,6 @@ impl Planner for Ec2 {
 
     type Action = Action;
 
-    fn recorded_target(finding: &Finding, action: &Action) -> Option<String> {
-        target::recorded_target(finding, action)
-    }
-
     fn plan(finding: &Finding, state: &State, settings: &Settings, now: Timestamp) -> Plan<Action> {
         plan::plan(finding, state, &settings.ec2, now)
     }
@@ -104,6 +101,10 @@ impl Planner for Ec2 {
 
     fn blast_radius_groups(_finding: &Finding, state: &State, _action: &Action) -> Vec<Member> {
         target::blast_radius_groups(state)
+    }
+
+    fn recorded_target(finding: &Finding, action: &Action) -> Option<String> {
+        target::recorded_target(finding, action)
     }
 }
 
@@ -120,14 +121,6 @@ impl Playbook for Ec2 {
         observe::observe(&self.clients, &self.forensics_access, finding).await
     }
 
-    async fn read_back(&self, finding: &Finding, planned: &[&Action]) -> Result<State> {
-        observe::read_back(&self.clients, &self.forensics_access, finding, planned).await
-    }
-
-    fn reads_all_again(name: &str) -> bool {
-        observe::reads_all_again(name)
-    }
-
     async fn glance(&self, finding: &Finding) -> Result<State> {
         observe::glance(&self.clients, &self.forensics_access, finding).await
     }
@@ -136,8 +129,16 @@ impl Playbook for Ec2 {
         observe::complete(&self.clients, finding, part).await
     }
 
+    async fn read_back(&self, finding: &Finding, planned: &[&Action]) -> Result<State> {
+        observe::read_back(&self.clients, &self.forensics_access, finding, planned).await
+    }
+
     fn found_target(finding: &Finding, state: &State) -> Option<String> {
         target::found_target(finding, state)
+    }
+
+    fn reads_all_again(name: &str) -> bool {
+        observe::reads_all_again(name)
     }
 
     fn evidence(state: &State) -> Value {
@@ -154,6 +155,10 @@ impl Playbook for Ec2 {
         self.apply_by(action, until, std::future::ready(())).await
     }
 
+    fn dispensable(state: &State, action: &Action, error: &Error) -> Option<String> {
+        plan::dispensable(state, action, error)
+    }
+
     async fn apply_by(
         &self,
         action: &Action,
@@ -163,20 +168,16 @@ impl Playbook for Ec2 {
         apply::apply_by(&self.clients, action, until, preceding).await
     }
 
-    fn dispensable(state: &State, action: &Action, error: &Error) -> Option<String> {
-        plan::dispensable(state, action, error)
-    }
-
-    fn after_target_gone(state: &State, action: &Action) -> TargetGone {
-        target::after_target_gone(state, action)
-    }
-
     async fn restore(&self, action: &Action) -> Result<()> {
         Box::pin(apply::restore(&self.clients, action)).await
     }
 
     async fn release_blocker(&self, action: &Action) -> Option<String> {
         apply::release_blocker(&self.clients, action).await
+    }
+
+    fn after_target_gone(state: &State, action: &Action) -> TargetGone {
+        target::after_target_gone(state, action)
     }
 
     fn trail(&self) -> Option<&EventHistory> {

@@ -1,5 +1,5 @@
-//! Reads an instance and what belongs to it: first the values that decide how it is contained, then the rest, each part
-//! at the same time.
+//! Reads the instance of a finding and what belongs to it: first what decides how it is contained, then the rest,
+//! each in one round trip.
 
 mod essential;
 mod rest;
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::action::Action;
+use super::action::{Action, DeregisterTargets};
 use super::clients::Clients;
 use super::region::{Located, locate};
 use super::state::{Role, State};
@@ -97,10 +97,10 @@ pub(super) async fn read_back(
     planned: &[&Action],
 ) -> Result<State> {
     let seen = planned.iter().find_map(|action| match action {
-        Action::DeregisterTargets {
+        Action::DeregisterTargets(DeregisterTargets {
             seen: Some(seen), ..
-        } => Some(seen.clone()),
-        Action::DeregisterTargets { from, .. } => {
+        }) => Some(seen.clone()),
+        Action::DeregisterTargets(DeregisterTargets { from, .. }) => {
             Some(from.iter().map(|target| target.group.clone()).collect())
         }
         _ => None,

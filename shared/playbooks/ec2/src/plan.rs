@@ -1,4 +1,4 @@
-//! The plan for an instance in the state that was read. Pure.
+//! The steps for the instance of a finding, by the state that was read. Pure.
 
 mod contain;
 mod deregister;
@@ -12,7 +12,7 @@ mod terminated;
 use jiff::Timestamp;
 
 use self::planner::Planner;
-use super::action::Action;
+use super::action::{Action, SnapshotVolumes};
 use super::instance::Instance;
 use super::preserve::{covered, is_too_often};
 use super::state::State;
@@ -85,7 +85,7 @@ pub(super) fn plan(
 /// A volume that EC2 has snapshotted too often for another one has one of a moment ago.
 pub(super) fn dispensable(state: &State, action: &Action, error: &Error) -> Option<String> {
     match action {
-        Action::SnapshotVolumes { volumes, .. } if is_too_often(error) => {
+        Action::SnapshotVolumes(SnapshotVolumes { volumes, .. }) if is_too_often(error) => {
             covered(volumes, state.rest.as_ref()?)
         }
         _ => None,

@@ -10,9 +10,9 @@ use aws_sdk_ec2::types::{
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use super::describe::{FINDING_TAG, pending_snapshots, snapshots};
 use super::mark::tag_value;
 use super::state::Rest;
+use super::volumes::{FINDING_TAG, pending_snapshots, snapshots};
 use aws::error::{CallContext, Error, Result};
 use model::investigation::listed;
 

@@ -1,4 +1,4 @@
-//! The state of an instance that is read before anything is planned.
+//! The state of the instance of a finding, read before anything is planned.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,6 +1,6 @@
 //! The instance of an action, as policies, the breaker, the record and a release see it. Pure.
 
-use super::action::Action;
+use super::action::{Action, DenyCredentials};
 use super::instance::Interface;
 use super::state::{Role, State};
 use aws::error::Result;
@@ -12,7 +12,7 @@ use model::resource::Resource;
 
 pub(super) fn resource(finding: &Finding, state: &State, action: &Action) -> Resource {
     let role = match action {
-        Action::DenyCredentials { role_arn, .. } => Some(role_arn.as_str()),
+        Action::DenyCredentials(DenyCredentials { role_arn, .. }) => Some(role_arn.as_str()),
         _ => None,
     };
     as_seen(finding, state, role)
@@ -101,15 +101,13 @@ pub(super) fn after_target_gone(state: &State, action: &Action) -> TargetGone {
     let ended = |state: &str| matches!(state, "terminated" | "shutting-down");
     let operated = there.is_some_and(|instance| instance.operator.is_some());
     match action {
-        Action::ProtectAttribute { .. }
-        | Action::KeepVolume { .. }
-        | Action::DisableMetadata { .. }
+        Action::ProtectAttribute(_) | Action::KeepVolume(_) | Action::DisableMetadata(_)
             if operated =>
         {
             TargetGone::ChangeGone
         }
         _ if there.is_some_and(|instance| !ended(&instance.state)) => TargetGone::Unknown,
-        Action::DenyCredentials { .. } => TargetGone::ChangeStays,
+        Action::DenyCredentials(_) => TargetGone::ChangeStays,
         _ => TargetGone::ChangeGone,
     }
 }

@@ -34,7 +34,7 @@ mod world;
 
 use self::world::{Account, World, account, group, infected};
 use super::Ec2;
-use super::action::Action;
+use super::action::{Action, DenyCredentials, IsolateInterface};
 use aws::error::Error;
 use aws::playbook::Playbook as _;
 use fixtures::{World as _, answer, now};

@@ -1,4 +1,4 @@
-//! The changes that are made to users and roles.
+//! The changes to users and roles.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

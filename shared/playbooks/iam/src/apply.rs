@@ -1,4 +1,4 @@
-//! Makes the changes, and puts back what they found.
+//! The writes: makes each change, and puts back what it found.
 
 use std::time::Duration;
 

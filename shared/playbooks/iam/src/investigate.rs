@@ -1,4 +1,4 @@
-//! The answers about the principal, and the credentials that the steps in effect keep out.
+//! Answers questions about the principal, and names the credential that the steps in effect keep out.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! Reads the principal of a finding, in one round trip; a federated session takes one more, a user whom the
-//! finding's name does not lead to two.
+//! Reads the principal of a finding, in one round trip. A federated session takes one more, and a user whom the
+//! name of the finding does not lead to takes two.
 
 use aws_sdk_iam::Client;
 use futures::future::join_all;

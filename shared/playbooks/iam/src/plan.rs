@@ -1,4 +1,4 @@
-//! The plan for a principal. Pure.
+//! The steps for the principal of a finding, by the state that was read. Pure.
 
 mod created_keys;
 mod cut_off;
@@ -95,16 +95,22 @@ fn of_principal(
         (Principal::FederatedUser { name }, ObservedPrincipal::Federated(found)) => {
             federated::plan(finding, &printable(name), found, settings, now)
         }
-        (Principal::User { name, user_id, .. }, _) => {
-            let elsewhere = elsewhere(finding, principal);
+        _ => not_found(finding, principal),
+    }
+}
+
+/// There is no such principal here, or none that can be contained.
+fn not_found(finding: &Finding, principal: &Principal) -> Plan<Action> {
+    let elsewhere = elsewhere(finding, principal);
+    match principal {
+        Principal::User { name, user_id, .. } => {
             let reason = elsewhere.unwrap_or_else(|| no_such_user(name, user_id.as_deref()));
             not_contained(finding, DEACTIVATE, reason)
         }
-        (Principal::RoleSession { .. }, _) => {
+        Principal::RoleSession { .. } => {
             // A role cannot be renamed.
             let gone = || format!("there is no {principal} now, so its credentials are void");
-            let reason = elsewhere(finding, principal).unwrap_or_else(gone);
-            not_contained(finding, DENY_SESSION, reason)
+            not_contained(finding, DENY_SESSION, elsewhere.unwrap_or_else(gone))
         }
         _ => not_contained(finding, DEACTIVATE, unsupported(principal)),
     }

@@ -1,4 +1,4 @@
-//! The state of a finding's principal that is read before anything is planned.
+//! The state of the principal of a finding, read before anything is planned.
 
 use aws_sdk_iam::types::StatusType;
 use jiff::Timestamp;

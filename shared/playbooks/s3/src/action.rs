@@ -1,4 +1,4 @@
-//! The changes of a bucket, or of an account's setting for all of its buckets.
+//! The changes to a bucket, or to an account's setting for all of its buckets.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! The writes, and the reads that each needs to be right at the moment of writing.
+//! The writes: makes each change, and puts back what it found. Each reads first what it needs to be right at the
+//! moment of writing.
 
 use std::time::Duration;
 

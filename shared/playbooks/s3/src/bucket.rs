@@ -30,6 +30,14 @@ pub(super) enum Extent {
     Full,
 }
 
+/// Bounds a read that does not decide whether the bucket is blocked.
+fn in_time<T>(
+    operation: &'static str,
+    reading: impl Future<Output = Result<T>>,
+) -> impl Future<Output = Result<T>> {
+    within(Instant::now() + PATIENCE, operation, reading)
+}
+
 /// Reads a bucket that is where the clients are.
 pub(super) async fn read(
     clients: &Clients,
@@ -38,7 +46,6 @@ pub(super) async fn read(
     extent: Extent,
 ) -> BucketState {
     let owner = &finding.account_id;
-    let until = Instant::now() + PATIENCE;
     let access_points = async {
         match extent {
             Extent::Essential => None,
@@ -47,24 +54,18 @@ pub(super) async fn read(
     };
     let (block, policy_is_public, policy, acl, acls_enabled, tags, website, access_points) = futures::join!(
         block_public_access(clients, bucket, owner),
-        within(
-            until,
+        in_time(
             "s3:GetBucketPolicyStatus",
             policy_is_public(clients, bucket, owner)
         ),
-        within(until, "s3:GetBucketPolicy", policy(clients, bucket, owner)),
-        within(until, "s3:GetBucketAcl", acl(clients, bucket, owner)),
-        within(
-            until,
+        in_time("s3:GetBucketPolicy", policy(clients, bucket, owner)),
+        in_time("s3:GetBucketAcl", acl(clients, bucket, owner)),
+        in_time(
             "s3:GetBucketOwnershipControls",
             acls_enabled(clients, bucket, owner)
         ),
-        within(until, "s3:GetBucketTagging", tags(clients, bucket, owner)),
-        within(
-            until,
-            "s3:GetBucketWebsite",
-            website(clients, bucket, owner)
-        ),
+        in_time("s3:GetBucketTagging", tags(clients, bucket, owner)),
+        in_time("s3:GetBucketWebsite", website(clients, bucket, owner)),
         access_points,
     );
     let block = match block {

@@ -1,4 +1,5 @@
-//! Is the bucket public now, by what, and was it meant to be? They are read again, after containing.
+//! Answers questions about the buckets: is each public now, by what, and was it meant to be? Read anew, after
+//! containing.
 
 use super::action::Action;
 use super::block::BlockPublicAccess;
@@ -135,27 +136,11 @@ fn public_now(
     let flags = account
         .as_ref()
         .map_or(bucket.block, |account| bucket.block.and(*account));
-    let (mut ways, mut stopped, mut gaps) = (Vec::new(), Vec::new(), Vec::new());
-    if flags.restrict_public_buckets {
-        stopped.push("RestrictPublicBuckets stops public policies");
-    } else {
-        match &bucket.policy_is_public {
-            Ok(true) => ways.push("its policy".to_owned()),
-            Ok(false) => stopped.push("its policy is not public"),
-            Err(error) => gaps.push(reason(error)),
-        }
-    }
-    if flags.ignore_public_acls {
-        stopped.push("IgnorePublicAcls stops public ACLs");
-    } else {
-        match &bucket.acl {
-            Ok(acl) if acl.is_public() => {
-                ways.push(format!("its ACL ({})", listed(&acl.public(), MOST)))
-            }
-            Ok(_) => stopped.push("its ACL is not public"),
-            Err(error) => gaps.push(reason(error)),
-        }
-    }
+    let Access {
+        ways,
+        stopped,
+        mut gaps,
+    } = access(bucket, flags);
     if let (Err(error), false) = (account, ways.is_empty()) {
         gaps.push(reason(error));
     }
@@ -192,6 +177,43 @@ fn public_now(
             Answer::unknown(Question::PublicNow, &why, SOURCE)
         }
     }
+}
+
+/// How everybody gets into a bucket.
+#[derive(Default)]
+struct Access {
+    ways: Vec<String>,
+    /// What stops the others.
+    stopped: Vec<&'static str>,
+    /// What could not be read.
+    gaps: Vec<String>,
+}
+
+fn access(bucket: &Bucket, flags: BlockPublicAccess) -> Access {
+    let mut access = Access::default();
+    if flags.restrict_public_buckets {
+        access
+            .stopped
+            .push("RestrictPublicBuckets stops public policies");
+    } else {
+        match &bucket.policy_is_public {
+            Ok(true) => access.ways.push("its policy".to_owned()),
+            Ok(false) => access.stopped.push("its policy is not public"),
+            Err(error) => access.gaps.push(reason(error)),
+        }
+    }
+    if flags.ignore_public_acls {
+        access.stopped.push("IgnorePublicAcls stops public ACLs");
+    } else {
+        match &bucket.acl {
+            Ok(acl) if acl.is_public() => access
+                .ways
+                .push(format!("its ACL ({})", listed(&acl.public(), MOST))),
+            Ok(_) => access.stopped.push("its ACL is not public"),
+            Err(error) => access.gaps.push(reason(error)),
+        }
+    }
+    access
 }
 
 fn meant_public(inquiry: &Inquiry<'_>, name: &str, bucket: &Bucket) -> Answer {

@@ -1,4 +1,4 @@
-//! The plan for each bucket of a finding, or for the account's setting. Pure.
+//! The steps for each bucket of a finding, and for the account's setting, by the state that was read. Pure.
 
 use jiff::Timestamp;
 

@@ -1,4 +1,4 @@
-//! The state of a finding's buckets that is read before anything is planned.
+//! The state of the buckets of a finding, read before anything is planned.
 
 use std::collections::BTreeMap;
 

@@ -51,7 +51,7 @@ fn what_is_foreseen_is_what_the_role_has_permissions_for() {
 }
 
 #[test]
-fn what_a_setting_turns_on_is_planned_only_then() {
+fn a_step_of_a_setting_is_planned_only_with_it() {
     let finding = finding(json!({}));
     let mut settings = Settings::default();
     let metadata = |settings: &Settings| planned("ec2:DisableInstanceMetadata", &finding, settings);

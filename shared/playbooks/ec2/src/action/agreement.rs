@@ -1,18 +1,20 @@
 //! The extent of an approval, if the state has changed in details.
 
-use super::Action;
+use super::*;
 
 impl Action {
     /// The groups of a VPC are made, closed and marked for all instances in it. So the approver of one isolation
     /// agreed to that, however the groups are found.
     pub(super) fn isolates_by(&self, other: &Self) -> bool {
-        let Self::IsolateInterface { region, vpc, .. } = self else {
+        let Self::IsolateInterface(IsolateInterface { region, vpc, .. }) = self else {
             return false;
         };
         let (in_region, in_vpc) = match other {
-            Self::PrepareIsolationGroup { region, vpc, .. } => (region, vpc),
-            Self::CloseIsolationGroup { region, from, .. } => (region, &from.vpc),
-            Self::Mark { region, .. } if other.marks_group() => (region, vpc),
+            Self::PrepareIsolationGroup(PrepareIsolationGroup { region, vpc, .. }) => (region, vpc),
+            Self::CloseIsolationGroup(CloseIsolationGroup { region, from, .. }) => {
+                (region, &from.vpc)
+            }
+            Self::Mark(Mark { region, .. }) if other.marks_group() => (region, vpc),
             _ => return false,
         };
         (in_region, in_vpc) == (region, vpc)
@@ -30,12 +32,12 @@ impl Action {
 fn unspecific(change: &Action) -> Option<serde_json::Value> {
     let mut change = change.clone();
     match &mut change {
-        Action::IsolateInterface { account, to, .. }
-        | Action::AdmitForensics { account, to, .. } => {
+        Action::IsolateInterface(IsolateInterface { account, to, .. })
+        | Action::AdmitForensics(AdmitForensics { account, to, .. }) => {
             account.clear();
             *to = None;
         }
-        Action::CutConnections { account, group, .. } => {
+        Action::CutConnections(CutConnections { account, group, .. }) => {
             account.clear();
             *group = None;
         }

@@ -4,82 +4,92 @@ use serde_json::{Value, json};
 
 use super::super::isolation_group::{FORENSICS_NAME, IsolationGroup, NAME as ISOLATION_GROUP};
 use super::super::timeouts::Timeouts;
-use super::Action;
+use super::*;
 
 impl Action {
     pub(super) fn value_found(&self) -> Value {
         match self {
-            Self::ProtectAttribute {
+            Self::ProtectAttribute(ProtectAttribute {
                 attribute, from, ..
-            } => json!({ attribute.key(): from }),
-            Self::KeepVolume { device, .. } => {
+            }) => json!({ attribute.key(): from }),
+            Self::KeepVolume(KeepVolume { device, .. }) => {
                 json!({ "DeviceName": device, "DeleteOnTermination": true })
             }
-            Self::LeaveAutoScalingGroup { group, .. } => json!({ "AutoScalingGroupName": group }),
-            Self::DeregisterTargets { from, .. } => json!({ "Targets": from }),
-            Self::DeregisterFromBalancers { from, .. } => json!({ "LoadBalancerNames": from }),
-            Self::PrepareIsolationGroup { from, .. } => {
+            Self::LeaveAutoScalingGroup(LeaveAutoScalingGroup { group, .. }) => {
+                json!({ "AutoScalingGroupName": group })
+            }
+            Self::DeregisterTargets(DeregisterTargets { from, .. }) => json!({ "Targets": from }),
+            Self::DeregisterFromBalancers(DeregisterFromBalancers { from, .. }) => {
+                json!({ "LoadBalancerNames": from })
+            }
+            Self::PrepareIsolationGroup(PrepareIsolationGroup { from, .. }) => {
                 from.as_ref().map_or(json!({}), IsolationGroup::to_json)
             }
-            Self::IsolateInterface { from, .. } => json!({ "Groups": from }),
-            Self::DenyCredentials { from, .. } => json!({ "PolicyDocument": from }),
-            Self::RemovePublicAddress { from, .. } => json!({ "Addresses": from }),
-            Self::DisableMetadata { from, .. } => json!({ "HttpEndpoint": from }),
-            Self::ShortenTimeouts { from, .. } => json!(from),
-            Self::CutConnections { group, .. } => {
+            Self::IsolateInterface(IsolateInterface { from, .. }) => json!({ "Groups": from }),
+            Self::DenyCredentials(DenyCredentials { from, .. }) => {
+                json!({ "PolicyDocument": from })
+            }
+            Self::RemovePublicAddress(RemovePublicAddress { from, .. }) => {
+                json!({ "Addresses": from })
+            }
+            Self::DisableMetadata(DisableMetadata { from, .. }) => json!({ "HttpEndpoint": from }),
+            Self::ShortenTimeouts(ShortenTimeouts { from, .. }) => json!(from),
+            Self::CutConnections(CutConnections { group, .. }) => {
                 json!({ "Groups": [group.as_deref().unwrap_or(ISOLATION_GROUP)] })
             }
-            Self::CloseIsolationGroup { from, .. } => from.to_json(),
-            Self::AdmitForensics { from, .. } => json!({ "Groups": from }),
-            Self::SnapshotVolumes { covered, .. } => json!({ "Snapshots": covered }),
-            Self::Mark { .. } => json!({}),
+            Self::CloseIsolationGroup(CloseIsolationGroup { from, .. }) => from.to_json(),
+            Self::AdmitForensics(AdmitForensics { from, .. }) => json!({ "Groups": from }),
+            Self::SnapshotVolumes(SnapshotVolumes { covered, .. }) => {
+                json!({ "Snapshots": covered })
+            }
+            Self::Mark(_) => json!({}),
         }
     }
 
     pub(super) fn value_wanted(&self) -> Value {
         match self {
-            Self::ProtectAttribute { attribute, .. } => {
+            Self::ProtectAttribute(ProtectAttribute { attribute, .. }) => {
                 json!({ attribute.key(): attribute.wanted() })
             }
-            Self::KeepVolume { device, .. } => {
+            Self::KeepVolume(KeepVolume { device, .. }) => {
                 json!({ "DeviceName": device, "DeleteOnTermination": false })
             }
-            Self::LeaveAutoScalingGroup { group, standby, .. } => {
+            Self::LeaveAutoScalingGroup(LeaveAutoScalingGroup { group, standby, .. }) => {
                 if *standby && group.is_some() {
                     json!({ "AutoScalingGroupName": group, "LifecycleState": "Standby" })
                 } else {
                     json!({ "AutoScalingGroupName": null })
                 }
             }
-            Self::DeregisterTargets { .. } => json!({ "Targets": [] }),
-            Self::DeregisterFromBalancers { .. } => json!({ "LoadBalancerNames": [] }),
-            Self::PrepareIsolationGroup { from, .. } => {
+            Self::DeregisterTargets(_) => json!({ "Targets": [] }),
+            Self::DeregisterFromBalancers(_) => json!({ "LoadBalancerNames": [] }),
+            Self::PrepareIsolationGroup(PrepareIsolationGroup { from, .. }) => {
                 let id = from.as_ref().map_or("to be created", |group| &group.id);
                 json!({ "GroupName": ISOLATION_GROUP, "GroupId": id, "Rules": [] })
             }
-            Self::IsolateInterface { to, .. } => {
+            Self::IsolateInterface(IsolateInterface { to, .. }) => {
                 let group = to.as_deref().unwrap_or(ISOLATION_GROUP);
                 json!({ "Groups": [group] })
             }
-            Self::DenyCredentials { to, .. } => json!({ "PolicyDocument": to }),
-            Self::RemovePublicAddress { .. } => json!({ "Addresses": [] }),
-            Self::DisableMetadata { .. } => json!({ "HttpEndpoint": "disabled" }),
-            Self::ShortenTimeouts { .. } => json!(Timeouts::SHORTEST),
-            Self::CutConnections { group, seconds, .. } => {
+            Self::DenyCredentials(DenyCredentials { to, .. }) => json!({ "PolicyDocument": to }),
+            Self::RemovePublicAddress(_) => json!({ "Addresses": [] }),
+            Self::DisableMetadata(_) => json!({ "HttpEndpoint": "disabled" }),
+            Self::ShortenTimeouts(_) => json!(Timeouts::SHORTEST),
+            Self::CutConnections(CutConnections { group, seconds, .. }) => {
                 let group = group.as_deref().unwrap_or(ISOLATION_GROUP);
                 json!({ "Groups": [group], "OpenForSeconds": seconds })
             }
-            Self::CloseIsolationGroup { from, keep, .. } => {
+            Self::CloseIsolationGroup(CloseIsolationGroup { from, keep, .. }) => {
                 json!({ "GroupId": from.id, "Rules": keep })
             }
-            Self::AdmitForensics { rules, to, .. } => {
+            Self::AdmitForensics(AdmitForensics { rules, to, .. }) => {
                 let group = to.as_deref().unwrap_or(FORENSICS_NAME);
                 json!({ "Groups": [group], "Rules": rules })
             }
-            Self::SnapshotVolumes {
+            Self::SnapshotVolumes(SnapshotVolumes {
                 volumes, covered, ..
-            } => json!({ "Snapshots": volumes | covered }),
-            Self::Mark { tags, .. } => json!({ "Tags": tags }),
+            }) => json!({ "Snapshots": volumes | covered }),
+            Self::Mark(Mark { tags, .. }) => json!({ "Tags": tags }),
         }
     }
 }

@@ -9,19 +9,27 @@ use super::super::clients::Services;
 use super::super::describe::{alike, instance, interfaces};
 use super::super::forensics;
 use super::super::instance::{Instance, Interface};
-use super::super::isolation_group::{self, Purpose};
-use super::super::state::{Earlier, LocalNetworks, Membership, Role, State};
+use super::super::isolation_group::{self, Found, IsolationGroup, Purpose};
+use super::super::state::{Earlier, ForwardingTable, LocalNetworks, Membership, Role, State};
 use super::super::{bystanders, local_network, membership, role};
 use aws::deadline::within;
-use aws::error::{Error, Result};
+use aws::error::Result;
 use model::finding::Finding;
 use model::settings::ForensicsRule;
 
 /// How long the reads may take that do not decide whether an interface is isolated.
-pub(super) const PATIENCE: Duration = Duration::from_secs(6);
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// The time for reading the sizes of groups. Without an answer the limit is not applied, and the report says so.
 const SIZING_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Bounds a read that does not decide whether an interface is isolated. In a box, since it holds many calls.
+pub(super) fn in_time<T>(
+    operation: &'static str,
+    reading: impl Future<Output = Result<T>>,
+) -> impl Future<Output = Result<T>> {
+    within(Instant::now() + PATIENCE, operation, Box::pin(reading))
+}
 
 /// The values that decide whether and how an instance is contained: in one round trip, where the finding shows the
 /// instance profile and the tags of its Auto Scaling group as they still are.
@@ -33,27 +41,19 @@ pub(super) async fn read(
     access: &[ForensicsRule],
 ) -> Result<State> {
     let ec2 = &services.ec2;
-    let account = &finding.account_id;
     let shown = finding.instance_profile_arn();
     let (core, scaling, of_profile, peers) = futures::join!(
-        // The interfaces' VPCs are not known yet; the groups' names find them in all VPCs, so that
-        // nothing has to wait for the interfaces.
-        Box::pin(async {
-            let (instance, interfaces, groups) = futures::try_join!(
-                Box::pin(instance(ec2, finding, id)),
-                Box::pin(interfaces(ec2, id)),
-                Box::pin(isolation_group::find(ec2, account, None)),
-            )?;
-            let reading = Box::pin(bystanders::forwarding(ec2, &interfaces));
-            let until = Instant::now() + PATIENCE;
-            let forwarding = within(until, "ec2:DescribeRouteTables", reading).await;
-            Ok::<_, Error>((instance, interfaces, groups, forwarding))
-        }),
+        Box::pin(core(ec2, finding, id)),
         Box::pin(scaling(&services.autoscaling, finding, id)),
         Box::pin(of_profile(services, shown)),
         Box::pin(forensics::peers(ec2, access, Instant::now() + PATIENCE)),
     );
-    let (instance, interfaces, groups, forwarding) = core?;
+    let Core {
+        instance,
+        interfaces,
+        groups,
+        forwarding,
+    } = core?;
     let local_networks = Box::pin(local_networks(ec2, finding, instance.as_ref(), &interfaces));
     let local_networks = local_networks.await;
     let profile = instance.as_ref().and_then(|found| found.profile.as_deref());
@@ -68,23 +68,13 @@ pub(super) async fn read(
         _ => false,
     };
     let earlier = earlier.filter(|earlier| !same(earlier));
-    let ours: BTreeSet<_> = groups.iter().map(|found| found.group.id.clone()).collect();
-    let (mut by_vpc, mut conversion_groups) = (BTreeMap::new(), BTreeMap::new());
-    let mut other_groups = Vec::new();
-    for found in groups {
-        let group = found.group;
-        match found.purpose {
-            Purpose::Isolation if !by_vpc.contains_key(&group.vpc) => {
-                by_vpc.insert(group.vpc.clone(), group);
-            }
-            Purpose::Isolation | Purpose::Forensics => other_groups.push(group),
-            Purpose::Conversion => {
-                conversion_groups.insert(group.id.clone(), group);
-            }
-        }
-    }
     let vpcs: BTreeSet<_> = interfaces.iter().map(|found| found.vpc.clone()).collect();
-    other_groups.retain(|group| vpcs.contains(&group.vpc));
+    let ours: BTreeSet<_> = groups.iter().map(|found| found.group.id.clone()).collect();
+    let Groups {
+        by_vpc,
+        others,
+        conversion,
+    } = by_purpose(groups, &vpcs);
     Ok(State {
         region: region.to_owned(),
         elsewhere: None,
@@ -92,8 +82,8 @@ pub(super) async fn read(
         instance,
         interfaces,
         groups: by_vpc,
-        other_groups,
-        conversion_groups,
+        other_groups: others,
+        conversion_groups: conversion,
         local_networks,
         forwarding,
         scaling,
@@ -103,6 +93,60 @@ pub(super) async fn read(
         earlier,
         rest: None,
     })
+}
+
+/// The instance and what lets it out of its VPC.
+struct Core {
+    instance: Option<Instance>,
+    interfaces: Vec<Interface>,
+    groups: Vec<Found>,
+    forwarding: Result<Vec<ForwardingTable>>,
+}
+
+/// The interfaces' VPCs are not known yet; the groups' names find them in all VPCs, so that nothing has to wait
+/// for the interfaces.
+async fn core(client: &aws_sdk_ec2::Client, finding: &Finding, id: &str) -> Result<Core> {
+    let (instance, interfaces, groups) = futures::try_join!(
+        Box::pin(instance(client, finding, id)),
+        Box::pin(interfaces(client, id)),
+        Box::pin(isolation_group::find(client, &finding.account_id, None)),
+    )?;
+    let reading = bystanders::forwarding(client, &interfaces);
+    let forwarding = in_time("ec2:DescribeRouteTables", reading).await;
+    Ok(Core {
+        instance,
+        interfaces,
+        groups,
+        forwarding,
+    })
+}
+
+/// Our groups by what they are for.
+#[derive(Default)]
+struct Groups {
+    /// The group that isolates, in each VPC.
+    by_vpc: BTreeMap<String, IsolationGroup>,
+    /// The others in the VPCs of the instance, in which other instances may be isolated.
+    others: Vec<IsolationGroup>,
+    /// By id, those that let everything through.
+    conversion: BTreeMap<String, IsolationGroup>,
+}
+
+fn by_purpose(found: Vec<Found>, vpcs: &BTreeSet<String>) -> Groups {
+    let mut groups = Groups::default();
+    for Found { group, purpose, .. } in found {
+        match purpose {
+            Purpose::Isolation if !groups.by_vpc.contains_key(&group.vpc) => {
+                groups.by_vpc.insert(group.vpc.clone(), group);
+            }
+            Purpose::Isolation | Purpose::Forensics => groups.others.push(group),
+            Purpose::Conversion => {
+                groups.conversion.insert(group.id.clone(), group);
+            }
+        }
+    }
+    groups.others.retain(|group| vpcs.contains(&group.vpc));
+    groups
 }
 
 /// Only an Outpost has local networks, so that no other instance waits for its subnets.
@@ -118,11 +162,8 @@ async fn local_networks(
     if !on_outpost {
         return None;
     }
-    let until = Instant::now() + PATIENCE;
-    let reading = Box::pin(local_network::read(client, interfaces));
-    Some(LocalNetworks(
-        within(until, "ec2:DescribeSubnets", reading).await,
-    ))
+    let reading = local_network::read(client, interfaces);
+    Some(LocalNetworks(in_time("ec2:DescribeSubnets", reading).await))
 }
 
 /// The reading of the finding's profile, if the instance no longer has it.
@@ -143,13 +184,8 @@ async fn of_profile(
     services: &Services,
     profile: Option<&str>,
 ) -> (Result<Option<Role>>, Result<usize>) {
-    let until = Instant::now() + PATIENCE;
     futures::join!(
-        within(
-            until,
-            "iam:GetInstanceProfile",
-            Box::pin(role::read(&services.iam, profile))
-        ),
+        in_time("iam:GetInstanceProfile", role::read(&services.iam, profile)),
         within(
             Instant::now() + SIZING_PATIENCE,
             "ec2:DescribeInstances",
@@ -174,12 +210,9 @@ async fn scaling(
             None => Ok(0),
         }
     };
-    let until = Instant::now() + PATIENCE;
     let operation = "autoscaling:DescribeAutoScalingInstances";
-    let (found, of_shown) = futures::join!(
-        within(until, operation, membership::scaling(client, id)),
-        size(shown)
-    );
+    let reading = in_time(operation, membership::scaling(client, id));
+    let (found, of_shown) = futures::join!(reading, size(shown));
     let Some(mut found) = found? else {
         return Ok(None);
     };

@@ -3,23 +3,24 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use tokio::time::Instant;
 
 use super::super::clients::Services;
-use super::super::describe::{hardware, pending_snapshots, snapshots, volume_tags};
+use super::super::describe::hardware;
 use super::super::mark::tag_value;
 use super::super::state::{Protection, Rest, Role, State};
+use super::super::volumes::{pending_snapshots, snapshots, volume_tags};
 use super::super::{attributes, membership, role, routes, target_groups};
-use super::essential::PATIENCE;
-use aws::deadline::within;
+use super::essential::in_time;
 use aws::error::Result;
 use model::finding::Finding;
 
 /// The policy of the role that denies the instance everything, if it has one of its name.
 pub(super) async fn deny(services: &Services, role: &Role, id: &str) -> Result<Option<Value>> {
-    let until = Instant::now() + PATIENCE;
-    let reading = Box::pin(role::deny(&services.iam, id, &role.name));
-    within(until, "iam:GetRolePolicy", reading).await
+    in_time(
+        "iam:GetRolePolicy",
+        role::deny(&services.iam, id, &role.name),
+    )
+    .await
 }
 
 /// The values that only protect, preserve and inform. `groups`: the only target groups to ask.
@@ -31,15 +32,21 @@ pub(super) async fn read(
     groups: Option<&BTreeSet<String>>,
 ) -> Rest {
     let ec2 = &services.ec2;
-    let until = Instant::now() + PATIENCE;
     let finding_tag = tag_value(&finding.id);
     let interfaces = &glanced.interfaces;
-    let volumes = glanced.instance.iter().flat_map(|found| &found.volumes);
+    let instance = glanced.instance.as_ref();
+    let volumes = instance.iter().flat_map(|found| &found.volumes);
     let attached: BTreeSet<_> = volumes.map(|volume| volume.id.clone()).collect();
+    // The target groups have a patience of their own, and keep what was found by then.
+    let targets = Box::pin(target_groups::first(
+        &services.elbv2,
+        id,
+        interfaces,
+        groups,
+    ));
+    let balancers = membership::balancers(&services.elb, id);
     let (
-        termination,
-        stop,
-        shutdown,
+        protection,
         targets,
         balancers,
         hardware,
@@ -49,66 +56,21 @@ pub(super) async fn read(
         routes,
         endpoints,
     ) = futures::join!(
-        within(
-            until,
-            "ec2:DescribeInstanceAttribute",
-            Box::pin(attributes::termination(ec2, id))
-        ),
-        within(
-            until,
-            "ec2:DescribeInstanceAttribute",
-            Box::pin(attributes::stop(ec2, id))
-        ),
-        within(
-            until,
-            "ec2:DescribeInstanceAttribute",
-            Box::pin(attributes::shutdown(ec2, id))
-        ),
-        // It has a patience of its own, and keeps what it found by then.
-        Box::pin(target_groups::first(
-            &services.elbv2,
-            id,
-            interfaces,
-            groups
-        )),
-        within(
-            until,
-            "elasticloadbalancing:DescribeLoadBalancers",
-            Box::pin(membership::balancers(&services.elb, id)),
-        ),
-        within(
-            until,
-            "ec2:DescribeInstanceTypes",
-            Box::pin(hardware(ec2, glanced.instance.as_ref()))
-        ),
-        within(
-            until,
-            "ec2:DescribeSnapshots",
-            Box::pin(snapshots(ec2, &finding_tag))
-        ),
-        within(
-            until,
-            "ec2:DescribeSnapshots",
-            Box::pin(pending_snapshots(ec2, &attached))
-        ),
-        within(until, "ec2:DescribeVolumes", Box::pin(volume_tags(ec2, id))),
-        within(
-            until,
-            "ec2:DescribeRouteTables",
-            Box::pin(routes::routes(ec2, interfaces))
-        ),
-        within(
-            until,
+        protection(ec2, id),
+        targets,
+        in_time("elasticloadbalancing:DescribeLoadBalancers", balancers),
+        in_time("ec2:DescribeInstanceTypes", hardware(ec2, instance)),
+        in_time("ec2:DescribeSnapshots", snapshots(ec2, &finding_tag)),
+        in_time("ec2:DescribeSnapshots", pending_snapshots(ec2, &attached)),
+        in_time("ec2:DescribeVolumes", volume_tags(ec2, id)),
+        in_time("ec2:DescribeRouteTables", routes::routes(ec2, interfaces)),
+        in_time(
             "ec2:DescribeNetworkInterfaces",
-            Box::pin(routes::endpoints(ec2, interfaces))
+            routes::endpoints(ec2, interfaces)
         ),
     );
     Rest {
-        protection: Protection {
-            termination,
-            stop,
-            shutdown,
-        },
+        protection,
         targets,
         balancers,
         hardware,
@@ -117,5 +79,19 @@ pub(super) async fn read(
         volume_tags,
         routes,
         endpoints,
+    }
+}
+
+async fn protection(client: &aws_sdk_ec2::Client, id: &str) -> Protection {
+    let operation = "ec2:DescribeInstanceAttribute";
+    let (termination, stop, shutdown) = futures::join!(
+        in_time(operation, attributes::termination(client, id)),
+        in_time(operation, attributes::stop(client, id)),
+        in_time(operation, attributes::shutdown(client, id)),
+    );
+    Protection {
+        termination,
+        stop,
+        shutdown,
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::super::action::Action;
+use super::super::action::{
+    Action, CloseIsolationGroup, DenyCredentials, IsolateInterface, PrepareIsolationGroup,
+};
 use super::super::instance::Interface;
 use super::super::isolation_group::NAME as ISOLATION_GROUP;
 use super::super::mark::GROUPS_TAG;
@@ -39,12 +41,12 @@ impl Planner<'_> {
         let vpcs: BTreeSet<_> = state.manageable().map(|found| &found.vpc).collect();
         for vpc in vpcs {
             let group = state.groups.get(vpc);
-            let change = Action::PrepareIsolationGroup {
+            let change = Action::PrepareIsolationGroup(PrepareIsolationGroup {
                 region: self.region(),
                 vpc: vpc.clone(),
                 account: self.finding.account_id.clone(),
                 from: group.cloned(),
-            };
+            });
             self.push(match group {
                 Some(group) if group.is_empty() => {
                     Step::Already(change, format!("{} has no rules", group.id))
@@ -82,7 +84,7 @@ impl Planner<'_> {
             return Step::skipped(name::ISOLATE, &interface.id, why);
         }
         let isolated = self.state.isolates(interface);
-        let change = Action::IsolateInterface {
+        let change = Action::IsolateInterface(IsolateInterface {
             region: self.region(),
             interface: interface.id.clone(),
             vpc: interface.vpc.clone(),
@@ -92,7 +94,7 @@ impl Planner<'_> {
                 Some(group) => Some(group.id.clone()),
                 None => self.group_of(&interface.vpc),
             },
-        };
+        });
         match isolated {
             Some(group) if group.is_empty() => Step::Already(
                 change,
@@ -121,11 +123,11 @@ impl Planner<'_> {
         for group in &state.other_groups {
             let keep = state.may_let(group);
             let closed = group.lets_only(keep);
-            let change = Action::CloseIsolationGroup {
+            let change = Action::CloseIsolationGroup(CloseIsolationGroup {
                 region: self.region(),
                 from: group.clone(),
                 keep: keep.to_vec(),
-            };
+            });
             if closed {
                 let detail = format!("{} lets through no more than it may", group.id);
                 self.push(Step::Already(change, detail));
@@ -184,29 +186,9 @@ impl Planner<'_> {
         let Some(Some(role)) = self.read(name::DENY, profile, role) else {
             return;
         };
-        let Role { arn, path, .. } = &role;
-        if path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/") {
-            self.push(Step::skipped(
-                name::DENY,
-                arn,
-                "only AWS may change this role: end its sessions through the service that owns it"
-                    .to_owned(),
-            ));
-            return;
-        }
-        if protects(
-            &self.settings.never_contain,
-            Entity::Role,
-            &self.finding.account_id,
-            &role.name,
-        ) {
-            self.push(Step::skipped(
-                name::DENY,
-                arn,
-                "the role is on the list of principals that are never contained: find out what the \
-                 instance did with it"
-                    .to_owned(),
-            ));
+        let arn = &role.arn;
+        if let Some(why) = self.undeniable(&role) {
+            self.push(Step::skipped(name::DENY, arn, why));
             return;
         }
         let Some(deny) = deny else {
@@ -224,19 +206,36 @@ impl Planner<'_> {
         let found = from.clone().filter(|found| role::denies(found, &to));
         let denied = found.is_some();
         let to = found.unwrap_or(to);
-        let change = Action::DenyCredentials {
+        let change = Action::DenyCredentials(DenyCredentials {
             role: role.name.clone(),
             role_arn: arn.clone(),
             instance: self.id(),
             from,
             to,
-        };
+        });
         self.push(if denied {
             let name = role::policy_name(&self.instance.id);
             Step::Already(change, format!("{name} denies this instance everything"))
         } else {
             Step::Do(change)
         });
+    }
+
+    /// Why a role is not denied anything.
+    fn undeniable(&self, role: &Role) -> Option<String> {
+        let path = &role.path;
+        if path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/") {
+            let why =
+                "only AWS may change this role: end its sessions through the service that owns it";
+            return Some(why.to_owned());
+        }
+        let exempt = &self.settings.never_contain;
+        let is_exempt = protects(exempt, Entity::Role, &self.finding.account_id, &role.name);
+        is_exempt.then(|| {
+            "the role is on the list of principals that are never contained: find out what the instance did \
+             with it"
+                .to_owned()
+        })
     }
 }
 

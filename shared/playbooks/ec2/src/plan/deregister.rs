@@ -1,6 +1,8 @@
 //! Out of what checks the health of an instance, or sends people to it.
 
-use super::super::action::Action;
+use super::super::action::{
+    Action, DeregisterFromBalancers, DeregisterTargets, LeaveAutoScalingGroup,
+};
 use super::super::state::Registrations;
 use super::super::target_groups::Unread;
 use super::planner::Planner;
@@ -26,37 +28,8 @@ impl Planner<'_> {
             }
             return;
         }
-        if self.settings.auto_scaling != AutoScaling::Keep
-            && let Some(membership) = self.read(action, &id, &state.scaling)
-        {
-            let change = |group: Option<&str>| Action::LeaveAutoScalingGroup {
-                region: self.region(),
-                instance: id.clone(),
-                group: group.map(ToOwned::to_owned),
-                standby,
-            };
-            let step = match &membership {
-                None => Step::Already(change(None), "it is in no Auto Scaling group".to_owned()),
-                Some(found) => {
-                    let group = &found.group;
-                    match found.lifecycle.as_str() {
-                        "InService" => Step::Do(change(Some(group))),
-                        "Detaching" | "Detached" | "Standby" | "EnteringStandby" => Step::Already(
-                            change(Some(group)),
-                            format!("it is {} in {group}", found.lifecycle),
-                        ),
-                        other => Step::skipped(
-                            action,
-                            &id,
-                            format!(
-                                "it is {other} in {group}, which lets nobody detach it now: watch that its \
-                                 snapshots complete before the group terminates it"
-                            ),
-                        ),
-                    }
-                }
-            };
-            self.push(step);
+        if self.settings.auto_scaling != AutoScaling::Keep {
+            self.leave_auto_scaling_group(action, standby);
         }
         let Some(rest) = &state.rest else {
             return;
@@ -64,17 +37,57 @@ impl Planner<'_> {
         self.deregister_targets(&rest.targets);
         if let Some(from) = self.read(name::BALANCERS, &id, &rest.balancers) {
             let none = from.is_empty();
-            let change = Action::DeregisterFromBalancers {
+            let change = Action::DeregisterFromBalancers(DeregisterFromBalancers {
                 region: self.region(),
                 instance: id,
                 from,
-            };
+            });
             self.push(if none {
                 Step::Already(change, "no Classic Load Balancer has it".to_owned())
             } else {
                 Step::Do(change)
             });
         }
+    }
+
+    fn leave_auto_scaling_group(&mut self, action: &'static str, standby: bool) {
+        let id = self.id();
+        let Some(membership) = self.read(action, &id, &self.state.scaling) else {
+            return;
+        };
+        let change = |group: Option<&str>| {
+            Action::LeaveAutoScalingGroup(LeaveAutoScalingGroup {
+                region: self.region(),
+                instance: id.clone(),
+                group: group.map(ToOwned::to_owned),
+                standby,
+            })
+        };
+        let Some(found) = &membership else {
+            let change = change(None);
+            self.push(Step::Already(
+                change,
+                "it is in no Auto Scaling group".to_owned(),
+            ));
+            return;
+        };
+        let group = &found.group;
+        let step = match found.lifecycle.as_str() {
+            "InService" => Step::Do(change(Some(group))),
+            "Detaching" | "Detached" | "Standby" | "EnteringStandby" => Step::Already(
+                change(Some(group)),
+                format!("it is {} in {group}", found.lifecycle),
+            ),
+            other => Step::skipped(
+                action,
+                &id,
+                format!(
+                    "it is {other} in {group}, which lets nobody detach it now: watch that its snapshots \
+                     complete before the group terminates it"
+                ),
+            ),
+        };
+        self.push(step);
     }
 
     /// From its target groups, when all of them are looked through.
@@ -107,12 +120,12 @@ impl Planner<'_> {
         let seen = from.iter().map(|target| target.group.clone()).collect();
         from.retain(|target| !target.draining);
         let none = from.is_empty();
-        let change = Action::DeregisterTargets {
+        let change = Action::DeregisterTargets(DeregisterTargets {
             region: self.region(),
             instance: id.clone(),
             from,
             seen: Some(seen),
-        };
+        });
         if !none {
             self.push(Step::Do(change));
         } else if unread.is_none() {

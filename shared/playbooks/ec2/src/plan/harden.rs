@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::super::action::Action;
+use super::super::action::{
+    Action, AdmitForensics, CutConnections, DisableMetadata, RemovePublicAddress, ShortenTimeouts,
+};
 use super::super::cut_connections::CUT_TAG;
 use super::super::instance::{Address, Interface};
 use super::super::state::{Hardware, Rest};
@@ -26,11 +28,11 @@ impl Planner<'_> {
             let from = self.instance.metadata_endpoint.clone();
             let from = from.unwrap_or_else(|| "enabled".to_owned());
             let off = from == "disabled";
-            let change = Action::DisableMetadata {
+            let change = Action::DisableMetadata(DisableMetadata {
                 region: self.region(),
                 instance: self.id(),
                 from,
-            };
+            });
             let operated = self.operated().filter(|_| !off);
             self.push(if let Some(why) = operated {
                 Step::skipped(name::METADATA, self.id(), why)
@@ -75,11 +77,11 @@ impl Planner<'_> {
         let (going, staying): (Vec<Address>, Vec<Address>) =
             addresses.cloned().partition(Address::is_removable);
         let none = going.is_empty();
-        let change = Action::RemovePublicAddress {
+        let change = Action::RemovePublicAddress(RemovePublicAddress {
             region: self.region(),
             interface: interface.id.clone(),
             from: going,
-        };
+        });
         if !none {
             return Step::Do(change);
         }
@@ -107,11 +109,11 @@ impl Planner<'_> {
                 "only instances on the Nitro System have idle time-outs that can be set".to_owned(),
             );
         }
-        let change = Action::ShortenTimeouts {
+        let change = Action::ShortenTimeouts(ShortenTimeouts {
             region: self.region(),
             interface: interface.id.clone(),
             from: interface.timeouts,
-        };
+        });
         if interface.timeouts == Timeouts::SHORTEST {
             Step::Already(change, "they are the shortest that EC2 allows".to_owned())
         } else {
@@ -121,7 +123,7 @@ impl Planner<'_> {
 
     fn cut(&self, interface: &Interface, rest: &Rest) -> Step<Action> {
         let isolated = self.state.isolates(interface);
-        let change = Action::CutConnections {
+        let change = Action::CutConnections(CutConnections {
             region: self.region(),
             interface: interface.id.clone(),
             vpc: interface.vpc.clone(),
@@ -129,7 +131,7 @@ impl Planner<'_> {
             group: self.group_of(&interface.vpc),
             seconds: self.settings.cut_connections_seconds,
             finding: self.finding.id.clone(),
-        };
+        });
         match (interface.tags.get(CUT_TAG), isolated) {
             // Isolated and cut: a later finding does not open it once more.
             (Some(by), Some(_)) => Step::Already(change, format!("they were cut for finding {by}")),
@@ -192,7 +194,7 @@ impl Planner<'_> {
                 continue;
             }
             let group = state.forensics_groups(&interface.vpc).next();
-            let change = Action::AdmitForensics {
+            let change = Action::AdmitForensics(AdmitForensics {
                 region: self.region(),
                 interface: interface.id.clone(),
                 vpc: interface.vpc.clone(),
@@ -200,7 +202,7 @@ impl Planner<'_> {
                 rules: rules.to_vec(),
                 from: interface.groups.clone(),
                 to: group.map(|group| group.id.clone()),
-            };
+            });
             let admitted = state.isolates(interface);
             let admitted = admitted.filter(|group| group.forensics && group.lets_exactly(rules));
             self.push(match admitted {

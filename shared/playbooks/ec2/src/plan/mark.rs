@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::super::action::Action;
+use super::super::action::{Action, Mark};
 use super::super::isolation_group::{ISOLATION_ROLE, ROLE_TAG};
 use super::super::mark::{GROUPS_TAG, INCIDENT_TAG, TIME_TAG, groups_value, tag_value};
 use super::contain::prior_groups;
@@ -53,11 +53,11 @@ impl Planner<'_> {
                 let read = |key: String| found.get(&key).cloned().map(|value| (key, value));
                 tags = keys.filter_map(read).collect();
             }
-            let change = Action::Mark {
+            let change = Action::Mark(Mark {
                 region: self.region(),
                 resource,
                 tags,
-            };
+            });
             // The first incident's mark stays: it says what was there before.
             self.push(match found.get(INCIDENT_TAG) {
                 Some(by) => Step::Already(change, format!("it is marked for finding {by}")),
@@ -75,11 +75,11 @@ impl Planner<'_> {
         let state = self.state;
         let vpcs: BTreeSet<_> = state.manageable().map(|found| &found.vpc).collect();
         for group in vpcs.into_iter().filter_map(|vpc| state.groups.get(vpc)) {
-            let change = Action::Mark {
+            let change = Action::Mark(Mark {
                 region: self.region(),
                 resource: group.id.clone(),
                 tags: [(ROLE_TAG.to_owned(), ISOLATION_ROLE.to_owned())].into(),
-            };
+            });
             self.push(if group.marked {
                 Step::Already(change, format!("it has the tag {ROLE_TAG}"))
             } else {

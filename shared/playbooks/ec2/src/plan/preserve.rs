@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::action::Action;
+use super::super::action::{Action, SnapshotVolumes};
 use super::planner::Planner;
 use model::actions::ec2 as name;
 use model::plan::Step;
@@ -28,14 +28,14 @@ impl Planner<'_> {
             .find(|volume| Some(&volume.device) == self.instance.root_device.as_ref());
         let volumes: BTreeSet<_> = &attached - &taken;
         let complete = volumes.is_empty();
-        let change = Action::SnapshotVolumes {
+        let change = Action::SnapshotVolumes(SnapshotVolumes {
             region: self.region(),
             instance: id,
             finding: self.finding.id.clone(),
             volumes,
             covered: &attached & &taken,
             root: root.map(|volume| volume.id.clone()),
-        };
+        });
         self.push(if complete {
             Step::Already(
                 change,

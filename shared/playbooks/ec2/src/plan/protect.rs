@@ -1,6 +1,6 @@
 //! The steps that keep the instance and its volumes from being lost.
 
-use super::super::action::{Action, Attribute};
+use super::super::action::{Action, Attribute, KeepVolume, ProtectAttribute};
 use super::planner::Planner;
 use model::actions::ec2 as name;
 use model::plan::Step;
@@ -26,12 +26,12 @@ impl Planner<'_> {
                 continue;
             };
             let protected = from == attribute.wanted();
-            let change = Action::ProtectAttribute {
+            let change = Action::ProtectAttribute(ProtectAttribute {
                 region: self.region(),
                 instance: id,
                 attribute,
                 from,
-            };
+            });
             self.push(if protected {
                 Step::Already(change, attribute.protection().to_owned())
             } else {
@@ -39,12 +39,12 @@ impl Planner<'_> {
             });
         }
         for volume in &self.instance.volumes {
-            let change = Action::KeepVolume {
+            let change = Action::KeepVolume(KeepVolume {
                 region: self.region(),
                 instance: self.id(),
                 device: volume.device.clone(),
                 volume: volume.id.clone(),
-            };
+            });
             self.push(match self.operated() {
                 _ if !volume.delete_on_termination => Step::Already(
                     change,

@@ -137,13 +137,13 @@ async fn the_policies_see_the_role_that_a_deny_changes() {
     let finding = infected_by("old-profile");
     let state = world.playbook.observe(&finding).await.unwrap();
     for (name, arn) in [("web", WEB), ("old", OLD)] {
-        let deny = Action::DenyCredentials {
+        let deny = Action::DenyCredentials(DenyCredentials {
             role: name.to_owned(),
             role_arn: arn.to_owned(),
             instance: ID.to_owned(),
             from: None,
             to: json!({}),
-        };
+        });
         let seen = format!("{:?}", Ec2::resource(&finding, &state, &deny));
         assert!(seen.contains(arn), "{seen}");
         let other = if name == "web" { OLD } else { WEB };

@@ -17,20 +17,6 @@ fn tags(tags: &Tags) -> Option<Vec<t::Tag>> {
     Some(tags.iter().map(tag).collect())
 }
 
-macro_rules! rule {
-    ($account:expr, $wire:expr, $operation:ident, $module:ident, $output:ident, $name:literal, |$a:ident, $request:ident, $out:ident| $body:expr) => {{
-        let (account, wire): (Arc<Mutex<Account>>, Wire) = ($account.clone(), $wire.clone());
-        mock!(Client::$operation).then_compute_response(move |$request| {
-            wire.answer($name, || {
-                let mut guard = account.lock().unwrap();
-                let $a = &mut *guard;
-                let $out = aws_sdk_ec2::operation::$module::$output::builder();
-                $body
-            })
-        })
-    }};
-}
-
 mod groups;
 mod reads;
 mod writes;

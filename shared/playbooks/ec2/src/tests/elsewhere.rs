@@ -281,13 +281,13 @@ async fn a_deny_that_names_another_region_is_put_right_is_no_ones_undoing_and_is
     let finding = parsed(&event);
     let name = format!("gdr-deny-{ID}");
     let earlier = role::policy(&finding, "us-east-1", ID, "AROAEXAMPLE");
-    let deny = Action::DenyCredentials {
+    let deny = Action::DenyCredentials(DenyCredentials {
         role: "web".to_owned(),
         role_arn: WEB.to_owned(),
         instance: ID.to_owned(),
         from: None,
         to: earlier.clone(),
-    };
+    });
     here.now().policies.insert(name, earlier.to_string());
     let incident = Incident {
         event,
@@ -314,13 +314,13 @@ async fn policies_and_the_breaker_see_the_region_in_which_the_instance_is() {
     let (here, _there) = two();
     let finding = parsed(&stolen(Value::Null));
     let state = here.playbook.observe(&finding).await.unwrap();
-    let deny = Action::DenyCredentials {
+    let deny = Action::DenyCredentials(DenyCredentials {
         role: "web".to_owned(),
         role_arn: WEB.to_owned(),
         instance: ID.to_owned(),
         from: None,
         to: json!({}),
-    };
+    });
     let seen = format!("{:?}", Ec2::resource(&finding, &state, &deny));
     let arn = format!("arn:aws:ec2:eu-west-1:111122223333:instance/{ID}");
     assert!(seen.contains(&arn), "{seen}");

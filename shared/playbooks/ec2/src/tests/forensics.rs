@@ -164,7 +164,9 @@ async fn a_group_of_forensics_is_not_one_that_a_release_gives_back() {
     assert!(opened.isolates(&opened.interfaces[0]).is_none());
     let plan = Ec2::plan(&infected(), &opened, &Settings::default(), now());
     let from = plan.steps.into_iter().find_map(|step| match step {
-        model::plan::Step::Do(Action::IsolateInterface { from, .. }) => Some(from),
+        model::plan::Step::Do(Action::IsolateInterface(IsolateInterface { from, .. })) => {
+            Some(from)
+        }
         _ => None,
     });
     assert_eq!(
@@ -192,7 +194,7 @@ async fn whatever_is_amiss_with_the_group_leaves_the_interface_isolated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_isolated_is_not_let_forensics_in() {
+async fn forensics_are_not_admitted_to_an_interface_that_is_not_isolated() {
     let mut world = World::new(examined());
     world.wire.fail_once(MODIFY, 403, "UnauthorizedOperation");
     let done = execute(&mut world, &allowing(&listed())).await;

@@ -3,28 +3,30 @@
 use std::sync::{Arc, Mutex};
 
 use aws_sdk_autoscaling as autoscaling;
+use aws_sdk_autoscaling::operation::describe_auto_scaling_groups::DescribeAutoScalingGroupsOutput;
+use aws_sdk_autoscaling::operation::describe_auto_scaling_instances::DescribeAutoScalingInstancesOutput;
+use aws_sdk_autoscaling::operation::detach_instances::DetachInstancesOutput;
+use aws_sdk_autoscaling::operation::enter_standby::EnterStandbyOutput;
+use aws_sdk_autoscaling::operation::exit_standby::ExitStandbyOutput;
 use aws_sdk_elasticloadbalancing as elb;
+use aws_sdk_elasticloadbalancing::operation::deregister_instances_from_load_balancer::DeregisterInstancesFromLoadBalancerOutput;
+use aws_sdk_elasticloadbalancing::operation::describe_load_balancers::DescribeLoadBalancersOutput;
+use aws_sdk_elasticloadbalancing::operation::register_instances_with_load_balancer::RegisterInstancesWithLoadBalancerOutput;
 use aws_sdk_elasticloadbalancingv2 as elbv2;
+use aws_sdk_elasticloadbalancingv2::operation::deregister_targets::DeregisterTargetsOutput;
+use aws_sdk_elasticloadbalancingv2::operation::describe_target_groups::DescribeTargetGroupsOutput;
+use aws_sdk_elasticloadbalancingv2::operation::describe_target_health::DescribeTargetHealthOutput;
+use aws_sdk_elasticloadbalancingv2::operation::register_targets::RegisterTargetsOutput;
 use aws_sdk_iam as iam;
+use aws_sdk_iam::operation::delete_role_policy::DeleteRolePolicyOutput;
+use aws_sdk_iam::operation::get_instance_profile::GetInstanceProfileOutput;
+use aws_sdk_iam::operation::get_role_policy::GetRolePolicyOutput;
+use aws_sdk_iam::operation::put_role_policy::PutRolePolicyOutput;
 use testkit::{Rule, mock};
 use tokio::time::Instant;
 
 use super::world::{Account, ID, profile};
 use fixtures::Wire;
-
-macro_rules! rule {
-    ($account:expr, $wire:expr, $service:ident, $operation:ident, $output:ident, $name:literal, |$a:ident, $request:ident, $out:ident| $body:expr) => {{
-        let (account, wire): (Arc<Mutex<Account>>, Wire) = ($account.clone(), $wire.clone());
-        mock!($service::Client::$operation).then_compute_response(move |$request| {
-            wire.answer($name, || {
-                let mut guard = account.lock().unwrap();
-                let $a = &mut *guard;
-                let $out = $service::operation::$operation::$output::builder();
-                $body
-            })
-        })
-    }};
-}
 
 pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> [Vec<Rule>; 4] {
     [
@@ -36,15 +38,12 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> [Vec<Rule>; 4
 }
 
 fn role(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
+    let on = (account, wire);
     vec![
-        rule!(
-            account,
-            wire,
-            iam,
-            get_instance_profile,
-            GetInstanceProfileOutput,
+        mock!(iam::Client::get_instance_profile).answered_by(
+            on,
             "iam:GetInstanceProfile",
-            |a, request, out| {
+            |a, request| {
                 let named = request.instance_profile_name().unwrap();
                 let (name, id) = match named {
                     "web-profile" => ("web", "AROAEXAMPLE"),
@@ -75,58 +74,38 @@ fn role(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     .set_roles(Some(roles.into_iter().collect()))
                     .build()
                     .unwrap();
-                Ok(out.instance_profile(profile).build())
-            }
+                Ok(GetInstanceProfileOutput::builder()
+                    .instance_profile(profile)
+                    .build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            iam,
-            get_role_policy,
-            GetRolePolicyOutput,
-            "iam:GetRolePolicy",
-            |a, request, out| {
-                let name = request.policy_name().unwrap();
-                let of = policy_of(request.role_name(), name);
-                let policy = a.policies.get(&of).ok_or("NoSuchEntity")?;
-                let encoded = percent_encoding::utf8_percent_encode(
-                    policy,
-                    percent_encoding::NON_ALPHANUMERIC,
-                );
-                Ok(out
-                    .role_name("web")
-                    .policy_name(name)
-                    .policy_document(encoded.to_string())
-                    .build()
-                    .unwrap())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            iam,
-            put_role_policy,
-            PutRolePolicyOutput,
-            "iam:PutRolePolicy",
-            |a, request, out| {
-                let of = policy_of(request.role_name(), request.policy_name().unwrap());
-                let policy = request.policy_document().unwrap();
-                a.policies.insert(of, policy.to_owned());
-                Ok(out.build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            iam,
-            delete_role_policy,
-            DeleteRolePolicyOutput,
+        mock!(iam::Client::get_role_policy).answered_by(on, "iam:GetRolePolicy", |a, request| {
+            let name = request.policy_name().unwrap();
+            let of = policy_of(request.role_name(), name);
+            let policy = a.policies.get(&of).ok_or("NoSuchEntity")?;
+            let encoded =
+                percent_encoding::utf8_percent_encode(policy, percent_encoding::NON_ALPHANUMERIC);
+            Ok(GetRolePolicyOutput::builder()
+                .role_name("web")
+                .policy_name(name)
+                .policy_document(encoded.to_string())
+                .build()
+                .unwrap())
+        }),
+        mock!(iam::Client::put_role_policy).answered_by(on, "iam:PutRolePolicy", |a, request| {
+            let of = policy_of(request.role_name(), request.policy_name().unwrap());
+            let policy = request.policy_document().unwrap();
+            a.policies.insert(of, policy.to_owned());
+            Ok(PutRolePolicyOutput::builder().build())
+        }),
+        mock!(iam::Client::delete_role_policy).answered_by(
+            on,
             "iam:DeleteRolePolicy",
-            |a, request, out| {
+            |a, request| {
                 let of = policy_of(request.role_name(), request.policy_name().unwrap());
                 a.policies.remove(&of).ok_or("NoSuchEntity")?;
-                Ok(out.build())
-            }
+                Ok(DeleteRolePolicyOutput::builder().build())
+            },
         ),
     ]
 }
@@ -140,15 +119,12 @@ fn policy_of(role: Option<&str>, name: &str) -> String {
 }
 
 fn scaling(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
+    let on = (account, wire);
     vec![
-        rule!(
-            account,
-            wire,
-            autoscaling,
-            describe_auto_scaling_instances,
-            DescribeAutoScalingInstancesOutput,
+        mock!(autoscaling::Client::describe_auto_scaling_instances).answered_by(
+            on,
             "autoscaling:DescribeAutoScalingInstances",
-            |a, _request, out| {
+            |a, _request| {
                 let member = a.scaling.as_ref().map(|(group, lifecycle)| {
                     autoscaling::types::AutoScalingInstanceDetails::builder()
                         .instance_id(ID)
@@ -156,19 +132,15 @@ fn scaling(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         .lifecycle_state(*lifecycle)
                         .build()
                 });
-                Ok(out
+                Ok(DescribeAutoScalingInstancesOutput::builder()
                     .set_auto_scaling_instances(Some(member.into_iter().collect()))
                     .build())
-            }
+            },
         ),
-        rule!(
-            account,
-            wire,
-            autoscaling,
-            describe_auto_scaling_groups,
-            DescribeAutoScalingGroupsOutput,
+        mock!(autoscaling::Client::describe_auto_scaling_groups).answered_by(
+            on,
             "autoscaling:DescribeAutoScalingGroups",
-            |a, request, out| {
+            |a, request| {
                 let group = a.scaling.as_ref().map(|(group, _)| {
                     assert_eq!(request.auto_scaling_group_names(), [group.as_str()]);
                     let member = autoscaling::types::Instance::builder().instance_id(ID);
@@ -184,62 +156,47 @@ fn scaling(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         .set_instances(Some(others.chain([member.build()]).collect()))
                         .build()
                 });
-                Ok(out
+                Ok(DescribeAutoScalingGroupsOutput::builder()
                     .set_auto_scaling_groups(Some(group.into_iter().collect()))
                     .build())
-            }
+            },
         ),
-        rule!(
-            account,
-            wire,
-            autoscaling,
-            detach_instances,
-            DetachInstancesOutput,
+        mock!(autoscaling::Client::detach_instances).answered_by(
+            on,
             "autoscaling:DetachInstances",
-            |a, request, out| {
+            |a, request| {
                 assert_eq!(request.should_decrement_desired_capacity(), Some(false));
                 assert_eq!(a.scaling.take().unwrap().1, "InService");
-                Ok(out.build())
-            }
+                Ok(DetachInstancesOutput::builder().build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            autoscaling,
-            enter_standby,
-            EnterStandbyOutput,
+        mock!(autoscaling::Client::enter_standby).answered_by(
+            on,
             "autoscaling:EnterStandby",
-            |a, request, out| {
+            |a, request| {
                 assert_eq!(request.should_decrement_desired_capacity(), Some(false));
                 a.scaling.as_mut().unwrap().1 = "Standby";
-                Ok(out.build())
-            }
+                Ok(EnterStandbyOutput::builder().build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            autoscaling,
-            exit_standby,
-            ExitStandbyOutput,
+        mock!(autoscaling::Client::exit_standby).answered_by(
+            on,
             "autoscaling:ExitStandby",
-            |a, _request, out| {
+            |a, _request| {
                 a.scaling.as_mut().unwrap().1 = "InService";
-                Ok(out.build())
-            }
+                Ok(ExitStandbyOutput::builder().build())
+            },
         ),
     ]
 }
 
 fn targets(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
+    let on = (account, wire);
     vec![
-        rule!(
-            account,
-            wire,
-            elbv2,
-            describe_target_groups,
-            DescribeTargetGroupsOutput,
+        mock!(elbv2::Client::describe_target_groups).answered_by(
+            on,
             "elasticloadbalancing:DescribeTargetGroups",
-            |a, _request, out| {
+            |a, _request| {
                 let first = a
                     .interfaces
                     .values()
@@ -266,17 +223,15 @@ fn targets(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 ];
                 let more = (0..a.more_target_groups).map(|index| format!("tg-{index}"));
                 groups.extend(more.map(|name| group(&name, T::Instance, P::Http)));
-                Ok(out.set_target_groups(Some(groups)).build())
-            }
+                Ok(DescribeTargetGroupsOutput::builder()
+                    .set_target_groups(Some(groups))
+                    .build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            elbv2,
-            describe_target_health,
-            DescribeTargetHealthOutput,
+        mock!(elbv2::Client::describe_target_health).answered_by(
+            on,
             "elasticloadbalancing:DescribeTargetHealth",
-            |a, request, out| {
+            |a, request| {
                 a.asked_target_groups.push(Instant::now());
                 let asked = request.target_group_arn().unwrap();
                 if a.deleted_target_groups.contains(asked) {
@@ -307,19 +262,15 @@ fn targets(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         .target_health(health.build())
                         .build()
                 });
-                Ok(out
+                Ok(DescribeTargetHealthOutput::builder()
                     .set_target_health_descriptions(Some(found.collect()))
                     .build())
-            }
+            },
         ),
-        rule!(
-            account,
-            wire,
-            elbv2,
-            deregister_targets,
-            DeregisterTargetsOutput,
+        mock!(elbv2::Client::deregister_targets).answered_by(
+            on,
             "elasticloadbalancing:DeregisterTargets",
-            |a, request, out| {
+            |a, request| {
                 let target = &request.targets()[0];
                 for found in &mut a.targets {
                     if Some(found.0.as_str()) == request.target_group_arn()
@@ -329,17 +280,13 @@ fn targets(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         found.3 = true;
                     }
                 }
-                Ok(out.build())
-            }
+                Ok(DeregisterTargetsOutput::builder().build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            elbv2,
-            register_targets,
-            RegisterTargetsOutput,
+        mock!(elbv2::Client::register_targets).answered_by(
+            on,
             "elasticloadbalancing:RegisterTargets",
-            |a, request, out| {
+            |a, request| {
                 let target = &request.targets()[0];
                 for found in &mut a.targets {
                     if Some(found.0.as_str()) == request.target_group_arn()
@@ -349,22 +296,21 @@ fn targets(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         found.3 = false;
                     }
                 }
-                Ok(out.build())
-            }
+                Ok(RegisterTargetsOutput::builder().build())
+            },
         ),
     ]
 }
 
 fn classic(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
+    let on = (account, wire);
+    let deregister = mock!(elb::Client::deregister_instances_from_load_balancer);
+    let register = mock!(elb::Client::register_instances_with_load_balancer);
     vec![
-        rule!(
-            account,
-            wire,
-            elb,
-            describe_load_balancers,
-            DescribeLoadBalancersOutput,
+        mock!(elb::Client::describe_load_balancers).answered_by(
+            on,
             "elasticloadbalancing:DescribeLoadBalancers",
-            |a, _request, out| {
+            |a, _request| {
                 let instance = elb::types::Instance::builder().instance_id(ID).build();
                 let found = a.balancers.iter().map(|name| {
                     elb::types::LoadBalancerDescription::builder()
@@ -372,35 +318,27 @@ fn classic(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         .instances(instance.clone())
                         .build()
                 });
-                Ok(out
+                Ok(DescribeLoadBalancersOutput::builder()
                     .set_load_balancer_descriptions(Some(found.collect()))
                     .build())
-            }
+            },
         ),
-        rule!(
-            account,
-            wire,
-            elb,
-            deregister_instances_from_load_balancer,
-            DeregisterInstancesFromLoadBalancerOutput,
+        deregister.answered_by(
+            on,
             "elasticloadbalancing:DeregisterInstancesFromLoadBalancer",
-            |a, request, out| {
+            |a, request| {
                 a.balancers.remove(request.load_balancer_name().unwrap());
-                Ok(out.build())
-            }
+                Ok(DeregisterInstancesFromLoadBalancerOutput::builder().build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            elb,
-            register_instances_with_load_balancer,
-            RegisterInstancesWithLoadBalancerOutput,
+        register.answered_by(
+            on,
             "elasticloadbalancing:RegisterInstancesWithLoadBalancer",
-            |a, request, out| {
+            |a, request| {
                 a.balancers
                     .insert(request.load_balancer_name().unwrap().to_owned());
-                Ok(out.build())
-            }
+                Ok(RegisterInstancesWithLoadBalancerOutput::builder().build())
+            },
         ),
     ]
 }

@@ -1,5 +1,5 @@
 use super::world::{Account, ID, World, infected, names};
-use crate::{Action, Ec2, State};
+use crate::{Action, Ec2, IsolateInterface, State};
 use aws::playbook::Playbook as _;
 use fixtures::table::table;
 use fixtures::{event, now, recorded, release, run_with};
@@ -64,16 +64,14 @@ async fn a_release_puts_back_exactly_what_was_found() {
     for _ in 0..2 {
         for change in &record {
             let change: Action = serde_json::from_value(change.clone()).unwrap();
-            if change.undo() == Undo::Restore
-                && !matches!(change, Action::RemovePublicAddress { .. })
-            {
+            if change.undo() == Undo::Restore && !matches!(change, Action::RemovePublicAddress(_)) {
                 world.playbook.restore(&change).await.unwrap();
             }
         }
     }
     for change in &record {
         let change: Action = serde_json::from_value(change.clone()).unwrap();
-        if matches!(change, Action::RemovePublicAddress { .. }) {
+        if matches!(change, Action::RemovePublicAddress(_)) {
             world.playbook.restore(&change).await.unwrap();
         }
     }
@@ -108,7 +106,7 @@ async fn a_policy_of_the_denys_name_that_was_there_is_put_back() {
     let changes = planned(&world).await;
     let deny = changes
         .iter()
-        .find(|change| matches!(change, Action::DenyCredentials { .. }))
+        .find(|change| matches!(change, Action::DenyCredentials(_)))
         .unwrap();
     world.playbook.apply(deny).await.unwrap();
     assert_ne!(world.now().policies[&name], own);
@@ -119,14 +117,14 @@ async fn a_policy_of_the_denys_name_that_was_there_is_put_back() {
 #[tokio::test(start_paused = true)]
 async fn an_interface_whose_groups_are_not_known_is_left_to_a_person() {
     let world = World::to_release(Account::default());
-    let unknown = Action::IsolateInterface {
+    let unknown = Action::IsolateInterface(IsolateInterface {
         region: "us-east-1".to_owned(),
         interface: "eni-1".to_owned(),
         vpc: "vpc-1".to_owned(),
         account: "111122223333".to_owned(),
         from: names([]),
         to: None,
-    };
+    });
     let refused = world.playbook.restore(&unknown).await.unwrap_err();
     assert!(refused.to_string().contains("by hand"), "{refused}");
     assert!(world.wire.writes().is_empty());
@@ -138,7 +136,7 @@ async fn collected(world: &World, state: &State) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn evidence_holds_the_described_world_and_what_could_not_be_read() {
+async fn evidence_holds_the_described_state_and_the_failed_reads() {
     let world = World::to_release(busy());
     world
         .wire
@@ -186,7 +184,7 @@ async fn verdict_of(world: &World, action: &str) -> (Verdict, Action) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_another_interface_has_by_now_is_drift_and_is_not_taken_from_there() {
+async fn an_address_that_another_interface_has_now_is_drift_and_stays_there() {
     let address = "ec2:RemovePublicAddress";
     let world = World::to_release(busy());
     assert_eq!(verdict_of(&world, address).await.0, Verdict::Restore);
@@ -292,7 +290,7 @@ async fn a_release_by_the_record_reads_back_that_all_of_it_is_as_it_was_found() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_went_with_the_instance_is_left_and_the_deny_of_its_role_is_taken_off() {
+async fn the_steps_of_a_terminated_instance_are_left_and_the_deny_of_its_role_is_removed() {
     for ended in ["terminated", "missing"] {
         let (_, record) = table();
         let world = World::to_release(busy());

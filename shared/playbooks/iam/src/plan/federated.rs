@@ -39,43 +39,7 @@ fn issuing_user<'a>(
     settings: &IamSettings,
 ) -> Result<&'a UserState, Plan<Action>> {
     let skipped = |reason| not_contained(finding, REVOKE, reason);
-    let (name, id) = match &found.issuer {
-        Ok(Issuer::User { name, id }) => (name, id),
-        Ok(Issuer::Root) => {
-            return Err(skipped(format!(
-                "the root user issued the federated session {session}, and root cannot be denied \
-                 anything: page the holder of root's credentials; replace root's password and MFA \
-                 device, and delete root's access keys; deny the session in the policies of the \
-                 resources it uses until it expires (36 hours at most)"
-            )));
-        }
-        Ok(Issuer::Elsewhere(account)) => {
-            return Err(skipped(format!(
-                "a principal of account {account} issued the federated session {session}: its account \
-                 must revoke its sessions; here, deny the session in the policies of the resources it \
-                 uses"
-            )));
-        }
-        Ok(Issuer::Unknown(why)) => {
-            return Err(skipped(format!(
-                "it is not known who issued the federated session {session}: {why}; find the \
-                 GetFederationToken call in CloudTrail and revoke the sessions of the user who made it"
-            )));
-        }
-        Err(error) => {
-            let mut plan = Plan::default();
-            plan.steps.push(Step::unknown(
-                REVOKE,
-                format!("the issuer of the federated session {session}"),
-                error,
-            ));
-            plan.next_steps.push(format!(
-                "find the GetFederationToken call that issued the session {session} in CloudTrail, and \
-                 revoke the sessions of the user who made it"
-            ));
-            return Err(plan);
-        }
-    };
+    let (name, id) = issuer(finding, session, found)?;
     let Some(user) = &found.user else {
         return Err(skipped(format!(
             "{name} issued the federated session {session}, which still works if the user was renamed: {}",
@@ -98,6 +62,49 @@ fn issuing_user<'a>(
         )));
     }
     Ok(user)
+}
+
+/// The name and the unique id of the user who issued the session.
+///
+/// # Errors
+/// The plan, if no user of this account did, or none is known.
+fn issuer<'a>(
+    finding: &Finding,
+    session: &str,
+    found: &'a FederatedState,
+) -> Result<(&'a String, &'a String), Plan<Action>> {
+    let skipped = |reason| not_contained(finding, REVOKE, reason);
+    match &found.issuer {
+        Ok(Issuer::User { name, id }) => Ok((name, id)),
+        Ok(Issuer::Root) => Err(skipped(format!(
+            "the root user issued the federated session {session}, and root cannot be denied \
+             anything: page the holder of root's credentials; replace root's password and MFA \
+             device, and delete root's access keys; deny the session in the policies of the \
+             resources it uses until it expires (36 hours at most)"
+        ))),
+        Ok(Issuer::Elsewhere(account)) => Err(skipped(format!(
+            "a principal of account {account} issued the federated session {session}: its account \
+             must revoke its sessions; here, deny the session in the policies of the resources it \
+             uses"
+        ))),
+        Ok(Issuer::Unknown(why)) => Err(skipped(format!(
+            "it is not known who issued the federated session {session}: {why}; find the \
+             GetFederationToken call in CloudTrail and revoke the sessions of the user who made it"
+        ))),
+        Err(error) => {
+            let mut plan = Plan::default();
+            plan.steps.push(Step::unknown(
+                REVOKE,
+                format!("the issuer of the federated session {session}"),
+                error,
+            ));
+            plan.next_steps.push(format!(
+                "find the GetFederationToken call that issued the session {session} in CloudTrail, and \
+                 revoke the sessions of the user who made it"
+            ));
+            Err(plan)
+        }
+    }
 }
 
 fn contain(

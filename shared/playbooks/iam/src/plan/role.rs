@@ -150,6 +150,18 @@ fn deny(
             return;
         }
     }
+    remaining_sessions(plan, role, session, found, only);
+}
+
+/// The sessions that a deny of one leaves.
+fn remaining_sessions(
+    plan: &mut Plan<Action>,
+    role: &str,
+    session: &RoleSession,
+    found: &RoleState,
+    only: Option<Issued>,
+) {
+    let target = session_target(&found.arn, session);
     plan.residual_risks.push(format!(
         "anybody who may assume {role} still can, under another session name: {}; roles that {target} \
          assumed keep their sessions: look for AssumeRole in CloudTrail and contain its source",

@@ -114,28 +114,18 @@ fn owned(owner: Option<&str>) -> Result<(), &'static str> {
     }
 }
 
-/// A rule for a call of S3 that the owner guards: `$answer` makes the output from the bucket.
-macro_rules! rule {
-    ($state:expr, $wire:expr, $call:expr, $name:literal, |$request:ident, $bucket:ident| $answer:expr) => {{
-        let (state, on) = (Arc::clone(&$state), $wire.clone());
-        mock!($call).then_compute_response(move |$request| {
-            on.answer($name, || {
-                owned($request.expected_bucket_owner())?;
-                #[allow(unused_mut)]
-                let mut $bucket = state.lock().unwrap();
-                if $bucket
-                    .of_another_account
-                    .is_some_and(|name| $request.bucket() == Some(name))
-                {
-                    return Err("AccessDenied");
-                }
-                if $bucket.gone {
-                    return Err("NoSuchBucket");
-                }
-                $answer
-            })
-        })
-    }};
+impl Bucket {
+    /// Whether S3 lets the account call for the bucket of this name.
+    fn admits(&self, owner: Option<&str>, name: Option<&str>) -> Result<(), &'static str> {
+        owned(owner)?;
+        if self.of_another_account.is_some() && self.of_another_account == name {
+            return Err("AccessDenied");
+        }
+        if self.gone {
+            return Err("NoSuchBucket");
+        }
+        Ok(())
+    }
 }
 
 #[expect(
@@ -147,13 +137,13 @@ pub(super) fn world(bucket: Bucket) -> World {
     let bucket = Arc::new(Mutex::new(bucket));
     let wire = Wire::new(Protocol::S3);
     let control = Wire::new(Protocol::Query);
+    let on = (&bucket, &wire);
     let rules = [
-        rule!(
-            bucket,
-            wire,
-            Client::get_public_access_block,
+        mock!(Client::get_public_access_block).answered_by(
+            on,
             "s3:GetBucketPublicAccessBlock",
-            |request, bucket| {
+            |bucket, request| {
+                bucket.admits(request.expected_bucket_owner(), request.bucket())?;
                 let block = bucket
                     .block
                     .clone()
@@ -161,14 +151,13 @@ pub(super) fn world(bucket: Bucket) -> World {
                 Ok(GetPublicAccessBlockOutput::builder()
                     .public_access_block_configuration(block)
                     .build())
-            }
+            },
         ),
-        rule!(
-            bucket,
-            wire,
-            Client::get_bucket_policy_status,
+        mock!(Client::get_bucket_policy_status).answered_by(
+            on,
             "s3:GetBucketPolicyStatus",
-            |request, bucket| {
+            |bucket, request| {
+                bucket.admits(request.expected_bucket_owner(), request.bucket())?;
                 bucket.policy.as_ref().ok_or("NoSuchBucketPolicy")?;
                 let status = PolicyStatus::builder()
                     .is_public(bucket.policy_is_public)
@@ -176,24 +165,22 @@ pub(super) fn world(bucket: Bucket) -> World {
                 Ok(GetBucketPolicyStatusOutput::builder()
                     .policy_status(status)
                     .build())
-            }
+            },
         ),
-        rule!(
-            bucket,
-            wire,
-            Client::get_bucket_policy,
+        mock!(Client::get_bucket_policy).answered_by(
+            on,
             "s3:GetBucketPolicy",
-            |request, bucket| {
+            |bucket, request| {
+                bucket.admits(request.expected_bucket_owner(), request.bucket())?;
                 let policy = bucket.policy.clone().ok_or("NoSuchBucketPolicy")?;
                 Ok(GetBucketPolicyOutput::builder().policy(policy).build())
-            }
+            },
         ),
-        rule!(
-            bucket,
-            wire,
-            Client::put_bucket_policy,
+        mock!(Client::put_bucket_policy).answered_by(
+            on,
             "s3:PutBucketPolicy",
-            |request, bucket| {
+            |bucket, request| {
+                bucket.admits(request.expected_bucket_owner(), request.bucket())?;
                 let own = bucket.block.as_ref();
                 let own = own.and_then(|block| block.block_public_policy);
                 let account = bucket.account.as_ref();
@@ -207,24 +194,22 @@ pub(super) fn world(bucket: Bucket) -> World {
                     bucket.policy = request.policy().map(ToOwned::to_owned);
                 }
                 Ok(PutBucketPolicyOutput::builder().build())
-            }
+            },
         ),
-        rule!(
-            bucket,
-            wire,
-            Client::delete_bucket_policy,
+        mock!(Client::delete_bucket_policy).answered_by(
+            on,
             "s3:DeleteBucketPolicy",
-            |request, bucket| {
+            |bucket, request| {
+                bucket.admits(request.expected_bucket_owner(), request.bucket())?;
                 bucket.policy = None;
                 Ok(DeleteBucketPolicyOutput::builder().build())
-            }
+            },
         ),
-        rule!(
-            bucket,
-            wire,
-            Client::get_bucket_tagging,
+        mock!(Client::get_bucket_tagging).answered_by(
+            on,
             "s3:GetBucketTagging",
-            |request, bucket| {
+            |bucket, request| {
+                bucket.admits(request.expected_bucket_owner(), request.bucket())?;
                 let value = bucket.tag.ok_or("NoSuchTagSet")?;
                 let tag = Tag::builder()
                     .key("gdr:public-ok")
@@ -235,69 +220,62 @@ pub(super) fn world(bucket: Bucket) -> World {
                     .tag_set(tag)
                     .build()
                     .unwrap())
-            }
+            },
         ),
-        rule!(
-            bucket,
-            wire,
-            Client::get_bucket_website,
+        mock!(Client::get_bucket_website).answered_by(
+            on,
             "s3:GetBucketWebsite",
-            |request, bucket| {
+            |bucket, request| {
+                bucket.admits(request.expected_bucket_owner(), request.bucket())?;
                 if bucket.website {
                     Ok(GetBucketWebsiteOutput::builder().build())
                 } else {
                     Err("NoSuchWebsiteConfiguration")
                 }
-            }
+            },
         ),
-        rule!(
-            bucket,
-            wire,
-            Client::get_bucket_acl,
-            "s3:GetBucketAcl",
-            |request, bucket| {
-                let ignored = bucket
-                    .block
-                    .as_ref()
-                    .and_then(|block| block.ignore_public_acls);
-                let grant = |grantee: Grantee| {
-                    Grant::builder()
-                        .grantee(grantee)
-                        .permission(Permission::Read)
+        mock!(Client::get_bucket_acl).answered_by(on, "s3:GetBucketAcl", |bucket, request| {
+            bucket.admits(request.expected_bucket_owner(), request.bucket())?;
+            let ignored = bucket
+                .block
+                .as_ref()
+                .and_then(|block| block.ignore_public_acls);
+            let grant = |grantee: Grantee| {
+                Grant::builder()
+                    .grantee(grantee)
+                    .permission(Permission::Read)
+                    .build()
+            };
+            let mut grants = Vec::new();
+            if bucket.acl_is_public && ignored != Some(true) {
+                let everyone = "http://acs.amazonaws.com/groups/global/AllUsers";
+                grants.push(grant(
+                    Grantee::builder()
+                        .r#type(Type::Group)
+                        .uri(everyone)
                         .build()
-                };
-                let mut grants = Vec::new();
-                if bucket.acl_is_public && ignored != Some(true) {
-                    let everyone = "http://acs.amazonaws.com/groups/global/AllUsers";
-                    grants.push(grant(
-                        Grantee::builder()
-                            .r#type(Type::Group)
-                            .uri(everyone)
-                            .build()
-                            .unwrap(),
-                    ));
-                }
-                for id in bucket.acl_names.iter().copied().chain(["canonical-id"]) {
-                    grants.push(grant(
-                        Grantee::builder()
-                            .r#type(Type::CanonicalUser)
-                            .id(id)
-                            .build()
-                            .unwrap(),
-                    ));
-                }
-                Ok(GetBucketAclOutput::builder()
-                    .owner(Owner::builder().id("canonical-id").build())
-                    .set_grants(Some(grants))
-                    .build())
+                        .unwrap(),
+                ));
             }
-        ),
-        rule!(
-            bucket,
-            wire,
-            Client::get_bucket_ownership_controls,
+            for id in bucket.acl_names.iter().copied().chain(["canonical-id"]) {
+                grants.push(grant(
+                    Grantee::builder()
+                        .r#type(Type::CanonicalUser)
+                        .id(id)
+                        .build()
+                        .unwrap(),
+                ));
+            }
+            Ok(GetBucketAclOutput::builder()
+                .owner(Owner::builder().id("canonical-id").build())
+                .set_grants(Some(grants))
+                .build())
+        }),
+        mock!(Client::get_bucket_ownership_controls).answered_by(
+            on,
             "s3:GetBucketOwnershipControls",
-            |request, bucket| {
+            |bucket, request| {
+                bucket.admits(request.expected_bucket_owner(), request.bucket())?;
                 let granted = bucket.acl_is_public || bucket.acl_names.is_some();
                 let ownership = if bucket.acls_enabled || granted {
                     ObjectOwnership::BucketOwnerPreferred
@@ -310,31 +288,25 @@ pub(super) fn world(bucket: Bucket) -> World {
                 Ok(GetBucketOwnershipControlsOutput::builder()
                     .ownership_controls(controls)
                     .build())
-            }
+            },
         ),
-        rule!(
-            bucket,
-            wire,
-            Client::put_public_access_block,
+        mock!(Client::put_public_access_block).answered_by(
+            on,
             "s3:PutBucketPublicAccessBlock",
-            |request, bucket| {
+            |bucket, request| {
+                bucket.admits(request.expected_bucket_owner(), request.bucket())?;
                 if !bucket.forgets {
                     bucket.block = request.public_access_block_configuration().cloned();
                 }
                 Ok(PutPublicAccessBlockOutput::builder().build())
-            }
+            },
         ),
-        rule!(
-            bucket,
-            wire,
-            Client::head_bucket,
-            "s3:ListBucket",
-            |request, bucket| {
-                Ok(HeadBucketOutput::builder()
-                    .set_bucket_region(bucket.home.map(ToOwned::to_owned))
-                    .build())
-            }
-        ),
+        mock!(Client::head_bucket).answered_by(on, "s3:ListBucket", |bucket, request| {
+            bucket.admits(request.expected_bucket_owner(), request.bucket())?;
+            Ok(HeadBucketOutput::builder()
+                .set_bucket_region(bucket.home.map(ToOwned::to_owned))
+                .build())
+        }),
     ];
     let list = list_buckets(&bucket, &wire);
     let rules: Vec<_> = rules.iter().chain([&list]).collect();
@@ -362,62 +334,49 @@ pub(super) fn world_with_trail_that_takes(bucket: Bucket, time: Duration) -> Wor
 
 fn account(bucket: &Arc<Mutex<Bucket>>, wire: &Wire) -> aws_sdk_s3control::Client {
     use aws_sdk_s3control::Client;
-    let rule_of = || (Arc::clone(bucket), wire.clone());
-    let (state, on) = rule_of();
-    let get = mock!(Client::get_public_access_block).then_compute_response(move |request| {
-        on.answer("s3:GetAccountPublicAccessBlock", || {
-            owned(request.account_id())?;
-            let flags = state.lock().unwrap().account.clone();
-            let flags = flags.ok_or("NoSuchPublicAccessBlockConfiguration")?;
-            Ok(AccountBlockOutput::builder()
-                .public_access_block_configuration(flags)
-                .build())
-        })
+    let on = (bucket, wire);
+    let get = mock!(Client::get_public_access_block);
+    let get = get.answered_by(on, "s3:GetAccountPublicAccessBlock", |bucket, request| {
+        owned(request.account_id())?;
+        let flags = bucket.account.clone();
+        let flags = flags.ok_or("NoSuchPublicAccessBlockConfiguration")?;
+        Ok(AccountBlockOutput::builder()
+            .public_access_block_configuration(flags)
+            .build())
     });
-    let (state, on) = rule_of();
-    let put = mock!(Client::put_public_access_block).then_compute_response(move |request| {
-        on.answer("s3:PutAccountPublicAccessBlock", || {
-            owned(request.account_id())?;
-            state.lock().unwrap().account = request.public_access_block_configuration().cloned();
-            Ok(PutAccountBlockOutput::builder().build())
-        })
+    let put = mock!(Client::put_public_access_block);
+    let put = put.answered_by(on, "s3:PutAccountPublicAccessBlock", |bucket, request| {
+        owned(request.account_id())?;
+        bucket.account = request.public_access_block_configuration().cloned();
+        Ok(PutAccountBlockOutput::builder().build())
     });
-    let (state, on) = rule_of();
-    let list = mock!(Client::list_access_points).then_compute_response(move |request| {
-        on.answer("s3:ListAccessPoints", || {
-            owned(request.account_id())?;
-            let points = state
-                .lock()
+    let list = mock!(Client::list_access_points);
+    let list = list.answered_by(on, "s3:ListAccessPoints", |bucket, request| {
+        owned(request.account_id())?;
+        let points = bucket.access_points.iter().map(|name| {
+            AccessPoint::builder()
+                .name(*name)
+                .bucket("exposed")
+                .network_origin(NetworkOrigin::Internet)
+                .build()
                 .unwrap()
-                .access_points
-                .clone()
-                .into_iter()
-                .map(|name| {
-                    AccessPoint::builder()
-                        .name(name)
-                        .bucket("exposed")
-                        .network_origin(NetworkOrigin::Internet)
-                        .build()
-                        .unwrap()
-                });
-            Ok(ListAccessPointsOutput::builder()
-                .set_access_point_list(Some(points.collect()))
-                .build())
-        })
+        });
+        Ok(ListAccessPointsOutput::builder()
+            .set_access_point_list(Some(points.collect()))
+            .build())
     });
     mock_client!(aws_sdk_s3control, [&get, &put, &list])
 }
 
 fn trail(bucket: &Arc<Mutex<Bucket>>, wire: &Wire) -> aws_sdk_cloudtrail::Client {
     use aws_sdk_cloudtrail::Client;
-    let (state, on) = (Arc::clone(bucket), wire.clone());
-    let look_up = mock!(Client::lookup_events).then_compute_response(move |request| {
-        // By a name that `Wire` knows to be that of a read.
-        on.answer("cloudtrail:DescribeEvents", || {
+    // By a name that `Wire` knows to be that of a read.
+    let name = "cloudtrail:DescribeEvents";
+    let look_up =
+        mock!(Client::lookup_events).answered_by((bucket, wire), name, |bucket, request| {
             let since = request.start_time().map(DateTime::secs).unwrap_or_default();
             let asked = &request.lookup_attributes()[0];
             assert_eq!(asked.attribute_key().as_str(), "EventName");
-            let bucket = state.lock().unwrap();
             let calls = bucket
                 .calls
                 .iter()
@@ -443,7 +402,6 @@ fn trail(bucket: &Arc<Mutex<Bucket>>, wire: &Wire) -> aws_sdk_cloudtrail::Client
                 .set_events(Some(events.collect()))
                 .set_next_token(bucket.endless.then(|| "more".to_owned()))
                 .build())
-        })
-    });
+        });
     mock_client!(aws_sdk_cloudtrail, [&look_up])
 }

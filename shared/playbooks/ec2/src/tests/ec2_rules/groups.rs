@@ -3,17 +3,21 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use aws_sdk_ec2::operation::authorize_security_group_egress::AuthorizeSecurityGroupEgressOutput;
+use aws_sdk_ec2::operation::authorize_security_group_ingress::AuthorizeSecurityGroupIngressOutput;
+use aws_sdk_ec2::operation::create_security_group::CreateSecurityGroupOutput;
+use aws_sdk_ec2::operation::describe_security_group_rules::DescribeSecurityGroupRulesOutput;
+use aws_sdk_ec2::operation::describe_security_groups::DescribeSecurityGroupsOutput;
+use aws_sdk_ec2::operation::revoke_security_group_egress::RevokeSecurityGroupEgressOutput;
+use aws_sdk_ec2::operation::revoke_security_group_ingress::RevokeSecurityGroupIngressOutput;
 
 pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
+    let on = (account, wire);
     vec![
-        rule!(
-            account,
-            wire,
-            describe_security_groups,
-            describe_security_groups,
-            DescribeSecurityGroupsOutput,
+        mock!(Client::describe_security_groups).answered_by(
+            on,
             "ec2:DescribeSecurityGroups",
-            |a, request, out| {
+            |a, request| {
                 let has = |name: &str, value: &str| {
                     let filter = request
                         .filters()
@@ -52,21 +56,19 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         .set_ip_permissions_egress(permissions(&group.egress))
                         .build()
                 });
-                Ok(out.set_security_groups(Some(found.collect())).build())
-            }
+                Ok(DescribeSecurityGroupsOutput::builder()
+                    .set_security_groups(Some(found.collect()))
+                    .build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            describe_security_group_rules,
-            describe_security_group_rules,
-            DescribeSecurityGroupRulesOutput,
+        mock!(Client::describe_security_group_rules).answered_by(
+            on,
             "ec2:DescribeSecurityGroupRules",
-            |a, request, out| {
+            |a, request| {
                 let none = lags(&mut a.new_rules_hidden);
                 let group = a.groups.get(&request.filters()[0].values()[0]);
                 let Some(group) = group.filter(|_| !none) else {
-                    return Ok(out.build());
+                    return Ok(DescribeSecurityGroupRulesOutput::builder().build());
                 };
                 let rule = |rule: &String, egress| {
                     let (protocol, port, peer) = parts(rule);
@@ -87,17 +89,15 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 };
                 let ingress = group.ingress.iter().map(|cidr| rule(cidr, false));
                 let found = ingress.chain(group.egress.iter().map(|cidr| rule(cidr, true)));
-                Ok(out.set_security_group_rules(Some(found.collect())).build())
-            }
+                Ok(DescribeSecurityGroupRulesOutput::builder()
+                    .set_security_group_rules(Some(found.collect()))
+                    .build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            create_security_group,
-            create_security_group,
-            CreateSecurityGroupOutput,
+        mock!(Client::create_security_group).answered_by(
+            on,
             "ec2:CreateSecurityGroup",
-            |a, request, out| {
+            |a, request| {
                 let (vpc, name) = (request.vpc_id().unwrap(), request.group_name().unwrap());
                 let tags = request.tag_specifications()[0].tags();
                 let role = tags.iter().find(|tag| tag.key() == Some("gdr:role"));
@@ -118,43 +118,31 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 }
                 let id = format!("sg-{name}-{vpc}");
                 a.groups.insert(id.clone(), new);
-                Ok(out.group_id(id).build())
-            }
+                Ok(CreateSecurityGroupOutput::builder().group_id(id).build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            revoke_security_group_egress,
-            revoke_security_group_egress,
-            RevokeSecurityGroupEgressOutput,
+        mock!(Client::revoke_security_group_egress).answered_by(
+            on,
             "ec2:RevokeSecurityGroupEgress",
-            |a, request, out| {
+            |a, request| {
                 let rules = request.security_group_rule_ids();
                 revoke(a, request.group_id(), rules, |group| &mut group.egress)?;
-                Ok(out.build())
-            }
+                Ok(RevokeSecurityGroupEgressOutput::builder().build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            revoke_security_group_ingress,
-            revoke_security_group_ingress,
-            RevokeSecurityGroupIngressOutput,
+        mock!(Client::revoke_security_group_ingress).answered_by(
+            on,
             "ec2:RevokeSecurityGroupIngress",
-            |a, request, out| {
+            |a, request| {
                 let rules = request.security_group_rule_ids();
                 revoke(a, request.group_id(), rules, |group| &mut group.ingress)?;
-                Ok(out.build())
-            }
+                Ok(RevokeSecurityGroupIngressOutput::builder().build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            authorize_security_group_egress,
-            authorize_security_group_egress,
-            AuthorizeSecurityGroupEgressOutput,
+        mock!(Client::authorize_security_group_egress).answered_by(
+            on,
             "ec2:AuthorizeSecurityGroupEgress",
-            |a, request, out| {
+            |a, request| {
                 let group = a.groups.get_mut(request.group_id().unwrap()).unwrap();
                 // The role gives rules to no other group.
                 let role = group.role.as_deref();
@@ -164,17 +152,13 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         return Err("InvalidPermission.Duplicate");
                     }
                 }
-                Ok(out.build())
-            }
+                Ok(AuthorizeSecurityGroupEgressOutput::builder().build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            authorize_security_group_ingress,
-            authorize_security_group_ingress,
-            AuthorizeSecurityGroupIngressOutput,
+        mock!(Client::authorize_security_group_ingress).answered_by(
+            on,
             "ec2:AuthorizeSecurityGroupIngress",
-            |a, request, out| {
+            |a, request| {
                 let group = a.groups.get_mut(request.group_id().unwrap()).unwrap();
                 // The role gives rules to no other group.
                 let role = group.role.as_deref();
@@ -184,8 +168,8 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         return Err("InvalidPermission.Duplicate");
                     }
                 }
-                Ok(out.build())
-            }
+                Ok(AuthorizeSecurityGroupIngressOutput::builder().build())
+            },
         ),
     ]
 }

@@ -3,100 +3,97 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use aws_sdk_ec2::operation::describe_addresses::DescribeAddressesOutput;
+use aws_sdk_ec2::operation::describe_instance_attribute::DescribeInstanceAttributeOutput;
+use aws_sdk_ec2::operation::describe_instance_types::DescribeInstanceTypesOutput;
+use aws_sdk_ec2::operation::describe_instances::DescribeInstancesOutput;
+use aws_sdk_ec2::operation::describe_network_interfaces::DescribeNetworkInterfacesOutput;
+use aws_sdk_ec2::operation::describe_regions::DescribeRegionsOutput;
+use aws_sdk_ec2::operation::describe_route_tables::DescribeRouteTablesOutput;
+use aws_sdk_ec2::operation::describe_snapshots::DescribeSnapshotsOutput;
+use aws_sdk_ec2::operation::describe_subnets::DescribeSubnetsOutput;
+use aws_sdk_ec2::operation::describe_volumes::DescribeVolumesOutput;
+use aws_sdk_ec2::operation::get_console_output::GetConsoleOutputOutput;
+use aws_sdk_ec2::operation::get_managed_prefix_list_entries::GetManagedPrefixListEntriesOutput;
 
 pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
+    let on = (account, wire);
     vec![
-        rule!(
-            account,
-            wire,
-            describe_instances,
-            describe_instances,
-            DescribeInstancesOutput,
-            "ec2:DescribeInstances",
-            |a, request, out| {
-                if let [wanted, _] = request.filters() {
-                    let alike = if wanted.values() == [profile("web-profile")] {
-                        a.alike
-                    } else {
-                        0
-                    };
-                    let alike = (0..alike).map(|_| t::Instance::builder().build());
-                    let alike = t::Reservation::builder().set_instances(Some(alike.collect()));
-                    return Ok(out.reservations(alike.build()).build());
-                }
-                assert_eq!(request.instance_ids(), [ID]);
-                if a.missing {
-                    return Err("InvalidInstanceID.NotFound");
-                }
-                let volumes = a.volumes.iter().map(|(id, (device, delete, _))| {
-                    let ebs = t::EbsInstanceBlockDevice::builder()
-                        .volume_id(*id)
-                        .delete_on_termination(*delete);
-                    t::InstanceBlockDeviceMapping::builder()
-                        .device_name(*device)
-                        .ebs(ebs.build())
-                        .build()
-                });
-                let profile = a
-                    .profile
-                    .map(|name| t::IamInstanceProfile::builder().arn(profile(name)).build());
-                let state = if a.metadata_pending {
-                    t::InstanceMetadataOptionsState::Pending
+        mock!(Client::describe_instances).answered_by(on, "ec2:DescribeInstances", |a, request| {
+            if let [wanted, _] = request.filters() {
+                let alike = if wanted.values() == [profile("web-profile")] {
+                    a.alike
                 } else {
-                    t::InstanceMetadataOptionsState::Applied
+                    0
                 };
-                let metadata = t::InstanceMetadataOptionsResponse::builder()
-                    .http_endpoint(a.metadata.as_str().into())
-                    .state(state);
-                let operator = t::OperatorResponse::builder()
-                    .managed(a.operator)
-                    .principal("eks.amazonaws.com");
-                let mut instance = t::Instance::builder()
-                    .instance_id(ID)
-                    .instance_type(a.kind.into())
-                    .state(t::InstanceState::builder().name(a.state.into()).build())
-                    .root_device_type(t::DeviceType::Ebs)
-                    .root_device_name("/dev/xvda")
-                    .set_block_device_mappings(Some(volumes.collect()))
-                    .set_iam_instance_profile(profile)
-                    .metadata_options(metadata.build())
-                    .operator(operator.build())
-                    .set_secondary_interfaces(Some(a.secondary.iter().map(secondary).collect()))
-                    .set_tags(tags(&a.tags));
-                if a.spot {
-                    instance = instance.instance_lifecycle(t::InstanceLifecycleType::Spot);
-                }
-                Ok(out
-                    .reservations(
-                        t::Reservation::builder()
-                            .instances(instance.build())
-                            .build(),
-                    )
-                    .build())
+                let alike = (0..alike).map(|_| t::Instance::builder().build());
+                let alike = t::Reservation::builder().set_instances(Some(alike.collect()));
+                return Ok(DescribeInstancesOutput::builder()
+                    .reservations(alike.build())
+                    .build());
             }
-        ),
-        rule!(
-            account,
-            wire,
-            describe_regions,
-            describe_regions,
-            DescribeRegionsOutput,
-            "ec2:DescribeRegions",
-            |a, request, out| {
-                assert_ne!(request.all_regions(), Some(true), "also those not enabled");
-                let regions = a.regions.iter();
-                let regions = regions.map(|name| t::Region::builder().region_name(*name).build());
-                Ok(out.set_regions(Some(regions.collect())).build())
+            assert_eq!(request.instance_ids(), [ID]);
+            if a.missing {
+                return Err("InvalidInstanceID.NotFound");
             }
-        ),
-        rule!(
-            account,
-            wire,
-            describe_network_interfaces,
-            describe_network_interfaces,
-            DescribeNetworkInterfacesOutput,
+            let volumes = a.volumes.iter().map(|(id, (device, delete, _))| {
+                let ebs = t::EbsInstanceBlockDevice::builder()
+                    .volume_id(*id)
+                    .delete_on_termination(*delete);
+                t::InstanceBlockDeviceMapping::builder()
+                    .device_name(*device)
+                    .ebs(ebs.build())
+                    .build()
+            });
+            let profile = a
+                .profile
+                .map(|name| t::IamInstanceProfile::builder().arn(profile(name)).build());
+            let state = if a.metadata_pending {
+                t::InstanceMetadataOptionsState::Pending
+            } else {
+                t::InstanceMetadataOptionsState::Applied
+            };
+            let metadata = t::InstanceMetadataOptionsResponse::builder()
+                .http_endpoint(a.metadata.as_str().into())
+                .state(state);
+            let operator = t::OperatorResponse::builder()
+                .managed(a.operator)
+                .principal("eks.amazonaws.com");
+            let mut instance = t::Instance::builder()
+                .instance_id(ID)
+                .instance_type(a.kind.into())
+                .state(t::InstanceState::builder().name(a.state.into()).build())
+                .root_device_type(t::DeviceType::Ebs)
+                .root_device_name("/dev/xvda")
+                .set_block_device_mappings(Some(volumes.collect()))
+                .set_iam_instance_profile(profile)
+                .metadata_options(metadata.build())
+                .operator(operator.build())
+                .set_secondary_interfaces(Some(a.secondary.iter().map(secondary).collect()))
+                .set_tags(tags(&a.tags));
+            if a.spot {
+                instance = instance.instance_lifecycle(t::InstanceLifecycleType::Spot);
+            }
+            Ok(DescribeInstancesOutput::builder()
+                .reservations(
+                    t::Reservation::builder()
+                        .instances(instance.build())
+                        .build(),
+                )
+                .build())
+        }),
+        mock!(Client::describe_regions).answered_by(on, "ec2:DescribeRegions", |a, request| {
+            assert_ne!(request.all_regions(), Some(true), "also those not enabled");
+            let regions = a.regions.iter();
+            let regions = regions.map(|name| t::Region::builder().region_name(*name).build());
+            Ok(DescribeRegionsOutput::builder()
+                .set_regions(Some(regions.collect()))
+                .build())
+        }),
+        mock!(Client::describe_network_interfaces).answered_by(
+            on,
             "ec2:DescribeNetworkInterfaces",
-            |a, request, out| {
+            |a, request| {
                 if let [of_vpc, description] = request.filters() {
                     assert_eq!(of_vpc.name(), Some("vpc-id"));
                     assert_eq!(description.values(), ["VPC Endpoint Interface *"]);
@@ -106,7 +103,9 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                             .description(description)
                             .build()
                     });
-                    return Ok(out.set_network_interfaces(Some(found.collect())).build());
+                    return Ok(DescribeNetworkInterfacesOutput::builder()
+                        .set_network_interfaces(Some(found.collect()))
+                        .build());
                 }
                 if let [in_group] = request.filters()
                     && in_group.name() == Some("group-id")
@@ -118,7 +117,9 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                         .filter(|own| own.groups.contains(group));
                     let count = own.count() + a.others_open;
                     let found = (0..count).map(|_| t::NetworkInterface::builder().build());
-                    return Ok(out.set_network_interfaces(Some(found.collect())).build());
+                    return Ok(DescribeNetworkInterfacesOutput::builder()
+                        .set_network_interfaces(Some(found.collect()))
+                        .build());
                 }
                 let filter = request.filters().iter();
                 assert!(filter.clone().all(|filter| filter.values() == [ID]));
@@ -135,36 +136,28 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 let (from, page) = (request.next_token().map_or(0, number), a.page);
                 let rest = (from + page < found.len()).then(|| (from + page).to_string());
                 let shown = found.into_iter().skip(from).take(page).collect();
-                Ok(out
+                Ok(DescribeNetworkInterfacesOutput::builder()
                     .set_network_interfaces(Some(shown))
                     .set_next_token(rest)
                     .build())
-            }
+            },
         ),
-        rule!(
-            account,
-            wire,
-            describe_instance_attribute,
-            describe_instance_attribute,
-            DescribeInstanceAttributeOutput,
+        mock!(Client::describe_instance_attribute).answered_by(
+            on,
             "ec2:DescribeInstanceAttribute",
-            |a, _request, out| {
+            |a, _request| {
                 let behavior = t::AttributeValue::builder().value(&a.shutdown).build();
-                Ok(out
+                Ok(DescribeInstanceAttributeOutput::builder()
                     .disable_api_termination(flag(a.termination))
                     .disable_api_stop(flag(a.stop))
                     .instance_initiated_shutdown_behavior(behavior)
                     .build())
-            }
+            },
         ),
-        rule!(
-            account,
-            wire,
-            describe_instance_types,
-            describe_instance_types,
-            DescribeInstanceTypesOutput,
+        mock!(Client::describe_instance_types).answered_by(
+            on,
             "ec2:DescribeInstanceTypes",
-            |a, _request, out| {
+            |a, _request| {
                 let nitro = a.kind.starts_with("m5");
                 let hypervisor = if nitro {
                     t::InstanceTypeHypervisor::Nitro
@@ -176,64 +169,52 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 let kind = t::InstanceTypeInfo::builder()
                     .hypervisor(hypervisor)
                     .instance_storage_info(storage.build());
-                Ok(out.instance_types(kind.build()).build())
-            }
+                Ok(DescribeInstanceTypesOutput::builder()
+                    .instance_types(kind.build())
+                    .build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            describe_snapshots,
-            describe_snapshots,
-            DescribeSnapshotsOutput,
-            "ec2:DescribeSnapshots",
-            |a, request, out| {
-                if let [status, of_volumes] = request.filters() {
-                    assert_eq!(status.values(), ["pending"]);
-                    let pending = a.snapshot_limits.iter().flat_map(|limits| &limits.pending);
-                    let found = pending
-                        .filter(|(volume, _)| of_volumes.values().contains(volume))
-                        .map(|(volume, id)| {
-                            t::Snapshot::builder()
-                                .volume_id(volume)
-                                .snapshot_id(id)
-                                .build()
-                        });
-                    return Ok(out.set_snapshots(Some(found.collect())).build());
-                }
-                let finding = request.filters()[0].values()[0].clone();
-                let of = a
-                    .snapshots
-                    .iter()
-                    .filter(|(_, taken_for)| *taken_for == finding);
-                let found = of.map(|(volume, _)| t::Snapshot::builder().volume_id(volume).build());
-                Ok(out.set_snapshots(Some(found.collect())).build())
+        mock!(Client::describe_snapshots).answered_by(on, "ec2:DescribeSnapshots", |a, request| {
+            if let [status, of_volumes] = request.filters() {
+                assert_eq!(status.values(), ["pending"]);
+                let pending = a.snapshot_limits.iter().flat_map(|limits| &limits.pending);
+                let found = pending
+                    .filter(|(volume, _)| of_volumes.values().contains(volume))
+                    .map(|(volume, id)| {
+                        t::Snapshot::builder()
+                            .volume_id(volume)
+                            .snapshot_id(id)
+                            .build()
+                    });
+                return Ok(DescribeSnapshotsOutput::builder()
+                    .set_snapshots(Some(found.collect()))
+                    .build());
             }
-        ),
-        rule!(
-            account,
-            wire,
-            describe_volumes,
-            describe_volumes,
-            DescribeVolumesOutput,
-            "ec2:DescribeVolumes",
-            |a, _request, out| {
-                let found = a.volumes.iter().map(|(id, (_, _, marks))| {
-                    t::Volume::builder()
-                        .volume_id(*id)
-                        .set_tags(tags(marks))
-                        .build()
-                });
-                Ok(out.set_volumes(Some(found.collect())).build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            describe_route_tables,
-            describe_route_tables,
-            DescribeRouteTablesOutput,
+            let finding = request.filters()[0].values()[0].clone();
+            let of = a
+                .snapshots
+                .iter()
+                .filter(|(_, taken_for)| *taken_for == finding);
+            let found = of.map(|(volume, _)| t::Snapshot::builder().volume_id(volume).build());
+            Ok(DescribeSnapshotsOutput::builder()
+                .set_snapshots(Some(found.collect()))
+                .build())
+        }),
+        mock!(Client::describe_volumes).answered_by(on, "ec2:DescribeVolumes", |a, _request| {
+            let found = a.volumes.iter().map(|(id, (_, _, marks))| {
+                t::Volume::builder()
+                    .volume_id(*id)
+                    .set_tags(tags(marks))
+                    .build()
+            });
+            Ok(DescribeVolumesOutput::builder()
+                .set_volumes(Some(found.collect()))
+                .build())
+        }),
+        mock!(Client::describe_route_tables).answered_by(
+            on,
             "ec2:DescribeRouteTables",
-            |a, _request, out| {
+            |a, _request| {
                 let route = a
                     .nat
                     .then(|| t::Route::builder().nat_gateway_id("nat-1").build());
@@ -278,74 +259,56 @@ pub(super) fn rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                 });
                 let tables = through.chain([table.build()]).chain(mains);
                 let tables = tables.filter(|_| !a.no_tables).collect();
-                Ok(out.set_route_tables(Some(tables)).build())
-            }
+                Ok(DescribeRouteTablesOutput::builder()
+                    .set_route_tables(Some(tables))
+                    .build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            describe_subnets,
-            describe_subnets,
-            DescribeSubnetsOutput,
-            "ec2:DescribeSubnets",
-            |a, request, out| {
-                let wanted = request.filters()[0].values().iter();
-                let subnet = |id| {
-                    t::Subnet::builder()
-                        .subnet_id(id)
-                        .set_enable_lni_at_device_index(a.local_at)
-                        .build()
-                };
-                let found = wanted.filter(|_| !a.no_subnets).map(subnet).collect();
-                Ok(out.set_subnets(Some(found)).build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            get_managed_prefix_list_entries,
-            get_managed_prefix_list_entries,
-            GetManagedPrefixListEntriesOutput,
+        mock!(Client::describe_subnets).answered_by(on, "ec2:DescribeSubnets", |a, request| {
+            let wanted = request.filters()[0].values().iter();
+            let subnet = |id| {
+                t::Subnet::builder()
+                    .subnet_id(id)
+                    .set_enable_lni_at_device_index(a.local_at)
+                    .build()
+            };
+            let found = wanted.filter(|_| !a.no_subnets).map(subnet).collect();
+            Ok(DescribeSubnetsOutput::builder()
+                .set_subnets(Some(found))
+                .build())
+        }),
+        mock!(Client::get_managed_prefix_list_entries).answered_by(
+            on,
             "ec2:GetManagedPrefixListEntries",
-            |a, request, out| {
+            |a, request| {
                 let list = request.prefix_list_id().unwrap();
                 let entries = a.lists.get(list).ok_or("InvalidPrefixListID.NotFound")?;
                 let entry = |cidr: &&str| t::PrefixListEntry::builder().cidr(*cidr).build();
                 let entries = entries.iter().map(entry).collect();
-                Ok(out.set_entries(Some(entries)).build())
-            }
+                Ok(GetManagedPrefixListEntriesOutput::builder()
+                    .set_entries(Some(entries))
+                    .build())
+            },
         ),
-        rule!(
-            account,
-            wire,
-            get_console_output,
-            get_console_output,
-            GetConsoleOutputOutput,
-            "ec2:GetConsoleOutput",
-            |a, _request, out| Ok(out.output(&a.console).build())
-        ),
-        rule!(
-            account,
-            wire,
-            describe_addresses,
-            describe_addresses,
-            DescribeAddressesOutput,
-            "ec2:DescribeAddresses",
-            |a, request, out| {
-                assert_eq!(request.allocation_ids(), ["eipalloc-1"]);
-                let own = a.interfaces.iter().find(|(_, own)| {
-                    own.public
-                        .iter()
-                        .any(|address| address.2 == Some("eipalloc-1"))
-                });
-                let at = a.address_at.or(own.map(|(id, _)| *id));
-                let address = t::Address::builder()
-                    .public_ip("203.0.113.7")
-                    .set_association_id(at.map(|_| "eipassoc-2".to_owned()))
-                    .set_network_interface_id(at.map(str::to_owned));
-                Ok(out.addresses(address.build()).build())
-            }
-        ),
+        mock!(Client::get_console_output).answered_by(on, "ec2:GetConsoleOutput", |a, _request| {
+            Ok(GetConsoleOutputOutput::builder().output(&a.console).build())
+        }),
+        mock!(Client::describe_addresses).answered_by(on, "ec2:DescribeAddresses", |a, request| {
+            assert_eq!(request.allocation_ids(), ["eipalloc-1"]);
+            let own = a.interfaces.iter().find(|(_, own)| {
+                own.public
+                    .iter()
+                    .any(|address| address.2 == Some("eipalloc-1"))
+            });
+            let at = a.address_at.or(own.map(|(id, _)| *id));
+            let address = t::Address::builder()
+                .public_ip("203.0.113.7")
+                .set_association_id(at.map(|_| "eipassoc-2".to_owned()))
+                .set_network_interface_id(at.map(str::to_owned));
+            Ok(DescribeAddressesOutput::builder()
+                .addresses(address.build())
+                .build())
+        }),
     ]
 }
 

@@ -58,72 +58,34 @@ fn put(
     Ok(())
 }
 
-/// A rule for one operation: what it is called in IAM, and what it does to the account.
-macro_rules! rule {
-    ($account:ident, $wire:ident, $operation:ident, $input:ident, $name:literal, $does:expr) => {{
-        let (account, wire) = (Arc::clone($account), $wire.clone());
-        mock!(Client::$operation).then_compute_response(move |request| {
-            wire.answer($name, || {
-                let mut account = account.lock().unwrap();
-                let does: fn(&mut Account, &$operation::$input) -> Result<_, &'static str> = $does;
-                does(&mut account, request)
-            })
-        })
-    }};
-}
-
 /// What IAM does about users.
 #[expect(clippy::disallowed_methods, reason = "release is tested too")]
 pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
+    let on = (account, wire);
+    let list_credentials = mock!(Client::list_service_specific_credentials);
+    let update_credential = mock!(Client::update_service_specific_credential);
     vec![
-        rule!(
-            account,
-            wire,
-            get_account_summary,
-            GetAccountSummaryInput,
-            "iam:GetAccountSummary",
-            |account, _request| {
+        mock!(Client::get_account_summary).answered_by(on, "iam:GetAccountSummary", |account, _request| {
                 let users = i32::try_from(account.users.len()).unwrap();
                 Ok(get_account_summary::GetAccountSummaryOutput::builder()
                     .summary_map(SummaryKeyType::Users, users)
                     .build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            tag_user,
-            TagUserInput,
-            "iam:TagUser",
-            |account, request| {
+            }),
+        mock!(Client::tag_user).answered_by(on, "iam:TagUser", |account, request| {
                 let entity = account.user(request.user_name())?;
                 for tag in request.tags() {
                     entity.tags.insert(tag.key.clone(), tag.value.clone());
                 }
                 Ok(tag_user::TagUserOutput::builder().build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            untag_user,
-            UntagUserInput,
-            "iam:UntagUser",
-            |account, request| {
+            }),
+        mock!(Client::untag_user).answered_by(on, "iam:UntagUser", |account, request| {
                 let entity = account.user(request.user_name())?;
                 for key in request.tag_keys() {
                     entity.tags.remove(key);
                 }
                 Ok(untag_user::UntagUserOutput::builder().build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            get_user,
-            GetUserInput,
-            "iam:GetUser",
-            |account, request| {
+            }),
+        mock!(Client::get_user).answered_by(on, "iam:GetUser", |account, request| {
                 let name = request.user_name().unwrap();
                 let entity = account.user(Some(name))?;
                 let built = User::builder()
@@ -141,15 +103,8 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                     .build()
                     .unwrap();
                 Ok(get_user::GetUserOutput::builder().user(user).build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            get_access_key_last_used,
-            GetAccessKeyLastUsedInput,
-            "iam:GetAccessKeyLastUsed",
-            |account, request| {
+            }),
+        mock!(Client::get_access_key_last_used).answered_by(on, "iam:GetAccessKeyLastUsed", |account, request| {
                 let key = request.access_key_id().unwrap();
                 let mut users = account.users.iter();
                 let owner = users.find(|(_, user)| user.keys.iter().any(|(id, ..)| *id == key));
@@ -159,15 +114,8 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                         .user_name(owner)
                         .build(),
                 )
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            list_access_keys,
-            ListAccessKeysInput,
-            "iam:ListAccessKeys",
-            |account, request| {
+            }),
+        mock!(Client::list_access_keys).answered_by(on, "iam:ListAccessKeys", |account, request| {
                 let cut = account.cut;
                 let keys = &account.shown(request.user_name())?.keys;
                 let keys = keys.iter().map(|(id, status, created)| {
@@ -182,15 +130,8 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                     .set_access_key_metadata(Some(keys.collect()))
                     .build()
                     .unwrap())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            get_login_profile,
-            GetLoginProfileInput,
-            "iam:GetLoginProfile",
-            |account, request| {
+            }),
+        mock!(Client::get_login_profile).answered_by(on, "iam:GetLoginProfile", |account, request| {
                 let name = request.user_name().unwrap();
                 let user = account.user(Some(name))?;
                 if !user.console {
@@ -202,15 +143,8 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                 Ok(get_login_profile::GetLoginProfileOutput::builder()
                     .login_profile(profile)
                     .build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            update_access_key,
-            UpdateAccessKeyInput,
-            "iam:UpdateAccessKey",
-            |account, request| {
+            }),
+        mock!(Client::update_access_key).answered_by(on, "iam:UpdateAccessKey", |account, request| {
                 let key = request.access_key_id().unwrap();
                 let keys = &mut account.changing(request.user_name())?.keys;
                 let key = keys
@@ -219,15 +153,8 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                     .ok_or("NoSuchEntity")?;
                 key.1 = request.status().unwrap().clone();
                 Ok(update_access_key::UpdateAccessKeyOutput::builder().build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            list_service_specific_credentials,
-            ListServiceSpecificCredentialsInput,
-            "iam:ListServiceSpecificCredentials",
-            |account, request| {
+            }),
+        list_credentials.answered_by(on, "iam:ListServiceSpecificCredentials", |account, request| {
                 let cut = account.cut;
                 let credentials = &account.user(request.user_name())?.credentials;
                 let credentials = credentials.iter().map(|(id, service, status, created)| {
@@ -246,57 +173,29 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                     .set_service_specific_credentials(listed)
                     .is_truncated(cut)
                     .build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            update_service_specific_credential,
-            UpdateServiceSpecificCredentialInput,
-            "iam:UpdateServiceSpecificCredential",
-            |account, request| {
+            }),
+        update_credential.answered_by(on, "iam:UpdateServiceSpecificCredential", |account, request| {
                 let id = request.service_specific_credential_id().unwrap();
                 let credentials = &mut account.user(request.user_name())?.credentials;
                 let mut found = credentials.iter_mut();
                 let found = found.find(|(it, ..)| *it == id).ok_or("NoSuchEntity")?;
                 found.2 = request.status().unwrap().clone();
                 Ok(update_service_specific_credential::UpdateServiceSpecificCredentialOutput::builder().build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            get_user_policy,
-            GetUserPolicyInput,
-            "iam:GetUserPolicy",
-            |account, request| {
+            }),
+        mock!(Client::get_user_policy).answered_by(on, "iam:GetUserPolicy", |account, request| {
                 let policy = request.policy_name().unwrap();
                 let entity = account.shown(request.user_name())?;
                 let document = entity.inline.get(policy).ok_or("NoSuchEntity")?;
                 let built = get_user_policy::GetUserPolicyOutput::builder().user_name("-");
                 let built = built.policy_name(policy).policy_document(encoded(document));
                 Ok(built.build().unwrap())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            list_attached_user_policies,
-            ListAttachedUserPoliciesInput,
-            "iam:ListAttachedUserPolicies",
-            |account, request| {
+            }),
+        mock!(Client::list_attached_user_policies).answered_by(on, "iam:ListAttachedUserPolicies", |account, request| {
                 let attached = attached(account.user(request.user_name())?);
                 let built = list_attached_user_policies::ListAttachedUserPoliciesOutput::builder();
                 Ok(built.set_attached_policies(Some(attached)).build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            put_user_policy,
-            PutUserPolicyInput,
-            "iam:PutUserPolicy",
-            |account, request| {
+            }),
+        mock!(Client::put_user_policy).answered_by(on, "iam:PutUserPolicy", |account, request| {
                 let (policy, document) = (
                     request.policy_name().unwrap(),
                     request.policy_document().unwrap(),
@@ -305,190 +204,114 @@ pub(super) fn user_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                 let entity = account.changing(request.user_name())?;
                 put(entity, policy, document, full, forgets)?;
                 Ok(put_user_policy::PutUserPolicyOutput::builder().build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            attach_user_policy,
-            AttachUserPolicyInput,
-            "iam:AttachUserPolicy",
-            |account, request| {
+            }),
+        mock!(Client::attach_user_policy).answered_by(on, "iam:AttachUserPolicy", |account, request| {
                 let entity = account.user(request.user_name())?;
                 entity
                     .attached
                     .insert(request.policy_arn().unwrap().to_owned());
                 Ok(attach_user_policy::AttachUserPolicyOutput::builder().build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            put_user_permissions_boundary,
-            PutUserPermissionsBoundaryInput,
-            "iam:PutUserPermissionsBoundary",
-            |account, request| {
+            }),
+        mock!(Client::put_user_permissions_boundary).answered_by(on, "iam:PutUserPermissionsBoundary", |account, request| {
                 let entity = account.user(request.user_name())?;
                 entity.boundary = request.permissions_boundary().map(ToOwned::to_owned);
                 Ok(
                     put_user_permissions_boundary::PutUserPermissionsBoundaryOutput::builder()
                         .build(),
                 )
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            delete_user_policy,
-            DeleteUserPolicyInput,
-            "iam:DeleteUserPolicy",
-            |account, request| {
+            }),
+        mock!(Client::delete_user_policy).answered_by(on, "iam:DeleteUserPolicy", |account, request| {
                 let entity = account.user(request.user_name())?;
                 entity
                     .inline
                     .remove(request.policy_name().unwrap())
                     .ok_or("NoSuchEntity")?;
                 Ok(delete_user_policy::DeleteUserPolicyOutput::builder().build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            detach_user_policy,
-            DetachUserPolicyInput,
-            "iam:DetachUserPolicy",
-            |account, request| {
+            }),
+        mock!(Client::detach_user_policy).answered_by(on, "iam:DetachUserPolicy", |account, request| {
                 let entity = account.user(request.user_name())?;
                 entity.attached.remove(request.policy_arn().unwrap());
                 Ok(detach_user_policy::DetachUserPolicyOutput::builder().build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            delete_user_permissions_boundary,
-            DeleteUserPermissionsBoundaryInput,
-            "iam:DeleteUserPermissionsBoundary",
-            |account, request| {
+            }),
+        mock!(Client::delete_user_permissions_boundary).answered_by(on, "iam:DeleteUserPermissionsBoundary", |account, request| {
                 account.user(request.user_name())?.boundary = None;
                 Ok(
                     delete_user_permissions_boundary::DeleteUserPermissionsBoundaryOutput::builder(
                     )
                     .build(),
                 )
-            }
-        ),
+            }),
     ]
 }
 
 /// What IAM does about roles.
 #[expect(clippy::disallowed_methods, reason = "release is tested too")]
 pub(super) fn role_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
+    let on = (account, wire);
     vec![
-        rule!(
-            account,
-            wire,
-            tag_role,
-            TagRoleInput,
-            "iam:TagRole",
-            |account, request| {
-                let entity = account.role(request.role_name())?;
-                for tag in request.tags() {
-                    entity.tags.insert(tag.key.clone(), tag.value.clone());
-                }
-                Ok(tag_role::TagRoleOutput::builder().build())
+        mock!(Client::tag_role).answered_by(on, "iam:TagRole", |account, request| {
+            let entity = account.role(request.role_name())?;
+            for tag in request.tags() {
+                entity.tags.insert(tag.key.clone(), tag.value.clone());
             }
-        ),
-        rule!(
-            account,
-            wire,
-            untag_role,
-            UntagRoleInput,
-            "iam:UntagRole",
-            |account, request| {
-                let entity = account.role(request.role_name())?;
-                for key in request.tag_keys() {
-                    entity.tags.remove(key);
-                }
-                Ok(untag_role::UntagRoleOutput::builder().build())
+            Ok(tag_role::TagRoleOutput::builder().build())
+        }),
+        mock!(Client::untag_role).answered_by(on, "iam:UntagRole", |account, request| {
+            let entity = account.role(request.role_name())?;
+            for key in request.tag_keys() {
+                entity.tags.remove(key);
             }
-        ),
-        rule!(
-            account,
-            wire,
-            get_role,
-            GetRoleInput,
-            "iam:GetRole",
-            |account, request| {
-                let name = request.role_name().unwrap();
-                let entity = account.role(Some(name))?;
-                let built = Role::builder()
-                    .role_name(name)
-                    .role_id(entity.id)
-                    .path(entity.path);
-                let built = built.arn(format!(
-                    "arn:aws:iam::111122223333:role{}{name}",
-                    entity.path
-                ));
-                let built = built.create_date(DateTime::from_secs(0));
-                let built = built.assume_role_policy_document(encoded(&entity.trust.to_string()));
-                let role = built
-                    .set_tags(Some(tags(entity)))
-                    .set_permissions_boundary(boundary(entity))
-                    .build()
-                    .unwrap();
-                Ok(get_role::GetRoleOutput::builder().role(role).build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            get_role_policy,
-            GetRolePolicyInput,
-            "iam:GetRolePolicy",
-            |account, request| {
-                let policy = request.policy_name().unwrap();
-                let entity = account.role(request.role_name())?;
-                let document = entity.inline.get(policy).ok_or("NoSuchEntity")?;
-                let built = get_role_policy::GetRolePolicyOutput::builder().role_name("-");
-                let built = built.policy_name(policy).policy_document(encoded(document));
-                Ok(built.build().unwrap())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            list_attached_role_policies,
-            ListAttachedRolePoliciesInput,
+            Ok(untag_role::UntagRoleOutput::builder().build())
+        }),
+        mock!(Client::get_role).answered_by(on, "iam:GetRole", |account, request| {
+            let name = request.role_name().unwrap();
+            let entity = account.role(Some(name))?;
+            let built = Role::builder()
+                .role_name(name)
+                .role_id(entity.id)
+                .path(entity.path);
+            let built = built.arn(format!(
+                "arn:aws:iam::111122223333:role{}{name}",
+                entity.path
+            ));
+            let built = built.create_date(DateTime::from_secs(0));
+            let built = built.assume_role_policy_document(encoded(&entity.trust.to_string()));
+            let role = built
+                .set_tags(Some(tags(entity)))
+                .set_permissions_boundary(boundary(entity))
+                .build()
+                .unwrap();
+            Ok(get_role::GetRoleOutput::builder().role(role).build())
+        }),
+        mock!(Client::get_role_policy).answered_by(on, "iam:GetRolePolicy", |account, request| {
+            let policy = request.policy_name().unwrap();
+            let entity = account.role(request.role_name())?;
+            let document = entity.inline.get(policy).ok_or("NoSuchEntity")?;
+            let built = get_role_policy::GetRolePolicyOutput::builder().role_name("-");
+            let built = built.policy_name(policy).policy_document(encoded(document));
+            Ok(built.build().unwrap())
+        }),
+        mock!(Client::list_attached_role_policies).answered_by(
+            on,
             "iam:ListAttachedRolePolicies",
             |account, request| {
                 let attached = attached(account.role(request.role_name())?);
                 let built = list_attached_role_policies::ListAttachedRolePoliciesOutput::builder();
                 Ok(built.set_attached_policies(Some(attached)).build())
-            }
+            },
         ),
-        rule!(
-            account,
-            wire,
-            put_role_policy,
-            PutRolePolicyInput,
-            "iam:PutRolePolicy",
-            |account, request| {
-                let (policy, document) = (
-                    request.policy_name().unwrap(),
-                    request.policy_document().unwrap(),
-                );
-                let (full, forgets) = (account.full, account.forgets);
-                let entity = account.role(request.role_name())?;
-                put(entity, policy, document, full, forgets)?;
-                Ok(put_role_policy::PutRolePolicyOutput::builder().build())
-            }
-        ),
-        rule!(
-            account,
-            wire,
-            attach_role_policy,
-            AttachRolePolicyInput,
+        mock!(Client::put_role_policy).answered_by(on, "iam:PutRolePolicy", |account, request| {
+            let (policy, document) = (
+                request.policy_name().unwrap(),
+                request.policy_document().unwrap(),
+            );
+            let (full, forgets) = (account.full, account.forgets);
+            let entity = account.role(request.role_name())?;
+            put(entity, policy, document, full, forgets)?;
+            Ok(put_role_policy::PutRolePolicyOutput::builder().build())
+        }),
+        mock!(Client::attach_role_policy).answered_by(
+            on,
             "iam:AttachRolePolicy",
             |account, request| {
                 let entity = account.role(request.role_name())?;
@@ -496,13 +319,10 @@ pub(super) fn role_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                     .attached
                     .insert(request.policy_arn().unwrap().to_owned());
                 Ok(attach_role_policy::AttachRolePolicyOutput::builder().build())
-            }
+            },
         ),
-        rule!(
-            account,
-            wire,
-            put_role_permissions_boundary,
-            PutRolePermissionsBoundaryInput,
+        mock!(Client::put_role_permissions_boundary).answered_by(
+            on,
             "iam:PutRolePermissionsBoundary",
             |account, request| {
                 let entity = account.role(request.role_name())?;
@@ -511,13 +331,10 @@ pub(super) fn role_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                     put_role_permissions_boundary::PutRolePermissionsBoundaryOutput::builder()
                         .build(),
                 )
-            }
+            },
         ),
-        rule!(
-            account,
-            wire,
-            delete_role_policy,
-            DeleteRolePolicyInput,
+        mock!(Client::delete_role_policy).answered_by(
+            on,
             "iam:DeleteRolePolicy",
             |account, request| {
                 let entity = account.role(request.role_name())?;
@@ -526,25 +343,19 @@ pub(super) fn role_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                     .remove(request.policy_name().unwrap())
                     .ok_or("NoSuchEntity")?;
                 Ok(delete_role_policy::DeleteRolePolicyOutput::builder().build())
-            }
+            },
         ),
-        rule!(
-            account,
-            wire,
-            detach_role_policy,
-            DetachRolePolicyInput,
+        mock!(Client::detach_role_policy).answered_by(
+            on,
             "iam:DetachRolePolicy",
             |account, request| {
                 let entity = account.role(request.role_name())?;
                 entity.attached.remove(request.policy_arn().unwrap());
                 Ok(detach_role_policy::DetachRolePolicyOutput::builder().build())
-            }
+            },
         ),
-        rule!(
-            account,
-            wire,
-            delete_role_permissions_boundary,
-            DeleteRolePermissionsBoundaryInput,
+        mock!(Client::delete_role_permissions_boundary).answered_by(
+            on,
             "iam:DeleteRolePermissionsBoundary",
             |account, request| {
                 account.role(request.role_name())?.boundary = None;
@@ -553,7 +364,7 @@ pub(super) fn role_rules(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule
                     )
                     .build(),
                 )
-            }
+            },
         ),
     ]
 }

@@ -45,18 +45,15 @@ impl World {
 
 /// The account has the bucket that it is asked for, and one of a longer name.
 pub(super) fn list_buckets(bucket: &Arc<Mutex<Bucket>>, wire: &Wire) -> testkit::Rule {
-    let (state, on) = (Arc::clone(bucket), wire.clone());
-    mock!(aws_sdk_s3::Client::list_buckets).then_compute_response(move |request| {
-        on.answer("s3:ListAllMyBuckets", || {
-            let bucket = state.lock().unwrap();
-            let prefix = request.prefix().expect("a prefix");
-            let own = !bucket.gone && bucket.of_another_account != Some(prefix);
-            let names = own.then(|| prefix.to_owned()).into_iter();
-            let names = names.chain([format!("{prefix}-logs")]);
-            let named = names.map(|name| aws_sdk_s3::types::Bucket::builder().name(name).build());
-            Ok(ListBucketsOutput::builder()
-                .set_buckets(Some(named.collect()))
-                .build())
-        })
+    let list = mock!(aws_sdk_s3::Client::list_buckets);
+    list.answered_by((bucket, wire), "s3:ListAllMyBuckets", |bucket, request| {
+        let prefix = request.prefix().expect("a prefix");
+        let own = !bucket.gone && bucket.of_another_account != Some(prefix);
+        let names = own.then(|| prefix.to_owned()).into_iter();
+        let names = names.chain([format!("{prefix}-logs")]);
+        let named = names.map(|name| aws_sdk_s3::types::Bucket::builder().name(name).build());
+        Ok(ListBucketsOutput::builder()
+            .set_buckets(Some(named.collect()))
+            .build())
     })
 }
