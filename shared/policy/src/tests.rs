@@ -1,6 +1,8 @@
 mod asked;
+mod authorized;
 mod examples;
 mod gate;
+mod questions;
 mod rails;
 mod unread;
 
