@@ -134,9 +134,7 @@ fn message(literal: &str) -> String {
     let text = literal[1..literal.len() - 1]
         .replace("\\\n", "")
         .replace("\\\"", "\"");
-    text.replace("\\n", "\n\n")
-        .replace('{', "`")
-        .replace('}', "`")
+    text.replace("\\n", "\n\n").replace(['{', '}'], "`")
 }
 
 /// The files of a kind below a folder, by their path from the checkout.
