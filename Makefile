@@ -13,6 +13,8 @@ CHECKOV := .local/checkov
 BENCH := .local/bench
 CYCLONEDX := .local/cyclonedx
 CYCLONEDX_VERSION := 0.5.9
+MUTANTS := .local/mutants
+MUTANTS_VERSION := 27.1.0
 SAM := PATH="$(CURDIR)/$(SAM_TOOLS)/bin:$$PATH" SAM_CLI_TELEMETRY=0 $(SAM_TOOLS)/bin/sam
 HOST := $(shell rustc --print host-tuple)
 
@@ -39,7 +41,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml)
 # The programs that the tests look for, in the same order.
 BROWSER = $(or $(CHROMIUM),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome || command -v google-chrome-stable || ls "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" 2>/dev/null))
 
-.PHONY: help setup browser build package stack test faults check quick explain demo pictures bench clean
+.PHONY: help setup browser build package stack test faults check quick explain demo pictures bench mutants clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -128,7 +130,7 @@ check: $(SAM_TOOLS)/installed $(CHECKOV)/installed ## Check format, lints and te
 	cargo fmt --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint --template-file template.yaml
-	$(if $(wildcard infra/*.yaml),$(SAM_TOOLS)/bin/cfn-lint infra/*.yaml)
+	$(if $(wildcard infra/*.yaml),$(SAM_TOOLS)/bin/cfn-lint infra/*.yaml infra/integrations/*.yaml)
 	$(CHECKOV)/bin/python -m unittest discover --start-directory tests/templates
 	$(CHECKOV)/bin/python tests/templates/check.py
 
@@ -161,6 +163,17 @@ bench: $(EMULATORS)/installed $(BENCH)/installed ## Measure the functions beside
 	cargo build --release --target $(HOST) -p bench -p s3-responder -p iam-responder -p ec2-responder \
 	    -p triage-responder
 	@$(BENCH)/bin/python bench/harness/run.py --binaries target/$(HOST)/release
+
+# One crate after the other, each in a copy of the checkout. Mutants that its tests do not notice make it fail.
+mutants: PARTS ?= model policy simulation
+mutants: $(MUTANTS)/bin/cargo-mutants ## Change the crates PARTS line by line, and list the changes that no unit test notices
+	@failed=; for part in $(PARTS); do mkdir -p target/mutants/$$part; \
+	    $(MUTANTS)/bin/cargo-mutants mutants --package $$part --test-package $$part --timeout 60 \
+	        --output target/mutants/$$part $(ONLY) || failed+=" $$part"; \
+	done; test -z "$$failed" || { echo "not all mutants were caught:$$failed (target/mutants)" >&2; exit 1; }
+
+$(MUTANTS)/bin/cargo-mutants:
+	cargo install --locked --root $(MUTANTS) --version $(MUTANTS_VERSION) cargo-mutants
 
 clean: ## Remove what was built and installed
 	rm -rf target .aws-sam .local

@@ -1,4 +1,4 @@
-"""ministack, with three things as AWS has them.
+"""ministack, with four things as AWS has them.
 
 - The condition key aws:PrincipalArn of a session is the ARN of the role,
   https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn.
@@ -6,13 +6,15 @@
   https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html.
 - The path of a role is no part of its name. SimulatePrincipalPolicy would find no policies of a role whose ARN has
   a path, and say that it may do nothing.
+- CloudFormation makes the connections and API destinations of EventBridge, which ministack serves otherwise.
 """
 
 import json
 
 from ministack.app import main
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import iam
+from ministack.services import eventbridge, iam
+from ministack.services.cloudformation import provisioners
 
 PARTITION_KEY = "pk"
 
@@ -46,7 +48,27 @@ def without_the_path(name, account):
     return policies_of(name.rsplit("/", 1)[-1], account)
 
 
+def of_eventbridge(create, delete):
+    """How CloudFormation makes and removes what EventBridge has calls for."""
+
+    def made(logical, properties, stack):
+        name = properties.get("Name") or provisioners._physical_name(stack, logical, max_len=64)
+        status, _, body = create({**properties, "Name": name})
+        if status >= 400:
+            raise ValueError(f"{logical}: {body!r}")
+        arns = {key: value for key, value in json.loads(body).items() if key.endswith("Arn")}
+        return name, {"Arn": next(iter(arns.values()))}
+
+    return {"create": made, "delete": lambda name, _: delete({"Name": name})}
+
+
 iam_evaluator._resolve_condition_key = with_role_of_session
 iam_actions.dynamodb_service_context = with_leading_keys
 iam_evaluator._gather_role_policies = without_the_path
+provisioners._RESOURCE_HANDLERS.update({
+    "AWS::Events::Connection": of_eventbridge(eventbridge._create_connection, eventbridge._delete_connection),
+    "AWS::Events::ApiDestination": of_eventbridge(
+        eventbridge._create_api_destination, eventbridge._delete_api_destination
+    ),
+})
 main()

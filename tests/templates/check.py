@@ -16,7 +16,7 @@ import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCEPTED = Path(__file__).with_name("accepted.yaml")
-TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "infra").glob("*.yaml"))]
+TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "infra").rglob("*.yaml"))]
 
 
 def unaccepted():

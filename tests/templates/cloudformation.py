@@ -20,6 +20,7 @@ PSEUDO = {
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/, the return values of each type.
 ARNS = {
     "AWS::DynamoDB::Table": "arn:aws:dynamodb:us-east-1:111122223333:table/{}",
+    "AWS::Events::ApiDestination": "arn:aws:events:us-east-1:111122223333:api-destination/{}",
     "AWS::Events::EventBus": "arn:aws:events:us-east-1:111122223333:event-bus/{}",
     "AWS::Events::Rule": "arn:aws:events:us-east-1:111122223333:rule/{}",
     "AWS::IAM::Role": "arn:aws:iam::111122223333:role/{}",

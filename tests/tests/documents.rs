@@ -2,6 +2,7 @@
 
 mod claims;
 mod prose;
+mod sources;
 
 use std::collections::BTreeSet;
 use std::path::Path;

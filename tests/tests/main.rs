@@ -14,6 +14,7 @@ mod faults;
 mod findings;
 mod iam_playbook;
 mod incident_page;
+mod integrations;
 mod layers;
 mod member_account;
 mod metric_filters;

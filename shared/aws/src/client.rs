@@ -16,10 +16,10 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
-/// What was sent so far. An execution environment answers one event at a time.
+/// The requests sent so far. An execution environment answers one event at a time.
 static SENT: Ledger = Ledger::new();
 
-/// What this process has sent to AWS through the settings of [`load`], with what was sent again.
+/// The requests that this process has sent to AWS through the settings of [`load`], with the retries.
 pub fn sent() -> Sent {
     SENT.read()
 }
@@ -35,7 +35,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// What was sent since `before`.
+    /// The requests sent since `before`.
     pub fn since(self, before: Self) -> Self {
         Self {
             requests: self.requests.saturating_sub(before.requests),

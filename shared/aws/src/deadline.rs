@@ -19,7 +19,7 @@ pub async fn within<T>(
             operation: what,
             target: "the finding's target".to_owned(),
             code: NO_ANSWER.to_owned(),
-            message: "there was no answer in the time set for it".to_owned(),
+            message: "no answer came in the time allowed".to_owned(),
             kind: CallFailure::Transient,
         }
         .into()),

@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    /// Where credentials would come from, and what comes of it.
+    /// A source of credentials, and the failure that comes from it.
     #[derive(Debug)]
     struct Nobody(fn() -> CredentialsError);
 

@@ -1,4 +1,4 @@
-//! What is asked about a principal of the finding's own account.
+//! The questions about a principal of the finding's own account.
 
 mod history;
 pub mod issuer;
@@ -41,7 +41,7 @@ pub const READS: &[&str] = &[
     "iam:ListUserPolicies",
 ];
 
-/// What asks about principals: a client of IAM, and CloudTrail's event history.
+/// The clients that ask about principals: a client of IAM, and CloudTrail's event history.
 #[derive(Debug)]
 pub struct Principals {
     pub iam: Client,
@@ -49,7 +49,7 @@ pub struct Principals {
 }
 
 impl Principals {
-    /// What asks with these settings.
+    /// Makes the clients with these settings.
     pub fn new(sdk: &SdkConfig) -> Self {
         Self {
             iam: Client::new(sdk),
@@ -115,7 +115,7 @@ impl Principals {
     }
 }
 
-/// Whom to ask IAM about; for a federated session its issuer, and what is known of that.
+/// The entity to ask IAM about; for a federated session its issuer, and what is known of that.
 async fn subject(
     trail: &EventHistory,
     inquiry: &Inquiry<'_>,
@@ -217,7 +217,7 @@ fn not_the_same(subject: &Subject, described: &Result<Described>) -> Option<Stri
             "{subject} no longer exists; look in CloudTrail for who deleted it"
         )),
         (Ok(described), Some(id)) if described.id != *id => Some(format!(
-            "{subject} was deleted and made anew: its id is {}, that of the finding {id}; look in \
+            "{subject} was deleted and recreated: its id is {}, that of the finding {id}; look in \
              CloudTrail for who did so",
             described.id
         )),

@@ -1,4 +1,4 @@
-//! An investigation with its clock: what is asked, and until when.
+//! An investigation with its clock: the question, and its deadline.
 
 use std::future::Future;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use model::investigation::{Answer, Question, reason};
 /// How long all questions together may take.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What is investigated, and until when.
+/// The finding under investigation, and the deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct Inquiry<'a> {
     /// The finding.
@@ -51,14 +51,14 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// What `work` answers in time. Nothing is begun when there is no time left.
+    /// The answer of `work` in time. Nothing is begun when there is no time left.
     pub async fn within<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         if Instant::now() >= self.until {
             return Err(Error::Refused("there was no time left to ask".to_owned()));
         }
         timeout_at(self.until, work).await.unwrap_or_else(|_| {
             Err(Error::Refused(
-                "there was no answer in the time set for it".to_owned(),
+                "no answer came in the time allowed".to_owned(),
             ))
         })
     }

@@ -1,4 +1,4 @@
-//! What the flow asks of a playbook: one for each kind of resource that can be contained.
+//! The interface of a playbook to the flow: one for each kind of resource that can be contained.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -44,12 +44,12 @@ pub trait Playbook: Planner {
     /// Reads the target of `finding`. Reads only.
     ///
     /// # Errors
-    /// If what the plan depends on could not be read at all. What concerns only one of several
-    /// targets is part of the state.
+    /// If what the plan depends on could not be read at all. The failure of one of several targets is part of the
+    /// state.
     fn observe(&self, finding: &Finding) -> impl Future<Output = Result<Self::State>>;
 
-    /// Reads the part of [`Playbook::observe`] that decides how the target is contained, so that containing
-    /// does not wait for the rest. What is planned from it is a part of what is planned from the whole.
+    /// Reads the part of [`Playbook::observe`] that decides how the target is contained, so that containing does not
+    /// wait for the rest. Its plan is a part of the plan from the whole state.
     ///
     /// # Errors
     /// As [`Playbook::observe`].
@@ -66,8 +66,8 @@ pub trait Playbook: Planner {
         std::future::ready(None)
     }
 
-    /// [`Playbook::observe`] when what was `planned` was done, or found as it should be: what had no part in
-    /// the plan need not be looked through again, and it is read where it was found.
+    /// [`Playbook::observe`] when what was `planned` was done, or found as it should be: resources without a part in
+    /// the plan are not read again, and the others are read where they were found.
     ///
     /// # Errors
     /// As [`Playbook::observe`].
@@ -85,8 +85,8 @@ pub trait Playbook: Planner {
         None
     }
 
-    /// False for steps of this name that [`Playbook::read_back`] looks for only where they were seen before: what was
-    /// unknown of them stays unknown. Pure.
+    /// False for steps of this name that [`Playbook::read_back`] looks for only where they were seen before: their
+    /// unknown values stay unknown. Pure.
     fn reads_all_again(_name: &str) -> bool {
         true
     }
@@ -115,15 +115,15 @@ pub trait Playbook: Planner {
     /// If the change was refused or could not be asked for.
     fn apply(&self, action: &Self::Action) -> impl Future<Output = Result<()>>;
 
-    /// What does the work of `action` in this state, where AWS refused the action with `error` and it is not in
+    /// The replacement that does the work of `action` in this state, if AWS refused it with `error` and it is not in
     /// effect: no harm comes of that then. Pure.
     fn dispensable(_state: &Self::State, _action: &Self::Action, _error: &Error) -> Option<String> {
         None
     }
 
-    /// [`Playbook::apply`] after `preceding`, which is cut off at `until`. For actions that take their time
-    /// and must not be cut off in the middle, and for those that look once more before they change
-    /// anything, which can be done while `preceding` is.
+    /// [`Playbook::apply`] after `preceding`, which is cut off at `until`. It is for actions that take time and must
+    /// not be cut off. It is also for those that read once more before they change anything, which they can do beside
+    /// `preceding`.
     ///
     /// # Errors
     /// As [`Playbook::apply`].
@@ -159,14 +159,14 @@ pub trait Playbook: Planner {
         TargetGone::Unknown
     }
 
-    /// CloudTrail's event history, as the playbook asks it: whoever else asks for the same finding asks
-    /// through it, so that there is one pace and one set of answers. `None`: the playbook asks nothing.
+    /// CloudTrail's event history, as the playbook asks it: every other reader for the same finding uses it, so there
+    /// is one pace and one set of answers. `None`: the playbook asks nothing.
     fn trail(&self) -> Option<&EventHistory> {
         None
     }
 
-    /// True if a decision rests for the moment on what CloudTrail shows late, so that it has to be made again
-    /// when CloudTrail must show it. Pure.
+    /// True if a decision depends for the moment on events that CloudTrail shows late, and has to be made again later.
+    /// Pure.
     fn is_provisional(_finding: &Finding, _state: &Self::State, _now: Timestamp) -> bool {
         false
     }
@@ -177,10 +177,10 @@ pub trait Playbook: Planner {
         None
     }
 
-    /// Answers what a person would ask, from sources that are too slow to be asked before
-    /// containing. `state` is what was observed before, if anything was. Reads only; called after
-    /// the containment, whose outcome it cannot change, and for what is only notified. A source that
-    /// cannot be read, or not by `inquiry.until`, is an open question among the answers.
+    /// Answers the questions of an investigation, from sources that are too slow before containing. `state` is what was
+    /// observed before, if anything was. Reads only; called after the containment, whose outcome it cannot change, and
+    /// for what is only notified. A source that cannot be read, or not by `inquiry.until`, is an open question among
+    /// the answers.
     fn investigate(
         &self,
         _inquiry: &Inquiry<'_>,

@@ -20,8 +20,8 @@ pub use lambda_runtime::Error as RuntimeError;
 
 /// Runs a function whose playbook `build` makes, with the settings of its environment, until Lambda shuts it down.
 ///
-/// The event is taken as anything at all: what is not a finding, nests too deep or has a number that
-/// is none is an answer, not a runtime error that Lambda would retry in vain.
+/// The event is taken as anything at all: an event gets an answer if it is no finding, nests too deep or has an invalid
+/// number. It causes no runtime error that Lambda would retry in vain.
 ///
 /// # Errors
 /// If the runtime API cannot be reached.
@@ -72,7 +72,7 @@ async fn answer<P: Playbook>(responder: Responder<P>) -> Result<(), RuntimeError
     .await
 }
 
-/// What a function answers: about a finding, or about what Security Hub was to be told.
+/// A function's answer: about a finding, or about a message to Security Hub.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Response {
@@ -80,7 +80,7 @@ enum Response {
     Updated(Updated),
 }
 
-/// What the function is invoked with, or why it cannot be read.
+/// The payload of the invocation, or why it cannot be read.
 ///
 /// The runtime answers what its own reader refuses with an error, of which Lambda makes three
 /// attempts; so nothing is refused here. It asks for no more than this one value, and what is left
@@ -104,7 +104,7 @@ fn time_left(deadline: u64) -> Duration {
     Duration::from_millis(deadline).saturating_sub(now)
 }
 
-/// A failure as Lambda is told of it.
+/// A failure as Lambda sees it.
 #[derive(Debug)]
 struct Failure(Error);
 

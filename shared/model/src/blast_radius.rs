@@ -1,10 +1,10 @@
-//! What belongs together, of which no more than a share is contained at a time.
+//! Resources that belong together: the responder contains at most a share of them at a time.
 
 use std::fmt;
 
 use crate::error::Result;
 
-/// What belongs together, so that no more than a share of it is contained at a time.
+/// A blast-radius group: at most a share of it is contained at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BlastRadiusGroup {
     /// The instances of an Auto Scaling group.
@@ -35,7 +35,7 @@ impl BlastRadiusGroup {
         }
     }
 
-    /// What [`BlastRadiusGroup::key`] made.
+    /// Reads the text that [`BlastRadiusGroup::key`] made.
     pub fn from_key(key: &str) -> Option<Self> {
         let (kind, of) = key.split_once('#').unwrap_or((key, ""));
         let parts = of.split_once('/');
@@ -68,7 +68,7 @@ impl fmt::Display for BlastRadiusGroup {
 pub struct Member {
     /// Its name.
     pub name: String,
-    /// What it is a member of.
+    /// The group that it is a member of.
     pub crowd: BlastRadiusGroup,
     /// How many members there are.
     pub size: Result<usize>,

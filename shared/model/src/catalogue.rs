@@ -1,9 +1,9 @@
 //! Which functions a finding concerns, and whether its kind is one to contain.
 //!
-//! Decided by the parts of the type's name. What is contained is listed by purpose and family, and
-//! whatever is not listed is notified: so a new or renamed type falls into the careful answer of its
-//! kind. The rules in `template.yaml` say the same thing as [`routes`]; a test holds the two against
-//! each other, and another the answers about every type that AWS has named.
+//! Decided by the parts of the type's name. The types to contain are listed by purpose and family, and every other type
+//! is notified: so a new or renamed type falls into the careful answer of its kind. The rules in `template.yaml` say
+//! the same thing as [`routes`]; a test holds the two against each other, and another the answers about every type that
+//! AWS has named.
 
 mod buckets;
 mod credentials;
@@ -14,15 +14,15 @@ mod kinds;
 use crate::category::Category;
 use crate::finding::{Finding, FindingType};
 
-const UNKNOWN: &str = "this version of the responder does not know this kind of finding, and contains \
-                       only on account of what it knows";
+const UNKNOWN: &str = "this version of the responder does not know this finding type, and contains only \
+    the types that it knows";
 
-/// What is to be done about findings of a kind, before settings and severity have their say.
+/// The answer to findings of a type, before settings and severity count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disposition {
     /// Observe and plan; the plan may still turn out to hold nothing to do.
     Contain,
-    /// A person looks at it, for this reason.
+    /// The on-call engineer looks at it, for this reason.
     Notify(&'static str),
 }
 
@@ -82,7 +82,7 @@ pub fn disposition(category: Category, finding: &Finding) -> Disposition {
 /// Why nothing is contained on account of a finding that is for triage.
 fn triage(finding: &Finding) -> &'static str {
     if finding.resource_type() == "AttackSequence" {
-        "an attack on several resources; the findings that it is made of are answered one by one"
+        "an attack on several resources; the responder answers each of its findings"
     } else if custom::found(finding) {
         custom::WHY
     } else {
@@ -309,12 +309,16 @@ mod tests {
             (Ec2, "Backdoor:EC2/Spambot!NotYetNamed", UNKNOWN),
             (Ec2, "Policy:EC2/Spambot", UNKNOWN),
             (Iam, "Policy:IAMUser/RootCredentialUsage", "root user"),
-            (Iam, "Policy:IAMUser/NotYetNamed", "rules were not kept"),
-            (Iam, "Stealth:IAMUser/NotYetNamed", "put back"),
+            (
+                Iam,
+                "Policy:IAMUser/NotYetNamed",
+                "rule of the account was broken",
+            ),
+            (Iam, "Stealth:IAMUser/NotYetNamed", "put it back"),
             (
                 Iam,
                 "DefenseEvasion:IAMUser/BedrockLoggingDisabled",
-                "put back",
+                "put it back",
             ),
             (
                 Iam,
@@ -330,7 +334,11 @@ mod tests {
                 "Policy:S3/BucketPublicAccessGranted",
                 "named for review",
             ),
-            (Iam, "Object:S3/MaliciousFile", "a principal is named"),
+            (
+                Iam,
+                "Object:S3/MaliciousFile",
+                "a principal in such a finding",
+            ),
             (Iam, "Impact:S3/NotYetNamed", UNKNOWN),
             (S3, "Object:S3/MaliciousFile", "make it harmless"),
             (
@@ -341,11 +349,15 @@ mod tests {
             (S3, "Discovery:S3/NotYetNamed", UNKNOWN),
             (S3, "NotYetNamed:S3/TorIPCaller", UNKNOWN),
             (S3, "NotYetNamed:S3/ObjectRead.Unusual", UNKNOWN),
-            (S3, "Impact:S3/DataDestruction", "administrators do too"),
+            (
+                S3,
+                "Impact:S3/DataDestruction",
+                "activity that administrators have",
+            ),
             (
                 Triage,
                 "Impact:RDS/DataDestruction",
-                "administrators do too",
+                "activity that administrators have",
             ),
             (Triage, "Discovery:RDS/TorIPCaller", "no playbook"),
         ] {

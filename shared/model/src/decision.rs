@@ -1,4 +1,4 @@
-//! What the responder may do about a finding: a pure decision.
+//! The extent of the response to a finding: a pure decision.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::settings::{Entity, protects};
 pub enum ResponseMode {
     /// Contain what the catalogue says is one to contain.
     Contain,
-    /// Plan it, and contain when a person approves the plan.
+    /// Plan it, and contain when an approver approves the plan.
     Approve,
     /// Notify only.
     Notify,
@@ -60,12 +60,12 @@ impl Default for ResponseSettings {
     }
 }
 
-/// What is to be done about a finding, and why.
+/// The decision about a finding, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Nothing but a line in the log.
     Ignore(String),
-    /// A person is told.
+    /// The on-call engineer is notified.
     Notify(String),
     /// Observe, plan and contain.
     Contain(String),
@@ -113,8 +113,8 @@ impl ResponseSettings {
 /// An account's Block Public Access as a target: one in all Regions, and not the name of a bucket.
 const ACCOUNT_BLOCK: &str = "account/block-public-access";
 
-/// What is contained on account of a finding, by the names under which the record keeps it. In a
-/// fixed order, so that two invocations that need several never wait for each other.
+/// The targets of a finding, by the names under which the record keeps them. In a fixed order, so that two invocations
+/// that need several never wait for each other.
 ///
 /// # Errors
 /// [`crate::Error::Malformed`] if the finding lacks what names the target.
@@ -170,8 +170,8 @@ pub fn instance_target(region: &str, id: &str) -> String {
 /// Decides about the part of `finding` that concerns `category`, before the policies decide about each
 /// step.
 ///
-/// A finding that names too much or too little to be contained is one to notify: what GuardDuty found, the
-/// on-call engineer must see.
+/// A finding that names too much or too little to be contained is one to notify: the on-call engineer must see every
+/// finding of GuardDuty.
 pub fn decide(category: Category, finding: &Finding, settings: &ResponseSettings) -> Decision {
     if let Some(why) = ignored(category, finding, settings) {
         return Decision::Ignore(why);
@@ -185,7 +185,7 @@ pub fn decide(category: Category, finding: &Finding, settings: &ResponseSettings
     }
 }
 
-/// Why nobody is told.
+/// The reason to send no notice, if there is one.
 fn ignored(category: Category, finding: &Finding, settings: &ResponseSettings) -> Option<String> {
     let routes = catalogue::routes(finding);
     if !routes.contains(&category) {
@@ -232,10 +232,10 @@ fn notify_only(
     })
 }
 
-/// What is contained.
+/// Names the target to contain.
 ///
 /// # Errors
-/// Why it cannot be said, or may not be contained.
+/// Says why it cannot be named, or may not be contained.
 fn contained(
     category: Category,
     finding: &Finding,
@@ -283,13 +283,13 @@ fn contained(
     })
 }
 
-/// That a target cannot be told from the finding, and why.
+/// The reason if the finding does not identify a target.
 fn unnamed(target: &str, error: &Error) -> String {
     let why = match error {
         Error::Malformed { member, problem } => format!("`{member}`: {problem}"),
         other => other.to_string(),
     };
-    format!("{target} cannot be told from the finding, so that nothing is contained: {why}")
+    format!("the finding does not identify {target}, so nothing is contained: {why}")
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What can go wrong between a finding and a report. Every variant names the member, the
-/// resource or the permission it is about, and what a person can do.
+/// A failure between a finding and a report. Every variant names the member, the resource or the permission it is
+/// about, and the remedy.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The event is not a finding, or a member that is needed is missing or of the wrong type.
@@ -12,7 +12,7 @@ pub enum Error {
     Malformed {
         /// Path of the member, from the root of the event: `detail.severity`.
         member: String,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: String,
     },
     /// AWS answered a call with an error, or did not answer it.
@@ -22,7 +22,9 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
     /// Another invocation is at work on the target and was not done in time.
-    #[error("another invocation is at work on {target} and was not done in time (will be retried)")]
+    #[error(
+        "another invocation holds the claim on {target} and did not finish in time (will be retried)"
+    )]
     Busy {
         /// The target.
         target: String,
@@ -42,7 +44,7 @@ pub struct CallError {
     /// The service's own message. Never the raw response: it would carry headers and bodies
     /// into records and notices.
     pub message: String,
-    /// What the failure means for the caller.
+    /// The meaning of the failure for the caller.
     pub kind: CallFailure,
 }
 
@@ -53,7 +55,7 @@ pub enum CallFailure {
     Transient,
     /// The role lacks the permission, or a guard such as the expected bucket owner refused.
     Denied,
-    /// The resource does not exist (any more).
+    /// The resource does not exist, or no longer does.
     Gone,
     /// Anything else; a retry would fail the same way.
     Permanent,
@@ -85,9 +87,9 @@ impl CallFailure {
             .find(|kind| message.contains(kind));
         match self {
             Self::Denied if of_organization.is_some() => format!(
-                " (a {} of the organization forbids {operation} on it, which no permission of the \
-                 caller's role changes: ask whoever administers the organization to exempt the role in \
-                 that policy, or to contain it)",
+                " (a {} of the organization forbids {operation} on it, and no permission of the caller's \
+                 role changes this: ask the organization's administrator to exempt the role in that \
+                 policy, or to contain it)",
                 of_organization.unwrap_or_default(),
             ),
             Self::Denied => format!(
@@ -103,17 +105,16 @@ impl CallFailure {
     }
 }
 
-/// What to do where a quota leaves no room for what a call makes,
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>,
+/// The remedy if a quota leaves no room, <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>,
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>.
 fn no_room(operation: &str, code: &str) -> Option<&'static str> {
     match (code, operation) {
         ("SecurityGroupLimitExceeded", _) => Some(
-            "the account has as many security groups as its quota allows: delete one that nothing uses, or have \
-             the quota \"VPC security groups per Region\" raised",
+            "the account has as many security groups as its quota allows: delete one that nothing uses, \
+             or request a higher quota \"VPC security groups per Region\"",
         ),
         ("TagLimitExceeded", _) => {
-            Some("it has as many tags as AWS allows: take one away that nothing uses")
+            Some("it has as many tags as AWS allows: remove one that nothing uses")
         }
         ("LimitExceeded", "iam:PutRolePolicy" | "iam:PutUserPolicy") => Some(
             "its inline policies have no room for another one, and this quota cannot be raised",
@@ -190,7 +191,7 @@ impl Error {
         self.failure() == Some(CallFailure::Transient)
     }
 
-    /// True if the resource that a call named does not exist (any more).
+    /// True if the resource of a call does not exist, or no longer does.
     pub fn is_gone(&self) -> bool {
         self.failure() == Some(CallFailure::Gone)
     }

@@ -38,18 +38,18 @@ pub use sequence::{Actor, Endpoint, Indicator, Resource, Sequence, Signal};
 pub struct Finding {
     /// GuardDuty's id, the same for every update of the finding.
     pub id: String,
-    /// What GuardDuty calls it.
+    /// GuardDuty's name for it.
     pub finding_type: FindingType,
     /// The account that owns the resource.
     pub account_id: String,
-    /// The Region that the finding names. Of a call that CloudTrail recorded it is that of the call; see
+    /// The Region that the finding names. For a call that CloudTrail recorded it is that of the call; see
     /// [`Finding::instance_region`].
     pub region: String,
     /// How bad GuardDuty holds it to be.
     pub severity: Severity,
     detector: forms::Detector,
     detail: wire::Detail,
-    /// What the paths of the detail's members begin with: `detail.`, or nothing for a bare one.
+    /// The beginning of the paths of the detail's members. `detail.`, or nothing for a bare one.
     root: &'static str,
     drill: bool,
     /// When the marks of its buckets were seen first, where that is known.
@@ -119,9 +119,8 @@ impl Finding {
         )
     }
 
-    /// The AWS partition of the Region,
-    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>. What the finding's
-    /// ARN says does not count: the calls go to the Region.
+    /// The AWS partition of the Region, <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>. The
+    /// partition in the finding's ARN does not count: the calls go to the Region.
     pub fn partition(&self) -> &'static str {
         partition_of(&self.region)
     }
@@ -130,8 +129,8 @@ impl Finding {
     /// resource's. A delegated administrator's account gets the findings of its members too.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if the event gives what is no account id. That stops no containment:
-    /// the resource's account is [`account_id`](Self::account_id).
+    /// [`Error::Malformed`] if the event gives what is no account id. An error stops no containment: the resource's
+    /// account is [`account_id`](Self::account_id).
     pub fn detector_account(&self) -> Result<String> {
         let account = self.detector.account.as_ref();
         account.map_or_else(
@@ -160,7 +159,7 @@ impl Finding {
         resource_type.unwrap_or_default()
     }
 
-    /// True if a person archived the finding in GuardDuty.
+    /// True if an analyst archived the finding in GuardDuty.
     pub fn is_archived(&self) -> bool {
         self.detail.service.archived
     }
@@ -220,7 +219,7 @@ pub fn is_instance_id(text: &str) -> bool {
     ids::instance("session", text).is_ok()
 }
 
-/// What the member of the detail says, or where it says nothing that of the envelope; after its path.
+/// The member of the detail, or that of the envelope if the detail has none; after its path.
 fn stated(
     (in_detail, value): (String, &Option<String>),
     (in_envelope, otherwise): (&str, &Option<String>),

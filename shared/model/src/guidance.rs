@@ -1,4 +1,4 @@
-//! What a person should do about a finding that is not contained, by its kind.
+//! The steps for the on-call engineer about a finding that is not contained, by its type.
 //!
 //! After the remediation pages of the GuardDuty user guide,
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_remediate.html>.
@@ -25,7 +25,7 @@ pub fn next_steps(category: Category, finding: &Finding) -> Vec<String> {
     steps
 }
 
-/// What a person should find out also where it was contained.
+/// The questions for the on-call engineer, also after a containment.
 pub fn questions(category: Category, finding: &Finding) -> Vec<String> {
     let files = category == Category::Ec2 && finding.finding_type.family() == SENSITIVE_FILE;
     let files = files.then(|| resources::sensitive_file().to_owned());
@@ -46,15 +46,15 @@ fn clients_of_a_resolver(category: Category, finding: &Finding) -> Option<String
             || kind.family().ends_with("DomainRequest")
             || kind.family() == "DNSDataExfiltration");
     by_dns.then(|| {
-        "find out whether the instance answers DNS for others (a domain controller, a resolver): GuardDuty \
-         names it for what its clients look up. Then the culprit is the client that asked, by the DNS server's \
-         own log of queries: contain that client, and release the instance"
+        "find out whether the instance answers DNS for others (a domain controller, a resolver): \
+         GuardDuty names it for its clients' queries. If it does, find the client in the DNS server's \
+         query log, contain that client, and release the instance"
             .to_owned()
     })
 }
 
-/// What a person should do where the account may be compromised as a whole, contained or not. Empty: nothing
-/// in the finding or in what was found out suggests it.
+/// The steps if the account may be compromised as a whole, contained or not. Empty: nothing in the finding or in what
+/// was found out suggests it.
 pub fn whole_account(category: Category, finding: &Finding, answers: &[Answer]) -> Vec<String> {
     account::steps(category, finding, answers)
 }
@@ -75,7 +75,7 @@ fn other_reports(category: Category, finding: &Finding) -> Option<String> {
     })
 }
 
-/// What to do about the part of a finding of `kind` that concerns `category`, if it is not contained.
+/// The steps for the part of a finding of `kind` that concerns `category`, if it is not contained.
 pub fn advice(category: Category, kind: &FindingType) -> &'static str {
     let known = match category {
         Category::S3 => Some(resources::bucket(kind)),
@@ -84,8 +84,8 @@ pub fn advice(category: Category, kind: &FindingType) -> &'static str {
         Category::Triage => triage(kind),
     };
     known.unwrap_or(
-        "open the finding in GuardDuty and follow the remediation of its type; look at what the \
-         principal or resource that it names did since the first event",
+        "open the finding in GuardDuty and follow the remediation of its type; review the activity of \
+         its principal or resource since the first event",
     )
 }
 

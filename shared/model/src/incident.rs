@@ -22,7 +22,7 @@ pub struct Incident {
     pub drill: bool,
     /// The function that dealt with it.
     pub category: String,
-    /// What was contained, where the finding is an attack sequence that was handed over in parts.
+    /// The contained part, if the finding is an attack sequence that was handed over in parts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
     /// The finding's type.
@@ -43,28 +43,28 @@ pub struct Incident {
     pub contained_at: Option<String>,
     /// When the first report was made.
     pub concluded_at: Option<String>,
-    /// When people were last told.
+    /// The time of the last notice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notified_at: Option<String>,
-    /// When the responder last looked again whether the containment stands.
+    /// The time of the last recheck.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<String>,
-    /// What CloudTrail showed of the contained credential some time later. Null: it was not asked.
+    /// CloudTrail's later evidence about the contained credential. Null: it was not asked.
     #[serde(skip_serializing_if = "Value::is_null")]
     pub afterwards: Value,
     /// When anything last changed.
     pub updated_at: String,
     /// The status of the last report.
     pub status: String,
-    /// By which channels the last report could not be told, and why.
+    /// The channels that could not send the last report, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_notified: Option<String>,
     /// Who released it, and when.
     pub released: Option<String>,
-    /// Where its page was stored last, if it was.
+    /// The place where its page was last stored, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored: Option<Stored>,
-    /// The plan that waits for a person. Null: there is none. See [`Incident::awaiting`].
+    /// The plan that awaits approval. Null: there is none. See [`Incident::awaiting`].
     #[serde(skip_serializing_if = "Value::is_null")]
     pub awaiting: Value,
     /// Who approved a plan, and when.
@@ -88,16 +88,16 @@ pub struct Incident {
     pub relies_on: BTreeSet<String>,
 }
 
-/// A plan that waits for a person, with all that making it again needs.
+/// A plan that awaits approval, with all that making it again needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Awaiting {
     /// The time that it was planned for.
     pub planned_at: Timestamp,
     /// From then on it can no longer be approved.
     pub expires_at: Timestamp,
-    /// What is contained, and why.
+    /// The contained targets, and why.
     pub what: String,
-    /// What the function might do: the policies are asked with it again.
+    /// The settings of the decision: the policies are asked with it again.
     pub policy: ResponseSettings,
     /// The settings that it was planned with.
     pub settings: Settings,
@@ -105,10 +105,10 @@ pub struct Awaiting {
     pub steps: Vec<Held>,
 }
 
-/// A step that waits for a person.
+/// A step that awaits approval.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Held {
-    /// What a person is shown.
+    /// The step as the approver sees it.
     #[serde(flatten)]
     pub proposed: Proposed,
     /// The action in full.
@@ -133,7 +133,7 @@ fn keys_in_effect<'a>(steps: impl Iterator<Item = &'a Value>) -> impl Iterator<I
 }
 
 impl Incident {
-    /// The plan that waits for a person, whether or not its time is over.
+    /// The plan that awaits approval, whether or not its time is over.
     ///
     /// # Errors
     /// If another version wrote it, and this one cannot read it.
@@ -149,7 +149,7 @@ impl Incident {
         })
     }
 
-    /// True if nothing of the plan was carried out: in a dry run, and while it waits for a person.
+    /// True if nothing of the plan was carried out: in a dry run, and while it awaits approval.
     #[must_use]
     pub fn is_only_planned(&self) -> bool {
         self.status == "dry_run" || (self.status == "notified" && !self.awaiting.is_null())
@@ -176,7 +176,7 @@ impl Incident {
         keys_in_effect(steps.filter(contains))
     }
 
-    /// The function, and the part of an attack sequence that it was handed, for a person.
+    /// The function, and the handed-over part of an attack sequence, in words.
     pub fn scope(&self) -> String {
         let part = self.part.as_ref();
         let part = part.map(|part| format!(", {part}")).unwrap_or_default();

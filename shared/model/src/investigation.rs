@@ -1,11 +1,11 @@
-//! What is known about a finding: the questions that a person would ask first, answered as data.
+//! The facts about a finding: the first questions of an investigation, answered as data.
 //!
 //! The questions are those of the remediation pages of the GuardDuty user guide,
-//! <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html>: who called what, when
-//! and from where, has the principal done so before, what may it do, was the bucket meant to be
-//! public. They are asked after the containment, whose outcome they cannot change: a history of
-//! calling an API does not make a known-bad call a good one. All of it reads only, and within a set
-//! time; what cannot be had is an answer too, which says why and what to do instead.
+//! <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html>: who called what, when and from where, has
+//! the principal done so before, what may it do, was the bucket meant to be public. They are asked after the
+//! containment, whose outcome they cannot change: a history of calling an API does not make a known-bad call a good
+//! one. All of it reads only, and within a set time; a missing answer is an answer too, which says why and what to do
+//! instead.
 //!
 //! Here is the pure half: the questions and answers as data, and what the finding itself says.
 
@@ -20,7 +20,7 @@ pub use self::answer::{Answer, Investigation, Question};
 pub use self::answer::{listed, reason};
 use crate::finding::Finding;
 
-/// What the finding itself says, without a call.
+/// The finding's own facts, without a call.
 pub fn from_finding(finding: &Finding) -> Investigation {
     let mut answers = facts::answers(finding);
     answers.extend(anomaly_model::answer(finding));
@@ -33,7 +33,7 @@ pub fn from_finding(finding: &Finding) -> Investigation {
 }
 
 impl Investigation {
-    /// Adds what a playbook `found`. It stands against what GuardDuty's anomaly model says.
+    /// Adds what a playbook `found`. It counts more than the anomaly model of GuardDuty.
     pub fn merge(&mut self, finding: &Finding, found: Self) {
         let is_anew = |answer: &Answer| {
             let anew = |other: &Answer| other.question() == answer.question();

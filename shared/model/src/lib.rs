@@ -1,5 +1,5 @@
-//! The terms of the responder as data, and the rules that need no call: what a finding is, whether its kind is one to
-//! contain, what a plan and a report are.
+//! The terms of the responder as data, and the rules that need no call: the finding, the catalogue of types to contain,
+//! the plan and the report.
 //!
 //! Nothing here calls AWS, waits, or reads a clock or the environment.
 

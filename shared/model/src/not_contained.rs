@@ -51,8 +51,8 @@ pub fn is_about_exposure(finding: &Finding) -> bool {
     finding.finding_type.purpose() == "Policy" || finding.handed_over_to().is_some()
 }
 
-/// Says why blocking public access does not stop the caller, if it does not. What lets in another account is not
-/// in the finding.
+/// Says why blocking public access does not stop the caller, if it does not. The finding does not say how another
+/// account gets in.
 pub fn caller_is_not_stopped(finding: &Finding) -> Option<String> {
     if is_about_exposure(finding) {
         return None;
@@ -69,8 +69,8 @@ pub fn caller_is_not_stopped(finding: &Finding) -> Option<String> {
              and its credentials are the account owner's to change"
         )),
         Ok(principal) if principal.is_own() => Some(format!(
-            "{principal} acted with credentials, which blocking public access does not stop: whether \
-             they are contained is for the iam function and its settings"
+            "{principal} acted with credentials, which blocking public access does not stop: the iam \
+             function and its settings decide whether to contain them"
         )),
         Ok(principal) => Some(format!(
             "{principal} acted, which blocking public access does not stop: no function contains it, \

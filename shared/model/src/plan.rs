@@ -1,4 +1,4 @@
-//! A plan is data: what would be done, to what, from which value to which.
+//! A plan is data: the steps, their targets, and the values found and wanted.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -34,9 +34,8 @@ impl Phase {
 
 /// One change to one resource of the customer.
 ///
-/// An action knows the value it found and the value it wants, so that it can be printed, checked
-/// and undone, and so that planning it again in a contained world yields nothing to do. Applying
-/// it twice has the effect of applying it once.
+/// An action knows the value it found and the value it wants, so it can be printed, checked and undone. Planning it
+/// again after it is in effect yields nothing to do. Applying it twice has the effect of applying it once.
 pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     /// Each action's name and the IAM permissions that applying it needs. A test holds the union
     /// against the function's role.
@@ -62,8 +61,8 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn contains(&self) -> bool {
         self.phase() == Phase::Contain && !Self::only_narrows(self.name())
     }
-    /// Within a phase, what has a lower number is finished before the next is begun; what has the
-    /// same number runs at once.
+    /// Within a phase, what has a lower number is finished before the next is begun; actions with the same number run
+    /// at the same time.
     fn order(&self) -> u8 {
         0
     }
@@ -80,14 +79,14 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn from(&self) -> Value;
     /// The value that is wanted.
     fn to(&self) -> Value;
-    /// How a person undoes it.
+    /// How the operator undoes it.
     fn undo(&self) -> Undo;
     /// True if what it found is the responder's own work, which it goes on from.
     fn continues_own_change(&self) -> bool {
         false
     }
-    /// True if what `found` found is what this one found: it was put back. Where AWS cannot put back the
-    /// value itself, what stands in its place.
+    /// True if what `found` found is what this one found: it was put back. If AWS cannot put back the value itself, an
+    /// equivalent counts.
     fn is_restored(&self, found: &Self) -> bool {
         self.from() == found.from()
     }
@@ -96,21 +95,21 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn left(&self, _found: &Self) -> bool {
         false
     }
-    /// True if it changes less than `wider`, and nothing else: whoever approved that one approved this one.
+    /// True if it changes less than `wider`, and nothing else: an approval of that one covers this one.
     fn is_within(&self, _wider: &Self) -> bool {
         false
     }
-    /// True if `other` prepares what this one and steps about other targets use: whoever approved this one approved
-    /// that, whether it is done already or comes up later.
+    /// True if `other` prepares what this one and steps about other targets use: an approval of this one covers that
+    /// one, done already or planned later.
     fn builds_on(&self, _other: &Self) -> bool {
         false
     }
 }
 
-/// How a containment is undone. Always by a person, never by itself.
+/// How a containment is undone. Always by the operator, never by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undo {
-    /// What was found is put back.
+    /// The found value is put back.
     Restore,
     /// Put back only if the person names this target, since putting it back re-arms an attacker.
     RequiresExplicitTarget,
@@ -125,13 +124,13 @@ pub enum Step<A> {
     Do(A),
     /// Found as it should be.
     Already(A, String),
-    /// Cannot or should not be done, for a reason that a person must know.
+    /// Cannot or should not be done, for a stated reason.
     Skipped {
         /// The action that is not taken.
         action: &'static str,
         /// The resource that it would have changed.
         target: String,
-        /// Why, and what a person should do instead.
+        /// Why, and the step for the on-call engineer instead.
         reason: String,
     },
     /// Forbidden by policy.
@@ -142,7 +141,7 @@ pub enum Step<A> {
         action: &'static str,
         /// The resource.
         target: String,
-        /// What went wrong.
+        /// The failure.
         error: Error,
     },
 }
@@ -154,14 +153,14 @@ pub struct Withheld {
     pub by: Vec<String>,
     /// For people, in the policies' own words.
     pub reason: String,
-    /// It may run when a person approves it.
+    /// It may run when an approver approves it.
     pub awaits_approval: bool,
 }
 
 impl fmt::Display for Withheld {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let until = if self.awaits_approval {
-            " until a person approves it"
+            " until it is approved"
         } else {
             ""
         };
@@ -195,7 +194,7 @@ impl<A> Step<A> {
 }
 
 impl<A: Action> Step<A> {
-    /// What identifies a step across two plans for the same finding.
+    /// The identity of a step across two plans for the same finding.
     pub fn key(&self) -> StepKey {
         match self {
             Self::Do(action) | Self::Already(action, _) | Self::Withheld(action, _) => {
@@ -236,14 +235,14 @@ impl fmt::Display for StepKey {
     }
 }
 
-/// What a playbook would do about a finding in the world that it observed.
+/// A playbook's steps about a finding, in the state that it observed.
 #[derive(Debug)]
 pub struct Plan<A> {
-    /// The steps, in the order in which a person would tell them.
+    /// The steps, in the order of the report.
     pub steps: Vec<Step<A>>,
-    /// What stays dangerous when all steps have been done.
+    /// The risks that remain when all steps are done.
     pub residual_risks: Vec<String>,
-    /// What a person should do next.
+    /// The next steps for the on-call engineer.
     pub next_steps: Vec<String>,
     /// Steps that wait for another time: they are not executed now, even if reading back would plan
     /// them.
@@ -367,8 +366,7 @@ mod tests {
         let forbidden = "withheld by production, overnight: it serves customers";
         assert_eq!(why.to_string(), forbidden);
         why.awaits_approval = true;
-        let waits =
-            "withheld by production, overnight until a person approves it: it serves customers";
+        let waits = "withheld by production, overnight until it is approved: it serves customers";
         assert_eq!(why.to_string(), waits);
     }
 

@@ -1,4 +1,4 @@
-//! The pure half of a playbook: what it would do about a finding, and to what.
+//! The pure half of a playbook: its steps about a finding, and their targets.
 
 use jiff::Timestamp;
 
@@ -11,13 +11,13 @@ use crate::plan::{Action, Plan};
 use crate::resource::Resource;
 use crate::settings::Settings;
 
-/// What plans from an observed state. It has no client to call with.
+/// A planner of steps from an observed state. It has no client to call with.
 pub trait Planner {
     /// The function that runs it.
     const CATEGORY: Category;
-    /// What is read before planning.
+    /// The state that is read before planning.
     type State;
-    /// What may be done.
+    /// The actions of the playbook.
     type Action: Action;
 
     /// Plans what is to be done about `finding` in this state.

@@ -1,7 +1,7 @@
-//! What the responder answers: steps with their outcomes, and a status that follows from them.
+//! The responder's answer: steps with their outcomes, and a status that follows from them.
 //!
-//! The status is computed here and nowhere else, and an outcome of `applied` or `already` takes a
-//! [`ReadBack`] or an observation, so that a report better than what was read cannot be built.
+//! The status is computed here and nowhere else. An outcome of `applied` or `already` takes a [`ReadBack`] or an
+//! observation, so no report can be better than what was read.
 
 mod approval;
 mod read_back;
@@ -28,9 +28,9 @@ use crate::investigation::afterwards::Afterwards;
 use crate::plan::Phase;
 use crate::sequence::Outline;
 
-/// What an event of CloudWatch Logs may have in every Region and in every tool that reads them,
-/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>, with
-/// room for the newline.
+/// The size of an event of CloudWatch Logs that every Region and tool reads,
+/// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>, with room for the
+/// newline.
 const LINE_LIMIT: usize = 255 * 1024;
 
 /// The worst of what happened.
@@ -39,7 +39,7 @@ const LINE_LIMIT: usize = 255 * 1024;
 pub enum Status {
     /// Not a matter for this function, or the response is off.
     Ignored,
-    /// A person is told; nothing was to be contained, or nothing could be.
+    /// The on-call engineer is notified; nothing was to be contained, or nothing could be.
     Notified,
     /// Planned in full, changed nothing.
     DryRun,
@@ -74,7 +74,7 @@ impl Status {
     }
 }
 
-/// What keeps a function from planning.
+/// The obstacle that keeps a function from planning.
 #[derive(Clone, Copy, Debug)]
 pub enum Obstacle {
     /// The target cannot be read.
@@ -89,7 +89,7 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Target => "the target could not be read",
-            Self::GuardDuty => "GuardDuty could not be asked whether the finding is one",
+            Self::GuardDuty => "the finding could not be verified with GuardDuty",
             Self::Account => "the role in the finding's account could not be assumed",
         })
     }
@@ -113,7 +113,7 @@ pub struct Report {
     /// The X-Ray trace of the invocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
-    /// A person sent the finding to see what would be done.
+    /// The operator sent the finding to see what would be done.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     drill: bool,
     /// A containment was found undone by someone, or CloudTrail showed that it did not hold.
@@ -143,7 +143,7 @@ pub struct Report {
     #[serde(skip)]
     pub stands: bool,
     steps: Vec<StepReport>,
-    /// What waits for a person.
+    /// The steps that await approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
     /// The ARN of the person who approved what was done.
@@ -164,17 +164,17 @@ pub struct Report {
     /// The window of the breaker that this finding was the first to find without room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breaker: Option<OpenBreaker>,
-    /// Where the page of the incident is.
+    /// The place of the incident's page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stored: Option<Stored>,
-    /// What stays dangerous.
+    /// The residual risks.
     pub residual_risks: Vec<String>,
-    /// What a person should do next.
+    /// The next steps for the on-call engineer.
     pub next_steps: Vec<String>,
-    /// What is known of who, what, when and where.
+    /// The facts about who, what, when and where.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub investigation: Vec<Answer>,
-    /// What CloudTrail shows of the contained credential some time later.
+    /// CloudTrail's evidence about the contained credential some time later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub afterwards: Option<Afterwards>,
 }
@@ -230,12 +230,12 @@ impl Report {
         Self::new(category, finding, Status::Ignored, reason, dry_run)
     }
 
-    /// The finding is for a person.
+    /// The report of a finding that is only notified.
     pub fn notified(category: Category, finding: &Finding, reason: String, dry_run: bool) -> Self {
         Self::new(category, finding, Status::Notified, reason, dry_run)
     }
 
-    /// Nothing was planned, since something was in the way. What another attempt did may stand.
+    /// Nothing was planned, since something was in the way. The work of another attempt may be in effect.
     pub fn prevented(
         category: Category,
         finding: &Finding,
@@ -279,7 +279,7 @@ impl Report {
         }
     }
 
-    /// The event is not a finding that can be read. What can be told of it is told, escaped.
+    /// The event is not a finding that can be read. Its readable members are shown, escaped.
     pub fn malformed(category: Category, event: &Value, error: &Error, dry_run: bool) -> Self {
         let drill = event
             .get("source")
@@ -350,7 +350,7 @@ impl Report {
     pub fn steps(&self) -> &[StepReport] {
         &self.steps
     }
-    /// What waits for a person to approve it, if anything does.
+    /// The steps that await approval, if any do.
     pub fn approval(&self) -> Option<&Approval> {
         self.approval.as_ref()
     }
@@ -374,27 +374,27 @@ impl Report {
     pub fn sequence(&self) -> Option<&Outline> {
         self.sequence.as_ref()
     }
-    /// What the breaker counted, if this finding was the first that it withheld.
+    /// The breaker's count, if this finding was the first that it withheld.
     pub fn breaker(&self) -> Option<&OpenBreaker> {
         self.breaker.as_ref()
     }
-    /// Where the page of the incident is, if it was stored.
+    /// The place of the incident's page, if it was stored.
     pub fn stored(&self) -> Option<&Stored> {
         self.stored.as_ref()
     }
-    /// What stays dangerous.
+    /// The residual risks.
     pub fn residual_risks(&self) -> &[String] {
         &self.residual_risks
     }
-    /// What a person should do next.
+    /// The next steps for the on-call engineer.
     pub fn next_steps(&self) -> &[String] {
         &self.next_steps
     }
-    /// What is known of who, what, when and where.
+    /// The facts about who, what, when and where.
     pub fn investigation(&self) -> &[Answer] {
         &self.investigation
     }
-    /// What CloudTrail shows of the contained credential some time later, if it was asked.
+    /// CloudTrail's evidence about the contained credential some time later, if it was asked.
     pub fn afterwards(&self) -> Option<&Afterwards> {
         self.afterwards.as_ref()
     }
@@ -454,8 +454,8 @@ impl Report {
             .collect()
     }
 
-    /// The report as one line of JSON of at most `limit` bytes, which is at least 32 KB. What does not
-    /// fit is left out, the values that were found and wanted first, and the line says so.
+    /// The report as one line of JSON of at most `limit` bytes, which is at least 32 KB. The values found and wanted
+    /// are left out first if it does not fit, and the line says so.
     pub fn within(&self, limit: usize) -> String {
         let line = self.json();
         if line.len() <= limit {
@@ -496,8 +496,8 @@ impl Report {
             }
             short.next_steps = next_steps.iter().take(most).cloned().collect();
             short.next_steps.push(format!(
-                "this report is cut, since all of it would have {} bytes: it has {} of {} steps, without \
-                 their values. In the function's log each step follows in a line of its own",
+                "this report is cut, since all of it would have {} bytes: it has {} of {} steps, \
+                 without their values. The function's log has each step in its own line",
                 line.len(),
                 short.steps.len(),
                 self.steps.len(),

@@ -1,4 +1,4 @@
-//! What a step would contain, as policies see it.
+//! The target of a step, as policies see it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,10 +32,10 @@ impl Kind {
     }
 }
 
-/// What names the tags among what could not be read.
+/// The name of the tags among the unread attributes.
 const TAGS: &str = "tags";
 
-/// Of more tags by which policies decide not every choice is tried, since they double with each.
+/// With more tags that decide, not every choice is tried, since each tag doubles the choices.
 const MOST_TAGS: usize = 4;
 
 /// A value of an attribute.
@@ -47,11 +47,10 @@ pub enum Attribute {
     Flag(bool),
 }
 
-/// What a step would contain: the bucket, the account, the user, the role, the instance.
+/// The target of a step: the bucket, the account, the user, the role, the instance.
 ///
-/// Whoever has broken in may be able to set tags, and must not get away by one. So only such tags count
-/// as are known to be older than the activity; the others are kept apart, to say of them that they did
-/// not.
+/// An attacker may be able to set tags, and must not escape by one. So only such tags count as are known to be older
+/// than the activity; the others are kept apart, to say of them that they did not.
 #[derive(Clone, Debug)]
 pub struct Resource {
     /// Its entity type.
@@ -210,7 +209,7 @@ impl Resource {
         self.unread.contains(TAGS)
     }
 
-    /// Of what kind it is.
+    /// The kind of the target.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -240,8 +239,8 @@ impl Resource {
         Some(without)
     }
 
-    /// The same for each other choice of the tags that count, among those that people set and that have such a
-    /// key. Of tags that could not be read none counts here, and some in each of these.
+    /// The same for each other choice of the tags that count, among those that people set and that have such a key. An
+    /// unread tag does not count here, and counts in some of these.
     pub fn tag_worlds(&self, decides: impl Fn(&str) -> bool) -> Vec<Self> {
         let unread = self.tags_are_unread();
         let set = if unread { &self.doubtful } else { &self.tags };
@@ -275,7 +274,7 @@ impl Resource {
     }
 }
 
-/// Each choice of some of so many; of more than a few only one, all but one, and all.
+/// Each choice of some of so many; from more than a few it gives only one, all but one, and all.
 fn choices(of: usize) -> Vec<Vec<usize>> {
     let chosen = |is: &dyn Fn(usize) -> bool| (0..of).filter(|index| is(*index)).collect();
     if of <= MOST_TAGS {

@@ -1,4 +1,4 @@
-//! What becomes of the parts of an attack sequence: what containing each would be, and how it is told.
+//! The response to the parts of an attack sequence: the containment of each, and its words.
 
 mod assess;
 mod outline;
@@ -14,14 +14,14 @@ use crate::decision::{self, ResponseSettings};
 use crate::error::Error;
 use crate::finding::{Finding, Sequence};
 
-/// What there is to tell of an attack sequence.
+/// The report on an attack sequence.
 #[derive(Debug, Default)]
 pub struct Unfolded {
     /// The parts, as a notice lists them.
     pub outline: Option<Outline>,
     /// In a few words, for the report's reason.
     pub summary: String,
-    /// What the on-call engineer does.
+    /// The steps for the on-call engineer.
     pub next_steps: Vec<String>,
     /// A hand-over that a retry may get through.
     pub transient: Option<Error>,
@@ -29,7 +29,7 @@ pub struct Unfolded {
     pub refused: bool,
 }
 
-/// What became of handing a target over.
+/// The outcome of handing over a target.
 #[derive(Clone, Debug)]
 pub enum HandedOver {
     /// The function has it.
@@ -43,7 +43,7 @@ pub enum HandedOver {
 }
 
 impl Unfolded {
-    /// What is told of `sequence`, of whose targets became this.
+    /// Makes the report on `sequence`, whose targets had these outcomes.
     pub fn of(sequence: &Sequence, assessment: &Assessment, outcomes: &[HandedOver]) -> Self {
         Self {
             outline: Some(outline::outline(sequence, assessment, outcomes)),
@@ -129,7 +129,7 @@ fn summary(assessment: &Assessment, outcomes: &[HandedOver]) -> Unfolded {
             functions(&done)
         ));
         unfolded.next_steps.push(format!(
-            "see what the functions report about this finding, each about its own part: {}",
+            "see the functions' reports about this finding, each about its own part: {}",
             functions(&done)
         ));
     }

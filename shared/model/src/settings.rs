@@ -1,4 +1,4 @@
-//! What a playbook may do beyond its narrowest containment. Every setting is off, or the careful
+//! The settings that let a playbook do more than its narrowest containment. Every setting is off, or the careful
 //! choice, by default.
 
 mod forensics;
@@ -41,8 +41,8 @@ pub struct IamSettings {
     /// `IAM_USER_SESSION_KEYS`: when a session of a user is stolen and the key that made it is not
     /// known, deactivate all active keys of the user.
     pub user_session_keys: bool,
-    /// `IAM_CREATED_KEYS`: deactivate the access keys that the principal created since the first event, and
-    /// the keys and service-specific credentials of the user that are as young, whoever created them.
+    /// `IAM_CREATED_KEYS`: deactivate the access keys that the principal created since the first event. So it does with
+    /// the user's own keys and service-specific credentials of that age, whoever created them.
     pub created_keys: bool,
     /// `IAM_ROLE_WIDE`: revoke all sessions of the role, not only the one that the finding names.
     pub role_wide: bool,
@@ -58,11 +58,10 @@ pub struct IamSettings {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ec2Settings {
-    /// `EC2_AUTO_SCALING`: what becomes of a member of an Auto Scaling group.
+    /// `EC2_AUTO_SCALING`: the response to a member of an Auto Scaling group.
     pub auto_scaling: AutoScaling,
-    /// `EC2_CUT_CONNECTIONS_SECONDS`: how long, at most 90 seconds, the interfaces are in a group that
-    /// lets everything through, which ends the tracking of open connections, before they are isolated
-    /// for good. 0: not at all.
+    /// `EC2_CUT_CONNECTIONS_SECONDS`: how long, at most 90 seconds, the interfaces are in a group that lets everything
+    /// through. This ends the tracking of open connections, before they are isolated for good. 0: not at all.
     pub cut_connections_seconds: u8,
     /// `EC2_SHORTEN_TIMEOUTS`: shorten the idle time-outs of tracked connections to their minimum.
     pub shorten_timeouts: bool,
@@ -80,8 +79,8 @@ pub struct Ec2Settings {
     pub never_contain: Vec<String>,
 }
 
-/// What becomes of a member of an Auto Scaling group, which would otherwise be terminated when it
-/// fails its health check.
+/// The response to a member of an Auto Scaling group, which would otherwise terminate it when it fails its health
+/// check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AutoScaling {

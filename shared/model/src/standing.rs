@@ -1,4 +1,4 @@
-//! The containment of a target that stands by the record, as data.
+//! The recorded containment of a target that is in effect, as data.
 
 use std::collections::BTreeSet;
 

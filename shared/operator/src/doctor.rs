@@ -14,6 +14,7 @@ use clap::Args;
 use remediation::category::Category;
 
 use self::check::{Check, CheckContext, CheckResult, FUNCTIONS};
+pub(crate) use self::dependencies::subscriptions;
 use crate::access::Access;
 use crate::deployment::Deployment;
 use crate::exit::CommandResult;

@@ -18,6 +18,7 @@ mod incidents;
 mod man;
 mod manual;
 mod notices;
+mod notify_test;
 mod option_values;
 mod output;
 mod plan;
@@ -151,6 +152,12 @@ enum OnAws {
     /// was for, which looks at the world anew. A message is deleted only once Lambda has taken what it holds;
     /// while it is shown, nobody else sees it, for 5 minutes at most.
     Redrive(redrive::Options),
+    /// Send a drill through every channel of the notices, and say what became of it.
+    ///
+    /// Everybody who gets notices gets it, marked as a drill: the topic, the chat, and the products that a stack of
+    /// infra/integrations connects. It says what each service accepted, and where only its receiver can tell whether
+    /// it arrived. Changes and records nothing.
+    NotifyTest(notify_test::Options),
     /// Check a deployment: each line is ok, a hint, or a problem with what to do. The exit status is 1 if
     /// there is a problem or something could not be checked.
     Doctor(doctor::Options),
@@ -268,6 +275,9 @@ async fn on_aws(access: &Access, command: OnAws, output: Format) -> CommandResul
         OnAws::Run(options) => Box::pin(run::run(sdk, access, &options, output)).await,
         OnAws::Doctor(_) => Box::pin(doctor::run(sdk, access, output)).await,
         OnAws::Redrive(options) => redrive::run(sdk, access, &options, output).await,
+        OnAws::NotifyTest(options) => {
+            Box::pin(notify_test::run(sdk, access, &options, output)).await
+        }
     }
 }
 

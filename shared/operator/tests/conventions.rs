@@ -77,6 +77,7 @@ fn wrong_usage_is_2_and_a_stack_that_is_not_named_says_how_to_name_it() -> Resul
         (&["incidents"][..], "which stack? Give --stack"),
         (&["doctor"], "which stack? Give --stack"),
         (&["redrive"], "which stack? Give --stack"),
+        (&["notify-test"], "which stack? Give --stack"),
         (
             &["--table", "t", "approve", "16afba5c"],
             "--policy-parameter or POLICY_PARAMETER with its output PolicyParameter",
@@ -120,6 +121,7 @@ fn the_manual_has_a_page_for_every_command() -> Result {
     assert!(output.status.success(), "{output:?}");
     for command in [
         "gdr",
+        "gdr-notify-test",
         "gdr-redrive",
         "gdr-doctor",
         "gdr-policy-push",

@@ -131,7 +131,7 @@ fn the_page_opens_from_a_file_shows_all_there_is_and_has_no_fault() -> Result {
         "withheld by policy",
         "ec2:IsolateInterface if it is no node of EKS or ECS",
         "user/mallory/AKIAIOSFODNN7EXAMPLE",
-        "the breaker for ec2 in account 111122223333 is open",
+        "circuit breaker open for ec2 in account 111122223333",
         "it would have opened 1 time",
         "Behavior:EC2/TrafficVolumeUnusual",
         "MaxContainments",

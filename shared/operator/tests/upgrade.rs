@@ -180,7 +180,11 @@ fn a_plan_that_this_version_makes_otherwise_is_refused_until_it_is_planned_anew(
         let refused = gdr(aws, &approve, "")?;
         expect_exit(&refused, 3);
         let why = String::from_utf8_lossy(&refused.stderr);
-        for told in ["aws:TokenIssueTime", "nothing was changed", "planned anew"] {
+        for told in [
+            "aws:TokenIssueTime",
+            "nothing was changed",
+            "makes a new plan",
+        ] {
             assert!(why.contains(told), "{why}");
         }
         assert!(all_work(&theft.attack().await?), "nothing was changed");

@@ -2,6 +2,7 @@
 
 mod asks;
 mod doctor;
+mod notify_tests;
 mod proves;
 mod redrives;
 mod rehearses;

@@ -1,4 +1,4 @@
-//! What the role of each function has to allow: what the code beside each call declares, put together.
+//! The permissions of each function's role: the declarations beside each call, put together.
 //!
 //! A role has no permission that the function has no use for with its settings: none to change anything in a dry run.
 //!
@@ -18,14 +18,14 @@ use remediation::{
 
 use crate::{Category, Playbook, of_category};
 
-/// Of every function: its log, and the queue for what it fails on.
+/// The permissions of every function: its log, and the queue for what it fails on.
 const ALWAYS: &[&str] = &[
     "logs:CreateLogStream",
     "logs:PutLogEvents",
     "sqs:SendMessage",
 ];
 
-/// What a queue's events take of the role of the function that receives them.
+/// The permissions that a queue's events require of the role of the receiving function.
 const FROM_QUEUE: &[&str] = &[
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",

@@ -1,14 +1,14 @@
-//! What the policies say of one step.
+//! The policies' answer about one step.
 
 use model::plan::Withheld;
 
-/// What a step is withheld by, if there are no usable policies of the user's.
+/// The reason id of a withheld step, if the user has no usable policies.
 pub const NO_POLICY: &str = "no-policy";
 
-/// What a step is withheld by, if nothing forbids it and nothing permits it either.
+/// The reason id of a withheld step that no policy forbids or permits.
 pub const NOT_PERMITTED: &str = "not-permitted";
 
-/// What the policies say of one step.
+/// The policies' answer about one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Authorization {
     /// It may run, by the policies of these ids.

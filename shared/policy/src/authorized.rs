@@ -12,7 +12,7 @@ pub struct Authorized<A> {
     pub(super) plan: Plan<A>,
     /// The resources whose tags decide.
     pub(super) depends_on_tags_of: BTreeSet<TaggedResource>,
-    /// What the principal did before would change what is done.
+    /// The principal's earlier activity would change the step.
     pub(super) depends_on_prior_activity: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the policies say of a finding before anything was observed: for the command line.
+//! The policies' answers about a finding before anything was observed: for the command line.
 
 use jiff::Timestamp;
 
@@ -15,12 +15,12 @@ use model::finding::{Finding, Principal};
 use model::plan::{Phase, StepKey};
 use model::resource::{Kind, Resource};
 
-/// What one function would do about a finding.
+/// One function's response to a finding.
 #[derive(Clone, Debug)]
 pub struct Explanation {
     /// The function.
     pub category: Category,
-    /// What is decided before the policies are asked.
+    /// The decision before the policies are asked.
     pub decision: Decision,
     /// The steps that it might plan, if it is to contain.
     pub steps: Vec<Explained>,
@@ -35,14 +35,14 @@ pub struct Explained {
     pub phase: Phase,
     /// The kind of resource and its ARN.
     pub resource: (Kind, String),
-    /// What the policies say.
+    /// The policies' answer.
     pub verdict: Authorization,
 }
 
 /// Asks the policies about every step that the functions might plan for `finding`.
 ///
-/// Nothing is observed: of the resource is known what the finding tells, its tags are taken to stand
-/// still, and what else would be read (a path, a group, a role, the history) is absent.
+/// Nothing is observed: the resource has the values of the finding, and its tags count as unchanged. Other values (a
+/// path, a group, a role, the history) are absent.
 ///
 /// # Errors
 /// [`Error::Malformed`] if the finding lacks what names the target.
@@ -97,7 +97,7 @@ pub(super) fn possible(category: Category, kind: Kind) -> Result<Vec<(&'static s
     Ok(actions.filter(|(name, _)| applies(name)).collect())
 }
 
-/// What the finding tells of its targets.
+/// The targets with the values that the finding has.
 pub(super) fn resources(category: Category, finding: &Finding) -> Result<Vec<Resource>> {
     Ok(match category {
         Category::S3 if catalogue::concerns_account_block(finding) => {

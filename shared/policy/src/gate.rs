@@ -1,4 +1,4 @@
-//! What stands between a plan and its execution: only what the policies permit comes through.
+//! The gate between a plan and its execution: only what the policies permit comes through.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -28,20 +28,20 @@ const MOST_SEVERE: f64 = 10.0;
 pub struct Gate<'a> {
     guard: &'a LoadedPolicies,
     context: RequestContext<'a>,
-    /// The targets, with what stands of them by the record.
+    /// The targets, with their recorded containments.
     targets: Vec<RecordedTarget<'a>>,
-    /// What a person approved.
+    /// The approved steps.
     approved: HashSet<StepKey>,
     known: RefCell<Known>,
 }
 
-/// What CloudTrail has told so far.
+/// CloudTrail's answers so far.
 #[derive(Clone, Debug, Default)]
 struct Known {
     /// `None`: it was not asked.
     prior_activity: Option<PriorActivity>,
     tags: BTreeMap<TaggedResource, TagAge>,
-    /// What the on-call engineer should know of the answers.
+    /// The remarks for the on-call engineer.
     remarks: Vec<String>,
 }
 
@@ -63,15 +63,15 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// The same, for a person who approved these steps and no others.
+    /// The same gate, for an approver of these steps and no others.
     #[must_use]
     pub fn approving(self, approved: HashSet<StepKey>) -> Self {
         Self { approved, ..self }
     }
 
-    /// The same, where the record has these targets. What contains one of them already was permitted on account
-    /// of another finding. If it is to be done again, somebody undid it; then the policies are asked as about
-    /// that finding's severity, since GuardDuty gives a low one to the undoing itself.
+    /// The same, where the record has these targets. A step that contains one of them already was permitted for another
+    /// finding. If it is to be done again, somebody undid it; then the policies are asked as about that finding's
+    /// severity, since GuardDuty gives a low one to the undoing itself.
     #[must_use]
     pub fn about(self, targets: impl IntoIterator<Item = impl Into<RecordedTarget<'a>>>) -> Self {
         let targets = targets.into_iter().map(Into::into).collect();
@@ -127,7 +127,7 @@ impl<'a> Gate<'a> {
         self.context().at_least(severity.unwrap_or_default())
     }
 
-    /// What is decided about.
+    /// The finding that the gate decides about.
     pub fn finding(&self) -> &'a Finding {
         self.context.finding
     }
@@ -142,8 +142,8 @@ impl<'a> Gate<'a> {
         self.context.now
     }
 
-    /// Plans, and withholds what the policies do not permit. What the playbook itself leaves to a person runs only
-    /// if a person approved it.
+    /// Plans, and withholds what the policies do not permit. A step that the playbook itself withholds runs only with
+    /// an approval.
     pub fn plan<P: Planner>(&self, state: &P::State, settings: &Settings) -> Authorized<P::Action> {
         let RequestContext { finding, now, .. } = self.context;
         let mut plan = P::plan(finding, state, settings, now);
@@ -200,7 +200,7 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// What forbids every step about this finding, whatever its target is. Then it need not be observed.
+    /// The reason that forbids every step about this finding, whatever its target is. Then it need not be observed.
     pub fn forbids_outright(&self) -> Option<Withheld> {
         let standing = self.targets.iter().filter_map(|target| target.standing);
         let severity = standing.map(|it| it.severity).fold(0.0, f64::max);
@@ -214,15 +214,15 @@ impl<'a> Gate<'a> {
         self.guard.forbids_outright(&context).is_none()
     }
 
-    /// What the policies say of a step of this name on `resource`.
+    /// The policies' answer about a step of this name on `resource`.
     pub fn judge(&self, step: &StepKey, resource: &Resource) -> Authorization {
         let approved = self.approved.contains(step);
         self.guard
             .judge(&self.context_of(step, resource), step, resource, approved)
     }
 
-    /// Judges a step. Where its tags decide, for sparing it or for permitting it, they count only if CloudTrail
-    /// shows that nobody has set them since the activity began. Where that is not known, the approver decides.
+    /// Judges a step. If its tags decide, they count only if CloudTrail shows that nobody has set them since the
+    /// activity began. If this is not known, the approver decides.
     fn weigh(&self, step: &StepKey, resource: &Resource) -> Weighed {
         let verdict = self.judge(step, resource);
         let worlds = self.guard.tag_worlds(resource).into_iter();
@@ -264,7 +264,7 @@ impl<'a> Gate<'a> {
         }
     }
 
-    /// Whoever has broken in may have set the tags, and whoever wrote the policy may have meant them.
+    /// The attacker may have set the tags, and the policy's author may have meant them.
     fn left_to_the_approver(
         &self,
         step: &StepKey,
@@ -302,32 +302,32 @@ impl<'a> Gate<'a> {
         answers.iter().any(|answer| *answer != answers[0])
     }
 
-    /// That a tag would withhold a step and does not count, so that whoever set it learns why.
+    /// The remark that a tag would withhold a step and does not count, so the resource owner learns why.
     pub fn doubted(&self, step: &StepKey, resource: &Resource) -> Option<String> {
         let claimed = resource.with_doubtful_tags()?;
         let Authorization::Withheld(Withheld { by, .. }) = self.judge(step, &claimed) else {
             return None;
         };
         Some(format!(
-            "by its tags {} would be left alone ({}), but they are not known to be older than the \
-             activity, so they did not count: find out who set them",
+            "the tags of {} would exempt it ({}), but they are not known to be older than the activity, \
+             so they did not count: find out who set them",
             resource.name(),
             by.join(", "),
         ))
     }
 }
 
-/// What the policies say of a step, with what its tags are worth.
+/// The policies' answer about a step, with the weight of its tags.
 struct Weighed {
     verdict: Authorization,
     /// The resource, if its tags decide and CloudTrail tells how old they are.
     depends_on_tags_of: Option<TaggedResource>,
-    /// That a tag would withhold the step and does not count.
+    /// The remark that a tag would withhold the step and does not count.
     doubted: Option<String>,
 }
 
-/// What the playbook leaves to a person and the policies withhold too: a person may let it only if the policies
-/// let a person.
+/// A step that both the playbook and the policies withhold: an approver may permit it only if the policies allow an
+/// approval.
 fn both(playbook: Withheld, policies: Withheld) -> Withheld {
     Withheld {
         by: playbook.by.into_iter().chain(policies.by).collect(),

@@ -1,13 +1,11 @@
 //! The layer between a plan and its execution: policies say which of its steps may run.
 //!
-//! Two layers of [Cedar](https://docs.cedarpolicy.com) policies. The built-in rails only forbid, and no
-//! policy of the user's lifts them, since in Cedar a `forbid` that holds outweighs every `permit`. The
-//! user's policies come from a parameter of AWS Systems Manager. Where they are missing or do not fit the
-//! schema, or one of them cannot be evaluated, every step they would decide about is withheld: never a
-//! guess.
+//! Two layers of [Cedar](https://docs.cedarpolicy.com) policies. The built-in rails only forbid, and no policy of the
+//! user's lifts them, since in Cedar a `forbid` that holds outweighs every `permit`. The user's policies come from a
+//! parameter of AWS Systems Manager. If they are missing, do not fit the schema, or cannot be evaluated, every step
+//! that they decide about is withheld: never a guess.
 //!
-//! `execute` takes nothing but an [`Authorized`] plan, and only a [`Gate`] makes one,
-//! also of what is planned anew when reading back.
+//! `execute` takes only an [`Authorized`] plan, and only a [`Gate`] makes one, also for the plan of a reading back.
 
 mod authorization;
 mod authorized;

@@ -60,7 +60,7 @@ impl LoadedPolicies {
         self.transient.as_ref()
     }
 
-    /// What forbids every step that a function might plan about `finding`, whatever its target is.
+    /// The reason that forbids every step that a function might plan about `finding`, whatever its target is.
     pub fn forbids(
         &self,
         category: Category,
@@ -92,8 +92,8 @@ impl LoadedPolicies {
         why
     }
 
-    /// What the policies say of a step that nobody has approved, or somebody has. An attribute that could not be
-    /// read may be anything: where the answer depends on it, the approver decides.
+    /// The policies' answer about a step, with or without an approval. An attribute that could not be read may be
+    /// anything: if the answer depends on it, the approver decides.
     pub(super) fn judge(
         &self,
         context: &RequestContext<'_>,
@@ -119,8 +119,8 @@ impl LoadedPolicies {
         }
     }
 
-    /// The resource as it would be if others of its tags counted by which the policies decide: where they answer
-    /// otherwise then, its tags decide.
+    /// The resource as it would be if others of its tags counted by which the policies decide: if they answer otherwise
+    /// then, its tags decide.
     pub(super) fn tag_worlds(&self, resource: &Resource) -> Vec<Resource> {
         let Ok(policies) = &self.policies else {
             return Vec::new();
@@ -149,7 +149,7 @@ impl LoadedPolicies {
             Ok((request, entities)) => policies.judge(&request, &entities),
             Err(problem) => Authorization::Withheld(Withheld {
                 by: vec![NOT_PERMITTED.to_owned()],
-                reason: format!("the policies could not be asked: {problem}"),
+                reason: format!("the policies could not be evaluated: {problem}"),
                 awaits_approval: false,
             }),
         }

@@ -16,7 +16,7 @@ use model::plan::Withheld;
 
 const SCHEMA: &str = include_str!("schema.cedarschema");
 const RAILS: &str = include_str!("rails.cedar");
-/// What the ids of the built-in rails begin with.
+/// The prefix of the ids of the built-in rails.
 const RAIL: &str = "rail:";
 
 struct BuiltIn {
@@ -37,7 +37,7 @@ fn built_in() -> Result<&'static BuiltIn, String> {
     BUILT_IN.as_ref().map_err(Clone::clone)
 }
 
-/// What policies can speak of.
+/// The schema of the policies.
 pub fn schema() -> Result<&'static Schema, String> {
     Ok(&built_in()?.schema)
 }
@@ -45,9 +45,9 @@ pub fn schema() -> Result<&'static Schema, String> {
 /// Something about a text that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, counted from 1: line and column. `None`: it is not about one place.
+    /// The place, counted from 1: line and column. `None`: it is not about one place.
     pub at: Option<(usize, usize)>,
-    /// What is wrong, and what would help, on one line.
+    /// The problem and its remedy, on one line.
     pub message: String,
 }
 
@@ -107,7 +107,7 @@ pub struct Policies {
     /// The keys of the tags that they look at. `None`: any.
     tag_keys: Option<BTreeSet<String>>,
     reasons: HashMap<PolicyId, String>,
-    /// What is worth a look: a policy that can never apply.
+    /// The warnings: a policy that can never apply.
     pub warnings: Vec<Problem>,
 }
 
@@ -117,14 +117,13 @@ impl Policies {
     /// A policy is called by its annotation `@id`, or `policy0`, `policy1` … by its place.
     ///
     /// # Errors
-    /// If the text is not Cedar, does not fit the schema, has templates, or has two policies of one id or
-    /// one of a built-in rail's.
+    /// If the text is not Cedar, does not fit the schema, has templates, or repeats an id or uses a rail's.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         let built_in = built_in().map_err(|why| vec![Problem::plain(why)])?;
         let (user, warnings) = read(text, &built_in.validator)?;
         let (rails, _) = read(RAILS, &built_in.validator)?;
         if user.num_of_policies() == 0 {
-            let none = "there is no policy, so that nothing would be permitted";
+            let none = "there is no policy, so nothing would be permitted";
             return Err(vec![Problem::plain(none.to_owned())]);
         }
         let mut policies = Self {
@@ -177,7 +176,7 @@ impl Policies {
         self.set.add(policy).map_err(twice)
     }
 
-    /// What forbids without looking at what would be done to what.
+    /// The reason that forbids every action on every target.
     pub(super) fn forbid_outright(
         &self,
         request: &Request,
@@ -193,8 +192,8 @@ impl Policies {
         })
     }
 
-    /// What the policies say. A policy that could not be evaluated might have forbidden, so that nothing
-    /// is permitted beside it.
+    /// The policies' answer. A policy that could not be evaluated might have forbidden, so that nothing is permitted
+    /// beside it.
     pub(super) fn judge(&self, request: &Request, entities: &Entities) -> Authorization {
         let response = Authorizer::new().is_authorized(request, &self.set, entities);
         let mut deciding: Vec<_> = response.diagnostics().reason().collect();

@@ -1,8 +1,8 @@
-//! What is known of the calls that the principal made before the activity.
+//! The principal's known calls before the activity.
 
 use model::finding::{Finding, Frequency};
 
-/// What is known of the principal's calls before the activity. `None`: it is not known.
+/// The principal's known calls before the activity. `None`: it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PriorActivity {
     /// It called the finding's API.
@@ -21,7 +21,7 @@ impl PriorActivity {
         called_from_there: None,
     };
 
-    /// What there may turn out to be, the unknown last.
+    /// The possible answers, the unknown last.
     pub(super) const POSSIBLE: [Self; 6] = [
         Self::known(true, true, true),
         Self::known(true, true, false),
@@ -40,8 +40,8 @@ impl PriorActivity {
         }
     }
 
-    /// Takes from the finding what GuardDuty's anomaly model has never seen of the principal. What the model has
-    /// seen is no answer: it may have learned from the intruder.
+    /// Takes from the finding what GuardDuty's anomaly model has never seen of the principal. The anomaly model's
+    /// record of a call is no answer: it may have learned from the intruder.
     pub fn of_model(finding: &Finding) -> Self {
         let never = |seen: Option<Frequency>| (seen == Some(Frequency::Unseen)).then_some(false);
         let model = Self {

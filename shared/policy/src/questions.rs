@@ -1,4 +1,4 @@
-//! What the policies' answers rest on and only CloudTrail can tell.
+//! The questions that the policies' answers depend on and only CloudTrail answers.
 
 pub use super::prior_activity::PriorActivity;
 
@@ -14,7 +14,7 @@ pub struct TaggedResource {
 /// A question to CloudTrail whose answer would change what is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenQuestion {
-    /// What the principal did before the activity.
+    /// The principal's activity before the finding's.
     PriorActivity,
     /// Whether the tags of a resource are older than the activity.
     TagAge(TaggedResource),
@@ -23,13 +23,13 @@ pub enum OpenQuestion {
 /// The answer to an [`OpenQuestion`].
 #[derive(Clone, Debug)]
 pub enum HistoryAnswer {
-    /// What is known of the principal's calls, and why that is not all, if it is not.
+    /// The principal's known calls, and why they are not all, if they are not.
     PriorActivity(PriorActivity, Option<String>),
-    /// What is known of the tags of this resource.
+    /// The known age of the tags of this resource.
     TagAge(TaggedResource, TagAge),
 }
 
-/// What CloudTrail tells of the tags of a resource.
+/// CloudTrail's evidence about the tags of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TagAge {
     /// Nobody has set them since the activity began.

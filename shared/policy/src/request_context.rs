@@ -1,4 +1,4 @@
-//! What is asked of the policies: principal, action, resource, context.
+//! A request to the policies: principal, action, resource, context.
 
 use std::str::FromStr;
 
@@ -26,15 +26,15 @@ pub struct RequestContext<'a> {
     pub dry_run: bool,
     pub now: Timestamp,
     pub(super) prior_activity: PriorActivity,
-    /// That of the finding; or of one on account of which the target is contained already, if that is higher.
+    /// The finding's severity; or of one on account of which the target is contained already, if that is higher.
     pub(super) severity: f64,
 }
 
-/// What goes wrong only if the schema and this file disagree.
+/// The result of a request, which fails only if the schema and this file disagree.
 type Asked<T> = Result<T, String>;
 
 impl<'a> RequestContext<'a> {
-    /// What is known before anything of the past is.
+    /// The context before the principal's past is known.
     pub fn new(
         finding: &'a Finding,
         settings: &'a ResponseSettings,

@@ -1,5 +1,5 @@
-//! What the policies say of a step before its target was observed, and where that depends on what only
-//! observing would show.
+//! The policies' answer about a step before its target was observed, and its dependence on values that only observing
+//! shows.
 //!
 //! A condition that looks at what is not known (a path, a group, a role) may hold or not. So each policy
 //! that has such conditions is asked once for every way in which they could come out. A policy that answers
@@ -35,16 +35,16 @@ pub struct Forecaster {
 pub struct Possible {
     pub name: &'static str,
     pub phase: Phase,
-    /// What the policies say is the same for all actions of a class, since none of them tells these apart.
+    /// The policies' answer is the same for all actions of a class, since no policy tells these apart.
     pub class: usize,
 }
 
-/// What the policies say of a step, as far as that is known.
+/// The policies' answer about a step, as far as it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecast {
-    /// What they say if nothing but what the finding tells is so.
+    /// Their answer if only the finding's values are true.
     pub verdict: Authorization,
-    /// What else they look at that may change it, in words.
+    /// The other values that may change it, in words.
     pub depends_on: Vec<String>,
 }
 
@@ -91,7 +91,7 @@ impl Forecaster {
         &self.guard
     }
 
-    /// What the finding tells of its targets.
+    /// The targets with the values that the finding has.
     ///
     /// # Errors
     /// [`crate::Error::Malformed`] if it lacks what names them.
@@ -106,7 +106,7 @@ impl Forecaster {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// What the policies say of `action` on `resource`.
+    /// The policies' answer about `action` on `resource`.
     pub fn forecast(
         &self,
         context: &RequestContext<'_>,
@@ -123,7 +123,7 @@ impl Forecaster {
         let differs = |other: Authorization| other.effect() != verdict.effect();
         if worlds.any(|world| differs(self.guard.judge(context, &step, &world, false))) {
             depends_on.insert(
-                "its tags: they count if they still stand and nobody set them since the activity began"
+                "its tags: they count if they are still set, and nobody set them since the activity began"
                     .to_owned(),
             );
         }
@@ -141,7 +141,7 @@ impl Forecaster {
 }
 
 impl ConditionalPolicies {
-    /// What may change `verdict`.
+    /// The unknown values that may change `verdict`.
     fn doubts(
         &self,
         verdict: &Authorization,

@@ -1,4 +1,4 @@
-//! What the policies say of a step where an attribute of its resource could not be read: it may be anything.
+//! The policies' answer about a step with an unread attribute of its resource: it may be anything.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use model::resource::Resource;
 pub(super) struct Doubt {
     /// The ids of the policies that may apply or not.
     by: Vec<String>,
-    /// What they look at that could not be read, in words.
+    /// The unread attributes that they use, in words.
     looks_at: BTreeSet<&'static str>,
     /// One of them is a built-in rail, which nobody's approval lifts.
     rail: bool,

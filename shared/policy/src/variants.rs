@@ -12,12 +12,12 @@ use model::resource::{Kind, Resource};
 /// More conditions in one policy than these are held to be unclear, since the ways double with each.
 const MOST_CONDITIONS: usize = 6;
 
-/// What is not known of a resource.
+/// The unknown attributes of a resource.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unknown<'a> {
-    /// Of one of this kind, all that only observing it would show.
+    /// All attributes of a resource of this kind that only observing shows.
     Unobserved(Kind),
-    /// What could not be read of this one.
+    /// The unread attributes of this resource.
     Unread(&'a Resource),
 }
 
@@ -50,7 +50,7 @@ impl Unknown<'_> {
 #[derive(Debug, Default)]
 pub(super) struct Variants {
     set: PolicySet,
-    /// Of each, by its place: its name, what it looks at, and how many ways there are.
+    /// For each policy, by its place: its name, what it looks at, and how many ways there are.
     policies: Vec<(String, BTreeSet<&'static str>, usize)>,
     /// To which of them a way belongs.
     of: HashMap<PolicyId, usize>,
@@ -192,7 +192,7 @@ struct ConditionFinder<'a> {
     conditions: usize,
 }
 
-/// The member that stands for a condition whose outcome is not known, with its number.
+/// The member in place of a condition with an unknown outcome, with its number.
 const OPEN: &str = "\u{0}open";
 
 impl ConditionFinder<'_> {
@@ -232,7 +232,7 @@ impl ConditionFinder<'_> {
         json!({ OPEN: self.conditions - 1 })
     }
 
-    /// What an expression looks at that is not known.
+    /// The unknown attributes that an expression uses.
     fn looks_at(&self, expression: &Value) -> BTreeSet<&'static str> {
         let mut found = BTreeSet::new();
         match expression {
@@ -285,8 +285,8 @@ fn unobserved(kind: Kind, attribute: &str) -> Option<&'static str> {
         (Kind::Instance, "operator") => "the AWS service that operates it",
         (Kind::Instance, "internetFacing") => "whether it has a public address",
         (Kind::Instance, "role") => "its role",
-        (Kind::User | Kind::Role | Kind::Instance, "target") => "what exactly the step changes",
-        (_, "unread") => "what could not be read of it",
+        (Kind::User | Kind::Role | Kind::Instance, "target") => "the exact change of the step",
+        (_, "unread") => "its attributes that could not be read",
         _ => return None,
     })
 }

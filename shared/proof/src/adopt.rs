@@ -1,5 +1,5 @@
-//! The resources that the responder made around the proof's victims: each gets the proof's tag and is removed with them.
-//! That is the isolation group in the proof's VPC, and the snapshots of the proof's volumes.
+//! The resources that the responder made around the proof's victims: each gets the proof's tag and is removed with
+//! them. These are the isolation group in the proof's VPC, and the snapshots of the proof's volumes.
 
 use aws_sdk_ec2::types::{Filter, Tag};
 use remediation::error::{CallContext as _, Result};
@@ -15,7 +15,7 @@ const GROUP_ROLE: &str = "gdr:role";
 const SNAPSHOT_OF: &str = "gdr:instance";
 
 /// Tags what the responder made in `own`'s VPCs and of its volumes. Answers what could not be tagged, or looked for:
-/// what it is found by must not be removed then.
+/// the means to find it must not be removed then.
 pub(crate) async fn adopt(context: &Context<'_>, own: &[Own]) -> Vec<Left> {
     let ids = |kind| {
         let ids = own.iter().filter(|own| own.kind() == kind);

@@ -96,8 +96,8 @@ impl Attempt {
     }
 }
 
-/// How AWS refuses a request for the sake of its credentials or of a policy. That a session is over is none of
-/// them: it would look like a containment.
+/// How AWS refuses a request for the sake of its credentials or of a policy. The end of a session is none of them: it
+/// would look like a containment.
 const REFUSALS: [&str; 5] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -133,8 +133,8 @@ pub(crate) struct Asked {
     pub(crate) since: Option<Timestamp>,
 }
 
-/// Tries all at once, each until it works or no longer works, as wanted, and all of them still do when they are
-/// tried once more: AWS's endpoints do not all learn of a change at the same time.
+/// Tries all at the same time, each until it works or no longer works, as wanted. All of them must still do so when
+/// they are tried once more: AWS's endpoints do not all learn of a change at the same time.
 ///
 /// # Errors
 /// As [`Attempt::ask`], where that is still so after `for_how_long`.
@@ -176,7 +176,7 @@ pub(crate) async fn ask_until(
     }
 }
 
-/// Tries all at once, once.
+/// Tries all at the same time, once.
 ///
 /// # Errors
 /// As [`Attempt::ask`].

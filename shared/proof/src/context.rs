@@ -108,7 +108,7 @@ impl<'a> Context<'a> {
     /// Calls until AWS knows of what was made a moment ago.
     ///
     /// # Errors
-    /// Any other error at once, and this one if AWS does not come to know.
+    /// Any other error immediately, and this one if AWS does not come to know.
     pub(crate) async fn once_there<T>(&self, call: impl AsyncFn() -> Result<T>) -> Result<T> {
         self.once(call, Error::is_gone).await
     }

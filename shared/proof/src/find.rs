@@ -16,7 +16,7 @@ use crate::record::Left;
 pub(crate) struct Found {
     /// In the order in which they can be removed.
     pub(crate) own: Vec<Own>,
-    /// What AWS is removing already.
+    /// The resources that AWS is removing already.
     pub(crate) going: Vec<Own>,
     /// Resources that have a name of the proof and not its tag.
     pub(crate) foreign: Vec<Left>,

@@ -124,7 +124,7 @@ pub(crate) fn finding(context: &Context<'_>, about: &About) -> Result<Finding> {
     })
 }
 
-/// All that the proof made is older: what is younger than a finding counts as the thief's.
+/// All that the proof made is older: a key younger than a finding counts as the thief's.
 fn whole_second(now: Timestamp) -> String {
     let up = TimestampRound::new()
         .smallest(Unit::Second)

@@ -1,4 +1,4 @@
-//! A proof that the responder contains: it makes victims of its own, shows each attack working, contains it,
+//! A proof that the responder contains: it makes victims of its own, shows each attack working, and contains it. It
 //! shows the attack failing and the bystanders unharmed, releases, and removes all that it made.
 
 mod adopt;
@@ -35,8 +35,8 @@ pub use self::request::{Id, Refused, Request, TAG};
 pub use self::watcher::{Moment, Silent, Watcher, Who};
 pub use self::world::{Patience, World};
 
-/// Runs a proof from its first call to its last, and removes all that it made, also when it fails on its way or
-/// when `stop` is ready (Ctrl-C). The reason is in the record, [`Proof::stopped`].
+/// Runs a proof from its first call to its last, and removes all that it made. It does so also when it fails on its
+/// way, or when `stop` is ready (Ctrl-C). The reason is in the record, [`Proof::stopped`].
 ///
 /// Dropped before its end it leaves what it made, for [`clean`].
 ///

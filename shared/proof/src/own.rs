@@ -62,8 +62,8 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// The resource that has these tags, if they say that it is the proof's. Of what is named by whoever makes it,
-    /// the name has to say so too.
+    /// The resource that has these tags, if they say that it is the proof's. If the maker names the resource, the name
+    /// has to say so too.
     pub(crate) fn of<'t>(
         proof: &Id,
         kind: Kind,

@@ -1,5 +1,5 @@
-//! A proof as a page: what was attacked, how, when, and what AWS answered. One HTML file that loads nothing
-//! and needs no script.
+//! A proof as a page: the attacks, their means and times, and AWS's answers. One HTML file that loads nothing and needs
+//! no script.
 
 use jiff::Timestamp;
 use maud::{Markup, html};

@@ -20,7 +20,7 @@ pub const HEARTBEAT: Duration = Duration::from_secs(3);
 pub struct Instance {
     pub id: String,
     pub public_address: Option<String>,
-    /// Where its heartbeat goes.
+    /// The bucket of its heartbeat.
     pub bucket: String,
     pub key: String,
 }

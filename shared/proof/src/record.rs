@@ -1,5 +1,5 @@
-//! The record of a proof: what was attacked, how, when, and what AWS answered. The table, the page and the
-//! JSON of a proof are made from it alone.
+//! The record of a proof: the attacks, their means and times, and AWS's answers. The table, the page and the JSON of a
+//! proof are made from it alone.
 
 use jiff::Timestamp;
 use serde::Serialize;

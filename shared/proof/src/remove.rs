@@ -18,7 +18,7 @@ use crate::record::{Left, Removal};
 /// Looks in a row that find nothing before nothing counts as left: IAM and EC2 answer from copies that lag behind, so
 /// that what was made a moment ago may not be shown yet.
 const EMPTY_LOOKS: usize = 3;
-/// Rounds without progress before it is given up: what was attached to an instance takes a while to be free.
+/// Rounds without progress before it is given up: an instance's attachments take a while to be free.
 const FRUITLESS: usize = 20;
 
 /// Removes all that there is, in rounds, until nothing is found. Resources that are left are listed with the reason.

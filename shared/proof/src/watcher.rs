@@ -6,7 +6,7 @@ use crate::record::{Left, Scene, Tried, Victim};
 pub trait Watcher: Send + Sync {
     /// The next part of the proof begins.
     fn stage(&self, title: &str);
-    /// Something takes a while: what is waited for, in words.
+    /// Something takes a while: the awaited event, in words.
     fn waiting(&self, _for_what: &str) {}
     /// A resource was made.
     fn made(&self, resource: &str);

@@ -1,4 +1,4 @@
-//! Where a proof takes place: clients, clock and patience.
+//! The place of a proof: clients, clock and patience.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// That of a proof on AWS. IAM's changes take seconds to reach every endpoint, and AWS names no limit,
+    /// The place of a proof on AWS. IAM's changes take seconds to reach every endpoint, and AWS names no limit,
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>.
     pub const AWS: Self = Self {
         pause: Duration::from_secs(1),

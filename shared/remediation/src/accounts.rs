@@ -5,12 +5,12 @@
 //! `infra/member-roles.yaml` makes: one for each category, with no more permissions than the
 //! function's own role has in its own account.
 //!
-//! A session of that role carries the finding's id as its name and as its source identity, so that the
-//! member's CloudTrail says on account of what each change was made,
-//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html>.
-//! Therefore a session is used again for its own finding only: retries, updates, later looks. The last
-//! session of an account serves another finding only where STS gives no new one at the moment; to
-//! contain matters more than the name, and the report then says under which name it was done.
+//! A session of that role has the finding's id as its name and source identity. So the member's CloudTrail shows the
+//! finding behind each change,
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html>. Therefore a
+//! session is used again for its own finding only: retries, updates, later looks. The last session of an account serves
+//! another finding only where STS gives no new one at the moment; to contain matters more than the name, and the report
+//! then says under which name it was done.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -35,10 +35,10 @@ pub const PERMISSIONS: &[&str] = &["sts:AssumeRole", "sts:SetSourceIdentity"];
 /// How long a session lasts, in seconds: the least that STS gives. It is for one finding.
 const LASTS: i32 = 900;
 
-/// What a session must last beyond the invocation, for clocks that differ.
+/// The time that a session must last beyond the invocation, for clocks that differ.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// Of a session's name and a source identity, in characters.
+/// The longest name and source identity of a session, in characters.
 const LONGEST_NAME: usize = 64;
 
 /// A stack that contains in member accounts too.
@@ -46,8 +46,8 @@ const LONGEST_NAME: usize = 64;
 pub struct Hub {
     /// The hub's own account, in which each function acts with its own role.
     pub account: Option<String>,
-    /// What the members' roles ask for.
-    /// See <https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html>.
+    /// The external id that the members' roles require. See
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html>.
     pub external_id: Option<String>,
 }
 
@@ -63,11 +63,12 @@ pub struct Elsewhere<P> {
     pub playbook: Arc<P>,
     /// The credentials that it has there.
     pub sdk: SdkConfig,
-    /// What a person must know to find it in CloudTrail, where it is not under the finding's name.
+    /// The remark on how to find it in CloudTrail, if it is not under the finding's name.
     pub remark: Option<String>,
 }
 
-/// Where a function acts: builds a playbook for each account and Region, once for its session.
+/// The accounts and Regions in which a function acts: builds a playbook for each account and Region, once for its
+/// session.
 pub struct Accounts<P> {
     build: Box<dyn Fn(&SdkConfig) -> P + Send + Sync>,
     settings: Settings,
@@ -121,7 +122,7 @@ impl<P: Playbook> Accounts<P> {
         }
     }
 
-    /// The playbook for `finding`. `None`: that of the function's own account and Region.
+    /// The playbook for `finding`. `None`: the playbook of the function's own account and Region.
     ///
     /// # Errors
     /// If the member's role cannot be assumed, or is not in the finding's account.
@@ -274,8 +275,8 @@ impl<P> Session<P> {
     fn remark(&self, finding: &Finding) -> Option<String> {
         let name = &self.assumed.as_ref()?.name;
         Some(format!(
-            "in the CloudTrail of account {} look for the session {name}: STS gave none for this \
-             finding at the time, and the one of the finding before was used",
+            "look in the CloudTrail of account {} for the session {name}: STS issued none for this \
+             finding at the time, and the session of the finding before was used",
             finding.account_id,
         ))
     }
@@ -304,7 +305,7 @@ fn unassumed(error: Error, account: &str) -> Error {
     }
 }
 
-/// What a panic left is still whole: the maps are changed by single calls.
+/// A value is whole also after a panic: the maps are changed by single calls.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -212,7 +212,7 @@ fn leave_out<P: Playbook>(
     });
 }
 
-/// The calls to the table before something is done. They are made at once.
+/// The calls to the table before something is done. They are made at the same time.
 struct Admitting<'a, 's, P> {
     services: &'a Services<'a>,
     session: &'a Session<'s, P>,
@@ -279,8 +279,8 @@ impl<P: Playbook> Admitting<'_, '_, P> {
         (intended.map(Some), begun.map(drop))
     }
 
-    /// Notes what contains the credential already: the deny of another one of the same user or role, which a
-    /// release of that one would take away while this invocation finds out more.
+    /// Notes what contains the credential already: a deny of another one for the same user or role. A release of that
+    /// one would remove the deny while this invocation finds out more.
     async fn rely(&self, plan: &Authorized<P::Action>, part: Part<'_>) {
         let (Some(record), Category::Iam, Part::First, None) = (
             self.session.record,
@@ -328,7 +328,7 @@ pub(crate) async fn note_reversal<P: Playbook>(session: &Session<'_, P>, admissi
     };
     let noting = Box::pin(record.find_undone(P::CATEGORY, session.finding(), session.now()));
     if let Err(error) = within(Instant::now() + WRITING_PATIENCE, WRITING, noting).await {
-        tracing::error!(%error, "if this attempt tells nobody of the undoing, no retry does");
+        tracing::error!(%error, "if this attempt sends no notice of the reversal, no retry does");
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::news::{should_send, should_store};
+use crate::breaker::Page;
 use crate::category::Category;
 use crate::containment::Containment;
 use crate::deadline::within;
@@ -32,7 +33,7 @@ const WRITING: Duration = Duration::from_secs(2);
 const RECORDING: &str = "dynamodb:UpdateItem";
 
 /// The consequence of a reversal that an earlier attempt found.
-const DONE_AGAIN_BEFORE: &str = "an earlier attempt found it, which told nobody";
+const DONE_AGAIN_BEFORE: &str = "an earlier attempt found it, and sent no notice";
 
 /// The failures of an announcement.
 #[derive(Debug, Default)]
@@ -63,8 +64,8 @@ impl<P: Playbook> Responder<P> {
         failures.errors.extend(scheduled.err());
         if cause.provisional && self.recheck.is_none() {
             report.next_steps.push(
-                "look in 15 minutes whether CloudTrail shows that the mark was set just now: this function \
-                 looks at nothing again (RECHECK_QUEUE_URL is not set)"
+                "check in 15 minutes whether CloudTrail shows that the mark was set just now: this \
+                 function does no recheck (RECHECK_QUEUE_URL is not set)"
                     .to_owned(),
             );
         }
@@ -107,7 +108,8 @@ impl<P: Playbook> Responder<P> {
         let scheduled = within(until, "sqs:SendMessage", Box::pin(scheduling)).await;
         if let Err(error) = &scheduled {
             report.next_steps.push(format!(
-                "look again whether the containment stands, and in 15 minutes at what CloudTrail shows: {error}"
+                "check whether the containment is still in effect, and in 15 minutes CloudTrail: the \
+                 recheck could not be scheduled: {error}"
             ));
         }
         scheduled
@@ -200,6 +202,7 @@ impl<P: Playbook> Responder<P> {
             report,
             finding: delivery.finding,
             trace: delivery.trace,
+            asks_people: !report.drill() && alert != Some(Page::Done),
         };
         let until = delivery.deadline + NOTICES;
         let sent = self.notices.send(&channels, message, until).await;
@@ -239,7 +242,7 @@ fn cause<P: Playbook>(delivery: &Delivery<'_>, report: &Report, times: Times) ->
     }
 }
 
-/// True if someone may undo the containment. Rechecks go on where all of it stands, too: an attacker may wait.
+/// True if someone may undo the containment. Rechecks go on if all of it is in effect, too: an attacker may wait.
 fn is_looked_at_again(report: &Report, delivery: &Delivery<'_>) -> bool {
     match report.status() {
         Status::Contained | Status::Partial => true,

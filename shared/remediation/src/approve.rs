@@ -1,10 +1,10 @@
-//! Approving a containment: a plan that a policy leaves to an approver is stored, and run when one approves it, if
-//! the world is still as it was planned for.
+//! Approving a containment: a plan that a policy leaves to an approver is stored. It runs after an approval, if the
+//! state is still as it was planned for.
 //!
-//! A plan is made for a state of the world and a time. So the world did not drift if the plan for the time
-//! of the stored one is the stored one, to the letter. Steps that other targets share may be done since, or come
-//! up. What runs is the plan for the time of the approval, which differs from it in nothing but that time: sessions
-//! are cut off that were issued until now, and not only those that were issued until the plan was made.
+//! A plan is made for a state and a time. So nothing drifted if the plan for the time of the stored one equals it, to
+//! the letter. Steps that other targets share may be done since, or come up. The plan for the time of the approval
+//! runs, and differs only by that time: sessions are cut off that were issued until now, and not only those that were
+//! issued until the plan was made.
 
 mod drift;
 mod rejection;
@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const TIME: Duration = Duration::from_secs(120);
 /// The next step where a plan is no longer run.
 const ANEW: &str =
-    "contain it by hand, or wait for the next delivery of the finding, which is planned anew";
+    "contain it by hand, or wait for the next delivery of the finding, which makes a new plan";
 
 /// Who approves, and with what.
 #[derive(Debug)]
@@ -55,14 +55,14 @@ pub struct Approver<'a> {
     pub policies: &'a PolicyParameter,
     /// The function's settings as they are now. `None`: they are not known.
     pub current: Option<&'a ResponseSettings>,
-    /// By what the function tells. `None`: that is not known, so that nobody is told.
+    /// By what the function tells. `None`: they are not known, so no notice is sent.
     pub notices: Option<&'a Notices>,
 }
 
 /// Reads the plan that awaits approval.
 ///
 /// # Errors
-/// If there is none, or its time is over: what became of it.
+/// If there is none, or its time is over: its outcome.
 pub fn pending(incident: &Incident, now: Timestamp) -> Result<Awaiting> {
     let Some(awaiting) = incident.awaiting()? else {
         let why = match incident {
@@ -95,8 +95,8 @@ pub fn pending(incident: &Incident, now: Timestamp) -> Result<Awaiting> {
 /// again, writes down, executes and reads back, as a function does.
 ///
 /// # Errors
-/// [`Error::Refused`] if it can no longer be approved, or the world is not as it was planned for, with each
-/// difference; else what could not be read or written. Nothing was changed then.
+/// [`Error::Refused`] if it can no longer be approved, or the state has drifted, with each difference; else what could
+/// not be read or written. Nothing was changed then.
 pub async fn approve<P: Playbook>(
     mut playbook: P,
     approver: &Approver<'_>,
@@ -170,7 +170,7 @@ async fn carry_out<P: Playbook>(
     let released = released.filter_map(|claim| claim.released_at).max();
     if let Some(released) = released.filter(|released| *released >= awaiting.planned_at) {
         return Err(Error::Refused(format!(
-            "a person released the target at {released}, after this was planned"
+            "the operator released the target at {released}, after this was planned"
         )));
     }
     let (playbook, finding) = (session.playbook, session.finding());
@@ -280,7 +280,7 @@ impl<P: Playbook> LateSteps<P> for Recorded<'_, '_, P> {
     }
 }
 
-/// Reports what was executed, records it and tells of it. `state`: what was observed before.
+/// Reports what was executed, records it and tells of it. `state`: the state observed before.
 async fn conclude<P: Playbook>(
     approver: &Approver<'_>,
     session: &Session<'_, P>,
@@ -316,8 +316,8 @@ async fn conclude<P: Playbook>(
     report
 }
 
-/// True for a report of which everything that was approved is in effect. What was to be left to the on-call engineer
-/// anyway, for which it may be partial, does not count.
+/// True for a report of which everything that was approved is in effect. Steps that were left to the on-call engineer
+/// anyway may make it partial, and do not count.
 pub fn succeeded(report: &Report) -> bool {
     let mut steps = report.steps().iter();
     !steps.any(|step| step.outcome() == Outcome::Failed)

@@ -43,8 +43,7 @@ impl<'a> Authorizer<'a> {
         }
     }
 
-    /// The same, for an approver of these steps and no others. What stands on account of other findings was not
-    /// approved.
+    /// The same, for an approver of these steps and no others. Containments for other findings were not approved.
     pub(crate) fn approving(self, approved: HashSet<StepKey>) -> Self {
         Self {
             gate: self.gate.approving(approved).about(&[]),
@@ -88,8 +87,7 @@ impl<'a> Authorizer<'a> {
     }
 }
 
-/// Does `work`, and reads the policies meanwhile. The stack has an alarm on the line that says that they are
-/// unusable.
+/// Does `work`, and reads the policies beside it. The stack has an alarm on the line that says that they are unusable.
 pub(crate) async fn with_policies<T>(
     policies: &PolicyParameter,
     delivery: &Delivery<'_>,

@@ -1,9 +1,9 @@
 //! `clippy.toml` bans each call of the AWS SDK that takes something away or lets somebody in: containment
 //! needs none of them but the few that a function allows itself by an `#[expect]` with its reason.
 //!
-//! The operations are read from the sources of each AWS crate that a deployed function depends on, so that an
-//! update of the SDK that brings a new one fails here. `UPDATE_EXPECT=1 cargo test -p remediation --lib
-//! banned_calls` writes `clippy.toml`; read the difference.
+//! The operations are read from the sources of each AWS crate that a deployed function depends on. So an update of the
+//! SDK that brings a new one fails here. `UPDATE_EXPECT=1 cargo test -p remediation --lib banned_calls` writes
+//! `clippy.toml`; read the difference.
 
 mod lists;
 

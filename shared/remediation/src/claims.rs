@@ -31,8 +31,8 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    /// Claims these targets at once, so that all together take no longer than one. Nobody waits long for another
-    /// while holding what a third one waits for: what is not free then is left to later.
+    /// Claims these targets at the same time, so that all together take no longer than one. Nobody waits long for
+    /// another while holding what a third one waits for: targets that are not free then are postponed.
     pub(crate) async fn claim(
         &mut self,
         record: &IncidentStore,

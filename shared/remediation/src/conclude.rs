@@ -35,7 +35,7 @@ pub(crate) struct Executed<'a, P: Playbook> {
 enum Followup {
     /// A finding, as it came in.
     New,
-    /// A recheck of a containment that stands.
+    /// A recheck of a containment that is in effect.
     Stands,
     /// Somebody undid a containment.
     Reverted,
@@ -108,7 +108,7 @@ pub(crate) async fn conclude<P: Playbook>(
     }
 }
 
-/// The report on these steps. `still_works`: what CloudTrail shows of a credential that was contained.
+/// The report on these steps. `still_works`: CloudTrail's evidence about a contained credential.
 fn concluded<P: Playbook>(
     session: &Session<'_, P>,
     what: &str,
@@ -145,7 +145,7 @@ fn is_reverted<P: Playbook>(
     admission.reverted || (by_recheck && !released)
 }
 
-/// Reports what the breaker answered. Answers whether people are told of a refusal, and the failure to ask the
+/// Reports what the breaker answered. Answers whether a notice of the refusal is sent, and the failure to ask the
 /// breaker that a retry may not meet.
 fn report_admission(
     report: &mut Report,
@@ -164,9 +164,8 @@ fn report_admission(
     (Some(page), refusal.transient)
 }
 
-/// Investigates what people are told of. They are told neither of a recheck that finds nothing undone, nor of what
-/// the invocation that was waited for tells, nor of what the breaker withholds once it is open; and others may be
-/// waiting for the claims.
+/// Investigates the findings that cause a notice. A recheck without a reversal, the work of an awaited invocation and a
+/// finding withheld by an open breaker cause no notice; and others may be waiting for the claims.
 async fn look_into<P: Playbook>(
     session: &Session<'_, P>,
     report: &Report,
@@ -213,8 +212,8 @@ fn not_held(after: &Afterwards, again: bool) -> String {
     let again = if again {
         "it was contained again; find out in CloudTrail whether somebody undid it"
     } else {
-        "what contains it is in effect as read back, and nothing more could be done: delete or change the \
-         credential itself, and look for what else lets it in"
+        "the containing steps are in effect as read back, and nothing more could be done: delete or \
+         change the credential itself, and look for other ways in"
     };
     format!("the containment did not hold: {}; {again}", after.summary)
 }

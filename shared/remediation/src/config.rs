@@ -20,28 +20,28 @@ mod table;
 use self::table::{FUNCTIONS, NEVER_EMPTY};
 pub use self::table::{Form, SETTINGS, Setting};
 
-/// What the environment says.
+/// The settings in the environment.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// What the function may do.
+    /// The settings of the decision.
     pub policy: ResponseSettings,
     /// How far the playbooks may go.
     pub settings: Settings,
-    /// How much may be contained before a person has looked.
+    /// The limits on containments before somebody looks.
     pub limits: Limits,
     /// The stack contains in member accounts too. `None`: in its own account only.
     pub hub: Option<Hub>,
     /// Fetch a finding from GuardDuty before anything is changed on account of it.
     pub verify_findings: bool,
-    /// How long a person may approve a plan that waits for it.
+    /// The time for which a waiting plan can be approved.
     pub approval_lasts: SignedDuration,
-    /// Where notices go. `None`: nowhere, which is logged as an error.
+    /// The topic of the notices. `None`: nowhere, which is logged as an error.
     pub topic_arn: Option<String>,
-    /// How else people and tools are told.
+    /// The other channels.
     pub notices: notify::Settings,
     /// The table of incidents. `None`: nothing is recorded but the log.
     pub incident_table: Option<String>,
-    /// Where each incident's page is kept. `None`: nowhere.
+    /// The bucket of the incidents' pages. `None`: nowhere.
     pub evidence: Option<Bucket>,
     /// The queue that brings a containment back to be looked at again.
     pub recheck_queue_url: Option<String>,
@@ -49,15 +49,15 @@ pub struct Config {
     pub hand_over: Option<Functions>,
     /// The parameter with the policies. `None`: nothing is permitted.
     pub policy_parameter: Option<String>,
-    /// Where metrics go in CloudWatch. `None`: the log has none.
+    /// The namespace of the metrics in CloudWatch. `None`: the log has none.
     pub metrics_namespace: Option<String>,
     /// Settings that could not be understood, and what was assumed in their place. For the log.
     pub problems: Vec<String>,
 }
 
 impl Config {
-    /// The `APPROVAL_MINUTES` where none are set: what a world that did not drift is like is known anew
-    /// when a person approves, but whether the threat still is one becomes less sure.
+    /// The `APPROVAL_MINUTES` where none are set: drift is found at the approval, but it becomes less sure whether the
+    /// threat still is one.
     pub const APPROVAL_LASTS: SignedDuration = SignedDuration::from_hours(4);
 
     /// Reads the environment. Never fails: whatever cannot be understood becomes the careful

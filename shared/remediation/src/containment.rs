@@ -31,7 +31,7 @@ pub(crate) struct Containment {
     pub(crate) planned_at: Option<Timestamp>,
     /// When something contains the target, as read back.
     pub(crate) contained_at: Option<Timestamp>,
-    /// Set if the breaker let nothing through: whether people are told.
+    /// Set if the breaker let nothing through: whether a notice is sent.
     pub(crate) breaker_alert: Option<Page>,
     /// Set if what could not be done now can be done later.
     pub(crate) postponement: Option<Postponement>,

@@ -1,4 +1,4 @@
-//! The dry run: what containing would be, planned as it would be, with nothing changed.
+//! The dry run: the containment as it would be planned, with nothing changed.
 
 use crate::authorize::{Authorizer, with_policies};
 use crate::containment::{Containment, advise, attach_investigation};

@@ -19,10 +19,10 @@ pub const PERMISSIONS: &[&str] = &["s3:PutObject"];
 /// three.
 const PART: usize = 200;
 
-/// What is left as it is in a key, so that a part of it has no slash.
+/// The characters that stay as they are in a key, so that a part of it has no slash.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
-/// Where evidence goes.
+/// The bucket of the evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bucket {
     /// Its name.

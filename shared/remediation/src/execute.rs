@@ -1,5 +1,5 @@
-//! Runs a plan: phases in order, independent steps at once, every outcome kept, and the outcome
-//! taken from what is read back afterwards.
+//! Runs a plan: phases run in order, and independent steps at the same time. Every outcome is kept, and comes from what
+//! is read back afterwards.
 
 mod ledger;
 mod read_back;
@@ -21,8 +21,8 @@ use crate::settings::Settings;
 use aws::playbook::Playbook;
 use policy::{Authorized, Gate};
 
-/// How often steps that only reading back brought to light (an interface that was attached
-/// meanwhile) are executed too, before the on-call engineer must look.
+/// The rounds for steps that only reading back shows, such as an interface attached since. After them the on-call
+/// engineer must look.
 const ROUNDS: usize = 3;
 
 /// How long a protecting step may take.
@@ -43,8 +43,8 @@ pub struct Execution<A> {
     pub awaiting: Vec<A>,
 }
 
-/// Executes `plan`, which `gate` made, and reads back; what comes up then passes the gate too. Never
-/// rolls anything back: half contained beats re-opened.
+/// Executes `plan`, which `gate` made, and reads back; steps found then pass the gate too. Never rolls anything back:
+/// half contained beats re-opened.
 pub async fn execute<P: Playbook>(
     playbook: &P,
     gate: &Gate<'_>,
@@ -100,7 +100,7 @@ pub(crate) struct Executor<'a, P> {
 }
 
 impl<P: Playbook> Executor<'_, P> {
-    /// [`execute`], with steps that are found meanwhile.
+    /// [`execute`], with steps that are found during it.
     pub(crate) async fn execute(
         &self,
         plan: Authorized<P::Action>,
@@ -132,7 +132,7 @@ impl<P: Playbook> Executor<'_, P> {
         ledger.conclude(pending.map(|(_, plan)| plan))
     }
 
-    /// Applies a plan, and beside it the parts that are made meanwhile.
+    /// Applies a plan, and beside it the parts that are made during it.
     async fn apply_parts(
         &self,
         plan: Authorized<P::Action>,
@@ -166,14 +166,14 @@ impl<P: Playbook> Executor<'_, P> {
         }
         if unread {
             ledger.advise(vec![
-                "look at the target again: the time of this invocation ended before all of it was read, and what \
-                 depends on the rest was not planned"
+                "check the target again: this invocation's time ended before all of it was read, and \
+                 steps that depend on the rest were not planned"
                     .to_owned(),
             ]);
         }
     }
 
-    /// Applies each action when its turn comes: what contains does not wait for what only protects, unless
+    /// Applies each action when its turn comes: containing steps do not wait for those that only protect, unless
     /// evidence would be lost ([`Action::precedes`]).
     async fn apply(
         &self,

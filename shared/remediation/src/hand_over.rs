@@ -1,11 +1,10 @@
-//! What becomes of the parts of an attack sequence: each actor and resource is listed with what its
-//! containment would be, and, if the settings say so, each is handed to the function that contains it.
+//! The response to the parts of an attack sequence: each actor and resource is listed with its containment. If the
+//! settings say so, each is handed to the function that contains it.
 //!
-//! What is handed over is an event like any other: the sequence's own, with its id, severity and
-//! times, naming one resource where a finding on that resource would, and `handedOverTo`. The
-//! function that gets it reads, decides and contains by its own settings. Only triage hands over, and
-//! only what is a whole sequence, so that nothing goes round in circles. Handing over again, when
-//! GuardDuty updates the sequence or Lambda retries, finds things contained.
+//! A part that is handed over is an event like any other: the sequence's own, with its id, severity and times, naming
+//! one resource where a finding on that resource would, and `handedOverTo`. The function that gets it reads, decides
+//! and contains by its own settings. Only triage hands over, and only what is a whole sequence, so that nothing goes
+//! round in circles. Handing over again, when GuardDuty updates the sequence or Lambda retries, finds things contained.
 
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;

@@ -23,17 +23,17 @@ use policy::{
 /// second, <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What a function asks before it acts.
+/// The sources that a function asks before it acts.
 #[derive(Debug)]
 pub struct AuthorizationSources {
     /// The policies.
     pub policies: PolicyParameter,
-    /// What tells how old tags are, and what a principal did before. `None`: what the playbook asks.
+    /// The event history with the age of tags and the principal's earlier calls. `None`: the one of the playbook.
     pub history: Option<EventHistory>,
 }
 
-/// Plans, asks CloudTrail what a policy decides by, and plans again. What CloudTrail does not tell is absent, and
-/// the on-call engineer is told.
+/// Plans, asks CloudTrail what a policy decides by, and plans again. A missing answer of CloudTrail stays unknown, and
+/// becomes a step for the on-call engineer.
 pub async fn plan_by_history<P: Playbook>(
     gate: &Gate<'_>,
     state: &P::State,
@@ -68,7 +68,7 @@ fn not_asked<T>() -> Result<T> {
     Err(Error::Refused("CloudTrail is not asked here".to_owned()))
 }
 
-/// Asks what the principal did before. Where CloudTrail does not tell, GuardDuty's anomaly model may.
+/// Asks what the principal did before. If CloudTrail does not answer, GuardDuty's anomaly model may.
 async fn prior_activity(
     gate: &Gate<'_>,
     history: Option<&EventHistory>,

@@ -1,9 +1,9 @@
 //! Containment of what Amazon GuardDuty finds.
 //!
-//! [`respond`] is the flow: an event becomes a [`finding`], a [`decision`] is made about it, a
-//! [`playbook`] observes the target and makes a [`plan`], a [`guard`] withholds what policies do not
-//! permit, [`execute`] carries the rest out and reads back what came of it, and the [`report`] of that is logged and sent by [`notify`].
-//! A dry run stops before [`execute`].
+//! [`respond`] is the flow: an event becomes a [`finding`], and a [`decision`] is made about it. A [`playbook`]
+//! observes the target and makes a [`plan`], and a [`guard`] withholds the steps that policies do not permit. Then
+//! [`execute`] carries the rest out and reads the result back, and [`notify`] sends the [`report`]. A dry run stops
+//! before [`execute`].
 
 pub mod accounts;
 mod admit;

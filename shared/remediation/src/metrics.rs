@@ -1,7 +1,7 @@
 //! Metrics in the line of the report. CloudWatch Logs takes them from there, so that they cost no call:
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>.
 //!
-//! Of a dry run the times are those to a plan; nothing counts as contained.
+//! The times of a dry run are those to a plan; nothing counts as contained.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -10,16 +10,16 @@ use crate::finding::Finding;
 use crate::report::{Outcome, Report, Status};
 use aws::Sent;
 
-/// What a response took.
+/// The measures of a response.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Measured {
-    /// What the policy decided. `None`: the event is no finding.
+    /// The decision. `None`: the event is no finding.
     pub(crate) decision: Option<&'static str>,
     /// When it was known what to do.
     pub(crate) decided: Option<Timestamp>,
     /// When what was done had been read back.
     pub(crate) contained: Option<Timestamp>,
-    /// What was sent to AWS.
+    /// The requests sent to AWS.
     pub(crate) sent: Sent,
     /// The breaker let nothing through, since a window had no room.
     pub(crate) refused: bool,
@@ -36,7 +36,7 @@ pub struct Metric {
     pub name: &'static str,
     /// One of CloudWatch's units.
     pub unit: &'static str,
-    /// Each set is of members of the line. An empty one: of all functions together.
+    /// Each set is of members of the line. An empty one: those of all functions together.
     pub dimensions: &'static [&'static [&'static str]],
 }
 
@@ -95,7 +95,7 @@ pub const NOTICES_FAILED: &str = "NoticesFailed";
 /// The metric of policies that cannot be used.
 pub const POLICY_UNUSABLE: &str = "PolicyUnusable";
 
-/// The line of `report` with its metrics in `namespace`. What is only drilled counts nowhere.
+/// The line of `report` with its metrics in `namespace`. A drill counts nowhere.
 pub(crate) fn line(
     report: &Report,
     finding: Option<&Finding>,
@@ -122,7 +122,7 @@ pub(crate) fn notice_failed(message: &str, namespace: &str, now: Timestamp) -> S
     written(json!({ "message": message }), values, namespace, now)
 }
 
-/// `line` with these values, declared as the format asks for: what has the same dimensions together.
+/// `line` with these values, declared as the format asks for: metrics with the same dimensions are together.
 fn written(
     mut line: Value,
     values: Vec<(&'static str, Value)>,

@@ -1,8 +1,8 @@
-//! Who is told what came of a finding: people by SNS, as text and in a chat; other tools by an event;
-//! and Security Hub.
+//! The channels that report on a finding: people by SNS, as text and in a chat; other tools by an event; and Security
+//! Hub.
 //!
-//! All are told at once, after the containment. None waits for another, and what fails is in the report,
-//! in the record and, if it may pass, retried; what was sent is not sent again.
+//! All are notified at the same time, after the containment. None waits for another, and what fails is in the report,
+//! in the record and, if it may pass, retried; a sent notice is not sent again.
 
 mod event;
 pub mod security_hub;
@@ -53,12 +53,12 @@ impl Channel {
         }
     }
 
-    /// Whether it is for people, who are spared what the breaker has told them once.
+    /// Whether it is for people, who get one notice of an open breaker only.
     pub(crate) fn is_for_people(self) -> bool {
         self != Self::Event
     }
 
-    /// What a person should do where it failed.
+    /// The step for the on-call engineer if it failed.
     pub(crate) fn instead(self) -> &'static str {
         match self {
             Self::Text => "tell the person on call, who was not notified",
@@ -70,7 +70,7 @@ impl Channel {
         }
     }
 
-    /// What is called, which is also the IAM permission that it takes.
+    /// The called operation, which is also the IAM permission that it takes.
     fn operation(self) -> &'static str {
         match self {
             Self::Text | Self::Chat => "sns:Publish",
@@ -87,7 +87,7 @@ pub struct Settings {
     pub chat_topic_arn: Option<String>,
     /// `RESPONSE_EVENTS`: put the report on the default event bus.
     pub events: bool,
-    /// `SECURITY_HUB_QUEUE_URL`: the queue of what Security Hub is to be told.
+    /// `SECURITY_HUB_QUEUE_URL`: the queue of Security Hub's updates.
     pub security_hub_queue_url: Option<String>,
 }
 
@@ -105,12 +105,14 @@ impl Settings {
     }
 }
 
-/// What there is to tell.
+/// The message of a notice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Message<'a> {
     pub(crate) report: &'a Report,
     pub(crate) finding: &'a Finding,
     pub(crate) trace: Option<&'a Trace>,
+    /// Tools that page people may page them: not for a drill, nor for what the breaker has told them already.
+    pub(crate) asks_people: bool,
 }
 
 /// The channels, with what they are reached by.
@@ -176,8 +178,8 @@ impl Notices {
         }
     }
 
-    /// The channels by which `report` is to be told. Security Hub has no drills.
-    pub(crate) fn channels(&self, report: &Report) -> Vec<Channel> {
+    /// The channels that send `report`. Security Hub has no drills.
+    pub fn channels(&self, report: &Report) -> Vec<Channel> {
         let has = |channel: &Channel| match channel {
             Channel::Text => true,
             Channel::Chat => self.chat_topic_arn.is_some(),
@@ -187,18 +189,19 @@ impl Notices {
         Channel::ALL.into_iter().filter(has).collect()
     }
 
-    /// Tells by every channel what the operator did. Answers what came of each; where one failed, the report says
-    /// what to do instead.
+    /// Tells by every channel what the operator did. Answers what came of each; if one failed, the report has the step
+    /// instead.
     pub(crate) async fn announce(
         &self,
         report: &mut Report,
         finding: &Finding,
-    ) -> Vec<(Channel, Result<()>)> {
+    ) -> Vec<(Channel, Result<String>)> {
         let channels = self.channels(report);
         let message = Message {
             report,
             finding,
             trace: None,
+            asks_people: true,
         };
         let sent = self.send(&channels, message, Instant::now() + ANNOUNCING);
         let sent = sent.await;
@@ -211,13 +214,30 @@ impl Notices {
         sent
     }
 
-    /// Tells by all of `channels` at once.
+    /// Sends the notices of a test through `channels`. Answers the id that the service gave each.
+    pub async fn test(
+        &self,
+        channels: &[Channel],
+        report: &Report,
+        finding: &Finding,
+    ) -> Vec<(Channel, Result<String>)> {
+        let message = Message {
+            report,
+            finding,
+            trace: None,
+            asks_people: true,
+        };
+        self.send(channels, message, Instant::now() + ANNOUNCING)
+            .await
+    }
+
+    /// Sends by all of `channels` at the same time. Answers the id that the service gave each notice.
     pub(crate) async fn send(
         &self,
         channels: &[Channel],
         message: Message<'_>,
         until: Instant,
-    ) -> Vec<(Channel, Result<()>)> {
+    ) -> Vec<(Channel, Result<String>)> {
         let sending = channels.iter().map(async |&channel| {
             let sent = Box::pin(self.over(channel, message));
             (channel, within(until, channel.operation(), sent).await)
@@ -225,7 +245,7 @@ impl Notices {
         join_all(sending).await
     }
 
-    async fn over(&self, channel: Channel, message: Message<'_>) -> Result<()> {
+    async fn over(&self, channel: Channel, message: Message<'_>) -> Result<String> {
         let Message { report, .. } = message;
         match channel {
             Channel::Text => {
@@ -248,15 +268,21 @@ impl Notices {
             Channel::SecurityHub => {
                 let outbox = self.security_hub.as_ref();
                 let outbox = outbox.ok_or_else(|| unset("SECURITY_HUB_QUEUE_URL"))?;
-                outbox.send(message).await
+                outbox.send(message).await.map(|()| String::new())
             }
         }
     }
 
-    async fn publish(&self, topic: &str, subject: Option<String>, message: String) -> Result<()> {
+    async fn publish(
+        &self,
+        topic: &str,
+        subject: Option<String>,
+        message: String,
+    ) -> Result<String> {
         let call = self.sns.publish().topic_arn(topic).message(message);
         let done = call.set_subject(subject).send().await;
-        done.during("sns:Publish", topic).map(drop)
+        let done = done.during("sns:Publish", topic)?;
+        Ok(done.message_id.unwrap_or_default())
     }
 }
 

@@ -41,7 +41,7 @@ impl<'a, P: Playbook> Observations<'a, P> {
         Some(self.latest())
     }
 
-    /// Does `work`, and reads the next observation meanwhile.
+    /// Does `work`, and reads the next observation beside it.
     pub(crate) async fn during<W: Future>(&mut self, work: W) -> W::Output {
         let reading = pin!(Pin::new(&mut self.fuller).peek());
         match select(reading, pin!(work)).await {

@@ -21,10 +21,10 @@ pub const PERMISSIONS: &[&str] = &["ssm:GetParameter"];
 /// <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html>.
 pub const SIZE_LIMIT: usize = 8 * 1024;
 
-/// What was read so recently is not read again.
+/// The age up to which policies are not read again.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
 
-/// What was read so recently decides if observing ends before it is read again.
+/// The age up to which policies decide if observing ends before they are read again.
 const RECENT: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long the last policies that could be read are used while AWS does not answer.
@@ -33,13 +33,13 @@ const STANDS: SignedDuration = SignedDuration::from_hours(1);
 /// How long an event waits for policies when there are none that are recent.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where the policies come from, and what was last read of them.
+/// The parameter with the policies, and the policies last read.
 ///
-/// An event does not wait for policies to be read again: they are read while its target is observed, and
-/// if that is not done by then, the last ones decide, and what is read is for the next event. It waits only
-/// if there are none that are younger than five minutes. If AWS gives no answer in the time set for that, the last
-/// ones stand for an hour: otherwise whoever keeps AWS busy would keep the function from containing. If they are
-/// gone, or must not be read, nothing is permitted.
+/// An event does not wait for policies to be read again: they are read while its target is observed. If observing ends
+/// first, the last ones decide, and those read are for the next event. It waits only if there are none that are younger
+/// than five minutes. If AWS gives no answer in the time set for that, the last ones stand for an hour: otherwise
+/// whoever keeps AWS busy would keep the function from containing. If they are gone, or must not be read, nothing is
+/// permitted.
 #[derive(Debug)]
 pub struct PolicyParameter {
     source: Source,
@@ -56,7 +56,7 @@ struct Parameter {
     client: Client,
     name: String,
     last: Mutex<Option<Read>>,
-    /// What is being read, and since when.
+    /// The reading under way, and its start.
     reading: Mutex<Option<(Timestamp, Reading)>>,
 }
 
@@ -98,7 +98,7 @@ impl PolicyParameter {
         }
     }
 
-    /// Does `work`, and reads the policies meanwhile if they are no longer fresh.
+    /// Does `work`, and reads the policies beside it if they are no longer fresh.
     pub(crate) async fn during<T>(
         &self,
         now: Timestamp,
@@ -128,7 +128,7 @@ impl PolicyParameter {
 }
 
 impl Parameter {
-    /// Reads it for an event at `now`, or goes on with what is being read. That ends by itself: if observing
+    /// Reads it for an event at `now`, or goes on with what is being read. The reading ends by itself: if observing
     /// were always faster, nothing new would ever be read.
     fn reading(self: &Arc<Self>, now: Timestamp) -> Reading {
         let mut last = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,7 +182,7 @@ impl Parameter {
         }
     }
 
-    /// What was read; if AWS did not answer, the last policies for as long as they stand.
+    /// The policies that were read; if AWS did not answer, the last policies for as long as they stand.
     fn after(&self, read: Result<Arc<LoadedPolicies>>, now: Timestamp) -> Arc<LoadedPolicies> {
         let error = match read {
             Ok(guard) => return guard,

@@ -1,5 +1,5 @@
-//! Deliveries that cannot be dealt with now: the event comes again through a queue. A function that waited
-//! would keep others from being contained.
+//! Deliveries that cannot be dealt with now: the event is delivered again through a queue. A function that waited would
+//! keep others from being contained.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ pub(crate) fn missing<P: Playbook>(delivery: &Delivery<'_>, why: String) -> Cont
     }))
 }
 
-/// Leaves what the event names to the on-call engineer, for this reason. What GuardDuty has in its place comes by
+/// Leaves what the event names to the on-call engineer, for this reason. GuardDuty's present finding is delivered by
 /// itself.
 pub(crate) async fn superseded<P: Playbook>(
     session: &Session<'_, P>,
@@ -80,7 +80,8 @@ pub(crate) async fn superseded<P: Playbook>(
     let delivery = session.delivery;
     let notified = Containment::notified(Some(session.playbook), delivery, why.clone(), false);
     let mut containment = notified.await;
-    let next = "look at what the event names: only what GuardDuty shows for the finding now is dealt with by itself";
+    let next = "check the targets that the event names: only those that GuardDuty shows for the finding \
+        now are handled";
     containment.report.next_steps.insert(0, next.to_owned());
     containment.postponed(Some(Postponement {
         why,
@@ -113,12 +114,13 @@ pub(crate) async fn postpone<P: Playbook>(
     let Postponement { why, tells, .. } = &postponement;
     match within(until, "sqs:SendMessage", sending).await {
         Ok(seconds) if *tells => {
-            let next = format!("nothing: it is dealt with again in {seconds} seconds, since {why}");
+            let next =
+                format!("no action needed: it is handled again in {seconds} seconds, since {why}");
             done.report.next_steps.push(next);
             done
         }
         Ok(seconds) => {
-            let why = format!("it is dealt with again in {seconds} seconds, since {why}");
+            let why = format!("it is handled again in {seconds} seconds, since {why}");
             let report = Report::ignored(P::CATEGORY, delivery.finding, why, false);
             let mut answer = Containment::answer(report);
             answer.claims = done.claims;
@@ -132,7 +134,7 @@ pub(crate) async fn postpone<P: Playbook>(
     }
 }
 
-/// Answers in how many seconds the event comes again.
+/// Answers the seconds until the event is delivered again.
 async fn send<P: Playbook>(
     recheck: &RecheckQueue,
     record: Option<&IncidentStore>,

@@ -1,5 +1,5 @@
-//! Preparation of a plan: the claim on the target, its state, GuardDuty's word and the policies, all asked for at
-//! once.
+//! Preparation of a plan: the claim on the target, its state, GuardDuty's answer and the policies, all requested at the
+//! same time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,8 +126,8 @@ async fn notified<P: Playbook>(session: &Session<'_, P>, why: String) -> EarlyCo
     Box::new(Containment::notified(playbook, delivery, why, false).await)
 }
 
-/// Leaves released targets alone, and answers if nothing else is left. The operator's word stands whatever GuardDuty
-/// answers. `found`: the target's name where it was found elsewhere than the finding says.
+/// Leaves released targets alone, and answers if nothing else is left. A release counts whatever GuardDuty answers.
+/// `found`: the target's name where it was found elsewhere than the finding says.
 async fn respect_releases<P: Playbook>(
     session: &mut Session<'_, P>,
     verdict: &Result<Verdict>,
@@ -158,8 +158,8 @@ async fn respect_releases<P: Playbook>(
     }
 }
 
-/// Answers about a finding whose targets were all released after its activity. The operator who released the
-/// very incident knows of it; of another finding nobody may know.
+/// Answers about a finding whose targets were all released after its activity. The operator who released the very
+/// incident knows of it; a notice of another finding may be news.
 async fn left_released<P: Playbook>(session: &Session<'_, P>, released: Timestamp) -> Containment {
     let (delivery, why) = (session.delivery, released_at(released));
     let finding = delivery.finding;
@@ -169,7 +169,7 @@ async fn left_released<P: Playbook>(session: &Session<'_, P>, released: Timestam
         let until = Instant::now() + PATIENCE;
         let asked = within(until, "dynamodb:UpdateItem", Box::pin(asked)).await;
         asked.inspect_err(|error| {
-            tracing::error!(%error, "it is not known whether this incident was released: it is told");
+            tracing::error!(%error, "it is not known whether this incident was released: a notice is sent");
         }).ok()
     };
     if itself.await == Some(true) {
@@ -182,7 +182,7 @@ async fn left_released<P: Playbook>(session: &Session<'_, P>, released: Timestam
 
 /// The reason for which a released target is left alone.
 pub(crate) fn released_at(released: Timestamp) -> String {
-    format!("a person released it at {released}, and there is no newer activity")
+    format!("the operator released it at {released}, and there is no newer activity")
 }
 
 /// Enforces the finding as GuardDuty has it, and answers if GuardDuty does not bear it out.
@@ -217,9 +217,9 @@ async fn enforce<P: Playbook>(
     Ok(())
 }
 
-/// Refuses a message of the function's own queue that the record knows nothing of. A recheck follows a containment,
-/// and what comes again was put off: the record shows either. A message that somebody else sent may be about
-/// anything. Without a record, only the policy of the queue keeps such messages out.
+/// Refuses a message of the function's own queue that the record knows nothing of. A recheck follows a containment, and
+/// a repeated delivery was postponed: the record shows either. A message that somebody else sent may be about anything.
+/// Without a record, only the policy of the queue keeps such messages out.
 fn believe<P: Playbook>(session: &Session<'_, P>) -> Result<(), EarlyContainment> {
     let claims = &session.claims;
     let asked = session.delivery.came_back.and(session.record);
@@ -237,8 +237,8 @@ fn believe<P: Playbook>(session: &Session<'_, P>) -> Result<(), EarlyContainment
     }
     let targets: Vec<_> = claims.held.iter().map(Claim::target).collect();
     let why = format!(
-        "a message asks to deal again with {}, and the record shows neither a containment of it nor that \
-         the finding is awaited",
+        "a message asks to handle {} again, and the record shows neither a containment of it nor a \
+         finding that waits",
         targets.join(", ")
     );
     tracing::error!(

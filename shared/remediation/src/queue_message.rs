@@ -15,7 +15,7 @@ pub(crate) fn received(payload: &Value) -> Option<(&Value, Value)> {
     Some((record, message))
 }
 
-/// What would be handed over of `message`.
+/// The JSON that Lambda would hand over of `message`.
 pub(crate) fn handed_over(message: &str) -> Value {
     json!({ "Records": [{ "eventSource": "aws:sqs", "body": message }] })
 }

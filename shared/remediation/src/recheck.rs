@@ -1,10 +1,10 @@
 //! Looking again after a containment.
 //!
-//! IAM takes seconds to enforce a change everywhere, and whoever holds the credentials can use
-//! them to take the deny off again, to open a bucket again, or to give an instance its groups back. So a
-//! containment comes back twice, through a queue that holds it back, instead of keeping a function waiting.
-//! CloudTrail shows what was done some 15 minutes late. So what only CloudTrail can tell comes back once more
-//! by then: whether a contained credential still works, and whether a bucket was marked as public just now.
+//! IAM takes seconds to enforce a change everywhere. In that time an attacker with the credentials can remove the deny,
+//! open a bucket again, or give an instance its groups back. So a containment comes back twice, through a queue that
+//! holds it back, instead of keeping a function waiting. CloudTrail shows what was done some 15 minutes late. So what
+//! only CloudTrail can tell comes back once more by then: whether a contained credential still works, and whether a
+//! bucket was marked as public just now.
 //!
 //! A delivery that cannot be dealt with at the moment comes back through the same queue, later each time: a function that waited
 //! would keep others from being contained, and Lambda tries again only twice.
@@ -37,12 +37,11 @@ const BY_TRAIL: usize = 3;
 /// as CloudTrail usually is.
 const TRAIL_DELAY: i32 = 900;
 
-/// How often all looks are done anew, after the last of them found that a containment did not hold. A person
-/// was told each time.
+/// The rounds of rechecks after one found that a containment did not hold. A notice was sent each time.
 const ROUNDS: u64 = 3;
 
-/// Seconds until an event that was put off comes again: at least so many the first time, twice as many each time,
-/// and for each finding up to three times as long, so that those about one target do not come together.
+/// Seconds until a postponed event is delivered again: at least so many the first time, and twice as many each time.
+/// For each finding it is up to three times as long, so that those about one target do not arrive together.
 const PUT_OFF: i32 = 10;
 
 /// How often an event is put off, for more than half an hour in all. A claim ends after two minutes at most.
@@ -55,7 +54,7 @@ const EVENT_LIMIT: usize = 255 * 1024;
 /// How much of a message says what was in effect.
 const STEPS_LIMIT: usize = 64 * 1024;
 
-/// A look whether a containment stands.
+/// A recheck of a containment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recheck {
     /// Which one it is; the first is 1. 0: it is none, but a delivery of the event that was put off.
@@ -72,7 +71,7 @@ pub struct Recheck {
     pub round: u64,
 }
 
-/// What is to be looked at again.
+/// The containment to recheck.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cause {
     /// Something is contained, which somebody may undo.
@@ -123,7 +122,7 @@ impl Recheck {
         self.number == BY_TRAIL
     }
 
-    /// True if something that was in effect had to be done again. What was never in effect was not undone.
+    /// True if something that was in effect had to be done again. A step that was never in effect was not undone.
     pub(crate) fn finds_undone(&self, steps: &[StepReport]) -> bool {
         let stood = |step: &&StepReport| {
             let keys = self.in_effect.as_ref();
@@ -195,8 +194,8 @@ impl RecheckQueue {
         self.send(&message, delay, trace).await
     }
 
-    /// Sends `event` to the function of `category`, to come again as the `look` that it is, or as a delivery, and
-    /// answers after how many seconds. `finding_id` tells those apart that were put off at the same time.
+    /// Sends `event` to the function of `category`, to be delivered again as the recheck that it is, or as a delivery.
+    /// Answers the seconds until then. `finding_id` tells those apart that were put off at the same time.
     ///
     /// # Errors
     /// If SQS refused it or could not be reached.
@@ -235,7 +234,7 @@ impl RecheckQueue {
     }
 }
 
-/// Seconds until what was put off so often comes again.
+/// Seconds until an event that was postponed so often is delivered again.
 fn put_off_for(times: u64, finding_id: &str) -> i32 {
     let least = PUT_OFF << times.min(6);
     let mut hasher = DefaultHasher::new();
@@ -263,7 +262,7 @@ fn time(member: &Value) -> Option<Timestamp> {
     member.as_str()?.parse().ok()
 }
 
-/// What Lambda hands over of a message of [`RecheckQueue::schedule`], made of the message: to have a look done
+/// The event that Lambda hands over of a message of [`RecheckQueue::schedule`], read from the message: to have a look done
 /// that a queue has given up on; and by which function. `None`: it is no such message.
 pub fn handed_over(message: &str) -> Option<(Category, Value)> {
     let payload = queue_message::handed_over(message);

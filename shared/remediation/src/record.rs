@@ -1,19 +1,17 @@
 //! The record: incidents and containment targets, in DynamoDB.
 //!
-//! It serves audit, release, one notice per change, mutual exclusion, and the limits. It is not what
-//! makes a containment correct: what cannot be recorded goes to the log, and everything but snapshots
-//! goes on. Only the breaker must be asked; see there.
+//! It serves audit, release, one notice per change, mutual exclusion, and the limits. It is not what makes a
+//! containment correct: if a write fails, its content goes to the log, and everything but snapshots goes on. Only the
+//! breaker must be asked; see there.
 //!
-//! One item per finding and category (`INCIDENT#<finding id>` / `<category>`; for a part of an attack
-//! sequence `<category>#<target>`): what came in, what was decided, the actions with the values they
-//! found, the report, a plan that waits for a person. A drill's item is `DRILL#<finding id>` and goes away
-//! by itself: whoever sends one chooses the id, and must not get at the incident of a real finding. One
-//! item per target
-//! (`TARGET#<category>#<account>#<target>` / `state`): who is at work on it, whether a person
-//! released it, and of which findings a message is to come. One item per window of the
-//! [breaker](crate::breaker) (`BREAKER#<category>#<account>` /
-//! `window`): how many containments there were lately. One item per finding of which Security Hub was told
-//! (`SECURITYHUB#<finding ARN>` / `said`): what each function said last.
+//! One item per finding and category (`INCIDENT#<finding id>` / `<category>`; for a part of an attack sequence
+//! `<category>#<target>`): the event, the decision, the actions with the values they found, the report, and a plan that
+//! awaits approval. A drill's item is `DRILL#<finding id>` and goes away by itself: the sender of a drill chooses the
+//! id, and must not reach the incident of a real finding. One item per target (`TARGET#<category>#<account>#<target>` /
+//! `state`): the invocation that acts on it, a release of it, and the findings that await a message. One item per
+//! window of the [breaker](crate::breaker) (`BREAKER#<category>#<account>` / `window`): how many containments there
+//! were lately. One item per finding in Security Hub (`SECURITYHUB#<finding ARN>` / `said`): the last words of each
+//! function.
 
 mod awaiting;
 mod incident;

@@ -1,5 +1,5 @@
-//! Undoing a containment: started by the operator, from what was recorded, and refused where the world
-//! is no longer as the responder left it.
+//! Undoing a containment: the operator starts it from the record, and it is refused if the state is no longer as the
+//! responder left it.
 
 mod beside;
 mod shared;
@@ -30,8 +30,8 @@ use aws::playbook::Playbook;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long putting back and reading back may take.
 const TIME: Duration = Duration::from_secs(180);
-/// Pauses before the world is read back again because it does not show what was put back: IAM and EC2 answer
-/// reads from copies that lag behind.
+/// Pauses before the state is read back again because it does not show the values put back: IAM and EC2 answer reads
+/// from copies that lag behind.
 const READ_BACK_PAUSES: [Duration; 3] = [
     Duration::from_millis(300),
     Duration::from_secs(1),
@@ -48,7 +48,7 @@ pub enum Verdict {
     Already,
     /// It stays, for this reason.
     Left(String),
-    /// It is neither as the responder left it nor as it was found, or something stands in the way.
+    /// It is neither as the responder left it nor as it was found, or something blocks it.
     Drifted(String),
 }
 
@@ -114,7 +114,7 @@ pub struct Releaser<'a> {
     pub by: &'a str,
     /// The table.
     pub record: &'a IncidentStore,
-    /// By what the function tells. `None`: that is not known, so that nobody is told.
+    /// By what the function tells. `None`: they are not known, so no notice is sent.
     pub notices: Option<&'a Notices>,
 }
 
@@ -151,7 +151,7 @@ pub struct Released {
 /// Shows what releasing `incident` would do. Reads only.
 ///
 /// # Errors
-/// If the incident's event or actions cannot be read, or the world cannot.
+/// If the incident's event or actions, or the present state, cannot be read.
 pub async fn plan<P: Playbook>(
     playbook: &P,
     record: &IncidentStore,
@@ -197,14 +197,14 @@ pub async fn plan<P: Playbook>(
     Ok(steps)
 }
 
-/// Releases: claims the targets, looks again whether all is as the operator was shown, marks the targets,
-/// so that the same activity does not contain them again, puts back what is to be restored, reads it back, closes
-/// the incident if all of it is, with the others that the same steps contained, and tells so by all that the
-/// function tells by.
+/// Releases: it claims the targets, and checks again whether all is as the operator saw it. It marks the targets, so
+/// that the same activity does not contain them again, puts the found values back, and reads them back. Then it closes
+/// the incident if all of it is back, with the others that the same steps contained. It sends notices by the function's
+/// channels.
 ///
 /// # Errors
-/// If something drifted and that was not allowed, if an invocation is at work on a target, if it is not as it
-/// was `shown`, or if the record cannot be written. Nothing was changed then.
+/// If something drifted and that was not allowed, or an invocation acts on a target. If it is not as it was `shown`, or
+/// the record cannot be written. Nothing was changed then.
 pub async fn release<P: Playbook>(
     playbook: &P,
     releaser: &Releaser<'_>,

@@ -213,7 +213,9 @@ impl<P: Playbook> Responder<P> {
             None
         } else {
             self.elsewhere(delivery).await.unwrap_or_else(|error| {
-                unreached = Some(format!("look yourself, nothing was asked there: {error}"));
+                unreached = Some(format!(
+                    "look yourself, nothing could be read there: {error}"
+                ));
                 None
             })
         };
@@ -266,8 +268,8 @@ impl<P: Playbook> Responder<P> {
         }
     }
 
-    /// No call is made for an event that is not a finding, not even for a notice: whoever can
-    /// invoke the function could page people with it. The log line raises the stack's alarm.
+    /// No call is made for an event that is not a finding, not even for a notice: anybody who can invoke the function
+    /// could page people with it. The log line raises the stack's alarm.
     fn malformed(&self, event: &Value, error: &Error) -> Report {
         tracing::error!(%error, "malformed event");
         Report::malformed(P::CATEGORY, event, error, self.config.policy.dry_run)

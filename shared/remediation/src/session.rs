@@ -52,7 +52,7 @@ pub(crate) struct Rules<'a> {
     pub(crate) dry_run: bool,
 }
 
-/// One finding at work: what acts on its targets, and the claims on them.
+/// One finding at work: the playbook for its targets, and the claims on them.
 pub(crate) struct Session<'a, P> {
     pub(crate) playbook: &'a P,
     pub(crate) record: Option<&'a IncidentStore>,
@@ -153,7 +153,7 @@ pub(crate) async fn investigate<P: Playbook>(
     match timeout_at(inquiry.until, work).await {
         Ok(found) => investigation.merge(inquiry.finding, found),
         Err(_) => investigation.leads.push(
-            "look into the finding yourself: the investigation was not done in the time set for it"
+            "look into the finding yourself: the investigation did not end in the time allowed"
                 .to_owned(),
         ),
     }

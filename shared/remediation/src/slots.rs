@@ -90,7 +90,7 @@ pub(crate) async fn ask(
     BreakerDecision::Room
 }
 
-/// What is answered where the table does not answer, for this reason.
+/// The answer if the table does not answer, for this reason.
 pub(crate) fn unanswered(
     limits: &Limits,
     needs: &SlotRequest,
@@ -109,7 +109,7 @@ pub(crate) fn unanswered(
 async fn give_back(record: &IncidentStore, held: &[Places]) {
     for places in held {
         if let Err(error) = record.give_places_back(places).await {
-            tracing::error!(%error, "places in a window were not given back and end by their time");
+            tracing::error!(%error, "slots of a window were not returned and end by their time");
         }
     }
 }
@@ -139,7 +139,7 @@ async fn refused(
         Ok(_) if known => Page::AsUsual,
         Ok(_) => Page::Due,
         Err(error) => {
-            tracing::error!(%error, "people may be told again that the breaker is open");
+            tracing::error!(%error, "people may be notified again that the breaker is open");
             Page::Due
         }
     };
@@ -155,8 +155,8 @@ async fn refused(
 fn alone(error: &Error) -> BreakerDecision {
     tracing::error!(%error, "the breaker could not be asked: this finding is contained, the next is not");
     BreakerDecision::FallbackQuota(format!(
-        "look how much was contained lately: the breaker could not be asked, so this finding was let \
-         through alone, and further ones are withheld: {error}"
+        "check how much was contained lately: the circuit breaker could not be read, so it admitted this \
+         finding alone, and withholds further ones: {error}"
     ))
 }
 

@@ -57,7 +57,7 @@ impl Trace {
         &self.id
     }
 
-    /// What carries it on in a message,
+    /// The attribute that carries it on in a message,
     /// <https://docs.aws.amazon.com/xray/latest/devguide/xray-services-sqs.html>.
     pub(crate) fn sqs_attributes(
         &self,

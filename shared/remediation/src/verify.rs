@@ -1,19 +1,18 @@
 //! Asking GuardDuty for a finding before anything is changed on account of it.
 //!
-//! Whoever may invoke a function can write an event. What it enforces is therefore the finding that
-//! GuardDuty has under that id, not the one that the event describes. The questions are asked while
-//! the target is being read, so that a containment does not wait for them.
+//! Anybody who may invoke a function can write an event. It therefore enforces the finding that GuardDuty has under
+//! that id, not the one in the event. The questions are asked while the target is being read, so that a containment
+//! does not wait for them.
 //!
-//! A part of an attack sequence names one of its targets where GuardDuty's finding names none. So the
-//! sequence that GuardDuty has is taken apart anew, and the part has to be among what comes of it; what is
-//! enforced is that one.
+//! A part of an attack sequence names one of its targets where GuardDuty's finding names none. So GuardDuty's sequence
+//! is taken apart again, and the part has to be one of its parts; the function enforces that one.
 //!
-//! GuardDuty puts what goes on together in one finding, which shows the latest key, session and buckets. So the
-//! event's targets need only be among those that GuardDuty names. Where they are not, what GuardDuty has by then
-//! is enforced, by an event of its own, and people are told of what the event named.
+//! GuardDuty puts what goes on together in one finding, which shows the latest key, session and buckets. So the event's
+//! targets need only be among those that GuardDuty names. If they are not, the function enforces GuardDuty's finding of
+//! that time by an event of its own. A notice names the targets of the event.
 //!
-//! What GuardDuty does not answer is not enforced: a responder that contains on a word that it could
-//! not check would do so whenever an attacker keeps GuardDuty busy. The failure is retried instead.
+//! A finding that GuardDuty does not confirm is not enforced: a responder that contains on a word that it could not
+//! check would do so whenever an attacker keeps GuardDuty busy. The failure is retried instead.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,7 +40,7 @@ pub struct Verifier {
     detectors: Mutex<HashMap<String, String>>,
 }
 
-/// What GuardDuty says of an event.
+/// GuardDuty's verdict on an event.
 #[derive(Debug)]
 pub enum Verdict {
     /// The finding as GuardDuty has it.
@@ -101,8 +100,8 @@ impl Verifier {
             let Some(part) = sequence::part_like(finding, detail, &current, policy) else {
                 return Ok(Verdict::Withheld(format!(
                     "the event's target is not among those that GuardDuty has for the sequence {}: \
-                     somebody invoked the function with an altered event, or the sequence is another \
-                     by now",
+                     somebody invoked the function with an altered event, or the sequence has changed \
+                     since",
                     finding.id,
                 )));
             };
@@ -132,7 +131,7 @@ impl Verifier {
         Ok(Verdict::Genuine(Box::new(current)))
     }
 
-    /// What GuardDuty answers of the finding. `None`: it is not on.
+    /// GuardDuty's answer about the finding. `None`: it is not on.
     async fn found(&self, region: &str, id: &str) -> Result<Option<Value>> {
         let client = self.client_in(region);
         if let Some(known) = self.known(region) {
@@ -167,7 +166,7 @@ impl Verifier {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Not the one that the event names: that may be the member's.
+    /// Not the one that the event names: it may be the member's.
     async fn detector(&self, client: &Client, region: &str) -> Result<Option<String>> {
         let answer = client.list_detectors().send().await;
         let answer = answer.during("guardduty:ListDetectors", region)?;
@@ -179,7 +178,7 @@ impl Verifier {
     }
 }
 
-/// What GuardDuty answers, as it writes it.
+/// GuardDuty's answer, as it writes it.
 async fn get(client: &Client, detector: &str, id: &str) -> Result<Value> {
     let body = Body::default();
     client
@@ -215,7 +214,7 @@ fn detector_region<'a>(event: &'a Value, finding: &'a Finding) -> &'a str {
 pub struct Body(Arc<Mutex<Vec<u8>>>);
 
 impl Body {
-    /// What came last.
+    /// Takes the last request.
     pub fn take(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,9 +1,8 @@
-//! The notice for a chat, in the form of a custom notification of Amazon Q Developer in chat applications
-//! (AWS Chatbot), which passes on nothing else:
-//! <https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html>. Pure.
+//! The notice for a chat, as a custom notification of Amazon Q Developer in chat applications (AWS Chatbot), which
+//! passes on nothing else: <https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html>. Pure.
 //!
-//! Slack and Teams each obey marks of their own. What comes from outside has none of them: they are
-//! replaced by look-alikes that no chat obeys, since there is no escape that all of them know.
+//! Slack and Teams each obey marks of their own. Text from outside has none of them: they are replaced by look-alikes
+//! that no chat obeys, since there is no escape that all of them know.
 
 use serde_json::{Value, json};
 

@@ -17,12 +17,12 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// How many entries a section lists. The report in the log has them all.
 const ENTRIES: usize = 50;
 
-/// What a person is sent.
+/// A notice by mail or chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// At most 100 printable ASCII characters.
     pub subject: String,
-    /// What happened, what was done, what was not, what to do next.
+    /// The event, the steps done and not done, and the next steps.
     pub body: String,
 }
 
@@ -34,7 +34,7 @@ pub fn render(report: &Report) -> Notice {
     }
 }
 
-/// What it is about in one line of printable ASCII.
+/// The subject in one line of printable ASCII.
 pub(crate) fn subject(report: &Report) -> String {
     let headline = match report.breaker() {
         _ if report.drill() => format!("[DRILL] {}:", report.status().as_str()),

@@ -1,10 +1,9 @@
 //! Pages for people: each one HTML file that is complete in itself.
 //!
-//! A page opens from a disk, a bucket or a mail, on a phone, in the dark and on paper. It loads nothing:
-//! its policy (<https://www.w3.org/TR/CSP3/>) allows the one style sheet and the one script that are in
-//! it, by their hashes, and no network. Names, tags and user agents come from attackers: [`maud`] escapes
-//! whatever is put into its markup, [`Outside`] makes what does not show visible too, and [`Script`]
-//! embeds data that no text in it can end.
+//! A page opens from a disk, a bucket or a mail, on a phone, in the dark and on paper. It loads nothing: its policy
+//! (<https://www.w3.org/TR/CSP3/>) allows the one style sheet and the one script that are in it, by their hashes, and
+//! no network. Names, tags and user agents come from attackers: [`maud`] escapes all text in its markup, [`Outside`]
+//! makes invisible characters visible too, and [`Script`] embeds data that no text in it can end.
 
 mod incident;
 
@@ -26,20 +25,20 @@ const STYLE: &str = include_str!("page/style.css");
 /// A page.
 #[derive(Debug)]
 pub struct Page<'a> {
-    /// What it is about: the window's title and the first heading.
+    /// The subject: the window's title and the first heading.
     pub title: &'a str,
-    /// What a reader must know before all else.
+    /// The facts that a reader must know before all else.
     pub lead: Markup,
     /// The contents, which the page lists with links to them.
     pub sections: Vec<Section<'a>>,
-    /// What makes it answer to a reader. None: it only shows.
+    /// The script that answers the reader. None: it only shows.
     pub script: Option<Script<'a>>,
 }
 
 /// A part of a page.
 #[derive(Debug)]
 pub struct Section<'a> {
-    /// What links name it by: lower-case letters and hyphens.
+    /// The name for links: lower-case letters and hyphens.
     pub id: &'static str,
     /// Its heading, of the second level. Headings in the contents begin at the third.
     pub heading: &'a str,
@@ -58,8 +57,8 @@ pub struct Script<'a> {
     pub data: &'a Value,
 }
 
-/// Text from outside: on one line, with what does not show made visible, cut if it is very long, and
-/// without influence on the direction of the text around it.
+/// Text from outside: on one line, with invisible characters made visible, and cut if it is very long. It has no
+/// influence on the direction of the text around it.
 #[derive(Clone, Copy, Debug)]
 pub struct Outside<'a>(pub &'a str);
 
@@ -69,7 +68,7 @@ impl Render for Outside<'_> {
     }
 }
 
-/// Text from outside as it stands, line for line and in full.
+/// Text from outside, line for line and in full.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines<'a>(pub &'a str);
 
@@ -140,7 +139,7 @@ impl Page<'_> {
         page.into_string()
     }
 
-    /// What the page may do. Data between `script` tags is not run, so no policy is asked about it.
+    /// The content security policy of the page. Data between `script` tags is not run, so no policy is asked about it.
     fn policy(&self) -> String {
         let mut policy = format!("default-src 'none'; style-src {}", source(STYLE));
         if let Some(script) = &self.script {

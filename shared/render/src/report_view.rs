@@ -80,7 +80,7 @@ pub fn incident_at_risk(incident: &Incident) -> &'static str {
     }
 }
 
-/// Steps of a report that are told together.
+/// Steps of a report that are shown together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StepGroup {
     Planned,
@@ -120,7 +120,7 @@ impl StepGroup {
     }
 }
 
-/// The steps of a report in the groups in which they are told. A step that awaits approval is told as such.
+/// The steps of a report in the groups of the notice. A step that awaits approval is shown as such.
 pub(crate) fn step_groups(report: &Report) -> impl Iterator<Item = (StepGroup, Vec<&StepReport>)> {
     StepGroup::ALL.into_iter().map(|group| {
         let steps = report.steps().iter();

@@ -31,18 +31,18 @@ impl GroupSize {
     }
 }
 
-/// That the breaker opened: a person would have been told, and nothing more been contained there.
+/// An opening of the breaker: one notice would have been sent, and nothing more been contained there.
 #[derive(Clone, Debug, Serialize)]
 pub struct BreakerTrip {
     /// When.
     pub at: Timestamp,
-    /// Until when nobody is told again.
+    /// The time until which no other notice is sent.
     pub until: Timestamp,
     /// The function.
     pub function: Category,
     /// The account.
     pub account_id: String,
-    /// What of the account. `None`: all that the function contains there.
+    /// The group within the account. `None`: all that the function contains there.
     pub crowd: Option<String>,
     /// How many targets may be contained there in the time of a window.
     pub places: usize,
@@ -59,7 +59,7 @@ pub struct PeakDemand {
     pub function: Category,
     /// The account.
     pub account_id: String,
-    /// What of the account. `None`: all that the function contains there.
+    /// The group within the account. `None`: all that the function contains there.
     pub crowd: Option<String>,
     /// How many may be. `None`: the size of the crowd is not known, so that no share of it was held.
     pub places: Option<usize>,

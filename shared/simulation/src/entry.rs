@@ -1,4 +1,4 @@
-//! What would have happened to a target.
+//! The response to a target.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use model::breaker::BREAKER;
 use model::category::Category;
 use model::plan::Phase;
 
-/// What would have become of a target.
+/// The outcome for a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Contained.
     Contained,
-    /// Planned, until a person approves it.
+    /// Planned, until an approver approves it.
     AwaitsApproval,
     /// Withheld by policies.
     Withheld,
@@ -25,12 +25,12 @@ pub enum Outcome {
     Breaker,
 }
 
-/// Something that would have happened to a target. What repeats it is counted, not told again.
+/// Something that would have happened to a target. A repetition is counted, and makes no entry.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
     /// When.
     pub at: Timestamp,
-    /// What.
+    /// The outcome.
     pub outcome: Outcome,
     /// The function.
     pub function: Category,
@@ -40,11 +40,11 @@ pub struct Entry {
     pub region: String,
     /// `User`, `Role`, `Bucket`, `Instance` or `Account`.
     pub kind: &'static str,
-    /// The target's ARN; of a user or role without its path, which findings do not tell.
+    /// The target's ARN; the ARN of a user or role is without its path, which findings do not have.
     pub resource: String,
     /// The target's name, or the id of an instance.
     pub name: String,
-    /// What of it is contained, by the name in the record: `user/alice/AKIA…`.
+    /// The contained target, by the name in the record: `user/alice/AKIA…`.
     pub target: String,
     /// Who acted, if the finding is about calls.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,7 @@ pub struct Entry {
     pub again: bool,
     /// Some of what contains is withheld.
     pub partial: bool,
-    /// What only observing would show, and would change this.
+    /// The values that only observing shows, and that would change this.
     pub depends_on: Vec<String>,
     /// The steps.
     pub steps: Vec<Step>,

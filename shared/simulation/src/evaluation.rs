@@ -11,7 +11,7 @@ use model::finding::Finding;
 use model::plan::Phase;
 use model::resource::Kind;
 
-/// What a function would have made of a finding, before it is known what came before.
+/// A function's answer to a finding, before the earlier findings count.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     pub(super) at: Timestamp,
@@ -61,13 +61,13 @@ pub(super) struct Left {
 pub enum Reason {
     /// GuardDuty generated it to be looked at.
     Sample,
-    /// A person sent it to be looked at.
+    /// The operator sent it as a drill.
     Drill,
     /// It is archived.
     Archived,
     /// The instance was attacked, and does not attack.
     Victim,
-    /// Its kind is one for a person.
+    /// Its type is one to notify.
     Kind,
     /// A setting says so: the response, the severity.
     Setting,
@@ -83,7 +83,7 @@ pub enum Reason {
     Malformed,
 }
 
-/// What would be contained.
+/// A target that would be contained.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Its name in the record and in the breaker's windows.
@@ -94,8 +94,8 @@ pub struct Target {
     pub(super) name: String,
     pub(super) steps: Vec<Step>,
     pub(super) crowds: Vec<BlastRadiusGroup>,
-    /// When the activity was last seen, if what is newer than a containment is contained anew: what is cut
-    /// off are sessions, and there may be new ones.
+    /// When the activity was last seen, if activity newer than a containment is contained again: a containment of
+    /// sessions covers those so far, and there may be new ones.
     pub(super) renewed: Option<Timestamp>,
 }
 
@@ -106,28 +106,28 @@ pub struct Step {
     pub action: &'static str,
     /// The phase it belongs to.
     pub phase: Phase,
-    /// What has to be so for it to be planned. `None`: it surely is.
+    /// The condition for planning it. `None`: it surely is.
     #[serde(rename = "if", skip_serializing_if = "Option::is_none")]
     pub condition: Option<&'static str>,
-    /// What the policies say of it.
+    /// The policies' answer about it.
     pub verdict: StepVerdict,
     /// The ids of the policies that decide.
     pub by: Vec<String>,
     /// Why it is withheld, in the policies' words.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// What only observing would show, and would change the verdict.
+    /// The values that only observing shows, and that would change the verdict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,
 }
 
-/// What the policies say of a step.
+/// The policies' answer about a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepVerdict {
     /// It may run.
     Permitted,
-    /// It may when a person approves it.
+    /// It may run when an approver approves it.
     AwaitsApproval,
     /// It may not.
     Withheld,

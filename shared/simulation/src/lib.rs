@@ -1,13 +1,13 @@
-//! What the responder would have done about the findings of the past, had it not been a dry run.
+//! The responder's answer to past findings, had it not been a dry run.
 //!
 //! Two halves, both pure. [`Rehearser::look`] judges one finding at the time at which its event came: the
 //! decision, the steps that a plan could have, and what the policies say of each. [`rehearse`] goes
 //! through all of that in the order of time, and knows what is contained already and whether the breaker has
 //! places left.
 //!
-//! Nothing is observed, since the world of that time is gone. What only observing would show is said as a
-//! condition (`if`) of a step, or as what the answer depends on (`depends_on`); the rest is decided by the
-//! code that decides in the functions.
+//! Nothing is observed, since AWS's state of that time is gone. A value that only observing shows is a condition (`if`)
+//! of a step, or a dependence of the answer (`depends_on`); the rest is decided by the code that decides in the
+//! functions.
 
 mod breaker;
 mod entry;

@@ -27,7 +27,7 @@ enum Planned {
     Never,
 }
 
-/// What would be contained about a finding that is one to contain. `outright`: what forbids all of it.
+/// The targets of a finding of a type to contain. `outright`: the reason that forbids all of it.
 pub(super) fn targets(
     forecaster: &Forecaster,
     context: &RequestContext<'_>,
@@ -149,7 +149,7 @@ fn nothing(function: Category, finding: &Finding, settings: &Settings) -> Option
             .then(|| {
                 (
                     Reason::Setting,
-                    "the account's Block Public Access is left to a person (S3AccountBlock)"
+                    "the account's Block Public Access is left to the operator (S3AccountBlock)"
                         .to_owned(),
                 )
             }),
@@ -178,13 +178,13 @@ fn nothing(function: Category, finding: &Finding, settings: &Settings) -> Option
             Principal::KeyOwner { key, .. } => Some((
                 Reason::Unknown,
                 format!(
-                    "IAM is asked whose the key {key} is; it is then deactivated, and that user's sessions \
-                     are denied"
+                    "the playbook asks IAM for the user of the key {key}, deactivates the key, and \
+                     denies that user's sessions"
                 ),
             )),
             Principal::FederatedUser { .. } => {
-                let why = "CloudTrail is asked for the user who issued the federated session, whose \
-                           sessions are then denied";
+                let why = "the playbook asks CloudTrail for the user who issued the federated session, \
+                    and denies that user's sessions";
                 Some((Reason::Unknown, why.to_owned()))
             }
             other => Some((Reason::Nothing, not_contained::unsupported(&other))),
@@ -336,7 +336,7 @@ fn group(finding: &Finding) -> Option<&str> {
     Some(name)
 }
 
-/// What the target is a member of, as far as the finding tells.
+/// The groups that the target is a member of, as far as the finding has them.
 fn crowds(finding: &Finding, kind: Kind) -> Vec<BlastRadiusGroup> {
     match kind {
         Kind::User => vec![BlastRadiusGroup::Users],
@@ -351,8 +351,8 @@ fn crowds(finding: &Finding, kind: Kind) -> Vec<BlastRadiusGroup> {
     }
 }
 
-/// A key stays inactive and a named session denied; the sessions of a user or role are cut off up to a
-/// time, and newer ones anew.
+/// A key stays inactive and a named session denied; a containment cuts off the sessions of a user or role up to a time,
+/// and newer ones need another.
 fn renews(function: Category, finding: &Finding, settings: &Settings) -> bool {
     function == Category::Iam
         && match finding.principal() {

@@ -57,8 +57,8 @@ impl Rehearser {
         &self.rules
     }
 
-    /// What each function would have made of `finding` at each time at which its event came. `document`
-    /// gives what it was read from, which is asked for only of an attack sequence.
+    /// Each function's answer to `finding` at each time of its events. `document` gives what it was read from, which is
+    /// asked for only of an attack sequence.
     ///
     /// An event, and a finding of the export, came once. GuardDuty's API tells only how a finding was last,
     /// and when it was made: it is taken to have been so then, and at its last update. Empty: no event came
@@ -126,7 +126,7 @@ impl Rehearser {
         self.policies.get(&function).unwrap_or(&self.rules.policy)
     }
 
-    /// What a function would have made of a finding at a time.
+    /// A function's answer to a finding at a time.
     fn judge(&self, function: Category, finding: &Finding, at: Timestamp) -> Judgement {
         let policy = self.policy(function);
         let left = |cause, reason: String| Judgement::Left(Left { cause, reason });
@@ -168,7 +168,7 @@ impl Rehearser {
     }
 }
 
-/// Why a finding is left to a person.
+/// The reason that a finding is only notified.
 fn cause(function: Category, finding: &Finding, policy: &ResponseSettings) -> Reason {
     if let Disposition::Notify(_) = catalogue::disposition(function, finding) {
         if function == Category::Ec2 && finding.instance_is_victim() {

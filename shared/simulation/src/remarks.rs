@@ -18,15 +18,15 @@ pub(super) fn remarks(
     rules: &Rules,
 ) -> Vec<String> {
     let mut remarks = vec![
-        "Nothing was observed: a target that is gone, or as it should be already, is told as contained; a \
-         step with an `if` is planned only where that is so."
+        "Nothing was observed: a target that is gone, or already as it should be, counts as contained; a \
+         step with an `if` is planned only if its condition holds."
             .to_owned(),
         "A target that is contained stays so: nobody releases it, approves anything, or resets the breaker."
             .to_owned(),
     ];
     if summary.uncertain > 0 {
         remarks.push(format!(
-            "Of the targets that would be contained, so many depend on what only observing would show \
+            "Of the targets that would be contained, so many depend on values that only observing would show \
              (depends_on): {}.",
             summary.uncertain
         ));
@@ -36,7 +36,7 @@ pub(super) fn remarks(
         .any(|entry| entry.kind == Kind::User.as_str() || entry.kind == Kind::Role.as_str())
     {
         remarks.push(
-            "ARNs of users and roles are without a path, which findings do not tell: a policy that names \
+            "ARNs of users and roles are without a path, which findings do not have: a policy that names \
              one with a path does not apply here."
                 .to_owned(),
         );
@@ -48,15 +48,15 @@ pub(super) fn remarks(
     if !crowds.is_empty() {
         let crowds: Vec<_> = crowds.into_iter().collect();
         remarks.push(format!(
-            "MaxSharePercent ({}) was not held for {}, whose size findings do not tell.",
+            "MaxSharePercent ({}) was not applied to {}, whose size findings do not have.",
             rules.limits.share_percent,
             crowds.join(", "),
         ));
     }
     if entries.iter().any(|entry| entry.function == Category::Ec2) {
         remarks.push(
-            "Of the instances of one role no more than MaxSharePercent would be contained in a window \
-             either: the role is not in the findings, so that this was not held."
+            "MaxSharePercent also limits the instances of one role in a window: findings do not have the \
+             role, so the limit was not applied."
                 .to_owned(),
         );
     }

@@ -1,4 +1,4 @@
-//! What would have happened, in the order of time.
+//! The replay of the evaluations, in the order of time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,7 +10,7 @@ use super::evaluation::{Evaluation, Judgement, Target};
 use super::rules::Rules;
 use super::summary::{Report, Summary};
 
-/// Where the state of a target stands.
+/// The state of a target.
 #[derive(Default)]
 struct TargetState {
     contained_at: Option<Timestamp>,
@@ -29,8 +29,8 @@ struct Rehearsal<'a> {
 
 /// Goes through what was judged, in the order of time.
 ///
-/// Once contained a target stays so, since only a person releases it. Nobody approves anything, and nobody
-/// resets the breaker.
+/// A contained target stays contained, since only the operator releases it. Nobody approves anything, and nobody resets
+/// the breaker.
 pub fn rehearse(rules: &Rules, mut evaluations: Vec<Evaluation>) -> Report {
     evaluations
         .sort_by(|a, b| (a.at, &a.finding.id, a.function).cmp(&(b.at, &b.finding.id, b.function)));

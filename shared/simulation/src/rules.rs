@@ -26,17 +26,17 @@ pub struct Modes {
 /// The settings that are rehearsed.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// What the functions decide by; the mode is that of [`Rules::modes`].
+    /// The settings of the decision; the mode is that of [`Rules::modes`].
     pub policy: ResponseSettings,
     /// The flags of the functions.
     pub modes: Modes,
     /// How far the playbooks go.
     pub settings: Settings,
-    /// What the breaker lets through.
+    /// The limits of the breaker.
     pub limits: Limits,
     /// `HandOverSequences`.
     pub hand_over: bool,
-    /// Take a finding that is archived by now for what it was before a person archived it.
+    /// Takes an archived finding for one that is not.
     pub archived: bool,
     /// Events before this time did not come.
     pub since: Option<Timestamp>,

@@ -16,7 +16,7 @@ use model::category::Category;
 /// The policy that carries the mode `approve` out.
 const APPROVAL: &str = "approval";
 
-/// What would have been done about the findings of a time.
+/// The report on the findings of a time.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The version of this document: it grows when a member changes its meaning or goes away.
@@ -25,7 +25,7 @@ pub struct Report {
     pub settings: Value,
     /// The numbers.
     pub summary: Numbers,
-    /// What would have happened, in the order of time.
+    /// The entries, in the order of time.
     pub entries: Vec<Entry>,
     /// The principals, instances and buckets that would have been contained.
     pub hit: Vec<AffectedTarget>,
@@ -35,9 +35,9 @@ pub struct Report {
     pub windows: Vec<PeakDemand>,
     /// The policies that withheld something.
     pub exemptions: Vec<Exemption>,
-    /// What is not one to contain, and why.
+    /// The findings that would not be contained, and why.
     pub left_out: Vec<NotContained>,
-    /// What to know when reading this.
+    /// The remarks on this report.
     pub remarks: Vec<String>,
 }
 
@@ -58,7 +58,7 @@ pub struct Numbers {
     pub partial: usize,
     /// Those of them that depend on what only observing would show.
     pub uncertain: usize,
-    /// Targets whose containment would have waited for a person.
+    /// Targets whose containment would have awaited approval.
     pub awaits_approval: usize,
     /// Targets of which policies would have withheld all that contains.
     pub withheld: usize,
@@ -77,7 +77,7 @@ pub struct AffectedTarget {
     pub kind: &'static str,
     /// Its name, or the id of an instance.
     pub name: String,
-    /// Its ARN; of a user or role without its path.
+    /// Its ARN; the ARN of a user or role is without its path.
     pub resource: String,
     /// Its account.
     pub account_id: String,
@@ -100,7 +100,7 @@ pub struct Exemption {
     pub reason: String,
     /// The function.
     pub function: Category,
-    /// A person may approve it.
+    /// An approver may approve it.
     pub awaits_approval: bool,
     /// The steps.
     pub steps: BTreeSet<&'static str>,
@@ -162,7 +162,7 @@ impl Span {
     }
 }
 
-/// What a policy withheld, as it is counted.
+/// The steps that a policy withheld, as they are counted.
 #[derive(Default)]
 struct Applied {
     reason: String,
@@ -172,7 +172,7 @@ struct Applied {
     span: Option<Span>,
 }
 
-/// What is counted on the way.
+/// The counts during the replay.
 #[derive(Default)]
 pub(super) struct Summary {
     numbers: HashMap<String, u32>,

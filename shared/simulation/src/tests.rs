@@ -199,7 +199,7 @@ fn a_share_of_a_crowd_is_held_where_its_size_is_known() {
         unsized_crowd
             .remarks
             .iter()
-            .any(|it| it.contains("MaxSharePercent (50) was not held for the users")),
+            .any(|it| it.contains("MaxSharePercent (50) was not applied to the users")),
         "{:?}",
         unsized_crowd.remarks
     );
@@ -264,7 +264,7 @@ fn the_buckets_of_a_finding_have_their_places_together_or_none() {
     assert!(
         report.entries[4]
             .reason
-            .contains("this finding alone would be 3")
+            .contains("this finding alone needs 3")
     );
     assert_eq!(report.openings.len(), 1);
 }

@@ -57,7 +57,7 @@ fn ten_deliveries_at_once_isolate_the_instance_once() -> Result {
 /// True for the report of a delivery that comes again, since another invocation is at work on its target.
 fn is_put_off(report: &Value) -> bool {
     let reason = report["reason"].as_str().unwrap_or_default();
-    report["status"] == "ignored" && reason.contains("it is dealt with again in")
+    report["status"] == "ignored" && reason.contains("it is handled again in")
 }
 
 /// Waits until one more than `done` deliveries of the finding were dealt with: a delivery that was put off has come

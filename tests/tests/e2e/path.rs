@@ -19,6 +19,7 @@ use crate::e2e::redrive::{function_arn, leave, of_age};
 use crate::e2e::world::{
     World, expect_status, expect_stopped_attack, expect_working_attack, on_aws,
 };
+use crate::integrations::receivers::{self, Receiver};
 
 /// As the documents call it.
 pub(crate) const STACK: &str = "guardduty-responder";
@@ -396,6 +397,69 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// As docs/integrations.md has it: PagerDuty is a receiver here; to the others nothing is sent.
+    async fn connects_products(&self) -> Result {
+        let pagerduty = Receiver::start(receivers::pagerduty)?;
+        for name in ["pagerduty", "opsgenie", "jira", "servicenow", "webhook"] {
+            let path = format!("infra/integrations/{name}.yaml");
+            let template = documents::read(&path)
+                .replace("https://events.pagerduty.com", &pagerduty.address)
+                .replace("'^https://.+$'", "'^https?://.+$'");
+            self.desk.put(&path, &template)?;
+        }
+        self.desk.put("pagerduty-key.txt", receivers::ROUTING_KEY)?;
+        self.types(
+            "aws secretsmanager create-secret --name gdr-pagerduty --secret-string file://pagerduty-key.txt",
+        )?;
+        let topic = format!(
+            "NotificationTopic={}",
+            self.stack.output("NotificationTopic")?
+        );
+        let topic = [("NotificationTopic=…", topic.as_str())];
+        let deploy = |name: &str| {
+            let beginning = format!("sam deploy --template-file infra/integrations/{name}.yaml ");
+            self.desk.types(&self.desk.documented(&beginning)?, &topic)
+        };
+        deploy("pagerduty")?;
+        let sent = self.types("gdr notify-test")?;
+        for channel in ["topic", "event bus", "product by rule gdr-pagerduty-"] {
+            expect_row(&sent, &[channel, "accepted"]);
+        }
+        let sent = self.types("gdr notify-test --yes --output json")?;
+        let beginning = sent.find('{').ok_or("no JSON")?;
+        let sent = serde_json::Deserializer::from_str(&sent[beginning..]).into_iter::<Value>();
+        let sent = sent.flatten().next().ok_or("no JSON")?;
+        let id = sent["id"].as_str().ok_or("no id")?;
+        let inbox = pagerduty.inbox();
+        assert_eq!(
+            (inbox.requests, &inbox.refused[..]),
+            (2, &[][..]),
+            "{inbox:?}"
+        );
+        assert_eq!(inbox.tickets[id].severity, "info");
+        assert!(inbox.tickets[id].title.starts_with("[DRILL]"), "{inbox:?}");
+        self.desk
+            .types("gdr notify-test --resolve 16afba5c", &[(ID, id)])?;
+        assert!(!pagerduty.inbox().tickets[id].open, "it was not resolved");
+        let stacks = aws_sdk_cloudformation::Client::new(&self.world.aws.root());
+        for (name, secret) in [
+            ("opsgenie", "GenieKey 0f3c"),
+            ("jira", "token"),
+            ("servicenow", "password"),
+            ("webhook", "token"),
+        ] {
+            self.desk.runs(&format!(
+                "aws secretsmanager create-secret --name gdr-{name} --secret-string '{secret}'"
+            ))?;
+            deploy(name)?;
+        }
+        for name in ["pagerduty", "opsgenie", "jira", "servicenow", "webhook"] {
+            let stack = format!("gdr-{name}");
+            stacks.delete_stack().stack_name(stack).send().await?;
+        }
+        Ok(())
+    }
+
     /// As docs/prove.md has it, but for the instance: the emulator runs none that answers.
     async fn proves_it(&self) -> Result {
         let (named, account) = ("111122223333", &self.world.aws.account_id);
@@ -530,6 +594,7 @@ fn a_new_user_rehearses_drills_turns_the_dry_run_off_and_needs_no_command_that_d
         walk.decides().await?;
         walk.contains_by_hand().await?;
         walk.sends_again().await?;
+        walk.connects_products().await?;
         walk.proves_it().await?;
         walk.reaches_member_accounts().await?;
         walk.uninstalls().await?;

@@ -60,7 +60,7 @@ impl fmt::Display for Trial {
 
 /// True if the event is to come again through the queue.
 fn was_put_off(ended: &Ended) -> bool {
-    matches!(ended, Ended::Answered(report) if report.reason().contains("is dealt with again"))
+    matches!(ended, Ended::Answered(report) if report.reason().contains("is handled again"))
 }
 
 /// What became of an invocation.

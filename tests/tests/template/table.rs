@@ -17,12 +17,17 @@ use serde_json::Value;
 use crate::common::yaml;
 
 /// The templates, in the order of the table.
-const TEMPLATES: [&str; 5] = [
+const TEMPLATES: [&str; 10] = [
     "template.yaml",
     "infra/operations.yaml",
     "infra/member-roles.yaml",
     "infra/scp-keep-contained.yaml",
     "infra/scp-protect-responder.yaml",
+    "infra/integrations/jira.yaml",
+    "infra/integrations/opsgenie.yaml",
+    "infra/integrations/pagerduty.yaml",
+    "infra/integrations/servicenow.yaml",
+    "infra/integrations/webhook.yaml",
 ];
 
 const HEAD: &str = "\
@@ -57,11 +62,13 @@ fn the_templates_set_what_the_table_says() -> Result {
 #[test]
 fn the_table_has_every_template() -> Result {
     let mut found = vec!["template.yaml".to_owned()];
-    for entry in integration_tests::checkout().join("infra").read_dir()? {
-        let name = entry?.file_name();
-        let name = name.to_string_lossy();
-        if name.ends_with(".yaml") {
-            found.push(format!("infra/{name}"));
+    for folder in ["infra", "infra/integrations"] {
+        for entry in integration_tests::checkout().join(folder).read_dir()? {
+            let name = entry?.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(".yaml") {
+                found.push(format!("{folder}/{name}"));
+            }
         }
     }
     found.sort();

@@ -1,4 +1,4 @@
-//! What the principal did since the first event: for a person to look at, after containment.
+//! The principal's activity since the first event: for a review after containment.
 
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ const MOST_LINES: usize = 12;
 pub struct PrincipalEvents {
     pub attribute: &'static str,
     pub value: String,
-    /// Where the attribute is not unique, what the caller's `principalId` must be.
+    /// The caller's required `principalId`, if the attribute is not unique.
     principal_id: Option<String>,
 }
 
@@ -80,7 +80,7 @@ impl PrincipalEvents {
     }
 }
 
-/// What the principal did in IAM since the first event.
+/// The principal's activity in IAM since the first event.
 pub async fn iam_events(trail: &EventHistory, finding: &Finding) -> Result<Events> {
     let principal = finding.principal()?;
     let since = finding.first_seen().or_else(|| finding.last_seen());
@@ -129,8 +129,9 @@ pub async fn deeds(
     lines.dedup();
     if lines.is_empty() {
         lines.push(format!(
-            "CloudTrail shows no key, user, password, role, policy, session, function or instance made or changed by \
-             {who} since the first event in this Region and that of IAM; the last minutes may be missing"
+            "CloudTrail shows no key, user, password, role, policy, session, function or instance that \
+             {who} made or changed. This covers the time since the first event, in this Region and that \
+             of IAM; the last minutes may be missing"
         ));
     }
     if lines.len() > MOST_LINES {
@@ -145,7 +146,7 @@ pub async fn deeds(
     lines
 }
 
-/// What a person must know of an event; `None` for the many that they need not.
+/// The step for the on-call engineer about an event; `None` for the many that they need not.
 pub fn told(record: &CloudTrailEvent) -> Option<String> {
     if !record.succeeded() {
         return None;
@@ -195,8 +196,8 @@ pub fn told(record: &CloudTrailEvent) -> Option<String> {
             role()
         ),
         "CreateSAMLProvider" | "UpdateSAMLProvider" | "CreateOpenIDConnectProvider" => format!(
-            "review the identity provider that the principal made or changed at {at} ({} {}): whoever it vouches \
-             for may be let into roles",
+            "review the identity provider that the principal made or changed at {at} ({} {}): its users \
+             may be let into roles",
             record.name(),
             ["name", "sAMLProviderArn", "url"]
                 .map(|member| record.parameter(member))
@@ -222,7 +223,7 @@ pub fn told(record: &CloudTrailEvent) -> Option<String> {
     })
 }
 
-/// What it changed of anybody's permissions.
+/// The change of anybody's permissions in this event.
 fn changed(record: &CloudTrailEvent, at: &str) -> Option<String> {
     let whom = || {
         [
@@ -285,7 +286,7 @@ fn changed(record: &CloudTrailEvent, at: &str) -> Option<String> {
     })
 }
 
-/// What it made or changed that runs with permissions of its own. Lambda's events carry the version of the
+/// The change in this event of a thing that runs with permissions of its own. Lambda's events carry the version of the
 /// API: `CreateFunction20150331`.
 fn ran(record: &CloudTrailEvent, at: &str) -> Option<String> {
     const FUNCTIONS: [&str; 4] = [

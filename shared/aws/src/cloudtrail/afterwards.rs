@@ -25,17 +25,17 @@ const MOST_LINES: usize = 20;
 /// A credential as CloudTrail knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
-    /// For a person.
+    /// The name for the reader.
     name: String,
     /// One of the names of `LookupAttributeKey`.
     attribute: &'static str,
     value: String,
-    /// Where the attribute is not unique, what the caller's `principalId` must be, or end in.
+    /// The caller's required `principalId`, or its end, if the attribute is not unique.
     principal_id: Option<String>,
     /// Only what was called with a session counts that was there before the containment: other credentials of
     /// the same user are not contained.
     sessions_before: bool,
-    /// A long-term key answers no call any more when it is not active. What is denied still answers some.
+    /// An inactive long-term key answers no call; denied credentials still answer some.
     long_term: bool,
     /// How many pages are read of each history.
     pages: usize,
@@ -168,7 +168,7 @@ pub async fn read(
     summary(credential, contained_at, inquiry.now, &answers)
 }
 
-/// What these answers come to.
+/// The summary of these answers.
 fn summary(
     credential: &Credential,
     contained_at: Timestamp,
@@ -246,8 +246,8 @@ fn gap(answer: &Result<Events>, contained_at: Timestamp) -> Option<String> {
     }
 }
 
-/// True if the call was refused for want of permission, or since the key is none any more. Services have codes
-/// of their own for that.
+/// True if the call was refused for want of permission, or because the key is no longer one. Services have codes of
+/// their own for that.
 fn is_refused(record: &CloudTrailEvent) -> bool {
     const WORDS: [&str; 6] = [
         "AccessDenied",

@@ -1,8 +1,8 @@
 //! The calls that CloudTrail's event history does not have: data events,
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/logging-data-events-with-cloudtrail.html>.
 
-/// True if a call of `api` of `service` is a data event. What is not listed here counts as a
-/// management event.
+/// True if a call of `api` of `service` is a data event. Any event that is not listed here counts as a management
+/// event.
 pub fn is_data_event(service: &str, api: &str) -> bool {
     match service.split('.').next().unwrap_or_default() {
         "s3" => is_of_objects(api),

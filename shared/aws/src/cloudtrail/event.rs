@@ -59,8 +59,8 @@ impl CloudTrailEvent {
             .is_none_or(|kind| kind == "AwsApiCall")
     }
 
-    /// True if the call is about the resource of this name, or may be: where CloudTrail left the request's
-    /// parameters out, nothing says that it is not.
+    /// True if the call is about the resource of this name, or may be: if CloudTrail left the request's parameters out,
+    /// the event may name it.
     pub fn may_name(&self, name: &str) -> bool {
         let parameters = &self.0["requestParameters"];
         let left_out = !parameters.is_object() || parameters.get("omitted").is_some();
@@ -92,7 +92,7 @@ impl CloudTrailEvent {
         &self.0["userIdentity"]
     }
 
-    /// Who called, for a person.
+    /// The caller, in words.
     pub fn caller_name(&self) -> String {
         let caller = self.caller();
         let name = ["arn", "userName", "invokedBy", "principalId", "type"]
@@ -106,7 +106,7 @@ impl CloudTrailEvent {
         self.0["responseElements"]["credentials"]["accessKeyId"].as_str()
     }
 
-    /// A parameter of the request, for a person.
+    /// A parameter of the request, printable.
     pub fn parameter(&self, member: &str) -> String {
         printable(self.0["requestParameters"][member].as_str().unwrap_or("?"))
     }

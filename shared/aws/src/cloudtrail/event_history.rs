@@ -1,10 +1,10 @@
-//! What CloudTrail's event history tells: the one reader of it.
+//! The answers of CloudTrail's event history: the one reader of it.
 //!
-//! `LookupEvents` answers two requests a second for the whole account and Region, takes one
-//! attribute, covers 90 days of management events, and gets them some 5 minutes late:
-//! <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
-//! So requests are paced by Region and bounded, answers are kept for a minute and shared by all who ask,
-//! and a request that fails means "unknown", never "nothing happened".
+//! `LookupEvents` answers two requests a second for the whole account and Region, and takes one attribute. It covers 90
+//! days of management events, and gets them some 5 minutes late:
+//! <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>. Requests are paced by Region
+//! and bounded, and all who ask share answers for a minute. A request that fails means "unknown", never "nothing
+//! happened".
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,14 +26,14 @@ use crate::error::{CallContext, Error, Result};
 /// From one request to a Region to the next, so that the account's other readers get their share.
 const PACE: Duration = Duration::from_millis(600);
 
-/// Of one question, each with up to 50 events.
+/// The pages of one question, each with up to 50 events.
 pub const MOST_PAGES: usize = 3;
 
 /// How long an answer is used again. Reading back asks the same questions within seconds.
 const FRESH: Duration = Duration::from_secs(60);
 
 /// By when the event history usually has an event,
-/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>. What it does not
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>. An event that it does not
 /// show yet happened within this time before now, however long ago the activity began.
 pub const LAG: SignedDuration = SignedDuration::from_mins(15);
 
@@ -50,11 +50,11 @@ pub struct EventHistory {
     desk: Arc<Desk>,
 }
 
-/// What all readers of one account have in common.
+/// The state that all readers of one account share.
 #[derive(Debug, Default)]
 struct Desk {
-    /// When each Region was asked last. Whoever asks holds it for all pages, so that the same question
-    /// that is asked meanwhile finds the answer.
+    /// When each Region was asked last. The asking reader holds it for all pages, so that a reader with the same
+    /// question waits for the answer.
     asked: Mutex<HashMap<String, Arc<futures::lock::Mutex<Option<Instant>>>>>,
     /// By the Region and the question.
     answers: Mutex<HashMap<(String, Lookup), (Instant, Events)>>,
@@ -262,7 +262,7 @@ impl Desk {
     }
 }
 
-/// Where the events of IAM are recorded: the Region that signs its calls, by partition,
+/// The Region that records the events of IAM: the Region that signs its calls, by partition,
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-concepts.html#cloudtrail-concepts-global-service-events>
 /// and the endpoints of IAM in the service models.
 fn global_region(region: &str) -> &'static str {

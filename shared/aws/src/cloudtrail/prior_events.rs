@@ -82,7 +82,7 @@ pub fn looks(finding: &Finding, principal: &Principal) -> Vec<PrincipalEvents> {
     .collect()
 }
 
-/// Where the events of such a call are recorded.
+/// The event history that records such a call.
 pub fn history_of(trail: &EventHistory, call: Option<&ApiCall>) -> History {
     let service = call.and_then(|call| call.service.as_deref());
     let service = service.and_then(|service| service.split('.').next());

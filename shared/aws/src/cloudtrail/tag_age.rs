@@ -1,5 +1,5 @@
-//! Which calls may have set something on a resource: asked for by the few kinds of calls that set it, so
-//! that calls that only read the resource, which may be many, never use up the pages.
+//! Which calls may have set something on a resource: they are asked for by the few kinds of calls that set it. So the
+//! many calls that only read the resource never use up the pages.
 
 use jiff::Timestamp;
 
@@ -21,8 +21,8 @@ pub const TAG_BUCKETS: &[&str] = &[
 /// The kinds of calls that tag an instance, or make one with tags.
 const TAG_INSTANCES: &[&str] = &["CreateTags", "RunInstances", "TagResources"];
 
-/// The calls of these kinds, in the Region of the trail, that had their effect on the bucket of this name
-/// since a time, the newest of each kind first.
+/// The calls of these kinds, in the Region of the trail, that took effect on the bucket of this name since a time. The
+/// newest of each kind is first.
 pub async fn on_bucket(
     trail: &EventHistory,
     kinds: &[&'static str],
@@ -117,7 +117,7 @@ fn asked(attribute: &'static str, value: &str, since: Timestamp) -> Lookup {
     }
 }
 
-/// `TagResource` is a call of many services; what was refused has changed nothing.
+/// `TagResource` is a call of many services; a refused call has changed nothing.
 fn sets_bucket(record: &CloudTrailEvent, bucket: &str) -> bool {
     let service = record.service();
     let tags_buckets = service.is_empty() || service.starts_with("s3") || service == TAGGING;

@@ -1,7 +1,7 @@
 //! Has this principal called this API before, or been at this address?
 //!
-//! What CloudTrail does not tell is unknown, never "no": its event history has the last 90 days, no
-//! data events, gets events some 5 minutes late, and is read only so far back as its quota allows,
+//! An event that CloudTrail does not show is unknown, never "no": its event history has the last 90 days, no data
+//! events, and gets events some 5 minutes late. It is read only so far back as its quota allows,
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>.
 
 use jiff::Timestamp;
@@ -15,7 +15,7 @@ use crate::inquiry::Inquiry;
 use model::finding::{ApiCall, Finding, Principal};
 use model::investigation::{Answer, Question, reason};
 
-/// What a person does where CloudTrail's event history does not tell.
+/// The step for the on-call engineer if CloudTrail's event history does not answer.
 const INSTEAD: &str = "look in your own trail or CloudTrail Lake";
 
 /// Asks by the access key first, which is exact; then by the name of the user or session.
@@ -79,8 +79,8 @@ fn called(
         return Answer::known(
             Question::History,
             &format!(
-                "yes: {more}{} calls of {api} before {first}{refused}; the newest at {} from {}. That says \
-                 nothing about the calls of this finding",
+                "yes: {more}{} calls of {api} before {first}{refused}; the newest at {} from {}. This \
+                 says nothing about the calls of this finding",
                 calls.len(),
                 newest.time(),
                 newest.address().unwrap_or("an unknown address"),

@@ -62,7 +62,7 @@ pub(super) async fn last_used(iam: &Client, arn: &str, inquiry: &Inquiry<'_>) ->
         }
     };
     let source = format!(
-        "{SOURCE}, report of {}; what is more recent than four hours may be missing",
+        "{SOURCE}, report of {}; the use of the last four hours may be missing",
         timestamp(&report.job_completion_date)
             .map_or_else(|| "now".to_owned(), |at| at.to_string()),
     );
@@ -103,7 +103,7 @@ fn told(services: &[ServiceLastAccessed], inquiry: &Inquiry<'_>) -> String {
     let of_call = of_the_call(services, &used, inquiry, first);
     format!(
         "{of_call}last used before the first event ({first}): {}; last used since, which may be the attack \
-         itself and tells nothing about before: {}; allowed and not used in the time that IAM keeps: {} \
+         itself and is no evidence about before: {}; allowed and not used in the time that IAM keeps: {} \
          services",
         or_none(&before),
         or_none(&since),

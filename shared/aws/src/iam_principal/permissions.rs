@@ -1,4 +1,4 @@
-//! What a user or role may do: the policies of its own and of its groups, and its boundary.
+//! The permissions of a user or role: the policies of its own and of its groups, and its boundary.
 //!
 //! Service and resource control policies, session policies and policies of resources are not seen
 //! from here, <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>.
@@ -13,11 +13,11 @@ use crate::error::{CallContext, Result};
 use model::investigation::privilege::PrivilegeLevel;
 use model::investigation::{Answer, Question, listed, reason};
 
-/// Of one user, role or group. IAM allows 20 attached policies at most.
+/// The documents read of one user, role or group. IAM allows 20 attached policies at most.
 const MOST_DOCUMENTS: usize = 20;
 /// A user may be in 10 groups.
 const MOST_GROUPS: usize = 10;
-/// Of each kind, in a sentence.
+/// The names of each kind, in a sentence.
 const MOST_NAMES: usize = 12;
 
 /// Who holds a policy.
@@ -28,13 +28,13 @@ enum Holder<'a> {
     Group(&'a str),
 }
 
-/// What was read of one holder, or of all together.
+/// The policies read of one holder, or of all together.
 #[derive(Default)]
 struct Holdings {
     attached: Vec<String>,
     inline: Vec<String>,
     powers: Vec<(PrivilegeLevel, String)>,
-    /// What could not be read.
+    /// The policies that could not be read.
     gaps: Vec<String>,
 }
 
@@ -224,8 +224,7 @@ async fn managed(iam: &Client, arn: &str) -> Result<Value> {
     Ok(decoded(document.as_deref().unwrap_or_default()))
 }
 
-/// A document as IAM hands it out: percent-encoded. What cannot be read gives nothing that a person
-/// could be told.
+/// A document as IAM hands it out: percent-encoded. An unreadable document gives no statement.
 fn decoded(document: &str) -> Value {
     let text = percent_decode_str(document).decode_utf8_lossy();
     serde_json::from_str(&text).unwrap_or_default()
@@ -243,7 +242,7 @@ impl Holder<'_> {
 
     fn of(self) -> String {
         match self {
-            Self::Group(name) => format!(" (of group {name})"),
+            Self::Group(name) => format!(" (group {name})"),
             Self::User(_) | Self::Role(_) => String::new(),
         }
     }

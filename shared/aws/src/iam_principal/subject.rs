@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Whom IAM is asked about, by name. Its unique id tells whether it is still the same.
+/// The entity that IAM is asked about, by name. Its unique id tells whether it is still the same.
 #[derive(Clone, Debug)]
 pub(super) enum Subject {
     User { name: String, id: Option<String> },
@@ -18,7 +18,7 @@ impl fmt::Display for Subject {
     }
 }
 
-/// What IAM says of it.
+/// IAM's description of it.
 pub(super) struct Described {
     pub(super) arn: String,
     pub(super) boundary: Option<String>,

@@ -1,4 +1,4 @@
-//! What the breaker answers: whether a plan may be executed, and why not.
+//! The breaker's answer: whether a plan may be executed, and why not.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::category::Category;
 use crate::error::Error;
 use crate::plan::Withheld;
 
-/// What a step is withheld by.
+/// The name of the breaker as the reason that a step is withheld.
 pub const BREAKER: &str = "breaker";
 
 /// Whether a plan may be executed.
@@ -19,7 +19,7 @@ pub const BREAKER: &str = "breaker";
 pub enum BreakerDecision {
     /// It has its places, or needs none.
     Room,
-    /// It may, without places, since the table could not be asked. What a person should know of that.
+    /// It may, without places, since the table could not be asked. The step for the on-call engineer.
     FallbackQuota(String),
     /// It may not.
     Refused(Box<Denial>),
@@ -73,8 +73,9 @@ impl Denial {
     /// The table could not be asked.
     pub fn unasked(error: Error) -> Self {
         let reason = format!(
-            "how much was contained lately could not be read or written, so nothing more is: {error}; contain \
-             it by hand, and repair the table of incidents or the function's access to it"
+            "the windows of the circuit breaker could not be read or written, so nothing more is \
+             contained: {error}; contain it by hand, and repair the incident table or the function's \
+             access to it"
         );
         Self {
             unasked: true,
@@ -84,14 +85,14 @@ impl Denial {
     }
 }
 
-/// Whether people are told of a finding that was withheld.
+/// Whether a notice is sent about a withheld finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
     /// They are, since this invocation is the first to be refused.
     Due,
-    /// As of any other finding: they are, unless they were told of its status.
+    /// As of any other finding: it is, unless one was sent for its status.
     AsUsual,
-    /// They were told by another invocation.
+    /// Another invocation sent it.
     Done,
 }
 
@@ -119,7 +120,7 @@ impl OpenBreaker {
         }
     }
 
-    /// What is counted: `ec2 in account 111122223333`.
+    /// The counted window: `ec2 in account 111122223333`.
     pub fn window(&self) -> &Window {
         &self.window
     }
@@ -129,7 +130,7 @@ impl OpenBreaker {
         self.contained.keys().map(String::as_str)
     }
 
-    /// How a person lets it contain again.
+    /// The command that lets the breaker admit again.
     pub fn reset(&self) -> String {
         format!(
             "gdr breaker reset --category {} --account {}",
@@ -140,7 +141,7 @@ impl OpenBreaker {
     /// Why nothing more is contained, in one sentence.
     pub fn reason(&self) -> String {
         let first = self.contained.values().min();
-        let first = first.map(|time| format!("; the next place is free at {time}"));
+        let first = first.map(|time| format!("; next slot at {time}"));
         let taken = self.contained.len();
         let reason = self.window.all_taken(taken, self.places, self.minutes);
         reason + &first.unwrap_or_default()

@@ -16,11 +16,11 @@ pub struct SlotRequest {
     /// Each window with its number of places and the names to be in it, the one with the fewest places
     /// first. Empty: nothing is to be contained.
     pub windows: Vec<(usize, Window, BTreeSet<String>)>,
-    /// Of which crowds the size is not known, so that no share of them is held, and why.
+    /// The groups of unknown size, and why it is unknown. No share of them is limited.
     unsized_crowds: BTreeMap<BlastRadiusGroup, String>,
 }
 
-/// What `plan` needs. Pure.
+/// Counts the slots that `plan` needs. Pure.
 pub fn needs<P: Planner>(
     limits: &Limits,
     finding: &Finding,
@@ -83,11 +83,11 @@ impl SlotRequest {
             .retain(|crowd, _| !known.contains_key(crowd));
     }
 
-    /// What a person should know of limits that were not held.
+    /// The remarks on limits that were not applied.
     pub fn remarks(&self) -> impl Iterator<Item = String> {
         self.unsized_crowds.iter().map(|(crowd, why)| {
             format!(
-                "look how many of {crowd} are contained: the limit of a share was not held, since \
+                "check how many of {crowd} are contained: the limit of a share was not applied, since \
                  their number is not known: {why}"
             )
         })

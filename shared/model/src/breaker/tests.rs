@@ -242,8 +242,8 @@ fn an_open_breaker_says_what_it_counts_when_the_next_place_is_free_and_how_it_is
     let open = open_breaker();
     assert_eq!(
         open.reason(),
-        "the breaker for ec2 in account 111122223333 is open: of at most 2 in 90 minutes 2 are contained; \
-         the next place is free at 2026-03-04T06:00:00Z"
+        "circuit breaker open for ec2 in account 111122223333: 2 of 2 allowed containments in 90 minutes are used; \
+         next slot at 2026-03-04T06:00:00Z"
     );
     assert_eq!(
         open.reset(),
@@ -264,7 +264,7 @@ fn a_step_without_room_is_withheld_with_the_way_out_and_told_by_one_invocation()
         let denial = Denial::open(open_breaker(), page);
         assert_eq!(denial.withheld.by, [BREAKER]);
         assert!(!denial.withheld.awaits_approval);
-        for part in ["is open", "to contain more, gdr breaker reset"] {
+        for part in ["circuit breaker open", "to contain more, gdr breaker reset"] {
             assert!(denial.withheld.reason.contains(part), "{denial:?}");
         }
         assert_eq!(denial.page, page);

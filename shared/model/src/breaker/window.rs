@@ -9,14 +9,14 @@ use serde::{Serialize, Serializer};
 use crate::blast_radius::BlastRadiusGroup;
 use crate::category::Category;
 
-/// What containments are counted of.
+/// The scope in which containments are counted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Window {
     /// The function that contains.
     pub category: Category,
     /// The account of what is contained.
     pub account_id: String,
-    /// What of the account. `None`: all that the function contains there.
+    /// The group within the account. `None`: all that the function contains there.
     pub crowd: Option<BlastRadiusGroup>,
 }
 
@@ -43,15 +43,16 @@ impl Window {
     /// Why a finding of so many containments will never have room.
     pub fn too_many(&self, wanted: usize, places: usize, minutes: i64) -> String {
         format!(
-            "this finding alone would be {wanted} containments, and the breaker for {self} lets {places} \
-             through in {minutes} minutes"
+            "this finding alone needs {wanted} slots, and the circuit breaker for {self} allows {places} \
+             containments in {minutes} minutes"
         )
     }
 
     /// Why there is no room now.
     pub fn all_taken(&self, taken: usize, places: usize, minutes: i64) -> String {
         format!(
-            "the breaker for {self} is open: of at most {places} in {minutes} minutes {taken} are contained"
+            "circuit breaker open for {self}: {taken} of {places} allowed containments in {minutes} minutes \
+             are used"
         )
     }
 }
@@ -95,13 +96,13 @@ pub struct Full {
     pub opened: Option<Opened>,
 }
 
-/// That people were told of a window without room.
+/// The record that a notice of a window without room was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Opened {
     /// The invocation that tells them.
     pub by: String,
     /// When it found the window without room.
     pub at: Timestamp,
-    /// Until then nobody else is told.
+    /// No other notice is sent until then.
     pub until: Timestamp,
 }

@@ -24,8 +24,8 @@ fn of_bucket(kind: &FindingType) -> Disposition {
              administrator's mistake",
         ),
         _ if is_malware(kind) => Notify(
-            "a malicious file was found; that a principal is named does not say that its credentials \
-             are stolen",
+            "a malicious file was found; a principal in such a finding is no evidence that its \
+             credentials are stolen",
         ),
         _ if buckets::is_misuse(kind) => Contain,
         _ => Notify(UNKNOWN),
@@ -35,22 +35,22 @@ fn of_bucket(kind: &FindingType) -> Disposition {
 fn of_principal(kind: &FindingType) -> Disposition {
     match (kind.purpose(), kind.family()) {
         ("Policy", "RootCredentialUsage" | "ShortTermRootCredentialUsage") => Notify(
-            "the root user was used: no policy of the account binds it, and its keys are its owner's \
-             to delete",
+            "the root user acted: no policy of the account binds it, and only its owner can delete its \
+             keys",
         ),
         ("Policy", _) => {
-            Notify("the account's rules were not kept; nothing shows that credentials are stolen")
+            Notify("a rule of the account was broken; nothing shows that credentials are stolen")
         }
         ("Stealth", _) | ("DefenseEvasion", "BedrockLoggingDisabled") => Notify(
-            "a configuration that keeps the account safe or observed was changed, usually by an \
-             administrator: it is to be put back, and the principal reviewed",
+            "a configuration that protects or observes the account was changed, usually by an \
+             administrator: put it back, and review the principal",
         ),
         ("Behavior", _) => Notify(
-            "the activity differs from the usual; by itself that is no evidence of stolen credentials",
+            "the activity differs from the usual; this alone is no evidence of stolen credentials",
         ),
         (_, "PromptInjection") => Notify(
-            "the prompts that an application hands to a model are its users': its credentials are not \
-             stolen, and without them it stands still",
+            "an application passes its users' prompts to a model: its credentials are not stolen, and \
+             without them it fails",
         ),
         (_, family)
             if kinds::is_hostile(kind)

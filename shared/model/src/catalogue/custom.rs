@@ -7,8 +7,8 @@
 
 use crate::finding::Finding;
 
-pub(super) const WHY: &str = "a detection rule that this account turned on saw what administrators \
-                              do too";
+pub(super) const WHY: &str = "a custom detection rule of this account matched activity that \
+    administrators have, too";
 
 /// True for a finding of such a rule: GuardDuty names the rule (`customDetectionRuleName`). Findings of
 /// before it did so are known by their families: techniques of MITRE ATT&CK, which no other finding has.

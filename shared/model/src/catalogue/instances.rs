@@ -29,15 +29,15 @@ pub(super) fn disposition(finding: &Finding) -> Disposition {
     }
     match (kind.purpose(), kind.family()) {
         ("Behavior", _) => Notify(
-            "the traffic differs from the instance's usual; by itself that is no evidence of a compromise",
+            "the traffic differs from the instance's usual; this alone is no evidence of a compromise",
         ),
         ("Execution", "NewBinaryExecuted" | "NewLibraryLoaded") => Notify(
             "a program ran that was written after the container or instance was started: an update of \
              its software looks the same",
         ),
         ("Execution", "SuspiciousFile") => Notify(
-            "the file may be unwanted (adware, a tool of two uses): whether it is expected there, a \
-             person knows",
+            "the file may be unwanted (adware, a dual-use tool): the resource owner knows whether it is \
+             expected there",
         ),
         _ if finding.instance_is_victim() => Notify(
             "the instance is the target of the activity, not its source: isolating it would punish \

@@ -5,8 +5,8 @@ use crate::finding::FindingType;
 
 /// True for a purpose that is an attacker's.
 ///
-/// Not among them: `Policy` and `Stealth` (a configuration was changed, mostly by an administrator),
-/// `Behavior` (something differs from its baseline, no more), and what this version does not know.
+/// Not among them: `Policy` and `Stealth` (a changed configuration, mostly by an administrator), `Behavior` (only a
+/// difference from the baseline), and purposes that this version does not know.
 pub(super) fn is_hostile(kind: &FindingType) -> bool {
     matches!(
         kind.purpose(),

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-/// What a playbook reads again when it looks at a containment again or releases it: members of the
-/// event, each by its path; of a list, those of every entry.
+/// The members that a playbook reads again for a recheck or a release: members of the event, each by its path; those of
+/// every entry of a list.
 const READ_AGAIN: &[&str] = &[
     "detail-type",
     "source",

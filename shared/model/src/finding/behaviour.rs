@@ -1,4 +1,4 @@
-//! What GuardDuty's anomaly model has seen before of the activity, and what it has not,
+//! The activity that GuardDuty's anomaly model has seen before, and has not,
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings-summary.html#finding-anomalous>.
 //!
 //! The model learns from management events and, for S3, from data events too. So it tells of calls that
@@ -11,14 +11,14 @@ use super::{Finding, printable};
 /// More of a list would hide the rest.
 const MOST_VALUES: usize = 50;
 
-/// What is compared with what was seen before.
+/// An aspect that is compared with earlier activity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aspect {
     /// The API that was called.
     Api,
     /// The autonomous system that the call came from.
     AutonomousSystem,
-    /// What the caller's program calls itself.
+    /// The caller's program, by its own name.
     UserAgent,
     /// The bucket that was called.
     Bucket,
@@ -31,11 +31,11 @@ pub enum Aspect {
 /// Whose activity it is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// That of the principal.
+    /// The activity of the principal.
     Principal,
-    /// That of the whole account.
+    /// The activity of the whole account.
     Account,
-    /// That of everybody who uses the bucket.
+    /// The activity of everybody who uses the bucket.
     Bucket,
 }
 
@@ -57,16 +57,17 @@ pub enum Frequency {
 pub struct Behaviour {
     /// How often they were seen.
     pub frequency: Frequency,
-    /// What they are.
+    /// The kind of the values.
     pub aspect: Aspect,
-    /// Of whom they were seen.
+    /// The subject in whose activity they were seen.
     pub whose: Whose,
     /// The values: `GetObject`, `64496 Example Org`.
     pub values: Vec<String>,
 }
 
 impl Finding {
-    /// What the anomaly model says, what it has not seen before first. Empty: the finding has nothing of it.
+    /// The anomaly model's statements, first the behavior that it has not seen before. Empty: the finding has nothing
+    /// of it.
     pub fn behaviour(&self) -> Vec<Behaviour> {
         let info = &self.detail.service.additional_info;
         let unseen = [&info.value.unusual_behavior, &info.unusual_behavior];

@@ -1,4 +1,4 @@
-//! Findings that a person sends to see what would be done, over the way that a real one takes.
+//! Findings that the operator sends to see what would be done, over the way of a real one.
 
 use super::Finding;
 
@@ -8,9 +8,9 @@ use super::Finding;
 pub const DRILL_SOURCE: &str = "guardduty-responder.drill";
 
 impl Finding {
-    /// True for a drill. It is a dry run whatever the settings say, and has a record of its own, so that
-    /// to call something a drill can only lower what is done. The envelope alone decides: nobody but who
-    /// sends an event chooses its source, and what a finding says of itself is not asked.
+    /// True for a drill. It is a dry run under all settings, and has a record of its own, so a false drill only lowers
+    /// what is done. The envelope alone decides: only the sender of an event chooses its source, and the finding's own
+    /// statements do not count.
     pub fn is_drill(&self) -> bool {
         self.drill
     }

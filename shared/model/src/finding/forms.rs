@@ -157,8 +157,8 @@ impl Finding {
     }
 }
 
-/// The finding in a document of one of the [forms](self), without its envelope and by the wire's names,
-/// as the `detail` of an event has it.
+/// The finding in a document of one of the [forms](self), without its envelope. It has the wire's names, as the
+/// `detail` of an event has it.
 ///
 /// # Errors
 /// As for [`Finding::read`].

@@ -1,7 +1,7 @@
 //! The grammars that ids from a finding must meet before they go into a call or a policy document.
 //!
-//! A finding is input from outside. An id that does not meet AWS's own grammar is refused, so that
-//! nothing like `*` or a quote can widen a policy or a request.
+//! A finding is input from outside. An id that breaks AWS's own grammar is refused, so that no `*` or quote can widen a
+//! policy or a request.
 
 use std::fmt::Display;
 

@@ -1,4 +1,4 @@
-//! What GuardDuty calls a finding, and how bad it holds it to be.
+//! GuardDuty's type and severity of a finding.
 
 use std::fmt;
 
@@ -66,8 +66,7 @@ impl FindingType {
         name.find(['.', '!']).map_or(name, |end| &name[..end])
     }
 
-    /// What the activity was seen by, or what the threat was found in, where the name says: `DNS`,
-    /// `Snapshot`.
+    /// The artifact of the name: the source that saw the activity, or the place of the threat. `DNS`, `Snapshot`.
     pub fn artifact(&self) -> Option<&str> {
         Some(self.name().split_once('!')?.1)
     }

@@ -1,5 +1,4 @@
-//! What was called, and where the activity came from or went to. All of it is for people, and
-//! printable.
+//! The called API, and the other end of the activity. All of it is for people, and printable.
 
 use super::wire::{AwsApiCall, RemoteIp};
 use super::{Finding, printable};
@@ -32,7 +31,7 @@ pub struct ApiCall {
     /// The error that the call met: `AccessDenied`. `None`: it succeeded, or the finding does not
     /// say.
     pub error_code: Option<String>,
-    /// What the caller's program calls itself.
+    /// The caller's program, by its own name.
     pub user_agent: Option<String>,
     /// `Remote IP`, `Domain` or the like.
     pub caller_type: Option<String>,
@@ -62,7 +61,7 @@ impl Finding {
         })
     }
 
-    /// The other end of the activity; of several that probed ports, the first.
+    /// The other end of the activity; the first of several that probed ports.
     pub fn remote(&self) -> Option<Remote> {
         self.remotes().next()
     }

@@ -61,7 +61,7 @@ pub enum Principal {
     Anonymous,
     /// A principal of another account.
     OtherAccount {
-        /// What the finding calls it.
+        /// Its name in the finding.
         name: String,
     },
     /// An AWS service, a user of an identity provider or of IAM Identity Center, a directory, or a kind
@@ -69,7 +69,7 @@ pub enum Principal {
     Other {
         /// The finding's `userType`.
         user_type: String,
-        /// What the finding calls it. Empty: it has no name for it.
+        /// Its name in the finding. Empty: it has no name for it.
         name: String,
         /// The finding's `principalId`, if it has one.
         id: Option<String>,
@@ -240,7 +240,7 @@ impl std::fmt::Display for Principal {
     }
 }
 
-/// What the ids of long-term access keys begin with, and those of temporary ones,
+/// The prefixes of long-term and temporary access key ids,
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>.
 const LONG_TERM: &str = "AKIA";
 const TEMPORARY: &str = "ASIA";
@@ -272,7 +272,7 @@ fn implied(details: &AccessKeyDetails, account: &str) -> Option<&'static str> {
     }
 }
 
-/// No id of AWS's is longer, and a person need not see more of what is none.
+/// No id of AWS's is longer, and the reader need not see more of an invalid one.
 fn short(text: &str) -> String {
     text.chars().take(256).collect()
 }

@@ -1,8 +1,7 @@
 //! Text from outside, for people.
 
-/// Text from outside, made safe to show to a person: control characters, the marks that reverse the
-/// direction of writing and other characters that do not show become visible escapes, and what is
-/// very long is cut.
+/// Makes text from outside safe to show: control characters, direction marks and other invisible characters become
+/// visible escapes, and very long text is cut.
 pub fn printable(text: &str) -> String {
     /// Bytes. A character that does not show takes up to ten as an escape.
     const LONGEST: usize = 2_000;

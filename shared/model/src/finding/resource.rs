@@ -20,8 +20,7 @@ pub struct Bucket<'a> {
     pub effective_permission: Option<&'a str>,
 }
 
-/// A network interface as the finding describes it, for people: the instance may have others by
-/// now.
+/// A network interface as the finding describes it, for people: the instance may have others now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface<'a> {
     /// The id, not held against the grammar of such ids.
@@ -110,9 +109,9 @@ impl Finding {
         details.is_some_and(|details| details.outpost_arn.is_some())
     }
 
-    /// The id of the instance. Where the section about the instance is missing, it is that of the instance after
-    /// which the session of its role is named, or whose own identity acted. GuardDuty leaves the section out where
-    /// the instance is terminated, or where the call was made in another Region,
+    /// The id of the instance. If there is no section about the instance, the session's name or the principal's own
+    /// identity gives the instance. GuardDuty leaves the section out where the instance is terminated, or where the
+    /// call was made in another Region,
     /// <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings-summary.html>.
     ///
     /// # Errors
@@ -148,7 +147,7 @@ impl Finding {
         ids::instance("principalId", &instance).ok()
     }
 
-    /// The Region of the instance, as far as the finding tells: that of its Availability Zone, else the finding's.
+    /// The Region of the instance, as far as the finding tells: the one of its Availability Zone, else the finding's.
     pub fn instance_region(&self) -> String {
         let of_zone = self.zone().and_then(ids::region_of_zone);
         let of_zone = of_zone.filter(|region| partition_of(region) == self.partition());

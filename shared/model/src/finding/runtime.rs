@@ -1,4 +1,4 @@
-//! What the agent of Runtime Monitoring saw, for people,
+//! The observations of Runtime Monitoring's agent, for people,
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_findings-summary.html#runtime-monitoring-runtime-details>.
 //! All of it is printable.
 

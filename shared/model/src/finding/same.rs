@@ -3,11 +3,10 @@
 use super::Finding;
 
 impl Finding {
-    /// The member in which `self`, as an event brought it, contradicts `current`, as GuardDuty has it:
-    /// one that names the finding or whose it is, or on which reading the target depends. What an
-    /// update may change (severity, counts, times, the latest action, and with it the key, the session and the
-    /// buckets) contradicts nothing. Of a part of an attack sequence that is also what else the sequence says of
-    /// the target, by which it was found.
+    /// The member in which `self`, as an event brought it, contradicts `current`, as GuardDuty has it: one that names
+    /// the finding or whose it is, or on which reading the target depends. Values that an update may change contradict
+    /// nothing: severity, counts, times, the latest action, and with it the key, the session and the buckets. A part of
+    /// an attack sequence is also held against the other values by which the sequence identified the target.
     pub fn contradicts(&self, current: &Self) -> Option<&'static str> {
         let principal = |finding: &Self| {
             let details = finding.detail.resource.access_key_details.as_ref()?;

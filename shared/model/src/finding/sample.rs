@@ -7,14 +7,13 @@ impl Finding {
     /// True for a sample. A sample is never enforced, so whoever could make a finding look like one
     /// would escape containment. Only what AWS alone can write counts:
     ///
-    /// 1. the flag `sample` in `additionalInfo` or in the JSON text of its `value`, which decides
-    ///    where it is there; that one of the two is true is enough;
+    /// 1. the flag `sample` in `additionalInfo` or in the JSON text of its `value`, which decides where it is there;
+    ///    one of the two suffices;
     /// 2. without a flag, the title's mark `[SAMPLE]`. No title begins with a name that somebody
     ///    chose, and neither IAM's names nor those of buckets may have a bracket;
-    /// 3. without a flag, an id that AWS gives out and nobody chooses, set to the placeholder of the
-    ///    sample generator: of the instance, its interface or its profile, of the access key or the
-    ///    principal; and the bucket `bucketName`, a name that S3 has given to nobody since 2018,
-    ///    where the finding names no other.
+    /// 3. without a flag, an id that AWS gives out and nobody chooses, set to the placeholder of the sample generator:
+    ///    those of the instance, its interface or its profile, of the access key or the principal; and the bucket
+    ///    `bucketName`, a name that S3 has given to nobody since 2018, where the finding names no other.
     ///
     /// Names that are chosen do not count, though the samples have placeholders for them too: a user
     /// can be called `GeneratedFindingUserName`, and a tag, a group, a role or a session anything.

@@ -1,9 +1,9 @@
-//! What an attack sequence is made of: who acted, on which resources, from where, by which signs.
+//! The content of an attack sequence: who acted, on which resources, from where, by which signs.
 //!
 //! Its members: the `Sequence` shape of GuardDuty,
-//! <https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Sequence.html>. A member that only
-//! informs may be absent or of any type; all text is made [printable](super::printable). What names a
-//! resource is held against AWS's grammars where it is asked for.
+//! <https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Sequence.html>. A member that only informs may be
+//! absent or of any type; all text is made [printable](super::printable). Ids of resources are held against AWS's
+//! grammars where they are read.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -27,13 +27,13 @@ pub struct Sequence {
     pub description: Option<String>,
     /// Who acted.
     pub actors: Vec<Actor>,
-    /// What is concerned.
+    /// The affected resources.
     pub resources: Vec<Resource>,
-    /// Where the actors came from, or connected to.
+    /// The remote ends of the actors' connections.
     pub endpoints: Vec<Endpoint>,
     /// The events and findings that it was put together from.
     pub signals: Vec<Signal>,
-    /// What was noticed over all signals.
+    /// The indicators over all signals.
     pub indicators: Vec<Indicator>,
     /// Types of other sequences that it may be part of.
     pub additional_types: Vec<String>,
@@ -77,27 +77,27 @@ pub struct Resource {
     pub region: Option<String>,
     /// Its tags, as keys and values.
     pub tags: Vec<(String, String)>,
-    /// Of an access key: the unique id of its principal.
+    /// For an access key: the unique id of its principal.
     pub principal_id: Option<String>,
-    /// Of an access key: the name of its principal.
+    /// For an access key: the name of its principal.
     pub user_name: Option<String>,
-    /// Of an access key: `IAMUser`, `AssumedRole` and so on.
+    /// For an access key: `IAMUser`, `AssumedRole` and so on.
     pub user_type: Option<String>,
-    /// Of a bucket: `PUBLIC` or `NOT_PUBLIC`.
+    /// For a bucket: `PUBLIC` or `NOT_PUBLIC`.
     pub effective_permission: Option<String>,
-    /// Of a network interface: its public address.
+    /// For a network interface: its public address.
     pub public_ip: Option<String>,
-    /// Of an instance: its network interfaces.
+    /// For an instance: its network interfaces.
     pub interfaces: Vec<String>,
     /// The ARN of the instance profile, of an instance.
     pub instance_profile: Option<String>,
     /// The Availability Zone, of an instance.
     pub zone: Option<String>,
-    /// Of what holds instances, such as a cluster or an instance profile: their ARNs or ids.
+    /// For a holder of instances, such as a cluster or an instance profile: their ARNs or ids.
     pub instances: Vec<String>,
 }
 
-/// Where an actor came from, or connected to.
+/// The remote end of an actor's connection.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Endpoint {
     /// By which signals name it.
@@ -123,7 +123,7 @@ pub struct Endpoint {
 /// An event or a finding that is part of the sequence.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Signal {
-    /// Its id; that of a finding is the finding's.
+    /// Its id; a finding's is the finding's.
     pub uid: Option<String>,
     /// `FINDING`, `CLOUD_TRAIL`, `S3_DATA_EVENTS` and so on.
     pub kind: Option<String>,
@@ -143,14 +143,14 @@ pub struct Signal {
     pub actors: Vec<String>,
     /// The [`Endpoint::id`]s of where it came from.
     pub endpoints: Vec<String>,
-    /// What was noticed.
+    /// The indicators.
     pub indicators: Vec<Indicator>,
 }
 
 /// Something noticed: `TOR_IP`, `ATTACK_TECHNIQUE` and so on, with its values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Indicator {
-    /// What it is.
+    /// The name of the indicator.
     pub key: String,
     /// Which.
     pub values: Vec<String>,
@@ -301,8 +301,7 @@ impl Resource {
     }
 }
 
-/// The id of the instance that an ARN or an id names, if it is one. Not a name: that is a tag, which
-/// may be anything.
+/// The id of the instance that an ARN or an id names, if it is one. Not a name: it is a tag, which may be anything.
 pub fn instance(uid: &str) -> Option<String> {
     ids::instance("uid", last(uid)).ok()
 }
@@ -359,7 +358,7 @@ impl Indicator {
     }
 }
 
-/// Text, or a number that stands where text is expected. Nothing else, and not empty.
+/// Text, or a number in place of text. Nothing else, and not empty.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(printable(text)),

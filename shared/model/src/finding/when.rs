@@ -1,4 +1,4 @@
-//! When it happened, in every form in which GuardDuty has said so.
+//! When it happened, in every form in which GuardDuty has written times.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -33,9 +33,9 @@ impl Finding {
         self.detector.time
     }
 
-    /// When events of the finding came, in order: an event when it was sent; what was exported when the
-    /// finding was updated, since each update is exported. `last_known_only`: the finding is as GuardDuty
-    /// has it now, so that of its events only the first and the last are known, by their times.
+    /// When events of the finding came, in order: an event when it was sent; the time of the export, since each update
+    /// is exported. `last_known_only`: the finding is as GuardDuty has it now, so that of its events only the first and
+    /// the last are known, by their times.
     ///
     /// # Errors
     /// [`Error::Malformed`] if the finding has no time.
@@ -47,7 +47,7 @@ impl Finding {
         let last = last.ok_or_else(|| {
             Error::malformed(
                 self.path("updatedAt"),
-                "missing or no time, so that it is not known when an event came",
+                "missing or not a time, so it is not known when the event came",
             )
         })?;
         let first = self.created_at().filter(|created| *created < last);

@@ -1,10 +1,9 @@
 //! The members of a finding that the responder reads, as they come over the wire.
 //!
-//! Lenient where AWS has been seen to vary (a number as a string, `null` for an absent section or
-//! an empty list), strict where a wrong type would change a decision. Unknown members are ignored.
-//! Text that only informs is made [printable](super::printable) here, so that none of it goes
-//! further as it came; ids are kept as they came, to be held against their grammar.
-//! Member names: the GuardDuty `Finding` shape,
+//! Lenient where AWS has been seen to vary (a number as a string, `null` for an absent section or an empty list).
+//! Strict where a wrong type would change a decision. Unknown members are ignored. Text that only informs is made
+//! [printable](super::printable) here, so that none of it goes further as it came; ids are kept as they came, to be
+//! held against their grammar. Member names: the GuardDuty `Finding` shape,
 //! <https://docs.aws.amazon.com/guardduty/latest/APIReference/API_Finding.html>.
 
 mod lenient;
@@ -192,7 +191,7 @@ pub(super) struct Service {
     pub(super) detection: Value,
 }
 
-/// What the agent of Runtime Monitoring saw. All of it only informs.
+/// The observations of Runtime Monitoring's agent. All of it only informs.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Runtime {
     #[serde(default, deserialize_with = "section")]
@@ -234,7 +233,7 @@ pub(super) struct AdditionalInfo {
     pub(super) unusual_behavior: Value,
 }
 
-/// What the JSON text in `additionalInfo.value` says. It is JSON once, not again inside.
+/// The content of the JSON text in `additionalInfo.value`. It is JSON once, not again inside.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AdditionalValue {
@@ -243,10 +242,10 @@ pub(super) struct AdditionalValue {
     /// `{"fullUserAgent": …}`; only informs, so whatever is there is taken.
     #[serde(default)]
     pub(super) user_agent: Value,
-    /// What the anomaly model has seen before. Read where it is asked for.
+    /// The behavior that the anomaly model has seen before. Read where it is asked for.
     #[serde(default)]
     pub(super) profiled_behavior: Value,
-    /// What the anomaly model has not seen before. Read where it is asked for.
+    /// The behavior that the anomaly model has not seen before. Read where it is asked for.
     #[serde(default)]
     pub(super) unusual_behavior: Value,
 }
@@ -289,7 +288,7 @@ pub(super) struct AwsApiCall {
     pub(super) remote_account_details: Option<RemoteAccount>,
 }
 
-/// Where the caller is a domain and not an address: an AWS service, as a rule.
+/// The caller, if it is a domain and not an address: an AWS service, as a rule.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Domain {
     #[serde(default, deserialize_with = "shown")]

@@ -1,5 +1,5 @@
-//! What to do where an account may be compromised as a whole: whoever acted could have given itself any way
-//! back. After <https://repost.aws/knowledge-center/potential-account-compromise>, to which
+//! The steps if an account may be compromised as a whole: the attacker could have made any way back. After
+//! <https://repost.aws/knowledge-center/potential-account-compromise>, to which
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-creds.html> leads.
 
 use std::collections::BTreeSet;
@@ -8,8 +8,7 @@ use crate::category::Category;
 use crate::finding::{Finding, Principal};
 use crate::investigation::{Answer, tells_of_administrator};
 
-/// The steps, the most urgent first, where something suggests that they are needed. What that is, is the
-/// first of them.
+/// The steps, the most urgent first, where something suggests that they are needed. The reason is the first of them.
 pub(super) fn steps(category: Category, finding: &Finding, answers: &[Answer]) -> Vec<String> {
     let Some(why) = suggests(category, finding, answers) else {
         return Vec::new();
@@ -21,13 +20,14 @@ pub(super) fn steps(category: Category, finding: &Finding, answers: &[Answer]) -
              from a device and an account that are known to be clean"
         ),
         format!(
-            "root user of {account}: change its password, replace its MFA devices, delete its access keys, and \
-             check the e-mail address, the telephone number and the alternate contacts of the account"
+            "root user of {account}: change its password, replace its MFA devices, and delete its access \
+             keys; check the e-mail address, the telephone number and the alternate contacts of the \
+             account"
         ),
         format!(
-            "look in {account} for ways back that were made since the first event: users, access keys, \
-             passwords, roles, trust policies, identity providers, Identity Center assignments. The credential \
-             report of IAM lists the first three"
+            "look in {account} for backdoors that were made since the first event: users, access keys, \
+             passwords, roles, trust policies, identity providers, Identity Center assignments. The \
+             credential report of IAM lists the first three"
         ),
         format!(
             "replace every access key and every password of {account}, and revoke the sessions of its roles, \
@@ -35,11 +35,11 @@ pub(super) fn steps(category: Category, finding: &Finding, answers: &[Answer]) -
         ),
         format!(
             "look in every Region of {account}, the unused ones too, for instances, functions, images, \
-             snapshots and shares that nobody of yours made. The bill and Cost Explorer show where"
+             snapshots and shares that your team did not make. The bill and Cost Explorer show where"
         ),
         format!(
-            "open a case with AWS Support for {account}, and read what AWS has sent to its contacts. In an \
-             organization, a service control policy holds the account still meanwhile"
+            "open a case with AWS Support for {account}, and read AWS's messages to its contacts. In an \
+             organization, a service control policy can freeze the account during the investigation"
         ),
     ]
 }

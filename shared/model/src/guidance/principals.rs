@@ -11,8 +11,8 @@ pub fn uncontained(principal: &Principal) -> String {
         Principal::InstanceIdentity { instance } => {
             let instance = instance.as_deref().unwrap_or("the instance");
             return format!(
-                "{principal} is no role of IAM, so no policy binds it and nothing in IAM can be denied to it: \
-                 isolate {instance}, which alone is given its credentials; they end within hours after that"
+                "{principal} is no role of IAM, so no policy binds it and IAM can deny it nothing: isolate \
+                 {instance}, which alone receives its credentials; they expire within hours after that"
             );
         }
         Principal::Other { user_type, id, .. } => (user_type.as_str(), id.as_deref()),
@@ -35,7 +35,7 @@ pub fn uncontained(principal: &Principal) -> String {
         "Directory" => "look in the directory (AWS Directory Service) for the user behind the call, and \
                         disable that user there"
             .to_owned(),
-        "AWSService" => "find out who set that service to work: it acts for somebody".to_owned(),
+        "AWSService" => "find out who configured that service: it acts for somebody".to_owned(),
         _ => "find out on whose behalf it acted, in CloudTrail by the time and the address of the call"
             .to_owned(),
     };
@@ -57,9 +57,10 @@ pub(super) fn credentials(kind: &FindingType) -> &'static str {
              policies, root credentials)"
         }
         (_, "CloudTrailLoggingDisabled" | "LoggingConfigurationModified") => {
-            "start the trail again (cloudtrail:StartLogging) or make it anew, check its bucket, its key \
-             and its event selectors, and look in the event history, which cannot be turned off, at what \
-             happened meanwhile; an organization's trail or a service control policy prevents it"
+            "start the trail again (cloudtrail:StartLogging) or recreate it, and check its bucket, its \
+             key and its event selectors; look in the event history, which cannot be turned off, for the \
+             activity of that time; an organization's trail or a service control policy prevents a \
+             repetition"
         }
         (_, "PasswordPolicyChange") => {
             "put the account's password policy back, and look for users, login profiles and access keys \
@@ -81,14 +82,15 @@ pub(super) fn credentials(kind: &FindingType) -> &'static str {
              bill: the finding lists the models"
         }
         (_, "CompromisedCredentials") => {
-            "Amazon's threat intelligence knows the key as leaked: find out where it leaked (a repository, \
-             an image, a page, a log) and take it out there, give its programs another one, and review what \
-             was done with it since it was made"
+            "Amazon's threat intelligence lists the key as leaked: find out where it leaked (a \
+             repository, an image, a page, a log) and remove it there; give its programs another key; \
+             review the activity with the old one since it was made"
         }
         (_, "InstanceCredentialExfiltration" | "ResourceCredentialExfiltration") => {
-            "find out how the credentials left the instance, the function or the ECS task (a request forged \
-             through its application, IMDSv1, code that prints its environment), close that way, and revoke \
-             the sessions of its role; if the caller is a proxy or a VPC of your own, suppress its address by a rule"
+            "find out how the credentials left the instance, function or ECS task (a request forged \
+             through its application, IMDSv1, code that prints its environment); close that way, and \
+             revoke the sessions of its role; if the caller is a proxy or a VPC of your own, suppress \
+             its address by a rule"
         }
         (_, "ConsoleLogin" | "ConsoleLoginSuccess") => {
             "ask the user about the sign-in; if it was not theirs, reset the password, look at the MFA \
@@ -132,8 +134,9 @@ pub(super) fn administration(kind: &FindingType) -> Option<&'static str> {
              and deny organizations:LeaveOrganization by a service control policy"
         }
         ("Organizations", ..) => {
-            "enable the policy type on the root again and attach its policies anew: with it all service \
-             control or resource control policies ceased to hold; look at what accounts did meanwhile"
+            "enable the policy type on the root again, and attach its policies again: all service \
+             control or resource control policies lost their effect with it; review the activity of the \
+             accounts in that time"
         }
         ("RolesAnywhere", ..) => {
             "disable the trust anchor unless its certificate authority is known, and look for sessions \

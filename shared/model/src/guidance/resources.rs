@@ -11,9 +11,9 @@ pub(super) fn bucket(kind: &FindingType) -> &'static str {
         (_, "ServerAccessLoggingDisabled") => "turn the bucket's server access logging on again",
         (_, "MaliciousFile" | "SuspiciousFile") if kind.artifact().is_some() => recovery_point(),
         (_, "MaliciousFile" | "SuspiciousFile") => {
-            "isolate or delete the object after a copy of it is secured, and find out who uploaded it and \
-             who read it since; where GuardDuty tags objects, a bucket policy can deny reading what is \
-             tagged as a threat (GuardDutyMalwareScanStatus = THREATS_FOUND)"
+            "isolate or delete the object after you secure a copy, and find out who uploaded it and who \
+             read it since; if GuardDuty tags objects, a bucket policy can deny reading those tagged as \
+             a threat (GuardDutyMalwareScanStatus = THREATS_FOUND)"
         }
         (_, "DisableOrModifyTools") => {
             "look for objects that were rewritten with keys of the caller's (SSE-C), as extortionists do; \
@@ -21,24 +21,24 @@ pub(super) fn bucket(kind: &FindingType) -> &'static str {
              and restore earlier versions"
         }
         (_, "TransferDataToCloudAccount") => {
-            "take the account that you do not know out of the bucket's policy, and look at what it read \
+            "remove the account that you do not know from the bucket's policy, and review its reads \
              since (CloudTrail data events, server access logs)"
         }
         (_, "DataDestruction") => {
-            "remove the lifecycle rule today, before it is carried out; then see whether versioning is on \
-             and which objects expired, and restore them"
+            "remove the lifecycle rule today, before S3 carries it out; then check whether versioning is \
+             on and which objects expired, and restore them"
         }
         ("Policy", _) => {
-            "review who may read the bucket: its policy, its ACL, and Block Public Access; give those who \
-             need it another way in than public access (CloudFront with origin access control, presigned \
-             URLs, an access point, a statement of its policy that names their account)"
+            "review who may read the bucket: its policy, its ACL, and Block Public Access; give its \
+             users another way in than public access: CloudFront with origin access control, presigned \
+             URLs, an access point, or a policy statement that names their account"
         }
         _ => {
-            "review who may read the bucket (its policy, its ACL, Block Public Access, access points), \
-             which objects were read or changed since the first event, and whether what they hold is \
-             sensitive (Macie); a preflight request by an anonymous caller speaks of CORS, not of public \
-             access. If the access was meant, mark the bucket (gdr:public-ok) or suppress such findings by a \
-             rule of GuardDuty"
+            "review who may read the bucket (its policy, its ACL, Block Public Access, access points); \
+             check which objects were read or changed since the first event, and whether they are \
+             sensitive (Macie); a preflight request by an anonymous caller is evidence of CORS, not of \
+             public access. If the access was intended, mark the bucket (gdr:public-ok) or suppress such \
+             findings by a GuardDuty rule"
         }
     }
 }
@@ -48,12 +48,12 @@ pub(super) fn instance(kind: &FindingType) -> &'static str {
     match (kind.purpose(), kind.family(), kind.artifact()) {
         (_, "MaliciousFile", Some("RecoveryPoint")) => recovery_point(),
         (_, "MaliciousFile", Some("Snapshot")) => {
-            "stop sharing the snapshot and whatever restores from it, keep it as evidence under a tag, and \
-             find the instance that it was taken of and the volumes that were made from it: scan them"
+            "stop sharing the snapshot, and stop restores from it; keep it as evidence under a tag; find \
+             the instance that it was taken of and the volumes made from it, and scan them"
         }
         (_, "MaliciousFile", Some("AMI")) => {
-            "take the launch permissions of the image away and disable it, take it out of launch \
-             templates, and find the instances that were launched from it and where the file came from"
+            "remove the launch permissions of the image, disable it, and take it out of launch \
+             templates; find the instances launched from it, and the origin of the file"
         }
         (_, "MaliciousFile" | "SuspiciousFile", _) => {
             "look at the files that the finding lists: are they expected on this instance? If not, \
@@ -61,12 +61,12 @@ pub(super) fn instance(kind: &FindingType) -> &'static str {
         }
         (_, "PortProbeUnprotectedPort" | "PortProbeEMRUnprotectedPort", _) => {
             "close the port that was probed in the instance's security groups, or admit only the \
-             addresses that need it; for EMR turn its block of public access on; then see in the \
+             addresses that need it; for EMR turn its block of public access on; then check in the \
              instance's logs whether someone got in"
         }
         (_, "SSHBruteForce" | "RDPBruteForce" | "WinRMBruteForce", _) => {
             "if the instance is the target, admit only known addresses to the port (or use Session \
-             Manager), and look for a successful login in its logs; if it is the source, isolate it"
+             Manager), and search its logs for a successful login; if it is the source, isolate it"
         }
         (_, "UnusualDNSResolver" | "UnusualDoHActivity" | "UnusualDoTActivity", _) => {
             "ask the owner whether the instance is to use that resolver (a release, an agent, a browser that \
@@ -88,19 +88,20 @@ pub(super) fn instance(kind: &FindingType) -> &'static str {
         (_, "SensitiveFileModified", _) => sensitive_file(),
         (_, "InstanceCredentialExfiltration", _) => {
             "find out how the credentials left the instance (a request forged through its application, \
-             IMDSv1, a process of the attacker's), require IMDSv2, and revoke the sessions of its role"
+             IMDSv1, a process of the attacker's); require IMDSv2, and revoke the sessions of its role"
         }
         (_, "MetadataDNSRebind", _) => {
             "find the application that resolves names which an attacker chose; require IMDSv2, and \
              revoke the sessions of the instance's role, whose credentials may have been read"
         }
         (_, "DisableOrModifyTools", _) => {
-            "make the VPC's flow logs anew and look at what the principal did meanwhile; where it turned \
-             termination protection on, ask the instance's owner whether the instance is known at all"
+            "recreate the VPC's flow logs, and review the principal's activity in that time; if it \
+             turned termination protection on, ask the instance's owner whether the instance is known"
         }
         (_, "TransferDataToCloudAccount", _) => {
-            "take the other account's permission off the image or snapshot, turn the Region's block of \
-             public sharing on, and hold what is on it to be copied: rotate the secrets that it contains"
+            "remove the other account's permission from the image or snapshot, and turn on the Region's \
+             block of public sharing; assume that its content was copied: rotate the secrets that it \
+             contains"
         }
         (_, "UnsecuredCredentials", _) => {
             "ask who fetched the instance's Windows administrator password; if nobody knows, change it, \
@@ -115,7 +116,7 @@ pub(super) fn instance(kind: &FindingType) -> &'static str {
              for a stop and a start since the change"
         }
         (_, "ExternalRemoteServices", _) => {
-            "take the rule that opens SSH to every address out of the security group, and look for \
+            "remove the rule that opens SSH to every address from the security group, and look for \
              logins on the instances that use it"
         }
         _ => {
@@ -154,8 +155,8 @@ pub(super) fn database(kind: &FindingType) -> &'static str {
              that were made for going around it"
         }
         "TransferDataToCloudAccount" => {
-            "take the public off the snapshot (rds:ModifyDBSnapshotAttribute, restore, remove all), hold \
-             its data to be copied, and find out who shared it"
+            "stop sharing the snapshot with the public (rds:ModifyDBSnapshotAttribute, restore, remove \
+             all), assume that its data was copied, and find out who shared it"
         }
         "ExploitPublicFacingApplication" => {
             "make the database private again (not publicly accessible), narrow its security groups, and \
@@ -164,16 +165,16 @@ pub(super) fn database(kind: &FindingType) -> &'static str {
         _ if matches!(kind.purpose(), "Exfiltration" | "Impact") => of_data(kind.purpose()),
         _ if name.ends_with("FailedLogin") => {
             "admit only the application's security groups to the database's port and make it private; \
-             see that no login from that address succeeded, and that the user name is not a real one's"
+             check that no login from that address succeeded, and that the user name is not a real one's"
         }
         _ if name.ends_with("SuccessfulLogin") || name.ends_with("SuccessfulBruteForce") => {
             "ask the owner of the database user about the login; if it was not theirs, change the \
-             password and end the user's sessions, narrow the security groups, and find out from the \
+             password, end the user's sessions and narrow the security groups; find out from the \
              database's log what was read or changed"
         }
         _ => {
-            "the database answered an address of ill repute: narrow its security groups, make it private \
-             if it need not be public, and look for logins from there"
+            "the database answered an address of bad reputation: narrow its security groups, make it \
+             private if it need not be public, and look for logins from there"
         }
     }
 }
@@ -183,13 +184,14 @@ pub(super) fn database(kind: &FindingType) -> &'static str {
 fn of_data(purpose: &str) -> &'static str {
     match purpose {
         "Impact" => {
-            "take a snapshot and keep the automated backups, end the database user's sessions and change its \
-             password, narrow the security groups, and restore what was dropped or deleted to a point in \
-             time before it (rds:RestoreDBInstanceToPointInTime)"
+            "take a snapshot and keep the automated backups; end the database user's sessions, change \
+             its password, and narrow the security groups; restore dropped or deleted data to a point in \
+             time before the deletion (rds:RestoreDBInstanceToPointInTime)"
         }
         _ => {
-            "end the database user's sessions and change its password, narrow the security groups, find out \
-             from the database's log what was read, hold it to be copied, and take a snapshot as evidence"
+            "end the database user's sessions, change its password, and narrow the security groups; find \
+             out from the database's log what was read, and assume that it was copied; take a snapshot \
+             as evidence"
         }
     }
 }
@@ -198,12 +200,12 @@ fn of_data(purpose: &str) -> &'static str {
 pub(super) fn service(name: &str) -> Option<&'static str> {
     Some(match name {
         "Route53Resolver" => {
-            "make the query logging configuration anew and associate it with its VPCs; GuardDuty's own \
+            "recreate the query logging configuration and associate it with its VPCs; GuardDuty's own \
              DNS findings do not depend on it, so look for some from the time without a log"
         }
         "SageMaker" => {
-            "read the lifecycle configuration of the notebook before it is started again (it runs as \
-             root), put back what was deployed, and look at what the notebook's role did since"
+            "read the notebook's lifecycle configuration before its next start, since it runs as root; \
+             put the deployed one back, and review the activity of the notebook's role since"
         }
         "SES" => {
             "ask who verified the domain or turned sending on; if nobody did, delete the identity, pause \

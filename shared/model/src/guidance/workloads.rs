@@ -18,9 +18,9 @@ pub(super) fn kubernetes(kind: &FindingType) -> &'static str {
              authentication, and look in the audit log at who used it"
         }
         (_, "AnonymousAccessGranted" | "SuccessfulAnonymousAccess") => {
-            "delete the bindings of system:anonymous and system:unauthenticated that the cluster need not \
-             have, close its public endpoint or narrow its addresses, and look in the audit log at what \
-             was called without authentication"
+            "delete the bindings of system:anonymous and system:unauthenticated that the cluster does \
+             not need; close its public endpoint or narrow its addresses; look in the audit log for \
+             calls without authentication"
         }
         (_, "AnomalousBehavior") if kind.name().contains("SecretsAccessed") => {
             "ask the owner of the Kubernetes user; if it was not theirs, revoke the user's access and \
@@ -51,14 +51,14 @@ pub(super) fn kubernetes(kind: &FindingType) -> &'static str {
 
 fn exec() -> &'static str {
     "ask the owner of the Kubernetes user what was run in the pod; if nobody knows, isolate the pod by a \
-     network policy, revoke the user's access, and rotate what the pod's service account and the node's \
-     role can reach"
+     network policy, and revoke the user's access; rotate the secrets that the pod's service account and \
+     the node's role can reach"
 }
 
 fn workload() -> &'static str {
-    "compare the workload with what was deployed on purpose; if nobody knows it, hold its node to be \
-     compromised (it can reach the host): cordon the node, isolate its instance and revoke its role's \
-     sessions, delete the workload after its image is secured, and forbid such pods by an admission policy"
+    "compare the workload with your deployments; if nobody knows it, assume that its node is compromised \
+     (it can reach the host): cordon the node, isolate its instance and revoke its role's sessions; \
+     secure the image, then delete the workload, and forbid such pods by an admission policy"
 }
 
 /// <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-ecs.html>,
@@ -72,12 +72,12 @@ pub(super) fn container(kind: &FindingType) -> &'static str {
              image after their file system is secured"
         }
         ("Container", _) => {
-            "pause the container and keep its file system and memory; find out whether the file is in its \
-             image, and hold the instance to be compromised if the container could reach the host"
+            "pause the container and keep its file system and memory; find out whether the file is in \
+             its image, and assume that the instance is compromised if the container could reach the host"
         }
         (_, "NewBinaryExecuted" | "NewLibraryLoaded") => {
-            "compare the file and its hash with the image of the container: what is not in it was brought \
-             in later; if no update explains it, isolate the pod or task"
+            "compare the file and its hash with the image of the container: a file that is not in it was \
+             added later; if no update explains it, isolate the pod or task"
         }
         (_, "SensitiveFileModified") => {
             "compare the file with the image of the container and with what was deployed, since packages and \
@@ -92,12 +92,13 @@ pub(super) fn container(kind: &FindingType) -> &'static str {
             | "RuncContainerEscape"
             | "KernelModuleLoaded",
         ) => {
-            "hold the host to be compromised, not only the container: cordon it or let no more tasks on \
-             it, isolate its instance, and revoke the sessions of its role and of the pods or tasks on it"
+            "assume that the host is compromised, not only the container: cordon it or place no more \
+             tasks on it, and isolate its instance; revoke the sessions of its role and of its pods or \
+             tasks"
         }
         _ => {
-            "isolate the pod or task (a network policy that denies all, a security group without rules), \
-             keep its memory and file system, revoke its role's credentials, and replace it from a clean \
+            "isolate the pod or task (a network policy that denies all, a security group without rules); \
+             keep its memory and file system; revoke its role's credentials, and replace it from a clean \
              image"
         }
     }
@@ -107,7 +108,7 @@ pub(super) fn container(kind: &FindingType) -> &'static str {
 pub(super) fn function(kind: &FindingType) -> &'static str {
     match kind.family() {
         "AccountManipulation" => {
-            "take the statement that lets everybody invoke the function out of its policy, and look at \
+            "remove the statement that lets everybody invoke the function from its policy, and look at \
              who invoked it since"
         }
         "ModifyAuthenticationProcess" => {
@@ -115,9 +116,9 @@ pub(super) fn function(kind: &FindingType) -> &'static str {
              who invoked it since"
         }
         _ => {
-            "set the function's reserved concurrency to 0 to stop it, compare its code and layers with \
-             the deployed version, find out who updated it last (CloudTrail), revoke the sessions of its \
-             role, and rotate what its environment holds"
+            "set the function's reserved concurrency to 0 to stop it; compare its code and layers with \
+             the deployed version; find out who updated it last (CloudTrail); revoke the sessions of its \
+             role, and rotate the secrets in its environment"
         }
     }
 }

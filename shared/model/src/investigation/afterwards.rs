@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-/// What the calls show.
+/// The evidence of the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shown {
@@ -28,16 +28,16 @@ pub struct Seen {
     pub from: String,
 }
 
-/// What CloudTrail shows of a contained credential some time after the containment.
+/// CloudTrail's evidence about a contained credential some time after the containment.
 #[derive(Clone, Debug, Serialize)]
 pub struct Afterwards {
     /// When it was asked.
     pub asked_at: Timestamp,
     /// When the credential was contained, as read back.
     pub contained_at: Timestamp,
-    /// The credential, for a person.
+    /// The credential, in words.
     pub credential: String,
-    /// What the calls show.
+    /// The evidence of the calls.
     pub shown: Shown,
     /// The same in a sentence.
     pub summary: String,
@@ -49,7 +49,7 @@ pub struct Afterwards {
     /// The last of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_refused: Option<Seen>,
-    /// What the principal made or changed since the first event, a sentence each.
+    /// The principal's changes since the first event, a sentence each.
     pub made: Vec<String>,
     /// When the last call that had its effect was made.
     #[serde(skip)]

@@ -1,7 +1,7 @@
-//! What GuardDuty's anomaly model tells: whether the principal did so before, and what is unusual. Pure.
+//! The answers of GuardDuty's anomaly model: whether the principal did so before, and what is unusual. Pure.
 //!
-//! It is taken where CloudTrail does not tell, above all of S3 data events, which the event history does
-//! not have. CloudTrail names the calls, so that its answer stands where there is one.
+//! It is taken where CloudTrail does not tell, above all of S3 data events, which the event history does not have.
+//! CloudTrail names the calls, so its answer counts if there is one.
 
 use super::answer::{Answer, Question, THE_FINDING, listed};
 use crate::finding::{Aspect, Behaviour, Finding, Frequency, Whose};
@@ -45,15 +45,15 @@ fn api(finding: &Finding) -> Option<String> {
              trained on"
         ),
         often => format!(
-            "yes: GuardDuty has seen {api} called by this principal {}. That says nothing about the calls \
-             of this finding",
+            "yes: GuardDuty has seen {api} called by this principal {}. This says nothing about the \
+             calls of this finding",
             how_often(often),
         ),
     })
 }
 
-/// That the principal was never seen in that network, nor so at that address. That it was seen in the
-/// network does not say that it was seen at the address.
+/// A network in which the principal was never seen, nor at that address. A principal seen in the network was not
+/// necessarily seen at the address.
 fn network(finding: &Finding) -> Option<String> {
     let asn = finding.remote()?.asn?;
     (finding.network_was_seen()? == Frequency::Unseen).then(|| {

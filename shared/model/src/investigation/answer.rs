@@ -10,7 +10,7 @@ use crate::finding::printable;
 /// The source of what the finding itself says.
 pub(super) const THE_FINDING: &str = "the finding";
 
-/// What is asked.
+/// A question of the investigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Question {
@@ -20,7 +20,7 @@ pub enum Question {
     Instance,
     /// Who opened the session, or issued the federated one.
     Issuer,
-    /// What was done: which API of which service, and whether it succeeded.
+    /// The activity: which API of which service, and whether it succeeded.
     What,
     /// When it was first and last seen, and how often.
     When,
@@ -30,9 +30,9 @@ pub enum Question {
     WhereBefore,
     /// Whether the principal has called that API before the first event.
     History,
-    /// What of it GuardDuty's anomaly model has not seen before, and what is usual.
+    /// The part of it that GuardDuty's anomaly model has not seen before, and the usual.
     Unusual,
-    /// What the principal may do.
+    /// The principal's permissions.
     Permissions,
     /// Which services the principal used last, before and since the first event.
     LastUsed,
@@ -78,7 +78,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What was found out, and where.
+    /// An answer, and its source.
     pub fn known(question: Question, answer: &str, source: &str) -> Self {
         Self {
             question,
@@ -96,15 +96,15 @@ impl Answer {
         }
     }
 
-    /// What was asked.
+    /// The question.
     pub fn question(&self) -> Question {
         self.question
     }
-    /// What was found out; or why nothing was, and what to do instead.
+    /// The answer; or why nothing was, and what to do instead.
     pub fn answer(&self) -> &str {
         &self.answer
     }
-    /// Where the answer comes from, or was looked for.
+    /// The source of the answer, or the place of the search.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -114,12 +114,12 @@ impl Answer {
     }
 }
 
-/// What came of the questions.
+/// The answers to the questions.
 #[derive(Clone, Debug, Default)]
 pub struct Investigation {
-    /// The answers, in the order in which a person would want them.
+    /// The answers, in the order of an investigation.
     pub answers: Vec<Answer>,
-    /// What a person should look at because of what came up.
+    /// The steps that follow from the answers.
     pub leads: Vec<String>,
 }
 

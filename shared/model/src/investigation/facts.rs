@@ -1,4 +1,4 @@
-//! What the finding itself says: who, what, when, from where. Pure.
+//! The finding's own facts: who, what, when, from where. Pure.
 
 use std::net::IpAddr;
 
@@ -38,7 +38,7 @@ fn who(finding: &Finding) -> Option<Answer> {
             ..
         } => format!("a user of account {account}, by a long-term access key"),
         Principal::User { .. } => format!(
-            "a user of account {account}, by a session: of the console, or made with a key of the user's"
+            "a user of account {account}, by a session of the console, or one made with the user's key"
         ),
         Principal::KeyOwner { .. } => format!(
             "a user of account {account}, by a long-term access key; the finding does not say which user"
@@ -95,7 +95,8 @@ fn instance(finding: &Finding) -> Option<Answer> {
         ),
         (Some(described), None) => format!("{described}, which the finding describes"),
         (None, Some(named)) => format!(
-            "{named}, by the name of the session; whoever may assume the role can choose that name too"
+            "{named}, by the name of the session; anybody who may assume the role can choose that name \
+             too"
         ),
         (None, None) => return None,
     };
@@ -154,7 +155,7 @@ fn what(finding: &Finding) -> Option<Answer> {
     let service = call.service.as_deref().unwrap_or("an unnamed service");
     let outcome = match &call.error_code {
         Some(code) => format!("it was answered with the error {code}"),
-        None => "it succeeded, as far as the finding tells: it names no error".to_owned(),
+        None => "it succeeded: the finding names no error".to_owned(),
     };
     let agent = match &call.user_agent {
         Some(agent) => format!("; the program calls itself {agent}"),
@@ -167,7 +168,7 @@ fn what(finding: &Finding) -> Option<Answer> {
         ""
     };
     let again = match finding.count() {
-        Some(count) if count > 1 => "; of several calls, the last",
+        Some(count) if count > 1 => "; this is the last of several calls",
         _ => "",
     };
     Some(Answer::known(
@@ -212,7 +213,7 @@ fn from_where(finding: &Finding) -> Option<Answer> {
             None => "",
         };
         let service = match finding.remote_service() {
-            Some(service) => format!("; that account belongs to the AWS service {service}"),
+            Some(service) => format!("; the account belongs to the AWS service {service}"),
             None => String::new(),
         };
         let what = if network {

@@ -10,8 +10,8 @@ pub(super) fn question(finding: &Finding) -> Option<Answer> {
         Ok(principal) if principal.is_own() => of_principal(finding, &principal),
         Ok(principal) if !of_buckets(finding).is_empty() => format!(
             "Is {} meant to be used by {principal}? GuardDuty has seen it {}. If so, tell us by whom and \
-             what for. If not, or if you are not sure, tell us at once what it holds; change nothing about \
-             it meanwhile.",
+             what for. If not, or if you are not sure, tell us immediately what it holds, and do not \
+             change it.",
             of_buckets(finding),
             circumstances(finding),
         ),
@@ -41,9 +41,9 @@ fn of_principal(finding: &Finding, principal: &Principal) -> String {
         other => format!("{other}{key}"),
     };
     format!(
-        "Did you, or a program of yours, act as {who}, {}? If so, tell us what for, and whether it goes on. \
-         If not, or if you are not sure, say so at once: the credentials count as stolen then; do not use \
-         them, and keep the machine that they were on as it is.",
+        "Did you, or a program of yours, act as {who}, {}? If so, tell us what for, and whether it goes \
+         on. If not, or if you are not sure, say so immediately: we then treat the credentials as \
+         stolen; do not use them, and keep the machine that they were on as it is.",
         circumstances(finding),
     )
 }
@@ -55,9 +55,9 @@ fn of_instance(finding: &Finding) -> Option<String> {
         None => String::new(),
     };
     Some(format!(
-        "GuardDuty reports {} for your instance {instance}{other_end}, {}. Is that something that it is \
-         meant to do? If so, tell us what for. If not, or if you are not sure, say so at once; do not stop, \
-         reboot or terminate it, which would destroy what its memory holds.",
+        "GuardDuty reports {} for your instance {instance}{other_end}, {}. Is this activity intended? If \
+         so, tell us what for. If not, or if you are not sure, say so immediately; do not stop, reboot \
+         or terminate it, which would destroy the evidence in its memory.",
         finding.finding_type,
         times(finding),
     ))
@@ -72,7 +72,7 @@ fn of_buckets(finding: &Finding) -> String {
     }
 }
 
-/// What was called, on what, when and from where.
+/// The call, its object, its time and its origin.
 fn circumstances(finding: &Finding) -> String {
     let call = finding.api_call().map_or_else(String::new, |call| {
         let service = call

@@ -1,4 +1,4 @@
-//! What a policy allows that makes its holder an administrator, or lets it become one. Pure.
+//! The parts of a policy that make its holder an administrator, or let it become one. Pure.
 //!
 //! Conditions, boundaries and denies elsewhere may narrow it; better one administrator named too
 //! many.
@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// What a policy gives that a person must know first.
+/// The level of a policy's permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PrivilegeLevel {
     /// Everything.
@@ -29,7 +29,7 @@ impl fmt::Display for PrivilegeLevel {
 }
 
 impl PrivilegeLevel {
-    /// What a policy of AWS's own gives, by its ARN,
+    /// The level of a policy of AWS's own, by its ARN,
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_job-functions.html>.
     pub fn of_aws_policy(arn: &str) -> Option<Self> {
         match arn.rsplit('/').next()? {

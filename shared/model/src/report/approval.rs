@@ -1,4 +1,4 @@
-//! What of a report waits for a person.
+//! The part of a report that awaits approval.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -8,16 +8,16 @@ use serde_json::Value;
 
 use crate::plan::Action;
 
-/// The steps that run when a person approves them, and until when one may.
+/// The steps that run after an approval, and the last time for it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Approval {
     /// From then on they can no longer be approved.
     pub expires_at: Timestamp,
-    /// What would be done.
+    /// The proposed steps.
     pub steps: Vec<Proposed>,
 }
 
-/// A step that is proposed to a person.
+/// A step that is proposed to the approver.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Proposed {
     /// The action's name.
@@ -42,9 +42,8 @@ impl Proposed {
 }
 
 impl Approval {
-    /// Tells two plans apart by what they would change and what was found. What is wanted may be a time,
-    /// which moves on with each delivery. Another version of Rust may hash otherwise, and people are then
-    /// told once more.
+    /// Tells two plans apart by what they would change and what was found. A wanted value may be a time, which moves on
+    /// with each delivery. Another version of Rust may hash otherwise, and one more notice is then sent.
     pub fn gist(&self) -> String {
         let mut hasher = DefaultHasher::new();
         for step in &self.steps {

@@ -1,4 +1,4 @@
-//! What reading back shows: the outcome of a step is taken from AWS, not from what its call answered.
+//! The result of reading back: the outcome of a step is taken from AWS, not from what its call answered.
 
 use std::collections::HashMap;
 
@@ -7,19 +7,19 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::plan::{Action, Plan, Step, StepKey};
 
-/// What was read after acting. `clippy.toml` lets only `execute` make one, from a second observation.
+/// The state that was read after acting. `clippy.toml` lets only `execute` make one, from a second observation.
 #[derive(Debug)]
 pub struct ReadBack {
-    /// What shows that a step is in effect, and the value that was read; `None`: it is not.
+    /// The evidence that a step is in effect, and the value that was read; `None`: it is not.
     in_effect: HashMap<StepKey, Option<(String, Value)>>,
     /// The steps that could not be read, and why.
     unread: HashMap<StepKey, Error>,
-    /// What does the work of a step that is not in effect.
+    /// The replacement for a step that is not in effect.
     dispensable: HashMap<StepKey, String>,
 }
 
 impl ReadBack {
-    /// Takes what the plan for the state after acting says. `dispensable`: what does the work of steps that AWS refused.
+    /// Takes what the plan for the state after acting says. `dispensable`: the replacements for steps that AWS refused.
     pub fn of<A: Action>(plan: &Plan<A>, dispensable: HashMap<StepKey, String>) -> Self {
         let steps = plan.steps.iter();
         let in_effect = steps.clone().map(|step| {

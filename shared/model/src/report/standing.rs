@@ -50,7 +50,7 @@ impl Report {
         let unread = self.steps.iter().any(|step| step.unread);
         self.read && !self.dry_run && (self.reads_open() || !unread)
     }
-    /// Tells that a containment was undone. `consequence`: what came of that.
+    /// Tells that a containment was undone. `consequence`: its consequence.
     pub fn tell_undone(&mut self, consequence: &str) {
         self.undone = true;
         self.next_steps.insert(

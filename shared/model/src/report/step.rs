@@ -7,10 +7,10 @@ use crate::investigation::afterwards::Afterwards;
 use crate::plan::{Action, Phase, Step, StepKey};
 use crate::report::ReadBack;
 
-/// What a containment of a credential is for, as CloudTrail tells it afterwards. Nothing is done by it.
+/// The effect of a credential's containment, as CloudTrail shows it afterwards. Nothing is done by it.
 const CREDENTIAL_REFUSED: &str = "cloudtrail:CredentialRefused";
 
-/// What became of a step.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -55,13 +55,13 @@ pub struct StepReport {
     pub(super) detail: String,
     pub(super) from: Value,
     pub(super) to: Value,
-    /// What it would change was read.
+    /// The value that it would change was read.
     #[serde(skip)]
     pub(super) read: bool,
     /// Its resource could not be read.
     #[serde(skip)]
     pub(super) unread: bool,
-    /// It found the responder's own work, which it goes on from: that still stands.
+    /// It found the responder's own work, which it goes on from: it is still in effect.
     #[serde(skip)]
     pub(super) ours: bool,
     /// It contains something by itself, see [`Action::contains`].
@@ -86,8 +86,7 @@ impl StepReport {
         }
     }
 
-    /// What the report says of a step that is not executed: in a dry run every step, else those
-    /// that hold nothing to do.
+    /// The report of a step that is not executed: in a dry run every step, else those that hold nothing to do.
     pub fn unexecuted<A: Action>(step: &Step<A>) -> Self {
         let empty = || Value::Object(serde_json::Map::new());
         let (action, target, outcome, detail) = match step {
@@ -169,8 +168,8 @@ impl StepReport {
         Self::new(action, Outcome::Failed, detail)
     }
 
-    /// That CloudTrail shows a credential to work which is contained as read back: the containment is not whole,
-    /// whatever its steps say.
+    /// A credential that works by CloudTrail's evidence, although it is contained as read back: the containment is not
+    /// whole, whatever its steps say.
     pub fn contradicted(after: &Afterwards) -> Self {
         let empty = || Value::Object(serde_json::Map::new());
         Self {
@@ -193,7 +192,8 @@ impl StepReport {
         let open = self.contains && self.outcome == Outcome::Failed;
         (open && self.action != CREDENTIAL_REFUSED).then(|| {
             format!(
-                "{} on {} is not in effect, as far as was read: what it was to stop goes on",
+                "{} on {} is not in effect, as far as it could be read: the activity that it stops can \
+                 go on",
                 self.action, self.target
             )
         })
@@ -235,7 +235,7 @@ impl StepReport {
     pub fn contained_now(&self) -> bool {
         self.phase == Phase::Contain && self.outcome == Outcome::Applied
     }
-    /// What became of it.
+    /// The outcome.
     pub fn outcome(&self) -> Outcome {
         self.outcome
     }
@@ -251,11 +251,11 @@ impl StepReport {
     pub fn from(&self) -> &Value {
         &self.from
     }
-    /// The value that is wanted; of a step that was applied, the one that was read back.
+    /// The value that is wanted; for an applied step, the one that was read back.
     pub fn to(&self) -> &Value {
         &self.to
     }
-    /// What there is to say of the outcome.
+    /// The detail of the outcome.
     pub fn detail(&self) -> &str {
         &self.detail
     }

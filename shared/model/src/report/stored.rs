@@ -1,8 +1,8 @@
-//! Where a page that was stored is.
+//! The place of a stored page.
 
 use serde::{Deserialize, Serialize};
 
-/// Where the page of an incident is.
+/// The place of an incident's page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
     /// The bucket.
@@ -14,7 +14,7 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// The page's place, for a person.
+    /// The page's place, in words.
     pub fn place(&self) -> String {
         let version = self.version.as_ref();
         let version = version.map(|version| format!(" (version {version})"));

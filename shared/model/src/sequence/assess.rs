@@ -1,5 +1,4 @@
-//! What containing each actor and resource of a sequence would be, and by which function; or why
-//! there is none. Pure.
+//! The containment of each actor and resource of a sequence, and its function; or why there is none. Pure.
 
 mod instances;
 mod words;
@@ -11,8 +10,8 @@ use crate::category::Category;
 use crate::decision::{self, Decision, ResponseSettings};
 use crate::finding::{Actor, Finding, Resource, Sequence};
 
-/// How many containments one sequence can have. What GuardDuty puts together has a handful of
-/// resources; whoever could invent more must not be able to have everything contained.
+/// How many containments one sequence can have. GuardDuty's sequences have a handful of resources; somebody who invents
+/// more must not have everything contained.
 pub(super) const LIMIT: usize = 20;
 
 /// A containment that one function makes.
@@ -20,15 +19,15 @@ pub(super) const LIMIT: usize = 20;
 pub struct Target {
     /// The function.
     pub function: Category,
-    /// What is contained, by the names under which the record keeps it.
+    /// The contained targets, by the names under which the record keeps them.
     pub names: Vec<String>,
-    /// What the function does, for a person.
+    /// The function's response, in words.
     pub what: String,
     /// The event that the function is handed: the sequence's own, which names this one resource.
     pub event: Value,
 }
 
-/// What there is to contain of an actor or a resource.
+/// The assessment of an actor or a resource.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
     /// Indices of [`Assessment::targets`].
@@ -37,10 +36,10 @@ pub struct Verdict {
     pub notes: Vec<String>,
 }
 
-/// What there is to contain of a sequence.
+/// The assessment of a sequence.
 #[derive(Debug, Default)]
 pub struct Assessment {
-    /// The containments, each once: of credentials first, since they are what acts.
+    /// The containments, each once: credentials come first, since they act.
     pub targets: Vec<Target>,
     /// One for each of [`Sequence::actors`].
     pub actors: Vec<Verdict>,
@@ -82,14 +81,14 @@ struct Assessor<'a> {
     targets: Vec<Target>,
 }
 
-/// Where a resource is, as far as the sequence says.
+/// The account and Region of a resource, as the sequence has them.
 #[derive(Clone, Copy, Default)]
 struct Place<'a> {
     account: Option<&'a str>,
     region: Option<&'a str>,
 }
 
-/// What the sequence says of a credential, in several places.
+/// The sequence's statements about a credential, from several places.
 #[derive(Clone, Debug, Default)]
 struct Credential {
     key: Option<String>,
@@ -180,8 +179,8 @@ impl Assessor<'_> {
     fn credential(&mut self, credential: Credential, place: Place<'_>) -> Result<usize, String> {
         if credential.principal_id.is_none() {
             return Err(
-                "the sequence gives no unique id of its principal, and a name may be another \
-                 account's or have been given anew"
+                "the sequence gives no unique id of its principal, and a name may be another account's \
+                 or have been reused"
                     .to_owned(),
             );
         }

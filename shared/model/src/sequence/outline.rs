@@ -1,4 +1,4 @@
-//! The parts of a sequence for a person, bounded. Pure.
+//! The parts of a sequence for the reader, bounded. Pure.
 
 use std::fmt::Display;
 
@@ -18,21 +18,20 @@ const VALUE: usize = 160;
 /// How many values of an indicator are shown.
 const VALUES: usize = 5;
 
-/// The parts of a sequence, what matters most first. Where there were more than are listed, the last
-/// entry says how many.
+/// The parts of a sequence, what matters most first. If there are more than are listed, the last entry says how many.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Outline {
     /// GuardDuty's description.
     pub description: String,
     /// Who acted.
     pub actors: Vec<Part>,
-    /// What is concerned.
+    /// The affected resources.
     pub resources: Vec<Part>,
     /// By which signs.
     pub signals: Vec<String>,
     /// From where.
     pub endpoints: Vec<String>,
-    /// What was noticed.
+    /// The indicators.
     pub indicators: Vec<String>,
     /// Other sequences that it may be part of.
     pub additional_types: Vec<String>,
@@ -41,10 +40,9 @@ pub struct Outline {
 /// An actor or a resource, and what is or would be done about it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Part {
-    /// What it is.
+    /// The name of the part.
     pub name: String,
-    /// What its containment is, by which function, and whether it was handed over; or why there is
-    /// none.
+    /// Its containment and function, and whether it was handed over; or why there is none.
     pub containment: String,
 }
 
@@ -220,7 +218,7 @@ fn indicator(indicator: &Indicator) -> String {
     format!("{key} {}", values.join(", "))
 }
 
-/// What there is to say of a part, with commas between.
+/// The facts about a part, with commas between.
 #[derive(Default)]
 struct Said(Vec<String>);
 

@@ -15,7 +15,7 @@ const MOST_RULES: usize = 30;
 const WIDEST_V4: u8 = 28;
 const WIDEST_V6: u8 = 124;
 
-/// Where the traffic comes from or goes to.
+/// The direction of the traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Direction {
     /// From the peer to the instance.

@@ -1,6 +1,6 @@
 //! Users and roles that are never contained.
 
-/// What there is in IAM that is contained.
+/// A containable entity of IAM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entity {
     /// A user.
@@ -23,7 +23,7 @@ impl<'a> Spared<'a> {
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>.
     ///
     /// # Errors
-    /// What is none of these, since it names nobody.
+    /// Returns why the entry names nobody if it is none of these.
     pub fn parse(entry: &'a str) -> Result<Self, String> {
         let none = || {
             format!(
@@ -69,8 +69,8 @@ impl<'a> Spared<'a> {
     }
 }
 
-/// True if `never_contain` has the user or role of this name in `account`. What cannot be read of it is told
-/// where the settings are read.
+/// True if `never_contain` has the user or role of this name in `account`. Unreadable entries are reported where the
+/// settings are read.
 pub fn protects(never_contain: &[String], entity: Entity, account: &str, name: &str) -> bool {
     let mut entries = never_contain.iter();
     entries.any(|entry| Spared::parse(entry).is_ok_and(|spared| spared.is(entity, account, name)))

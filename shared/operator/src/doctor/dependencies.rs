@@ -1,5 +1,6 @@
 //! What the functions rest on: GuardDuty, the clock, the policies, the topic, the table.
 
+use aws_config::SdkConfig;
 use aws_sdk_guardduty::types::{DetectorStatus, ManagedBy};
 use jiff::{SignedDuration, Timestamp};
 use policy::Policies;
@@ -202,7 +203,7 @@ async fn topic(context: &CheckContext<'_>, topic: &Topic) -> Vec<Check> {
         Err(_) if topic.optional => return Vec::new(),
         Err(error) => return vec![Check::unknown(of, &error)],
     };
-    match subscriptions(context, arn).await {
+    match subscriptions(context.sdk, arn).await {
         Ok(subscriptions) if subscriptions.is_empty() => vec![Check::problem(
             of,
             "nobody has subscribed to the topic",
@@ -228,11 +229,11 @@ async fn topic(context: &CheckContext<'_>, topic: &Topic) -> Vec<Check> {
 }
 
 /// Protocol, address, and whether it is confirmed.
-async fn subscriptions(
-    context: &CheckContext<'_>,
+pub(crate) async fn subscriptions(
+    sdk: &SdkConfig,
     topic: &str,
 ) -> Result<Vec<(String, String, bool)>> {
-    let client = aws_sdk_sns::Client::new(context.sdk);
+    let client = aws_sdk_sns::Client::new(sdk);
     let mut pages = client
         .list_subscriptions_by_topic()
         .topic_arn(topic)

@@ -65,7 +65,7 @@ fn a_message_that_lambda_does_not_take_stays_in_its_queue_and_others_see_it_agai
         let course = course(&stub);
         assert_eq!(of(&course, "Invoke").len(), 1, "{course:?}");
         assert!(of(&course, "DeleteMessage").is_empty(), "{course:?}");
-        let seen_again = course.last().ok_or("nothing was asked")?;
+        let seen_again = course.last().ok_or("nothing could be read")?;
         assert_eq!(seen_again.0, "ChangeMessageVisibility", "{course:?}");
         assert_eq!(seen_again.1["VisibilityTimeout"], 0, "{course:?}");
     }

@@ -1,4 +1,4 @@
-//! What may be changed of an instance and of what belongs to it.
+//! The changes of an instance and its resources.
 
 mod agreement;
 mod permissions;
@@ -124,8 +124,8 @@ pub enum Action {
         interface: String,
         from: Timeouts,
     },
-    /// Puts an isolated interface into a group that lets everything through for some seconds, which
-    /// ends the tracking of connections that carry packets, and then back.
+    /// Puts an isolated interface into a group that lets everything through for some seconds, and then back. This ends
+    /// the tracking of connections that carry packets.
     CutConnections {
         region: String,
         interface: String,
@@ -320,7 +320,7 @@ impl plan::Action for Action {
         }
     }
 
-    /// EC2 associates an Elastic IP address anew, assigns another address of its own, and cannot unset a
+    /// EC2 associates an Elastic IP address under a new id, assigns another address of its own, and cannot unset a
     /// time-out.
     fn is_restored(&self, found: &Self) -> bool {
         match (self, found) {
@@ -363,9 +363,9 @@ impl plan::Action for Action {
                 "the Auto Scaling group has replaced the instance: to take it back, call \
                  autoscaling:AttachInstances, which raises the desired capacity by one",
             ),
-            Self::SnapshotVolumes { .. } => {
-                Undo::Nothing("the snapshots are evidence: a person decides when they may go")
-            }
+            Self::SnapshotVolumes { .. } => Undo::Nothing(
+                "the snapshots are evidence: the operator decides when to delete them",
+            ),
             _ => Undo::Restore,
         }
     }

@@ -39,8 +39,8 @@ pub(super) async fn remove(client: &Client, interface: &str, found: &[Address]) 
     elastic.and(assigned)
 }
 
-/// Associates the Elastic IP addresses again, and has EC2 assign another address where it had assigned
-/// one. An address that somebody has by now is not taken away, as `AssociateAddress` does unless it is told,
+/// Associates the Elastic IP addresses again, and has EC2 assign another address where it had assigned one. An address
+/// that somebody else has now is not taken away, as `AssociateAddress` does by default,
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateAddress.html>.
 pub(super) async fn put_back(client: &Client, interface: &str, found: &[Address]) -> Result<()> {
     let elastic = found.iter().filter(|address| address.allocation.is_some());

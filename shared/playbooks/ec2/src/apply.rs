@@ -1,4 +1,4 @@
-//! The writes: what each change does, and what puts it back.
+//! The writes: the effect of each change, and its undo.
 
 use std::time::Duration;
 
@@ -281,7 +281,7 @@ pub(super) async fn restore(clients: &Clients, action: &Action) -> Result<()> {
     }
 }
 
-/// Names what others got meanwhile that putting back would take from them.
+/// Names the resources of others that putting back would take from them.
 pub(super) async fn release_blocker(clients: &Clients, action: &Action) -> Option<String> {
     match action {
         Action::RemovePublicAddress {

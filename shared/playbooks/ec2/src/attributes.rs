@@ -33,6 +33,14 @@ impl Attribute {
             Self::ShutdownBehavior => "stop",
         }
     }
+    /// The value that protects, in words.
+    pub(super) fn protection(self) -> &'static str {
+        match self {
+            Self::DisableApiTermination => "termination protection is on",
+            Self::DisableApiStop => "stop protection is on",
+            Self::ShutdownBehavior => "a shutdown from within stops it",
+        }
+    }
     pub(super) fn action(self) -> &'static str {
         match self {
             Self::DisableApiTermination => TERMINATION,
@@ -144,7 +152,7 @@ async fn modify(
         .map(drop)
 }
 
-/// Turns the instance metadata service on or off; what it is asked with stays as it is.
+/// Turns the instance metadata service on or off; the options of the request stay as they are.
 pub(super) async fn set_metadata(client: &Client, id: &str, endpoint: &str) -> Result<()> {
     client
         .modify_instance_metadata_options()

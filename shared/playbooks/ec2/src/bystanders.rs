@@ -1,10 +1,10 @@
-//! Whom an instance serves: hosts that it forwards for, and a cluster that replaces its nodes.
+//! The resources that an instance serves: hosts that it forwards for, and a cluster that replaces its nodes.
 //!
-//! An instance forwards traffic for others if EC2 does not check its source and destination addresses and a route
-//! table sends traffic to its interface: a NAT instance, a firewall, a VPN gateway,
-//! <https://docs.aws.amazon.com/vpc/latest/userguide/work-with-nat-instances.html>. Isolated, it takes the way out
-//! of whole subnets with it. And flow logs show the traffic of the hosts behind it on its own interface, so that
-//! GuardDuty names it for what one of them does.
+//! An instance forwards traffic for others if EC2 does not check its source and destination addresses and a route table
+//! sends traffic to its interface: a NAT instance, a firewall, a VPN gateway,
+//! <https://docs.aws.amazon.com/vpc/latest/userguide/work-with-nat-instances.html>. Isolated, it takes the way out of
+//! whole subnets with it. Flow logs also show the traffic of the hosts behind it on its own interface, so GuardDuty
+//! names it for their activity.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ use model::finding::Finding;
 use model::investigation::listed;
 use model::plan::{Plan, Step, Withheld};
 
-/// What cutting off an instance that forwards for others is withheld by, where the policies permit it.
+/// The reason id of withholding the isolation of an instance that forwards for others, if the policies permit it.
 const FORWARDS: &str = "playbook:forwards-for-others";
 
 /// Route tables, subnets and destinations in a sentence.
@@ -39,7 +39,7 @@ impl ForwardingTable {
         let main = self.main_of.as_ref();
         let main = main.map(|vpc| format!("each subnet of {vpc} without a route table of its own"));
         let gateways = self.gateways.iter();
-        let gateways = gateways.map(|gateway| format!("what comes in by {gateway}"));
+        let gateways = gateways.map(|gateway| format!("the inbound traffic of {gateway}"));
         let all: Vec<_> = subnets.into_iter().chain(main).chain(gateways).collect();
         let destinations: Vec<_> = self.destinations.iter().cloned().collect();
         format!(
@@ -71,7 +71,7 @@ pub(super) async fn forwarding(
         .collect())
 }
 
-/// What a table sends to these interfaces. A table that nothing uses sends nothing.
+/// The destinations that a table routes to these interfaces. A table that nothing uses sends nothing.
 fn through(table: &RouteTable, interfaces: &BTreeSet<&str>) -> Option<ForwardingTable> {
     let to_one = |route: &&Route| {
         let to = route.network_interface_id();
@@ -135,8 +135,8 @@ pub(super) fn spare(
     let why = Withheld {
         by: vec![FORWARDS.to_owned()],
         reason: format!(
-            "{forwards}. Isolated, it takes their way out with it. Approve it if they may lose that way, or if \
-             nobody knows of these routes"
+            "{forwards}. Isolation takes away their way out, too. Approve it if they may lose that way, \
+             or if nobody knows of these routes"
         ),
         awaits_approval: true,
     };
@@ -155,8 +155,8 @@ pub(super) fn spare(
     ));
     if behind {
         plan.next_steps.push(format!(
-            "look whether the culprit is behind {id}: flow logs show the traffic of the hosts behind it as its \
-             own. The flow logs of their subnets show which host sent it: contain that host"
+            "check whether the attacker is behind {id}: flow logs show the traffic of the hosts behind \
+             it as its own. The flow logs of their subnets show which host sent it: contain that host"
         ));
     }
 }
@@ -195,7 +195,7 @@ fn cuts_off(change: &Action, state: &State, behind: bool) -> bool {
     }
 }
 
-/// That EMR terminates the node, and when. Isolated, it does not answer its cluster.
+/// Adds the risk that EMR terminates the node, and when. Isolated, it does not answer its cluster.
 ///
 /// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-node-replacement.html>
 pub(super) fn replaced_by_emr(plan: &mut Plan<Action>, instance: &Instance) {
@@ -206,8 +206,8 @@ pub(super) fn replaced_by_emr(plan: &mut Plan<Action>, instance: &Instance) {
     let role = tags.get(EMR_ROLE);
     let role = role.map_or_else(|| "node".to_owned(), |role| format!("{role} node"));
     plan.residual_risks.push(format!(
-        "{id} is a {role} of the EMR cluster {cluster}. Isolated, it becomes unhealthy, and after 45 minutes EMR \
-         replaces and terminates an unhealthy node, also one that is protected from termination, unless the \
+        "{id} is a {role} of the EMR cluster {cluster}. Isolated, it becomes unhealthy. After 45 minutes \
+         EMR replaces and terminates an unhealthy node, even one protected from termination, unless the \
          cluster's replacement of unhealthy nodes is off"
     ));
     plan.next_steps.push(format!(

@@ -1,11 +1,11 @@
 //! Cutting the connections that were open before an interface was isolated.
 //!
-//! A tracked connection outlives a change of groups. A connection becomes untracked when a packet of it
-//! meets rules that let everything through in both directions, and an untracked one is cut when those
-//! rules go, <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>.
-//! So an isolated interface is put into such a group for some seconds, for IPv4 and IPv6, and back.
-//! Meanwhile everything gets through: it is a setting, it is short, it is left out where the internet has an
-//! address to come by, and it always ends isolated. Then the group's rules are taken away.
+//! A tracked connection outlives a change of groups. A connection becomes untracked when a packet of it meets rules
+//! that let everything through in both directions. An untracked one is cut when those rules go,
+//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>. So an isolated
+//! interface is put into such a group for some seconds, for IPv4 and IPv6, and back. Until then everything gets
+//! through: it is a setting, it is short, it is left out where the internet has an address to come by, and it always
+//! ends isolated. Then the group's rules are taken away.
 
 use std::time::Duration;
 
@@ -22,13 +22,13 @@ use model::settings::Direction;
 /// The tag of an interface whose connections were cut: the finding for which they were.
 pub(super) const CUT_TAG: &str = "gdr:connections-cut";
 
-/// What is kept of the time for isolating again.
+/// The time reserved for isolating again.
 const TO_ISOLATE_AGAIN: Duration = Duration::from_secs(20);
 /// Opening for less time than this converts too little to be worth it.
 const SHORTEST: Duration = Duration::from_secs(2);
-/// What looking at the open group's rules may take, while an interface is in it.
+/// The time for reading the open group's rules, while an interface is in it.
 const LOOK: Duration = Duration::from_secs(2);
-/// What taking the open group's rules away may take, when the interface is isolated again.
+/// The time for removing the open group's rules, when the interface is isolated again.
 const CLOSING: Duration = Duration::from_secs(5);
 /// Pauses before it is looked again whether an interface is in the open group: reads may lag behind.
 const STILL_SHOWN: [u64; 2] = [300, 1_000];
@@ -110,7 +110,7 @@ async fn look(client: &Client, account: &str, vpc: &str, open: &str) -> Result<(
         return Ok(());
     }
     Err(Error::Refused(format!(
-        "{open} could not be seen to let everything through to the end, so connections may not be cut"
+        "{open} may not have let everything through to the end, so connections may not be cut"
     )))
 }
 
@@ -120,8 +120,7 @@ fn lets_all(rules: &[String]) -> bool {
         .all(|peer| rules.contains(&format!("all traffic {peer}")))
 }
 
-/// Takes the rules of the open group away again, unless an interface is in it. Whoever opens one next adds
-/// them again.
+/// Takes the rules of the open group away again, unless an interface is in it. The next opening adds them again.
 async fn close(client: &Client, open: &str) -> Result<()> {
     for pause in STILL_SHOWN.map(Some).into_iter().chain([None]) {
         let in_it = Filter::builder().name("group-id").values(open).build();
@@ -141,8 +140,7 @@ async fn close(client: &Client, open: &str) -> Result<()> {
     Ok(())
 }
 
-/// Until it is done, or there is no such interface any more. If the isolation group is gone, there is
-/// another one.
+/// It tries until it is done, or the interface no longer exists. If the isolation group is gone, there is another one.
 async fn isolate_again(
     client: &Client,
     (account, vpc): (&str, &str),

@@ -1,4 +1,4 @@
-//! What EC2 describes of an instance, its interfaces and volumes: one question each.
+//! EC2's description of an instance, its interfaces and volumes: one question each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -170,9 +170,9 @@ fn described(finding: &Finding, found: aws_sdk_ec2::types::Instance) -> Instance
     }
 }
 
-/// The EKS or ECS cluster that an instance is a node of, and the one that it is only said to be. Its tags are
-/// all that EC2 knows of it, and whoever has broken in may set tags. So only those count that nobody but AWS
-/// sets (`aws:`), and those that GuardDuty saw, as with policies ([`model::resource::Resource::tags`]).
+/// The EKS or ECS cluster that an instance is a node of, and the one that it only claims. Its tags are all that EC2
+/// knows of it, and whoever has broken in may set tags. So only those count that nobody but AWS sets (`aws:`), and
+/// those that GuardDuty saw, as with policies ([`model::resource::Resource::tags`]).
 fn cluster(
     finding: &Finding,
     tags: &BTreeMap<String, String>,

@@ -17,7 +17,7 @@ use aws::deadline::within;
 use aws::error::{CallContext, Error, Result};
 use model::settings::{ForensicsRule, too_wide};
 
-/// What was read of the peers that the rules name.
+/// The peers that the rules name, as they were read.
 #[derive(Debug)]
 pub(super) struct Peers {
     /// The VPC of each security group that there is.
@@ -73,7 +73,7 @@ impl Peers {
                 None => return Err(Unused::For("its entries were not read".to_owned())),
             };
             return match entries.iter().find_map(|entry| too_wide(entry)) {
-                Some(why) => Err(Unused::For(format!("of its entries, {why}"))),
+                Some(why) => Err(Unused::For(format!("its entries: {why}"))),
                 None => Ok(vpcs.clone()),
             };
         }
@@ -95,7 +95,7 @@ impl Peers {
     }
 }
 
-/// Reads the peers that `rules` name, at once. Asks nothing where they name none.
+/// Reads the peers that `rules` name, at the same time. Asks nothing where they name none.
 pub(super) async fn peers(client: &Client, rules: &[ForensicsRule], until: Instant) -> Peers {
     let named = |wanted: fn(&ForensicsRule) -> bool| -> BTreeSet<String> {
         let rules = rules.iter().filter(|rule| wanted(rule));

@@ -27,7 +27,7 @@ pub(super) fn listed(rules: &[ForensicsRule], direction: Direction) -> Vec<Strin
 /// Takes every rule away from the group `id` that is not among those to `keep`.
 #[expect(
     clippy::disallowed_methods,
-    reason = "a group isolates only without rules; what is stripped bears the name of one of the responder's"
+    reason = "a group isolates only without rules; the name of a stripped one is one of the responder's"
 )]
 pub(super) async fn strip(client: &Client, id: &str, keep: &[ForensicsRule]) -> Result<()> {
     let rules = when_known(|| rules_of(client, id)).await?;

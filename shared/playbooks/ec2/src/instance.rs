@@ -20,7 +20,7 @@ pub struct Instance {
     pub(super) operator: Option<String>,
     /// The EKS or ECS cluster that it is a node of, and how that is known.
     pub(super) cluster: Option<String>,
-    /// The one that it is said to be a node of by what may have been set since the activity began.
+    /// The cluster that it claims by values that may have been set since the activity began.
     pub(super) claimed_cluster: Option<String>,
     pub(super) root_is_ebs: bool,
     pub(super) root_device: Option<String>,
@@ -34,11 +34,11 @@ pub struct Instance {
     pub(super) on_outpost: bool,
     /// Its interfaces on networks of another kind, which have no security groups.
     pub(super) secondary_interfaces: Vec<SecondaryInterface>,
-    /// What else EC2 says of it, for the record.
+    /// EC2's other description of it, for the record.
     pub(super) described: Value,
 }
 
-/// A secondary interface: of a network for remote direct memory access (RDMA), outside of every VPC,
+/// A secondary interface: it belongs to a network for remote direct memory access (RDMA), outside of every VPC,
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceSecondaryInterface.html>.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct SecondaryInterface {
@@ -116,9 +116,9 @@ pub struct Address {
     pub carrier: bool,
     /// The private address that it is mapped to.
     pub private: String,
-    /// Of an Elastic IP address. `None`: it was assigned automatically and cannot be had again.
+    /// The allocation of an Elastic IP address. `None`: it was assigned automatically and cannot be had again.
     pub allocation: Option<String>,
-    /// What [`Address::allocation`] is associated by.
+    /// The association of [`Address::allocation`].
     pub association: Option<String>,
 }
 

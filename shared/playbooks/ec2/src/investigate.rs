@@ -16,7 +16,7 @@ const SOURCE: &str = "EC2, IAM and Auto Scaling, as they were before this respon
 /// Tags and addresses in a sentence.
 const MOST: usize = 12;
 
-/// `observed`: what was read before, which tells of the instance; where nothing was, it is observed now.
+/// `observed`: the earlier reading of the instance; without one, it is observed now.
 pub(super) async fn investigate(
     clients: &Clients,
     access: &[ForensicsRule],
@@ -70,7 +70,7 @@ fn answer(finding: &Finding, state: &State) -> Answer {
     let role = match (&state.role, &instance.profile) {
         (Ok(Some(role)), _) => format!("role {}", role.arn),
         (Ok(None), None) => match &state.earlier {
-            Some(earlier) => format!("no role any more; the finding names {}", earlier.profile),
+            Some(earlier) => format!("no role now; the finding names {}", earlier.profile),
             None => "no role".to_owned(),
         },
         (Ok(None), Some(profile)) => format!("instance profile {profile} without a role"),

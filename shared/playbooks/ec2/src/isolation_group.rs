@@ -14,8 +14,7 @@ use super::group_rules::{NOT_YET_KNOWN, in_words, list, listed, strip, when_know
 use aws::error::{CallContext, Error, Result};
 use model::settings::{Direction, ForensicsRule};
 
-/// The group's name. Names are unique in a VPC, so that two responders that act at once end up
-/// with one group.
+/// The group's name. Names are unique in a VPC, so two responders that act at the same time end up with one group.
 pub const NAME: &str = "gdr-isolation";
 
 /// The name of the group that lets everything through, for the seconds in which tracked connections are
@@ -78,7 +77,7 @@ impl IsolationGroup {
         self.lets_only(rules) && rules.iter().all(has)
     }
 
-    /// What it lets through, in a sentence.
+    /// The traffic that it lets through, in a sentence.
     pub(super) fn shown(&self) -> String {
         format!("in {}, out {}", list(&self.ingress), list(&self.egress))
     }
@@ -89,7 +88,7 @@ impl IsolationGroup {
     }
 }
 
-/// What a group of ours is for.
+/// The purpose of a group of the responder's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// It isolates.
@@ -165,10 +164,10 @@ fn usable(group: SecurityGroup) -> Option<Found> {
     })
 }
 
-/// The responder's groups of `vpc`, or of all VPCs, in `account`. The owner of a shared VPC is shown the
-/// groups of the other accounts too, and can use none of them,
-/// <https://docs.aws.amazon.com/vpc/latest/userguide/vpc-share-limitations.html>. Of several for the same in a
-/// VPC, the one that is used comes first.
+/// The responder's groups of `vpc`, or of all VPCs, in `account`. The owner of a shared VPC is shown the groups of the
+/// other accounts too, and can use none of them,
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/vpc-share-limitations.html>. If a VPC has several for the same
+/// purpose, the one in use comes first.
 pub(super) async fn find(client: &Client, account: &str, vpc: Option<&str>) -> Result<Vec<Found>> {
     let names = [NAME, FORENSICS_NAME, CONVERSION_NAME];
     let names = names.map(|name| [name.to_owned(), format!("{name}-*")]);
@@ -228,8 +227,8 @@ async fn groups(client: &Client, filters: Vec<Filter>, about: &str) -> Result<Ve
     Ok(groups)
 }
 
-/// The one isolation group of `vpc`, without rules. What was just made, or just emptied, may not be
-/// shown so yet, and someone may have opened it meanwhile: it is emptied and looked at again.
+/// The one isolation group of `vpc`, without rules. A group that was just made or emptied may not be shown so yet, and
+/// someone may have opened it since: it is emptied and looked at again.
 pub(super) async fn empty(
     client: &Client,
     account: &str,
@@ -268,9 +267,8 @@ pub(super) async fn empty(
 
 /// Makes sure that `vpc` has an isolation group, and takes every rule away from it.
 ///
-/// A new group lets everything out, over IPv6 too if the VPC has it; and a group of this name may
-/// have been made or opened by someone else. What is left of the rules is what counts, so
-/// [`attach`] looks again.
+/// A new group lets everything out, over IPv6 too if the VPC has it; and a group of this name may have been made or
+/// opened by someone else. The remaining rules count, so [`attach`] reads them again.
 pub(super) async fn prepare(
     client: &Client,
     account: &str,
@@ -322,10 +320,9 @@ pub(super) async fn set_groups(
     when_known(change).await
 }
 
-/// Makes a group, or finds the one that has the name. Names are unique in a VPC whatever their case, and
-/// filters are not, <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>:
-/// where the name is taken by a group that cannot be used, or by another account's, ours gets another one. That
-/// group, which may be in use, is not touched.
+/// Makes a group, or finds the one that has the name. Names are unique in a VPC whatever their case, and filters are
+/// not, <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>: if an unusable group or
+/// another account's has the name, ours gets another one. The other group, which may be in use, is not touched.
 pub(super) async fn create(
     client: &Client,
     account: &str,

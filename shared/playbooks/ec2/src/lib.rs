@@ -1,5 +1,5 @@
-//! Instances: every network interface into a security group that lets nothing in or out, the
-//! credentials of this one instance denied everything, and nothing lost that is evidence.
+//! Instances: every network interface is moved into a security group that lets nothing in or out. The credentials of
+//! this one instance are denied everything, and no evidence is lost.
 //!
 //! After step 2 of
 //! <https://docs.aws.amazon.com/guardduty/latest/ug/compromised-ec2.html>. Each interface is

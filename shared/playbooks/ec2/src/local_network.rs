@@ -1,5 +1,5 @@
-//! What no change of security groups isolates: interfaces that others manage, branch interfaces, and the local
-//! network interfaces of Outposts servers, which have no part in the VPC's security,
+//! The interfaces that no change of security groups isolates: interfaces that others manage, branch interfaces, and the
+//! local network interfaces of Outposts servers, which have no part in the VPC's security,
 //! <https://docs.aws.amazon.com/outposts/latest/server-userguide/local-network-interface.html>.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,8 +102,8 @@ impl State {
         })
     }
 
-    /// The step that is left out of an interface which is isolated as far as it is in the VPC, and may be on a local
-    /// network instead.
+    /// The step that is left out for an interface that is isolated within the VPC, and may be on a local network
+    /// instead.
     pub(super) fn perhaps_local(&self, interface: &Interface) -> Option<Step<Action>> {
         let Local::Unknown(why) = self.local(interface) else {
             return None;
@@ -115,8 +115,9 @@ impl State {
             return Some(Step::unknown(name::ISOLATE, target, error));
         }
         let reason = format!(
-            "{} may be a local network interface of an Outposts server, which security groups do not filter; that \
-             could not be read: {why}. Look at its subnet, and cut it off with the firewall of the local network",
+            "{} may be a local network interface of an Outposts server, which security groups do not \
+             filter; this could not be read: {why}. Look at its subnet, and cut it off with the firewall \
+             of the local network",
             interface.id
         );
         Some(Step::skipped(name::ISOLATE, target, reason))

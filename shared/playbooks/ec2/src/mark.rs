@@ -1,7 +1,7 @@
 //! The tags of what an incident touched.
 //!
-//! With the tag of an incident a service control policy, `infra/scp-keep-contained.yaml`, keeps all but the
-//! responder and the operators who release from changing an instance and its interfaces.
+//! With the tag of an incident a service control policy, `infra/scp-keep-contained.yaml`, protects an instance and its
+//! interfaces. Only the responder and the operators who release may change them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

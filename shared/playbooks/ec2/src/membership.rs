@@ -1,5 +1,5 @@
-//! What would notice that an isolated instance does not answer any more, and terminate it or send
-//! people to it: its Auto Scaling group and its Classic Load Balancers.
+//! The services that notice that an isolated instance no longer answers, and terminate it or send requests to it: its
+//! Auto Scaling group and its Classic Load Balancers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -130,7 +130,7 @@ pub(super) async fn exit_standby(
     .await
 }
 
-/// What taking an instance back from standby would do to its group, if that has another one in its place.
+/// The effect on its group of taking an instance back from standby, if the group has another one in its place.
 pub(super) async fn replaced(
     client: &aws_sdk_autoscaling::Client,
     group: &str,
@@ -153,9 +153,9 @@ pub(super) async fn replaced(
     let wanted = usize::try_from(found.desired_capacity().unwrap_or_default()).unwrap_or_default();
     (serving.count() >= wanted).then(|| {
         format!(
-            "{group} has replaced {id}: taking it back raises the group's desired capacity from {wanted} to \
-             {}, and where that is more than it needs, its termination policy may terminate this instance \
-             or another",
+            "{group} has replaced {id}: taking it back raises the group's desired capacity from {wanted} \
+             to {}. If this is more than it needs, its termination policy may terminate this instance or \
+             another",
             wanted + 1,
         )
     })

@@ -1,5 +1,5 @@
-//! Reads an instance and what belongs to it: first what decides how it is contained, then the rest, each
-//! at once.
+//! Reads an instance and what belongs to it: first the values that decide how it is contained, then the rest, each part
+//! at the same time.
 
 mod essential;
 mod rest;

@@ -1,4 +1,4 @@
-//! What is to be done about an instance in the state that was read. Pure.
+//! The plan for an instance in the state that was read. Pure.
 
 mod contain;
 mod deregister;
@@ -48,7 +48,7 @@ pub(super) fn plan(
     }
     if state.region != finding.region {
         planner.plan.next_steps.push(format!(
-            "look for {} in {}: that is its Region, and not {}, which the finding names",
+            "look for {} in {}: this is its Region, and not {}, which the finding names",
             instance.id, state.region, finding.region,
         ));
     }
@@ -67,8 +67,9 @@ pub(super) fn plan(
         &instance.claimed_cluster,
     ) {
         planner.plan.next_steps.push(format!(
-            "{} is said to be a node of {cluster}, which the finding does not show, so it was not left \
-             alone for that: find out who set it; if it is a node, cordon it, for its containers are cut off",
+            "tags or the profile of {} claim that it is a node of {cluster}. The finding does not show \
+             that, so they did not exempt it: find out who set them; if it is a node, cordon it, for its \
+             containers are cut off",
             instance.id
         ));
     }
@@ -91,8 +92,8 @@ pub(super) fn dispensable(state: &State, action: &Action, error: &Error) -> Opti
     }
 }
 
-/// Isolating a node cuts off every container on it, and its cluster replaces it; what an AWS service
-/// operates nobody else may change,
+/// Isolating a node cuts off every container on it, and its cluster replaces it; nobody else may change an instance
+/// that an AWS service operates,
 /// <https://docs.aws.amazon.com/eks/latest/best-practices/incident-response-and-forensics.html>.
 fn exempt_reason(instance: &Instance, settings: &Ec2Settings) -> Option<String> {
     if settings.isolate_container_nodes {

@@ -27,7 +27,7 @@ const TOO_MANY: &str = "ConcurrentSnapshotLimitExceeded";
 /// Snapshots in a sentence.
 const MOST_SHOWN: usize = 12;
 
-/// Takes snapshots of all volumes, which are of one moment if EC2 lets them be taken at once.
+/// Takes snapshots of all volumes. They are of one moment if EC2 takes them together.
 ///
 /// EC2 takes one snapshot of a volume in 15 seconds, which are waited for: a second finding on an instance comes
 /// within seconds. And it takes five at the same time, one of an `st1` or `sc1` volume, which may take hours. A volume
@@ -64,8 +64,8 @@ pub(super) async fn snapshot(
 }
 
 /// Takes snapshots of all volumes in one call, so that they are of one moment,
-/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-create-snapshots.html>. Volumes that the
-/// finding has a snapshot of are left out, also those that another invocation took meanwhile.
+/// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-create-snapshots.html>. Volumes with a snapshot for this
+/// finding are left out, also those that another invocation took since.
 async fn take(
     client: &Client,
     instance: &str,
@@ -121,8 +121,8 @@ pub(super) fn is_too_often(error: &Error) -> bool {
     error.has_code(TOO_SOON) || error.has_code(TOO_MANY)
 }
 
-/// What has a snapshot of each of these volumes that is no older than a moment: those of the finding, and those that
-/// are being taken. `None`: a volume has none.
+/// The snapshots of each of these volumes that are no older than a moment: those of the finding, and those that are
+/// being taken. `None`: a volume has none.
 pub(super) fn covered(volumes: &BTreeSet<String>, rest: &Rest) -> Option<String> {
     let (Ok(taken), Ok(pending)) = (&rest.snapshots, &rest.pending_snapshots) else {
         return None;
@@ -137,8 +137,8 @@ pub(super) fn covered(volumes: &BTreeSet<String>, rest: &Rest) -> Option<String>
     ))
 }
 
-/// What is kept of the console's output, which is at most 64 KB and a third more as base64. The record drops
-/// evidence of more than 64 KB.
+/// The kept part of the console's output, which is at most 64 KB and a third more as base64. The record drops evidence
+/// of more than 64 KB.
 const MOST_CONSOLE: usize = 63 * 1024;
 
 /// The console's output, base64 as EC2 hands it out, or the end of it that the record takes. The latest

@@ -1,9 +1,9 @@
 //! Finds the Region of an instance that is not where its finding says.
 //!
-//! CloudTrail records a call in the Region where it was made, and the calls to global services in one Region for
-//! all, so that a finding about stolen credentials may name a Region in which the instance never was,
-//! <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-ec2.html>. The id of an instance is
-//! one in all Regions, so the first Region that has it is its own.
+//! CloudTrail records a call in the Region where it was made, and the calls to global services in one Region for all.
+//! So a finding about stolen credentials may name a Region in which the instance never was,
+//! <https://docs.aws.amazon.com/guardduty/latest/ug/guardduty_finding-types-ec2.html>. The id of an instance is one in
+//! all Regions, so the first Region that has it is its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! What stays dangerous when this instance is contained, and what a person should do about it.
+//! The residual risks when this instance is contained, and the steps for the on-call engineer.
 //!
-//! All of it is from what was read, never from what was set: a step that is planned may fail. Where one is
-//! planned that would help, it is named.
+//! All of it is from what was read, never from what was set: a step that is planned may fail. A planned step that would
+//! help is named.
 
 mod connections;
 mod credentials;
@@ -112,6 +112,7 @@ fn losses(
         )),
     }
     plan.next_steps.push(format!(
-        "take an image of the memory of {id} before it is stopped, if you need one: nothing here does"
+        "take an image of the memory of {id} before it is stopped, if you need one: the responder takes \
+         none"
     ));
 }

@@ -1,4 +1,4 @@
-//! What an instance's traffic goes through that tracks its connections whatever the security groups say,
+//! The devices on the way of an instance's traffic that track its connections under all security groups,
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,9 +41,9 @@ pub(super) async fn tables(client: &Client, interfaces: &[Interface]) -> Result<
     Ok(tables)
 }
 
-/// What the subnet of each interface sends traffic to whose flows are tracked whatever the groups
-/// say: the ids of NAT gateways, egress-only internet gateways, transit gateways, core networks and endpoints, also
-/// those of firewalls; and of carrier gateways. An interface of which no table is shown is missing.
+/// The next hops of each interface's subnet whose flows are tracked under all security groups: the ids of NAT gateways,
+/// egress-only internet gateways, transit gateways, core networks and endpoints, also those of firewalls; and of
+/// carrier gateways. An interface of which no table is shown is missing.
 pub(super) async fn routes(
     client: &Client,
     interfaces: &[Interface],

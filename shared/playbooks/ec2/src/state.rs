@@ -1,4 +1,4 @@
-//! What is read of an instance before anything is planned.
+//! The state of an instance that is read before anything is planned.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +14,11 @@ use model::settings::ForensicsRule;
 /// Regions in a sentence.
 const MOST: usize = 40;
 
-/// What was read of an instance. What only protects or informs keeps its own error, so that it cannot
-/// keep the interfaces from being isolated, and is read when it is known how they are.
+/// The state of an instance, as it was read. A value that only protects or informs keeps its own error, so it cannot
+/// keep the interfaces from being isolated. It is read when their state is known.
 #[derive(Clone, Debug, Serialize)]
 pub struct State {
-    /// The Region in which it was read: that of the instance, where one was found.
+    /// The Region in which it was read: the instance's Region, if it was found.
     pub(super) region: String,
     /// The other Regions that were asked for an instance which [`State::region`] does not have, and do not have
     /// it either. `None`: it was found, or can be nowhere else.
@@ -34,9 +34,9 @@ pub struct State {
     pub(super) groups: BTreeMap<String, IsolationGroup>,
     /// The other groups of ours in which interfaces may be isolated.
     pub(super) other_groups: Vec<IsolationGroup>,
-    /// What forensics may be let through.
+    /// The access of forensics.
     pub(super) access: Access,
-    /// Where interfaces of an Outpost may be on the local network. `None`: the instance is on no Outpost.
+    /// The local networks that interfaces of an Outpost may be on. `None`: the instance is on no Outpost.
     pub(super) local_networks: Option<LocalNetworks>,
     /// The groups that cut connections, by their ids: while they do, they let everything through.
     pub(super) conversion_groups: BTreeMap<String, IsolationGroup>,
@@ -55,15 +55,15 @@ pub struct State {
     /// yet, or there is no role.
     #[serde(serialize_with = "readable_if_read")]
     pub(super) deny: Option<Result<Option<Value>>>,
-    /// What the finding names of an instance profile that the instance has no longer.
+    /// The finding's instance profile that the instance no longer has.
     pub(super) earlier: Option<Earlier>,
     /// `None`: not read yet.
     #[serde(flatten)]
     pub(super) rest: Option<Rest>,
 }
 
-/// An instance profile that the finding names and the instance does not have (any more). Credentials that
-/// an instance was given work for hours without it.
+/// An instance profile that the finding names and the instance does not have, or no longer has. Credentials that an
+/// instance was given work for hours without it.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Earlier {
     /// Its ARN.
@@ -76,7 +76,7 @@ pub(super) struct Earlier {
     pub(super) deny: Option<Result<Option<Value>>>,
 }
 
-/// What only protects, preserves and informs.
+/// The values that only protect, preserve and inform.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Rest {
     pub(super) protection: Protection,
@@ -164,7 +164,7 @@ impl State {
         })
     }
 
-    /// That nobody found the instance, and where it was looked for.
+    /// The reason that the instance was not found, with the Regions of the search.
     pub(super) fn unfound(&self) -> String {
         let region = &self.region;
         match &self.elsewhere {
@@ -189,7 +189,7 @@ impl State {
         }
     }
 
-    /// The Region in the ARN of the instance. That of one that nobody found may be any.
+    /// The Region in the ARN of the instance. The Region of an instance that was not found may be any.
     pub(super) fn region_of_arn(&self) -> &str {
         match self.elsewhere {
             Some(_) => "*",
@@ -232,7 +232,7 @@ pub(super) struct Membership {
 pub(super) struct Registrations {
     /// The instance's.
     pub(super) own: Vec<Target>,
-    /// Of an address that the instance has, in a group of another VPC, from where it may be meant or not.
+    /// A target with an address of the instance, in a group of another VPC, which may be the instance or not.
     pub(super) elsewhere: Vec<Target>,
     /// The groups that are not looked through yet.
     #[serde(skip)]
@@ -271,7 +271,7 @@ pub struct Target {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct ForwardingTable {
     pub(super) id: String,
-    /// Where the traffic goes.
+    /// The destinations of the traffic.
     pub(super) destinations: BTreeSet<String>,
     pub(super) subnets: BTreeSet<String>,
     /// The VPC whose main route table it is: each subnet without a table of its own uses it.
@@ -339,7 +339,7 @@ pub(super) struct Role {
     pub(super) path: String,
 }
 
-/// What its instance type says.
+/// The properties of its instance type.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(super) struct Hardware {
     pub(super) nitro: bool,

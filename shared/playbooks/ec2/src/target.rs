@@ -57,7 +57,7 @@ fn as_seen(finding: &Finding, state: &State, role: Option<&str>) -> Resource {
     }
 }
 
-/// What the instance is a member of: its Auto Scaling group, and the instances with its role.
+/// The groups that the instance is a member of: its Auto Scaling group, and the instances with its role.
 pub(super) fn blast_radius_groups(state: &State) -> Vec<Member> {
     let Some(instance) = &state.instance else {
         return Vec::new();

@@ -1,8 +1,8 @@
 //! The target groups that the instance is registered in.
 //!
-//! An account may have hundreds, and only asking each for its targets tells which have the instance. So they are
-//! asked at a pace that leaves the account's own controllers their share, beside the isolation. A few are asked at
-//! once; the rest then, each at its time.
+//! An account may have hundreds, and only asking each for its targets tells which have the instance. So they are asked
+//! at a pace that leaves the account's own controllers their share, beside the isolation. A few are asked at a time;
+//! the rest then, each at its time.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -136,7 +136,7 @@ pub(super) struct Unread {
 }
 
 impl Unread {
-    /// Of these errors, the first that does not pass; else the first. `None`: there is none.
+    /// The first of these errors that does not pass; else the first. `None`: there is none.
     pub(super) fn of(id: &str, errors: &[Error]) -> Option<Self> {
         let lasting = errors.iter().find(|error| !error.is_transient());
         let error = lasting.or(errors.first())?;
@@ -150,8 +150,8 @@ impl Unread {
         Some(Self {
             may_pass: lasting.is_none(),
             why: format!(
-                "not all target groups could be looked through: deregister {id} by hand where it is registered, \
-                 unless the next look at it does ({shown})"
+                "not all target groups could be read: deregister {id} by hand where it is registered, \
+                 unless the next recheck does ({shown})"
             ),
         })
     }
@@ -167,8 +167,8 @@ async fn groups(client: &Client, id: &str) -> Result<Vec<Group>> {
         listed += found.len();
         if listed > MOST {
             return Err(Error::Refused(format!(
-                "there are more than {MOST} target groups, which are too many to look through for {id}: \
-                 deregister it by hand where it is registered"
+                "there are more than {MOST} target groups, too many to read for {id}: deregister it by \
+                 hand where it is registered"
             )));
         }
         groups.extend(found.into_iter().filter_map(Group::of));
@@ -218,8 +218,8 @@ impl Look<'_> {
         failed
     }
 
-    /// Private addresses are unique in a VPC only. What a group of another VPC has under the zone `all` is
-    /// outside that VPC, and may be this instance or what has its address in a third one,
+    /// Private addresses are unique in a VPC only. A target of another VPC's group under the zone `all` is outside that
+    /// VPC. It may be this instance, or have its address in a third one,
     /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_TargetDescription.html>.
     async fn in_group(&self, group: &Group) -> Result<Registrations> {
         let mut registrations = Registrations::default();

@@ -181,9 +181,9 @@ impl plan::Action for Action {
     fn phase(&self) -> Phase {
         Self::phase_of(self.name())
     }
-    /// The deny and the keys at once: a session that was made with a key after the cut-off is not denied,
-    /// so that every moment between the two is the attacker's. IAM refuses two changes to one entity's
-    /// policies at once, so the two denies of a role come one after the other.
+    /// The deny and the keys run at the same time: a session that was made with a key after the cut-off is not denied,
+    /// so that every moment between the two is the attacker's. IAM refuses two simultaneous changes to one entity's
+    /// policies, so the two denies of a role come one after the other.
     fn order(&self) -> u8 {
         match self {
             Self::RevokeRoleSessions { .. } => 1,
@@ -230,7 +230,7 @@ impl plan::Action for Action {
             _ => false,
         }
     }
-    /// Others that share the name may be denied, or not any more, beside the one session.
+    /// Others that share the name may be denied beside the one session, or no longer.
     fn is_restored(&self, found: &Self) -> bool {
         match (self, found) {
             (

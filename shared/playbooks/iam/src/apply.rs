@@ -82,9 +82,8 @@ pub(super) async fn apply(clients: &Clients, action: &Action) -> Result<()> {
     }
 }
 
-/// Denies the sessions from before `cut_off`, or from before the later time that stands there by now:
-/// another invocation may have moved it, and it only moves forward. Where nothing stood, containing does
-/// not wait for that look.
+/// Denies the sessions from before `cut_off`, or from before the later time of the present policy: another invocation
+/// may have moved it, and it only moves forward. If there was no policy, containing does not wait for that reading.
 async fn revoke(
     client: &Client,
     entity: Entity<'_>,
@@ -118,8 +117,8 @@ async fn revoke(
     }
 }
 
-/// Puts the narrow inline policy. Where there is no room for it, and only if `wider` means are
-/// allowed, attaches `AWSDenyAll`; where nothing more can be attached, makes it the boundary.
+/// Puts the narrow inline policy. If there is no room for it, and only if `wider` means are allowed, attaches
+/// `AWSDenyAll`; if nothing more can be attached, makes it the boundary.
 async fn deny(
     client: &Client,
     entity: Entity<'_>,
@@ -152,7 +151,7 @@ async fn deny(
     patiently(async || entity::put_boundary(entity, client, &deny_all).await).await
 }
 
-/// Of whoever has the key by now: a user that is renamed keeps its keys.
+/// It asks for the present owner of the key: a user that is renamed keeps its keys.
 async fn set_key(client: &Client, user: &str, key: &str, status: &StatusType) -> Result<()> {
     let done = set_key_of(client, user, key, status).await;
     if done.as_ref().is_err_and(Error::is_gone)
@@ -247,8 +246,8 @@ pub(super) async fn restore(clients: &Clients, action: &Action) -> Result<()> {
     }
 }
 
-/// Takes one session out of those that are denied each by itself, whichever others are by now. False: it is
-/// not among them.
+/// Takes one session out of those that are denied each by itself, whichever the others are now. False: it is not among
+/// them.
 async fn release_one(
     client: &Client,
     entity: Entity<'_>,

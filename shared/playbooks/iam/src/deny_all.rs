@@ -1,5 +1,5 @@
-//! `AWSDenyAll`, the AWS-managed policy that denies everything: what is fallen back to when the
-//! inline policies of an entity use up their quota.
+//! `AWSDenyAll`, the AWS-managed policy that denies everything: the fallback when the inline policies of an entity use
+//! up their quota.
 //!
 //! Quotas: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>. Attached
 //! or as a permissions boundary, it denies the entity everything, long-term keys included.
@@ -22,14 +22,14 @@ pub(super) fn is_deny_all(policy: &str) -> bool {
 /// How `AWSDenyAll` applies to an entity, beside our inline policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DenyAll {
-    /// Whether it is attached. `None`: that could not be read.
+    /// Whether it is attached. `None`: it could not be read.
     pub attached: Option<bool>,
     /// The ARN of the permissions boundary, whichever that is.
     pub boundary: Option<String>,
 }
 
 impl DenyAll {
-    /// What denies the entity everything, if it does.
+    /// The policy that denies the entity everything, if there is one.
     pub(super) fn in_effect(&self) -> Option<&'static str> {
         if self.attached == Some(true) {
             Some("AWSDenyAll is attached to it")

@@ -1,4 +1,4 @@
-//! What applies to a user or a role beside its inline policies: attached policies and the permissions boundary.
+//! The policies of a user or a role beside its inline policies: attached policies and the permissions boundary.
 //!
 //! IAM has each call in two spellings, one for users and one for roles.
 
@@ -9,7 +9,7 @@ use super::policy_document::Deny;
 use aws::error::{CallContext, Result};
 use aws::iam_policy::Entity;
 
-/// Reads what stands under the name of one of our policies.
+/// Reads the policy under the name of one of ours.
 pub(super) async fn policy(entity: Entity<'_>, client: &Client, policy: &str) -> Result<Deny> {
     let document = entity.policy(client, policy).await?;
     Ok(document.map_or(Deny::Absent, |document| Deny::from_encoded(&document)))
@@ -36,7 +36,7 @@ pub(super) async fn has_deny_all(entity: Entity<'_>, client: &Client) -> Result<
         .any(|policy| policy.policy_arn().is_some_and(is_deny_all)))
 }
 
-/// What stands beside our inline policy, described anew.
+/// The policies beside our inline policy, as they are described now.
 pub(super) async fn deny_all(entity: Entity<'_>, client: &Client) -> Result<DenyAll> {
     let boundary = match entity {
         Entity::User(name) => {

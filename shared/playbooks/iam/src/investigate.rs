@@ -1,4 +1,4 @@
-//! What the operator would ask about the principal, and which of its credentials the steps in effect keep out.
+//! The answers about the principal, and the credentials that the steps in effect keep out.
 
 use std::collections::BTreeSet;
 

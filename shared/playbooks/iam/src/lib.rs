@@ -1,10 +1,10 @@
 //! Credentials: the one access key deactivated, the sessions cut off, nobody else touched.
 //!
-//! Temporary credentials cannot be withdrawn, but every request with them is authorized anew, so a
-//! deny that matches only them ends them:
-//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_disable-perms.html>.
-//! A deny on `aws:TokenIssueTime` does not touch long-term keys, and deactivating a long-term key
-//! leaves the sessions alive that were made with it (up to 36 hours). A stolen key takes both.
+//! Temporary credentials cannot be withdrawn, but AWS authorizes every request with them, so a deny that matches only
+//! them ends them:
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_disable-perms.html>. A deny on
+//! `aws:TokenIssueTime` does not touch long-term keys. Deactivating a long-term key leaves the sessions alive that were
+//! made with it (up to 36 hours). A stolen key takes both.
 
 mod action;
 mod apply;
@@ -49,7 +49,7 @@ use model::settings::{IamSettings, Settings};
 #[derive(Debug)]
 pub struct Iam {
     clients: Clients,
-    /// What decides how much is observed.
+    /// The settings that decide how much is observed.
     settings: IamSettings,
 }
 

@@ -1,9 +1,8 @@
 //! The tag on a contained principal.
 //!
-//! IAM has no condition on the name of an inline policy, but on the tags of the user or role that a
-//! call is about. So with the tag a service control policy, `infra/scp-keep-contained.yaml`, keeps
-//! whoever else may change users and roles from taking our deny off again, and from making new
-//! credentials of the same principal:
+//! IAM has no condition on the name of an inline policy, but on the tags of the user or role that a call is about. So
+//! with the tag a service control policy, `infra/scp-keep-contained.yaml`, protects our deny. Nobody else who may
+//! change users and roles can remove it, or make new credentials of the same principal:
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/access_iam-tags.html>.
 
 use std::time::Duration;

@@ -159,8 +159,8 @@ async fn found(
     }
 }
 
-/// The user of a name, with this unique id or, where that is not known, this key. Users can be renamed, and
-/// names are given out again: where the name leads to nobody or to somebody else, the key leads on.
+/// The user of a name, with this unique id or, where that is not known, this key. Users can be renamed, and names are
+/// given out again: if the name leads to nobody or to somebody else, the key leads on.
 async fn resolve_user(
     client: &Client,
     name: &str,

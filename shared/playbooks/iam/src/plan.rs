@@ -1,4 +1,4 @@
-//! What is to be done about a principal. Pure.
+//! The plan for a principal. Pure.
 
 mod created_keys;
 mod cut_off;
@@ -102,8 +102,7 @@ fn of_principal(
         }
         (Principal::RoleSession { .. }, _) => {
             // A role cannot be renamed.
-            let gone =
-                || format!("there is no {principal} (any more), so its credentials are void");
+            let gone = || format!("there is no {principal} now, so its credentials are void");
             let reason = elsewhere(finding, principal).unwrap_or_else(gone);
             not_contained(finding, DENY_SESSION, reason)
         }

@@ -9,12 +9,11 @@ use serde_json::{Value, json};
 use aws::iam_policy::{self, decoded, document};
 use model::finding::RoleSession;
 
-/// The Sid of our statement; where a policy has several, what their Sids begin with.
+/// The Sid of our statement; the prefix of their Sids, if a policy has several.
 const SID: &str = "GuardDutyResponder";
 
-/// What renews the credentials of a sign-in session (`aws login`), every 15 minutes for up to 90 days: each
-/// renewal is newer than any cut-off,
-/// <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sign-in.html>.
+/// The actions that renew the credentials of a sign-in session (`aws login`), every 15 minutes for up to 90 days: each
+/// renewal is newer than any cut-off, <https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-sign-in.html>.
 const RENEWALS: [&str; 2] = ["signin:AuthorizeOAuth2Access", "signin:CreateOAuth2Token"];
 
 /// Denies everything to the sessions of a role that were issued before `cut_off`. Requests with
@@ -23,8 +22,8 @@ pub fn deny_sessions_before(cut_off: Timestamp) -> Value {
     document([before(cut_off)])
 }
 
-/// [`deny_sessions_before`] for a user, who may also have sign-in sessions: these are not renewed any more,
-/// whenever they were begun.
+/// [`deny_sessions_before`] for a user, who may also have sign-in sessions: these are no longer renewed, whenever they
+/// began.
 pub fn deny_user_sessions_before(cut_off: Timestamp) -> Value {
     let renewals = json!({
         "Sid": "GuardDutyResponderSignIn",
@@ -43,8 +42,8 @@ pub fn deny_session(session: &RoleSession) -> Value {
     )])
 }
 
-/// Denies everything to the sessions of a role that have the name of `session` and were issued at one of these
-/// times, by their access keys. For a name that others have too: each session is denied by itself.
+/// Denies everything to the sessions of a role with the name of `session` that were issued at one of these times. The
+/// access keys identify them. For a name that others have too: each session is denied by itself.
 pub fn deny_sessions_issued(session: &RoleSession, issued: &BTreeMap<String, Timestamp>) -> Value {
     document(issued.iter().map(|(key, at)| {
         let condition = json!({
@@ -96,7 +95,7 @@ fn seconds(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// What stands under the name of one of our policies.
+/// The policy under the name of one of ours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Deny {
     /// No policy.
@@ -133,12 +132,12 @@ impl Deny {
         }
     }
 
-    /// True if exactly `document` stands there.
+    /// True if the policy is exactly `document`.
     pub fn is(&self, document: &Value) -> bool {
         matches!(self, Self::Document(found) if found == document)
     }
 
-    /// True if what stands there is a deny of ours, of whichever sessions.
+    /// True if the policy is a deny of ours, of whichever sessions.
     pub(super) fn is_ours(&self) -> bool {
         let Self::Document(document) = self else {
             return false;
@@ -150,8 +149,8 @@ impl Deny {
             || self.of_issued().is_some()
     }
 
-    /// The cut-off, if what stands there is our deny of older sessions and nothing else: a role's, a user's,
-    /// or a user's of an earlier version, which let sign-in sessions be renewed.
+    /// The cut-off, if the policy is our deny of older sessions and nothing else: a role's, a user's, or a user's of an
+    /// earlier version, which let sign-in sessions be renewed.
     pub fn cut_off(&self) -> Option<Timestamp> {
         let Self::Document(document) = self else {
             return None;
@@ -172,8 +171,8 @@ impl Deny {
             .is_some_and(|cut_off| !self.is(&deny_user_sessions_before(cut_off)))
     }
 
-    /// Which sessions of the name of `session` are denied each by itself: their access keys, and when they were
-    /// issued. Empty where what stands there is not exactly such a deny of ours.
+    /// Which sessions of the name of `session` are denied each by itself: their access keys, and when they were issued.
+    /// Empty if the policy is not exactly such a deny of ours.
     pub(super) fn issued(&self, session: &RoleSession) -> BTreeMap<String, Timestamp> {
         match self.of_issued() {
             Some((of, issued)) if of == *session => issued,

@@ -1,8 +1,8 @@
 //! Who else has the name of a session.
 //!
-//! The deny of a session goes by `aws:userid`: the role's id and the session's name. Where the token of an
-//! identity provider opens the session, a service or a tool often gives every session the same name. Every user
-//! of an identity pool of Cognito is `CognitoIdentityCredentials`,
+//! The deny of a session goes by `aws:userid`: the role's id and the session's name. If the token of an identity
+//! provider opens the session, a service or a tool often gives every session the same name. Every user of an identity
+//! pool of Cognito is `CognitoIdentityCredentials`,
 //! <https://docs.aws.amazon.com/cognito/latest/developerguide/iam-roles.html>. Every workflow of GitHub is
 //! `GitHubActions` unless it says otherwise, <https://github.com/aws-actions/configure-aws-credentials>.
 //!
@@ -107,8 +107,8 @@ fn constant(session: &RoleSession, role: &RoleState) -> Option<String> {
     })
 }
 
-/// Who has the name beside the session of `key`, if CloudTrail shows the name with several keys at once; and when
-/// that session was issued, if it shows this too.
+/// The others that have the name beside the session of `key`, if CloudTrail shows the name with several keys at the
+/// same time; and when that session was issued, if it shows this too.
 async fn others(
     trail: &EventHistory,
     session: &RoleSession,
@@ -141,7 +141,7 @@ async fn others(
     let issued = key.and_then(|key| uses.get(key)?.issued);
     Ok(at_once.then(|| {
         let who = format!(
-            "CloudTrail shows {} sessions named {} of the role, several at once",
+            "CloudTrail shows {} sessions named {} of the role, several at the same time",
             all.len(),
             session.name,
         );

@@ -1,4 +1,4 @@
-//! What is read of the principal of a finding before anything is planned.
+//! The state of a finding's principal that is read before anything is planned.
 
 use aws_sdk_iam::types::StatusType;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use super::trust::Trust;
 use aws::error::Result;
 use aws::iam_principal::issuer::Issuer;
 
-/// What was read of the principal of a finding.
+/// The state of a finding's principal, as it was read.
 #[derive(Clone, Debug)]
 pub struct State {
     pub(super) found: ObservedPrincipal,
@@ -56,7 +56,7 @@ pub(super) enum ObservedPrincipal {
     Federated(FederatedState),
     /// Neither the name nor the key of the finding led to its user.
     Unresolved(UnresolvedUser),
-    /// There is no user or role of that name (any more).
+    /// There is no user or role of that name, or no longer.
     Gone,
     /// Nothing was read: the principal is of a kind that is not contained.
     NotRead,

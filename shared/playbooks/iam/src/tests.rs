@@ -306,7 +306,10 @@ async fn policies_that_are_accepted_and_not_kept_are_a_failure() {
         let (report, _) = answer(&world.iam, &finding).await;
         let (outcome, detail) = step(&report, name);
         assert_eq!(outcome, Outcome::Failed);
-        assert!(detail.contains("reading back does not show it"), "{detail}");
+        assert!(
+            detail.contains("reading back does not show it in effect"),
+            "{detail}"
+        );
     }
 }
 

@@ -13,16 +13,16 @@ pub(super) struct Trust {
     pub(super) services: Vec<String>,
     /// Accounts, users, roles, identity providers.
     pub(super) others: Vec<String>,
-    /// The identity providers among the others: of web identities and of SAML.
+    /// The identity providers among the others: those of web identities and of SAML.
     pub(super) providers: Vec<String>,
 }
 
-/// What Cognito's identity pools are called in a trust policy: `cognito-identity.amazonaws.com`, in some
-/// partitions with more behind its first word.
+/// The name of Cognito's identity pools in a trust policy: `cognito-identity.amazonaws.com`, in some partitions with
+/// more behind its first word.
 const IDENTITY_POOLS: &str = "cognito-identity";
 
 impl Trust {
-    /// Reads a document as IAM hands it out. What cannot be read names nobody.
+    /// Reads a document as IAM hands it out. An unreadable document names nobody.
     pub(super) fn from_encoded(document: &str) -> Self {
         let document = decoded(document).unwrap_or_default();
         let mut trust = Self::default();
@@ -78,7 +78,7 @@ impl Trust {
     pub(super) fn who(&self) -> String {
         let all: Vec<_> = self.services.iter().chain(&self.others).cloned().collect();
         if all.is_empty() {
-            "whoever its trust policy names".to_owned()
+            "any principal that its trust policy names".to_owned()
         } else {
             all.join(", ")
         }

@@ -93,8 +93,8 @@ pub(super) async fn access_keys(client: &Client, name: &str) -> Result<Vec<Acces
     }
 }
 
-/// Where the next page of a list begins. `None`: that was the last. A list that is cut off is an error: what
-/// it would have shown is not known.
+/// The marker of a list's next page. `None`: it was the last. A list that is cut off is an error: its content is not
+/// known.
 fn next(
     operation: &'static str,
     name: &str,

@@ -1,4 +1,4 @@
-//! What may be done to a bucket or to an account's setting for all of its buckets.
+//! The changes of a bucket, or of an account's setting for all of its buckets.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub enum Action {
     DenyInPolicy(DenyInPolicy),
 }
 
-/// Where a bucket is, and whose it must be.
+/// The Region of a bucket, and its expected owner.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct BucketRef {
     pub(super) name: String,
@@ -34,7 +34,7 @@ pub struct BucketRef {
 pub struct BlockBucket {
     pub(super) bucket: BucketRef,
     pub(super) from: BlockPublicAccess,
-    /// What `GetBucketAcl` answered before. `None`: it could not be read.
+    /// The earlier answer of `GetBucketAcl`. `None`: it could not be read.
     pub(super) acl: Option<Acl>,
     /// The account's flags shut the bucket already, so that its own only keep it shut. Records of earlier
     /// versions do not say it.
@@ -111,7 +111,7 @@ impl plan::Action for Action {
         true
     }
 
-    /// S3 answers two changes of one bucket's configuration at once with a conflict.
+    /// S3 answers two simultaneous changes of one bucket's configuration with a conflict.
     fn order(&self) -> u8 {
         match self {
             Self::BlockBucket(_) | Self::BlockAccount(_) => 0,
@@ -133,7 +133,7 @@ impl plan::Action for Action {
         }
     }
 
-    /// The ACL is recorded since S3 does not show it meanwhile; it is not changed, and may not have been read.
+    /// The ACL is recorded since S3 does not show it during the block; it is not changed, and may not have been read.
     fn is_restored(&self, found: &Self) -> bool {
         match (self, found) {
             (Self::BlockBucket(action), Self::BlockBucket(found)) => action.from == found.from,

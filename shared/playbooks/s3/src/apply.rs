@@ -83,8 +83,8 @@ async fn set_account(
 }
 
 /// S3 refuses the call if the account's setting is governed by a policy of its organization,
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_PutPublicAccessBlock.html>. What
-/// is in effect tells whether that policy does what was wanted.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_PutPublicAccessBlock.html>. The flags in effect show
+/// whether that policy does what was wanted.
 async fn block_account(clients: &Clients, action: &BlockAccount) -> Result<()> {
     let refusal = match set_account(clients, action, BlockPublicAccess::ALL).await {
         Err(error) if error.has_code("AccessDenied") => error,
@@ -102,7 +102,7 @@ async fn block_account(clients: &Clients, action: &BlockAccount) -> Result<()> {
     }
 }
 
-/// Merges with the policy that stands now, which may have changed since it was observed.
+/// Merges with the present policy, which may have changed since it was observed.
 async fn deny(clients: &Clients, action: &DenyInPolicy) -> Result<()> {
     let of = &action.bucket;
     let clients = clients.in_region(&of.region);
@@ -115,7 +115,7 @@ async fn deny(clients: &Clients, action: &DenyInPolicy) -> Result<()> {
         let wanted = with(standing.as_ref(), &action.statement).to_string();
         if wanted.len() > SIZE_LIMIT {
             return Err(Error::Refused(format!(
-                "the policy of {} has grown meanwhile, and one more statement no longer fits",
+                "the policy of {} has grown since it was read, and one more statement no longer fits",
                 of.name
             )));
         }
@@ -159,8 +159,8 @@ async fn lift_deny(clients: &Clients, action: &DenyInPolicy) -> Result<()> {
     .await
 }
 
-/// S3 takes no policy that names a deleted user or role, in whichever statement: the one of ours has none.
-/// What stands tells which, also where what is to be put back still has the ARN.
+/// S3 takes no policy that names a deleted user or role, in whichever statement: the one of ours has none. The present
+/// policy shows which, also if the one to put back still has the ARN.
 fn explained(error: Error, bucket: &BucketRef, standing: Option<&Value>) -> Error {
     let deleted = standing.map(naming_the_deleted).unwrap_or_default();
     if !error.has_code("MalformedPolicy") || deleted.is_empty() {

@@ -40,8 +40,8 @@ impl BlockPublicAccess {
         self.ignore_public_acls && self.restrict_public_buckets
     }
 
-    /// What holds where `self` and `other` both apply: S3 takes the stricter of a bucket's and its
-    /// account's settings.
+    /// The flags in effect if `self` and `other` both apply: S3 takes the stricter of a bucket's and its account's
+    /// settings.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {
@@ -102,9 +102,8 @@ impl From<BlockPublicAccess> for AccountBlock {
 
 /// The ACL of a bucket.
 ///
-/// With `IgnorePublicAcls` on S3 answers with the ACL that is in effect, not with the one that is
-/// stored, so it is kept from before the flags are set,
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAcl.html>.
+/// With `IgnorePublicAcls` on S3 answers with the ACL in effect, not with the stored one. So it is kept from before the
+/// flags are set, <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAcl.html>.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Acl {

@@ -24,7 +24,7 @@ const ACCESS_POINTS: i32 = 100;
 /// How much is read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// What decides how a bucket is contained.
+    /// The values that decide how a bucket is contained.
     Essential,
     /// All.
     Full,

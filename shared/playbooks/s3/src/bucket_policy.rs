@@ -1,7 +1,7 @@
-//! A bucket's policy as data: what it grants to others, and our own statement in it.
+//! A bucket's policy as data: its grants to others, and our own statement in it.
 //!
-//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html>. What others wrote
-//! is never interpreted away: their statements are kept as they are, in their order.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html>. Statements of others are never
+//! interpreted away: their statements are kept as they are, in their order.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ pub(super) const SIZE_LIMIT: usize = 20 * 1024;
 /// The condition key of the caller's address. Condition keys are written in any case.
 const SOURCE_IP: &str = "aws:SourceIp";
 
-/// What the `Sid` of our statements begins with.
+/// The prefix of the `Sid` of our statements.
 const SID_PREFIX: &str = "GuardDutyResponderDeny";
 
 /// A bucket's policy.
@@ -28,10 +28,10 @@ pub struct BucketPolicy {
     pub(super) document: Value,
 }
 
-/// Whom a statement of ours shuts out, as narrowly as the finding tells.
+/// The caller that a statement of ours shuts out, as narrowly as the finding allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Caller {
-    /// Whoever calls from this address.
+    /// Any caller from this address.
     Address(IpAddr),
     /// A user or a role of another account, by its unique id.
     Principal(String),
@@ -95,8 +95,8 @@ impl Caller {
     pub(super) fn consequence(&self, bucket: &str) -> String {
         match self {
             Self::Address(address) => format!(
-                "whoever shares the address {address} is shut out of {bucket} too, signed in or not; \
-                 the caller can come back from another address"
+                "everybody who shares the address {address} is shut out of {bucket} too, signed in or \
+                 not; the caller can come back from another address"
             ),
             Self::Principal(id) => format!(
                 "only {id} is denied on {bucket}: other principals of its account keep what the \
@@ -206,8 +206,8 @@ fn one_address(address: IpAddr) -> String {
     format!("{address}/{bits}")
 }
 
-/// A form in which texts that IAM holds to be the same are the same: a list of one is that one,
-/// lists have no order, `{"AWS": "*"}` is `*`, truth is text, and an IPv4 address is a range of one.
+/// A form in which texts that IAM holds to be the same are the same: a list of one is that one, lists have no order,
+/// and `{"AWS": "*"}` is `*`. A boolean is text, and an IPv4 address is a range of one.
 fn normal(value: &Value) -> Value {
     match value {
         Value::Array(items) => {

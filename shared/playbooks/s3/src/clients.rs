@@ -22,8 +22,8 @@ impl Clients {
         }
     }
 
-    /// S3 answers a request for a bucket of another Region with a redirect that the SDK does not
-    /// follow, so each bucket's own Region is called.
+    /// S3 answers a request for a bucket of another Region with a redirect that the SDK does not follow. So each
+    /// bucket's own Region is called.
     pub(super) fn in_region(&self, region: &str) -> Self {
         if self.region() == region {
             return self.clone();

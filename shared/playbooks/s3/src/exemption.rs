@@ -1,11 +1,11 @@
 //! Buckets that are public on purpose: marked by a tag, or serving a static website.
 //!
-//! A mark counts only if nobody set it later than a day before the activity, else whoever opens a bucket
-//! could mark it along the way: what GuardDuty finds first is seldom what was done first. S3 does not tell
-//! when a bucket was tagged, so CloudTrail must, and it is asked every time: what GuardDuty says of the
-//! bucket's tags it read after the activity had begun. CloudTrail shows the last 15 minutes late. A mark that
-//! could have been set in that time counts for the moment, and is looked at again when it must be shown. A
-//! website says nothing of a bucket that was only now made public. When in doubt a bucket is not exempt.
+//! A mark counts only if nobody set it later than a day before the activity. Otherwise an attacker who opens a bucket
+//! could mark it, too: GuardDuty's first finding is seldom the first activity. S3 does not tell when a bucket was
+//! tagged, so CloudTrail must, and it is asked every time: GuardDuty read the bucket's tags after the activity had
+//! begun. CloudTrail shows the last 15 minutes late. A mark that could have been set in that time counts for the
+//! moment, and is looked at again when it must be shown. A website says nothing of a bucket that was only now made
+//! public. When in doubt a bucket is not exempt.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// How much older than the activity a mark must be.
 const APART: SignedDuration = SignedDuration::from_hours(24);
 
-/// What says that a bucket is public on purpose.
+/// A mark that a bucket is public on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     Tag,
@@ -91,10 +91,10 @@ pub(super) fn exemption(
             }
             None => {
                 return Exemption::HonouredForNow(format!(
-                    "the bucket has {what}, and for the moment it counts as public on purpose: CloudTrail \
-                     shows nobody who set it since a day before the activity, but shows the last 15 minutes \
-                     late; the mark is looked at again in 15 minutes, and if it was set in that time the \
-                     bucket is closed then"
+                    "the bucket has {what}, and for the moment it counts as public on purpose: \
+                     CloudTrail shows nobody who set it since a day before the activity, but shows the \
+                     last 15 minutes late; the function checks the mark again in 15 minutes, and blocks \
+                     the bucket if the mark was set in that time"
                 ));
             }
             Some(why) => refusals.push(format!("{what} does not exempt {name}: {why}")),
@@ -107,21 +107,21 @@ pub(super) fn exemption(
     }
 }
 
-/// What marks a bucket as public on purpose, old enough or not.
+/// The marks of a bucket as public on purpose, old enough or not.
 pub(super) fn marks_of(tagged: &Result<bool>, website: &Result<bool>) -> Vec<Mark> {
     let tagged = matches!(tagged, Ok(true)).then_some(Mark::Tag);
     let website = matches!(website, Ok(true)).then_some(Mark::Website);
     tagged.into_iter().chain(website).collect()
 }
 
-/// The first of [`marks_of`], for a person.
+/// The first of [`marks_of`], in words.
 pub(super) fn mark(bucket: &Bucket) -> Option<&'static str> {
     let marks = marks_of(&bucket.tagged, &bucket.website);
     marks.first().map(|mark| mark.describe())
 }
 
-/// True if the mark was there at a time of which CloudTrail must show by now what was done before. Whoever is
-/// anonymous in the finding may have credentials too, so that the caller proves nothing.
+/// True if the mark was set at a time whose earlier events CloudTrail shows by then. A caller that is anonymous in the
+/// finding may have credentials too, so the caller proves nothing.
 fn is_settled(mark: Mark, finding: &Finding, name: &str, now: Timestamp) -> bool {
     let listed = finding.bucket_tags(name);
     let listed = listed.is_some_and(|tags| marks(tags.into_iter()));

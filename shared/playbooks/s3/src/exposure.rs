@@ -121,8 +121,8 @@ impl<'a> Seen<'a> {
         match self.exposure {
             Exposure::Public => "the bucket is public at present",
             Exposure::NotPublic if self.objects_may_be_public() => {
-                "the bucket is not public at present by its policy or its ACL, but ACLs are in effect, \
-                 and those of its objects are not looked at"
+                "the bucket is not public at present by its policy or its ACL; ACLs are in effect, and \
+                 those of its objects are not read"
             }
             Exposure::NotPublic => "the bucket is not public at present",
             Exposure::Unknown => "whether the bucket is public could not be read",

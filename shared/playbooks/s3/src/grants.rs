@@ -1,4 +1,4 @@
-//! Whom outside the account a bucket's policy lets in.
+//! The principals outside the account that a bucket's policy lets in.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Is the bucket public now, by what, and was it meant to be? Read anew, after containing.
+//! Is the bucket public now, by what, and was it meant to be? They are read again, after containing.
 
 use super::action::Action;
 use super::block::BlockPublicAccess;
@@ -20,7 +20,7 @@ const INSTEAD: &str = "look at its permissions in the console of S3";
 /// Tags and grants in a sentence.
 const MOST: usize = 10;
 
-/// `observed`: what was planned from, so that the report has said already who can still read the bucket.
+/// `observed`: the planned state, whose report already lists the remaining readers of the bucket.
 pub(super) async fn investigate(
     clients: &Clients,
     inquiry: &Inquiry<'_>,
@@ -50,7 +50,7 @@ pub(super) async fn investigate(
                 }
                 other_access(finding, &name, &bucket)
             }
-            BucketState::Gone => not_public(&name, "there is no such bucket any more"),
+            BucketState::Gone => not_public(&name, "there is no such bucket now"),
             BucketState::OtherKind(why) => not_public(&name, why),
             BucketState::AnotherAccounts => another_accounts(finding, &name),
             BucketState::Unreadable(error) => {

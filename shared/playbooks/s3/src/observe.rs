@@ -1,4 +1,4 @@
-//! Reads the buckets of a finding, all at once.
+//! Reads the buckets of a finding, all at the same time.
 
 use futures::future::join_all;
 use tokio::time::Instant;

@@ -1,4 +1,4 @@
-//! What is to be done about each bucket of a finding, or about the account's setting. Pure.
+//! The plan for each bucket of a finding, or for the account's setting. Pure.
 
 use jiff::Timestamp;
 
@@ -44,9 +44,7 @@ pub(super) fn plan(
                 };
                 live(&mut plan, finding, &of, bucket, state, settings, now);
             }
-            BucketState::Gone => plan
-                .steps
-                .push(skipped("there is no such bucket (any more)")),
+            BucketState::Gone => plan.steps.push(skipped("there is no such bucket now")),
             BucketState::OtherKind(why) => plan.steps.push(skipped(why)),
             BucketState::AnotherAccounts => another_accounts(&mut plan, finding, name, arn),
             BucketState::Unreadable(error) => {
@@ -117,16 +115,16 @@ fn account(
                 Step::skipped(
                     name::BLOCK_ACCOUNT,
                     target,
-                    "the account's Block Public Access is left to a person, since it shuts out the \
-                     users of every public bucket of the account (S3_ACCOUNT_BLOCK is off)",
+                    "the account's Block Public Access is left to the operator: it shuts out the users \
+                     of every public bucket of the account (S3_ACCOUNT_BLOCK is off)",
                 )
             }
         }
     };
     if matches!(step, Step::Do(_) | Step::Already(..)) {
         plan.residual_risks.push(format!(
-            "what each bucket of account {target} grants to other accounts by name stays in effect, \
-             and so do presigned URLs; a bucket that is opened anew is found by its own finding only"
+            "grants of the buckets of account {target} to other accounts by name stay in effect, and so \
+             do presigned URLs; a bucket that is opened later is found by its own finding only"
         ));
         plan.next_steps.push(format!(
             "list the buckets of account {target} that are public on purpose (websites, downloads): \
@@ -180,9 +178,9 @@ fn live(
         && let Some(mark) = mark(bucket)
     {
         plan.next_steps.push(format!(
-            "{} is marked as public on purpose ({mark}), and is blocked: where a mark is not known \
-             to be older than the activity it does not count, nor does a website of a bucket that was \
-             not public before. If it is right, restore the flags",
+            "{} is marked as public on purpose ({mark}), and is blocked: a mark counts only if it is \
+             known to be older than the activity, and a website only if the bucket was public before. If \
+             it is right, restore the flags",
             of.name,
         ));
     }
@@ -200,7 +198,7 @@ fn live(
     plan.steps.extend(deny);
 }
 
-/// What was seen of the bucket, for a sentence.
+/// The description of the bucket, for a sentence.
 fn described(finding: &Finding, seen: &Seen<'_>) -> String {
     let bucket = seen.bucket;
     let mut described = seen.describe().to_owned();
@@ -248,7 +246,7 @@ fn deny_if_set(
     if blocked {
         // The flags alone would look like the whole of it.
         let reason = format!(
-            "{way}, which the flags do not stop, and the bucket's policy is left to a person \
+            "{way}, which the flags do not stop, and the bucket's policy is left to the operator \
              (S3_POLICY_DENY is off)"
         );
         return Some(Step::skipped(name::DENY, &of.arn, reason));
@@ -280,9 +278,9 @@ fn block(
     }
 }
 
-/// Tells that the account's flags shut the bucket already, so that its own only keep it shut. They are set
-/// all the same: whoever opens the account does not open the bucket then. A policy of the organization may
-/// refuse that, <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_s3.html>.
+/// Tells that the account's flags shut the bucket already, so that its own only keep it shut. They are set all the
+/// same: a change of the account's flags does not open the bucket then. A policy of the organization may refuse that,
+/// <https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_s3.html>.
 fn shut_by_account(plan: &mut Plan<Action>, of: &BucketRef, account: &Result<BlockPublicAccess>) {
     let Ok(BlockPublicAccess::ALL) = account else {
         return;
@@ -299,14 +297,14 @@ fn shut_by_account(plan: &mut Plan<Action>, of: &BucketRef, account: &Result<Blo
     }
 }
 
-/// Why a bucket's own flags, which S3 did not let be set, may be off: its account's shut it.
+/// The reason that a bucket's own flags, which S3 refused to set, may be off: its account's shut it.
 pub(super) fn dispensable(state: &State, action: &Action, error: &Error) -> Option<String> {
     let (Action::BlockBucket(action), Ok(account)) = (action, &state.account) else {
         return None;
     };
     (error.is_denied() && account.shut()).then(|| {
         format!(
-            "the flags of account {} shut {}, whose own are off; to set these was refused",
+            "the flags of account {} shut {}, whose own are off; S3 refused to set these",
             action.bucket.owner_account, action.bucket.name
         )
     })

@@ -1,5 +1,5 @@
-//! The deny in a bucket's policy: whom Block Public Access does not stop, and whether S3 would take
-//! the statement. Pure.
+//! The deny in a bucket's policy: the callers that Block Public Access does not stop, and whether S3 would take the
+//! statement. Pure.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ pub(super) struct ExternalCaller {
     pub(super) way: String,
 }
 
-/// Whom a statement in the bucket's policy would stop that Block Public Access does not.
+/// The caller that a statement in the bucket's policy would stop, and Block Public Access does not.
 pub(super) fn external_caller(
     finding: &Finding,
     blocked: bool,
@@ -83,7 +83,7 @@ fn open_to_anybody(bucket: &Bucket, own_account: &str) -> Option<String> {
         // Certainly public, if one has no condition.
         Err(_) => (
             open.iter().all(Open::is_conditional),
-            "of which it could not be read whether it is public",
+            "whose public status could not be read",
         ),
     };
     let first = open.first().filter(|_| stays)?;

@@ -16,17 +16,17 @@ pub(super) fn refused_call(finding: &Finding, seen: &Seen<'_>) -> Option<String>
         return seen.is_shut_to_anybody(finding).then(|| {
             format!(
                 "S3 refused the last of several calls ({code}), and nobody gets in without credentials \
-                 by now: find out what the calls before it got"
+                 now: find out what the calls before it got"
             )
         });
     }
     let left = match seen.exposure {
         Exposure::Public => format!(
-            "; that the bucket is public by {} is left to its owner",
+            "; the bucket is public by {}, which is left to its owner",
             seen.ways(finding).join(" and ")
         ),
         Exposure::NotPublic => String::new(),
-        Exposure::Unknown => "; look whether the bucket is public".to_owned(),
+        Exposure::Unknown => "; check whether the bucket is public".to_owned(),
     };
     Some(format!(
         "S3 refused the call ({code}), so that the caller got nothing{left}"

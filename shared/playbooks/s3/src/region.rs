@@ -16,11 +16,11 @@ use aws::error::{CallContext, Error, Result};
 use model::finding::Finding;
 
 const REGION_HEADER: &str = "x-amz-bucket-region";
-/// How many buckets are listed at once, and how many times: names that begin with that of one bucket.
+/// The number of buckets in a listing, and of listings: names that begin with that of one bucket.
 const BUCKETS: i32 = 1000;
 const PAGES: usize = 3;
 
-/// What there is of `bucket`, wherever it is.
+/// The state of `bucket`, wherever it is.
 pub(super) async fn bucket_state(
     clients: &Clients,
     bucket: &str,

@@ -12,7 +12,7 @@ use model::plan::Plan;
 /// Statements in a sentence.
 const MOST: usize = 10;
 
-/// What stays after the bucket's public access is blocked, or the caller denied.
+/// Adds the access that remains after the bucket's public access is blocked, or the caller denied.
 pub(super) fn remaining_access<A>(
     plan: &mut Plan<A>,
     finding: &Finding,
@@ -22,9 +22,9 @@ pub(super) fn remaining_access<A>(
 ) {
     let account = &finding.account_id;
     plan.residual_risks.push(format!(
-        "IAM principals of account {account} whose own policies allow it can still read {name}, and \
-         so can presigned URLs that they have made, until those expire (7 days at most by signature \
-         version 4, by version 2 whenever they say) or the credentials that signed them end"
+        "IAM principals of account {account} whose own policies allow it can still read {name}, and so \
+         can their presigned URLs. A URL works until it expires or its credentials end: after 7 days at \
+         most by signature version 4, at any time by version 2"
     ));
     // RestrictPublicBuckets: while any statement is public, only the owner's account and AWS services
     // get in.
@@ -49,7 +49,7 @@ fn by_policy<A>(
         Ok(Some(policy)) => policy,
         Ok(None) => return,
         Err(error) => {
-            let unknown = format!("whom the policy of {name} lets in is not known: {error}");
+            let unknown = format!("it is not known whom the policy of {name} lets in: {error}");
             return risks.push(unknown);
         }
     };
@@ -59,8 +59,8 @@ fn by_policy<A>(
     risks.extend(open_statements(&grants, bucket, name));
     if grants.let_others_in() && !restricted {
         risks.push(format!(
-            "Multi-Region access points of {name} are not looked at: whom both the policy of \
-             one and that of {name} let in gets in through it"
+            "Multi-Region access points of {name} are not read: they let in everybody whom both their \
+             policy and that of {name} let in"
         ));
     }
     plan.next_steps.extend(shut_out);
@@ -75,13 +75,13 @@ fn by_acls(risks: &mut Vec<String>, name: &str, bucket: &Bucket, restricted: boo
             )
         })),
         Err(error) => risks.push(format!(
-            "whom the ACL of {name} lets in is not known: {error}"
+            "it is not known whom the ACL of {name} lets in: {error}"
         )),
     }
     match &bucket.acls_enabled {
         Ok(true) if !restricted => risks.push(format!(
-            "ACLs are in effect in {name} (Object Ownership): those of its objects are not looked at, \
-             and let in the accounts that they name, and whoever wrote an object and owns it"
+            "ACLs are in effect in {name} (Object Ownership): those of its objects are not read, and let \
+             in the accounts that they name, and the owner of each object"
         )),
         Ok(_) => {}
         Err(error) => risks.push(format!(
@@ -103,7 +103,7 @@ fn by_access_points(name: &str, bucket: &Bucket) -> Option<String> {
     }
 }
 
-/// What to do about those whom the flags shut out.
+/// Adds the steps for the users that the flags shut out.
 fn shut_out(next_steps: &mut Vec<String>, name: &str, bucket: &Bucket, restricted: bool) {
     if let Err(error) = &bucket.tagged {
         next_steps.push(format!(
@@ -117,8 +117,8 @@ fn shut_out(next_steps: &mut Vec<String>, name: &str, bucket: &Bucket, restricte
         ));
     } else if may_have_been_public(bucket) {
         next_steps.push(format!(
-            "the flags shut out whoever uses {name} without credentials: if it was public on purpose, \
-             release it: gdr release puts the flags back as they were"
+            "the flags shut out everybody who uses {name} without credentials: if it was public on \
+             purpose, release it: gdr release puts the flags back as they were"
         ));
     } else {
         return;
@@ -145,8 +145,8 @@ fn open_statements(grants: &Grants, bucket: &Bucket, name: &str) -> Option<Strin
     let open: Vec<_> = grants.open.iter().map(ToString::to_string).collect();
     (!open.is_empty()).then(|| {
         format!(
-            "the policy of {name}, {status}, lets in whoever meets the condition of a statement for \
-             everybody, and Block Public Access does not stop that: {}",
+            "the policy of {name}, {status}, lets in everybody who meets the condition of a statement \
+             for everybody, and Block Public Access does not stop that: {}",
             listed(&open, MOST)
         )
     })
@@ -212,8 +212,7 @@ fn policy_grants(
 fn but_for_the_caller(grants: &Grants, finding: &Finding) -> String {
     match (finding.remote_account(), finding.principal()) {
         (Some(account), _) if grants.accounts.contains_key(account) => format!(
-            ". That lets in account {account} too, which this finding names: take out what allows it \
-             first"
+            ". It lets in account {account} too, which this finding names: take out what allows it first"
         ),
         (_, Ok(Principal::OtherAccount { .. })) => {
             ". The caller of this finding may be one of them: take out what allows it first"

@@ -1,4 +1,4 @@
-//! What is read of the buckets of a finding before anything is planned.
+//! The state of a finding's buckets that is read before anything is planned.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::block::{Acl, BlockPublicAccess};
 use super::bucket_policy::BucketPolicy;
 use aws::error::{Error, Result};
 
-/// What was read of the buckets of a finding.
+/// The state of a finding's buckets, as it was read.
 #[derive(Clone, Debug)]
 pub struct State {
     pub(super) buckets: Vec<(String, BucketState)>,
@@ -14,14 +14,14 @@ pub struct State {
     pub(super) account: Result<BlockPublicAccess>,
 }
 
-/// What was read of one bucket.
+/// The state of one bucket, as it was read.
 #[derive(Clone, Debug)]
 pub enum BucketState {
     /// It is there.
     Live(Box<Bucket>),
     /// There is no such bucket.
     Gone,
-    /// Of a kind that cannot be public, for this reason.
+    /// A bucket of a kind that cannot be public, for this reason.
     OtherKind(&'static str),
     /// It belongs to another account than the finding's.
     AnotherAccounts,
@@ -29,7 +29,7 @@ pub enum BucketState {
     Unreadable(Error),
 }
 
-/// A bucket. What only informs may be an `Err`: why it is not known.
+/// A bucket. A value that only informs may be an `Err`: why it is not known.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     /// The Region that it was found in.
@@ -46,7 +46,7 @@ pub struct Bucket {
     pub(super) tagged: Result<bool>,
     /// Whether it serves a static website.
     pub(super) website: Result<bool>,
-    /// What may have marked it since a day before the activity. `None`: not asked, as nothing depends on it.
+    /// The calls that may have marked it since a day before the activity. `None`: not asked, as nothing depends on it.
     pub(super) history: Option<Result<History>>,
     /// `None`: not asked yet, as nothing depends on them.
     pub(super) access_points: Option<Result<AccessPoints>>,

@@ -66,7 +66,9 @@ async fn an_anonymous_caller_is_known_by_its_principal_id_where_its_kind_is_not_
     let done = run(&world.playbook, &finding).await;
     assert_eq!(done.steps[0].outcome(), Outcome::Skipped);
     assert!(
-        done.steps[0].detail().contains("for the iam function"),
+        done.steps[0]
+            .detail()
+            .contains("the iam function and its settings"),
         "{:?}",
         done.steps
     );
@@ -236,7 +238,7 @@ async fn flags_that_are_accepted_and_not_kept_are_a_failure() {
     assert!(
         done.steps[0]
             .detail()
-            .contains("reading back does not show it"),
+            .contains("reading back does not show it in effect"),
         "{:?}",
         done.steps
     );

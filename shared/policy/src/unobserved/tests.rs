@@ -90,7 +90,7 @@ fn what_tags_withhold_rests_on_their_still_standing() {
         panic!("{told:?}")
     };
     assert_eq!(why.by, ["never-isolate"]);
-    assert!(told.depends_on[0].contains("still stand"), "{told:?}");
+    assert!(told.depends_on[0].contains("are still set"), "{told:?}");
     // Without the policy nothing rests on them.
     let told = forecast("", &tagged, "ec2:IsolateInterface");
     assert_eq!(told.depends_on, [""; 0]);
@@ -225,7 +225,7 @@ fn each_attribute_that_only_observing_shows_is_named_in_words() {
             &user,
             REVOKE,
             "context.target == \"x\"",
-            "what exactly the step changes",
+            "the exact change of the step",
         ),
         (
             &bucket,
@@ -279,7 +279,7 @@ fn each_attribute_that_only_observing_shows_is_named_in_words() {
             &instance,
             "ec2:IsolateInterface",
             "resource.unread.contains(\"role\")",
-            "what could not be read of it",
+            "its attributes that could not be read",
         ),
         (&user, REVOKE, "resource.hasTag(\"team\")", ""),
     ] {

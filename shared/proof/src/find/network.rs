@@ -1,4 +1,4 @@
-//! What EC2 has of a proof: instances and all around them.
+//! A proof's resources in EC2: instances and all around them.
 
 use aws_sdk_ec2::types::{Filter, InstanceStateName, Tag};
 use futures::join;

@@ -67,7 +67,7 @@ async fn blocked(context: &Context<'_>) -> Option<NotShown> {
     })
 }
 
-/// A new bucket blocks public access. To open one to the world takes removing that first.
+/// A new bucket blocks public access. To open one to everybody takes removing that first.
 async fn open(context: &Context<'_>, name: &str) -> Result<(), Error> {
     unblock(context, name).await?;
     let policy = statement(json!({

@@ -28,7 +28,7 @@ pub(crate) type NotShown = String;
 /// The object in each bucket of a proof.
 pub(super) const KEY: &str = "customers.csv";
 
-/// Makes a bucket with one object. The account's id is in its name, since names of buckets are unique in the world.
+/// Makes a bucket with one object. The account's id is in its name, since names of buckets are unique worldwide.
 pub(crate) async fn make_bucket(context: &Context<'_>, of_what: &str) -> Result<String> {
     let name = context.id.name(&format!("{of_what}-{}", context.account));
     let mut configuration = CreateBucketConfiguration::builder();

@@ -20,8 +20,8 @@ use aws::playbook::Playbook;
 const STORING: Duration = Duration::from_secs(4);
 
 impl<P: Playbook> Responder<P> {
-    /// Stores the page of the incident, before people are told, so that they are told where it is. It is given
-    /// little time: whoever waits for the notice waits for it too.
+    /// Stores the page of the incident before the notices, so that they name its place. It is given little time: the
+    /// notice waits for it.
     pub(super) async fn store_evidence(
         &self,
         evidence: &Evidence,

@@ -7,8 +7,7 @@ use crate::notify::Channel;
 use crate::record::{Incident, Recorded};
 use crate::report::{Report, Status, StepReport};
 
-/// True if `report` is to be sent by `channel`. `before`: what was recorded of the incident, if it could
-/// be.
+/// True if `report` is to be sent by `channel`. `before`: the recorded incident, if it could be written.
 pub(super) fn should_send(
     channel: Channel,
     before: Option<&Recorded>,
@@ -25,11 +24,11 @@ pub(super) fn should_send(
     news && report.status() != Status::Ignored
 }
 
-/// True if the status changed since `channel` told it, if something is contained again, or if there is a new plan to
-/// approve. Nobody is told twice of the same.
+/// True if the status changed since the last notice of `channel`, if something is contained again, or if there is a new
+/// plan to approve. No channel gets the same notice twice.
 ///
-/// A containment may stand by the record while nothing that was read says otherwise. Then only two things are told:
-/// the target cannot be read and no attempt follows; and a dry run would contain something beside it.
+/// A containment may stand by the record while nothing that was read says otherwise. Then a notice is due only for two
+/// reasons: the target cannot be read and no attempt follows; and a dry run would contain something beside it.
 fn has_changed(channel: Channel, before: &Recorded, report: &Report, now: Timestamp) -> bool {
     let told = before.notified.get(&channel).map(String::as_str);
     let unknown = |approval| !before.told_of(approval, now);
@@ -54,7 +53,7 @@ fn has_changed(channel: Channel, before: &Recorded, report: &Report, now: Timest
 }
 
 /// True if the page shows what was done, or what an earlier attempt did and could not store. Other pages are stored
-/// when people are told. A drill is no evidence.
+/// with a notice. A drill is no evidence.
 pub(super) fn should_store(report: &Report, recorded: Option<&Incident>, news: bool) -> bool {
     let kept = recorded.is_some_and(|incident| incident.stored.is_some());
     let worth = match report.status() {

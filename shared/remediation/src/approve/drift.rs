@@ -1,4 +1,4 @@
-//! How the world differs from what awaits approval.
+//! The drift of the present state from the plan that awaits approval.
 
 use std::collections::HashMap;
 
@@ -31,8 +31,8 @@ fn is_shared<A: Action>(awaiting: &Awaiting, action: &A) -> bool {
     })
 }
 
-/// How what would run differs from what awaits approval. `then`: the plan for the time of the stored one in
-/// the world as it is now; `plan`: what would run.
+/// How what would run differs from what awaits approval. `then`: the plan for the time of the stored one in the present
+/// state; `plan`: the plan that would run.
 pub(super) fn drift<A: Action>(awaiting: &Awaiting, then: &Plan<A>, plan: &Plan<A>) -> Vec<String> {
     let by_key = |plan: &Plan<A>| -> HashMap<StepKey, usize> {
         let keys = plan.steps.iter().map(Step::key).enumerate();

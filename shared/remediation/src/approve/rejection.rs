@@ -8,7 +8,7 @@ use crate::notify::Notices;
 use crate::record::{Incident, IncidentStore};
 use crate::report::Report;
 
-/// Rejects the plan of `incident`, and tells so by all that the function tells by. Answers what could not be told,
+/// Rejects the plan of `incident`, and tells so by all that the function tells by. Answers the channels that failed,
 /// each with what to do instead.
 ///
 /// # Errors
@@ -36,7 +36,7 @@ pub async fn reject(
             report.next_steps
         }
         Err(error) => vec![format!(
-            "tell those who wait for an answer, whom nobody told: {error}"
+            "tell everybody who waits for an answer, since no notice of the rejection was sent: {error}"
         )],
     })
 }

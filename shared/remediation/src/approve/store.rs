@@ -82,7 +82,7 @@ pub(crate) async fn store_for_approval<P: Playbook>(
         }
         Ok(false) => {
             report.next_steps.push(
-                "nothing: a person rejected containing it, and there is no newer activity"
+                "no action needed: the plan was rejected, and there is no newer activity"
                     .to_owned(),
             );
             None

@@ -64,7 +64,7 @@ pub(super) const TAKES_AWAY: [(&str, &str); 35] = [
     ("unlabel", "a label says which version is in use"),
     ("unlock", "a locked object is evidence"),
     ("unmonitor", "containment never turns a record off"),
-    ("unsubscribe", "the operator decides who is told"),
+    ("unsubscribe", "the operator decides who is notified"),
     ("untag", "a tag may be what a policy goes by"),
     (
         "withdraw",
@@ -393,12 +393,12 @@ pub(super) const REASONS: [Reasoned; 8] = [
     (
         "s3",
         "delete_public_access_block",
-        "taking the block off re-exposes the bucket at once",
+        "removing the block re-exposes the bucket immediately",
     ),
     (
         "s3control",
         "delete_public_access_block",
-        "taking the block off re-exposes the account's buckets at once",
+        "removing the block re-exposes the account's buckets immediately",
     ),
     (
         "s3",

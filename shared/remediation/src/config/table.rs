@@ -36,8 +36,8 @@ pub(super) const FUNCTIONS: [&str; 3] = [
     "EC2_RESPONDER_FUNCTION",
 ];
 
-/// The variables that decide whether anything is changed. One that is set to nothing is not understood; of the
-/// others, it is as if it were not set.
+/// The variables that decide whether anything is changed. One that is set to nothing is not understood; an empty value
+/// of the others counts as not set.
 pub(super) const NEVER_EMPTY: [&str; 3] = ["DRY_RUN", "RESPONSE_MODE", "MINIMUM_SEVERITY"];
 
 /// A setting of a function.
@@ -69,7 +69,7 @@ pub const SETTINGS: &[Setting] = settings! {
             ("off", |it| it.config.policy.mode = ResponseMode::Off),
         ],
         "only notifying", |it| it.config.policy.mode = ResponseMode::Notify),
-        "What to do about findings on";
+        "The response to findings on";
     "MINIMUM_SEVERITY", Severity(|it| &mut it.config.policy.minimum_severity, "only notifying"),
         "The severity from which on findings are contained, 0 to 10";
     "APPROVAL_NOT_NEEDED_FROM", Severity(
@@ -131,7 +131,7 @@ pub const SETTINGS: &[Setting] = settings! {
             ("keep", |it| it.config.settings.ec2.auto_scaling = AutoScaling::Keep),
         ],
         "detaching", |it| it.config.settings.ec2.auto_scaling = AutoScaling::Detach),
-        "What becomes of a member of an Auto Scaling group: detach, standby or keep";
+        "The response to a member of an Auto Scaling group: detach, standby or keep";
     "EC2_CUT_CONNECTIONS_SECONDS", Number(
         0, 90, 0, |it, seconds| it.config.settings.ec2.cut_connections_seconds = u8::try_from(seconds).unwrap_or(0)),
         "Seconds in a group that ends the tracking of open connections";

@@ -1,4 +1,4 @@
-//! The account of an execution: what was planned, attempted, found and left, and the reports that follow from it.
+//! The account of an execution: the planned, attempted, found and left steps, and the reports that follow from them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -180,7 +180,7 @@ impl<A: Action> Ledger<A> {
         self.read_back = Some(Err(error));
     }
 
-    /// The outcome of each step. `unfinished`: what came up when there was no round left to execute it in.
+    /// The outcome of each step. `unfinished`: steps found when there was no round left to execute them in.
     pub(super) fn conclude(mut self, unfinished: Option<Authorized<A>>) -> Execution<A> {
         let transient = self.transient();
         let mut steps = std::mem::take(&mut self.steps);

@@ -1,4 +1,4 @@
-//! Reading back what was done: the outcome of a step is taken from the world, not from what its call answered.
+//! Reading back what was done: the outcome of a step comes from AWS's state, not from the answer to its call.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::report::ReadBack;
 use aws::playbook::Playbook;
 use policy::Authorized;
 
-/// Pauses before the world is read back again because it does not show a change that was accepted:
-/// IAM and EC2 answer reads from copies that lag behind.
+/// Pauses before the state is read back again because it does not show an accepted change: IAM and EC2 answer reads
+/// from copies that lag behind.
 const READ_BACK_PAUSES: [Duration; 3] = [
     Duration::from_millis(300),
     Duration::from_secs(1),
@@ -55,7 +55,7 @@ fn read_back<A: Action>(plan: &Plan<A>, dispensable: HashMap<StepKey, String>) -
     ReadBack::of(plan, dispensable)
 }
 
-/// The world after acting, with what would be done in it.
+/// The state after acting, with what would be done in it.
 pub(super) struct Seen<P: Playbook> {
     pub(super) back: ReadBack,
     pub(super) state: P::State,

@@ -1,4 +1,4 @@
-//! The order of steps: what has to be finished before a step is begun.
+//! The order of steps: the steps that have to be finished before another begins.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -224,7 +224,7 @@ async fn a_step_that_hangs_fails_in_time_and_asks_for_a_retry() {
     assert!(
         done.steps[0]
             .detail()
-            .contains("no answer in the time set for it")
+            .contains("no answer came in the time allowed")
     );
     assert!(done.transient.is_some());
 }
@@ -469,7 +469,7 @@ async fn what_comes_up_and_is_not_admitted_is_reported_and_not_done() {
     };
     let fake = Fake::new([act("first"), late]);
     let done = done_admitting(&fake, |mut came_up| {
-        came_up.leave_out(|_| Some("a person released it".to_owned()));
+        came_up.leave_out(|_| Some("the operator released it".to_owned()));
         came_up
     });
     let done = done.await;

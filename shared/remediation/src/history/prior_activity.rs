@@ -15,11 +15,11 @@ use crate::inquiry::Inquiry;
 use crate::investigation::reason;
 use policy::PriorActivity;
 
-/// How much older than the first event a call must be, to tell of the principal and not of an intruder:
-/// what GuardDuty finds first is seldom what was done first.
+/// How much older than the first event a call must be, to tell of the principal and not of an intruder: GuardDuty's
+/// first finding is seldom the first activity.
 const APART: SignedDuration = SignedDuration::from_hours(24);
 
-/// What CloudTrail shows; and why that is not all, if it is not.
+/// CloudTrail's evidence; and why that is not all, if it is not.
 ///
 /// # Errors
 /// If the finding does not say what to ask for.
@@ -43,16 +43,16 @@ pub(super) async fn read(
     Ok(query.among(&before))
 }
 
-/// What is looked for among the principal's events.
+/// The query for the principal's events.
 struct ActivityQuery {
     call: Option<ApiCall>,
     address: Option<String>,
-    /// What GuardDuty's anomaly model says of it.
+    /// The anomaly model's answer about it.
     model: PriorActivity,
 }
 
 impl ActivityQuery {
-    /// What was refused is nothing that the principal did.
+    /// A refused call is no activity of the principal.
     fn is_call(&self, record: &CloudTrailEvent) -> bool {
         let call = self.call.as_ref();
         record.succeeded() && call.is_some_and(|call| record.is_of(call))

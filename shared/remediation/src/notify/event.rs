@@ -1,10 +1,12 @@
 //! The report as an event on the default bus, for any other tool.
 //!
-//! No rule of the stack takes it: they take findings, from GuardDuty and from drills. What came of a drill,
-//! which whoever may put events can send, has a detail type of its own, so that no tool takes it for real.
+//! No rule of the stack takes it: they take findings, from GuardDuty and from drills. The report of a drill has a
+//! detail type of its own. Anybody who may put events can send a drill, and no tool must take it for real.
+//! A report that asks for people has an alert.
 
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use serde_json::Value;
 
 use super::{DETAIL_TYPE, Message};
 use crate::error::{CallContext, CallError, Error, Result};
@@ -15,12 +17,14 @@ pub const SOURCE: &str = "guardduty-responder";
 pub const DRILL_DETAIL_TYPE: &str = "GuardDuty Response Drill";
 
 /// An entry has at most 256 KB in every Region, with its source, detail type and resources,
-/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/calculate-putevents-entry-size.html>. What is
-/// cut says so itself.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/calculate-putevents-entry-size.html>. A cut event says so
+/// itself.
 const DETAIL_LIMIT: usize = 250 * 1024;
+/// The part of it that the alert may take.
+const ALERT_LIMIT: usize = 10 * 1024;
 
-/// Puts the report on the bus.
-pub(super) async fn put(client: &Client, message: Message<'_>) -> Result<()> {
+/// Puts the report on the bus. Answers the event's id.
+pub(super) async fn put(client: &Client, message: Message<'_>) -> Result<String> {
     const OPERATION: &str = "events:PutEvents";
     const BUS: &str = "the default event bus";
     let Message { report, trace, .. } = message;
@@ -32,7 +36,7 @@ pub(super) async fn put(client: &Client, message: Message<'_>) -> Result<()> {
     let entry = PutEventsRequestEntry::builder()
         .source(SOURCE)
         .detail_type(detail_type)
-        .detail(report.within(DETAIL_LIMIT))
+        .detail(detail(message))
         .set_trace_header(trace.map(|trace| trace.header().to_owned()))
         .build();
     let answer = client.put_events().entries(entry).send().await;
@@ -48,6 +52,23 @@ pub(super) async fn put(client: &Client, message: Message<'_>) -> Result<()> {
         None if answer.failed_entry_count() > 0 => Err(Error::Refused(
             "events:PutEvents took no entry and gave no reason".to_owned(),
         )),
-        None => Ok(()),
+        None => Ok(answer
+            .entries()
+            .first()
+            .and_then(|entry| entry.event_id())
+            .unwrap_or_default()
+            .to_owned()),
+    }
+}
+
+/// The report, with its alert where people are asked for.
+fn detail(message: Message<'_>) -> String {
+    let report = message.report.within(DETAIL_LIMIT - ALERT_LIMIT);
+    match serde_json::from_str::<Value>(&report) {
+        Ok(mut detail) if message.asks_people => {
+            detail["alert"] = render::alert::alert(message.report);
+            detail.to_string()
+        }
+        _ => report,
     }
 }

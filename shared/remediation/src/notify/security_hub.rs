@@ -2,9 +2,9 @@
 //! `NOTIFIED`.
 //!
 //! GuardDuty passes a finding on to Security Hub up to five minutes after it has sent the event,
-//! <https://docs.aws.amazon.com/guardduty/latest/ug/securityhub-integration.html>; until then there is
-//! nothing to update. So the functions put what is to be said into a queue that holds it back, and triage,
-//! whose role alone may update Security Hub, takes it from there. What is not there yet comes again.
+//! <https://docs.aws.amazon.com/guardduty/latest/ug/securityhub-integration.html>; until then there is nothing to
+//! update. So the functions put their updates into a queue that holds them back. Triage, whose role alone may update
+//! Security Hub, takes them from there. An update of a finding that is not there yet is delivered again.
 //!
 //! A finding has one note, and several functions have something to say of it, in whatever order their messages
 //! come. So triage keeps the newest words of each function in the table, and the note has them all, each with
@@ -49,14 +49,14 @@ const DELAY: i32 = 330;
 /// How often a message is received before it is given up. With the queue's visibility timeout of twelve
 /// minutes that is about an hour.
 pub const ATTEMPTS: u32 = 5;
-/// Of a note, <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_NoteUpdate.html>.
+/// The longest note, <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_NoteUpdate.html>.
 const NOTE_LIMIT: usize = 512;
 /// Who writes the notes.
 const WRITER: &str = "guardduty-responder";
 /// Between the words of two functions. A reason that quotes a name from outside must not speak for another
 /// function.
 const BETWEEN: &str = " | ";
-/// How often a note is written again, since another function said something in between.
+/// How often a note is written again, since another function wrote one in between.
 const ROUNDS: usize = 3;
 const NOT_FOUND: &str = "FindingNotFound";
 /// The error code of Security Hub CSPM where it is off, <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_GetFindings.html>.
@@ -65,7 +65,7 @@ const OFF: &str = "InvalidAccessException";
 /// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchUpdateFindings.html>.
 const LATER: [&str; 3] = [NOT_FOUND, "ConcurrentUpdateError", "InternalFailure"];
 
-/// What Security Hub is to be told of one finding.
+/// An update of one finding in Security Hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Update {
     /// The finding's ARN, which is its id in Security Hub.
@@ -76,9 +76,9 @@ pub struct Update {
     /// Which function says it, and of a part of an attack sequence, of what. Earlier versions did not say.
     #[serde(default)]
     from: String,
-    /// What it says.
+    /// The words of the note.
     note: String,
-    /// When it was said. `None`: the message was handed over without its attributes.
+    /// The time of the words. `None`: the message was handed over without its attributes.
     #[serde(skip)]
     said_at: Option<Timestamp>,
     /// How often it was received, this time included.
@@ -103,7 +103,7 @@ impl Update {
         })
     }
 
-    /// What it says, without the name of the responder, which earlier versions put before it.
+    /// The words without the name of the responder, which earlier versions put before them.
     fn words(&self) -> &str {
         let named = self.note.strip_prefix(WRITER);
         let words = named.and_then(|note| note.strip_prefix(": "));
@@ -116,7 +116,7 @@ impl Update {
     }
 }
 
-/// What came of it, in what a note may have.
+/// The outcome, in characters that a note may have.
 fn words(report: &Report) -> String {
     let status = report.status().as_str();
     let words = printable(&format!("{status}: {}", report.reason()));
@@ -145,7 +145,7 @@ fn cut(text: &str, limit: usize) -> String {
     kept.chain(['…']).collect()
 }
 
-/// The queue that holds back what Security Hub is to be told.
+/// The queue that holds back the updates of Security Hub.
 #[derive(Clone, Debug)]
 pub struct Outbox {
     client: aws_sdk_sqs::Client,
@@ -187,21 +187,21 @@ pub fn received(payload: &Value) -> Option<Update> {
     })
 }
 
-/// What Lambda hands over of a message of [`Outbox`], made of the message, and the ARN of the finding: to have
-/// Security Hub told what the queue has given up on. `None`: it is no such message.
+/// The update that Lambda hands over of a message of [`Outbox`], read from the message, and the ARN of the finding: for
+/// updates that the queue has given up on. `None`: it is no such message.
 pub fn handed_over(message: &str) -> Option<(String, Value)> {
     let payload = queue_message::handed_over(message);
     let update = received(&payload)?;
     Some((update.finding, payload))
 }
 
-/// What a function answers that was to update Security Hub.
+/// The answer of a function that was to update Security Hub.
 #[derive(Debug, Serialize)]
 pub struct Updated {
     /// The finding's ARN.
     security_hub: String,
     updated: bool,
-    /// What to do where it was not.
+    /// The next step if it was not updated.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_step: Option<String>,
 }
@@ -227,8 +227,8 @@ impl SecurityHub {
         Self(client)
     }
 
-    /// Writes the note, with what every function has said last by `record`, and the status. Does nothing if the
-    /// function has said something newer since.
+    /// Writes the note, with the last words of every function by `record`, and the status. Does nothing if the function
+    /// has newer words.
     ///
     /// # Errors
     /// If Security Hub refused it, could not be reached, or does not have the finding, which may come; or the table
@@ -346,7 +346,7 @@ impl SecurityHub {
     }
 }
 
-/// What each function has said last of the finding, this one included. `None`: it has said something newer.
+/// The last words of each function about the finding, this one included. `None`: it has newer words.
 async fn said(
     update: &Update,
     record: Option<&IncidentStore>,

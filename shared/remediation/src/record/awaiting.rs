@@ -1,4 +1,4 @@
-//! Plans that wait for a person: stored with the incident, approved or rejected once.
+//! Plans that await approval: stored with the incident, approved or rejected once.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::category::Category;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, abridged};
 
-/// Which plan a person approved.
+/// The plan that an approver approved.
 #[derive(Debug)]
 pub struct Approved {
     /// When it was planned, which tells it from one that replaced it.
@@ -20,8 +20,8 @@ pub struct Approved {
 }
 
 impl IncidentStore {
-    /// Stores a plan in place of one that the incident may have. `false`: it is not stored, since a person
-    /// rejected the incident and there was no activity since.
+    /// Stores a plan in place of one that the incident may have. `false`: it is not stored, since an approver rejected
+    /// the incident and there was no activity since.
     ///
     /// # Errors
     /// If the table cannot be written.
@@ -51,7 +51,7 @@ impl IncidentStore {
         Ok(if_met(done.await)?.is_some())
     }
 
-    /// Writes down that the operator rejected the plan that `incident` has. The next plan is told, whichever it
+    /// Writes down that the operator rejected the plan that `incident` has. The next plan causes a notice, whichever it
     /// is.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What came in, what was decided, what was done, and what it found: how it is written down.
+//! The event, the decision, the steps, and the values they found: how it is written down.
 
 mod after;
 mod conclude;
@@ -30,19 +30,19 @@ use crate::report::{Approval, Status};
 use crate::settings::Settings;
 
 /// DynamoDB takes items of at most 400 KB,
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>. What an
-/// event, a report and each of the two pieces of evidence may take leaves 104 KB for the actions, beside what CloudTrail shows later,
-/// which are kept in full: they are what is put back.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>. The most that an event, a
+/// report and each of the two pieces of evidence may take. It leaves 104 KB for the actions, beside CloudTrail's later
+/// evidence, which are kept in full: they are what is put back.
 const PART_LIMIT: usize = 64 * 1024;
 pub(super) const EVENT_LIMIT: usize = 96 * 1024;
-/// What CloudTrail showed some time later.
+/// The limit of CloudTrail's later evidence.
 const AFTERWARDS_LIMIT: usize = 8 * 1024;
 /// An expression has at most 4 KB and 300 operators (ibid.): the actions of one update.
 const ACTIONS: usize = 50;
-/// The attribute that says by which channels an incident could not be told, and why.
+/// The attribute with the channels that could not send a notice of an incident, and why.
 const NOT_NOTIFIED: &str = "not_notified";
 
-/// The attribute with the status that was last told by a channel.
+/// The attribute with the status that a channel last sent.
 fn notified(channel: Channel) -> &'static str {
     match channel {
         Channel::Text => "notified",
@@ -59,7 +59,7 @@ pub(super) const PLAN_NOTIFIED: [&str; 2] = ["notified_plan", "notified_until"];
 /// Attributes of recorded actions: this and the action's key.
 const ACTION: &str = "action:";
 
-/// What is about to be done.
+/// The steps that are about to run.
 #[derive(Debug)]
 pub struct Intent {
     /// When the event came in.
@@ -72,13 +72,13 @@ pub struct Intent {
     pub actions: Vec<(String, Value)>,
     /// The evidence is that of what this invocation has intended before, and more.
     pub completes: bool,
-    /// The plan that it carries out, where a person approved one.
+    /// The plan that it carries out, if an approver approved one.
     pub approved: Option<Approved>,
     /// Who does it: the same when Lambda retries an invocation.
     pub invocation: String,
 }
 
-/// What was written down now and was not before.
+/// The intents that were written now and not before.
 #[derive(Debug)]
 pub struct Intended {
     /// The keys of the actions.
@@ -124,30 +124,30 @@ impl Intended {
 /// When what is concluded came about.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
-    /// When the event came in. `None`: what was intended says so.
+    /// When the event came in. `None`: the intent says so.
     pub received: Option<Timestamp>,
     /// When it was known what to do.
     pub decided: Option<Timestamp>,
     /// When something contained the target, as read back.
     pub contained: Option<Timestamp>,
-    /// It was a look whether the containment stands.
+    /// It was a recheck.
     pub look: bool,
 }
 
-/// What concluding an incident says about what was there before.
+/// The state of an incident before its conclusion.
 #[derive(Debug)]
 pub struct Recorded {
     /// The incident as it is now.
     pub incident: Box<Incident>,
-    /// The status that was last told, by each channel that told one.
+    /// The status that each channel last sent.
     pub notified: BTreeMap<Channel, String>,
-    /// The gist of the plan that they were told awaits approval, and until when.
+    /// The gist of the plan in the last notice, and the end of its approval time.
     pub plan: Option<(String, Timestamp)>,
     /// The record shows a containment, and this attempt says nothing of it.
     pub(crate) kept: bool,
     /// A dry run read that something is not in effect that the record showed in effect.
     pub(crate) undone: bool,
-    /// An earlier attempt found that somebody undid the containment, and told nobody.
+    /// An earlier attempt found that somebody undid the containment, and sent no notice.
     pub(crate) undoing_untold: bool,
 }
 
@@ -169,7 +169,7 @@ impl Recorded {
         }
     }
 
-    /// True if people know of this plan, and were told that it can still be approved at `now`.
+    /// True if a notice was sent of this plan, and says that it can still be approved at `now`.
     pub(crate) fn told_of(&self, approval: &Approval, now: Timestamp) -> bool {
         let told = self.plan.as_ref();
         told.is_some_and(|(gist, until)| *gist == approval.gist() && now < *until)
@@ -180,14 +180,14 @@ impl Recorded {
 const DRILL_LASTS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 impl IncidentStore {
-    /// Writes down what is about to be done, before it is. An action that was written down before
-    /// keeps the value that it found first: what a retry finds is the work of the attempt before.
-    /// Many actions take several writes, so some may be written down when the table fails.
+    /// Writes down what is about to be done, before it is. An action that was written down before keeps the value that
+    /// it found first: a retry finds the work of the attempt before. Many actions take several writes, so some may be
+    /// written down when the table fails.
     ///
-    /// A plan that waited for a person waits no longer.
+    /// A plan that awaited approval awaits it no longer.
     ///
     /// # Errors
-    /// If the table cannot be written, or the plan that a person approved is no longer the one that waits.
+    /// If the table cannot be written, or the approved plan is no longer the waiting one.
     pub async fn intend(
         &self,
         category: Category,
@@ -201,7 +201,7 @@ impl IncidentStore {
         let write = self.intended(category, finding, event, intent, now);
         let before = if_met(recording(write, first_part).await)?.ok_or_else(|| {
             Error::Refused(
-                "the plan was replaced, approved or rejected meanwhile: look at it again"
+                "the plan was replaced, approved or rejected since it was read: look at it again"
                     .to_owned(),
             )
         })?;
@@ -253,8 +253,8 @@ impl IncidentStore {
         }
     }
 
-    /// Takes back what [`IncidentStore::intend`] wrote down, since nothing of it was begun: what is found when
-    /// it is done one day is what counts.
+    /// Takes back what [`IncidentStore::intend`] wrote down, since nothing of it was begun: the value found when it runs one
+    /// day counts.
     ///
     /// # Errors
     /// If the table cannot be written.
@@ -338,7 +338,7 @@ fn stood(item: &Item) -> Option<Status> {
     standing.next()
 }
 
-/// The keys of the steps that the report of an incident shows in effect, if it stands.
+/// The keys of the steps that the report of an incident shows in effect, if it is contained.
 fn in_effect(item: &Item) -> BTreeSet<String> {
     let report = get(item, "report").filter(|_| stood(item).is_some());
     let report: Value = report
@@ -351,7 +351,7 @@ fn json(settings: &Settings) -> String {
     serde_json::to_string(settings).unwrap_or_default()
 }
 
-/// JSON text, or what can be said of it where it is too long for the table.
+/// JSON text, or a note of its size if it is too long for the table.
 pub(super) fn cut(value: &Value) -> String {
     let text = value.to_string();
     if text.len() <= PART_LIMIT {

@@ -1,4 +1,4 @@
-//! What the functions say of a finding in Security Hub's one note of it.
+//! The functions' words about a finding in Security Hub's one note of it.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use super::write::if_met;
 use super::{IncidentStore, number};
 use crate::error::Result;
 
-/// What the keys of these items begin with.
+/// The prefix of the keys of these items.
 const SECURITY_HUB: &str = "SECURITYHUB#";
-/// Attributes with the words of a function, and with the time at which it said them.
+/// The prefixes of the attributes with the words of a function, and with their time.
 const SAID: &str = "said:";
 const SAID_AT: &str = "said_at:";
 
 impl IncidentStore {
-    /// Keeps what `from` says of a finding at that time, and answers what each function has said last. `None`: it
-    /// has said something newer. Words without a time count only where there are none.
+    /// Keeps the words of `from` about a finding at that time, and answers the last words of each function. `None`: it
+    /// has newer words. Words without a time count only where there are none.
     ///
     /// # Errors
     /// If the table cannot be written.

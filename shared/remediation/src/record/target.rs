@@ -30,7 +30,7 @@ const STANDING: [&str; 3] = ["in_effect", "contained_severity", "found_undone"];
 /// How long the table may take to answer. Containing does not wait for one that hangs.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
-/// What is known of a target.
+/// The recorded state of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetState {
@@ -44,7 +44,7 @@ pub enum TargetState {
     Failed,
     /// Not in effect: the breaker or the policies let nothing through, or containing was left to the on-call engineer.
     Withheld,
-    /// Released by a person.
+    /// Released by the operator.
     Released,
 }
 
@@ -72,11 +72,11 @@ pub struct Claim {
     pub took: Duration,
     /// True if another invocation had to be waited for, so that what was read before is stale.
     pub waited: bool,
-    /// When a person released the target, if that is the last that happened to it.
+    /// The time of the operator's release, if the target was not contained since.
     pub released_at: Option<Timestamp>,
-    /// A person's release stands.
+    /// The operator's release still counts.
     left: bool,
-    /// What contained the target when it was last looked at, unless a person released it since.
+    /// The containment of the target by its last observation, unless the operator released it since.
     stands: Option<Standing>,
     /// The attribute that says that a message of the finding is to come.
     awaited: String,
@@ -99,7 +99,7 @@ impl Claim {
         self.left = released.is_some_and(|released| seen.is_none_or(|seen| seen <= released));
     }
 
-    /// What stands of the target by the record. `None`: nothing that it knows of.
+    /// The recorded containment of the target. `None`: nothing that it knows of.
     pub(crate) fn stands(&self) -> Option<&Standing> {
         self.stands.as_ref()
     }
@@ -119,7 +119,7 @@ impl Claim {
         self.target == name
     }
 
-    /// The target that is left alone, and when a person released it. `None`: it is not left alone.
+    /// The released target, and the time of its release. `None`: it is not left alone.
     pub(crate) fn left(&self) -> Option<(&str, Timestamp)> {
         let released = self.released_at.filter(|_| self.left)?;
         Some((&self.target, released))
@@ -139,7 +139,7 @@ pub struct Lease<'a> {
     pub until: Instant,
 }
 
-/// What stands of a target by its item.
+/// The recorded containment of a target, by its item.
 fn standing(item: &Item) -> Option<Standing> {
     let steps = serde_json::from_str(get(item, "in_effect")?).ok()?;
     // Earlier versions do not write it.
@@ -346,7 +346,7 @@ impl IncidentStore {
             .value(":owner", text(&claim.owner))
     }
 
-    /// Marks a target as released by a person, so that the same activity does not contain it again.
+    /// Marks a target as released by the operator, so that the same activity does not contain it again.
     ///
     /// # Errors
     /// If the table cannot be written, or the claim's time is over and another has it.

@@ -1,13 +1,12 @@
 //! A sliding window of containments: how many places there are in it, and who has one until when.
 //!
-//! One item per window (`BREAKER#<category>#<account>`, for a crowd `…#<crowd>` / `window`). Its map
-//! `taken` has an entry for each place that is taken: the target's name, and the epoch milliseconds at
-//! which the place is free again. Whoever takes a place asks DynamoDB to write it only if there is
-//! room, in one call, so that of any number of invocations at once no more get one than there are
-//! places: DynamoDB evaluates a condition and writes as one step,
+//! One item per window (`BREAKER#<category>#<account>`, for a crowd `…#<crowd>` / `window`). Its map `taken` has an
+//! entry for each place that is taken: the target's name, and the epoch milliseconds at which the place is free again.
+//! A caller takes a slot by one conditional write, which succeeds only if there is room. So no more of any number of
+//! invocations get one than there are slots: DynamoDB evaluates a condition and writes as one step,
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/WorkingWithItems.html#WorkingWithItems.ConditionalUpdate>.
-//! Places whose time is over are taken off in the same write that takes one of them, on the condition
-//! that the map is still the one that was looked at.
+//! Expired slots are removed in the same write that takes one of them, on the condition that the map is still the one
+//! read.
 
 mod shown;
 
@@ -47,7 +46,7 @@ pub struct Terms {
     pub until: Instant,
 }
 
-/// What asking for places came to.
+/// The result of asking for slots.
 #[derive(Debug)]
 pub enum Taken {
     /// They are taken.
@@ -132,8 +131,8 @@ impl IncidentStore {
         }
     }
 
-    /// Takes places in all of these windows by one transaction, or in none. False: in none that is known
-    /// of; whoever then asks for each with [`IncidentStore::take`] learns why.
+    /// Takes places in all of these windows by one transaction, or in none. False: in none that is known of; the caller
+    /// that then asks for each with [`IncidentStore::take`] learns why.
     pub(crate) async fn take_all(&self, windows: &[(&Window, &BTreeSet<String>, Terms)]) -> bool {
         let mut call = self.client.transact_write_items();
         for (window, names, terms) in windows {

@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use super::{Item, text};
 use crate::error::{CallContext as _, Result};
 
-/// A write of one item. The value of an attribute has the attribute's name as its placeholder. A name that begins
-/// with `#` stands for a word that DynamoDB reserves,
+/// A write of one item. The value of an attribute has the attribute's name as its placeholder. A name that begins with
+/// `#` replaces a word that DynamoDB reserves,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html>.
 #[must_use]
 pub(super) struct Write<'a> {
@@ -66,7 +66,7 @@ impl<'a> Write<'a> {
         self
     }
 
-    /// Gives the name that `alias` stands for.
+    /// Gives the name behind `alias`.
     pub(super) fn name(mut self, alias: &str, name: impl Into<String>) -> Self {
         self.call = self.call.expression_attribute_names(alias, name);
         self
@@ -78,7 +78,7 @@ impl<'a> Write<'a> {
         self
     }
 
-    /// A name with `#` stands for the word after it, unless [`Write::name`] said otherwise.
+    /// A name with `#` is the word after it, unless [`Write::name`] gave another.
     fn known(self, name: &str) -> Self {
         let names = self.call.get_expression_attribute_names();
         match name.strip_prefix('#') {

@@ -1,5 +1,5 @@
-//! The rest of a release beside its own incident: other incidents of the same target are released with it, and
-//! all channels are told.
+//! The rest of a release beside its own incident: other incidents of the same target are released with it, and all
+//! channels send a notice.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub(super) struct Settled {
 pub(super) struct Affected {
     /// All that contained them was put back.
     pub(super) closed: Vec<Incident>,
-    /// Something that contained them was put back, and something of their own still stands.
+    /// A part of their containment was put back, and a part of their own is still in effect.
     pub(super) in_part: Vec<Incident>,
     /// The next steps of the operator.
     pub(super) next_steps: Vec<String>,
@@ -62,8 +62,8 @@ impl Settled {
         }
     }
 
-    /// Closes the other incidents of the target that nothing contains after what was put back, as read for each. What
-    /// still contains one stays, and so does the incident.
+    /// Closes the other incidents of the target that nothing contains after what was put back, as read for each. A step
+    /// that still contains one stays, and so does the incident.
     pub(super) async fn others<P: Playbook>(
         &self,
         playbook: &P,
@@ -81,7 +81,7 @@ impl Settled {
             Ok(open) => open,
             Err(error) => {
                 affected.next_steps.push(format!(
-                    "look at other incidents of the same target (gdr incidents), which may still show it \
+                    "check other incidents of the same target (gdr incidents), which may still show it \
                      contained: {error}"
                 ));
                 return affected;
@@ -98,8 +98,8 @@ impl Settled {
         for key in &self.back {
             if let Some(other) = late.relying(key) {
                 affected.next_steps.push(format!(
-                    "contain incident {other} again (gdr run), unless its next look in a minute does: it came \
-                     to count on {key} while that was put back"
+                    "contain incident {other} again (gdr run), unless its next recheck in a minute does: \
+                     it relies on {key}, which was put back"
                 ));
             }
         }
@@ -128,8 +128,8 @@ impl Affected {
         };
         if let Err(error) = written {
             self.next_steps.push(format!(
-                "release incident {} too: what contained it was put back, and the table does not say \
-                 so: {error}",
+                "release incident {} too: its containment was put back, and the table does not show it: \
+                 {error}",
                 other.id
             ));
         }
@@ -144,8 +144,8 @@ impl Affected {
                 self.in_part.push(other);
             }
             Left::Unknown(error) => self.next_steps.push(format!(
-                "look at incident {id}, of which something was put back: what still contains it could \
-                 not be read: {error}"
+                "check incident {id}, a part of which was put back: the part that still contains it \
+                 could not be read: {error}"
             )),
         }
     }

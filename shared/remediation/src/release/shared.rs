@@ -1,5 +1,5 @@
-//! Steps that contain a credential for several incidents at once: the deny of a user is one policy for all of the
-//! user's keys and sessions. It is not taken away while another incident that is open counts on it.
+//! Steps that contain a credential for several incidents: the deny of a user is one policy for all of the user's keys
+//! and sessions. It is not taken away while another incident that is open counts on it.
 
 use crate::category::Category;
 use crate::decision;

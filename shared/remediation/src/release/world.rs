@@ -91,9 +91,9 @@ pub(super) fn verdict<P: Playbook>(
         Found::Other(other) if recorded.left(other) => Verdict::Restore,
         Found::Other(other) => Verdict::Drifted(format!("it is {} now", other.from())),
         Found::Unclear(why) => Verdict::Drifted(why.clone()),
-        Found::Gone => {
-            Verdict::Left("what it changed is gone, so there is nothing to put back".to_owned())
-        }
+        Found::Gone => Verdict::Left(
+            "the changed resource is gone, so there is nothing to put back".to_owned(),
+        ),
         Found::Missing => Verdict::Drifted("it is no longer there".to_owned()),
     }
 }
@@ -111,7 +111,7 @@ pub(super) fn unshown<P: Playbook>(
         // The operator said that it is to be so whatever it is now.
         Found::Unclear(_) if allowance.force_drift => None,
         Found::Unclear(why) => Some(format!("reading back does not show it: {why}")),
-        Found::Missing => Some("reading back does not show it any more".to_owned()),
+        Found::Missing => Some("reading back no longer shows it".to_owned()),
         // The call that took it away is all that tells.
         Found::Gone | Found::Outlives => None,
     }

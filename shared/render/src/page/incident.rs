@@ -1,4 +1,4 @@
-//! The page of an incident: what happened, what was done about it, what remains, and how it is undone.
+//! The page of an incident: the event, the response, the remaining risks, and the undo.
 
 mod interfaces;
 mod moments;
@@ -15,13 +15,13 @@ use model::category::Category;
 use model::finding::{Finding, Severity, visible};
 use model::incident::{Awaiting, Incident};
 
-/// Where an incident is recorded, and what its commands need beside that.
+/// The record of an incident, and the other values of its commands.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// The table.
     pub table: &'a str,
-    /// The parameter with the policies that the functions ask, and that approving asks again. `None`: whoever
-    /// makes the page does not know it.
+    /// The parameter with the policies that the functions ask, and that approving asks again. `None`: the maker of the
+    /// page does not know it.
     pub policy_parameter: Option<&'a str>,
 }
 
@@ -96,7 +96,7 @@ pub fn render(
     page.render()
 }
 
-/// What a reader must know who reads no further.
+/// The facts for a reader who reads no further.
 fn lead(incident: &Incident, now: Timestamp) -> Markup {
     let (tone, word, meaning) = incident_status(incident);
     let reason = text(&incident.report, "reason");
@@ -199,7 +199,7 @@ fn one(step: &Value) -> Markup {
     }
 }
 
-/// What was found beside what is wanted, if anything was.
+/// The found and the wanted value, if anything was found.
 fn values(from: &Value, after: &str, to: &Value) -> Markup {
     let empty =
         |value: &Value| value.is_null() || value.as_object().is_some_and(|it| it.is_empty());
@@ -245,7 +245,7 @@ fn waits(incident: &Incident, plan: &Awaiting, place: Option<Place<'_>>, now: Ti
     }
 }
 
-/// What a command needs for a hub's incident of a member account.
+/// The option of a command for a hub's incident of a member account.
 fn of_member() -> Markup {
     html! {
         p.soft {
@@ -301,7 +301,7 @@ fn known(report: &Value) -> Markup {
     }
 }
 
-/// What CloudTrail showed some time after the containment.
+/// CloudTrail's evidence some time after the containment.
 fn afterwards(after: &Value) -> Markup {
     let made = entries(after, "made");
     html! {

@@ -47,8 +47,8 @@ pub(super) fn refuse_event(envelope: &Envelope) -> Result<()> {
     Err(Error::malformed(
         "source",
         format!(
-            "expected '{}', found '{SOURCE}': this is an event of AWS Security Hub ('{}'), which tells \
-             findings in formats of its own (ASFF, OCSF), {INSTEAD}",
+            "expected '{}', found '{SOURCE}': this is an event of AWS Security Hub ('{}'), which sends \
+             findings in its own formats (ASFF, OCSF), {INSTEAD}",
             super::SOURCE,
             printable(&envelope.detail_type),
         ),

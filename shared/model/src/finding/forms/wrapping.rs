@@ -1,4 +1,4 @@
-//! What findings are handed on in: lists, and the records of services that relay them.
+//! The wrappings of findings: lists, and the records of services that relay them.
 //!
 //! A command line reads a finding in whatever it was kept in. A function does not: it takes what EventBridge
 //! hands to it, and refuses the rest by its name.
@@ -23,7 +23,7 @@ const LISTS: [&str; 7] = [
     "logEvents",
 ];
 
-/// What holds one finding as JSON text: the members on the way to it, and the name of the whole.
+/// The wrappings that hold one finding as JSON text: the members on the way to it, and the name of the whole.
 const TEXTS: [(&[&str], &str); 7] = [
     (&["Sns", "Message"], "a record of Amazon SNS"),
     // The notification by itself, as a queue or an HTTP endpoint gets it.
@@ -80,7 +80,7 @@ fn list(members: &mut Map<String, Value>) -> Option<Vec<Value>> {
     }
 }
 
-/// What is in a wrapping, and what the wrapping is called. `None`: it is none, or holds no JSON object.
+/// The content of a wrapping, and the name of the wrapping. `None`: it is none, or holds no JSON object.
 fn unwrapped(members: &Map<String, Value>) -> Option<(Value, &'static str)> {
     TEXTS.iter().find_map(|(path, called)| {
         let (last, before) = path.split_last()?;
@@ -94,7 +94,7 @@ fn unwrapped(members: &Map<String, Value>) -> Option<(Value, &'static str)> {
     })
 }
 
-/// What was in the text: the event, where only its detail was text.
+/// The content of the text: the event, where only its detail was text.
 fn in_place(members: &Map<String, Value>, name: &str, within: Value) -> Value {
     const OF_PUT_EVENTS: [(&str, &str); 3] = [
         ("Source", "source"),
@@ -151,8 +151,8 @@ pub(super) fn refuse(members: &Map<String, Value>) -> Result<()> {
         Some((member, called)) => Err(Error::malformed(
             member,
             format!(
-                "this is {called}, and what is in it is for `gdr explain` to read: a function takes the \
-                 event itself, by a rule of EventBridge"
+                "this is {called}, whose content only `gdr explain` reads: a function takes the event \
+                 itself, from an EventBridge rule"
             ),
         )),
         None => Ok(()),

@@ -11,8 +11,8 @@ use serde_json::{Number, Value};
 
 use crate::finding::{printable, when};
 
-/// A `T` that is read from a JSON object only. What serde derives takes an array too, by the order of
-/// the members.
+/// A `T` that is read from a JSON object only. A derived implementation takes an array too, by the order of the
+/// members.
 #[derive(Debug)]
 pub(in crate::finding) struct Object<T>(pub(in crate::finding) T);
 
@@ -75,7 +75,7 @@ where
     Ok(members.map(|member| member.0).collect())
 }
 
-/// Text that only informs, made printable. What is empty or not text is absent.
+/// Text that only informs, made printable. An empty value or one that is not text is absent.
 pub(super) fn shown<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
@@ -155,7 +155,7 @@ pub(super) fn instant<'de, D: Deserializer<'de>>(
     })
 }
 
-/// A JSON document inside a string. What is no such document says nothing.
+/// A JSON document inside a string. Any other text counts as absent.
 pub(super) fn embedded<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -184,7 +184,7 @@ pub(in crate::finding) fn kind(value: &Value) -> &'static str {
 const ARRAY: &str = "an array";
 const OBJECT: &str = "an object";
 
-/// A value without parts; of one with parts, only that it was one.
+/// A value without parts; a value with parts is known only as such.
 #[derive(Debug)]
 enum Scalar {
     Null,

@@ -1,4 +1,4 @@
-//! The instances of a sequence: where each is, and what is known of it.
+//! The instances of a sequence: the place of each, and the facts about it.
 
 use serde_json::json;
 

@@ -1,9 +1,9 @@
-//! What a containment is, in words; or why there is none.
+//! A containment in words; or why there is none.
 
 use crate::category::Category;
 use crate::finding::{Finding, Principal, printable};
 
-/// What the function does about a finding on one resource; or why it would do nothing.
+/// The function's response to a finding on one resource; or why it would do nothing.
 pub(super) fn what(function: Category, finding: &Finding) -> Result<String, String> {
     let unnamed = |error: crate::Error| error.to_string();
     Ok(match function {
@@ -38,7 +38,7 @@ pub(super) fn what(function: Category, finding: &Finding) -> Result<String, Stri
             }
             Principal::FederatedUser { name } => {
                 let name = printable(&name);
-                format!("deny federated user {name}'s issuer, if CloudTrail tells who that is")
+                format!("deny federated user {name}'s issuer, if CloudTrail shows who it is")
             }
             Principal::Root => {
                 return Err(
@@ -56,7 +56,7 @@ pub(super) fn what(function: Category, finding: &Finding) -> Result<String, Stri
     })
 }
 
-/// What a person does about a kind of resource that no function contains.
+/// The steps for a kind of resource that no function contains.
 pub(super) fn by_hand(kind: &str) -> String {
     match kind {
         "EKS_CLUSTER" | "KUBERNETES_WORKLOAD" => {

@@ -1,4 +1,4 @@
-//! What an approver agreed to, where the world is not to the letter as it was.
+//! The extent of an approval, if the state has changed in details.
 
 use super::Action;
 

@@ -20,10 +20,10 @@ use model::settings::ForensicsRule;
 /// How long the reads may take that do not decide whether an interface is isolated.
 pub(super) const PATIENCE: Duration = Duration::from_secs(6);
 
-/// How long what only sizes a limit may take, which is then not held, and told of.
+/// The time for reading the sizes of groups. Without an answer the limit is not applied, and the report says so.
 const SIZING_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What decides whether and how an instance is contained: in one round trip, where the finding shows the
+/// The values that decide whether and how an instance is contained: in one round trip, where the finding shows the
 /// instance profile and the tags of its Auto Scaling group as they still are.
 pub(super) async fn read(
     services: &Services,
@@ -125,7 +125,7 @@ async fn local_networks(
     ))
 }
 
-/// What was read of the profile that the finding names, where the instance has it no longer.
+/// The reading of the finding's profile, if the instance no longer has it.
 fn earlier(profile: Option<&str>, role: Result<Option<Role>>) -> Option<Earlier> {
     let role = match role {
         Err(error) if error.is_gone() => Ok(None),
@@ -158,8 +158,8 @@ async fn of_profile(
     )
 }
 
-/// The instance's Auto Scaling group, and how large that is. The group that the finding shows is asked for
-/// its size at once.
+/// The instance's Auto Scaling group, and how large that is. The group that the finding shows is asked for its size at
+/// the same time.
 async fn scaling(
     client: &aws_sdk_autoscaling::Client,
     finding: &Finding,

@@ -22,7 +22,7 @@ pub(super) async fn deny(services: &Services, role: &Role, id: &str) -> Result<O
     within(until, "iam:GetRolePolicy", reading).await
 }
 
-/// What only protects, preserves and informs. `groups`: the only target groups to ask.
+/// The values that only protect, preserve and inform. `groups`: the only target groups to ask.
 pub(super) async fn read(
     services: &Services,
     finding: &Finding,

@@ -159,8 +159,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Of the role that the instance has, and of that which it had by the finding: credentials that it was
-    /// given work for hours after the role left it.
+    /// It covers the instance's role and the one that it had by the finding: credentials that it was given work for
+    /// hours after the role left it.
     pub(super) fn deny(&mut self) {
         let state = self.state;
         if let Some(profile) = self.instance.profile.clone() {

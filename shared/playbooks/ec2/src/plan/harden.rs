@@ -1,4 +1,4 @@
-//! What narrows further what is left, and what is let in again, where a setting asks for it.
+//! The steps that narrow remaining access further, and those that let forensics in, if a setting asks for them.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use model::plan::Step;
 const MOST: usize = 6;
 
 impl Planner<'_> {
-    /// What narrows further what is left, where a setting asks for it.
+    /// Plans the steps that narrow remaining access further, if a setting asks for them.
     pub(super) fn harden(&mut self) {
         if self.exempt_reason.is_some() {
             return;

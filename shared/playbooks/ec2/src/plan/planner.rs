@@ -1,4 +1,4 @@
-//! What the parts of a plan for one instance have in common.
+//! The state that the parts of a plan for one instance share.
 
 use super::super::action::Action;
 use super::super::instance::Instance;
@@ -32,7 +32,7 @@ impl Planner<'_> {
         self.instance.id.clone()
     }
 
-    /// What was read, or the step that says that it was not.
+    /// The value that was read, or the step that says that it was not.
     pub(super) fn read<T: Clone>(
         &mut self,
         action: &'static str,

@@ -1,4 +1,4 @@
-//! What keeps the instance and its volumes from being lost.
+//! The steps that keep the instance and its volumes from being lost.
 
 use super::super::action::{Action, Attribute};
 use super::planner::Planner;
@@ -33,7 +33,7 @@ impl Planner<'_> {
                 from,
             };
             self.push(if protected {
-                Step::Already(change, format!("it is {}", attribute.wanted()))
+                Step::Already(change, attribute.protection().to_owned())
             } else {
                 Step::Do(change)
             });
@@ -56,7 +56,7 @@ impl Planner<'_> {
         }
     }
 
-    /// What EC2 does not offer for this instance,
+    /// The protection that EC2 does not offer for this instance,
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-stop-protection.html>.
     fn unprotectable(&self, attribute: Attribute) -> Option<String> {
         if let Some(why) = self.operated() {

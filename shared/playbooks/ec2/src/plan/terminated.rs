@@ -22,7 +22,7 @@ impl Planner<'_> {
         let mut plan = self.plan;
         if state.instance.is_none() {
             plan.residual_risks.push(format!(
-                "nobody found {id}, and it is not isolated: if it runs, the attacker can go on with it"
+                "{id} was not found, and it is not isolated: if it runs, the attacker can still use it"
             ));
             plan.next_steps.push(format!(
                 "find out in CloudTrail (RunInstances, TerminateInstances) and AWS Config where {id} is, or when it \

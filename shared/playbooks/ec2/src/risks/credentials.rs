@@ -14,8 +14,8 @@ use model::actions::ec2 as name;
 use model::finding::Finding;
 use model::plan::Plan;
 
-/// Of the role that the instance has, and of that which it had by the finding. EC2 hands out credentials
-/// that work for up to six hours, whatever becomes of the instance and of its profile.
+/// The risks of the instance's role, and of the one that it had by the finding. EC2 hands out credentials that work for
+/// up to six hours, whatever becomes of the instance and of its profile.
 pub(crate) fn credentials(
     plan: &mut Plan<Action>,
     finding: &Finding,
@@ -47,7 +47,7 @@ pub(crate) fn credentials(
     }
 }
 
-/// What is known of a profile.
+/// The known facts about a profile.
 struct Held<'a> {
     profile: &'a str,
     role: &'a Result<Option<Role>>,

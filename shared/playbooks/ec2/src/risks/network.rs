@@ -1,4 +1,4 @@
-//! What a change of security groups does not cut, and whom it lets in.
+//! The connections that a change of security groups does not cut, and the peers that it lets in.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::planned::is_planned;
 use model::actions::ec2 as name;
 use model::plan::Plan;
 
-/// What a change of security groups does not cut,
+/// The connections that a change of security groups does not cut,
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html>.
 pub(super) fn network(plan: &mut Plan<Action>, state: &State, instance: &Instance) {
     if instance.state != "stopped" {
@@ -69,16 +69,17 @@ fn admitted(plan: &mut Plan<Action>, state: &State) {
             continue;
         };
         plan.residual_risks.push(format!(
-            "{until}{} stays reachable for forensics (EC2_FORENSICS_ACCESS): {}; whoever gets into these groups or \
-             may change these prefix lists gets to it",
+            "{until}{} stays reachable for forensics (EC2_FORENSICS_ACCESS): {}; anybody in these \
+             groups, or who may change these prefix lists, can reach it",
             interface.id,
             rules.join(", "),
         ));
     }
     let left_out = state.access.left_out.iter();
-    plan.next_steps.extend(left_out.map(|rule| {
-        format!("correct EC2_FORENSICS_ACCESS, of which this rule is not used: {rule}")
-    }));
+    plan.next_steps.extend(
+        left_out
+            .map(|rule| format!("correct EC2_FORENSICS_ACCESS, whose rule is not used: {rule}")),
+    );
 }
 
 /// The groups that cut connections and still have rules, with nothing of this instance in them.
@@ -95,8 +96,8 @@ fn left_open(plan: &mut Plan<Action>, state: &State) {
     let left: Vec<_> = left.map(|group| group.id.as_str()).collect();
     if !left.is_empty() {
         plan.residual_risks.push(format!(
-            "{} lets everything through, for cutting connections: unless another instance is in it for these \
-             seconds, take its rules away",
+            "{} lets everything through, to cut connections: remove its rules, unless another instance \
+             is in it for these seconds",
             left.join(", "),
         ));
     }

@@ -170,7 +170,10 @@ async fn reading_back_waits_for_answers_that_lag_behind() {
         let (found, detail) = step(&report, ISOLATE, "eni-1");
         assert_eq!(found, outcome, "{lags}: {detail}");
         if outcome == Outcome::Failed {
-            assert!(detail.contains("reading back does not show it"), "{detail}");
+            assert!(
+                detail.contains("reading back does not show it in effect"),
+                "{detail}"
+            );
         }
         let writes = world.wire.writes();
         assert_eq!(writes.iter().filter(|write| **write == MODIFY).count(), 1);

@@ -64,12 +64,12 @@ async fn an_instance_that_forwards_for_others_waits_for_approval_with_who_loses_
         for (action, target) in [(ISOLATE, "eni-1"), (DENY, ROLE)] {
             let (outcome, why) = step(&report, action, target);
             assert_eq!(outcome, Outcome::Withheld);
-            for said in ["subnet-a", "subnet-b", "vpc-a", "10.8.0.0/16", "approves"] {
+            for said in ["subnet-a", "subnet-b", "vpc-a", "10.8.0.0/16", "approved"] {
                 assert!(why.contains(said), "{said}: {why}");
             }
         }
         let next = report.next_steps().join("\n");
-        assert!(next.contains("the culprit is behind"), "{next}");
+        assert!(next.contains("the attacker is behind"), "{next}");
     }
     let account = world.now();
     assert!(account.termination && account.snapshots.len() == 2);
@@ -150,7 +150,7 @@ async fn the_credentials_of_a_forwarder_whose_own_program_is_malicious_are_denie
     assert_eq!(step(&report, ISOLATE, "eni-1").0, Outcome::Withheld);
     assert_eq!(world.groups_of("eni-1"), ["sg-app", "sg-db", "sg-ssh"]);
     let next = report.next_steps().join("\n");
-    assert!(!next.contains("the culprit is behind"), "{next}");
+    assert!(!next.contains("the attacker is behind"), "{next}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -285,11 +285,17 @@ fn a_resolver_that_is_named_for_its_clients_is_told_so_contained_or_not() {
         model::guidance::next_steps(category, &resolver),
     ] {
         let told = told.join("\n");
-        assert!(told.contains("the client that asked"), "{told}");
+        assert!(
+            told.contains("find the client in the DNS server's query log"),
+            "{told}"
+        );
     }
     let connection = case("forwarding-instance");
     let told = model::guidance::questions(category, &connection).join("\n");
-    assert!(!told.contains("the client that asked"), "{told}");
+    assert!(
+        !told.contains("find the client in the DNS server's query log"),
+        "{told}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -315,11 +321,11 @@ async fn a_resolver_is_contained_by_the_default_policies_and_spared_by_one_on_it
     }
 }
 
-/// What AWS says of these types is that the traffic deviates from its baseline.
+/// By AWS's documentation the traffic of these types only deviates from its baseline.
 #[test]
 fn deviations_from_a_baseline_are_notified_by_the_default_policies_and_contained_without_that_one()
 {
-    let without = DEFAULT.split("// AWS says of these types").next().unwrap();
+    let without = DEFAULT.split("// By AWS's documentation").next().unwrap();
     let of = |kind: &str| -> Finding {
         finding(json!({
             "type": kind, "severity": 5,

@@ -72,7 +72,7 @@ async fn the_open_group_has_no_rules_afterwards_unless_another_interface_is_in_i
     let done = run_with(&world.playbook, &infected(), &cutting(5)).await;
     assert!(world.now().groups[OPEN].ingress.is_empty());
     assert!(world.now().groups[OPEN].egress.is_empty());
-    let told = |risk: &String| risk.contains("take its rules away");
+    let told = |risk: &String| risk.contains("remove its rules");
     assert!(
         !done.residual_risks.iter().any(told),
         "{:?}",
@@ -108,7 +108,7 @@ async fn rules_that_cannot_be_taken_away_again_do_not_keep_the_interface_from_be
         Some(Applied)
     );
     assert!(world.is_isolated("eni-1"));
-    let told = |risk: &String| risk.contains(OPEN) && risk.contains("take its rules away");
+    let told = |risk: &String| risk.contains(OPEN) && risk.contains("remove its rules");
     assert!(
         done.residual_risks.iter().any(told),
         "{:?}",

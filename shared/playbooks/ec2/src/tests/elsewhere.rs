@@ -104,7 +104,7 @@ async fn an_instance_is_isolated_in_the_region_of_its_zone() {
             "{calls:?}"
         );
         let next = report.next_steps().join("; ");
-        assert!(next.contains("in eu-west-1: that is its Region"), "{next}");
+        assert!(next.contains("in eu-west-1: this is its Region"), "{next}");
     }
 }
 

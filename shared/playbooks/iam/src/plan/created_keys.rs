@@ -24,9 +24,9 @@ pub(super) fn add(
         Ok(CreatedKeys { keys, cut }) => {
             if *cut {
                 plan.steps.push(unknown(&Error::Refused(format!(
-                    "{who} did more in IAM since the first event than was read of CloudTrail, so that keys \
-                     may be missing: look for them with aws cloudtrail lookup-events --lookup-attributes \
-                     AttributeKey=EventName,AttributeValue=CreateAccessKey"
+                    "CloudTrail has more IAM events of {who} since the first event than were read, so \
+                     keys may be missing: look for them with aws cloudtrail lookup-events \
+                     --lookup-attributes AttributeKey=EventName,AttributeValue=CreateAccessKey"
                 ))));
             }
             keys

@@ -9,11 +9,11 @@ use model::finding::Finding;
 use model::plan::Step;
 
 /// How far ahead sessions are cut off where long-term keys are deactivated. IAM takes its time to enforce that
-/// everywhere, and a session that is made with a key meanwhile lasts up to 36 hours. It costs whoever signs in
-/// within that time another sign-in.
+/// everywhere, and a session made with a key before then lasts up to 36 hours. It costs whoever signs in within that
+/// time another sign-in.
 pub(super) const CUT_OFF_MARGIN: SignedDuration = SignedDuration::from_secs(60);
 
-/// What becomes of the long-term keys that sessions may have been made with.
+/// The response to the long-term keys that sessions may have been made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Keys {
     /// They are not touched.
@@ -23,16 +23,15 @@ pub(super) enum Keys {
     Deactivated { usable: bool },
 }
 
-/// When to cut off, and whether that is in effect already. The cut-off only moves forward, and only
-/// if there is something new to cut off: a finding that comes again about activity from before the
-/// cut-off plans nothing.
+/// When to cut off, and whether that is in effect already. The cut-off only moves forward, and only if there is
+/// something new to cut off: a repeated finding about activity from before the cut-off plans nothing.
 pub(super) enum CutOff {
     Standing(Timestamp),
     Needed(Timestamp),
 }
 
 impl CutOff {
-    /// Of a user: what an earlier version wrote lets sign-in sessions be renewed, and is written anew.
+    /// The cut-off of a user: the policy of an earlier version lets sign-in sessions be renewed, and is replaced.
     pub(super) fn of_user(finding: &Finding, standing: &Deny, keys: Keys, now: Timestamp) -> Self {
         match Self::of(finding, standing, keys, now) {
             Self::Standing(time) if standing.lets_renew() => {

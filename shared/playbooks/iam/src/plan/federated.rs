@@ -43,16 +43,17 @@ fn issuing_user<'a>(
         Ok(Issuer::User { name, id }) => (name, id),
         Ok(Issuer::Root) => {
             return Err(skipped(format!(
-                "the root user issued the federated session {session}, and root cannot be denied anything: \
-                 page whoever holds root's credentials, replace root's password and MFA device, delete \
-                 root's access keys, and deny the session in the policies of the resources it uses until \
-                 it expires (36 hours at most)"
+                "the root user issued the federated session {session}, and root cannot be denied \
+                 anything: page the holder of root's credentials; replace root's password and MFA \
+                 device, and delete root's access keys; deny the session in the policies of the \
+                 resources it uses until it expires (36 hours at most)"
             )));
         }
         Ok(Issuer::Elsewhere(account)) => {
             return Err(skipped(format!(
-                "a principal of account {account} issued the federated session {session}: that account \
-                 must revoke its sessions; here, deny the session in the policies of the resources it uses"
+                "a principal of account {account} issued the federated session {session}: its account \
+                 must revoke its sessions; here, deny the session in the policies of the resources it \
+                 uses"
             )));
         }
         Ok(Issuer::Unknown(why)) => {
@@ -77,14 +78,14 @@ fn issuing_user<'a>(
     };
     let Some(user) = &found.user else {
         return Err(skipped(format!(
-            "{name} issued the federated session {session}, which goes on if it was renamed: {}",
+            "{name} issued the federated session {session}, which still works if the user was renamed: {}",
             no_such_user(name, Some(&printable(id))),
         )));
     };
     if *id != user.user_id {
         return Err(skipped(format!(
-            "the user {name} of today ({}) is not the one who issued the session ({}): that one was deleted, \
-             and the session with it, or renamed, and it goes on; {}",
+            "the user {name} of today ({}) is not the one who issued the session ({}): the issuer was \
+             deleted, and the session with it, or renamed, and it still works; {}",
             user.user_id,
             printable(id),
             lookup_hint(Some(&printable(id))),
@@ -121,8 +122,8 @@ fn contain(
     };
     let cut_off = revoke(&mut plan, finding, name, user, deactivated, now);
     plan.residual_risks.push(format!(
-        "every session that {name} issued before {cut_off} is cut off, not only {session}: whoever else \
-         federates through {name} must ask for a new one"
+        "every session that {name} issued before {cut_off} is cut off, not only {session}: everybody \
+         else who federates through {name} must ask for a new one"
     ));
     whole_user(&mut plan, name, user);
     match &user.keys {

@@ -1,9 +1,9 @@
 //! The credentials of a user beside the one that the finding names: the other keys, the service-specific
 //! credentials, the console password.
 //!
-//! An attacker with one credential of a user often makes a second one at once, which the deny of sessions does
-//! not touch. So a credential that is younger than the first event counts as a way back. With
-//! `IAM_CREATED_KEYS` it is deactivated, without it the containment is partial.
+//! An attacker with one credential of a user often makes a second one immediately, which the deny of sessions does not
+//! touch. So a credential that is younger than the first event counts as a way back. With `IAM_CREATED_KEYS` it is
+//! deactivated, without it the containment is partial.
 
 use aws_sdk_iam::types::StatusType;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
@@ -94,7 +94,7 @@ fn deactivate_key(name: &str, key: &str) -> String {
     format!("aws iam update-access-key --user-name {name} --access-key-id {key} --status Inactive")
 }
 
-/// Whoever has a session may have got it with a key, and gets the next one with it too.
+/// An attacker with a session may have got it with a key, and gets the next one with it too.
 pub(super) fn flag_remaining_keys(
     plan: &mut Plan<Action>,
     user: &UserState,
@@ -122,8 +122,8 @@ pub(super) fn flag_remaining_keys(
             continue;
         }
         plan.steps.push(Step::skipped(DEACTIVATE, &key.id, format!(
-                "the session may have been made with this key of {name}, which makes new ones, and is left \
-                 to a person (IAM_USER_SESSION_KEYS is off): {}",
+                "the session may have been made with this key of {name}, which can make new ones. The \
+                 key is left to the operator (IAM_USER_SESSION_KEYS is off): {}",
                 deactivate_key(name, &key.id),
             )));
     }
@@ -134,7 +134,7 @@ pub(super) fn flag_remaining_console(plan: &mut Plan<Action>, user: &UserState) 
     if user.deny_all.in_effect().is_none() && matches!(user.console, Ok(Some(_))) {
         plan.steps.push(console_left(
             user,
-            "the session may have been made by signing in to the console, which goes on",
+            "the session may have been made by signing in to the console, which is still possible",
         ));
     }
 }
@@ -171,7 +171,7 @@ pub(super) fn console(
             let told = plan.steps.iter().any(|step| step.key().action == CONSOLE);
             if age != Age::BeforeFirstEvent && !told {
                 let why = format!(
-                    "{name} has a console password, {}; signing in with it goes on",
+                    "{name} has a console password, {}; signing in with it is still possible",
                     made(age, *created)
                 );
                 plan.steps.push(console_left(user, &why));

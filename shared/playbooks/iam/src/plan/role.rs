@@ -12,7 +12,7 @@ use model::finding::{Finding, RoleSession};
 use model::plan::{Plan, Step, Withheld};
 use model::settings::IamSettings;
 
-/// What the deny of a name that others have too is withheld by, where the policies permit it.
+/// The reason id of withholding the deny of a name that others have too, if the policies permit it.
 const SHARED_NAME: &str = "playbook:shared-session-name";
 
 pub(super) fn plan(
@@ -73,7 +73,7 @@ fn not_this_role(
     if let Some(id) = recreated {
         return Some(format!(
             "the role {role} of today ({}) is not the principal of the finding ({id}): the role was \
-             created anew under the same name, or belongs to another account",
+             recreated under the same name, or belongs to another account",
             found.role_id,
         ));
     }
@@ -86,8 +86,8 @@ fn not_this_role(
     if found.path.starts_with("/aws-reserved/sso.amazonaws.com/") {
         let ready = session.map_or_else(String::new, |session| {
             format!(
-                ", and add this to the inline policy of the permission set (with the user's id in the \
-                 identity store, which survives a change of the user's name): {}",
+                ", and add this to the inline policy of the permission set (its user id of the identity \
+                 store survives a change of the name): {}",
                 deny_identity_center_user(session, now),
             )
         });
@@ -151,21 +151,22 @@ fn deny(
         }
     }
     plan.residual_risks.push(format!(
-        "whoever may assume {role} still can, under another session name: {}; roles that {target} assumed \
-         keep their sessions: look for AssumeRole in CloudTrail and contain its source",
+        "anybody who may assume {role} still can, under another session name: {}; roles that {target} \
+         assumed keep their sessions: look for AssumeRole in CloudTrail and contain its source",
         found.trust.who(),
     ));
     plan.residual_risks.push(match only {
         Some(one) => format!(
-            "only the session {} of {role} that was issued at {} is denied: others have the same name and go \
-             on, and whoever can open one opens the next, so find out how this one was opened",
+            "only the session {} of {role} that was issued at {} is denied: others have the same name \
+             and still work. Anybody who can open one can open the next, so find out how this one was \
+             opened",
             session.name, one.at,
         ),
         None => same_name(role, session, found),
     });
 }
 
-/// What shows that the session is denied already. `by_itself`: it is, among others of its name.
+/// The evidence that the session is denied already. `by_itself`: it is, among others of its name.
 fn stands(
     session: &RoleSession,
     found: &RoleState,
@@ -214,10 +215,10 @@ fn left_to_a_person(
     Withheld {
         by: vec![SHARED_NAME.to_owned()],
         reason: format!(
-            "to deny the session {name} of {role} denies everybody who has that name, until a release: \
-             {who}. Which of these sessions it is could not be found out in time: {}. Approve it if the \
-             application may stand still; or set IAM_ROLE_WIDE, which cuts off the sessions so far and spares \
-             those to come; or contain the source that opened the session",
+            "denying the session {name} of {role} denies everybody who has that name, until a release: \
+             {who}. The attacker's session among these could not be found out in time: {}. Approve it if \
+             the application may fail; or set IAM_ROLE_WIDE, which cuts off the sessions so far and \
+             spares later ones; or contain the source that opened the session",
             unknown.map_or("CloudTrail does not say", String::as_str),
         ),
         awaits_approval: true,
@@ -296,7 +297,7 @@ fn revoke(
 /// Who feels it when the sessions of a role are cut off.
 fn who_is_affected(found: &RoleState) -> String {
     let trust = &found.trust;
-    let mut who = format!("hit is {}", trust.who());
+    let mut who = format!("this hits {}", trust.who());
     let mut broken = Vec::new();
     if trust.is_for("lambda") {
         broken.push("warm environments of Lambda functions");
@@ -308,7 +309,7 @@ fn who_is_affected(found: &RoleState) -> String {
         broken.push("every EC2 instance with the role, for hours, since they go on getting the same credentials");
     }
     if broken.is_empty() && !trust.services.is_empty() {
-        broken.push("what these services run under the role");
+        broken.push("the workloads of these services under the role");
     }
     if !broken.is_empty() {
         who.push_str("; it is a service role, so these fail until their credentials are renewed: ");

@@ -32,13 +32,13 @@ pub(super) fn not_contained(
 /// The credentials of a user that is deleted are void; those of one that is renamed go on working.
 pub(super) fn no_such_user(name: &str, id: Option<&str>) -> String {
     format!(
-        "there is no user {name} (any more): it was deleted or renamed, and renamed it keeps its keys, its \
+        "there is no user {name} now: it was deleted or renamed, and renamed it keeps its keys, its \
          password and its sessions; {}",
         lookup_hint(id),
     )
 }
 
-/// How a person finds a user whose name is not known.
+/// The way to find a user whose name is not known.
 pub(super) fn lookup_hint(id: Option<&str>) -> String {
     let how = id.map_or_else(
         || "in CloudTrail (iam:UpdateUser, iam:DeleteUser)".to_owned(),
@@ -62,11 +62,12 @@ pub(super) fn key_step(user: &str, key: &str, status: Option<&StatusType>) -> St
             DEACTIVATE,
             key,
             format!(
-                "{key} is no access key (AKIA…) but a service-specific credential, an API key or a bearer \
-                 token, which IAM lists neither among the keys nor among the service-specific credentials \
-                 of {user}: it is left working if it was not deleted. Look for it with aws iam list-service-specific-credentials --user-name {user}, and deactivate it: \
-                 aws iam update-service-specific-credential --user-name {user} \
-                 --service-specific-credential-id ID --status Inactive"
+                "{key} is no access key (AKIA…) but a service-specific credential, an API key or a \
+                 bearer token. IAM lists it neither among the keys nor among the service-specific \
+                 credentials of {user}: it still works if it was not deleted. Look for it with aws iam \
+                 list-service-specific-credentials --user-name {user}, and deactivate it: aws iam \
+                 update-service-specific-credential --user-name {user} --service-specific-credential-id \
+                 ID --status Inactive"
             ),
         ),
     }

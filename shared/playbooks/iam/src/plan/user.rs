@@ -58,9 +58,9 @@ pub(super) fn plan(
     others::console(&mut plan, finding, user, cut_off);
     if deactivated != Keys::Untouched && user.deny_all.in_effect().is_none() {
         plan.residual_risks.push(format!(
-            "IAM takes seconds, sometimes longer, to enforce a change everywhere: what is signed in before \
-             {cut_off} is cut off too and signs in again after it; a session that is made with the key \
-             after it, where IAM does not enforce its deactivation yet, works"
+            "IAM takes seconds, sometimes longer, to enforce a change everywhere: sessions from before \
+             {cut_off} are cut off too and may sign in again after it; a session made with the key after \
+             it works where IAM does not enforce the deactivation yet"
         ));
     }
     if user.deny_all.in_effect().is_none() {
@@ -70,8 +70,8 @@ pub(super) fn plan(
         ));
     }
     plan.residual_risks.push(format!(
-        "a role that was assumed with these credentials keeps its sessions, and whatever {name} created \
-         (users, keys, functions) stays: look in CloudTrail"
+        "a role that was assumed with these credentials keeps its sessions, and everything that {name} \
+         created (users, keys, functions) stays: look in CloudTrail"
     ));
     plan.next_steps.push(format!(
         "give {name} a new key only when it is known how the old one got out"
@@ -79,7 +79,7 @@ pub(super) fn plan(
     plan
 }
 
-/// What becomes of the keys that sessions may have been made with.
+/// The response to the keys that sessions may have been made with.
 fn deactivated(
     finding: &Finding,
     suspect: &Suspect<'_>,
@@ -184,7 +184,7 @@ pub(super) fn revoke(
     cut_off.time()
 }
 
-/// What `AWSDenyAll` hits beside the sessions.
+/// The effects of `AWSDenyAll` beside the sessions.
 pub(super) fn whole_user(plan: &mut Plan<Action>, name: &str, user: &UserState) {
     let Some(how) = user.deny_all.in_effect() else {
         return;

@@ -142,7 +142,7 @@ async fn what_root_or_another_account_or_nobody_known_issued_is_for_a_person() {
     let other = json!({ "type": "IAMUser", "userName": "mallory", "accountId": "444455556666" });
     let hostile = json!({ "type": "IAMUser", "userName": "a/../b", "accountId": "111122223333", "principalId": "x" });
     for (account, word) in [
-        (issued_by(root), "page whoever holds root's credentials"),
+        (issued_by(root), "page the holder of root's credentials"),
         (issued_by(other), "444455556666"),
         (issued_by(hostile), "it is not known who issued"),
         (mallory(), "it is not known who issued"),
@@ -188,7 +188,10 @@ async fn an_issuer_that_is_never_contained_or_that_was_created_anew_is_left_alon
     let done = run(&recreated.iam, &federated()).await;
     assert_eq!(done.steps[0].outcome(), Outcome::Skipped);
     let detail = done.steps[0].detail();
-    assert!(detail.contains("or renamed, and it goes on"), "{detail}");
+    assert!(
+        detail.contains("or renamed, and it still works"),
+        "{detail}"
+    );
     assert!(untouched(&recreated));
 }
 

@@ -362,7 +362,7 @@ async fn when_time_is_up_what_is_open_says_so_and_nothing_more_is_asked() {
         for question in [Question::History, Question::LastUsed] {
             let answer = answered(&found, question);
             assert!(!answer.is_known(), "{answer:?}");
-            let late = ["no answer in the time set", "no time left"];
+            let late = ["no answer came in the time allowed", "no time left"];
             assert!(
                 late.iter().any(|late| answer.answer().contains(late)),
                 "{answer:?}"

@@ -85,7 +85,7 @@ async fn of_sessions_that_share_a_name_only_the_one_is_denied_where_cloudtrail_s
             .residual_risks
             .join("\n");
         assert!(
-            told.contains("others have the same name and go on"),
+            told.contains("others have the same name and still work"),
             "{told}"
         );
         let asked = world.asked.lock().unwrap().len();
@@ -112,7 +112,7 @@ async fn where_cloudtrail_does_not_show_which_nobody_is_denied_until_a_person_ap
             assert_eq!(outcome, Outcome::Withheld);
             for told in [
                 "everybody who has that name",
-                "until a person approves",
+                "until it is approved",
                 session,
             ] {
                 assert!(detail.contains(told), "{told}: {detail}");

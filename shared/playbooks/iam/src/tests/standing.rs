@@ -80,9 +80,7 @@ async fn sessions_are_cut_off_a_minute_ahead_where_a_key_is_deactivated_and_the_
     assert_eq!(world.cut_off().as_deref(), Some(CUT_OFF));
     let risks = done.residual_risks.join("\n");
     assert!(
-        risks.contains(&format!(
-            "what is signed in before {CUT_OFF} is cut off too"
-        )),
+        risks.contains(&format!("sessions from before {CUT_OFF} are cut off too")),
         "{risks}"
     );
     // The looks, and what was done until the cut-off.

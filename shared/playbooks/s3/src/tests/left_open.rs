@@ -147,7 +147,10 @@ async fn a_bucket_whose_policy_lets_in_nobody_from_elsewhere_is_contained() {
                     Some(_) => Status::AlreadyContained,
                 };
                 assert_eq!(status, expected, "{line}");
-                assert!(!line.contains("whoever meets the condition"), "{line}");
+                assert!(
+                    !line.contains("everybody who meets the condition"),
+                    "{line}"
+                );
             }
         }
     }
@@ -253,7 +256,7 @@ async fn who_is_not_stopped_by_the_flags_is_not_said_to_be_contained_by_others_e
     for (who, told) in [
         (
             json!({ "userType": "IAMUser", "userName": "mallory", "principalId": "AIDAX" }),
-            "whether they are contained is for the iam function and its settings",
+            "the iam function and its settings decide whether to contain them",
         ),
         (
             json!({ "userType": "Root", "userName": "Root" }),

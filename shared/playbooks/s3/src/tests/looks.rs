@@ -92,7 +92,11 @@ async fn a_mark_that_turns_out_to_be_set_just_now_exempts_no_longer_and_the_repo
         let report = Box::pin(responder.respond(event, &invocation("request"))).await;
         let report = report.unwrap();
         assert_eq!(report.status(), Status::Notified, "{}", report.to_line());
-        assert!(report.reason().contains("looked at again in 15 minutes"));
+        assert!(
+            report
+                .reason()
+                .contains("checks the mark again in 15 minutes")
+        );
         assert_eq!(world.flags(), [false; 4]);
         assert_eq!(delays(&sent), [900]);
 
@@ -154,7 +158,7 @@ async fn without_a_queue_a_person_is_told_to_look_at_the_mark_again() {
     let report = Box::pin(responder.respond(event, &invocation("request"))).await;
     let told = report.unwrap().next_steps().join("; ");
     assert!(
-        told.contains("look in 15 minutes whether CloudTrail"),
+        told.contains("check in 15 minutes whether CloudTrail"),
         "{told}"
     );
 }

@@ -126,7 +126,7 @@ async fn a_bucket_of_which_it_is_not_known_whether_it_is_public_is_not_called_pr
     let done = run(&world.playbook, &refused()).await;
     let detail = done.steps[0].detail();
     assert!(
-        detail.contains("look whether the bucket is public"),
+        detail.contains("check whether the bucket is public"),
         "{detail}"
     );
     assert!(!detail.contains("not public"), "{detail}");

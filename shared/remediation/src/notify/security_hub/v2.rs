@@ -2,8 +2,8 @@
 //! calls end in `V2`. Either can be on without the other,
 //! <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchUpdateFindingsV2.html>.
 //!
-//! The finding gets a comment there, and the status In Progress, which stands for CSPM's `NOTIFIED`. Security Hub
-//! does not say who wrote a comment: one that does not begin with the responder's name is an analyst's.
+//! The finding gets a comment there, and the status In Progress, as CSPM's `NOTIFIED`. Security Hub does not say who
+//! wrote a comment: one that does not begin with the responder's name is an analyst's.
 
 use aws_sdk_securityhub::types::{
     AllowedOperators, BatchUpdateFindingsV2UnprocessedFindingErrorCode as Code, CompositeFilter,

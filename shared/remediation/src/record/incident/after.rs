@@ -1,4 +1,4 @@
-//! What is written of an incident after it was concluded: who was told, where its page is, that it was released.
+//! The writes after an incident was concluded: the channels that sent notices, the place of its page, and its release.
 
 use jiff::Timestamp;
 
@@ -19,23 +19,23 @@ use crate::report::{Report, Status};
 const RELEASED: &str = "released";
 
 impl IncidentStore {
-    /// Writes down by which channels this status was told, with the plan that waits, and by which it
-    /// could not be, and why. These count as never told, so that a retry tells them.
+    /// Records the channels that sent this status, with the waiting plan, and the channels that failed, and why. These
+    /// count as never sent, so that a retry sends them.
     ///
     /// # Errors
-    /// If the table cannot be written; what was told may then be told again.
-    pub async fn mark_notified(
+    /// If the table cannot be written; a notice may then be sent again.
+    pub async fn mark_notified<T>(
         &self,
         finding: &Finding,
         report: &Report,
-        sent: &[(Channel, Result<()>)],
+        sent: &[(Channel, Result<T>)],
         now: Timestamp,
     ) -> Result<()> {
         let mut write = self.item(finding, report.category());
         let mut failures = Vec::new();
         for (channel, sent) in sent {
             write = match sent {
-                Ok(()) => write.set(notified(*channel), report.status().as_str()),
+                Ok(_) => write.set(notified(*channel), report.status().as_str()),
                 Err(error) => {
                     failures.push(format!("{}: {error}", channel.as_str()));
                     write.remove([notified(*channel)])
@@ -84,8 +84,8 @@ impl IncidentStore {
             .await
     }
 
-    /// Writes down that a person released the incident. Its actions are kept under another name: if
-    /// it is contained again, what is found then is what counts.
+    /// Records that the operator released the incident. Its actions are kept under another name: if it is contained
+    /// again, what is found then is what counts.
     ///
     /// # Errors
     /// If the table cannot be written.
@@ -161,11 +161,11 @@ impl IncidentStore {
             .await
     }
 
-    /// Leaves what `incident` found, where it acted by `action`, to another one that is contained by that
-    /// too: whoever releases that one puts it back.
+    /// Leaves what `incident` found, where it acted by `action`, to another one that is contained by that too: a
+    /// release of that one puts it back.
     ///
     /// # Errors
-    /// If the table cannot be written, or the other one was released meanwhile.
+    /// If the table cannot be written, or the other one was released since it was read.
     pub(crate) async fn leave_to(
         &self,
         heir: &Incident,
@@ -189,7 +189,7 @@ impl IncidentStore {
             .send();
         if_met(done.await)?.ok_or_else(|| {
             Error::Refused(format!(
-                "incident {} was released meanwhile: look at it again",
+                "incident {} was released since it was read: look at it again",
                 heir.id
             ))
         })

@@ -1,5 +1,5 @@
-//! Writing down the end of an attempt: a report that says nothing of the target is not written over a containment
-//! that stands.
+//! Writing down the end of an attempt: a report without a reading of the target never replaces a containment that is in
+//! effect.
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use jiff::Timestamp;
@@ -150,7 +150,7 @@ impl IncidentStore {
         })
     }
 
-    /// What is written whatever becomes of status and report.
+    /// The write whatever the status and report become.
     fn also(&self, done: &Conclusion<'_>) -> Write<'_> {
         let Conclusion {
             finding,

@@ -4,7 +4,7 @@ use crate::category::Category;
 use crate::decision;
 use crate::finding::Finding;
 
-/// What the keys of incidents begin with, and those of drills.
+/// The prefixes of the keys of incidents and of drills.
 const INCIDENT: &str = "INCIDENT#";
 const DRILL: &str = "DRILL#";
 

@@ -22,7 +22,7 @@ impl IncidentStore {
         self.under(key(id, false)).await
     }
 
-    /// What the functions recorded of the drill with this id.
+    /// The functions' records of the drill with this id.
     ///
     /// # Errors
     /// If the table cannot be read.
@@ -33,12 +33,12 @@ impl IncidentStore {
     /// An incident as it is now.
     ///
     /// # Errors
-    /// If the table cannot be read, or does not have it any more.
+    /// If the table cannot be read, or no longer has it.
     pub(crate) async fn again(&self, incident: &Incident) -> Result<Incident> {
         let found = self.under(key(&incident.id, incident.drill)).await?;
         let mut found = found.into_iter();
         let same = found.find(|found| found.sort_key() == incident.sort_key());
-        same.ok_or_else(|| Error::Refused(format!("there is no incident {} any more", incident.id)))
+        same.ok_or_else(|| Error::Refused(format!("incident {} no longer exists", incident.id)))
     }
 
     async fn under(&self, key: String) -> Result<Vec<Incident>> {

@@ -1,4 +1,4 @@
-//! What is noted of an incident while an invocation is at work, in case it does not come to the end.
+//! The notes about an incident while an invocation is at work, in case it does not come to the end.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::record::IncidentStore;
 
 /// The attribute with the keys of the steps that an invocation found in effect, until its report says so.
 pub(super) const RELIES_ON: &str = "relies_on";
-/// The attribute that says when an undoing was found of which nobody was told yet.
+/// The attribute with the time of a reversal of which no notice was sent yet.
 pub(super) const UNDOING: &str = "undoing_found_at";
 
 impl IncidentStore {

@@ -1,4 +1,4 @@
-//! Windows as a person sees and resets them. A function needs none of it.
+//! Windows as the operator sees and resets them. A function needs none of it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,10 +10,10 @@ use super::{Opened, Window, int, opened, taken, times};
 use crate::error::{CallContext, Result};
 use crate::record::{IncidentStore, get, text};
 
-/// A window, for a person.
+/// A window, as the operator sees it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Shown {
-    /// What is counted.
+    /// The counted window.
     #[serde(skip)]
     pub window: Window,
     /// How many places there were when one was last taken.
@@ -25,7 +25,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// What of the account is counted.
+    /// The counted part of the account.
     pub fn what(&self) -> String {
         let crowd = self.window.crowd.as_ref();
         crowd.map_or_else(|| "all".to_owned(), ToString::to_string)
@@ -33,7 +33,7 @@ impl Shown {
 }
 
 impl IncidentStore {
-    /// The windows in which a place is taken or of which people were told at `now`.
+    /// The windows with a taken slot or a notice at `now`.
     ///
     /// # Errors
     /// If the table cannot be read.
@@ -67,7 +67,7 @@ impl IncidentStore {
         Ok(windows)
     }
 
-    /// Frees every place of a window, and lets people be told again.
+    /// Frees every slot of a window, and lets a notice be sent again.
     ///
     /// # Errors
     /// If the table cannot be written.

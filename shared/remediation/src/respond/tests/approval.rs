@@ -174,7 +174,7 @@ async fn a_dry_run_stores_no_plan() {
     assert!(report.approval().is_none());
     assert_eq!(stored(&items), None);
     let body = notices.lock().unwrap()[0].1.clone();
-    assert!(body.contains("until a person approves it"), "{body}");
+    assert!(body.contains("until it is approved"), "{body}");
 }
 
 const ANN: &str = "arn:aws:iam::111122223333:user/ann";

@@ -71,7 +71,7 @@ async fn an_investigation_that_hangs_is_given_up_and_the_notice_goes_out() {
     assert_eq!(report.status(), Status::Contained);
     assert_eq!(start.elapsed(), Duration::from_secs(15));
     let next = report.next_steps().join("\n");
-    assert!(next.contains("not done in the time"), "{next}");
+    assert!(next.contains("did not end in the time"), "{next}");
     assert!(
         knows(&report, Question::When),
         "what the finding says is kept"

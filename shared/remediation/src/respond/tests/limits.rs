@@ -123,7 +123,7 @@ async fn the_first_that_finds_no_room_pages_and_the_page_says_all_that_a_person_
     };
     assert!(subject.starts_with("[BREAKER OPEN] s3"), "{subject}");
     for part in [
-        "the breaker for s3 in account 111122223333 is open: of at most 2 in 60 minutes 2 are contained",
+        "circuit breaker open for s3 in account 111122223333: 2 of 2 allowed containments in 60 minutes are used",
         "gdr incidents --status notified",
         "gdr breaker reset --category s3 --account 111122223333",
         "CONTAINED LATELY\n  - one\n  - two\n",
@@ -235,7 +235,7 @@ async fn where_the_windows_cannot_be_asked_one_finding_is_contained_and_it_is_sa
         assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
         assert_eq!(first.playbook.applied(), ["exposed"], "{code}");
         let told = report.next_steps().join("; ");
-        for part in ["let through alone", code] {
+        for part in ["admitted this finding alone", code] {
             assert!(told.contains(part), "{told}");
         }
 

@@ -117,7 +117,7 @@ async fn an_attempt_that_does_not_come_to_planning_takes_no_release_back() {
         assert_eq!(report.status(), Status::Failed, "{}", report.to_line());
         let reason = report.reason();
         assert_eq!(
-            reason.contains("GuardDuty could not be asked"),
+            reason.contains("could not be verified with GuardDuty"),
             prevented == "unverified"
         );
         assert_eq!(state(&items, "exposed"), "released", "{prevented}");
@@ -144,7 +144,7 @@ async fn a_bucket_that_was_released_leaves_the_others_of_the_finding_contained()
     let left = left.expect("a step");
     assert_eq!(left.outcome(), Outcome::Skipped);
     assert!(
-        left.detail().contains("a person released it"),
+        left.detail().contains("the operator released it"),
         "{}",
         left.detail()
     );

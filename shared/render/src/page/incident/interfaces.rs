@@ -142,7 +142,7 @@ fn lines(interface: &Interface) -> Vec<String> {
     lines
 }
 
-/// What fits on a line. The steps have all of it.
+/// The text that fits on a line. The steps have all of it.
 fn cut(text: &str) -> String {
     const LONGEST: usize = 38;
     let text = printable(text);

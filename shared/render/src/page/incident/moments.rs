@@ -1,4 +1,4 @@
-//! The time line: what is recorded of when.
+//! The time line: the recorded times.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,7 +9,7 @@ use model::finding::Finding;
 /// Who did it, which gives the colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
-    /// Whoever the finding is about.
+    /// The actor of the finding.
     Them,
     GuardDuty,
     Responder,
@@ -154,8 +154,8 @@ fn picture(moments: &[Moment]) -> Markup {
     }
 }
 
-/// Marks do not overlap; what room is left is shared by the logarithms of the times between them, since a
-/// containment takes seconds and an attack days.
+/// Marks do not overlap; the remaining room is shared by the logarithms of the times between them, since a containment
+/// takes seconds and an attack days.
 fn positions(moments: &[Moment]) -> Vec<f64> {
     let gaps: Vec<_> = moments
         .windows(2)

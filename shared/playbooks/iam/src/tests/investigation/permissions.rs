@@ -85,7 +85,7 @@ async fn a_principal_that_is_gone_or_made_anew_is_not_taken_for_the_one_that_act
         (Account::default(), "no longer exists"),
         (
             mallory_with(|user| user.id = "AIDASOMEONEELSE"),
-            "made anew",
+            "recreated",
         ),
     ] {
         let (_, found) = asked(account, &user_finding("mallory")).await;
