@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::evaluation::{Answer, Left, Reason, Step, StepVerdict, Target};
+use super::evaluation::{Judgement, Left, Reason, Step, StepVerdict, Target};
 use model::breaker::BlastRadiusGroup;
 use model::catalogue;
 use model::category::Category;
@@ -33,9 +33,9 @@ pub(super) fn targets(
     context: &RequestContext<'_>,
     settings: &Settings,
     outright: Option<Withheld>,
-) -> Answer {
+) -> Judgement {
     let (finding, function) = (context.finding, context.category);
-    let left = |cause, reason: String| Answer::Left(Left { cause, reason });
+    let left = |cause, reason: String| Judgement::Left(Left { cause, reason });
     let resources = match Forecaster::resources(function, finding) {
         Ok(resources) => resources,
         Err(error) => return left(Reason::Malformed, error.to_string()),
@@ -87,7 +87,7 @@ pub(super) fn targets(
             "the settings let nothing be done".to_owned(),
         );
     }
-    Answer::Contain(targets)
+    Judgement::Contain(targets)
 }
 
 /// A principal that is never contained, as a target of which everything is withheld.
