@@ -82,7 +82,7 @@ impl Paths {
         let open = open.count();
         Ok(Answer {
             works: open > 0,
-            evidence: format!("{open} open paths"),
+            evidence: format!("{open} open path{}", if open == 1 { "" } else { "s" }),
             at: Timestamp::now(),
         })
     }

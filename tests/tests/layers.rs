@@ -35,7 +35,10 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "remediation",
         ],
     ),
-    ("proof", &["model", "playbooks", "policy", "remediation"]),
+    (
+        "proof",
+        &["model", "playbooks", "policy", "remediation", "render"],
+    ),
     (
         "operator",
         &[
@@ -44,6 +47,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "policy",
             "proof",
             "remediation",
+            "render",
             "simulation",
         ],
     ),

@@ -6,6 +6,7 @@
 
 pub mod chat;
 pub mod notice;
+mod notice_view;
 pub mod page;
 pub mod report_view;
 

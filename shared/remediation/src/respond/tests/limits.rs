@@ -126,7 +126,7 @@ async fn the_first_that_finds_no_room_pages_and_the_page_says_all_that_a_person_
         "the breaker for s3 in account 111122223333 is open: of at most 2 in 60 minutes 2 are contained",
         "gdr incidents --status notified",
         "gdr breaker reset --category s3 --account 111122223333",
-        "CONTAINED LATELY\n  - one\n  - two\n",
+        "Contained in this window:\n  - one\n  - two\n",
     ] {
         assert!(body.contains(part), "no {part} in:\n{body}");
     }
