@@ -33,7 +33,10 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "remediation",
         ],
     ),
-    ("proof", &["model", "playbooks", "policy", "remediation"]),
+    (
+        "proof",
+        &["model", "playbooks", "policy", "remediation", "render"],
+    ),
     (
         "operator",
         &[
@@ -42,6 +45,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "policy",
             "proof",
             "remediation",
+            "render",
             "simulation",
         ],
     ),

@@ -126,7 +126,7 @@ async fn the_first_withheld_finding_pages_with_everything_the_on_call_engineer_n
         "circuit breaker open for s3 in account 111122223333: 2 of 2 allowed containments in 60 minutes are used",
         "gdr incidents --status notified",
         "gdr breaker reset --category s3 --account 111122223333",
-        "CONTAINED LATELY\n  - one\n  - two\n",
+        "Contained in this window:\n  - one\n  - two\n",
     ] {
         assert!(body.contains(part), "no {part} in:\n{body}");
     }
