@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use crate::chat::inert;
-use crate::notice::subject;
+use crate::notice_view::subject;
 use model::finding::Severity;
 use model::report::{Report, Status};
 

@@ -80,7 +80,7 @@ impl NoticeView {
 }
 
 /// The finding in one line of printable ASCII, with what came of it.
-fn subject(report: &Report) -> String {
+pub(crate) fn subject(report: &Report) -> String {
     let headline = match report.breaker() {
         _ if report.drill() => format!("[DRILL] {}:", report.status().as_str()),
         Some(_) => "[BREAKER OPEN]".to_owned(),
