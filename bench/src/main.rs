@@ -14,7 +14,7 @@ use policy::{DEFAULT, Gate, LoadedPolicies};
 use remediation::category::Category;
 use remediation::decision::decide;
 use remediation::finding::Finding;
-use remediation::{Config, aws};
+use remediation::Config;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use proof::record::{Answer, Left, Scene, Tried};
+use proof::record::{AttemptResult, Left, Scene, Tried};
 use proof::{Moment, Victim, Watcher, Who};
 
 use crate::console::{Busy, Console, Mark};
@@ -93,7 +93,7 @@ impl Watcher for Shown<'_> {
             Moment::Contained => &tried.contained,
             Moment::Released => &tried.released,
         };
-        let Some(Answer {
+        let Some(AttemptResult {
             works, evidence, ..
         }) = answer
         else {

@@ -15,7 +15,7 @@ use aws_smithy_http_client::{Builder, tls};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use proof::reach::Instance;
-use proof::record::Answer;
+use proof::record::AttemptResult;
 use proof::{Patience, Reach, World};
 
 use crate::scenario::reachable;
@@ -75,12 +75,16 @@ async fn sdk(aws: &LocalAws, endpoint: &str, ec2_endpoint: &str) -> SdkConfig {
 struct Paths(Client);
 
 impl Paths {
-    async fn open(&self, instance: &str, direction: &str) -> std::result::Result<Answer, String> {
+    async fn open(
+        &self,
+        instance: &str,
+        direction: &str,
+    ) -> std::result::Result<AttemptResult, String> {
         let paths = reachable(&self.0, instance, PEER).await;
         let paths = paths.map_err(|error| error.to_string())?;
         let open = paths.iter().filter(|path| path.direction == direction);
         let open = open.count();
-        Ok(Answer {
+        Ok(AttemptResult {
             works: open > 0,
             evidence: format!("{open} open paths"),
             at: Timestamp::now(),
@@ -92,14 +96,14 @@ impl Reach for Paths {
     fn inward<'a>(
         &'a self,
         instance: &'a Instance,
-    ) -> BoxFuture<'a, std::result::Result<Answer, String>> {
+    ) -> BoxFuture<'a, std::result::Result<AttemptResult, String>> {
         Box::pin(self.open(&instance.id, "in"))
     }
 
     fn outward<'a>(
         &'a self,
         instance: &'a Instance,
-    ) -> BoxFuture<'a, std::result::Result<Answer, String>> {
+    ) -> BoxFuture<'a, std::result::Result<AttemptResult, String>> {
         Box::pin(self.open(&instance.id, "out"))
     }
 }

@@ -62,7 +62,7 @@ const PURE: [&str; 4] = ["model", "policy", "render", "simulation"];
 /// A crate from the registry that few may use, and which may.
 const FENCED: [(&str, &[&str]); 13] = [
     ("aws-sdk-autoscaling", &["playbook-ec2"]),
-    ("aws-sdk-cloudtrail", &["aws", "playbook-s3"]),
+    ("aws-sdk-cloudtrail", &["aws", "playbook-s3", "proof"]),
     ("aws-sdk-dynamodb", &["operator", "proof", "remediation"]),
     ("aws-sdk-ec2", &["playbook-ec2", "proof"]),
     ("aws-sdk-elasticloadbalancing", &["playbook-ec2"]),

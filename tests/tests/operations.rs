@@ -122,7 +122,7 @@ fn each_function_is_watched_and_each_queue_that_keeps_what_was_not_handled() {
 /// CloudWatch looks back seven days at most,
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html>.
 #[test]
-fn that_no_finding_comes_is_told_within_what_cloudwatch_can_look_back() {
+fn days_without_a_finding_raise_an_alarm_within_cloudwatchs_longest_period() {
     let template = operations();
     let alarm = alarms(&template)["NoFindingAlarm"];
     assert_eq!(alarm["TreatMissingData"], "breaching");

@@ -3,7 +3,7 @@
 use integration_tests::{Browser, Result};
 use jiff::Timestamp;
 use maud::html;
-use proof::record::{Answer, ContainedBy, Left, Proof, Removal, Scene, Tried, Victim};
+use proof::record::{AttemptResult, ContainedBy, Left, Proof, Removal, Scene, Tried, Victim};
 use remediation::page::{Json, Outside, Page, Script, Section};
 use serde_json::json;
 
@@ -171,7 +171,7 @@ fn proof(shown: bool) -> Proof {
     let at = Timestamp::UNIX_EPOCH;
     let answer = |works| {
         let evidence = HOSTILE.to_owned();
-        Some(Answer {
+        Some(AttemptResult {
             works,
             evidence,
             at,

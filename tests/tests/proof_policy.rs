@@ -148,7 +148,7 @@ fn contained() -> BTreeSet<String> {
 }
 
 #[test]
-fn whoever_runs_a_proof_is_granted_what_it_calls_and_nothing_else() {
+fn the_policy_of_a_proof_grants_its_calls_and_nothing_else() {
     let policy = policy();
     let granted = statements(&policy);
     let with_a_stack = |action: &str| {

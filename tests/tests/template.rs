@@ -185,7 +185,7 @@ fn what_cannot_be_delivered_or_handled_within_an_hour_is_kept_for_a_person() {
 /// EventBridge documents no Condition in the policy of a topic, and without one any rule could publish,
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html>.
 #[test]
-fn a_change_of_the_policies_is_told_by_a_role_and_what_cannot_be_told_is_kept() {
+fn a_change_of_the_policies_is_notified_by_a_role_and_a_failed_notice_is_kept() {
     let template = template();
     let resources = &template["Resources"];
     let [target] = &resources["PolicyChanged"]["Properties"]["Targets"]
@@ -481,7 +481,7 @@ fn every_log_is_kept_for_a_set_time_and_written_as_json() {
 
 /// Whoever holds the role of one function must not get to invent looks for the other, or to take its.
 #[test]
-fn what_contains_looks_again_each_function_by_a_queue_of_its_own() {
+fn each_containing_function_rechecks_by_a_queue_of_its_own() {
     let template = template();
     let resources = &template["Resources"];
     let queues = [

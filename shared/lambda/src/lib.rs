@@ -43,14 +43,14 @@ async fn answer<P: Playbook>(responder: Responder<P>) -> Result<(), RuntimeError
             Ok(event) => event,
             Err(problem) => {
                 let report = responder.unreadable(&problem, Timestamp::now());
-                return Ok(Answer::Report(Box::new(report)));
+                return Ok(Response::Report(Box::new(report)));
             }
         };
         if let Some(update) = security_hub::received(&event) {
             return responder
                 .update(&update, Timestamp::now())
                 .await
-                .map(Answer::Updated)
+                .map(Response::Updated)
                 .map_err(Failure);
         }
         let (event, look) = match recheck::received(&event) {
@@ -67,7 +67,7 @@ async fn answer<P: Playbook>(responder: Responder<P>) -> Result<(), RuntimeError
         // Boxed, since the future of a whole response is too deep for the compiler to lay out in one.
         let responding = Box::pin(responder.respond(event, &invocation));
         let report = responding.await.map_err(Failure)?;
-        Ok::<_, Failure>(Answer::Report(Box::new(report)))
+        Ok::<_, Failure>(Response::Report(Box::new(report)))
     }))
     .await
 }
@@ -75,7 +75,7 @@ async fn answer<P: Playbook>(responder: Responder<P>) -> Result<(), RuntimeError
 /// A function's answer: about a finding, or about a message to Security Hub.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Answer {
+enum Response {
     Report(Box<Report>),
     Updated(Updated),
 }

@@ -21,8 +21,8 @@ mod limits;
 mod needs;
 mod window;
 
-pub use self::answer::{Answer, Denial, Page};
 pub use self::answer::{BREAKER, OpenBreaker};
+pub use self::answer::{BreakerDecision, Denial, Page};
 pub use self::limits::Limits;
 pub use self::needs::{SlotRequest, needs};
 pub use self::window::{Full, Opened, Window, has_room};

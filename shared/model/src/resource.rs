@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_counts_only_if_the_finding_shows_it_and_it_still_stands() {
+    fn a_tag_counts_only_if_the_finding_shows_it_and_it_is_still_set() {
         let finding = user_finding("mallory");
         let now = [
             ("kept", "yes"),

@@ -18,7 +18,7 @@ use crate::findings::parallel;
 use crate::findings::source::{self, Files};
 use crate::output::{self, Format, Stream};
 use crate::{option_values, policy};
-use answer::{Answer, Counts};
+use answer::{Counts, Explained};
 use row::Rules;
 use table::Table;
 
@@ -89,7 +89,7 @@ fn explain(
         width: Stream::Output.width(),
     };
     let answers = parallel::ordered(source::values(documents), move |json| {
-        Answer::new(&json, &rules, format, table)
+        Explained::new(&json, &rules, format, table)
     });
     // Where rows and bar share a terminal, the bar is out of the way while rows are written.
     let shared = io::stdout().is_terminal();
@@ -109,7 +109,7 @@ fn explain(
     Ok(counts)
 }
 
-fn print(answer: &Answer) -> io::Result<()> {
+fn print(answer: &Explained) -> io::Result<()> {
     output::bytes(&answer.rows)?;
     answer.complaints.iter().try_for_each(|it| output::note(it))
 }

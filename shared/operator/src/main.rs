@@ -152,7 +152,7 @@ enum OnAws {
     /// was for, which looks at the world anew. A message is deleted only once Lambda has taken what it holds;
     /// while it is shown, nobody else sees it, for 5 minutes at most.
     Redrive(redrive::Options),
-    /// Send a drill through every channel of the notices, and say what became of it.
+    /// Send a drill through every channel of the notices, and print the answer of each.
     ///
     /// Everybody who gets notices gets it, marked as a drill: the topic, the chat, and the products that a stack of
     /// infra/integrations connects. It says what each service accepted, and where only its receiver can tell whether

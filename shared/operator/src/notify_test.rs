@@ -1,4 +1,4 @@
-//! `gdr notify-test`: a drill through every channel of the notices, with what became of it in each.
+//! `gdr notify-test`: a drill through every channel of the notices, with the answer of each.
 
 mod integrations;
 
@@ -44,7 +44,7 @@ pub(crate) struct Options {
     wait: u64,
 }
 
-/// What became of the test in one channel.
+/// The answer of one channel.
 #[derive(Debug, Serialize)]
 struct Answer {
     channel: String,
@@ -88,7 +88,7 @@ pub(crate) async fn run(
     let notices = notices::of(&config, sdk);
     let mut channels = notices.channels(&report);
     channels.retain(|channel| resolves.is_none() || *channel == Channel::Event);
-    // What is connected is read before anybody gets anything.
+    // The rules are read before anybody gets anything.
     let integrations = match channels.contains(&Channel::Event) {
         true => integrations::connected(sdk)
             .await
@@ -171,7 +171,7 @@ fn name(channel: Channel) -> &'static str {
     }
 }
 
-/// What a channel's service answered. For a topic, also who has subscribed to it: SNS accepts a notice for nobody.
+/// The answer of a channel's service. For a topic, also its subscribers: SNS accepts a notice for nobody.
 async fn answer(
     sdk: &SdkConfig,
     config: &Config,
@@ -220,7 +220,7 @@ fn of_topic(of: &str, found: &[(String, String, bool)]) -> Answer {
     )
 }
 
-/// What is known of the products that take events.
+/// The answers of the products that take events.
 async fn products(
     sdk: &SdkConfig,
     integrations: &std::result::Result<Vec<Integration>, String>,

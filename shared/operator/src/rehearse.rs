@@ -1,9 +1,9 @@
 //! `gdr rehearse`: what the responder would have done about the findings of the past.
 
-mod basis;
 mod document;
 mod options;
 mod page;
+mod rule_sources;
 mod rules;
 mod table;
 
@@ -19,8 +19,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use simulation::{Evaluation, Rehearser, rehearse};
 
-use self::basis::Basis;
 use self::document::{Document, Unreadable};
+use self::rule_sources::RuleSources;
 use crate::access::Access;
 use crate::exit::{CommandResult, Usage};
 use crate::findings::fetch::{self, Detector, Export, Fetch, Period};
@@ -40,13 +40,13 @@ pub(crate) fn run(options: &Options, access: &Access, format: Format) -> Command
         .into());
     }
     let sources = sources(options)?;
-    let Some(basis) = Basis::new(options, access)? else {
+    let Some(rule_sources) = RuleSources::new(options, access)? else {
         return Ok(ExitCode::FAILURE);
     };
     let rules = options
         .rules
-        .rules(&basis.functions, options.since, options.until);
-    let rehearser = Arc::new(Rehearser::new(rules, basis.guard()?)?);
+        .rules(&rule_sources.functions, options.since, options.until);
+    let rehearser = Arc::new(Rehearser::new(rules, rule_sources.guard()?)?);
     let (files, only_files) = (Arc::default(), sources.1.is_empty());
     let Judged {
         occasions,
@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options, access: &Access, format: Format) -> Command
         return Err(files.without_findings().into());
     }
     let report = rehearse(rehearser.rules(), occasions);
-    let document = Document::new(report, basis, unreadable, Timestamp::now());
+    let document = Document::new(report, rule_sources, unreadable, Timestamp::now());
     if let Some(file) = &options.html {
         output::page(file, &page::render(&document))?;
     }

@@ -1,6 +1,8 @@
 mod asked;
+mod authorized;
 mod examples;
 mod gate;
+mod questions;
 mod rails;
 mod unread;
 
@@ -377,7 +379,7 @@ fn a_policy_that_can_never_apply_is_warned_of() {
 }
 
 #[test]
-fn what_is_forbidden_whatever_the_target_is_needs_no_observation() {
+fn a_step_that_is_forbidden_for_every_target_needs_no_observation() {
     let mut detail = user_detail("mallory");
     detail["severity"] = json!(2.0);
     let (mild, severe) = (finding(detail), user_finding("mallory"));

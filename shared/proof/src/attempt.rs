@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
 use crate::reach::Instance;
-use crate::record::Answer;
+use crate::record::AttemptResult;
 use crate::watcher::Who;
 
 /// One request, which can be tried again and again.
@@ -59,7 +59,7 @@ impl Attempt {
     ///
     /// # Errors
     /// An answer that neither works nor refuses: it says nothing of a containment.
-    pub(crate) async fn ask(&self, context: &Context<'_>) -> Result<Answer> {
+    pub(crate) async fn ask(&self, context: &Context<'_>) -> Result<AttemptResult> {
         let at = context.now();
         let (owner, reach) = (&context.account, &context.world.reach);
         let (works, evidence) = match &self.probe {
@@ -88,7 +88,7 @@ impl Attempt {
                 return reach.outward(instance).await.map_err(Error::Refused);
             }
         };
-        Ok(Answer {
+        Ok(AttemptResult {
             works,
             evidence,
             at,
@@ -128,7 +128,7 @@ fn judge<T, E: ProvideErrorMetadata>(
 /// The last answer to an attempt.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    pub(crate) answer: Answer,
+    pub(crate) answer: AttemptResult,
     /// Since when the answer is as wanted; `None`: it is not.
     pub(crate) since: Option<Timestamp>,
 }
@@ -157,7 +157,7 @@ pub(crate) async fn ask_until(
         let once_more = join_all(once_more).await;
         let mut settled = true;
         for (index, (_, wanted)) in attempts.iter().enumerate() {
-            let as_wanted = |answer: &Answer| answer.works == *wanted;
+            let as_wanted = |answer: &AttemptResult| answer.works == *wanted;
             if !as_wanted(&answers[index]) {
                 since[index] = None;
             } else if once_more[index].as_ref().is_ok_and(as_wanted) {
@@ -180,7 +180,10 @@ pub(crate) async fn ask_until(
 ///
 /// # Errors
 /// As [`Attempt::ask`].
-pub(crate) async fn ask_once(context: &Context<'_>, attempts: &[&Attempt]) -> Result<Vec<Answer>> {
+pub(crate) async fn ask_once(
+    context: &Context<'_>,
+    attempts: &[&Attempt],
+) -> Result<Vec<AttemptResult>> {
     let asking = attempts
         .iter()
         .map(|attempt| Box::pin(attempt.ask(context)));
@@ -192,7 +195,7 @@ async fn ask_until_once(
     attempt: &Attempt,
     wanted: bool,
     until: Instant,
-) -> Result<Answer> {
+) -> Result<AttemptResult> {
     loop {
         let answer = Box::pin(attempt.ask(context)).await;
         let settled = answer.as_ref().is_ok_and(|answer| answer.works == wanted);

@@ -43,7 +43,7 @@ impl Deployment {
         })
     }
 
-    /// What the stack made.
+    /// The resources of the stack.
     ///
     /// # Errors
     /// If CloudFormation does not say.
@@ -65,7 +65,7 @@ impl Deployment {
         Ok(resources)
     }
 
-    /// What the stack's output `key` says.
+    /// The stack's output `key`.
     ///
     /// # Errors
     /// If it has none: it is another stack, or one of an older version.
@@ -121,7 +121,7 @@ pub struct Resource {
 /// A deployed function.
 #[derive(Debug)]
 pub struct Deployed {
-    /// What its environment says.
+    /// The variables of its environment.
     pub variables: BTreeMap<String, String>,
     /// The ARN of its role.
     pub role: String,

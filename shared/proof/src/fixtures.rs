@@ -2,23 +2,27 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::record::{Answer, ContainedBy, Left, Proof, Removal, Scene, Tried, Victim};
+use crate::record::{AttemptResult, ContainedBy, Left, Proof, Removal, Scene, Tried, Victim};
 
 /// The time at which everything happens.
 pub(crate) fn now() -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 365 * 56)
 }
 
-pub(crate) fn answer(works: bool) -> Answer {
+pub(crate) fn answer(works: bool) -> AttemptResult {
     let evidence = if works { "200 OK" } else { "403 Forbidden" };
-    Answer {
+    AttemptResult {
         works,
         evidence: evidence.to_owned(),
         at: now(),
     }
 }
 
-pub(crate) fn tried(request: &str, before: Option<Answer>, contained: Option<Answer>) -> Tried {
+pub(crate) fn tried(
+    request: &str,
+    before: Option<AttemptResult>,
+    contained: Option<AttemptResult>,
+) -> Tried {
     let stopped = contained.as_ref().is_some_and(|answer| !answer.works);
     Tried {
         request: request.to_owned(),

@@ -14,7 +14,7 @@ use crate::attempt::{Asked, Attempt, ask_once, ask_until};
 use crate::context::Context;
 use crate::finding::{About, Finding, finding};
 use crate::means::{Means, TIME};
-use crate::record::{Answer, Proof, Scene, Tried, Victim};
+use crate::record::{AttemptResult, Proof, Scene, Tried, Victim};
 use crate::request::Request;
 use crate::victim::{self, Made};
 use crate::watcher::{Moment, Who};
@@ -327,7 +327,7 @@ impl Tried {
         }
     }
 
-    fn answer(&mut self, moment: Moment) -> &mut Option<Answer> {
+    fn answer(&mut self, moment: Moment) -> &mut Option<AttemptResult> {
         match moment {
             Moment::Before => &mut self.before,
             Moment::Contained => &mut self.contained,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use remediation::page::{Outside, Page, Section};
 
-use crate::record::{Answer, ContainedBy, Proof, Removal, Scene, Tried, Victim};
+use crate::record::{AttemptResult, ContainedBy, Proof, Removal, Scene, Tried, Victim};
 use crate::table::{self, Check};
 
 /// The page as HTML. Pure: it says nothing that is not in the record.
@@ -212,7 +212,7 @@ fn request(check: Check, tried: &Tried) -> Markup {
     }
 }
 
-fn answer(answer: Option<&Answer>) -> Markup {
+fn answer(answer: Option<&AttemptResult>) -> Markup {
     html! {
         @match answer {
             Some(answer) => {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::record::Answer;
+use crate::record::AttemptResult;
 
 /// The port on which the instances of a proof listen.
 pub const PORT: u16 = 8080;
@@ -28,9 +28,13 @@ pub struct Instance {
 /// Tries the connections of an instance.
 pub trait Reach: Send + Sync {
     /// Whether somebody on the internet gets a connection to the instance.
-    fn inward<'a>(&'a self, instance: &'a Instance) -> BoxFuture<'a, Result<Answer, String>>;
+    fn inward<'a>(&'a self, instance: &'a Instance)
+    -> BoxFuture<'a, Result<AttemptResult, String>>;
     /// Whether the instance gets a connection to somebody on the internet.
-    fn outward<'a>(&'a self, instance: &'a Instance) -> BoxFuture<'a, Result<Answer, String>>;
+    fn outward<'a>(
+        &'a self,
+        instance: &'a Instance,
+    ) -> BoxFuture<'a, Result<AttemptResult, String>>;
 }
 
 /// By real connections: from here to the instance's public address, and by the heartbeat that the instance puts
@@ -63,11 +67,11 @@ impl Internet {
         Self { port, ..self }
     }
 
-    async fn connect(&self, instance: &Instance) -> Answer {
+    async fn connect(&self, instance: &Instance) -> AttemptResult {
         let at = (self.clock)();
         let Some(address) = &instance.public_address else {
             let evidence = format!("{} has no public address", instance.id);
-            return Answer {
+            return AttemptResult {
                 works: false,
                 evidence,
                 at,
@@ -85,7 +89,7 @@ impl Internet {
                 )
             }
         };
-        Answer {
+        AttemptResult {
             works,
             evidence,
             at,
@@ -118,11 +122,17 @@ impl Internet {
 }
 
 impl Reach for Internet {
-    fn inward<'a>(&'a self, instance: &'a Instance) -> BoxFuture<'a, Result<Answer, String>> {
+    fn inward<'a>(
+        &'a self,
+        instance: &'a Instance,
+    ) -> BoxFuture<'a, Result<AttemptResult, String>> {
         Box::pin(async move { Ok(self.connect(instance).await) })
     }
 
-    fn outward<'a>(&'a self, instance: &'a Instance) -> BoxFuture<'a, Result<Answer, String>> {
+    fn outward<'a>(
+        &'a self,
+        instance: &'a Instance,
+    ) -> BoxFuture<'a, Result<AttemptResult, String>> {
         Box::pin(async move {
             let at = (self.clock)();
             let before = self.heartbeat(instance).await?;
@@ -133,7 +143,7 @@ impl Reach for Internet {
                     && let Some((_, beat)) = now
                 {
                     let evidence = format!("a heartbeat at {beat}");
-                    return Ok(Answer {
+                    return Ok(AttemptResult {
                         works: true,
                         evidence,
                         at,
@@ -142,7 +152,7 @@ impl Reach for Internet {
             }
             let seconds = (HEARTBEAT * MISSING).as_secs();
             let evidence = format!("no heartbeat in {seconds} s");
-            Ok(Answer {
+            Ok(AttemptResult {
                 works: false,
                 evidence,
                 at,

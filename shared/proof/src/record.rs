@@ -71,16 +71,16 @@ pub enum Victim {
 pub struct Tried {
     /// The request in words: "read the object without credentials".
     pub request: String,
-    pub before: Option<Answer>,
-    pub contained: Option<Answer>,
+    pub before: Option<AttemptResult>,
+    pub contained: Option<AttemptResult>,
     /// Seconds from the finding until the request failed first, of an attack that was stopped.
     pub stopped_after_seconds: Option<f64>,
-    pub released: Option<Answer>,
+    pub released: Option<AttemptResult>,
 }
 
 /// AWS's answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Answer {
+pub struct AttemptResult {
     pub works: bool,
     /// The status or error as AWS gave it.
     pub evidence: String,
@@ -139,6 +139,6 @@ impl Tried {
     }
 }
 
-fn works(answer: Option<&Answer>) -> bool {
+fn works(answer: Option<&AttemptResult>) -> bool {
     answer.is_some_and(|answer| answer.works)
 }

@@ -1,6 +1,6 @@
 //! A proof as rows for a terminal: one for each request, with what became of it.
 
-use crate::record::{Answer, Proof, Scene, Tried, Victim};
+use crate::record::{AttemptResult, Proof, Scene, Tried, Victim};
 
 /// The headings of [`rows`].
 pub const HEADINGS: [&str; 7] = [
@@ -121,7 +121,7 @@ pub(crate) fn requests(scene: &Scene) -> impl Iterator<Item = (&'static str, Che
 
 /// Whether a request worked, in a word.
 #[must_use]
-pub fn word(answer: Option<&Answer>) -> String {
+pub fn word(answer: Option<&AttemptResult>) -> String {
     let word = match answer {
         Some(answer) if answer.works => "works",
         Some(_) => "fails",

@@ -145,9 +145,9 @@ pub(crate) async fn admit<P: Playbook>(
     );
     let (answer, unasked) = asked;
     let (refusal, by_fallback) = match answer {
-        breaker::Answer::Room => (None, None),
-        breaker::Answer::FallbackQuota(remark) => (None, Some(remark)),
-        breaker::Answer::Refused(refusal) => (Some(refusal), None),
+        breaker::BreakerDecision::Room => (None, None),
+        breaker::BreakerDecision::FallbackQuota(remark) => (None, Some(remark)),
+        breaker::BreakerDecision::Refused(refusal) => (Some(refusal), None),
     };
     if let Some(refusal) = &refusal {
         plan.withhold(&refusal.withheld);
@@ -222,7 +222,7 @@ struct Admitting<'a, 's, P> {
 
 impl<P: Playbook> Admitting<'_, '_, P> {
     /// Asks the breaker. The error is set if it did not answer in time.
-    async fn ask(&self, needs: &SlotRequest) -> (breaker::Answer, Option<Error>) {
+    async fn ask(&self, needs: &SlotRequest) -> (breaker::BreakerDecision, Option<Error>) {
         let (session, limits) = (self.session, &self.services.config.limits);
         let asker = Requester {
             invocation: session.delivery.invocation,
@@ -238,7 +238,7 @@ impl<P: Playbook> Admitting<'_, '_, P> {
             );
         }
         let Some(record) = session.record else {
-            return (breaker::Answer::Room, None);
+            return (breaker::BreakerDecision::Room, None);
         };
         let asking = async { Ok(Box::pin(slots::ask(record, limits, needs, &asker)).await) };
         match within(self.answers_by, WRITING, asking).await {

@@ -66,7 +66,9 @@ impl Channel {
             Self::Event => {
                 "tell the tools that wait for the event GuardDuty Response, which was not sent"
             }
-            Self::SecurityHub => "set the finding to NOTIFIED in Security Hub, which was not told",
+            Self::SecurityHub => {
+                "set the finding to NOTIFIED in Security Hub, which was not updated"
+            }
         }
     }
 
@@ -111,7 +113,7 @@ pub(crate) struct Message<'a> {
     pub(crate) report: &'a Report,
     pub(crate) finding: &'a Finding,
     pub(crate) trace: Option<&'a Trace>,
-    /// Tools that page people may page them: not for a drill, nor for what the breaker has told them already.
+    /// True if tools that page people may do so: not for a drill, nor for an open breaker that was notified before.
     pub(crate) asks_people: bool,
 }
 

@@ -35,13 +35,13 @@ pub(crate) struct Prepared<S> {
 }
 
 /// An answer in place of a plan: there is nothing to plan.
-type Answer = Box<Containment>;
+type EarlyContainment = Box<Containment>;
 
 /// Claims, observes, verifies, and asks the policies what is forbidden whatever the target is.
 pub(crate) async fn prepare<P: Playbook>(
     services: &Services<'_>,
     session: &mut Session<'_, P>,
-) -> Result<Prepared<P::State>, Answer> {
+) -> Result<Prepared<P::State>, EarlyContainment> {
     let (playbook, delivery) = (session.playbook, session.delivery);
     let targets = decision::targets(P::CATEGORY, delivery.finding);
     let work = join3(
@@ -121,7 +121,7 @@ async fn verify<P: Playbook>(
     })
 }
 
-async fn notified<P: Playbook>(session: &Session<'_, P>, why: String) -> Answer {
+async fn notified<P: Playbook>(session: &Session<'_, P>, why: String) -> EarlyContainment {
     let (playbook, delivery) = (Some(session.playbook), session.delivery);
     Box::new(Containment::notified(playbook, delivery, why, false).await)
 }
@@ -132,7 +132,7 @@ async fn respect_releases<P: Playbook>(
     session: &mut Session<'_, P>,
     verdict: &Result<Verdict>,
     found: Option<&str>,
-) -> Result<(), Answer> {
+) -> Result<(), EarlyContainment> {
     let latest = match verdict {
         Ok(Verdict::Genuine(current)) => current,
         _ => session.delivery.finding,
@@ -189,7 +189,7 @@ pub(crate) fn released_at(released: Timestamp) -> String {
 async fn enforce<P: Playbook>(
     session: &mut Session<'_, P>,
     verdict: Result<Verdict>,
-) -> Result<(), Answer> {
+) -> Result<(), EarlyContainment> {
     let delivery = session.delivery;
     match verdict {
         Ok(Verdict::Genuine(current)) => session.enforce(current),
@@ -220,7 +220,7 @@ async fn enforce<P: Playbook>(
 /// Refuses a message of the function's own queue that the record knows nothing of. A recheck follows a containment, and
 /// a repeated delivery was postponed: the record shows either. A message that somebody else sent may be about anything.
 /// Without a record, only the policy of the queue keeps such messages out.
-fn believe<P: Playbook>(session: &Session<'_, P>) -> Result<(), Answer> {
+fn believe<P: Playbook>(session: &Session<'_, P>) -> Result<(), EarlyContainment> {
     let claims = &session.claims;
     let asked = session.delivery.came_back.and(session.record);
     let known = |claim: &Claim| claim.is_awaited() || claim.stands().is_some();

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_is_looked_at_twice_and_by_cloudtrail_where_that_can_tell() {
+    fn a_containment_is_rechecked_twice_and_by_cloudtrail_if_it_can_answer() {
         let stands = Cause {
             stands: true,
             ..Cause::default()
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_off_comes_later_each_time_and_not_all_at_once() {
+    fn postponed_events_come_later_each_time_and_not_together() {
         for (times, least, most) in [(0, 10, 30), (1, 20, 60), (4, 160, 480), (7, 640, 900)] {
             let delays = (0..200).map(|id| put_off_for(times, &format!("{id:032x}")));
             let delays: BTreeSet<_> = delays.collect();

@@ -32,7 +32,7 @@ fn holds(setting: Setting, commands: &[Command]) {
 }
 
 #[test]
-fn whatever_happens_in_whatever_order_nothing_is_lost_and_nothing_untrue_is_told() {
+fn in_any_order_of_events_nothing_is_lost_and_every_notice_is_true() {
     let setting = prop_oneof![Just(Setting::Contain), Just(Setting::Approve)];
     let sequence = (setting, vec(command(), 1..=LONGEST));
     hold(1, sequence, |(setting, commands)| holds(setting, &commands));

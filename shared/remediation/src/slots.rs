@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::breaker::{Answer, Denial, Limits, OpenBreaker, Opened, Page, SlotRequest};
+use crate::breaker::{BreakerDecision, Denial, Limits, OpenBreaker, Opened, Page, SlotRequest};
 use crate::error::Error;
 use crate::record::{IncidentStore, Places, Taken, Terms};
 
@@ -48,7 +48,7 @@ pub(crate) async fn ask(
     limits: &Limits,
     needs: &SlotRequest,
     asker: &Requester<'_>,
-) -> Answer {
+) -> BreakerDecision {
     let terms = |places| Terms {
         places,
         now: asker.now,
@@ -59,7 +59,7 @@ pub(crate) async fn ask(
         let all = needs.windows.iter();
         let all = all.map(|(places, window, names)| (window, names, terms(*places)));
         if Box::pin(record.take_all(&all.collect::<Vec<_>>())).await {
-            return Answer::Room;
+            return BreakerDecision::Room;
         }
     }
     let mut held = Vec::new();
@@ -85,9 +85,9 @@ pub(crate) async fn ask(
             }
         };
         give_back(record, &held).await;
-        return Answer::Refused(Box::new(refusal));
+        return BreakerDecision::Refused(Box::new(refusal));
     }
-    Answer::Room
+    BreakerDecision::Room
 }
 
 /// The answer if the table does not answer, for this reason.
@@ -96,14 +96,14 @@ pub(crate) fn unanswered(
     needs: &SlotRequest,
     asker: &Requester<'_>,
     error: Error,
-) -> Answer {
+) -> BreakerDecision {
     if needs.windows.is_empty() {
-        return Answer::Room;
+        return BreakerDecision::Room;
     }
     if asker.alone.lets(asker.finding_id, asker.now, limits.window) {
         return alone(&error);
     }
-    Answer::Refused(Box::new(unasked(error)))
+    BreakerDecision::Refused(Box::new(unasked(error)))
 }
 
 async fn give_back(record: &IncidentStore, held: &[Places]) {
@@ -152,9 +152,9 @@ async fn refused(
     Denial::open(overload, page)
 }
 
-fn alone(error: &Error) -> Answer {
+fn alone(error: &Error) -> BreakerDecision {
     tracing::error!(%error, "the breaker could not be asked: this finding is contained, the next is not");
-    Answer::FallbackQuota(format!(
+    BreakerDecision::FallbackQuota(format!(
         "check how much was contained lately: the circuit breaker could not be read, so it admitted this \
          finding alone, and withholds further ones: {error}"
     ))

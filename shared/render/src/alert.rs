@@ -1,4 +1,4 @@
-//! The alert in the event: what a tool that pages people needs, ready to be put into its request. Pure.
+//! The alert in the event: the values that a paging tool needs, ready for its request. Pure.
 //!
 //! An input transformer of EventBridge copies values and escapes none of them,
 //! <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html>. So no text here has a
@@ -45,8 +45,8 @@ pub fn alert(report: &Report) -> Value {
     })
 }
 
-/// The severity in the words of syslog, as a priority from 1, and as impact and urgency from 1 to 3, from which ITIL
-/// takes the priority. A drill is the least of each.
+/// The severity in the words of syslog, and as a priority from 1. It is also an impact and an urgency from 1 to 3, from
+/// which ITIL takes the priority. A drill is the least of each.
 fn scales(report: &Report) -> (&'static str, u8, u8, u8) {
     match Severity::label(report.severity()) {
         _ if report.drill() => ("info", 5, 3, 3),

@@ -1,4 +1,4 @@
-//! Findings of GuardDuty as JSON: what the unit tests of every crate are about.
+//! Findings of GuardDuty as JSON: the subjects of the unit tests of every crate.
 //!
 //! It knows no type of the project, so that each crate can use it in its own tests.
 

@@ -69,11 +69,6 @@ pub struct PeakDemand {
     pub most_without_breaker: usize,
 }
 
-/// Why nothing is contained.
-pub(super) struct Full {
-    pub(super) reason: String,
-}
-
 /// All windows.
 pub(super) struct Windows<'a> {
     limits: &'a Limits,
@@ -130,7 +125,8 @@ impl<'a> Windows<'a> {
         }
     }
 
-    /// Takes a place for each of `names`, in the window of the account and in those of the crowds, or none.
+    /// Takes a place for each of `names`, in the window of the account and in those of the crowds; or none, and says
+    /// why.
     pub(super) fn take(
         &mut self,
         function: Category,
@@ -138,7 +134,7 @@ impl<'a> Windows<'a> {
         names: &BTreeSet<String>,
         crowds: &BTreeMap<BlastRadiusGroup, BTreeSet<String>>,
         now: Timestamp,
-    ) -> Result<(), Full> {
+    ) -> Result<(), String> {
         let window = |crowd: Option<&BlastRadiusGroup>| Window {
             category: function,
             account_id: account_id.to_owned(),
@@ -162,9 +158,9 @@ impl<'a> Windows<'a> {
         }
         for (places, window, names) in &needs {
             if let Some(places) = places
-                && let Some(full) = self.refuse(window, *places, names, now, until)
+                && let Some(reason) = self.refuse(window, *places, names, now, until)
             {
-                return Err(full);
+                return Err(reason);
             }
         }
         for (_, window, names) in &needs {
@@ -185,7 +181,7 @@ impl<'a> Windows<'a> {
         names: &BTreeSet<String>,
         now: Timestamp,
         until: Timestamp,
-    ) -> Option<Full> {
+    ) -> Option<String> {
         let state = self.windows.get_mut(window)?;
         state.taken.expire(now);
         let live = &state.taken.until;
@@ -193,8 +189,7 @@ impl<'a> Windows<'a> {
             return None;
         }
         if names.len() > places {
-            let reason = window.too_many(names.len(), places, self.limits.minutes());
-            return Some(Full { reason });
+            return Some(window.too_many(names.len(), places, self.limits.minutes()));
         }
         let open = state
             .opening
@@ -218,9 +213,7 @@ impl<'a> Windows<'a> {
                 });
             }
         }
-        Some(Full {
-            reason: window.all_taken(live.len(), places, self.limits.minutes()),
-        })
+        Some(window.all_taken(live.len(), places, self.limits.minutes()))
     }
 
     /// The openings in the order of time, and how much each window had to hold.

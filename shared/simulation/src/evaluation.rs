@@ -17,7 +17,7 @@ pub struct Evaluation {
     pub(super) at: Timestamp,
     pub(super) finding: Arc<FindingSummary>,
     pub(super) function: Category,
-    pub(super) answer: Answer,
+    pub(super) answer: Judgement,
 }
 
 impl Evaluation {
@@ -25,7 +25,7 @@ impl Evaluation {
         at: Timestamp,
         finding: &Arc<FindingSummary>,
         function: Category,
-        answer: Answer,
+        answer: Judgement,
     ) -> Self {
         Self {
             at,
@@ -42,7 +42,7 @@ impl Evaluation {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Answer {
+pub(super) enum Judgement {
     /// Nothing is to be contained.
     Left(Left),
     /// These are to be, as far as the policies permit it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::evaluation::{Answer, Evaluation, FindingSummary, Left, Reason};
+use super::evaluation::{Evaluation, FindingSummary, Judgement, Left, Reason};
 use super::possible_steps;
 use super::rules::{OF_SETTINGS, Rules};
 use model::catalogue::{self, Disposition};
@@ -127,9 +127,9 @@ impl Rehearser {
     }
 
     /// A function's answer to a finding at a time.
-    fn judge(&self, function: Category, finding: &Finding, at: Timestamp) -> Answer {
+    fn judge(&self, function: Category, finding: &Finding, at: Timestamp) -> Judgement {
         let policy = self.policy(function);
-        let left = |cause, reason: String| Answer::Left(Left { cause, reason });
+        let left = |cause, reason: String| Judgement::Left(Left { cause, reason });
         if finding.is_sample() {
             return left(Reason::Sample, "a sample changes nothing".to_owned());
         }
@@ -141,7 +141,7 @@ impl Rehearser {
             Decision::Ignore(why) => left(Reason::Setting, why),
             Decision::Notify(why) => match cause(function, finding, policy) {
                 Reason::Spared => match possible_steps::spared(function, finding, &why) {
-                    Some(target) => Answer::Contain(vec![target]),
+                    Some(target) => Judgement::Contain(vec![target]),
                     None => left(Reason::Spared, why),
                 },
                 cause => left(cause, why),
@@ -150,7 +150,7 @@ impl Rehearser {
         }
     }
 
-    fn contain(&self, function: Category, finding: &Finding, at: Timestamp) -> Answer {
+    fn contain(&self, function: Category, finding: &Finding, at: Timestamp) -> Judgement {
         let context = RequestContext::new(finding, self.policy(function), function, false, at);
         let outright = self
             .forecaster
@@ -159,7 +159,7 @@ impl Rehearser {
         if let Some(why) = &outright
             && why.by.iter().all(|id| OF_SETTINGS.contains(&id.as_str()))
         {
-            return Answer::Left(Left {
+            return Judgement::Left(Left {
                 cause: Reason::Setting,
                 reason: why.reason.clone(),
             });

@@ -1,4 +1,4 @@
-//! What to know when reading the report of a rehearsal.
+//! The remarks on the report of a rehearsal.
 
 use std::collections::BTreeSet;
 
@@ -26,8 +26,8 @@ pub(super) fn remarks(
     ];
     if summary.uncertain > 0 {
         remarks.push(format!(
-            "Of the targets that would be contained, so many depend on values that only observing would show \
-             (depends_on): {}.",
+            "Targets that would be contained and depend on values that only observing would show (depends_on): \
+             {}.",
             summary.uncertain
         ));
     }

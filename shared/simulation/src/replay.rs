@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::breaker::Windows;
 use super::entry::{Entry, Event, Key, Outcome, deciding};
-use super::evaluation::{Answer, Evaluation, Target};
+use super::evaluation::{Evaluation, Judgement, Target};
 use super::rules::Rules;
 use super::summary::{Report, Summary};
 
@@ -62,13 +62,13 @@ impl Rehearsal<'_> {
     fn answer(&mut self, evaluation: Evaluation) {
         let number = self.summary.count(&evaluation);
         let targets = match evaluation.answer {
-            Answer::Left(left) => {
+            Judgement::Left(left) => {
                 let Evaluation { at, function, .. } = evaluation;
                 return self
                     .summary
                     .left(left, function, &evaluation.finding, at, number);
             }
-            Answer::Contain(targets) => targets,
+            Judgement::Contain(targets) => targets,
         };
         self.summary.containable(number);
         let event = Event {
@@ -126,7 +126,7 @@ impl Rehearsal<'_> {
         let taken = self
             .windows
             .take(*function, account, &names, &crowds, event.at);
-        taken.err().map(|full| full.reason)
+        taken.err()
     }
 
     fn tell(&mut self, event: &Event, target: Target, full: Option<&str>) {

@@ -89,7 +89,7 @@ const TWO: &str = "i-00000000000000002";
 const THREE: &str = "i-00000000000000003";
 
 #[test]
-fn a_target_is_contained_once_and_what_comes_after_is_counted() {
+fn a_target_is_contained_once_and_repetitions_are_counted() {
     let report = rehearsed(&[instance(ONE, 30), instance(ONE, 0), instance(TWO, 10)]);
     assert_eq!(
         told(&report),
@@ -113,7 +113,7 @@ fn a_target_is_contained_once_and_what_comes_after_is_counted() {
 }
 
 #[test]
-fn the_breaker_opens_and_what_it_withheld_is_contained_when_it_comes_again() {
+fn the_breaker_opens_and_a_withheld_finding_is_contained_at_its_next_delivery() {
     let limits = Limits {
         containments: 2,
         ..Limits::default()
@@ -270,7 +270,7 @@ fn the_buckets_of_a_finding_have_their_places_together_or_none() {
 }
 
 #[test]
-fn what_is_never_contained_is_an_exemption_that_applied() {
+fn a_principal_that_is_never_contained_counts_as_an_exemption() {
     let mut sparing = rules();
     sparing.policy.never_contain = vec!["deployer".to_owned()];
     let report = rehearsed_with(sparing, "", &[user("deployer", 0), user("mallory", 5)]);

@@ -66,6 +66,11 @@ fn of_items(items: &[Item], file: &Path, folder: &Path, tests: &mut BTreeSet<Tes
                     of_items(items, file, &below, tests)?;
                     continue;
                 }
+                if let Some(elsewhere) = path_of(&module.attrs) {
+                    let found = folder.join(elsewhere).canonicalize()?;
+                    of_file(&found, found.parent().ok_or("no folder")?, tests)?;
+                    continue;
+                }
                 let files = [folder.join(format!("{name}.rs")), below.join("mod.rs")];
                 let found = files.iter().find(|file| file.is_file());
                 let found =
@@ -86,6 +91,18 @@ fn of_items(items: &[Item], file: &Path, folder: &Path, tests: &mut BTreeSet<Tes
         }
     }
     Ok(())
+}
+
+/// The file that a `#[path]` names for a module.
+fn path_of(attributes: &[syn::Attribute]) -> Option<String> {
+    let attribute = attributes.iter().find(|it| it.path().is_ident("path"))?;
+    let syn::Expr::Lit(literal) = &attribute.meta.require_name_value().ok()?.value else {
+        return None;
+    };
+    match &literal.lit {
+        syn::Lit::Str(path) => Some(path.value()),
+        _ => None,
+    }
 }
 
 /// The tests among tokens, in which no comments are left.

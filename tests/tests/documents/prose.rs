@@ -149,8 +149,12 @@ fn faults(sentence: &[String]) -> Vec<String> {
 fn every_sentence_of_the_documents_is_short_and_plain() {
     let mut found = Vec::new();
     let mut sum = 0;
-    for path in all() {
-        let document = read(&path);
+    for path in all().into_iter().chain(["CHANGELOG.md".to_owned()]) {
+        let mut document = read(&path);
+        if path == "CHANGELOG.md" {
+            let released = document.match_indices("\n## [").nth(1);
+            document.truncate(released.map_or(document.len(), |(at, _)| at));
+        }
         sum += document.split(". ").count();
         let faults = faults_of(&document, Rule::Sentence).into_iter();
         found.extend(faults.map(|fault| format!("{path}: {fault}")));

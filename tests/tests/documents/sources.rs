@@ -4,8 +4,10 @@ use std::path::Path;
 
 use integration_tests::checkout;
 use integration_tests::documents::read;
+use serde_json::Value;
 
 use super::prose::{Rule, faults_of};
+use crate::common::yaml;
 
 /// Folders whose sources are held.
 const HELD: [&str; 2] = ["shared", "functions"];
@@ -23,12 +25,15 @@ const TESTS: [&str; 9] = [
     "/target/",
 ];
 
+/// Parts of the sources that are not held yet.
+const UNHELD: [&str; 2] = ["shared/operator/", "shared/render/"];
+
 /// The words of a literal that make it a message.
 const MESSAGE: usize = 4;
 
 /// Beginnings of literals that are not held, with the reason.
 const EXCEPTIONS: [(&str, &str); 2] = [
-    ("what it may do", "the public name of a question"),
+    ("#!/bin/sh", "a script"),
     ("SET ", "an expression of DynamoDB"),
 ];
 
@@ -129,28 +134,22 @@ fn message(literal: &str) -> String {
     let text = literal[1..literal.len() - 1]
         .replace("\\\n", "")
         .replace("\\\"", "\"");
-    text.replace("\\n", "\n\n")
-        .replace('{', "`")
-        .replace('}', "`")
+    text.replace("\\n", "\n\n").replace(['{', '}'], "`")
 }
 
-/// The sources below a folder, by their path from the checkout.
-fn sources(folder: &str) -> Vec<String> {
+/// The files of a kind below a folder, by their path from the checkout.
+fn files_of(folder: &str, kind: &str) -> Vec<String> {
     let entries = std::fs::read_dir(checkout().join(folder)).expect("a folder");
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.expect("an entry");
-        let path = format!(
-            "{folder}/{}",
-            entry.file_name().into_string().expect("a name")
-        );
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
         if entry.path().is_dir() {
-            found.extend(sources(&path));
-        } else if Path::new(&path).extension().is_some_and(|it| it == "rs") {
+            found.extend(files_of(&path, kind));
+        } else if Path::new(&path).extension().is_some_and(|it| it == kind) {
             found.push(path);
         }
     }
-    found.retain(|path| !TESTS.iter().any(|part| path.contains(part)));
     found
 }
 
@@ -173,7 +172,9 @@ fn faults(path: &str, source: &str) -> Vec<String> {
 
 #[test]
 fn every_message_and_doc_comment_is_short_and_plain() {
-    let paths: Vec<_> = HELD.iter().flat_map(|folder| sources(folder)).collect();
+    let is_left_out = |path: &String| TESTS.iter().chain(&UNHELD).any(|part| path.contains(part));
+    let paths = HELD.iter().flat_map(|folder| files_of(folder, "rs"));
+    let paths: Vec<_> = paths.filter(|path| !is_left_out(path)).collect();
     assert!(paths.len() > 200, "{} sources", paths.len());
     let found: Vec<_> = paths
         .iter()
@@ -185,6 +186,74 @@ fn every_message_and_doc_comment_is_short_and_plain() {
         found.len(),
         found.join("\n")
     );
+}
+
+/// The texts of a policy: its comments and reasons.
+fn texts_of_policy(policy: &str) -> Vec<String> {
+    let mut texts = vec![String::new()];
+    for line in policy.lines().map(str::trim) {
+        if let Some(comment) = line.strip_prefix("//") {
+            let comment = comment.trim_start_matches('/').trim_start();
+            texts
+                .last_mut()
+                .expect("one")
+                .push_str(&format!("{comment}\n"));
+        } else {
+            let reason = line
+                .strip_prefix("@reason(\"")
+                .and_then(|it| it.strip_suffix("\")"));
+            texts.extend(reason.map(str::to_owned));
+            texts.push(String::new());
+        }
+    }
+    texts
+}
+
+/// The descriptions in a template, wherever they are.
+fn descriptions(template: &Value) -> Vec<&str> {
+    match template {
+        Value::Array(items) => items.iter().flat_map(descriptions).collect(),
+        Value::Object(members) => {
+            let described = ["Description", "AlarmDescription", "ConstraintDescription"];
+            let named = described
+                .iter()
+                .filter_map(|name| members.get(*name)?.as_str());
+            named
+                .chain(members.values().flat_map(descriptions))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn every_description_and_policy_is_short_and_plain() {
+    let mut found = Vec::new();
+    let mut hold = |path: &str, text: &str, rule| {
+        let faults = faults_of(text, rule).into_iter();
+        found.extend(faults.map(|fault| format!("{path}: {fault}")));
+    };
+    for path in files_of("infra", "yaml")
+        .into_iter()
+        .chain(["template.yaml".to_owned()])
+    {
+        let template = yaml(&path);
+        let described = descriptions(&template);
+        assert!(described.len() > 2, "{path}");
+        for text in described {
+            hold(&path, text, Rule::Sentence);
+        }
+    }
+    let policies = files_of("infra", "cedar").into_iter();
+    for path in policies
+        .chain(files_of("shared/policy/src", "cedar"))
+        .chain(files_of("shared", "cedarschema"))
+    {
+        for text in texts_of_policy(&read(&path)) {
+            hold(&path, &text, Rule::Sentence);
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn after_a_containment_the_page_is_in_the_bucket_and_opens_in_a_browser() -> Res
 }
 
 #[test]
-fn a_function_may_neither_read_nor_delete_nor_unlock_what_is_kept_nor_write_as_another() -> Result {
+fn a_function_cannot_read_delete_or_unlock_evidence_nor_write_as_another() -> Result {
     on_aws(async |world| {
         for responder in RESPONDERS {
             let own = responder.to_lowercase();

@@ -39,7 +39,7 @@ fn a_containment_is_noticed_in_words_that_fit_a_subject_line() -> Result {
 }
 
 #[test]
-fn people_are_told_once_and_not_at_each_delivery() -> Result {
+fn a_status_is_notified_once_and_not_at_each_delivery() -> Result {
     on_aws(async |world| {
         let inbox = subscribe(world, "NotificationTopic").await?;
         let theft = StolenRoleSession::create(world.aws).await?;

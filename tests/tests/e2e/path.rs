@@ -240,7 +240,7 @@ impl<'a> Walk<'a> {
         expect_working_attack(&self.theft).await
     }
 
-    async fn is_told_and_nothing_is_changed(&self) -> Result {
+    async fn gets_reports_and_nothing_is_changed(&self) -> Result {
         for (responder, finding) in [
             ("Iam", self.theft.finding()?),
             ("S3", self.bucket.finding()?),
@@ -588,7 +588,7 @@ fn a_new_user_rehearses_drills_turns_the_dry_run_off_and_needs_no_command_that_d
         walk.rehearses().await?;
         walk.writes_policies().await?;
         walk.drills().await?;
-        walk.is_told_and_nothing_is_changed().await?;
+        walk.gets_reports_and_nothing_is_changed().await?;
         walk.turns_the_dry_run_off().await?;
         walk.is_protected().await?;
         walk.decides().await?;

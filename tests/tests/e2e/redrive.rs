@@ -129,7 +129,7 @@ fn what_is_older_than_an_hour_is_sent_only_when_a_person_says_so() -> Result {
         assert!(said(&left).contains("--late"), "{left:?}");
         let asked = redrive(world.aws, &[], "n\n")?;
         assert!(
-            said(&asked).contains("1 of them are older than an hour"),
+            said(&asked).contains("1 message older than an hour"),
             "{asked:?}"
         );
         expect_working_attack(&theft).await?;

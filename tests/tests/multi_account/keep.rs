@@ -130,7 +130,7 @@ const OF_ROLES: &[&str] = &[
 ];
 
 #[test]
-fn what_is_contained_is_changed_by_the_responder_and_who_releases_only() -> Result {
+fn only_the_responder_and_the_releasers_change_a_contained_target() -> Result {
     for scp in everywhere()? {
         for undoing in undoings() {
             let Undoing {

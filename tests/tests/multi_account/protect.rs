@@ -171,7 +171,7 @@ fn a_function_does_its_work_and_triage_hands_over() -> Result {
 }
 
 #[test]
-fn who_releases_writes_the_record_and_archives_findings_and_no_more() -> Result {
+fn the_releasers_write_the_record_and_archive_findings_and_no_more() -> Result {
     for scp in everywhere()? {
         let releasing = [
             "dynamodb:UpdateItem",

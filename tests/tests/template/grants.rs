@@ -95,7 +95,7 @@ fn takes_away(action: &str) -> bool {
 }
 
 #[test]
-fn no_role_may_do_what_takes_away_but_by_a_reason_of_its_own() {
+fn no_role_may_remove_anything_without_a_reason() {
     let templates = [
         (template(), "ResponderRole"),
         (yaml("infra/member-roles.yaml"), "MemberRole"),
@@ -150,7 +150,7 @@ fn on_roles(policies: &[&Value], effect: &str) -> BTreeSet<String> {
 
 /// An attacker who runs code in a function must not get to widen the responder's roles, or to switch them off.
 #[test]
-fn what_a_role_may_change_of_roles_it_may_not_change_of_the_responders_own() {
+fn each_change_of_roles_is_denied_on_the_responders_own() {
     // The tag `gdr:contained` by itself, which denies nothing.
     const HARMLESS: &str = "iam:TagRole";
     let templates = [

@@ -103,7 +103,7 @@ impl Lookup {
 /// Events, newest first.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
-    /// What was read.
+    /// The events that were read.
     pub records: Vec<CloudTrailEvent>,
     /// Whether there were more than were read.
     pub cut: bool,

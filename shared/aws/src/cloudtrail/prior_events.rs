@@ -15,7 +15,7 @@ const GLOBAL: [&str; 4] = ["iam", "cloudfront", "organizations", "route53"];
 /// The principal's events before a time, newest first.
 #[derive(Default)]
 pub struct PriorEvents {
-    /// What was read.
+    /// The events that were read.
     pub records: Vec<CloudTrailEvent>,
     /// Whether there are older ones that were not read.
     pub cut: bool,

@@ -16,7 +16,7 @@ pub const BREAKER: &str = "breaker";
 
 /// Whether a plan may be executed.
 #[derive(Debug)]
-pub enum Answer {
+pub enum BreakerDecision {
     /// It has its places, or needs none.
     Room,
     /// It may, without places, since the table could not be asked. The step for the on-call engineer.

@@ -50,7 +50,7 @@ fn each_bucket_that_is_to_be_contained_takes_a_place_and_no_other() {
 }
 
 #[test]
-fn what_is_contained_already_or_only_preserved_takes_no_place() {
+fn a_contained_or_only_preserved_target_takes_no_slot() {
     let finding = of_buckets(&["bucket-a"]);
     let preserved = Act {
         phase: Phase::Preserve,
@@ -276,7 +276,7 @@ fn a_step_without_room_is_withheld_with_the_way_out_and_told_by_one_invocation()
 #[test]
 fn a_finding_that_names_more_than_the_window_has_places_is_told_with_both_numbers() {
     let denial = Denial::too_many(30, &open_breaker());
-    for part in ["30 containments", "lets 2 through in 90 minutes"] {
+    for part in ["needs 30 slots", "allows 2 containments in 90 minutes"] {
         assert!(denial.withheld.reason.contains(part), "{denial:?}");
     }
     assert_eq!(denial.page, Page::AsUsual);

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_principal_itself_did_tells_whether_it_did_so_before() {
+    fn only_the_principals_own_calls_count_as_prior_activity() {
         for info in both() {
             let seen = |api: &str, asn: &str| {
                 let finding = called(api, asn, info.clone());

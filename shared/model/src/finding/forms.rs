@@ -1,6 +1,6 @@
 //! The forms in which a finding is handed over.
 //!
-//! | form | where it comes from | read by |
+//! | form | source | read by |
 //! |---|---|---|
 //! | EventBridge event, the finding in `detail`, of GuardDuty's or of a [drill](DRILL_SOURCE) | the rules of the stack | [`Finding::parse`] |
 //! | the bare `detail` | the export to S3 | [`Finding::parse`] |

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_known_by_its_flag_wherever_it_stands() {
+    fn a_sample_is_known_by_its_flag_in_any_place() {
         for info in [
             json!({ "sample": true }),
             json!({ "sample": "true" }),

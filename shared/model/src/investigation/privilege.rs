@@ -100,7 +100,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn whoever_may_do_everything_or_change_iam_is_found_in_either_spelling() {
+    fn administrators_and_those_who_change_iam_are_found_in_either_spelling() {
         let allow = |action: Value, resource: Value| json!({ "Effect": "Allow", "Action": action, "Resource": resource });
         for (statement, power) in [
             (

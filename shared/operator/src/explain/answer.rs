@@ -13,7 +13,7 @@ use crate::findings::parse::{self, JsonText};
 use crate::output::Format;
 
 /// The answer for a value of a document.
-pub(super) struct Answer {
+pub(super) struct Explained {
     /// For standard output.
     pub(super) rows: Vec<u8>,
     /// For standard error, where errors are not rows.
@@ -40,7 +40,7 @@ impl Counts {
     }
 }
 
-impl Answer {
+impl Explained {
     /// Explains the findings of a value.
     pub(super) fn new(json: &JsonText, rules: &Rules, format: Format, table: Table) -> Self {
         let mut answer = Self {

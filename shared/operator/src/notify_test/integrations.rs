@@ -36,7 +36,7 @@ impl Integration {
     }
 }
 
-/// What the default bus sends to products. A rule that only resolves counts too.
+/// The products to which the default bus sends. A rule that only resolves counts too.
 pub(super) async fn connected(sdk: &SdkConfig) -> Result<Vec<Integration>> {
     let client = Client::new(sdk);
     let mut found = Vec::new();
@@ -85,7 +85,7 @@ async fn of_rule(
     Ok(found)
 }
 
-/// Why nothing goes to the destination. Its ARN ends with its name and an id.
+/// The reason why nothing goes to the destination. Its ARN ends with its name and an id.
 async fn closed(client: &Client, destination: &str) -> Result<Option<String>> {
     let name = destination.split('/').next().unwrap_or_default();
     let found = client.describe_api_destination().name(name).send().await;
@@ -130,8 +130,8 @@ async fn messages(client: &aws_sdk_sqs::Client, url: &str) -> Result<u64> {
     Ok(found.and_then(|it| it.parse().ok()).unwrap_or_default())
 }
 
-/// Name, outcome and detail of each. EventBridge does not say what a product answered: a refusal shows only as a
-/// message in the dead-letter queue, and what is retried does not show at all.
+/// Name, outcome and detail of each. EventBridge does not publish the answer of a product: a refusal shows only as a
+/// message in the dead-letter queue, and a retry does not show at all.
 pub(super) async fn outcomes(
     sdk: &SdkConfig,
     integrations: &[Integration],

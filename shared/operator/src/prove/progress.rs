@@ -93,14 +93,14 @@ fn told(victim: Victim, who: Who, moment: Moment, tried: &Tried) -> String {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use proof::record::Answer;
+    use proof::record::AttemptResult;
 
     use super::*;
 
     #[test]
     fn a_request_is_told_with_the_answer_of_its_moment() {
         let answer = |works, evidence: &str| {
-            Some(Answer {
+            Some(AttemptResult {
                 works,
                 evidence: evidence.to_owned(),
                 at: Timestamp::UNIX_EPOCH,

@@ -8,7 +8,7 @@ use remediation::finding::printable;
 use serde::Serialize;
 use simulation::Report;
 
-use super::basis::{Basis, Policies};
+use super::rule_sources::{Policies, RuleSources};
 use crate::findings::parse;
 
 /// The JSON document.
@@ -37,17 +37,17 @@ pub(super) struct Unreadable {
 impl Document {
     pub(super) fn new(
         mut report: Report,
-        basis: Basis,
+        rule_sources: RuleSources,
         unreadable: Vec<Unreadable>,
         rehearsed_at: Timestamp,
     ) -> Self {
-        report.remarks.splice(0..0, basis.remarks);
+        report.remarks.splice(0..0, rule_sources.remarks);
         Self {
             version: env!("CARGO_PKG_VERSION"),
             rehearsed_at,
             report,
-            policies: basis.policies,
-            settings_from: basis.settings_from,
+            policies: rule_sources.policies,
+            settings_from: rule_sources.settings_from,
             unreadable,
         }
     }

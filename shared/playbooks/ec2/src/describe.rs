@@ -125,7 +125,7 @@ fn described(finding: &Finding, found: aws_sdk_ec2::types::Instance) -> Instance
     }
 }
 
-/// What the record and the notice show of the instance.
+/// The parts of the instance that the record and the notice show.
 fn shown(found: &aws_sdk_ec2::types::Instance) -> Value {
     let text = |time: Option<&aws_sdk_ec2::primitives::DateTime>| time.map(ToString::to_string);
     json!({

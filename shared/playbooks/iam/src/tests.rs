@@ -344,7 +344,7 @@ async fn a_session_of_a_user_is_cut_off_and_as_long_as_its_keys_work_that_is_not
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_user_who_is_gone_it_is_not_said_that_the_credentials_are_void() {
+async fn the_credentials_of_a_missing_user_are_not_reported_as_void() {
     for finding in [
         stolen_key(),
         by(json!({ "accessKeyId": "ASIAIOSFODNN7EXAMPLE" })),

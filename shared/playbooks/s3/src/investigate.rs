@@ -1,4 +1,4 @@
-//! Answers questions about the buckets: is each public now, by what, and was it meant to be? Read anew, after
+//! Answers questions about the buckets: is each public now, by what, and was it meant to be? They are read again, after
 //! containing.
 
 use super::action::Action;
@@ -183,9 +183,9 @@ fn public_now(
 #[derive(Default)]
 struct Access {
     ways: Vec<String>,
-    /// What stops the others.
+    /// The flags that stop the others.
     stopped: Vec<&'static str>,
-    /// What could not be read.
+    /// The failed reads.
     gaps: Vec<String>,
 }
 

@@ -261,7 +261,7 @@ async fn a_refused_write_names_the_permission_and_is_not_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_took_effect_and_seemed_to_fail_counts_as_what_it_did() {
+async fn a_call_that_took_effect_and_seemed_to_fail_counts_as_applied() {
     let world = world(public());
     world
         .wire

@@ -102,7 +102,7 @@ fn only_high_severity_is_contained_overnight_and_at_weekends() {
 }
 
 #[test]
-fn what_is_tagged_so_is_not_isolated() {
+fn an_instance_with_the_exempting_tag_is_not_isolated() {
     let text = example("never-isolate-by-tag");
     let finding = instance_finding(json!({}));
     let tags = [("isolation", "never")];

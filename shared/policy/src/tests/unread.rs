@@ -24,7 +24,7 @@ fn bucket() -> Resource {
 }
 
 #[test]
-fn what_could_not_be_read_waits_for_the_approver_where_the_answer_depends_on_it() {
+fn a_step_whose_answer_depends_on_an_unread_attribute_waits_for_the_approver() {
     for policy in [
         // It spares the bucket if the attribute is so, if it is not, or unless it is.
         r#"@id("by-it") forbid (principal, action, resource)
@@ -56,7 +56,7 @@ fn what_could_not_be_read_waits_for_the_approver_where_the_answer_depends_on_it(
 }
 
 #[test]
-fn what_could_not_be_read_changes_nothing_where_the_answer_is_the_same() {
+fn an_unread_attribute_changes_nothing_if_the_answer_is_the_same() {
     let unread = bucket().unread("public");
     for (policy, withheld_by) in [
         ("", &[][..]),
@@ -88,7 +88,7 @@ fn what_could_not_be_read_changes_nothing_where_the_answer_is_the_same() {
 }
 
 #[test]
-fn a_permit_that_rests_on_what_could_not_be_read_waits_for_the_approver() {
+fn a_permit_that_depends_on_an_unread_attribute_waits_for_the_approver() {
     let guard = LoadedPolicies::new(
         r#"@id("public-only") permit (principal, action, resource is Bucket)
             when { resource has public && resource.public };"#,

@@ -76,7 +76,7 @@ fn a_policy_that_applies_whatever_is_observed_leaves_none() {
 }
 
 #[test]
-fn what_tags_withhold_rests_on_their_still_standing() {
+fn a_step_withheld_by_a_tag_depends_on_the_tag_still_being_set() {
     let tagged = finding(json!({
         "type": "Backdoor:EC2/C&CActivity.B",
         "resource": { "resourceType": "Instance", "instanceDetails": {

@@ -17,7 +17,7 @@ pub(super) async fn make(context: &Context<'_>) -> Result<std::result::Result<Ma
         // Block Public Access of the account or the organization, or a policy of the organization.
         Err(error) if error.is_denied() => {
             return Ok(Err(format!(
-                "the account does not let a bucket be opened to the world: {error}"
+                "the account does not let a bucket be opened to everybody: {error}"
             )));
         }
         opened => opened?,

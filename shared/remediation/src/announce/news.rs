@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_breaker_withholds_is_told_to_people_once_and_to_tools_each_time() {
+    fn a_withheld_finding_causes_one_notice_and_an_event_each_time() {
         let finding = finding(json!({}));
         let report = Report::notified(Category::Ec2, &finding, "why".to_owned(), false);
         assert_eq!(due(None, &report, Some(Page::Done)), [Channel::Event]);

@@ -58,7 +58,7 @@ fn a_plan_can_be_approved_until_its_time_is_over() {
 }
 
 #[test]
-fn what_does_not_await_approval_says_what_became_of_it() {
+fn an_incident_that_awaits_no_approval_names_its_outcome() {
     let with = |change: &dyn Fn(&mut Incident)| {
         let mut incident = Incident {
             awaiting: Value::Null,
@@ -102,7 +102,7 @@ const ASKS: &str = "permit (principal, action, resource);
     @id(\"ask\") forbid (principal, action, resource) unless { context.approved };";
 
 #[tokio::test]
-async fn what_would_run_is_what_awaits_approval_or_each_difference_is_named() {
+async fn the_waiting_plan_runs_or_each_difference_is_named() {
     let world = Fake::new([act("a"), act("b")]);
     let same = differences(&awaiting(&["a", "b"]), ASKS, &world).await;
     assert_eq!(same, [] as [String; 0]);
@@ -125,7 +125,7 @@ async fn what_would_run_is_what_awaits_approval_or_each_difference_is_named() {
 }
 
 #[tokio::test]
-async fn what_a_policy_forbids_meanwhile_does_not_run_for_being_approved() {
+async fn an_approved_step_that_a_policy_forbids_since_does_not_run() {
     let forbids = format!("{ASKS} @id(\"no\") forbid (principal, action, resource);");
     let found = differences(&awaiting(&["a"]), &forbids, &Fake::new([act("a")])).await;
     assert_eq!(found.len(), 1, "{found:?}");

@@ -146,7 +146,7 @@ async fn phases_and_orders_run_in_turn_and_only_what_precedes_of_the_protecting_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_up_is_kept_before_it_is_done() {
+async fn a_late_step_is_recorded_before_it_runs() {
     let late = Act {
         after: Some("first"),
         ..act("late")
@@ -230,7 +230,7 @@ async fn a_step_that_hangs_fails_in_time_and_asks_for_a_retry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_back_has_not_been_applied() {
+async fn a_step_that_cannot_be_read_back_is_not_applied() {
     for (kind, transient) in [
         (CallFailure::Transient, true),
         (CallFailure::Denied, false),
@@ -368,7 +368,7 @@ async fn done_under(forbid: &str, fake: &Fake) -> Execution<Act> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_policy_forbids_is_not_done_and_the_rest_is() {
+async fn steps_that_a_policy_forbids_do_not_run_and_the_others_do() {
     let fake = Fake::new([act("forbidden"), act("another")]);
     let forbid = "@reason(\"so it is\") forbid (principal, action, resource)
                   when { resource.name == \"forbidden\" };";
@@ -385,7 +385,7 @@ async fn what_a_policy_forbids_is_not_done_and_the_rest_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_up_while_executing_must_be_permitted_too() {
+async fn a_late_step_must_be_permitted_too() {
     let late = |target| Act {
         after: Some("first"),
         ..act(target)
@@ -462,7 +462,7 @@ async fn what_stays_unknown_is_reported_once_and_asks_for_a_retry() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_up_and_is_not_admitted_is_reported_and_not_done() {
+async fn a_late_step_that_is_not_admitted_is_reported_and_not_run() {
     let late = Act {
         after: Some("first"),
         ..act("late")
@@ -481,7 +481,7 @@ async fn what_comes_up_and_is_not_admitted_is_reported_and_not_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_done_and_cannot_be_read_back_is_reported_once_and_asks_for_a_retry() {
+async fn an_applied_step_that_cannot_be_read_back_is_reported_once_and_asks_for_a_retry() {
     for (kind, transient) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
         let lost = Act {
             unread: Some(error(kind)),

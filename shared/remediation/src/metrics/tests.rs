@@ -229,7 +229,7 @@ fn findings_are_counted_by_type_and_decision_and_containments_by_status() {
 }
 
 #[test]
-fn what_the_breaker_withheld_and_what_nobody_was_told_count() {
+fn withheld_findings_and_failed_notices_count() {
     let line_of = |measured: &Measured| {
         let line = line(&notified(), Some(&finding()), measured, "gdr", at(NOW));
         serde_json::from_str::<Value>(&line).expect("JSON")

@@ -275,7 +275,7 @@ impl SecurityHub {
                 } else {
                     (cspm, v2)
                 };
-                tracing::error!(error = %other, "the other Security Hub was not told either");
+                tracing::error!(error = %other, "the other Security Hub was not updated either");
                 Err(told)
             }
         }

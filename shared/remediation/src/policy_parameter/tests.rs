@@ -198,7 +198,7 @@ async fn policies_that_are_gone_or_must_not_be_read_permit_nothing_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_never_read_permits_nothing() {
+async fn policies_that_were_never_read_permit_nothing() {
     let store = store(ALL);
     store
         .wire

@@ -133,7 +133,7 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_threat_is_contained_and_a_person_is_told() {
+async fn a_threat_is_contained_and_notified() {
     let (_, notices, sns) = topic();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
     let report = answer(&responder, made_public()).await.unwrap();
@@ -370,7 +370,7 @@ async fn an_ignored_finding_is_answered_without_a_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_for_a_person_is_told_without_observing_what_would_be_planned_for() {
+async fn a_finding_to_notify_is_reported_without_an_observation() {
     let (_, notices, sns) = topic();
     let mut config = enforcing();
     config.policy.mode = ResponseMode::Notify;
@@ -506,7 +506,7 @@ fn under(policies: &str) -> AuthorizationSources {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_usable_policy_everything_is_withheld_and_a_person_is_told() {
+async fn without_a_usable_policy_everything_is_withheld_and_notified() {
     for config in [enforcing(), dry_run()] {
         let (_, notices, sns) = topic();
         let fake = Fake::new([act("exposed"), act("another")]);
@@ -526,7 +526,7 @@ async fn without_a_usable_policy_everything_is_withheld_and_a_person_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn policies_that_could_not_be_read_for_now_ask_for_a_retry_after_a_person_was_told() {
+async fn policies_that_could_not_be_read_for_now_ask_for_a_retry_after_the_notice() {
     for (kind, retried) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
         for config in [enforcing(), dry_run()] {
             let (_, notices, sns) = topic();

@@ -176,7 +176,7 @@ impl Model {
             } => {
                 self.only_what_is_allowed_is_done(outcome, before, after);
                 self.what_is_reported_is_true(*finding, outcome, after);
-                self.what_stands_is_not_reported_as_less(*finding, before, after);
+                self.a_containment_in_effect_is_not_reported_as_less(*finding, before, after);
                 self.an_undoing_is_told(outcome, before, after);
                 self.each_finding_is_told(*finding, outcome, after);
                 if let Some(other) = released {
@@ -184,7 +184,9 @@ impl Model {
                 }
             }
             Outcome::Answer { finding, done } => {
-                self.an_answer_concerns_what_was_shown(command, *finding, done, before, after);
+                self.a_rejection_covers_only_the_plan_that_was_shown(
+                    command, *finding, done, before, after,
+                );
                 let told = after.told(*finding, before.notices.len()).count();
                 self.must(done.is_err() || told == 1, "an answer is not told once");
                 if matches!(command, Command::Release(_)) {
@@ -287,7 +289,12 @@ impl Model {
 
     /// Whatever the settings, a dry run, a claim or a failed read: what is contained stays so in the table, and
     /// nobody is told the contrary.
-    fn what_stands_is_not_reported_as_less(&self, finding: usize, before: &Moment, after: &Moment) {
+    fn a_containment_in_effect_is_not_reported_as_less(
+        &self,
+        finding: usize,
+        before: &Moment,
+        after: &Moment,
+    ) {
         let incident = before.incident(finding);
         if !stands_by_record(incident) || !before.stands(FINDINGS[finding]) {
             return;
@@ -348,7 +355,7 @@ impl Model {
         }
     }
 
-    fn an_answer_concerns_what_was_shown(
+    fn a_rejection_covers_only_the_plan_that_was_shown(
         &self,
         command: &Command,
         finding: usize,

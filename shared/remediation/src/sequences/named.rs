@@ -76,7 +76,7 @@ fn a_rejection_concerns_the_plan_that_was_shown() {
 }
 
 #[test]
-fn what_is_contained_stays_so_when_the_function_may_do_less() {
+fn a_containment_stays_when_the_settings_permit_less() {
     for setting in [Setting::Notify, Setting::Forbidden, Setting::DryRun] {
         holds(Setting::Contain, &[deliver(0), Set(setting), deliver(0)]);
         let look = Recheck(Trouble::None);
@@ -85,7 +85,7 @@ fn what_is_contained_stays_so_when_the_function_may_do_less() {
 }
 
 #[test]
-fn what_is_contained_is_not_told_as_live_when_it_cannot_be_read() {
+fn a_contained_target_that_cannot_be_read_is_not_reported_as_live() {
     for trouble in [Trouble::Throttled, Trouble::Denied] {
         holds(Setting::Contain, &[deliver(0), deliver_in(0, trouble)]);
         holds(Setting::Contain, &[deliver(0), Recheck(trouble)]);
@@ -101,7 +101,7 @@ fn a_release_is_not_told_as_an_attack_by_another_incident_of_the_same_credential
 }
 
 #[test]
-fn what_is_contained_stays_so_when_an_incident_that_contained_nothing_is_released() {
+fn a_release_of_an_incident_that_contained_nothing_leaves_a_containment() {
     let commands = [
         deliver(1),
         Set(Setting::Contain),
@@ -113,7 +113,7 @@ fn what_is_contained_stays_so_when_an_incident_that_contained_nothing_is_release
 }
 
 #[test]
-fn an_undoing_is_told_by_the_retry_of_an_attempt_that_told_nobody() {
+fn a_revert_is_notified_by_the_retry_of_an_attempt_without_a_notice() {
     for trouble in [
         Trouble::Crash(2),
         Trouble::Crash(4),

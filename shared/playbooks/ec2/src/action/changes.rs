@@ -134,8 +134,8 @@ pub struct ShortenTimeouts {
     pub from: Timeouts,
 }
 
-/// An isolated interface that is put into a group which lets everything through for some seconds, and then back.
-/// That ends the tracking of connections that carry packets.
+/// An isolated interface that is put into a group which lets everything through for some seconds, and then back. This
+/// ends the tracking of connections that carry packets.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CutConnections {
     pub region: String,

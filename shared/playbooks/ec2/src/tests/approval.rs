@@ -88,7 +88,7 @@ async fn the_second_instance_of_a_vpc_is_approved_when_the_first_one_made_the_gr
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_touches_the_group_before_the_approval_does_not_block_it() {
+async fn a_change_of_the_group_before_the_approval_does_not_block_it() {
     let opened = |account: &mut Account| {
         let group = account.groups.get_mut("sg-isolation").expect("the group");
         group.ingress = names(["0.0.0.0/0"]);

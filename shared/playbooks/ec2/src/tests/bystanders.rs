@@ -277,7 +277,7 @@ async fn a_node_of_emr_is_isolated_and_the_report_says_when_emr_replaces_it() {
 }
 
 #[test]
-fn a_resolver_that_is_named_for_its_clients_is_told_so_contained_or_not() {
+fn the_report_explains_a_resolver_that_is_named_for_its_clients() {
     let resolver = case("resolver-for-its-clients");
     let category = model::category::Category::Ec2;
     for told in [

@@ -447,7 +447,7 @@ fn narrowed() -> Settings {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_setting_narrows_is_a_risk_until_it_is_read_back() {
+async fn a_risk_that_a_setting_narrows_remains_until_it_is_read_back() {
     let mut account = Account::default();
     account.interfaces.get_mut("eni-1").unwrap().public =
         vec![("203.0.113.7", Some("eipassoc-1"), Some("eipalloc-1"))];

@@ -250,7 +250,7 @@ async fn cut_of(world: &World) -> Action {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_ends_isolated_also_when_whoever_waits_is_cut_off() {
+async fn it_ends_isolated_also_when_the_waiting_call_is_cut_off() {
     let world = World::new(Account::default());
     run_with(&world.playbook, &infected(), &Settings::default()).await;
     let cut = cut_of(&world).await;
@@ -377,7 +377,7 @@ async fn an_interface_that_a_crash_left_open_is_isolated_and_never_given_back_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_isolated_is_not_opened() {
+async fn an_interface_that_is_not_isolated_is_not_opened() {
     let world = World::new(Account::default());
     world.wire.fail(
         "ec2:ModifyNetworkInterfaceAttribute",
@@ -440,7 +440,7 @@ async fn what_is_always_tracked_on_the_way_keeps_the_interface_closed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_read_counts_as_on_the_way() {
+async fn an_unread_device_counts_as_on_the_path() {
     for call in [
         "ec2:DescribeRouteTables",
         "elasticloadbalancing:DescribeTargetGroups",

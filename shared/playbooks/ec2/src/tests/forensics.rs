@@ -194,7 +194,7 @@ async fn whatever_is_amiss_with_the_group_leaves_the_interface_isolated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_isolated_is_not_let_forensics_in() {
+async fn forensics_are_not_admitted_to_an_interface_that_is_not_isolated() {
     let mut world = World::new(examined());
     world.wire.fail_once(MODIFY, 403, "UnauthorizedOperation");
     let done = execute(&mut world, &allowing(&listed())).await;

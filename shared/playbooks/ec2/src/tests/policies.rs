@@ -132,7 +132,7 @@ fn infected_event(tags: serde_json::Value) -> serde_json::Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_a_group_and_of_the_instances_of_a_role_no_more_than_the_share_is_contained() {
+async fn no_more_than_the_share_of_a_group_or_of_a_roles_instances_is_contained() {
     // Half of a group of six, half of four instances with the role.
     let account = |alike| Account {
         scaling: Some(("web-asg".to_owned(), "InService")),

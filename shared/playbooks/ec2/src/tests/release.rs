@@ -136,7 +136,7 @@ async fn collected(world: &World, state: &State) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn evidence_holds_the_described_world_and_what_could_not_be_read() {
+async fn evidence_holds_the_described_state_and_the_failed_reads() {
     let world = World::to_release(busy());
     world
         .wire
@@ -184,7 +184,7 @@ async fn verdict_of(world: &World, action: &str) -> (Verdict, Action) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_another_interface_has_by_now_is_drift_and_is_not_taken_from_there() {
+async fn an_address_that_another_interface_has_now_is_drift_and_stays_there() {
     let address = "ec2:RemovePublicAddress";
     let world = World::to_release(busy());
     assert_eq!(verdict_of(&world, address).await.0, Verdict::Restore);
@@ -290,7 +290,7 @@ async fn a_release_by_the_record_reads_back_that_all_of_it_is_as_it_was_found() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_went_with_the_instance_is_left_and_the_deny_of_its_role_is_taken_off() {
+async fn the_steps_of_a_terminated_instance_are_left_and_the_deny_of_its_role_is_removed() {
     for ended in ["terminated", "missing"] {
         let (_, record) = table();
         let world = World::to_release(busy());

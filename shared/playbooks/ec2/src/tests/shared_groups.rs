@@ -159,7 +159,7 @@ async fn what_is_shown_as_read_back_is_what_was_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_in_effect_shows_what_was_wanted() {
+async fn a_step_that_is_not_in_effect_shows_the_wanted_value() {
     let world = World::new(prepared([], []));
     world.wire.fail(MODIFY, 403, "UnauthorizedOperation");
     let done = run(&world.playbook, &infected()).await;

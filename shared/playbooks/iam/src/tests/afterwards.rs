@@ -212,7 +212,7 @@ async fn a_session_of_a_user_that_still_works_is_contained_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_deny_does_not_forbid_shows_nothing() {
+async fn a_call_that_the_deny_permits_is_no_evidence() {
     let account = payroll(own_account());
     let course = contained_and_looked_at(account, session_of_payroll()).await;
     let mut identity = call(SESSION, "GetCallerIdentity", 600, None);

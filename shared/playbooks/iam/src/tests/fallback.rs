@@ -127,7 +127,7 @@ async fn release_detaches_what_was_attached_and_not_what_a_person_attached() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_denies_everything_already_is_enough() {
+async fn an_existing_deny_of_everything_is_enough() {
     let world = world(mallory());
     world.change_mallory(|user| user.attached.extend([DENY_ALL.to_owned()]));
     let done = run(&world.iam, &user_finding("mallory")).await;

@@ -95,8 +95,7 @@ async fn a_policy_sees_all_that_is_observed_of_a_user_and_of_a_role() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_ten_users_or_more_no_more_than_the_share_is_contained_and_of_fewer_each_that_is_stolen()
-{
+async fn no_more_than_the_share_of_ten_or_more_users_is_contained_and_every_stolen_one_of_fewer() {
     const WINDOW: &str = "BREAKER#iam#111122223333#users";
     // Beside mallory.
     let others = [

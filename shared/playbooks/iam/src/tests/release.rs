@@ -98,7 +98,7 @@ async fn the_later_incident_leaves_the_deny_to_the_earlier_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_changed_while_a_person_looked_is_not_released() {
+async fn a_target_that_changed_since_it_was_shown_is_not_released() {
     let (_, record) = table();
     let world = world(mallory());
     let first = stolen("first", KEY, "05:00:00");
@@ -146,7 +146,7 @@ async fn an_invocation_that_is_at_work_is_waited_for_and_not_released_under() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_went_with_its_user_is_left() {
+async fn the_credentials_of_a_deleted_user_are_left() {
     let (_, record) = table();
     let world = world(mallory());
     let first = stolen("first", KEY, "05:00:00");
@@ -264,7 +264,7 @@ async fn a_release_that_cannot_put_back_everything_is_told_as_one_in_part() {
 
 /// The other one began what contains the target, and its release puts it back.
 #[tokio::test(start_paused = true)]
-async fn a_release_of_what_only_followed_closes_no_incident_whose_steps_still_stand() {
+async fn a_release_of_follow_up_steps_closes_no_incident_with_steps_in_effect() {
     let (_, record) = table();
     let world = world(mallory_with(|user| {
         user.keys.retain(|(id, ..)| *id == KEY);

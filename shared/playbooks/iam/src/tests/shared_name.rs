@@ -300,8 +300,7 @@ async fn approved(happens: impl FnOnce(&World)) -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_person_approves_is_denied_by_the_name_or_to_the_one_if_cloudtrail_shows_it_by_then()
-{
+async fn an_approved_deny_is_by_name_or_of_the_one_session_that_cloudtrail_shows() {
     let world = approved(|_| {}).await;
     assert!(refused(&world, POOL, ISSUED) && refused(&world, POOL, SEEN));
     let session = model::finding::RoleSession {
@@ -320,7 +319,7 @@ async fn what_a_person_approves_is_denied_by_the_name_or_to_the_one_if_cloudtrai
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_policy_forbids_awaits_no_approval_for_being_shared() {
+async fn a_step_that_a_policy_forbids_awaits_no_approval_for_its_shared_name() {
     let world = world(pool());
     let finding = by(POOL);
     let state = world.iam.observe(&finding).await.unwrap();

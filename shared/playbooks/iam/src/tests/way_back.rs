@@ -119,7 +119,7 @@ async fn a_password_from_since_the_first_event_makes_the_containment_partial_wit
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_listed_is_not_taken_for_none() {
+async fn a_failed_listing_does_not_count_as_an_empty_one() {
     for (read, action) in [
         ("iam:GetLoginProfile", CONSOLE),
         ("iam:ListServiceSpecificCredentials", DEACTIVATE_CREDENTIAL),

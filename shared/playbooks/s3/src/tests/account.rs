@@ -73,7 +73,7 @@ async fn release_puts_the_accounts_flags_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn flags_that_the_organization_governs_count_by_what_is_in_effect() {
+async fn flags_that_the_organization_governs_count_as_they_are_in_effect() {
     // Turned on by the organization, between the observation and the call that it refuses.
     let world = world(Bucket::default());
     let state = world.playbook.observe(&turned_off()).await.unwrap();

@@ -277,7 +277,7 @@ async fn a_failure_that_may_pass_is_retried_although_the_account_shuts_the_bucke
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_finding_that_comes_again_is_not_told_as_somebodys_undoing() {
+async fn a_repeated_finding_is_not_reported_as_a_revert() {
     let world = governed();
     let (_, record) = table();
     let responder = Windows::new()

@@ -251,7 +251,7 @@ async fn a_mark_that_may_have_been_set_in_the_last_minutes_counts_for_the_moment
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tag_that_guardduty_saw_before_what_cloudtrail_shows_late_counts_for_good() {
+async fn a_tag_that_guardduty_saw_before_cloudtrails_delay_counts_for_good() {
     let now: Timestamp = NOW.parse().unwrap();
     for (minutes, settled) in [(14, false), (15, true)] {
         let read = now - jiff::SignedDuration::from_mins(minutes);

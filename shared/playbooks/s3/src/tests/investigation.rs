@@ -13,7 +13,7 @@ async fn told(world: &World, finding: &Finding, question: Question) -> Answer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bucket_is_told_to_be_public_by_what_makes_it_so_and_not_any_more_when_it_is_blocked() {
+async fn a_public_bucket_is_reported_with_its_cause_until_it_is_blocked() {
     for (bucket, by) in [
         (public(), "by its policy"),
         (

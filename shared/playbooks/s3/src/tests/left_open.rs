@@ -252,7 +252,7 @@ async fn a_deny_for_the_sake_of_an_access_point_comes_with_the_list_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_not_stopped_by_the_flags_is_not_said_to_be_contained_by_others_either() {
+async fn a_caller_that_the_flags_do_not_stop_is_not_reported_as_contained() {
     for (who, told) in [
         (
             json!({ "userType": "IAMUser", "userName": "mallory", "principalId": "AIDAX" }),

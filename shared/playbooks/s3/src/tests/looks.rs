@@ -35,7 +35,7 @@ fn after(minutes: i64) -> i64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bucket_that_is_opened_again_within_a_minute_is_closed_again_and_told() {
+async fn a_bucket_that_is_opened_again_within_a_minute_is_blocked_again_and_notified() {
     let world = world(public());
     let (sent, responder) = responder(&world);
     let event = read_anonymously();
@@ -148,7 +148,7 @@ async fn a_mark_that_nobody_set_by_then_counts_for_good() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_queue_a_person_is_told_to_look_at_the_mark_again() {
+async fn without_a_queue_the_notice_asks_to_check_the_mark_again() {
     let world = world(Bucket {
         tag: Some("yes"),
         ..public()
@@ -165,7 +165,7 @@ async fn without_a_queue_a_person_is_told_to_look_at_the_mark_again() {
 
 /// GuardDuty gives a low severity to the flags being taken off; the public policy is still there.
 #[tokio::test(start_paused = true)]
-async fn a_bucket_that_stands_contained_and_was_opened_again_is_closed_whatever_the_severity() {
+async fn a_contained_bucket_that_was_opened_again_is_blocked_at_any_severity() {
     let world = world(public());
     let (_, responder) = responder(&world);
     let opened = |id: char| {

@@ -122,7 +122,7 @@ fn forbids(member: &str, value: bool) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_principal_did_at_least_a_day_before_is_known() {
+async fn the_principals_calls_of_at_least_a_day_before_are_known() {
     let cases: [(&'static [Call], [bool; 3]); 5] = [
         (&[MADE], [true, true, true]),
         (&[FROM_HOME], [true, false, false]),
@@ -149,7 +149,7 @@ async fn what_the_principal_did_at_least_a_day_before_is_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cloudtrail_does_not_tell_is_absent_and_a_person_is_asked() {
+async fn a_missing_answer_of_cloudtrail_is_absent_and_a_next_step() {
     let (wire, throttled) = history(&[MADE], false);
     wire.fail("cloudtrail:LookupEvents", 400, "ThrottlingException");
     let (_, empty) = history(&[], false);
@@ -218,7 +218,7 @@ async fn what_guardduty_never_saw_of_the_principal_is_known_of_data_events_too()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cloudtrail_shows_stands_against_the_model() {
+async fn cloudtrails_answer_counts_more_than_the_models() {
     let finding = unseen(
         "ListBuckets",
         &[("unusualAPIsUserIdentityProfiling", "ListBuckets")],
@@ -269,7 +269,7 @@ async fn cloudtrail_is_not_asked_where_the_history_decides_nothing() {
 
 /// Else the finding would be let go without asking.
 #[tokio::test(start_paused = true)]
-async fn what_is_forbidden_unless_the_history_says_otherwise_is_asked() {
+async fn a_policy_that_depends_on_the_history_has_cloudtrail_asked() {
     let policies = format!(
         "{ALL} forbid (principal, action, resource)
         unless {{ context.history has called && !context.history.called }};"

@@ -124,7 +124,7 @@ async fn a_tag_that_was_set_since_the_activity_began_withholds_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn if_cloudtrail_cannot_tell_a_person_decides() {
+async fn without_an_answer_of_cloudtrail_the_approver_decides() {
     const LATE: &str = "2026-03-04T04:50:00Z";
     for (began, code, why_not) in [
         (LATE, Some("ThrottlingException"), "cloudtrail:LookupEvents"),

@@ -213,7 +213,7 @@ fn the_parts_of_a_sequence_are_told_apart() {
 }
 
 #[test]
-fn what_a_reason_quotes_speaks_for_no_other_function() {
+fn a_quoted_reason_counts_for_no_other_function() {
     let update = update_of("left | s3: contained");
     let said = BTreeMap::from([(update.from.clone(), update.words().to_owned())]);
     let note = note(&said);
@@ -293,7 +293,7 @@ fn a_finding_without_an_arn_of_guardduty_is_refused_by_the_name_of_the_member() 
 }
 
 #[test]
-fn a_message_comes_back_as_what_was_to_be_said_with_how_often_it_came() {
+fn a_message_keeps_its_words_and_its_number_of_receives() {
     let update = update_of("why");
     let body = json!({ "security_hub": update }).to_string();
     let payload = |count: &str| {
@@ -331,7 +331,7 @@ fn a_message_comes_back_as_what_was_to_be_said_with_how_often_it_came() {
 }
 
 #[test]
-fn only_what_it_was_to_be_told_is_handed_over_as_that() {
+fn only_messages_for_security_hub_are_read_as_such() {
     let update = update_of("a reason");
     let message = json!({ "security_hub": update }).to_string();
     let (finding, payload) = handed_over(&message).expect("an update");

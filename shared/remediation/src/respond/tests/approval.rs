@@ -71,7 +71,7 @@ async fn a_severity_from_the_level_on_is_contained_without_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_needs_no_approval_is_done_at_once_beside_what_does() {
+async fn steps_that_need_no_approval_run_beside_those_that_wait() {
     let (_, notices, sns) = topic();
     let (items, record) = table();
     let one =
@@ -94,7 +94,7 @@ async fn what_needs_no_approval_is_done_at_once_beside_what_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn people_are_told_again_of_another_plan_or_when_the_one_they_know_is_too_old() {
+async fn another_plan_or_an_expired_one_is_notified_again() {
     let (_, notices, sns) = topic();
     let (_, record) = table();
     let told = || notices.lock().unwrap().len();
@@ -269,7 +269,7 @@ async fn an_approval_is_told_and_a_plan_after_it_once_as_of_what_someone_undid()
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_may_not_publish_has_approved_all_the_same_and_learns_whom_nobody_told() {
+async fn an_approver_who_may_not_publish_learns_which_notices_failed() {
     let (wire, _, sns) = topic();
     let (_, record) = table();
     let fake = Fake::new([act("exposed")]);

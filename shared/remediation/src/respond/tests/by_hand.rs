@@ -20,7 +20,7 @@ async fn who_ran_it_is_in_the_report_and_in_the_notice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_lambda_would_try_again_the_person_gets_the_report_and_is_told_to() {
+async fn a_failure_that_lambda_would_retry_is_reported_to_the_operator_with_that_advice() {
     let (_, _, sns) = topic();
     let throttled = Act {
         fails: Some(error(CallFailure::Transient)),

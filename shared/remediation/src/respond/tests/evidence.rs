@@ -73,7 +73,7 @@ async fn what_was_done_is_kept_under_the_function_and_the_notice_and_the_record_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_kept_is_told_and_kept_by_the_next_attempt() {
+async fn a_page_that_was_not_stored_is_reported_and_stored_by_the_next_attempt() {
     let (_, notices, sns) = topic();
     let (_, record) = table();
     let (wire, stored, evidence) = bucket();

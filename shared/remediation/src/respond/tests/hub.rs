@@ -93,7 +93,7 @@ async fn what_is_notified_only_is_looked_at_with_the_member_s_role_and_what_is_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_guardduty_confirms_is_contained() {
+async fn a_finding_that_guardduty_confirms_is_contained() {
     let (_, _, sns) = topic();
     let (_, verifier) = guardduty(vec![made_public(json!({}))["detail"].clone()]);
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
@@ -122,7 +122,7 @@ async fn a_part_of_a_sequence_that_guardduty_confirms_is_contained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_guardduty_does_not_confirm_changes_nothing_and_a_person_is_told() {
+async fn an_event_that_guardduty_does_not_confirm_changes_nothing_and_is_notified() {
     let mild = made_public(json!({ "/detail/severity": 2 }));
     let sample = made_public(json!({ "/detail/title": "[SAMPLE] A title" }));
     let archived = made_public(json!({ "/detail/service/archived": true }));

@@ -94,7 +94,7 @@ fn two_at_most() -> Config {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_that_finds_no_room_pages_and_the_page_says_all_that_a_person_needs() {
+async fn the_first_withheld_finding_pages_with_everything_the_on_call_engineer_needs() {
     let (_, notices, sns) = topic();
     let (writes, record) = table(|_, expression| {
         expression
@@ -133,7 +133,7 @@ async fn the_first_that_finds_no_room_pages_and_the_page_says_all_that_a_person_
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_another_invocation_pages_about_is_recorded_and_not_told() {
+async fn a_finding_that_another_invocation_pages_about_is_recorded_without_a_notice() {
     let (_, notices, sns) = topic();
     let (writes, record) = table(|_, _| Some(full(&["one", "two"], Some("another"))));
     let playbook = Fake::new([act("exposed")]);
@@ -216,8 +216,7 @@ async fn what_was_intended_and_is_withheld_is_not_kept_as_what_was_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_windows_cannot_be_asked_one_finding_is_contained_and_it_is_said_why_no_other_is()
-{
+async fn without_the_windows_one_finding_is_contained_and_the_report_says_why_no_other_is() {
     for (status, code, retried) in [
         (400, "AccessDeniedException", false),
         (400, "ResourceNotFoundException", false),
@@ -350,7 +349,8 @@ async fn a_dry_run_and_a_target_that_is_contained_ask_for_no_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_recorded_is_contained_if_the_breaker_lets_it_and_only_snapshots_wait() {
+async fn without_the_record_a_finding_is_contained_if_the_breaker_admits_it_and_only_snapshots_wait()
+ {
     let (_, _, sns) = topic();
     let update =
         mock!(aws_sdk_dynamodb::Client::update_item).then_compute_response(|request| match request

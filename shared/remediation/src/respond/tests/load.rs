@@ -169,7 +169,7 @@ async fn ten_executions_are_enough_for_a_storm_on_one_target_beside_findings_abo
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_finding_whose_target_another_invocation_has_comes_again_and_nobody_is_told_until_then() {
+async fn a_finding_whose_target_is_claimed_is_delivered_again_and_not_notified_before() {
     let (_, notices, sns) = topic();
     let (items, record) = table();
     occupy(&items, "exposed", 60);
@@ -237,7 +237,7 @@ async fn what_was_put_off_too_often_or_cannot_be_fails_and_is_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_whose_target_another_invocation_has_comes_again_as_that_look() {
+async fn a_recheck_whose_target_is_claimed_is_delivered_again_as_a_recheck() {
     let (_, _, sns) = topic();
     let (items, record) = table();
     let (sent, recheck) = queue();
@@ -300,7 +300,7 @@ async fn a_hundred_buckets_are_claimed_together_and_a_busy_one_keeps_none_of_the
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_guardduty_does_not_have_yet_comes_again_once() {
+async fn a_finding_that_guardduty_does_not_have_yet_is_delivered_again_once() {
     let (_, notices, sns) = topic();
     let (_, record) = table();
     let (sent, recheck) = queue();
@@ -334,7 +334,7 @@ async fn what_guardduty_does_not_have_yet_comes_again_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_guardduty_shows_is_contained_and_people_are_told_of_what_the_event_named() {
+async fn guarddutys_target_is_contained_and_the_notice_names_the_events() {
     let (_, notices, sns) = topic();
     let (_, record) = table();
     let (sent, recheck) = queue();

@@ -18,7 +18,7 @@ async fn look(responder: &Responder<Fake>, sent: &Sent) -> Report {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_someone_undoes_between_the_looks_is_found_by_the_second_done_again_and_told() {
+async fn a_revert_between_the_rechecks_is_found_by_the_second_contained_again_and_notified() {
     let (_, notices, sns) = topic();
     let (sent, recheck) = queue();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
@@ -45,7 +45,7 @@ async fn what_someone_undoes_between_the_looks_is_found_by_the_second_done_again
 
 /// Otherwise every sender to the queue could have anything contained.
 #[tokio::test(start_paused = true)]
-async fn a_look_at_what_the_record_does_not_show_as_contained_is_refused() {
+async fn a_recheck_of_a_target_that_is_not_recorded_as_contained_is_refused() {
     let (_, notices, sns) = topic();
     let (sent, recheck) = queue();
     let (items, record) = table();
@@ -82,7 +82,7 @@ async fn a_look_at_what_the_record_does_not_show_as_contained_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_partial_containment_is_looked_at_too_and_what_never_was_in_effect_was_not_undone() {
+async fn a_partial_containment_is_rechecked_and_a_step_never_in_effect_is_not_reverted() {
     let (_, _, sns) = topic();
     let (sent, recheck) = queue();
     let refused = Act {
@@ -171,8 +171,7 @@ fn opened(bucket: &str, id: char, severity: f64) -> Value {
 
 /// Under the default policies, which leave what is below severity 4 to a person.
 #[tokio::test(start_paused = true)]
-async fn what_stands_contained_and_was_undone_is_done_again_whatever_the_severity_and_told_as_undone()
- {
+async fn a_reverted_containment_is_contained_again_at_any_severity_and_notified_as_reverted() {
     let (_, notices, sns) = topic();
     let (_, record) = table();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
@@ -207,7 +206,7 @@ async fn what_stands_contained_and_was_undone_is_done_again_whatever_the_severit
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_person_released_or_what_never_stood_is_judged_by_the_severity_of_the_finding() {
+async fn a_released_or_never_contained_target_is_judged_by_the_severity_of_the_finding() {
     let (_, _, sns) = topic();
     let (_, record) = table();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);

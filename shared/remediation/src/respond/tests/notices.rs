@@ -354,7 +354,7 @@ async fn only_triage_updates_security_hub() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_came_of_a_drill_is_no_response_to_a_finding_and_not_for_security_hub() {
+async fn the_report_of_a_drill_is_no_response_event_and_not_for_security_hub() {
     let Channels { sent, notices, .. } = channels();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), silent());
     let responder = responder.telling(notices);

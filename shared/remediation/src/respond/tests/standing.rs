@@ -38,7 +38,7 @@ async fn contained(record: &IncidentStore, sns: &Client) -> Fake {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stands_stays_contained_under_a_policy_a_setting_and_a_dry_run_and_nobody_is_told() {
+async fn a_containment_stays_contained_under_a_policy_a_setting_and_a_dry_run_without_a_notice() {
     let mut notify = enforcing();
     notify.policy.mode = ResponseMode::Notify;
     for (name, config, policies) in [
@@ -144,7 +144,7 @@ async fn a_dry_run_that_finds_a_containment_undone_says_so_once_and_the_record_d
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_undoing_is_told_once_as_one_where_the_policies_withhold_doing_it_again() {
+async fn a_revert_is_notified_once_if_the_policies_withhold_the_second_containment() {
     let (_, notices, sns) = topic();
     let (items, record) = table();
     let fake = contained(&record, &sns).await;
@@ -170,7 +170,7 @@ async fn an_undoing_is_told_once_as_one_where_the_policies_withhold_doing_it_aga
 
 /// The function dies after it has written down what it is about to do again, and Lambda tries again.
 #[tokio::test(start_paused = true)]
-async fn an_undoing_that_the_attempt_before_found_and_told_nobody_is_told_by_the_retry() {
+async fn a_revert_that_the_attempt_before_found_without_a_notice_is_notified_by_the_retry() {
     let (_, notices, sns) = topic();
     let (_, record) = table();
     let fake = contained(&record, &sns).await;
@@ -203,7 +203,7 @@ fn another(seen: &str) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_operator_released_for_another_finding_is_not_called_undone_by_someone() {
+async fn a_release_for_another_finding_is_not_called_a_revert() {
     let (_, _, sns) = topic();
     let (_, record) = table();
     let fake = contained(&record, &sns).await;

@@ -117,7 +117,7 @@ async fn the_next_look_the_event_and_security_hub_s_message_are_of_the_same_trac
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_handed_over_is_of_the_same_trace() {
+async fn a_dispatched_part_has_the_same_trace() {
     let capture = Capture::default();
     let client = client_over!(aws_sdk_lambda, capture.clone());
     let functions = Functions {

@@ -26,7 +26,7 @@ pub(super) struct Policies {
 }
 
 /// What decides.
-pub(super) struct Basis {
+pub(super) struct RuleSources {
     pub(super) policies: Policies,
     pub(super) functions: Functions,
     /// Where the settings come from, for a person.
@@ -35,7 +35,7 @@ pub(super) struct Basis {
     pub(super) remarks: Vec<String>,
 }
 
-impl Basis {
+impl RuleSources {
     /// What decides by the options. Asks AWS only for what a stack or a parameter is named for. `None`: the
     /// policies that are given are not valid, which was told.
     ///
