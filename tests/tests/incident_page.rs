@@ -419,7 +419,7 @@ fn on_paper_nothing_stays_folded() -> Result {
     let mut browser = Browser::start()?;
     shown(&mut browser, &instance(), Some("incidents"))?;
     let folded = "[...document.querySelectorAll('details')].filter(it =>
-        !it.querySelector('pre').checkVisibility()).length";
+        !it.querySelector('summary').nextElementSibling.checkVisibility()).length";
     assert_ne!(browser.evaluate(folded)?, 0, "on a screen they are folded");
     browser.show_on(Medium::Paper)?;
     assert_eq!(browser.evaluate(folded)?, 0);

@@ -5,7 +5,9 @@
 
 use serde_json::Value;
 
-use crate::report_view::{StepGroup, at_risk, headline, step_groups, summary, to_second};
+use crate::report_view::{
+    StepGroup, at_risk, headline, not_in_effect, step_groups, summary, to_second,
+};
 use model::breaker::OpenBreaker;
 use model::finding::{Severity, printable};
 use model::investigation::{Answer, Question, THE_FINDING};
@@ -160,10 +162,7 @@ fn change(step: &Proposed) -> String {
 fn to_do(report: &Report) -> Section {
     let failed = report.steps().iter();
     let failed = failed.filter(|step| step.contains() && step.outcome() == Outcome::Failed);
-    let failed = failed.map(|step| {
-        let (action, target) = (step.action(), step.target());
-        format!("do {action} on {target} by hand, or mend its cause below: it is NOT in effect")
-    });
+    let failed = failed.map(|step| not_in_effect(step.action(), step.target()));
     let all: Vec<_> = failed.chain(report.next_steps().iter().cloned()).collect();
     let mut section = items(DO_NOW, &all, TO_DO);
     if !report.finding_id().is_empty() {

@@ -234,6 +234,11 @@ pub(crate) fn recorded_outcome(outcome: &str) -> (Tone, &str, &'static str) {
     }
 }
 
+/// What to do about a containing step that failed.
+pub(crate) fn not_in_effect(action: &str, target: &str) -> String {
+    format!("do {action} on {target} by hand, or mend its cause below: it is NOT in effect")
+}
+
 /// A time to the second.
 pub(crate) fn to_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)

@@ -15,7 +15,7 @@ use self::known::list;
 pub use self::undo::Undone;
 use super::words::words;
 use super::{Json, Outside, Page, Section};
-use crate::report_view::{Tone, incident_at_risk, incident_status, to_second};
+use crate::report_view::{Tone, incident_at_risk, incident_status, not_in_effect, to_second};
 use model::finding::{Finding, Severity};
 use model::incident::Incident;
 
@@ -120,7 +120,7 @@ fn lead(incident: &Incident, finding: Option<&Finding>, now: Timestamp) -> Marku
                 p { (what) " " (Outside(told)) }
             }
             (at_a_glance(incident, finding))
-            (first_steps(entries(report, "next_steps")))
+            (first_steps(incident))
         }
         p.soft { "This page was made at " (to_second(now)) " from the record of " (second(&incident.updated_at)) "." }
     }
@@ -152,13 +152,25 @@ fn at_a_glance(incident: &Incident, finding: Option<&Finding>) -> Markup {
     }
 }
 
-fn first_steps(steps: &[Value]) -> Markup {
-    let more = steps.len().saturating_sub(FIRST_STEPS);
+/// What is open comes first: the plan that awaits approval, and each containing step that failed.
+fn first_steps(incident: &Incident) -> Markup {
+    let next = entries(&incident.report, "next_steps");
+    let steps = entries(&incident.report, "steps").iter();
+    let failed = steps.filter(|step| step["phase"] == "contain" && step["outcome"] == "failed");
+    let failed: Vec<_> = failed.collect();
+    let more = next.len().saturating_sub(FIRST_STEPS) + failed.len().saturating_sub(FIRST_STEPS);
+    let awaits = !incident.awaiting.is_null();
     html! {
-        @if !steps.is_empty() {
+        @if awaits || !failed.is_empty() || !next.is_empty() {
             p { strong { "What to do now" } }
             ol {
-                @for step in steps.iter().take(FIRST_STEPS) {
+                @if awaits {
+                    li { "Approve or reject the plan: " a href="#done" { "the plan and its commands" } }
+                }
+                @for step in failed.iter().take(FIRST_STEPS) {
+                    li { (Outside(&not_in_effect(text(step, "action"), text(step, "target")))) }
+                }
+                @for step in next.iter().take(FIRST_STEPS) {
                     li { (Outside(step.as_str().unwrap_or_default())) }
                 }
             }

@@ -169,7 +169,7 @@ async fn a_finding_that_alone_is_more_than_the_limit_is_told_by_itself() {
     let report = answer(&responder, three).await.unwrap();
     assert!(responder.playbook.applied().is_empty());
     assert!(
-        report.reason().contains("alone would be 3"),
+        report.reason().contains("this finding alone needs 3 slots"),
         "{}",
         report.to_line()
     );

@@ -122,7 +122,7 @@ pub(super) fn time_line(incident: &Incident, finding: Option<&Finding>) -> Marku
             h3 { "When" }
             figure.picture aria-label="Time line" {
                 (picture(&moments))
-                figcaption.soft { "The longer the time between two marks, the wider the gap; not to scale." }
+                figcaption.soft { "A wider gap is a longer time; not to scale." }
             }
         }
         @if !moments.is_empty() {

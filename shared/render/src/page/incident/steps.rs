@@ -19,7 +19,7 @@ pub(super) fn done(incident: &Incident, place: Option<Place<'_>>, now: Timestamp
     let (in_place, mut others): (Vec<_>, Vec<_>) = entries(&incident.report, "steps")
         .iter()
         .partition(|step| step["outcome"] == "already");
-    others.sort_by_key(|step| (step["phase"] != "contain", step["outcome"] == "skipped"));
+    others.sort_by_key(|step| (step["phase"] != "contain", step["outcome"] != "failed"));
     let (shown, folded) = others.split_at(others.len().min(UNFOLDED));
     let awaiting = incident.awaiting();
     html! {
