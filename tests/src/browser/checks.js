@@ -40,12 +40,15 @@ width => {
   for (const cell of all("th, td, dt").filter(seen)) {
     const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
     while (texts.nextNode()) {
-      for (const word of texts.currentNode.data.matchAll(/[\p{L}\p{N}]{2,20}(?![\p{L}\p{N}])/gu)) {
-        if (/[\p{L}\p{N}]/u.test(texts.currentNode.data[word.index - 1] ?? " ")) continue;
-        range.setStart(texts.currentNode, word.index);
-        range.setEnd(texts.currentNode, word.index + word[0].length);
-        const lines = new Set([...range.getClientRects()].map(it => Math.round(it.top)));
-        if (lines.size > 1) faults.push(`a column breaks ${word[0]}: ${told(cell)}`);
+      for (const token of texts.currentNode.data.matchAll(/\S+/g)) {
+        if (token[0].length > 24) continue;
+        for (const word of token[0].matchAll(/[\p{L}\p{N}]+/gu)) {
+          const from = token.index + word.index;
+          range.setStart(texts.currentNode, from);
+          range.setEnd(texts.currentNode, from + word[0].length);
+          const lines = new Set([...range.getClientRects()].map(it => Math.round(it.top)));
+          if (lines.size > 1) faults.push(`a column breaks ${word[0]}: ${told(cell)}`);
+        }
       }
     }
   }
