@@ -11,8 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent
 # A page that a test keeps as it is made, but for its head, and the style of every page.
 PAGE = ROOT / "tests/golden/stolen-key/page.html"
 STYLE = "shared/*/src/page/style.css"
-# In pixels, as wide as a browser's window; the first screen.
-WIDTH, HEIGHT = 1000, 720
+# In pixels, as wide as a browser's window.
+WIDTH = 1000
+# What is shown of the page: all before this section.
+AFTER = '<section id="risk"'
 # What is shown of the demo: from the first of these stages to the one before the last.
 FIRST, LAST = "Attack them", "Release them"
 COLUMNS = 118
@@ -71,10 +73,17 @@ def photograph(browser, picture):
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder, "incident.html")
         head = f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><style>{style.read_text()}</style>'
-        page.write_text(head + PAGE.read_text())
+        body = PAGE.read_text().partition(AFTER)[0]
+        measure = "<script>document.title = document.body.scrollHeight</script>"
+        page.write_text(head + body + measure)
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}"]
-        flags += [f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={picture.resolve()}"]
-        subprocess.run([browser, *flags, page.as_uri()], check=True, stderr=subprocess.DEVNULL)
+
+        def run(height, what):
+            command = [browser, *flags, f"--window-size={WIDTH},{height}", what, page.as_uri()]
+            return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+        height = re.search(r"<title>(\d+)</title>", run(600, "--dump-dom"))[1]
+        run(height, f"--screenshot={picture.resolve()}")
 
 
 def main():

@@ -11,10 +11,10 @@ use criterion::Criterion;
 use jiff::Timestamp;
 use playbooks::{Ec2, Iam, Playbook, S3};
 use policy::{DEFAULT, Gate, LoadedPolicies};
+use remediation::Config;
 use remediation::category::Category;
 use remediation::decision::decide;
 use remediation::finding::Finding;
-use remediation::Config;
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]

@@ -50,6 +50,11 @@ impl Console {
         println!("\n   {}", paint("1", text));
     }
 
+    /// What the reader must know to follow.
+    pub fn say(&self, text: &str) {
+        println!("   {text}");
+    }
+
     #[must_use]
     pub fn failures(&self) -> usize {
         self.failures

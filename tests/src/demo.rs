@@ -137,15 +137,18 @@ impl Watcher for Shown<'_> {
             let text = format!("{:?} could not be shown", scene.victim);
             return console.line(Mark::Bad, &text, why);
         }
-        console.heading(scene.finding_type.as_deref().unwrap_or_default());
+        let kind = scene.finding_type.as_deref().unwrap_or_default();
+        console.heading(&format!(
+            "The {}: GuardDuty reports {kind}",
+            scene.victim.words()
+        ));
         let expected = if self.dry_run { "dry_run" } else { "contained" };
         let status = scene.status.as_deref().unwrap_or("no status");
         let text = format!("the function reports {status}");
         let reason = scene.reason.as_deref().unwrap_or_default();
-        console.check(status == expected, &text, reason);
-        for step in &scene.steps {
-            console.detail(step);
-        }
+        let about = reason.strip_prefix(kind).unwrap_or(reason).trim_start();
+        console.check(status == expected, &text, about);
+        steps(console, &scene.steps);
     }
 
     fn removed(&self, _resource: &str) {
@@ -156,5 +159,27 @@ impl Watcher for Shown<'_> {
         let mut state = self.state();
         let text = format!("{} is left", left.resource);
         state.console.line(Mark::Bad, &text, &left.why);
+    }
+}
+
+/// A line for each action with its targets, and one for all that was in place already.
+fn steps(console: &Console, steps: &[String]) {
+    let (in_place, done): (Vec<_>, Vec<_>) =
+        steps.iter().partition(|step| step.ends_with(": already"));
+    let mut actions: Vec<(&str, Vec<&str>)> = Vec::new();
+    for step in done {
+        let (action, target) = step.split_once(' ').unwrap_or((step, ""));
+        match actions.last_mut() {
+            Some((last, targets)) if *last == action => targets.push(target),
+            _ => actions.push((action, vec![target])),
+        }
+    }
+    for (action, targets) in actions {
+        console.detail(&format!("{action} {}", targets.join(", ")));
+    }
+    match in_place.len() {
+        0 => {}
+        1 => console.detail("1 step was in place already"),
+        count => console.detail(&format!("{count} steps were in place already")),
     }
 }

@@ -86,7 +86,7 @@ impl Paths {
         let open = open.count();
         Ok(AttemptResult {
             works: open > 0,
-            evidence: format!("{open} open paths"),
+            evidence: format!("{open} open path{}", if open == 1 { "" } else { "s" }),
             at: Timestamp::now(),
         })
     }

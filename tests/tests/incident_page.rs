@@ -225,12 +225,12 @@ fn the_page_of_an_incident_opens_from_a_file_with_nothing_missing_and_without_a_
         "GuardDuty last updated",
         "GuardDuty sent the event",
         "the responder received it",
-        "it was known what to do",
+        "the responder decided what to do",
         "written down, and the first change began",
         "contained, as read back",
         "reported",
-        "people were told",
-        "last looked at again",
+        "the notice was sent",
+        "last rechecked",
     ];
     let places: Vec<_> = moments
         .iter()
@@ -420,9 +420,72 @@ fn on_paper_nothing_stays_folded() -> Result {
     let mut browser = Browser::start()?;
     shown(&mut browser, &instance(), Some("incidents"))?;
     let folded = "[...document.querySelectorAll('details')].filter(it =>
-        !it.querySelector('pre').checkVisibility()).length";
+        !it.querySelector('summary').nextElementSibling.checkVisibility()).length";
     assert_ne!(browser.evaluate(folded)?, 0, "on a screen they are folded");
     browser.show_on(Medium::Paper)?;
     assert_eq!(browser.evaluate(folded)?, 0);
+    browser.stop()
+}
+
+/// An incident of `count` steps of each outcome, with names as long as AWS allows.
+fn large(count: usize) -> Incident {
+    let mut incident = instance();
+    let steps = ["already", "applied", "failed"].into_iter().flat_map(|outcome| {
+        (0..count).map(move |number| {
+            let phase = if outcome == "applied" { "preserve" } else { "contain" };
+            let role = "r".repeat(64);
+            let targets: Vec<_> = (0..12).map(|it| format!("sg-{it:017x}")).collect();
+            json!({
+                "phase": phase, "action": "elasticloadbalancing:DeregisterTarget", "outcome": outcome,
+                "target": format!("arn:aws:iam::111122223333:role/{role}{number}"), "detail": "done",
+                "from": { "TargetGroupsOfTheInstance": targets }, "to": { "TargetGroupsOfTheInstance": [] },
+            })
+        })
+    });
+    incident.report["steps"] = steps.collect();
+    incident
+}
+
+#[test]
+fn many_steps_with_long_names_fold_and_fit_every_medium() -> Result {
+    let mut browser = Browser::start()?;
+    shown(&mut browser, &large(700), Some("incidents"))?;
+    assert_eq!(browser.faults()?, [""; 0]);
+    browser.show_on(Medium::Desktop)?;
+    let shown = "[...document.querySelectorAll('article h3')].filter(it => it.checkVisibility())
+        .map(it => it.textContent)";
+    let shown: Vec<String> = serde_json::from_value(browser.evaluate(shown)?)?;
+    assert!(
+        shown.len() == 20 && shown.iter().all(|it| it.ends_with("failed")),
+        "{shown:?}"
+    );
+    let text = browser.text()?;
+    assert!(text.contains("700 steps were in place already"), "{text}");
+    assert!(text.contains("and 1380 more"), "{text}");
+    browser.stop()
+}
+
+#[test]
+fn the_first_screen_says_status_who_what_when_and_what_to_do() -> Result {
+    let mut browser = Browser::start()?;
+    for medium in [Medium::Desktop, Medium::Phone] {
+        shown(&mut browser, &instance(), Some("incidents"))?;
+        browser.show_on(medium)?;
+        let first = browser.evaluate(
+            "[...document.querySelectorAll('main > .panel *')]
+               .filter(it => it.getBoundingClientRect().bottom <= 800).map(it => it.textContent).join(' ')",
+        )?;
+        let first = first.as_str().unwrap_or_default();
+        for part in [
+            "partly contained",
+            "i-0abc1234def567890",
+            "Backdoor:EC2/C&CActivity.B!DNS, severity 8 (High)",
+            "first seen 2026-03-01T00:00:00Z, contained 2026-03-04T05:06:10Z",
+            "What to do now",
+            "look at the second interface",
+        ] {
+            assert!(first.contains(part), "{medium:?}: no {part} in: {first}");
+        }
+    }
     browser.stop()
 }

@@ -36,7 +36,10 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "remediation",
         ],
     ),
-    ("proof", &["model", "playbooks", "policy", "remediation"]),
+    (
+        "proof",
+        &["model", "playbooks", "policy", "remediation", "render"],
+    ),
     (
         "operator",
         &[
@@ -45,6 +48,7 @@ const LAYERS: [(&str, &[&str]); 19] = [
             "policy",
             "proof",
             "remediation",
+            "render",
             "simulation",
         ],
     ),

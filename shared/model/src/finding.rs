@@ -198,7 +198,7 @@ impl Finding {
 }
 
 /// The AWS partition of a Region.
-fn partition_of(region: &str) -> &'static str {
+pub fn partition_of(region: &str) -> &'static str {
     const BY_REGION: [(&str, &str); 7] = [
         ("cn-", "aws-cn"),
         ("us-gov-", "aws-us-gov"),

@@ -16,7 +16,7 @@ mod facts;
 mod owner;
 pub mod privilege;
 
-pub use self::answer::{Answer, Investigation, Question};
+pub use self::answer::{Answer, Investigation, Question, THE_FINDING};
 pub use self::answer::{listed, reason};
 use crate::finding::Finding;
 

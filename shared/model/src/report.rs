@@ -11,7 +11,7 @@ mod stored;
 
 pub use self::approval::{Approval, Proposed};
 pub use self::read_back::ReadBack;
-pub use self::step::{Outcome, StepReport};
+pub use self::step::{Outcome, READ_BACK, StepReport};
 pub use self::stored::Stored;
 
 use std::fmt;

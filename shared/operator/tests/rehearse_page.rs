@@ -238,3 +238,34 @@ fn the_page_of_a_long_rehearsal_stays_small_and_says_what_it_leaves_out() -> Res
     }
     browser.stop()
 }
+
+#[test]
+fn no_column_is_squeezed_by_many_types_or_long_names() -> Result {
+    let mut findings: Vec<_> = (0..200)
+        .map(|number| {
+            let kind = format!("Behavior:EC2/ATypeOfWhichThereAreEighty{}", number % 80);
+            finding(
+                &format!("f{number}"),
+                &kind,
+                "2026-03-01T05:00:00Z",
+                json!({}),
+            )
+        })
+        .collect();
+    findings.extend((0..40).map(|number| {
+        let role = json!({ "resourceType": "AccessKey", "accessKeyDetails": {
+            "accessKeyId": format!("ASIAIOSFODNN7EXAMP{number:02}"), "userType": "AssumedRole",
+            "principalId": format!("AROAEXAMPLE:{}", "s".repeat(64)), "userName": format!("{}{number}", "r".repeat(60)),
+        } });
+        let kind = "UnauthorizedAccess:IAMUser/TorIPCaller";
+        finding(&format!("r{number}"), kind, "2026-03-02T05:00:00Z", role)
+    }));
+    let mut browser = opened(&findings)?;
+    let folded =
+        "[...document.querySelectorAll('#left-out li')].filter(it => !it.checkVisibility()).length";
+    assert_eq!(browser.evaluate(folded)?, 70);
+    assert_eq!(browser.faults()?, [""; 0]);
+    browser.evaluate("document.querySelectorAll('details').forEach(it => it.open = true)")?;
+    assert_eq!(browser.faults()?, [""; 0]);
+    browser.stop()
+}

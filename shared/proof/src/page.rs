@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use maud::{Markup, html};
-use remediation::page::{Outside, Page, Section};
+use render::page::{Cell, Outside, Page, Section, Table};
 
 use crate::record::{AttemptResult, ContainedBy, Proof, Removal, Scene, Tried, Victim};
 use crate::table::{self, Check};
@@ -112,18 +112,21 @@ fn verdict(proof: &Proof) -> (&'static str, &'static str, &'static str) {
 }
 
 fn glance(proof: &Proof) -> Markup {
-    let rows = table::rows(proof);
+    let rows = table::rows(proof).into_iter().map(|row| {
+        let tone = tone(row[0].as_str());
+        let mut cells: Vec<_> = row.into_iter().map(Cell::from).collect();
+        cells[0].tone = tone;
+        cells
+    });
+    let headings = table::HEADINGS.map(capitalized);
+    let table = Table {
+        name: "All requests",
+        headings: &headings.each_ref().map(String::as_str),
+        rows: rows.collect(),
+    };
     html! {
-        @if rows.is_empty() {
-            p { "Nothing was tried." }
-        } @else {
-            (wide("All requests", &table::HEADINGS.map(capitalized), rows.iter().map(|row| {
-                let tone = tone(row[0].as_str());
-                let mut cells = vec![html! { span.(tone) { (row[0]) } }];
-                cells.extend(row[1..].iter().map(|cell| html! { (Outside(cell)) }));
-                cells
-            })))
-        }
+        @if table.rows.is_empty() { p { "Nothing was tried." } }
+        @else { (table.render()) }
     }
 }
 
@@ -139,18 +142,6 @@ fn tone(check: &str) -> &'static str {
         "bad"
     } else {
         "warn"
-    }
-}
-
-/// A table that scrolls by itself where there is no room for it.
-fn wide(name: &str, headings: &[String], rows: impl Iterator<Item = Vec<Markup>>) -> Markup {
-    html! {
-        div.wide role="region" aria-label=(name) tabindex="0" {
-            table aria-label=(name) {
-                thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
-                tbody { @for row in rows { tr { @for cell in row { td { (cell) } } } } }
-            }
-        }
     }
 }
 

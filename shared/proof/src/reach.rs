@@ -61,12 +61,6 @@ impl Internet {
         }
     }
 
-    /// The same, trying another port.
-    #[must_use]
-    pub fn at_port(self, port: u16) -> Self {
-        Self { port, ..self }
-    }
-
     async fn connect(&self, instance: &Instance) -> AttemptResult {
         let at = (self.clock)();
         let Some(address) = &instance.public_address else {

@@ -7,8 +7,8 @@
 use serde_json::{Value, json};
 
 use crate::chat::inert;
-use crate::notice::subject;
-use model::finding::Severity;
+use crate::notice_view::subject;
+use model::finding::{Severity, partition_of};
 use model::report::{Report, Status};
 
 /// How many next steps the alert has: it is read on a phone.
@@ -59,9 +59,9 @@ fn scales(report: &Report) -> (&'static str, u8, u8, u8) {
 
 /// The finding in GuardDuty's console.
 fn console(region: &str, id: &str) -> String {
-    let domain = match region {
-        region if region.starts_with("cn-") => "console.amazonaws.cn",
-        region if region.starts_with("us-gov-") => "console.amazonaws-us-gov.com",
+    let domain = match partition_of(region) {
+        "aws-cn" => "console.amazonaws.cn",
+        "aws-us-gov" => "console.amazonaws-us-gov.com",
         _ => "console.aws.amazon.com",
     };
     format!("https://{domain}/guardduty/home?region={region}#/findings?search=id%3D{id}")

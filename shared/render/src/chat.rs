@@ -6,10 +6,9 @@
 
 use serde_json::{Value, json};
 
-use crate::notice::subject;
-use crate::report_view::{at_risk, step_groups, summary};
-use model::finding::{Severity, printable};
-use model::report::{Outcome, Report, StepReport};
+use crate::notice_view::{DO_NOW, Entry, NoticeView};
+use model::finding::printable;
+use model::report::Report;
 
 /// The detail type of the event that says what came of a finding, and the type of the notification.
 pub const DETAIL_TYPE: &str = "GuardDuty Response";
@@ -22,6 +21,7 @@ const DESCRIPTION_LIMIT: usize = 2_900;
 
 /// The notification of a report, as JSON.
 pub fn render(report: &Report) -> String {
+    let view = NoticeView::of(report);
     let next_steps: Vec<_> = report
         .next_steps()
         .iter()
@@ -33,14 +33,14 @@ pub fn render(report: &Report) -> String {
         "source": "custom",
         "content": {
             "textType": "client-markdown",
-            "title": inert(&subject(report)),
-            "description": description(report),
+            "title": inert(&view.subject),
+            "description": description(&view),
             "keywords": [report.category().as_str(), report.status().as_str()],
         },
         "metadata": {
-            // What is told of one finding is one thread.
+            // The notices of one finding are one thread.
             "threadId": inert(report.finding_id()),
-            "summary": inert(&subject(report)),
+            "summary": inert(&view.subject),
             "eventType": DETAIL_TYPE,
         },
     });
@@ -50,51 +50,29 @@ pub fn render(report: &Report) -> String {
     notification.to_string()
 }
 
-fn description(report: &Report) -> String {
+fn description(view: &NoticeView) -> String {
     let mut text = Description::default();
-    if let Some(overload) = report.breaker() {
-        text.line(&overload.reason());
-        text.line(&format!("To contain more at once: {}", overload.reset()));
+    for sentence in &view.status {
+        text.line(sentence);
     }
-    text.line(summary(report));
-    text.line(report.title());
-    let severity = Severity::label(report.severity());
-    let kind = report.finding_type();
-    text.line(&format!(
-        "{kind} (severity {} {severity})",
-        report.severity()
-    ));
-    let (account, region) = (report.account_id(), report.region());
-    text.line(&format!("account {account}, region {region}"));
-    text.line(&format!("finding {}", report.finding_id()));
-    text.line(report.reason());
-    if let Some(approval) = report.approval() {
-        let proposed = approval.steps.iter();
-        let proposed = proposed.map(|step| format!("{} on {}", step.action, step.target));
-        text.section(
-            &format!("AWAITS APPROVAL (until {})", approval.expires_at),
-            proposed.collect(),
-        );
-        let id = report.finding_id();
-        text.line(&format!("gdr approve {id}, or gdr reject {id}"));
+    for section in &view.sections {
+        // A chat shows the next steps by themselves.
+        let entries = section.entries.iter();
+        let entries =
+            entries.filter(|entry| section.title != DO_NOW || !matches!(entry, Entry::Item(_)));
+        let entries: Vec<_> = entries.collect();
+        // In bold, which both know; no text from outside can have the marks.
+        if section.title != DO_NOW {
+            text.push(&format!("*{}*", section.title));
+        }
+        for entry in entries {
+            match entry {
+                Entry::Item(said) => text.push(&format!("• {}", inert(said))),
+                Entry::Detail(said) | Entry::Line(said) | Entry::Command(said) => text.line(said),
+            }
+        }
     }
-    for (group, steps) in step_groups(report) {
-        text.section(group.title(), steps.into_iter().map(told).collect());
-    }
-    text.section(
-        &at_risk(report).to_uppercase(),
-        report.residual_risks().to_vec(),
-    );
     text.end()
-}
-
-fn told(step: &StepReport) -> String {
-    let (action, target) = (step.action(), step.target());
-    match step.outcome() {
-        Outcome::Failed => format!("{action} on {target} FAILED: {}", step.detail()),
-        Outcome::Withheld | Outcome::Skipped => format!("{action} on {target}: {}", step.detail()),
-        _ => format!("{action} on {target}"),
-    }
 }
 
 /// Lines, until there is no more room.
@@ -107,20 +85,6 @@ struct Description {
 impl Description {
     fn line(&mut self, told: &str) {
         self.push(&inert(told));
-    }
-
-    fn section(&mut self, title: &str, entries: Vec<String>) {
-        if entries.is_empty() {
-            return;
-        }
-        // In bold, which both know; no text from outside can have the marks.
-        self.push(&format!("*{title}*"));
-        for entry in entries.iter().take(ENTRIES) {
-            self.push(&format!("• {}", inert(entry)));
-        }
-        if let more @ 1.. = entries.len().saturating_sub(ENTRIES) {
-            self.push(&format!("• and {more} more"));
-        }
     }
 
     fn push(&mut self, line: &str) {
@@ -185,6 +149,7 @@ mod tests {
     use crate::fixtures::finding;
     use model::category::Category;
     use model::error::Error;
+    use model::report::{Approval, Proposed};
 
     fn notification(report: &Report) -> Value {
         serde_json::from_str(&render(report)).expect("JSON")
@@ -220,7 +185,7 @@ mod tests {
             "still live",
             "spam\n",
             "no interface could be read",
-            "severity 8 High",
+            "severity 8 (High)",
         ] {
             assert!(description.contains(part), "no {part} in:\n{description}");
         }
@@ -273,6 +238,16 @@ mod tests {
         let mut report = Report::notified(Category::S3, &finding, "why ".repeat(1_000), false);
         report.residual_risks = vec!["a risk\u{1f4a3}".repeat(100); 500];
         report.next_steps = vec!["x".repeat(5_000); 500];
+        let step = Proposed {
+            action: "x".repeat(5_000),
+            target: "x".repeat(5_000),
+            from: json!({}),
+            to: json!({}),
+        };
+        report.approval = Some(Approval {
+            expires_at: jiff::Timestamp::UNIX_EPOCH,
+            steps: vec![step; 500],
+        });
         let told = notification(&report);
         let description = told["content"]["description"]
             .as_str()

@@ -7,6 +7,7 @@
 pub mod alert;
 pub mod chat;
 pub mod notice;
+mod notice_view;
 pub mod page;
 pub mod report_view;
 

@@ -1,55 +1,38 @@
-//! The notice for the person on call, as text. Pure.
+//! The notice for the on-call engineer, as text. Pure.
 
 use std::fmt::Write as _;
 
-use crate::report_view::{StepGroup, at_risk, headline, step_groups, summary};
-use model::breaker::OpenBreaker;
-use model::finding::{Severity, printable};
-use model::investigation::Question;
-use model::report::{Approval, Outcome, Report, StepReport};
-use model::sequence::Outline;
+use crate::notice_view::{Entry, NoticeView};
+use model::finding::printable;
+use model::report::Report;
 
-/// SNS allows a subject of at most 100 ASCII characters,
-/// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>.
-const SUBJECT_LIMIT: usize = 100;
 /// SNS allows a message of at most 256 KiB; a notice that long is no longer read.
 const BODY_LIMIT: usize = 64 * 1024;
-/// How many entries a section lists. The report in the log has them all.
-const ENTRIES: usize = 50;
 
-/// A notice by mail or chat.
+/// A notice as mail has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// At most 100 printable ASCII characters.
     pub subject: String,
-    /// The event, the steps done and not done, and the next steps.
+    /// The status, what to do now, and the rest in the order in which it is needed.
     pub body: String,
 }
 
 /// Renders the notice for a report.
 pub fn render(report: &Report) -> Notice {
-    Notice {
-        subject: subject(report),
-        body: body(report),
-    }
+    let view = NoticeView::of(report);
+    let body = body(&view);
+    let subject = view.subject;
+    Notice { subject, body }
 }
 
-/// The subject in one line of printable ASCII.
-pub(crate) fn subject(report: &Report) -> String {
-    let headline = match report.breaker() {
-        _ if report.drill() => format!("[DRILL] {}:", report.status().as_str()),
-        Some(_) => "[BREAKER OPEN]".to_owned(),
-        None => format!("[{}]", headline(report)),
-    };
-    let mut subject = format!(
-        "{headline} {} {} in {}",
-        report.category(),
-        report.finding_type(),
-        report.account_id(),
-    );
-    subject.retain(|character| (' '..='~').contains(&character));
-    subject.truncate(SUBJECT_LIMIT);
-    subject
+/// What came of it, in a line: the note for other tools.
+pub fn note(report: &Report) -> String {
+    printable(&format!(
+        "{}: {}",
+        report.status().as_str(),
+        report.reason()
+    ))
 }
 
 /// Writing to a `String` cannot fail, so the results are let go.
@@ -57,77 +40,22 @@ pub(crate) fn subject(report: &Report) -> String {
 /// Names, tags and messages come from outside, whatever they passed through on their way here. Each
 /// is written on one line of its own and made printable, so that none can look like another part
 /// of the notice.
-fn body(report: &Report) -> String {
+fn body(view: &NoticeView) -> String {
     let mut text = String::new();
-    let severity = Severity::label(report.severity());
-    if let Some(overload) = report.breaker() {
-        breaker(&mut text, overload);
+    for sentence in &view.status {
+        let _ = writeln!(text, "{}", printable(sentence));
     }
-    let _ = writeln!(text, "{}\n", summary(report));
-    let _ = writeln!(text, "WHAT HAPPENED");
-    if !report.title().is_empty() {
-        line(&mut text, "  ", report.title());
-    }
-    let kind = report.finding_type();
-    let kind = format!("{kind} (severity {} {severity})", report.severity());
-    line(&mut text, "  ", &kind);
-    let (account, region) = (report.account_id(), report.region());
-    line(
-        &mut text,
-        "  ",
-        &format!("account {account}, region {region}"),
-    );
-    line(&mut text, "  ", &format!("finding {}", report.finding_id()));
-    line(&mut text, "  ", report.reason());
-    if let Some(person) = report.run_by() {
-        line(&mut text, "  ", &format!("run by hand by {person}"));
-    }
-    if let Some(stored) = report.stored() {
-        line(&mut text, "  ", &format!("page {}", stored.place()));
-    }
-
-    let sequence = report.sequence().map(Outline::lines).unwrap_or_default();
-    if !sequence.is_empty() {
-        let _ = writeln!(text, "\nTHE SEQUENCE");
-    }
-    // Bounded already, and it says itself how many there are more.
-    for told in &sequence {
-        for (index, told) in told.split('\n').enumerate() {
-            let indent = if index == 0 { "  - " } else { "      " };
-            line(&mut text, indent, told.trim_start());
+    for section in &view.sections {
+        let _ = writeln!(text, "\n{}", section.title);
+        for entry in &section.entries {
+            let (indent, said) = match entry {
+                Entry::Item(said) => ("  - ", said),
+                Entry::Line(said) | Entry::Command(said) => ("  ", said),
+                Entry::Detail(said) => ("      ", said),
+            };
+            let _ = writeln!(text, "{indent}{}", printable(said));
         }
     }
-
-    if let Some(approval) = report.approval() {
-        awaits(&mut text, approval, report.finding_id());
-    }
-    for (group, with) in step_groups(report) {
-        let condition = match group {
-            StepGroup::Planned if report.drill() => " (a drill never does it)",
-            StepGroup::Planned => " (set DRY_RUN to false to enforce)",
-            _ => "",
-        };
-        steps(&mut text, &format!("{}{condition}", group.title()), &with);
-    }
-    lines(
-        &mut text,
-        &at_risk(report).to_uppercase(),
-        report.residual_risks(),
-    );
-    lines(&mut text, "WHAT TO DO NEXT", report.next_steps());
-    let (to_send, known): (Vec<_>, Vec<_>) = report
-        .investigation()
-        .iter()
-        .partition(|answer| answer.question() == Question::AskTheOwner);
-    section(&mut text, "WHAT IS KNOWN", &known, |text, answer| {
-        let open = if answer.is_known() { "" } else { "NOT KNOWN: " };
-        let (question, said) = (answer.question(), answer.answer());
-        line(text, "  - ", &format!("{question}: {open}{said}"));
-        line(text, "      ", &format!("({})", answer.source()));
-    });
-    section(&mut text, "ASK THE OWNER", &to_send, |text, question| {
-        line(text, "  ", question.answer());
-    });
     if text.len() > BODY_LIMIT {
         let mut end = BODY_LIMIT;
         while !text.is_char_boundary(end) {
@@ -139,92 +67,13 @@ fn body(report: &Report) -> String {
     text
 }
 
-/// The notice of a finding that found no room in a window is the only one about it.
-fn breaker(text: &mut String, overload: &OpenBreaker) {
-    line(text, "", &overload.reason());
-    let _ = writeln!(
-        text,
-        "\nUntil then nothing more is contained there. Further findings are recorded and not told one by \
-         one:\n  gdr incidents --status notified\nLook whether this is an attack or an error. To contain \
-         more at once:\n  {}\nWhat was withheld is contained when its finding comes again, as GuardDuty \
-         updates it.",
-        overload.reset(),
-    );
-    let contained: Vec<_> = overload.contained().collect();
-    section(text, "CONTAINED LATELY", &contained, |text, name| {
-        line(text, "  - ", name);
-    });
-    let _ = writeln!(text, "\nTHE FIRST FINDING THAT WAS WITHHELD");
-}
-
-/// The commands are whole, so that they can be copied: a finding's id has no character that a shell would
-/// read.
-fn awaits(text: &mut String, approval: &Approval, id: &str) {
-    let title = format!("AWAITS APPROVAL (until {})", approval.expires_at);
-    section(text, &title, &approval.steps, |text, step| {
-        line(text, "  - ", &format!("{} on {}", step.action, step.target));
-        line(text, "      ", &format!("from {}", step.from));
-        line(text, "      ", &format!("to {}", step.to));
-    });
-    line(
-        text,
-        "  to run exactly that: ",
-        &format!("gdr approve {id}"),
-    );
-    let reject = format!("gdr reject {id} --reason \"why\"");
-    line(text, "  to let it be: ", &reject);
-}
-
-fn steps(text: &mut String, title: &str, steps: &[&StepReport]) {
-    section(text, title, steps, |text, step| {
-        let outcome = match step.outcome() {
-            Outcome::Failed => "FAILED: ",
-            Outcome::Withheld => "withheld: ",
-            Outcome::Skipped => "skipped: ",
-            _ => "",
-        };
-        line(
-            text,
-            "  - ",
-            &format!("{} on {}", step.action(), step.target()),
-        );
-        line(text, "      ", &format!("{outcome}{}", step.detail()));
-    });
-}
-
-fn lines(text: &mut String, title: &str, entries: &[String]) {
-    section(text, title, entries, |text, entry| {
-        line(text, "  - ", entry);
-    });
-}
-
-fn section<T>(text: &mut String, title: &str, entries: &[T], write: impl Fn(&mut String, &T)) {
-    if entries.is_empty() {
-        return;
-    }
-    let _ = writeln!(text, "\n{title}");
-    for entry in entries.iter().take(ENTRIES) {
-        write(text, entry);
-    }
-    if let more @ 1.. = entries.len().saturating_sub(ENTRIES) {
-        let _ = writeln!(
-            text,
-            "  - and {more} more: see the report in the function's log"
-        );
-    }
-}
-
-fn line(text: &mut String, indent: &str, told: &str) {
-    let _ = writeln!(text, "{indent}{}", printable(told));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixtures::finding;
     use model::category::Category;
     use model::error::Error;
-    use model::investigation::Answer;
+    use model::investigation::{Answer, Question};
     use serde_json::json;
 
     #[test]
@@ -301,8 +150,8 @@ mod tests {
         let body = render(&report).body;
         assert!(
             body.ends_with(
-                "WHAT IS KNOWN\n  - who: mallory\n      (the finding)\n  - called before: NOT KNOWN: \
-                 throttled\n      (CloudTrail)\n\nASK THE OWNER\n  Did you do it?\n"
+                "WHAT IS KNOWN\n  - called before: NOT KNOWN: throttled (CloudTrail)\n  - who: \
+                 mallory\n\nASK THE OWNER\n  Did you do it?\n"
             ),
             "{body}"
         );

@@ -6,6 +6,8 @@
 //! makes invisible characters visible too, and [`Script`] embeds data that no text in it can end.
 
 mod incident;
+mod table;
+mod words;
 
 use std::fmt::Write as _;
 
@@ -16,6 +18,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 pub use self::incident::{Place, Undone, render as incident};
+pub use self::table::{Cell, Table};
+pub use self::words::folded;
 use model::finding::{printable, visible};
 
 /// The style of every page. Text has a contrast of at least 4.5 to 1 in light and dark,

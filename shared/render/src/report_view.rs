@@ -1,6 +1,8 @@
 //! The words for reports and recorded incidents: the same in notices, chats, pages and on the command line. Pure.
 
+use jiff::Timestamp;
 use model::incident::Incident;
+use model::plan::Phase;
 use model::report::{Outcome, Report, Status, StepReport};
 
 const DRILL: &str = "This is a drill, not a finding of GuardDuty. Nothing was changed: this is how such a finding \
@@ -26,36 +28,46 @@ pub(crate) fn headline(report: &Report) -> &'static str {
     }
 }
 
-/// The result in one sentence.
-pub(crate) fn summary(report: &Report) -> &'static str {
+/// The result, in a sentence or two.
+pub(crate) fn summary(report: &Report) -> String {
     if report.drill() {
-        return DRILL;
+        return DRILL.to_owned();
     }
+    let function = format!("The {} function", report.category());
     match report.status() {
         Status::Partial if report.released_by().is_some() => {
-            "Only a part was put back. The steps that still contain the target are listed below."
+            "The operator released only a part. The steps that still contain the target are listed below."
+                .to_owned()
         }
         Status::Partial | Status::Failed if report.stands => {
-            "This attempt could not read the whole target. By the record it is contained, and nothing that was \
-             read says otherwise."
+            "This attempt could not read the whole target. The record says that it is contained, and nothing that \
+             was read contradicts it."
+                .to_owned()
         }
-        Status::Ignored => "Nothing was done.",
-        Status::Notified => "This function contained nothing. A person must decide.",
-        Status::DryRun => "This is a dry run: the plan below was NOT carried out.",
-        Status::Contained if report.undone() => {
-            "Someone undid this containment. It was done again, and reading back confirms it."
+        Status::Ignored => format!("{function} did nothing."),
+        Status::Notified if report.approval().is_some() => {
+            format!("{function} contained nothing yet. The plan below runs if an approver approves it.")
         }
-        Status::Contained => "The threat was contained, and reading back confirms it.",
-        Status::AlreadyContained => "Everything was found contained. Nothing was changed.",
-        Status::Partial => "Only a part was contained. What was not is listed below.",
-        Status::Failed if report.is_busy() => {
-            "This function contained nothing: another invocation had the target all the time. See what that one \
-             reports."
+        Status::Notified => format!("{function} contained nothing. The on-call engineer decides."),
+        Status::DryRun => format!("{function} changed nothing. This is the plan of a dry run."),
+        Status::Contained if report.undone() => format!(
+            "Somebody reverted this containment. {function} contained the target again, and read it back."
+        ),
+        Status::Contained => format!("{function} contained the target, and read it back."),
+        Status::AlreadyContained => {
+            format!("{function} found the target contained, and changed nothing.")
         }
-        Status::Failed => "NOTHING WAS CONTAINED. The threat is still live.",
-        Status::Rejected => "The plan was rejected. Nothing of it was done.",
+        Status::Partial => format!(
+            "{function} contained only a part of the target. The steps that were not done are listed below."
+        ),
+        Status::Failed if report.is_busy() => format!(
+            "{function} contained nothing. Another invocation held the target the whole time, and reports its own \
+             result."
+        ),
+        Status::Failed => format!("{function} contained NOTHING. The threat is still live."),
+        Status::Rejected => "The operator rejected the plan. None of its steps was done.".to_owned(),
         Status::Released => {
-            "The containment was released, and reading back shows what was put back."
+            "The operator released the containment. The values below were put back, and read back.".to_owned()
         }
     }
 }
@@ -109,12 +121,22 @@ impl StepGroup {
         }
     }
 
+    /// True if the step is worth a line of its own: it contains something, or it was not done.
+    pub(crate) fn lists(self, step: &StepReport) -> bool {
+        match self {
+            Self::Planned | Self::Applied => step.contains(),
+            Self::Restored => true,
+            Self::Already => false,
+            Self::NotDone => step.phase() != Phase::Annotate || step.outcome() == Outcome::Failed,
+        }
+    }
+
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Planned => "WOULD BE DONE",
             Self::Applied => "WHAT WAS DONE",
             Self::Restored => "WHAT WAS PUT BACK",
-            Self::Already => "WAS ALREADY SO",
+            Self::Already => "ALREADY IN PLACE",
             Self::NotDone => "WHAT WAS NOT DONE",
         }
     }
@@ -153,44 +175,44 @@ pub(crate) fn incident_status(incident: &Incident) -> (Tone, &str, &'static str)
         "contained" | "already_contained" => (
             Tone::Good,
             "contained",
-            "The threat was contained, and reading back confirms it.",
+            "The function contained the target, and read it back.",
         ),
         "partial" => (
             Tone::Bad,
             "partly contained",
-            "Only a part was contained. What was not is listed below.",
+            "The function contained only a part of the target. The steps that were not done are listed below.",
         ),
         "failed" => (
             Tone::Bad,
             "not contained",
-            "Nothing was contained. The threat may still be live.",
+            "The function contained nothing. The threat may still be live.",
         ),
         "notified" if waits => (
             Tone::Doubtful,
             "awaits approval",
-            "What would contain it waits for a person.",
+            "The plan to contain it awaits approval.",
         ),
         "notified" => (
             Tone::Doubtful,
             "not contained",
-            "This function contained nothing. A person must decide.",
+            "The function contained nothing. The on-call engineer decides.",
         ),
         "dry_run" => (
             Tone::Doubtful,
             "dry run",
-            "The plan below was not carried out: this was a dry run.",
+            "This is the plan of a dry run. Nothing was changed.",
         ),
         "containing" => (
             Tone::Doubtful,
             "being contained",
-            "It was begun and not reported yet: it is under way, or it was cut off.",
+            "The function has begun and not reported yet: it is still at work, or it was cut off.",
         ),
         "released" => (
             Tone::Neutral,
             "released",
-            "A person put back what the containment found.",
+            "The operator released the containment.",
         ),
-        "ignored" => (Tone::Neutral, "ignored", "Nothing was done."),
+        "ignored" => (Tone::Neutral, "ignored", "The function did nothing."),
         other => (
             Tone::Doubtful,
             other,
@@ -203,11 +225,21 @@ pub(crate) fn incident_status(incident: &Incident) -> (Tone, &str, &'static str)
 pub(crate) fn recorded_outcome(outcome: &str) -> (Tone, &str, &'static str) {
     match outcome {
         "applied" => (Tone::Good, "done", "After, as read back"),
-        "already" => (Tone::Good, "was so already", "After"),
+        "already" => (Tone::Good, "already in place", "After"),
         "planned" => (Tone::Doubtful, "would be done", "Would become"),
         "skipped" => (Tone::Doubtful, "not done", "Would have become"),
         "withheld" => (Tone::Doubtful, "withheld", "Would have become"),
         "failed" => (Tone::Bad, "failed", "Was to become"),
         other => (Tone::Doubtful, other, "Wanted"),
     }
+}
+
+/// What to do about a containing step that failed.
+pub(crate) fn not_in_effect(action: &str, target: &str) -> String {
+    format!("do {action} on {target} by hand, or mend its cause below: it is NOT in effect")
+}
+
+/// A time to the second.
+pub(crate) fn to_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }

@@ -14,6 +14,14 @@ use proof::{Id, Request, Victim};
 
 const STACK: &str = "guardduty-responder";
 
+/// What a reader must know who has never seen the product.
+const STORY: [&str; 4] = [
+    "Four resources are attacked: a public bucket, a stolen key, a stolen role session, an infected instance.",
+    "GuardDuty's finding of each attack goes to the responder, which contains the resource.",
+    "Then the same attacks run again and must fail. Whoever uses the resources rightfully must go on unharmed.",
+    "! an attack works    \u{2713} as it must be    \u{2717} not as it must be",
+];
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let word = std::env::var("DRY_RUN").unwrap_or_default();
@@ -40,6 +48,9 @@ async fn main() -> ExitCode {
 }
 
 async fn run(console: &mut Console, dry_run: bool) -> Result {
+    for sentence in STORY {
+        console.say(sentence);
+    }
     console.stage("Start AWS on this machine");
     let aws = {
         let _busy = Busy::with("two emulators, with IAM enforced");

@@ -35,6 +35,29 @@ width => {
     if (scrolls && larger && it.tabIndex < 0) faults.push(`cannot be scrolled by keyboard: ${told(it)}`);
   }
 
+  // No column is narrower than its longest word. Only the long names of AWS may be broken.
+  const range = document.createRange();
+  for (const cell of all("th, td, dt").filter(seen)) {
+    const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      for (const token of texts.currentNode.data.matchAll(/\S+/g)) {
+        if (token[0].length > 24) continue;
+        for (const word of token[0].matchAll(/[\p{L}\p{N}]+/gu)) {
+          const from = token.index + word.index;
+          range.setStart(texts.currentNode, from);
+          range.setEnd(texts.currentNode, from + word[0].length);
+          const lines = new Set([...range.getClientRects()].map(it => Math.round(it.top)));
+          if (lines.size > 1) faults.push(`a column breaks ${word[0]}: ${told(cell)}`);
+        }
+      }
+    }
+  }
+  if (matchMedia("print").matches) {
+    for (const it of all(".wide").filter(it => it.scrollWidth > it.clientWidth + 1)) {
+      faults.push(`cut off on paper: ${told(it)}`);
+    }
+  }
+
   // https://www.w3.org/TR/WCAG22/#dfn-relative-luminance
   const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   const rgba = colour => {

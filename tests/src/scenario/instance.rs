@@ -174,7 +174,7 @@ impl InfectedInstance {
                 seen.push(Observation {
                     what: format!("{who} {verb} over {family}"),
                     works: open > 0,
-                    evidence: format!("{open} open paths"),
+                    evidence: format!("{open} open path{}", if open == 1 { "" } else { "s" }),
                 });
             }
         }

@@ -73,9 +73,8 @@ impl Denial {
     /// The table could not be asked.
     pub fn unasked(error: Error) -> Self {
         let reason = format!(
-            "the windows of the circuit breaker could not be read or written, so nothing more is \
-             contained: {error}; contain it by hand, and repair the incident table or the function's \
-             access to it"
+            "the circuit breaker could not be asked, so nothing more is contained: contain it by hand, \
+             and repair the incident table or the function's access to it ({error})"
         );
         Self {
             unasked: true,

@@ -8,7 +8,7 @@ use crate::error::{A_RETRY_MAY_SUCCEED, Error};
 use crate::finding::printable;
 
 /// The source of what the finding itself says.
-pub(super) const THE_FINDING: &str = "the finding";
+pub const THE_FINDING: &str = "the finding";
 
 /// A question of the investigation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

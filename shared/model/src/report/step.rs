@@ -10,6 +10,9 @@ use crate::report::ReadBack;
 /// The effect of a credential's containment, as CloudTrail shows it afterwards. Nothing is done by it.
 const CREDENTIAL_REFUSED: &str = "cloudtrail:CredentialRefused";
 
+/// Begins the detail of a step that was applied.
+pub const READ_BACK: &str = "applied and read back: ";
+
 /// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -246,6 +249,14 @@ impl StepReport {
     /// The resource.
     pub fn target(&self) -> &str {
         &self.target
+    }
+    /// When in the response it runs.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+    /// True if it contains something by itself.
+    pub fn contains(&self) -> bool {
+        self.contains
     }
     /// The value that was found.
     pub fn from(&self) -> &Value {

@@ -1,14 +1,17 @@
 //! The report as a page: a time line with filters, what would have happened one by one, and the tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod events;
+mod tables;
+
+use std::collections::BTreeSet;
 
 use maud::{Markup, html};
-use remediation::page::{Lines, Outside, Page, Script, Section};
+use render::page::{Lines, Outside, Page, Script, Section};
 use serde_json::{Value, json};
-use simulation::{BreakerTrip, Entry, Exemption, NotContained, Outcome, Report, Step, StepVerdict};
+use simulation::{Entry, Outcome, Report};
 
 use super::document::Document;
-use super::table::{contained, qualified, words};
+use super::table::{contained, words};
 use crate::output::counted;
 
 /// How many entries, and how many rows of a table, are on a page, that a phone can show it. The JSON has
@@ -39,32 +42,32 @@ pub(super) fn render(document: &Document) -> String {
     sections.push(Section {
         id: "events",
         heading: "What would have happened",
-        content: events(report, shown),
+        content: events::events(report, shown),
     });
     let tables = [
         (
             "hit",
-            "Who would have been hit",
+            "Principals, instances and buckets that would have been contained",
             !report.hit.is_empty(),
-            hit(report),
+            tables::hit(report),
         ),
         (
             "breaker",
-            "How often the breaker would have opened",
+            "When the circuit breaker would have opened",
             true,
-            breaker(report),
+            tables::breaker(report),
         ),
         (
             "exemptions",
             "Which exemptions applied",
             !report.exemptions.is_empty(),
-            exemptions(&report.exemptions),
+            tables::exemptions(&report.exemptions),
         ),
         (
             "left-out",
-            "What is left to a person",
+            "Findings that are not contained automatically",
             !report.left_out.is_empty(),
-            left_out(&report.left_out),
+            tables::left_out(&report.left_out),
         ),
         (
             "unreadable",
@@ -72,12 +75,7 @@ pub(super) fn render(document: &Document) -> String {
             !document.unreadable.is_empty(),
             unreadable(document),
         ),
-        (
-            "to-know",
-            "To know when reading this",
-            true,
-            to_know(report),
-        ),
+        ("to-know", "Limits of this rehearsal", true, to_know(report)),
         ("settings", "The settings", true, settings(document)),
         ("policies", "The policies", true, policies(document)),
     ];
@@ -147,8 +145,8 @@ fn lead(document: &Document) -> Markup {
     let more = contained(numbers);
     html! {
         p {
-            "Nothing was changed. This says what guardduty-responder would have done about the findings "
-            "of the past, under the settings and policies below, had it not been a dry run."
+            "Nothing was changed. This page shows how guardduty-responder would have responded to past findings "
+            "under the settings and policies below, without a dry run."
         }
         dl.panel {
             dt { "Findings" }
@@ -158,18 +156,18 @@ fn lead(document: &Document) -> Markup {
                 dd { (minute(from)) " to " (minute(to)) }
             }
             dt { "Contained" }
-            dd { (numbers.contained) " targets" @if !more.is_empty() { ": " (more) } }
-            dt { "Waiting for approval" }
-            dd { (numbers.awaits_approval) " targets" }
+            dd { (targets(numbers.contained)) @if !more.is_empty() { ": " (more) } }
+            dt { "Awaiting approval" }
+            dd { (targets(numbers.awaits_approval)) }
             dt { "Withheld by policies" }
-            dd { (numbers.withheld) " targets" }
+            dd { (targets(numbers.withheld)) }
             dt { "Withheld by the breaker" }
             dd {
-                (counted(numbers.breaker as u64, "target")) "; it would have opened "
+                (targets(numbers.breaker)) "; it would have opened "
                 (counted(numbers.openings as u64, "time"))
             }
-            dt { "Left to a person" }
-            dd { (numbers.left_out) " findings" }
+            dt { "Not contained automatically" }
+            dd { (counted(numbers.left_out as u64, "finding")) }
             dt { "Rehearsed" }
             dd { (minute(document.rehearsed_at)) }
         }
@@ -219,85 +217,6 @@ fn time_line() -> Markup {
     }
 }
 
-fn events(report: &Report, shown: &[Entry]) -> Markup {
-    html! {
-        (left_off(report.entries.len(), MOST, "here and in the time line"))
-        @if shown.is_empty() {
-            p { "Nothing would have been contained, approved or withheld." }
-        }
-        ol #entries { @for one in shown { li { (entry(one)) } } }
-    }
-}
-
-fn entry(entry: &Entry) -> Markup {
-    let severity = format!("{:.1}", entry.severity);
-    html! {
-        details {
-            summary {
-                (minute(entry.at)) " "
-                span class={ "badge " (tone(entry.outcome)) } { (qualified(entry)) } " "
-                strong { (Outside(&entry.name)) } " "
-                span.soft { (entry.function.as_str()) }
-            }
-            dl {
-                dt { "Target" }
-                dd { (Outside(&entry.resource)) " (" (Outside(&entry.target)) ")" }
-                dt { "Account" }
-                dd { (entry.account_id) ", " (entry.region) }
-                @if let Some(actor) = &entry.actor { dt { "Who acted" } dd { (Outside(actor)) } }
-                dt { "Finding" }
-                dd { (Outside(&entry.finding_type)) ", severity " (severity) ", " (Outside(&entry.finding_id)) }
-                dt { "By" }
-                dd { (Outside(&entry.by.join(", "))) }
-                @if !entry.reason.is_empty() { dt { "Why" } dd { (Outside(&entry.reason)) } }
-                @for depends in &entry.depends_on { dt { "Depends on" } dd { (Outside(depends)) } }
-                dt { "Events" }
-                dd {
-                    (entry.events) " of " (entry.findings) " findings"
-                    @if entry.last > entry.at { ", the last " (minute(entry.last)) }
-                }
-            }
-            @for (heading, steps) in grouped(&entry.steps) {
-                p.soft { (Outside(&heading)) ":" }
-                ul { @for step in steps { li {
-                    code { (step.action) }
-                    @if let Some(condition) = step.condition { " if " (condition) }
-                    @for depends in &step.depends_on { " – depends on " (Outside(depends)) }
-                } } }
-            }
-        }
-    }
-}
-
-/// Steps by what the policies say of them.
-fn grouped(steps: &[Step]) -> Vec<(String, Vec<&Step>)> {
-    let mut groups: BTreeMap<(StepVerdict, String), Vec<&Step>> = BTreeMap::new();
-    for step in steps {
-        let key = (step.verdict, step.by.join(", "));
-        groups.entry(key).or_default().push(step);
-    }
-    let groups = groups.into_iter();
-    groups
-        .map(|((verdict, by), steps)| {
-            let words = match verdict {
-                StepVerdict::Permitted => "Permitted by",
-                StepVerdict::AwaitsApproval => "Until a person approves it withheld by",
-                StepVerdict::Withheld => "Withheld by",
-            };
-            (format!("{words} {by}"), steps)
-        })
-        .collect()
-}
-
-fn tone(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Contained => "person",
-        Outcome::AwaitsApproval => "warn",
-        Outcome::Withheld => "soft",
-        Outcome::Breaker => "bad",
-    }
-}
-
 /// Says so where there are more than the `most` that are shown.
 fn left_off(all: usize, most: usize, place: &str) -> Markup {
     html! {
@@ -308,126 +227,6 @@ fn left_off(all: usize, most: usize, place: &str) -> Markup {
             }
         }
     }
-}
-
-/// A table that scrolls by itself where there is no room for it.
-fn table<const N: usize>(
-    name: &str,
-    headings: [&str; N],
-    rows: impl ExactSizeIterator<Item = [String; N]>,
-) -> Markup {
-    html! {
-        (left_off(rows.len(), MOST, "here"))
-        div.wide role="region" aria-label=(name) tabindex="0" {
-            table aria-label=(name) {
-                thead { tr { @for heading in headings { th scope="col" { (heading) } } } }
-                tbody { @for row in rows.take(MOST) { tr { @for cell in row { td { (Outside(&cell)) } } } } }
-            }
-        }
-    }
-}
-
-fn hit(report: &Report) -> Markup {
-    let rows = report.hit.iter().map(|hit| {
-        [
-            hit.kind.to_lowercase(),
-            hit.name.clone(),
-            hit.account_id.clone(),
-            minute(hit.first),
-            hit.containments.to_string(),
-            hit.findings.to_string(),
-        ]
-    });
-    let headings = ["Kind", "Name", "Account", "First", "Times", "Findings"];
-    table("Principals, instances and buckets", headings, rows)
-}
-
-fn breaker(report: &Report) -> Markup {
-    let opening = |opening: &BreakerTrip| {
-        [
-            minute(opening.at),
-            opening.function.to_string(),
-            opening.account_id.clone(),
-            all_or(opening.crowd.as_ref()),
-            opening.places.to_string(),
-            opening.withheld.to_string(),
-        ]
-    };
-    let windows = report.windows.iter().map(|window| {
-        [
-            window.function.to_string(),
-            window.account_id.clone(),
-            all_or(window.crowd.as_ref()),
-            window
-                .places
-                .map_or("not held".to_owned(), |it| it.to_string()),
-            window.most.to_string(),
-            window.most_without_breaker.to_string(),
-        ]
-    });
-    html! {
-        @if report.openings.is_empty() {
-            p { "Never." }
-        } @else {
-            (table(
-                "Openings",
-                ["When", "Function", "Account", "Of", "Places", "Events withheld"],
-                report.openings.iter().map(opening),
-            ))
-        }
-        @if !report.windows.is_empty() {
-            h3 { "How much was contained at most in the time of a window" }
-            (table(
-                "Windows",
-                ["Function", "Account", "Of", "Places", "Most", "Without breaker"],
-                windows,
-            ))
-        }
-    }
-}
-
-fn all_or(crowd: Option<&String>) -> String {
-    crowd.cloned().unwrap_or_else(|| "all".to_owned())
-}
-
-fn exemptions(exemptions: &[Exemption]) -> Markup {
-    html! {
-        ul { @for exemption in exemptions { li {
-            strong { (Outside(&exemption.by)) } " (" (exemption.function.as_str()) "): "
-            (Outside(&exemption.reason))
-            @if exemption.awaits_approval { ", until a person approves it" }
-            ". " (exemption.findings) " findings, " (exemption.targets.len()) " targets, first "
-            (minute(exemption.first)) "."
-            details {
-                summary { "Targets and steps" }
-                (left_off(exemption.targets.len(), MOST, "here"))
-                ul { @for target in exemption.targets.iter().take(MOST) { li { (Outside(target)) } } }
-                p.soft { (exemption.steps.iter().copied().collect::<Vec<_>>().join(", ")) }
-            }
-        } } }
-    }
-}
-
-fn left_out(left_out: &[NotContained]) -> Markup {
-    let rows = left_out.iter().map(|left| {
-        let types = left.finding_types.iter();
-        let types: Vec<_> = types
-            .map(|(kind, count)| format!("{kind} {count}"))
-            .collect();
-        [
-            left.function.to_string(),
-            left.findings.to_string(),
-            left.reason.clone(),
-            minute(left.first),
-            types.join(", "),
-        ]
-    });
-    let headings = ["Function", "Findings", "Why", "First", "Types"];
-    table(
-        "Findings of which nothing is one to contain",
-        headings,
-        rows,
-    )
 }
 
 fn unreadable(document: &Document) -> Markup {
@@ -469,6 +268,10 @@ fn settings(document: &Document) -> Markup {
         p { "From: " (Outside(&document.settings_from)) "." }
         dl { @for (name, value) in settings { dt { (name) } dd { (Outside(&shown(value))) } } }
     }
+}
+
+fn targets(count: usize) -> String {
+    counted(count as u64, "target")
 }
 
 /// A time to the minute, in UTC.

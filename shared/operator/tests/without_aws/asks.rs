@@ -84,7 +84,7 @@ fn what_a_person_is_asked_about_is_shown_first_also_where_a_program_reads() -> R
         (
             on_table(&["redrive", "--stack", "gdr"]),
             CONTAINED,
-            "Send 1 again",
+            "Send 1 message again? [y/N]",
         ),
         (
             on_table(&["policy", "push", &policies, "--parameter", "/gdr/policy"]),

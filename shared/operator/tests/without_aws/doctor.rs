@@ -127,7 +127,7 @@ fn what_is_wrong_around_the_functions_is_told_with_what_to_do() -> Result {
         ),
         ("problem", "notices for the chat", "nobody has subscribed"),
         ("problem", "table of incidents", "it is gone"),
-        ("problem", "breaker", "it holds back in 1 windows"),
+        ("problem", "breaker", "it holds back in 1 window"),
         ("problem", "policies", "the parameter is gone"),
         (
             "unknown",

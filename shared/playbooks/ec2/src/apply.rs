@@ -95,7 +95,9 @@ async fn change(services: &Services, action: &Action, until: Instant) -> Result<
         }
         Action::CutConnections(action) => cut(ec2, action, until).await,
         Action::SnapshotVolumes(action) => snapshot(ec2, action).await,
-        Action::Mark(action) => mark::set(ec2, &action.resource, &action.tags).await,
+        Action::Mark(action) => {
+            mark::set(ec2, &action.resource, &action.isolated, &action.tags).await
+        }
     }
 }
 

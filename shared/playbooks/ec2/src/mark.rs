@@ -42,17 +42,21 @@ pub(super) fn groups_value(groups: &BTreeSet<String>) -> String {
     }
 }
 
-/// Tags a resource. Tags an interface only if it is isolated: the isolation may have been refused, and then the
-/// tag would only keep people from isolating the interface themselves.
+/// Tags a resource if these interfaces are isolated. If the isolation of one was refused, the tag would only keep
+/// others from isolating it: the policy denies changes of a tagged interface, and of the groups of a tagged
+/// instance.
 pub(super) async fn set(
     client: &Client,
     resource: &str,
+    isolated: &BTreeSet<String>,
     tags: &BTreeMap<String, String>,
 ) -> Result<()> {
-    if resource.starts_with("eni-") && !is_isolated_in_the_end(client, resource).await? {
-        return Err(Error::Refused(format!(
-            "not tagged, since {resource} is not isolated, and the tag would keep people from isolating it"
-        )));
+    for interface in isolated {
+        if !is_isolated_in_the_end(client, interface).await? {
+            return Err(Error::Refused(format!(
+                "not tagged, since {interface} is not isolated, and the tag would keep others from isolating it"
+            )));
+        }
     }
     tag(client, resource, tags.clone()).await
 }

@@ -430,7 +430,7 @@ async fn who_can_still_read_this_bucket_is_named() {
         "account 999988887777 (s3:GetObject, s3:ListBucket)",
         "canonical id f00d",
         "access points, by those whom their own policies let in: analytics (Internet)",
-        "Multi-Region access points of exposed are not looked at",
+        "Multi-Region access points of exposed are not read",
         "ACLs are in effect in exposed",
         "7 days at most by signature version 4",
     ] {

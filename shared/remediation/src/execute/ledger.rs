@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Execution;
 use crate::error::{Error, Result};
 use crate::plan::{Action, Step, StepKey};
-use crate::report::{ReadBack, StepReport};
+use crate::report::{READ_BACK, ReadBack, StepReport};
 use policy::Authorized;
 
 /// The account of one execution.
@@ -310,10 +310,7 @@ fn conclude(
     let shown = read_back.map(|back| (back, back.shows(&StepKey::of(action))));
     match (result, shown) {
         (Ok(()), Ok((back, Some(true)))) => {
-            let detail = format!(
-                "applied and read back: {}",
-                back.detail(&StepKey::of(action))
-            );
+            let detail = format!("{READ_BACK}{}", back.detail(&StepKey::of(action)));
             StepReport::applied(action, back, detail)
         }
         (Err(error), Ok((back, Some(true)))) => StepReport::applied(

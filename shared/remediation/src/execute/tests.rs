@@ -670,7 +670,7 @@ async fn a_part_that_is_planned_late_is_executed_beside_the_rest_and_one_without
             Some(("late", 3))
         );
         let mut told = done.next_steps.iter();
-        let told = told.any(|told| told.contains("the time of this invocation ended"));
+        let told = told.any(|told| told.contains("this invocation's time ended"));
         assert_eq!(told, hangs, "{:?}", done.next_steps);
     }
 }

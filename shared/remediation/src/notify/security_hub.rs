@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 use super::Message;
 use crate::error::{CallContext, CallError, CallFailure, Result};
-use crate::finding::{Finding, printable};
+use crate::finding::Finding;
 use crate::queue_message;
 use crate::record::{IncidentStore, incident_key};
 use crate::report::Report;
@@ -118,9 +118,7 @@ impl Update {
 
 /// The outcome, in characters that a note may have.
 fn words(report: &Report) -> String {
-    let status = report.status().as_str();
-    let words = printable(&format!("{status}: {}", report.reason()));
-    cut(&words.replace('|', "/"), NOTE_LIMIT)
+    cut(&render::notice::note(report).replace('|', "/"), NOTE_LIMIT)
 }
 
 /// A note with what each function says, by its name.

@@ -1,19 +1,23 @@
 //! The page of an incident: the event, the response, the remaining risks, and the undo.
 
+mod commands;
 mod interfaces;
+mod known;
 mod moments;
+mod steps;
 mod undo;
 
 use jiff::Timestamp;
+use maud::{Markup, html};
 use serde_json::Value;
 
+use self::known::list;
 pub use self::undo::Undone;
+use super::words::words;
 use super::{Json, Outside, Page, Section};
-use crate::report_view::{Tone, incident_at_risk, incident_status, recorded_outcome};
-use maud::{Markup, html};
-use model::category::Category;
-use model::finding::{Finding, Severity, visible};
-use model::incident::{Awaiting, Incident};
+use crate::report_view::{Tone, incident_at_risk, incident_status, not_in_effect, to_second};
+use model::finding::{Finding, Severity};
+use model::incident::Incident;
 
 /// The record of an incident, and the other values of its commands.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +52,7 @@ pub fn render(
         Section {
             id: "done",
             heading: "What was done",
-            content: done(incident, place, now),
+            content: steps::done(incident, place, now),
         },
         Section {
             id: "risk",
@@ -69,12 +73,12 @@ pub fn render(
         Section {
             id: "known",
             heading: "What is known",
-            content: html! { (known(report)) (afterwards(&incident.afterwards)) },
+            content: html! { (known::known(report)) (known::afterwards(&incident.afterwards)) },
         },
         Section {
             id: "owner",
             heading: "What to ask the owner",
-            content: owner(report),
+            content: known::owner(report),
         },
         Section {
             id: "release",
@@ -89,32 +93,98 @@ pub fn render(
     ];
     let page = Page {
         title: &format!("Incident: {title}"),
-        lead: lead(incident, now),
+        lead: lead(incident, finding.as_ref(), now),
         sections,
         script: None,
     };
     page.render()
 }
 
-/// The facts for a reader who reads no further.
-fn lead(incident: &Incident, now: Timestamp) -> Markup {
+/// How many of the next steps the first screen has.
+const FIRST_STEPS: usize = 3;
+
+/// The first screen: status, who, what, when, and what to do.
+fn lead(incident: &Incident, finding: Option<&Finding>, now: Timestamp) -> Markup {
     let (tone, word, meaning) = incident_status(incident);
-    let reason = text(&incident.report, "reason");
+    let report = &incident.report;
     html! {
         div.panel {
             p { span.badge.(colour(tone)) { (Outside(word)) } " " (meaning) }
-            @if !reason.is_empty() { p { "Why: " (Outside(reason)) } }
             @if incident.drill {
                 p { "This was a drill: nothing was changed." }
             }
-            @if let Some(person) = incident.report["run_by"].as_str() {
-                p { "Run by hand by " (Outside(person)) }
+            @if let Some(operator) = report["run_by"].as_str() {
+                p { "Run by hand by " (Outside(operator)) }
             }
             @for (what, told) in decisions(incident) {
                 p { (what) " " (Outside(told)) }
             }
+            (at_a_glance(incident, finding))
+            (first_steps(incident))
         }
-        p.soft { "This page was made at " (now) " from what was recorded until " (incident.updated_at) "." }
+        p.soft { "This page was made at " (to_second(now)) " from the record of " (second(&incident.updated_at)) "." }
+    }
+}
+
+fn at_a_glance(incident: &Incident, finding: Option<&Finding>) -> Markup {
+    let report = &incident.report;
+    let reason = text(report, "reason");
+    let who = known::answer(report, "who").or_else(|| known::answer(report, "instance"));
+    let seen = finding.and_then(Finding::first_seen).map(to_second);
+    let contained = incident.contained_at.as_deref().map(second);
+    html! {
+        dl {
+            @if let Some(who) = who { dt { "Who" } dd { (Outside(who)) } }
+            dt { "What" }
+            dd { (Outside(&incident.finding_type)) (severity(report)) }
+            @if seen.is_some() || contained.is_some() {
+                dt { "When" }
+                dd {
+                    @if let Some(seen) = seen { "first seen " (seen) }
+                    @if seen.is_some() && contained.is_some() { ", " }
+                    @if let Some(contained) = &contained { "contained " (Outside(contained)) }
+                }
+            }
+            dt { "Where" }
+            dd { "account " (Outside(&incident.account_id)) ", " (Outside(&incident.region)) }
+            @if !reason.is_empty() { dt { "Why" } dd { (Outside(reason)) } }
+        }
+    }
+}
+
+/// What is open comes first: the plan that awaits approval, and each containing step that failed.
+fn first_steps(incident: &Incident) -> Markup {
+    let next = entries(&incident.report, "next_steps");
+    let steps = entries(&incident.report, "steps").iter();
+    let failed = steps.filter(|step| step["phase"] == "contain" && step["outcome"] == "failed");
+    let failed: Vec<_> = failed.collect();
+    let more = next.len().saturating_sub(FIRST_STEPS) + failed.len().saturating_sub(FIRST_STEPS);
+    let awaits = !incident.awaiting.is_null();
+    html! {
+        @if awaits || !failed.is_empty() || !next.is_empty() {
+            p { strong { "What to do now" } }
+            ol {
+                @if awaits {
+                    li { "Approve or reject the plan: " a href="#done" { "the plan and its commands" } }
+                }
+                @for step in failed.iter().take(FIRST_STEPS) {
+                    li { (Outside(&not_in_effect(text(step, "action"), text(step, "target")))) }
+                }
+                @for step in next.iter().take(FIRST_STEPS) {
+                    li { (Outside(step.as_str().unwrap_or_default())) }
+                }
+            }
+            @if more > 0 { p { a href="#next" { "and " (more) " more" } } }
+        }
+    }
+}
+
+fn severity(report: &Value) -> Markup {
+    let severity = report["severity"].as_f64();
+    html! {
+        @if let Some(severity) = severity {
+            ", severity " (severity) " (" (Severity::label(severity)) ")"
+        }
     }
 }
 
@@ -140,16 +210,12 @@ fn colour(tone: Tone) -> &'static str {
 
 fn happened(incident: &Incident, finding: Option<&Finding>) -> Markup {
     let report = &incident.report;
-    let severity = report["severity"].as_f64();
     let description = finding.map(Finding::description).unwrap_or_default();
     html! {
         @if !description.is_empty() { p { (Outside(&description)) } }
         dl {
             dt { "Finding" } dd { (Outside(&incident.id)) }
-            dt { "Type" } dd { (Outside(&incident.finding_type)) }
-            @if let Some(severity) = severity {
-                dt { "Severity" } dd { (severity) " (" (Severity::label(severity)) ")" }
-            }
+            dt { "Type" } dd { (Outside(&incident.finding_type)) (severity(report)) }
             dt { "Account" } dd { (Outside(&incident.account_id)) }
             dt { "Region" } dd { (Outside(&incident.region)) }
             dt { "Function" } dd { (Outside(&incident.scope())) }
@@ -158,179 +224,12 @@ fn happened(incident: &Incident, finding: Option<&Finding>) -> Markup {
         @let sequence = &report["sequence"];
         @if !sequence.is_null() {
             h3 { "The parts of the attack sequence" }
-            (Json(sequence))
+            (words(sequence))
         }
         @let breaker = &report["breaker"];
         @if !breaker.is_null() {
-            h3 { "What the breaker counted" }
-            (Json(breaker))
-        }
-    }
-}
-
-fn done(incident: &Incident, place: Option<Place<'_>>, now: Timestamp) -> Markup {
-    let steps = entries(&incident.report, "steps");
-    let awaiting = incident.awaiting();
-    html! {
-        @if incident.category == Category::Ec2.as_str() { (interfaces::before_and_after(incident)) }
-        @if steps.is_empty() { p { "No step was planned." } }
-        @for step in steps { (one(step)) }
-        @match &awaiting {
-            Ok(Some(plan)) => (waits(incident, plan, place, now)),
-            Ok(None) => {},
-            Err(error) => p { (Outside(&error.to_string())) },
-        }
-    }
-}
-
-fn one(step: &Value) -> Markup {
-    let (tone, word, after) = recorded_outcome(text(step, "outcome"));
-    let detail = text(step, "detail");
-    html! {
-        article {
-            h3 { (Outside(text(step, "action"))) " " span.badge.(colour(tone)) { (Outside(word)) } }
-            p {
-                (Outside(text(step, "target")))
-                " " span.soft { "(" (Outside(text(step, "phase"))) ")" }
-            }
-            @if !detail.is_empty() { p { (Outside(detail)) } }
-            (values(&step["from"], after, &step["to"]))
-        }
-    }
-}
-
-/// The found and the wanted value, if anything was found.
-fn values(from: &Value, after: &str, to: &Value) -> Markup {
-    let empty =
-        |value: &Value| value.is_null() || value.as_object().is_some_and(|it| it.is_empty());
-    if empty(from) && empty(to) {
-        return html! {};
-    }
-    html! {
-        div.sides {
-            div { p.soft { "Before" } (Json(from)) }
-            div { p.soft { (after) } (Json(to)) }
-        }
-    }
-}
-
-fn waits(incident: &Incident, plan: &Awaiting, place: Option<Place<'_>>, now: Timestamp) -> Markup {
-    let parameter = place.and_then(|place| place.policy_parameter);
-    let approve = format!(
-        "{}{}",
-        command("approve", incident, place),
-        option("--policy-parameter", parameter)
-    );
-    html! {
-        h3 { "What waits for a person" }
-        @if now < plan.expires_at {
-            p { "It can be approved until " (plan.expires_at) ". To run exactly this:" }
-            pre { code { (approve) } }
-            @if parameter.is_none() {
-                p.soft {
-                    "The policies are asked again: add " code { "--policy-parameter" } " with the stack's output "
-                    "PolicyParameter, or " code { "--stack" } " with its name."
-                }
-            }
-            (of_member())
-            p { "To let it be:" }
-            pre { code { (command("reject", incident, place)) " --reason \"why\"" } }
-        } @else {
-            p { "It could be approved until " (plan.expires_at) "." }
-        }
-        @for step in &plan.steps {
-            p { strong { (Outside(&step.proposed.action)) } " on " (Outside(&step.proposed.target)) }
-            (values(&step.proposed.from, "Would become", &step.proposed.to))
-        }
-    }
-}
-
-/// The option of a command for a hub's incident of a member account.
-fn of_member() -> Markup {
-    html! {
-        p.soft {
-            "Where the resource is in another account than the table, add " code { "--member-profile" }
-            " with a profile for that account."
-        }
-    }
-}
-
-/// A command of `gdr` about this incident, whole, so that it can be copied.
-fn command(word: &str, incident: &Incident, place: Option<Place<'_>>) -> String {
-    format!(
-        "gdr {word} {}{}{}",
-        quoted(&incident.id),
-        option("--table", place.map(|place| place.table)),
-        option("--category", Some(&incident.category)),
-    )
-}
-
-fn option(name: &str, value: Option<&str>) -> String {
-    value.map_or_else(String::new, |value| format!(" {name} {}", quoted(value)))
-}
-
-/// One word to a shell, whatever it is:
-/// <https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html#tag_19_02_02>.
-fn quoted(text: &str) -> String {
-    let plain = |it: char| it.is_ascii_alphanumeric() || "-_.:/".contains(it);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", visible(text).replace('\'', r"'\''"))
-}
-
-fn known(report: &Value) -> Markup {
-    let answers = entries(report, "investigation").iter();
-    let answers: Vec<_> = answers
-        .filter(|answer| answer["question"] != "ask_the_owner")
-        .collect();
-    html! {
-        @if answers.is_empty() { p { "Nothing was looked into." } }
-        @else {
-            dl {
-                @for answer in answers {
-                    dt { (Outside(&text(answer, "question").replace('_', " "))) }
-                    dd {
-                        @if answer["known"] != true { strong { "Not known: " } }
-                        (Outside(text(answer, "answer")))
-                        " " span.soft { "(" (Outside(text(answer, "source"))) ")" }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// CloudTrail's evidence some time after the containment.
-fn afterwards(after: &Value) -> Markup {
-    let made = entries(after, "made");
-    html! {
-        @if !after.is_null() {
-            h3 { "What CloudTrail showed later" }
-            p {
-                @if text(after, "shown") == "not_held" { span.badge.bad { "did not hold" } " " }
-                (Outside(text(after, "summary")))
-                " " span.soft { "(asked at " (Outside(text(after, "asked_at"))) ")" }
-            }
-            @if made.is_empty() {
-                p { "It shows nothing that the principal made or changed since the first event." }
-            } @else {
-                p { "Made or changed by the principal since the first event:" }
-                (list(made, ""))
-            }
-        }
-    }
-}
-
-fn owner(report: &Value) -> Markup {
-    let questions = entries(report, "investigation").iter();
-    let questions: Vec<_> = questions
-        .filter(|answer| answer["question"] == "ask_the_owner")
-        .collect();
-    html! {
-        @if questions.is_empty() { p { "The responder has no question for the owner." } }
-        @for question in questions {
-            blockquote.panel { (Outside(text(question, "answer"))) }
+            h3 { "What the circuit breaker counted" }
+            (words(breaker))
         }
     }
 }
@@ -362,13 +261,10 @@ fn evidence(incident: &Incident) -> Markup {
     }
 }
 
-fn list(entries: &[Value], none: &str) -> Markup {
-    html! {
-        @if entries.is_empty() { p { (none) } }
-        @else {
-            ul { @for entry in entries { li { (Outside(entry.as_str().unwrap_or_default())) } } }
-        }
-    }
+/// A recorded time, to the second.
+fn second(time: &str) -> String {
+    let parsed = time.parse::<Timestamp>();
+    parsed.map_or_else(|_| time.to_owned(), |time| to_second(time).to_string())
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {

@@ -225,7 +225,9 @@ fn what_one_function_can_do_is_told_with_what_the_other_cannot() {
     assert_eq!(row.decision, Verdict::Contain);
     assert_eq!(row.targets, ["arn:aws:s3:::b-one"]);
     assert!(
-        row.reason.contains("iam: notify, the principal") && row.reason.contains("accessKeyId"),
+        row.reason
+            .contains("iam: notify, the finding does not identify the principal")
+            && row.reason.contains("accessKeyId"),
         "{}",
         row.reason
     );

@@ -184,4 +184,7 @@ pub struct Mark {
     pub region: String,
     pub resource: String,
     pub tags: BTreeMap<String, String>,
+    /// The interfaces that are isolated first: the tag keeps others from isolating them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub isolated: BTreeSet<String>,
 }

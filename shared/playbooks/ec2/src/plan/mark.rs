@@ -19,25 +19,28 @@ impl Planner<'_> {
             (INCIDENT_TAG.to_owned(), tag_value(&self.finding.id)),
             (TIME_TAG.to_owned(), now.to_string()),
         ];
-        let mut resources = vec![(self.id(), &self.instance.tags, None)];
-        if self.exempt_reason.is_none() {
-            resources.extend(state.manageable().map(|interface| {
-                // Once isolated, what it was in before is known to the record only.
-                let groups = match state.isolates(interface) {
-                    Some(_) => BTreeSet::new(),
-                    None => prior_groups(interface, state),
-                };
-                (
-                    interface.id.clone(),
-                    &interface.tags,
-                    Some(groups_value(&groups)),
-                )
-            }));
+        let mut interfaces: Vec<_> = state.manageable().collect();
+        if self.exempt_reason.is_some() {
+            interfaces.clear();
         }
+        let isolated = interfaces.iter().map(|found| found.id.clone()).collect();
+        let mut resources = vec![(self.id(), &self.instance.tags, None, isolated)];
+        resources.extend(interfaces.into_iter().map(|interface| {
+            // Once isolated, what it was in before is known to the record only.
+            let groups = match state.isolates(interface) {
+                Some(_) => BTreeSet::new(),
+                None => prior_groups(interface, state),
+            };
+            let id = interface.id.clone();
+            let isolated = [id.clone()].into();
+            (id, &interface.tags, Some(groups_value(&groups)), isolated)
+        }));
         match state.rest.as_ref().map(|rest| &rest.volume_tags) {
             None => {}
             Some(Ok(volumes)) => {
-                resources.extend(volumes.iter().map(|(id, tags)| (id.clone(), tags, None)));
+                let volumes = volumes.iter();
+                resources
+                    .extend(volumes.map(|(id, tags)| (id.clone(), tags, None, BTreeSet::new())));
             }
             Some(Err(error)) => self.push(Step::unknown(
                 name::MARK,
@@ -45,7 +48,7 @@ impl Planner<'_> {
                 error,
             )),
         }
-        for (resource, found, groups) in resources {
+        for (resource, found, groups, isolated) in resources {
             let mut tags: BTreeMap<_, _> = marks.clone().into();
             tags.extend(groups.map(|groups| (GROUPS_TAG.to_owned(), groups)));
             if found.contains_key(INCIDENT_TAG) {
@@ -57,6 +60,7 @@ impl Planner<'_> {
                 region: self.region(),
                 resource,
                 tags,
+                isolated,
             });
             // The first incident's mark stays: it says what was there before.
             self.push(match found.get(INCIDENT_TAG) {
@@ -79,6 +83,7 @@ impl Planner<'_> {
                 region: self.region(),
                 resource: group.id.clone(),
                 tags: [(ROLE_TAG.to_owned(), ISOLATION_ROLE.to_owned())].into(),
+                isolated: BTreeSet::new(),
             });
             self.push(if group.marked {
                 Step::Already(change, format!("it has the tag {ROLE_TAG}"))

@@ -46,7 +46,7 @@ async fn in_mode_approve_the_plan_is_stored_and_the_notice_says_how_it_is_approv
     let (subject, body) = notices.lock().unwrap()[0].clone();
     assert!(subject.starts_with("[APPROVE OR REJECT]"), "{subject}");
     for told in [
-        "AWAITS APPROVAL (until 2026-03-04T09:06:07.5Z)",
+        "AWAITS APPROVAL (until 2026-03-04T09:06:07Z)",
         "s3:BlockBucketPublicAccess on another",
         "gdr approve 16afba5c5c43e07c9e3e5e2e544e95df\n",
         "gdr reject 16afba5c5c43e07c9e3e5e2e544e95df --reason",

@@ -36,7 +36,7 @@ async fn the_containment_is_complete_and_read_back_before_anything_is_investigat
     let body = notices.lock().unwrap()[0].1.clone();
     let known = body.split("WHAT IS KNOWN").nth(1).expect("the section");
     assert!(
-        known.contains("called before: an answer\n      (the fake)"),
+        known.contains("called before: an answer (the fake)"),
         "{body}"
     );
 }

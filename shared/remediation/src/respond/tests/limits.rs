@@ -126,7 +126,7 @@ async fn the_first_withheld_finding_pages_with_everything_the_on_call_engineer_n
         "circuit breaker open for s3 in account 111122223333: 2 of 2 allowed containments in 60 minutes are used",
         "gdr incidents --status notified",
         "gdr breaker reset --category s3 --account 111122223333",
-        "CONTAINED LATELY\n  - one\n  - two\n",
+        "Contained in this window:\n  - one\n  - two\n",
     ] {
         assert!(body.contains(part), "no {part} in:\n{body}");
     }
@@ -169,7 +169,7 @@ async fn a_finding_that_alone_is_more_than_the_limit_is_told_by_itself() {
     let report = answer(&responder, three).await.unwrap();
     assert!(responder.playbook.applied().is_empty());
     assert!(
-        report.reason().contains("alone would be 3"),
+        report.reason().contains("this finding alone needs 3 slots"),
         "{}",
         report.to_line()
     );

@@ -64,7 +64,7 @@ async fn a_recheck_of_a_target_that_is_not_recorded_as_contained_is_refused() {
         assert_eq!(report.status(), Status::Ignored, "{}", report.to_line());
         let reason = report.reason();
         assert!(
-            reason.contains("exposed, and the record shows neither"),
+            reason.contains("exposed again, and the record shows neither"),
             "{reason}"
         );
         assert_eq!(responder.playbook.applied(), [""; 0]);

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Incident;
+use crate::report_view::to_second;
 use maud::{Markup, html};
 use model::finding::Finding;
 
@@ -70,7 +71,7 @@ fn moments(incident: &Incident, finding: Option<&Finding>) -> Vec<Moment> {
         (
             recorded(&incident.decided_at),
             By::Responder,
-            "it was known what to do",
+            "the responder decided what to do",
         ),
         (
             recorded(&incident.intended_at),
@@ -86,12 +87,12 @@ fn moments(incident: &Incident, finding: Option<&Finding>) -> Vec<Moment> {
         (
             recorded(&incident.notified_at),
             By::Responder,
-            "people were told",
+            "the notice was sent",
         ),
         (
             recorded(&incident.looked_at),
             By::Responder,
-            "last looked at again",
+            "last rechecked",
         ),
         (decided(&incident.approved), By::Person, "approved"),
         (decided(&incident.rejected), By::Person, "rejected"),
@@ -121,7 +122,7 @@ pub(super) fn time_line(incident: &Incident, finding: Option<&Finding>) -> Marku
             h3 { "When" }
             figure.picture aria-label="Time line" {
                 (picture(&moments))
-                figcaption.soft { "The longer the time between two marks, the wider the gap; not to scale." }
+                figcaption.soft { "A wider gap is a longer time; not to scale." }
             }
         }
         @if !moments.is_empty() {
@@ -129,7 +130,7 @@ pub(super) fn time_line(incident: &Incident, finding: Option<&Finding>) -> Marku
                 @for (index, moment) in moments.iter().enumerate() {
                     li {
                         strong.(moment.by.colour()) { (moment.what) } " "
-                        (moment.at)
+                        (to_second(moment.at))
                         @if let Some(passed) = since(index) { span.soft { ", " (later(passed)) } }
                     }
                 }
@@ -146,7 +147,7 @@ fn picture(moments: &[Moment]) -> Markup {
             line.stroke x1=(RADIUS) y1="12" x2=(WIDTH - RADIUS) y2="12" stroke-width="2" {}
             @for (index, (moment, x)) in moments.iter().zip(positions(moments)).enumerate() {
                 circle.mark.(moment.by.colour()) cx=(rounded(x)) cy="12" r=(RADIUS) {
-                    title { (moment.what) ", " (moment.at) }
+                    title { (moment.what) ", " (to_second(moment.at)) }
                 }
                 text x=(rounded(x)) y="38" text-anchor="middle" { (index + 1) }
             }

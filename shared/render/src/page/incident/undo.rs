@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Incident, Place, command, of_member, quoted};
-use crate::page::{Json, Outside};
+use super::commands::{command, of_member, quoted};
+use super::{Incident, Place};
+use crate::page::Outside;
+use crate::page::words::{folded, words};
 use maud::{Markup, html};
 use model::plan::Undo;
 
@@ -31,8 +33,8 @@ pub(super) fn section(
     if place.is_none() {
         return html! {
             p {
-                "The incident could not be recorded, so that " code { "gdr release" } " knows nothing of it. Put \
-                 back by hand what is above under " a href="#done" { "What was done" } ", each value from before."
+                "The incident could not be recorded, so that " code { "gdr release" } " cannot release it. Put back by \
+                 hand the steps under " a href="#done" { "What was done" } ", each value from before."
             }
         };
     }
@@ -42,8 +44,8 @@ pub(super) fn section(
     let release = command("release", incident, place);
     html! {
         p {
-            "With the credentials of a person who may change the resource. It shows what it would put back and \
-             asks; it refuses where the world is no longer as the responder left it."
+            "Run this with credentials that may change the resource. The command shows what it would put back, and \
+             asks. It refuses if the resource is no longer as the responder left it."
         }
         pre { code { (release) } }
         @match actions {
@@ -61,7 +63,8 @@ pub(super) fn section(
                         @for key in named { " --reactivate-key " (quoted(key)) }
                     } }
                 }
-                @for undone in actions { (one(undone)) }
+                p { "It puts back, in this order:" }
+                (folded(actions.iter().map(one)))
             }
         }
         (of_member())
@@ -70,12 +73,11 @@ pub(super) fn section(
 
 fn one(undone: &Undone) -> Markup {
     html! {
-        h3 { (undone.action) }
-        p { (Outside(&undone.target)) }
+        strong { (undone.action) } " on " (Outside(&undone.target)) ": "
         @match &undone.undo {
-            Undo::Restore => { p { "Is put back to what was found:" } (Json(&undone.found)) },
-            Undo::RequiresExplicitTarget => p { "Is put back only if it is named." },
-            Undo::Nothing(why) => p { "Stays: " (why) "." },
+            Undo::Restore => details { summary { "the value that was found" } (words(&undone.found)) },
+            Undo::RequiresExplicitTarget => "only if the command names it.",
+            Undo::Nothing(why) => { "nothing. " (why) "." },
         }
     }
 }

@@ -22,9 +22,9 @@ async fn permissions_are_told_with_their_provenance_and_administrators_first() {
         "{text}"
     );
     for part in [
-        "by build (of group ops)",
+        "by build (group ops)",
         "attached: ReadOnlyAccess",
-        "of-ops (of group ops)",
+        "of-ops (group ops)",
         "groups: ops",
         "bounded by arn:aws:iam::111122223333:policy/limits",
     ] {
