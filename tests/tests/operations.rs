@@ -7,6 +7,7 @@ use remediation::metrics::{METRICS, POLICY_UNUSABLE};
 use serde_json::{Value, json};
 
 use crate::common::yaml;
+use integration_tests::stack::RESPONDERS;
 
 fn operations() -> Value {
     yaml("infra/operations.yaml")
@@ -209,7 +210,7 @@ fn each_alarm_names_its_section_of_the_runbook_and_each_section_has_an_alarm() {
     let mut named = BTreeSet::new();
     for (name, alarm) in alarms(&template) {
         let kind = name.strip_suffix("Alarm").expect("the name of an alarm");
-        let functions = ["S3", "Iam", "Ec2", "Lambda", "Triage"];
+        let functions = RESPONDERS;
         let kind = functions
             .iter()
             .find_map(|function| kind.strip_prefix(function))

@@ -23,6 +23,7 @@ use crate::privilege::calls::Check;
 use crate::privilege::grants::Grant;
 use crate::privilege::scenarios::Scenario;
 use crate::privilege::world::{Outcome, Run, World};
+use integration_tests::stack::RESPONDERS;
 
 /// The settings that bring permissions with them.
 const ANY_SETTING: &[(&str, &str)] = &[
@@ -119,7 +120,7 @@ async fn play(world: &World, scenario: &'static Scenario, taken: Option<&Grant>)
 /// All that the functions' roles are granted, in any setting.
 fn granted(world: &World) -> Result<Vec<Grant>> {
     let mut granted = Vec::new();
-    for function in ["S3", "Iam", "Ec2", "Lambda", "Triage"] {
+    for function in RESPONDERS {
         let on_standby = [ANY_SETTING, &[ON_STANDBY]].concat();
         for settings in [ANY_SETTING, &on_standby] {
             let grants = grants::of(function, &world.role(function, settings)?);

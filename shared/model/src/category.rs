@@ -38,6 +38,17 @@ impl Category {
         }
     }
 
+    /// The beginning of its names in the template, as in `S3ResponderFunction` and `S3ResponderRole`.
+    pub fn template_prefix(self) -> &'static str {
+        match self {
+            Self::S3 => "S3",
+            Self::Iam => "Iam",
+            Self::Ec2 => "Ec2",
+            Self::Lambda => "Lambda",
+            Self::Triage => "Triage",
+        }
+    }
+
     /// The category of a word, if there is one.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|known| known.as_str() == word)

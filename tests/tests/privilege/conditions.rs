@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::privilege::authority::Role;
 use crate::privilege::calls::{Check, Context, ORGANIZATION};
 use crate::privilege::{ANY_SETTING, ON_STANDBY, WORLD, grants};
+use integration_tests::stack::RESPONDERS;
 
 const ELSEWHERE: &str = "999988887777";
 
@@ -185,7 +186,7 @@ fn cases() -> Vec<Case> {
         ));
     }
     cases.extend(of_the_table());
-    for function in ["S3", "Iam", "Ec2", "Lambda", "Triage"] {
+    for function in RESPONDERS {
         let source = |name: &str| json!({ "events:source": [name] });
         let others = vec![source("guardduty-responder.drill"), source("orders")];
         let inside = source("guardduty-responder");
@@ -300,7 +301,7 @@ fn each_condition_allows_what_is_inside_and_refuses_what_is_outside() -> Result 
 
 #[test]
 fn there_is_no_condition_that_is_not_tried() -> Result {
-    for function in ["S3", "Iam", "Ec2", "Lambda", "Triage"] {
+    for function in RESPONDERS {
         let mut role = WORLD.role(function, ANY_SETTING)?;
         let name = role.clone();
         for statement in conditional(&mut role) {
@@ -415,7 +416,7 @@ fn each_function_takes_each_role_of_the_stack_for_the_responders_own() -> Result
         .iter()
         .filter_map(|arn| arn.rsplit('/').next())
         .collect();
-    for function in ["S3", "Iam", "Ec2", "Lambda", "Triage"] {
+    for function in RESPONDERS {
         let policy = WORLD.config(function, &[])?.policy;
         for role in &names {
             let session = format!("AROARESPONDER:{role}");
@@ -441,7 +442,7 @@ fn each_function_takes_each_role_of_the_stack_for_the_responders_own() -> Result
 #[test]
 fn another_function_that_has_a_role_of_the_stack_may_do_nothing_with_it() -> Result {
     let region = "arn:aws:lambda:us-east-1:111122223333:function";
-    for function in ["S3", "Iam", "Ec2", "Lambda", "Triage"] {
+    for function in RESPONDERS {
         let role = WORLD.role(function, ANY_SETTING)?;
         let trace = |of: Option<String>| Check {
             action: "xray:PutTraceSegments".to_owned(),
@@ -489,7 +490,7 @@ fn the_policies_of_a_role_are_within_the_quota_of_iam() -> Result {
     ]
     .concat();
     let mut roles = Vec::new();
-    for function in ["S3", "Iam", "Ec2", "Lambda", "Triage"] {
+    for function in RESPONDERS {
         roles.push(WORLD.role(function, &settings)?);
         if function != "Triage" {
             roles.push(WORLD.member_role(function, &settings)?);

@@ -21,6 +21,7 @@ use crate::common::yaml;
 use crate::privilege::authority::{Authority, Canned, Judge, Role, Seat};
 use crate::privilege::scenarios::Scenario;
 use crate::privilege::template::{Deployed, STACK};
+use integration_tests::stack::RESPONDERS;
 
 /// An account of which the stack is the hub. The emulator takes an account's id for its root's key.
 pub(crate) const MEMBER: &str = "444455556666";
@@ -241,7 +242,7 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
             (String::new(), arn("sqs", "gdr-OnFailureQueue-TEST")),
         ),
     ]);
-    for function in ["S3", "Iam", "Ec2", "Lambda", "Triage"] {
+    for function in RESPONDERS {
         let (role, log) = (
             format!("gdr-{function}ResponderRole-TEST"),
             format!("gdr-{function}ResponderLog-TEST"),

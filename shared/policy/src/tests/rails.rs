@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::fixtures::Lambda;
 
 #[test]
 fn the_rails_only_forbid() {

@@ -6,10 +6,10 @@ use fixtures::{event, now, recorded, release};
 use model::actions::lambda::THROTTLE;
 use model::report::Status;
 use model::settings::Settings;
-use remediation::record::Record;
+use remediation::record::IncidentStore;
 use remediation::release::{Allowance, Verdict};
 
-async fn contained(concurrency: Option<i32>) -> (World, Record) {
+async fn contained(concurrency: Option<i32>) -> (World, IncidentStore) {
     let (_, record) = table();
     let world = World::new(Account {
         concurrency,
@@ -21,7 +21,7 @@ async fn contained(concurrency: Option<i32>) -> (World, Record) {
     (world, record)
 }
 
-async fn put_back(world: &World, record: &Record) -> Vec<(&'static str, Verdict)> {
+async fn put_back(world: &World, record: &IncidentStore) -> Vec<(&'static str, Verdict)> {
     let allowance = Allowance::default();
     let (verdicts, released) =
         release(&world.playbook, record, &event(detail()), &allowance, now()).await;
