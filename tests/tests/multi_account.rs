@@ -147,6 +147,7 @@ fn a_member_role_trusts_only_its_function_of_the_organization_with_the_external_
         "ExternalId",
         "HubAccountId",
         "IamResponderRoleArn",
+        "LambdaResponderRoleArn",
         "OrganizationId",
         "S3ResponderRoleArn",
     ];

@@ -93,11 +93,13 @@ fn each_function_is_watched_and_each_queue_that_keeps_what_was_not_handled() {
             Some((alarm["MetricName"].as_str()?, value))
         })
         .collect();
+    let functions = RESPONDERS.map(|name| format!("{name}Function"));
     let mut expected = BTreeSet::from([
         ("ApproximateNumberOfMessagesVisible", "DeadLetterQueue"),
         ("ApproximateNumberOfMessagesVisible", "OnFailureQueue"),
     ]);
-    for function in ["S3Function", "IamFunction", "Ec2Function", "TriageFunction"] {
+    for function in &functions {
+        let function = function.as_str();
         expected.extend([("Errors", function), ("Throttles", function)]);
     }
     assert_eq!(watched, expected);
@@ -108,7 +110,7 @@ fn each_function_is_watched_and_each_queue_that_keeps_what_was_not_handled() {
         .collect();
     assert_eq!(
         logs,
-        BTreeSet::from([Some("S3Log"), Some("IamLog"), Some("Ec2Log")])
+        BTreeSet::from(["S3Log", "IamLog", "Ec2Log", "LambdaLog"].map(Some))
     );
     for filter in filters.values() {
         let pattern = format!("{{ $.fields.message = \"{}*\" }}", policy::UNUSABLE);

@@ -48,13 +48,18 @@ impl<'a> HijackedFunction<'a> {
         let stack = unique("shop");
         let cloudformation = aws_sdk_cloudformation::Client::new(&root);
         let create = cloudformation.create_stack().stack_name(&stack);
-        let create = create.template_body(template(account, &name, &other, concurrency));
+        let create = create.template_body(template(account, &name, &other));
         let create = create.capabilities(Capability::CapabilityIam);
         create.send().await?;
         let made = cloudformation.wait_until_stack_create_complete();
         let made = made.stack_name(&stack).wait(Duration::from_secs(60)).await;
         made.map_err(|error| format!("{stack}: {error}"))?;
         let lambda = aws_sdk_lambda::Client::new(&root);
+        if let Some(concurrency) = concurrency {
+            let reserve = lambda.put_function_concurrency().function_name(&name);
+            let reserve = reserve.reserved_concurrent_executions(concurrency);
+            reserve.send().await?;
+        }
         let described = lambda.get_function_configuration().function_name(&name);
         let role_arn = described.send().await?.role.ok_or("no role")?;
         let sts = Sts::new(&root);
@@ -110,7 +115,7 @@ impl<'a> HijackedFunction<'a> {
 }
 
 /// CloudFormation puts the code of a function into an archive.
-fn template(account: &str, name: &str, other: &str, concurrency: Option<i32>) -> String {
+fn template(account: &str, name: &str, other: &str) -> String {
     let function = |name: &str| {
         json!({
             "Type": "AWS::Lambda::Function",
@@ -120,10 +125,6 @@ fn template(account: &str, name: &str, other: &str, concurrency: Option<i32>) ->
             },
         })
     };
-    let mut first = function(name);
-    if let Some(concurrency) = concurrency {
-        first["Properties"]["ReservedConcurrentExecutions"] = json!(concurrency);
-    }
     let policy: serde_json::Value =
         serde_json::from_str(&list_buckets_policy()).unwrap_or_default();
     json!({
@@ -144,7 +145,7 @@ fn template(account: &str, name: &str, other: &str, concurrency: Option<i32>) ->
                     "Policies": [{ "PolicyName": "ListBuckets", "PolicyDocument": policy }],
                 },
             },
-            "First": first,
+            "First": function(name),
             "Second": function(other),
         },
     })
