@@ -388,7 +388,7 @@ impl Run<'_> {
             ),
             (
                 "guardduty:GetFindings",
-                ok(json!({ "findings": [finding.0["detail"]] }).to_string()),
+                ok(json!({ "findings": [as_by_api(finding)] }).to_string()),
             ),
             // Whom the member's role trusts is tested with the role itself.
             ("sts:AssumeRole", ok(assumed())),
@@ -411,6 +411,16 @@ impl Run<'_> {
         }
         canned
     }
+}
+
+/// The finding as `GetFindings` returns it: its times are seconds where an event has a text.
+fn as_by_api(finding: &Finding) -> Value {
+    let mut detail = finding.0["detail"].clone();
+    if let Some(at) = detail.pointer_mut("/resource/lambdaDetails/lastModifiedAt") {
+        let text = at.as_str().unwrap_or_default();
+        *at = json!(text.parse().map_or(0, Timestamp::as_second));
+    }
+    detail
 }
 
 /// A session of a role in the member account.
