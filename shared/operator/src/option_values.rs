@@ -164,7 +164,7 @@ mod tests {
             "gdr incidents --status contianed",
             "gdr incident x --category S3",
             "gdr release x --category S3",
-            "gdr approve x --category lambda",
+            "gdr approve x --category lambdas",
             "gdr reject x --reason y --category users",
             "gdr breaker show --category S3",
             "gdr breaker reset --category triage",
