@@ -281,4 +281,48 @@ mod tests {
             );
         }
     }
+
+    async fn invoked(
+        status: u16,
+        header: (&'static str, &'static str),
+        body: &'static str,
+    ) -> Result<(bool, String)> {
+        let rule = mock!(aws_sdk_lambda::Client::invoke).then_compute_response(move |_| {
+            let status = status.try_into().expect("a status");
+            let mut response = HttpResponse::new(status, SdkBody::from(body));
+            response.headers_mut().insert(header.0, header.1);
+            MockResponse::Http(response)
+        });
+        let lambda = mock_client!(aws_sdk_lambda, [&rule]);
+        judge_invocation(
+            "orders",
+            lambda.invoke().function_name("orders").send().await,
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_function_is_stopped_only_by_its_own_throttle() {
+        let throttled = ("x-amzn-errortype", "TooManyRequestsException");
+        let own = r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}"#;
+        let (works, evidence) = invoked(429, throttled, own).await.expect("refused");
+        assert!(!works);
+        assert_eq!(evidence, "refused: TooManyRequestsException (HTTP 429)");
+        let of_account = r#"{"Reason":"ConcurrentInvocationLimitExceeded"}"#;
+        let error = invoked(429, throttled, of_account).await;
+        let error = error
+            .expect_err("it says nothing of the function")
+            .to_string();
+        assert!(error.contains("lambda:InvokeFunction on orders"), "{error}");
+        let failed = ("x-amz-function-error", "Unhandled");
+        let error = invoked(200, failed, "{}")
+            .await
+            .expect_err("it failed")
+            .to_string();
+        assert!(
+            error.contains("the function orders failed (Unhandled)"),
+            "{error}"
+        );
+        let ran = invoked(200, ("x-amz-executed-version", "$LATEST"), "{}").await;
+        assert!(ran.expect("it ran").0);
+    }
 }
