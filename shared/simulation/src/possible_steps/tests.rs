@@ -1,5 +1,6 @@
 use super::*;
 use model::actions;
+use model::decision::ResponseSettings;
 use sample_findings::event;
 use serde_json::{Value, json};
 
