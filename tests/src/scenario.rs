@@ -3,6 +3,7 @@
 mod bucket;
 mod credentials;
 mod instance;
+mod object;
 mod reachability;
 
 use std::future::Future;
@@ -12,6 +13,7 @@ use aws_sdk_iam::config::Credentials;
 pub use bucket::PublicBucket;
 pub use credentials::{StolenKey, StolenRoleSession};
 pub use instance::InfectedInstance;
+pub use object::{Reader, Uploads};
 pub use reachability::{Path, reachable};
 
 use crate::finding::Finding;

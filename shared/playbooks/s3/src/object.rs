@@ -186,6 +186,10 @@ async fn tags(
     version_id: Option<String>,
     owner: &str,
 ) -> Result<Tags> {
+    let operation = match version_id {
+        Some(_) => "s3:GetObjectVersionTagging",
+        None => "s3:GetObjectTagging",
+    };
     let call = clients.s3.get_object_tagging().bucket(&object.bucket);
     let answer = call
         .key(&object.key)
@@ -193,7 +197,7 @@ async fn tags(
         .expected_bucket_owner(owner)
         .send()
         .await
-        .during("s3:GetObjectTagging", &object.arn)?;
+        .during(operation, &object.arn)?;
     let set = answer.tag_set.into_iter().map(|tag| (tag.key, tag.value));
     Ok(Tags {
         version_id,
@@ -219,6 +223,10 @@ pub(super) async fn set_tags(
         .set_tag_set(Some(tags.collect::<Result<_>>()?))
         .build();
     let tagging = tagging.map_err(|error| Error::Refused(error.to_string()))?;
+    let operation = match version_id {
+        Some(_) => "s3:PutObjectVersionTagging",
+        None => "s3:PutObjectTagging",
+    };
     let call = clients.s3.put_object_tagging().bucket(&object.bucket);
     call.key(&object.key)
         .set_version_id(version_id)
@@ -226,7 +234,7 @@ pub(super) async fn set_tags(
         .tagging(tagging)
         .send()
         .await
-        .during("s3:PutObjectTagging", &object.arn)
+        .during(operation, &object.arn)
         .map(drop)
 }
 
