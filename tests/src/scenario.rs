@@ -2,6 +2,7 @@
 
 mod bucket;
 mod credentials;
+mod function;
 mod instance;
 mod object;
 mod reachability;
@@ -12,6 +13,7 @@ use aws_sdk_iam::config::Credentials;
 
 pub use bucket::PublicBucket;
 pub use credentials::{StolenKey, StolenRoleSession};
+pub use function::HijackedFunction;
 pub use instance::InfectedInstance;
 pub use object::{Reader, Uploads};
 pub use reachability::{Path, reachable};

@@ -3,7 +3,7 @@
 use integration_tests::browser::Medium;
 use integration_tests::{Browser, Result};
 use jiff::Timestamp;
-use playbooks::{Ec2, Iam, S3};
+use playbooks::{Ec2, Iam, Lambda, S3};
 use remediation::category::Category;
 use remediation::page::{self, Place};
 use remediation::record::Incident;
@@ -163,6 +163,7 @@ fn shown(browser: &mut Browser, incident: &Incident, table: Option<&str>) -> Res
         Ok(Category::S3) => undo::recorded::<S3>(incident),
         Ok(Category::Iam) => undo::recorded::<Iam>(incident),
         Ok(Category::Ec2) => undo::recorded::<Ec2>(incident),
+        Ok(Category::Lambda) => undo::recorded::<Lambda>(incident),
         Ok(Category::Triage) => Ok(Vec::new()),
         Err(error) => Err(error.to_string()),
     };
@@ -307,7 +308,7 @@ fn hostile_names_change_nothing_but_the_text() -> Result {
         actions: [(HOSTILE.to_owned(), HOSTILE.into())].into(),
         ..incident
     };
-    for category in ["ec2", "iam", "s3", "triage", HOSTILE] {
+    for category in ["ec2", "iam", "lambda", "s3", "triage", HOSTILE] {
         let incident = Incident {
             category: category.to_owned(),
             ..incident.clone()

@@ -136,7 +136,7 @@ fn contained() -> BTreeSet<String> {
     ];
     let enforcing = enforcing.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let config = Config::from_variables(&BTreeMap::from(enforcing));
-    let all = [Category::S3, Category::Iam, Category::Ec2].into_iter();
+    let all = Category::CONTAINING.into_iter();
     let all = all.flat_map(|category| permissions::of(category, &config));
     let never = |action: &str| NEVER.iter().any(|(name, _)| *name == action);
     all.filter(|action| {

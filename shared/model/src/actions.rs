@@ -58,6 +58,13 @@ pub mod ec2 {
     pub const MARK: &str = "ec2:MarkContained";
 }
 
+/// The names of the Lambda playbook's actions.
+pub mod lambda {
+    #![allow(missing_docs, reason = "the names are their own documentation")]
+    pub const THROTTLE: &str = "lambda:ThrottleFunction";
+    pub const DENY: &str = "iam:DenyFunctionCredentials";
+}
+
 /// Each action of a function, with its phase. A test holds the table against the playbooks' actions.
 const ACTIONS: &[(Category, &[(&str, Phase)])] = &[
     (
@@ -103,6 +110,13 @@ const ACTIONS: &[(Category, &[(&str, Phase)])] = &[
             (ec2::SNAPSHOT, Phase::Preserve),
             (ec2::FORENSICS, Phase::Preserve),
             (ec2::MARK, Phase::Annotate),
+        ],
+    ),
+    (
+        Category::Lambda,
+        &[
+            (lambda::THROTTLE, Phase::Contain),
+            (lambda::DENY, Phase::Contain),
         ],
     ),
 ];

@@ -8,6 +8,7 @@
 mod buckets;
 mod credentials;
 mod custom;
+mod functions;
 mod instances;
 mod kinds;
 
@@ -56,6 +57,9 @@ pub fn routes(finding: &Finding) -> Vec<Category> {
             }
             "EC2" => routes.push(Category::Ec2),
             "Runtime" if resource_type == "Instance" => routes.push(Category::Ec2),
+            "Runtime" => {}
+            // Not by the type: EventBridge takes a pattern that excludes four, and not five.
+            _ if resource_type == "Lambda" => routes.push(Category::Lambda),
             _ => {}
         }
     }
@@ -75,6 +79,7 @@ pub fn disposition(category: Category, finding: &Finding) -> Disposition {
         Category::S3 => buckets::disposition(finding),
         Category::Iam => credentials::disposition(finding),
         Category::Ec2 => instances::disposition(finding),
+        Category::Lambda => functions::disposition(finding),
         Category::Triage => Disposition::Notify(triage(finding)),
     }
 }

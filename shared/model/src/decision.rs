@@ -165,6 +165,7 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
             &finding.instance_region(),
             &finding.instance_id()?,
         )],
+        Category::Lambda => vec![function_target(&finding.region, &finding.function_name()?)],
         Category::Triage => vec![],
     };
     targets.sort_unstable();
@@ -176,8 +177,8 @@ pub fn instance_target(region: &str, id: &str) -> String {
     format!("{region}/{id}")
 }
 
-/// The names by which the breaker counts the targets of a finding. Objects count by their bucket: whoever may write to
-/// one bucket could otherwise use up the places of all others.
+/// The names by which the breaker counts the targets of a finding. Objects count by their bucket. Otherwise somebody
+/// who may write to one bucket could use up the places of all others.
 ///
 /// # Errors
 /// As [`targets`].
@@ -186,6 +187,11 @@ pub fn places(category: Category, finding: &Finding) -> Result<Vec<String>> {
         return finding.buckets();
     }
     targets(category, finding)
+}
+
+/// The name under which the record keeps a Lambda function.
+pub fn function_target(region: &str, name: &str) -> String {
+    format!("{region}/{name}")
 }
 
 /// Decides about the part of `finding` that concerns `category`, before the policies decide about each
@@ -310,6 +316,12 @@ fn contained(
                 format!(" in {region}")
             };
             format!("{kind} by instance {instance}{there}")
+        }
+        Category::Lambda => {
+            let function = finding
+                .function_name()
+                .map_err(|error| unnamed("the function", &error))?;
+            format!("{kind} by function {function}")
         }
         Category::Triage => kind.to_string(),
     })

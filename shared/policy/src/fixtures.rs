@@ -70,6 +70,7 @@ pub(crate) fn act(resource: Resource) -> Act {
             Kind::User => "iam:RevokeUserSessions",
             Kind::Role => "iam:DenyRoleSession",
             Kind::Instance => "ec2:IsolateInterface",
+            Kind::Function => "lambda:ThrottleFunction",
         },
         phase: Phase::Contain,
         resource,
@@ -169,4 +170,5 @@ macro_rules! planner {
 planner!(S3);
 planner!(Iam);
 planner!(Ec2);
+planner!(Lambda);
 planner!(Triage);

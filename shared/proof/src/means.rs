@@ -115,7 +115,7 @@ impl Means {
             (Self::ThisProcess, Category::S3) => here(context, s3(context), finding).await,
             (Self::ThisProcess, Category::Iam) => here(context, iam(context), finding).await,
             (Self::ThisProcess, Category::Ec2) => here(context, ec2(context), finding).await,
-            (Self::ThisProcess, Category::Triage) => Err(nothing_for(category)),
+            (Self::ThisProcess, Category::Lambda | Category::Triage) => Err(nothing_for(category)),
         }
     }
 
@@ -146,7 +146,7 @@ impl Means {
             Category::S3 => releasing.by(s3(context)).await,
             Category::Iam => releasing.by(iam(context)).await,
             Category::Ec2 => releasing.by(ec2(context)).await,
-            Category::Triage => Err(nothing_for(category)),
+            Category::Lambda | Category::Triage => Err(nothing_for(category)),
         }
     }
 }

@@ -190,7 +190,7 @@ fn nothing(function: Category, finding: &Finding, settings: &Settings) -> Option
             }
             other => Some((Reason::Nothing, not_contained::unsupported(&other))),
         },
-        Category::Ec2 | Category::Triage => None,
+        Category::Ec2 | Category::Lambda | Category::Triage => None,
     }
 }
 
@@ -213,6 +213,7 @@ fn planned(action: &str, finding: &Finding, settings: &Settings) -> Planned {
         },
         "s3:BlockAccountPublicAccess" => when(settings.s3.account_block, Surely),
         "iam:RevokeUserSessions" | "ec2:KeepVolume" | "ec2:SnapshotVolumes" => Surely,
+        "lambda:ThrottleFunction" | "iam:DenyFunctionCredentials" => Surely,
         "iam:DeactivateAccessKey" => key(finding, settings),
         "iam:DeactivateServiceSpecificCredential" => service_credential(finding, settings),
         "iam:DenyRoleSession" => match finding.principal() {
@@ -358,6 +359,9 @@ fn crowds(finding: &Finding, kind: Kind) -> Vec<BlastRadiusGroup> {
             })
             .into_iter()
             .collect(),
+        Kind::Function => vec![BlastRadiusGroup::Functions {
+            region: finding.region.clone(),
+        }],
         _ => Vec::new(),
     }
 }

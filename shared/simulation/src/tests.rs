@@ -26,6 +26,7 @@ fn rules() -> Rules {
             s3: ResponseMode::Contain,
             iam: ResponseMode::Contain,
             ec2: ResponseMode::Contain,
+            lambda: ResponseMode::Contain,
         },
         settings: Settings::default(),
         limits: Limits::default(),

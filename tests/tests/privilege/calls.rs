@@ -70,7 +70,7 @@ impl Call {
             "s3" => self.s3_action(),
             "guardduty" if self.path.ends_with("/findings/get") => Some("GetFindings"),
             "guardduty" => Some("ListDetectors"),
-            "lambda" if self.path.ends_with("/invocations") => Some("InvokeFunction"),
+            "lambda" => self.lambda_action(),
             // A transaction needs the permission of each of its parts.
             "dynamodb" if self.target.as_deref() == Some("TransactWriteItems") => {
                 Some("UpdateItem")
@@ -79,6 +79,23 @@ impl Call {
         };
         let operation = operation.ok_or_else(|| format!("not a known request: {self:?}"))?;
         Ok(format!("{}:{operation}", self.service))
+    }
+
+    fn lambda_action(&self) -> Option<&'static str> {
+        let part = self.path.trim_end_matches('/').rsplit('/').next()?;
+        Some(match (self.method.as_str(), part) {
+            ("POST", "invocations") => "InvokeFunction",
+            ("GET", "concurrency") => "GetFunctionConcurrency",
+            ("PUT", "concurrency") => "PutFunctionConcurrency",
+            ("GET", "configuration") => "GetFunctionConfiguration",
+            ("GET", "provisioned-concurrency") => "ListProvisionedConcurrencyConfigs",
+            ("GET", "urls") => "ListFunctionUrlConfigs",
+            ("GET", "versions") => "ListVersionsByFunction",
+            ("GET", "account-settings") => "GetAccountSettings",
+            ("GET", "event-source-mappings") => "ListEventSourceMappings",
+            ("GET", _) if self.path.contains("/tags/") => "ListTags",
+            _ => return None,
+        })
     }
 
     fn s3_action(&self) -> Option<&'static str> {
@@ -189,8 +206,14 @@ impl Call {
             }
             "ssm" => on(here(&format!("parameter{}", json("Name")))),
             "lambda" => {
-                let name = self.path.split('/').nth(3).unwrap_or_default();
-                on(decoded(name))
+                let named = self.path.split('/').nth(3).unwrap_or_default();
+                let named = decoded(named);
+                on(match named.as_str() {
+                    // It knows no resource.
+                    "" => "*".to_owned(),
+                    arn if arn.starts_with("arn:") => named,
+                    name => here(&format!("function:{name}")),
+                })
             }
             "cloudtrail" | "guardduty" => on("*".to_owned()),
             other => return Err(format!("{other} is not known here").into()),

@@ -180,6 +180,15 @@ pub(super) fn name(member: impl Display, text: &str) -> Result<String> {
     })
 }
 
+/// The name of a Lambda function: at most 64 of `[a-zA-Z0-9-_]`,
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html>. The names of Lambda@Edge's
+/// replicas, which have their Region before them with a point, are none.
+pub(super) fn function(member: impl Display, text: &str) -> Result<String> {
+    check(member, text, "the name of a Lambda function", |text| {
+        (1..=64).contains(&text.len()) && text.bytes().all(|byte| is_word(byte) || byte == b'-')
+    })
+}
+
 /// The path and name of an instance profile: names of at most 128 characters with slashes between them.
 pub(super) fn instance_profile(member: impl Display, text: &str) -> Result<String> {
     check(member, text, "an instance profile", |text| {

@@ -42,8 +42,8 @@ impl Finding {
     /// The versions of objects, each once.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if a bucket or an object is not named by AWS's grammars, or if there are more than one
-    /// invocation has the time to contain.
+    /// [`Error::Malformed`] if a bucket or an object has no name or not one of AWS's grammars, or if there are too many
+    /// for one invocation.
     pub fn objects(&self) -> Result<Vec<ObjectVersion>> {
         const MOST: usize = 100;
         self.buckets()?;

@@ -23,6 +23,10 @@ impl Finding {
             let details = finding.detail.resource.instance_details.as_ref()?;
             details.instance_id.clone()
         };
+        let function = |finding: &Self| {
+            let details = finding.detail.resource.lambda_details.as_ref()?;
+            Some((details.function_name.clone(), details.function_arn.clone()))
+        };
         // The zone of an instance never changes, and an event may have left it out.
         let zones = self.zone().zip(current.zone());
         let part = self.handed_over_to().is_some();
@@ -46,6 +50,10 @@ impl Finding {
                 "resource.instanceDetails",
                 instance(self) == instance(current)
                     && zones.is_none_or(|(zone, current)| zone == current),
+            ),
+            (
+                "resource.lambdaDetails",
+                function(self) == function(current),
             ),
             (
                 "service.eventFirstSeen",

@@ -70,6 +70,8 @@ pub(super) struct Resource {
     pub(super) instance_details: Option<InstanceDetails>,
     #[serde(default, deserialize_with = "section")]
     pub(super) ecs_cluster_details: EcsCluster,
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) lambda_details: Option<LambdaDetails>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -152,6 +154,22 @@ pub(super) struct InstanceDetails {
     pub(super) network_interfaces: Vec<NetworkInterface>,
     #[serde(default, deserialize_with = "shown")]
     pub(super) outpost_arn: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LambdaDetails {
+    #[serde(default)]
+    pub(super) function_name: Option<String>,
+    #[serde(default)]
+    pub(super) function_arn: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) function_version: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) role: Option<String>,
+    /// Only informs, so whatever is there is taken.
+    #[serde(default)]
+    pub(super) tags: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]

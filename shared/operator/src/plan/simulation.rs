@@ -113,6 +113,7 @@ impl Place {
                 }
                 vec![format!("arn:{partition}:iam::{account}:{kind}/{entity}")]
             }
+            ("lambda", _) if target.starts_with("arn:") => vec![target.to_owned()],
             ("s3", _) if !on_account && target.starts_with("arn:") => vec![target.to_owned()],
             ("ec2", "CreateSecurityGroup") => ec2(&["security-group", "vpc"]),
             ("ec2", "ModifyNetworkInterfaceAttribute") => {

@@ -72,7 +72,7 @@ pub struct DenyInPolicy {
 pub struct DenyTaggedObjects {
     pub(super) bucket: BucketRef,
     pub(super) statements: Vec<Value>,
-    /// The policy that stood, to the letter. `None`: there was none.
+    /// The policy that was found, to the letter. `None`: there was none.
     pub(super) from: Option<String>,
 }
 
@@ -223,7 +223,7 @@ impl plan::Action for Action {
         }
     }
 
-    /// A part of it stands: the tag while the deny is gone, or one statement of two.
+    /// A part of it is left: the tag without the deny, or one statement of two.
     fn left(&self, found: &Self) -> bool {
         match (self, found) {
             (Self::DenyTagged(_), Self::DenyTagged(_))

@@ -128,7 +128,7 @@ async fn located(clients: &Clients, object: &Object, owner: &str) -> Result<Obje
     }
 }
 
-/// Where a version is.
+/// The place of a version.
 enum Place {
     /// There, for calls with this version.
     At(Option<String>),

@@ -184,7 +184,7 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// The step that adds them. `action` is given the policy that stands, to the letter.
+    /// The step that adds them. `action` is given the present policy, to the letter.
     pub(super) fn step(
         &self,
         of: &BucketRef,

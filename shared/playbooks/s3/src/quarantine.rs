@@ -42,8 +42,8 @@ const POLICY_PAUSES: [Duration; 5] = [
 /// The statements of the policy of the bucket of this ARN. The first denies reading what has the tag; a copy is read,
 /// too. The second keeps the tag on: without it, whoever may tag the object takes the tag off.
 ///
-/// Nobody is exempt, not even the bucket's owner. Who releases with which role is not known beforehand, so a release
-/// takes the second statement out for the moment in which it takes the tag off; the first stands all the time.
+/// Nobody is exempt, not even the bucket's owner. The role of the operator who releases is not known beforehand. So a
+/// release takes the second statement out for the moment in which it takes the tag off. The first one stays.
 fn statements(bucket_arn: &str) -> Vec<Value> {
     let statement = |sid: &str, actions: &[&str]| {
         json!({

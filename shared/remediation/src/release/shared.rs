@@ -1,6 +1,6 @@
-//! Steps that contain the targets of several incidents: the deny of a user is one policy for all of the user's keys and
-//! sessions, and that of a bucket for all of its malicious objects. It is not taken away while another incident that is
-//! open counts on it.
+//! Steps that contain the targets of several incidents. The deny of a user is one policy for all of the user's keys and
+//! sessions. The deny of a bucket is one for all of its malicious objects. It is not taken away while another incident
+//! that is open counts on it.
 
 use crate::decision;
 use crate::error::Result;

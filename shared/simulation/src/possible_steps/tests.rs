@@ -9,7 +9,7 @@ fn finding(changes: Value) -> Finding {
 }
 
 fn names() -> Vec<&'static str> {
-    let functions = [Category::S3, Category::Iam, Category::Ec2].into_iter();
+    let functions = Category::CONTAINING.into_iter();
     let actions = functions.flat_map(actions::of);
     actions.map(|(name, _)| *name).collect()
 }
