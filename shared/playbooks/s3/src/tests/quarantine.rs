@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use super::cases::{EVERYBODY_READS, PARTNER_READS};
 use super::world::objects::Stored;
 use super::*;
+use fixtures::looks::{Sent, at_look, delays, next, queue};
 use fixtures::table::table;
+use fixtures::windows::{Windows, invocation};
 use fixtures::{recorded, release};
 use model::report::Status;
 use remediation::execute::Execution;
 use remediation::record::IncidentStore;
 use remediation::release::{Allowance, Verdict};
+use remediation::respond::Responder;
 use testkit::Fault;
 
 const DENY: &str = "s3:DenyTaggedObjects";
@@ -501,4 +504,124 @@ async fn what_is_only_notified_has_its_bucket_looked_at_and_no_object() {
     for call in ["s3:ListBucketVersions", "s3:GetObjectTagging"] {
         assert!(!calls.contains(&call), "{calls:?}");
     }
+}
+
+fn responder(world: &World, record: IncidentStore) -> (Sent, Responder<S3>) {
+    let (sent, recheck) = queue();
+    let mut config = fixtures::enforcing();
+    config.policy.quarantine_objects = true;
+    let clients = world.playbook.clients.clone();
+    let responder = Windows::new().responder(S3 { clients }, config);
+    (sent, responder.recording(record).rechecking(recheck))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deny_or_a_tag_that_somebody_takes_off_within_a_minute_is_put_on_again_and_notified() {
+    for undo in [
+        (|bucket: &mut Bucket| bucket.policy = None) as fn(&mut Bucket),
+        |bucket| bucket.objects[1].tags.clear(),
+    ] {
+        let world = world(uploads());
+        let (_, record) = table();
+        let (sent, responder) = responder(&world, record);
+        let event = event_of("found", second());
+        let report = Box::pin(responder.respond(event, &invocation("request"))).await;
+        assert_eq!(report.expect("a report").status(), Status::Contained);
+        assert_eq!(delays(&sent), [10]);
+
+        undo(&mut world.now());
+        let (event, look) = next(&sent);
+        let report = Box::pin(responder.respond(event, &at_look(look, 0))).await;
+        let report = report.expect("a report");
+        assert!(report.undone(), "{}", report.to_line());
+        assert!(!world.reader_gets("in/tool.exe", Some("v2")));
+        assert_eq!(delays(&sent), [50]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_holds_for_its_own_version_and_for_no_other_of_the_bucket() {
+    let world = world(uploads());
+    let (_, record) = table();
+    let (_, responder) = responder(&world, record.clone());
+    let first = event_of("first", second());
+    let contained = Box::pin(responder.respond(first.clone(), &invocation("one"))).await;
+    assert_eq!(contained.expect("a report").status(), Status::Contained);
+    put_back(&world, &record, &first).await;
+    let again = Box::pin(responder.respond(first, &invocation("two"))).await;
+    assert_ne!(again.expect("a report").status(), Status::Contained);
+    assert!(world.reader_gets("in/tool.exe", Some("v2")));
+    // The activity is of before the release, and of another object.
+    let other = event_of("second", old());
+    let contained = Box::pin(responder.respond(other, &invocation("three"))).await;
+    assert_eq!(contained.expect("a report").status(), Status::Contained);
+    assert!(!world.reader_gets("old", Some("null")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_dry_run_both_steps_are_planned_and_nothing_is_changed() {
+    let world = world(uploads());
+    let mut config = fixtures::enforcing();
+    config.policy.quarantine_objects = true;
+    config.policy.dry_run = true;
+    let clients = world.playbook.clients.clone();
+    let responder = Windows::new().responder(S3 { clients }, config);
+    let event = event_of("found", second());
+    let report = Box::pin(responder.respond(event, &invocation("request"))).await;
+    let report = report.expect("a report");
+    assert_eq!(report.status(), Status::DryRun, "{}", report.to_line());
+    assert_eq!(report.steps().len(), 2);
+    assert_eq!(world.wire.writes(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_fails_is_told_and_no_object_is_tagged_on_a_guess() {
+    for (operation, steps) in [
+        ("s3:ListBucketVersions", 1),
+        ("s3:GetObjectTagging", 1),
+        ("s3:GetBucketPolicy", 2),
+        ("s3:GetBucketPublicAccessBlock", 1),
+    ] {
+        let world = world(uploads());
+        let fault = Fault {
+            code: "AccessDenied",
+            status: 403,
+            times: 99,
+            takes_effect: false,
+        };
+        world.wire.set(operation, fault);
+        let done = respond(&world, second()).await;
+        assert_eq!(done.steps.len(), steps, "{operation}: {:?}", done.steps);
+        let failed = done.steps[0].outcome();
+        assert_eq!(failed, Outcome::Failed, "{operation}: {:?}", done.steps);
+        assert_eq!(world.wire.writes(), [""; 0], "{operation}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_put_into_a_key_or_a_tag_stays_in_the_call_and_is_made_printable_for_people()
+{
+    const KEY: &str = "a\u{202e}b\" } ] ?versionId=v9 <b>";
+    let mut bucket = uploads();
+    let tags = of(&[("odd\u{202e}", "\u{7}")]);
+    bucket.objects.push(Stored {
+        key: KEY,
+        version: Some("k1"),
+        etag: "77",
+        tags: tags.clone(),
+    });
+    let world = world(bucket);
+    let done = respond(&world, json!([{ "key": KEY, "versionId": "k1" }])).await;
+    assert_eq!(
+        done.steps[1].outcome(),
+        Outcome::Applied,
+        "{:?}",
+        done.steps
+    );
+    assert!(!world.reader_gets(KEY, Some("k1")));
+    assert_eq!(world.tags(KEY, Some("k1")).len(), 2);
+    let told = format!("{:?}{:?}", done.steps, done.residual_risks);
+    assert!(!told.contains(['\u{202e}', '\u{7}']), "{told}");
+    let policy = world.policy().to_string();
+    assert!(!policy.contains("versionId"), "{policy}");
 }
