@@ -4,6 +4,7 @@ mod bucket;
 mod credentials;
 mod function;
 mod instance;
+mod object;
 mod reachability;
 
 use std::future::Future;
@@ -14,6 +15,7 @@ pub use bucket::PublicBucket;
 pub use credentials::{StolenKey, StolenRoleSession};
 pub use function::HijackedFunction;
 pub use instance::InfectedInstance;
+pub use object::{Reader, Uploads};
 pub use reachability::{Path, reachable};
 
 use crate::finding::Finding;

@@ -227,7 +227,7 @@ fn the_page_of_an_incident_opens_from_a_file_with_nothing_missing_and_without_a_
         "the responder received it",
         "the responder decided what to do",
         "written down, and the first change began",
-        "contained, as read back",
+        "a part was contained, as read back",
         "reported",
         "the notice was sent",
         "last rechecked",
@@ -480,7 +480,7 @@ fn the_first_screen_says_status_who_what_when_and_what_to_do() -> Result {
             "partly contained",
             "i-0abc1234def567890",
             "Backdoor:EC2/C&CActivity.B!DNS, severity 8 (High)",
-            "first seen 2026-03-01T00:00:00Z, contained 2026-03-04T05:06:10Z",
+            "first seen 2026-03-01T00:00:00Z, a part contained 2026-03-04T05:06:10Z",
             "What to do now",
             "look at the second interface",
         ] {

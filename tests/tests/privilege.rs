@@ -35,6 +35,7 @@ const ANY_SETTING: &[(&str, &str)] = &[
     ("EvidenceBucket", "versioned"),
     ("S3AccountBlock", "true"),
     ("S3PolicyDeny", "true"),
+    ("S3QuarantineObjects", "true"),
     ("IamMarkContained", "true"),
     ("Ec2CutConnectionsSeconds", "1"),
     ("Ec2RemovePublicAddress", "true"),

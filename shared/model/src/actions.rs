@@ -4,6 +4,7 @@
 //! policies, the rehearsal and the pages need of it without knowing a playbook.
 
 use crate::category::Category;
+use crate::decision::ResponseSettings;
 use crate::plan::Phase;
 use crate::settings::{AutoScaling, Settings};
 
@@ -13,6 +14,8 @@ pub mod s3 {
     pub const BLOCK: &str = "s3:BlockBucketPublicAccess";
     pub const BLOCK_ACCOUNT: &str = "s3:BlockAccountPublicAccess";
     pub const DENY: &str = "s3:DenyInBucketPolicy";
+    pub const DENY_TAGGED: &str = "s3:DenyTaggedObjects";
+    pub const TAG_OBJECT: &str = "s3:TagObjectVersion";
 }
 
 /// The names of the IAM playbook's actions.
@@ -70,6 +73,8 @@ const ACTIONS: &[(Category, &[(&str, Phase)])] = &[
             (s3::BLOCK, Phase::Contain),
             (s3::BLOCK_ACCOUNT, Phase::Contain),
             (s3::DENY, Phase::Contain),
+            (s3::DENY_TAGGED, Phase::Contain),
+            (s3::TAG_OBJECT, Phase::Contain),
         ],
     ),
     (
@@ -133,9 +138,10 @@ pub fn phase(name: &str) -> Phase {
 }
 
 /// True if a playbook plans the action of this name for any finding, with these settings.
-pub fn is_planned(action: &str, settings: &Settings) -> bool {
+pub fn is_planned(action: &str, policy: &ResponseSettings, settings: &Settings) -> bool {
     let Settings { s3, iam, ec2 } = settings;
     match action {
+        self::s3::DENY_TAGGED | self::s3::TAG_OBJECT => policy.quarantine_objects,
         self::s3::DENY => s3.policy_deny,
         self::s3::BLOCK_ACCOUNT => s3.account_block,
         self::iam::MARK => iam.mark_contained,
@@ -206,9 +212,25 @@ mod tests {
             for (known, _) in ACTIONS.iter().flat_map(|(_, actions)| *actions) {
                 let always = turned_on.iter().all(|(action, _)| action != known);
                 let expected = always || known == action;
-                assert_eq!(is_planned(known, &settings), expected, "{known} {action}");
-                assert_eq!(is_planned(known, &off), always, "{known}");
+                let policy = ResponseSettings::default();
+                let (expected, always) = match known {
+                    &(s3::DENY_TAGGED | s3::TAG_OBJECT) => (false, false),
+                    _ => (expected, always),
+                };
+                assert_eq!(
+                    is_planned(known, &policy, &settings),
+                    expected,
+                    "{known} {action}"
+                );
+                assert_eq!(is_planned(known, &policy, &off), always, "{known}");
             }
+        }
+        let policy = ResponseSettings {
+            quarantine_objects: true,
+            ..ResponseSettings::default()
+        };
+        for action in [s3::DENY_TAGGED, s3::TAG_OBJECT] {
+            assert!(is_planned(action, &policy, &off), "{action}");
         }
     }
 }

@@ -100,6 +100,16 @@ fn is_malware(kind: &FindingType) -> bool {
     matches!(kind.family(), "MaliciousFile" | "SuspiciousFile")
 }
 
+/// True for a finding that a scan found a malicious object in a bucket, and not in a copy of one.
+pub fn concerns_object(finding: &Finding) -> bool {
+    let kind = &finding.finding_type;
+    kind.resource() == "S3"
+        && matches!(kind.purpose(), "Object" | "S3Object")
+        && is_malware(kind)
+        && kind.artifact().is_none()
+        && !custom::found(finding)
+}
+
 /// True for a finding about the Block Public Access of a whole account. It names no bucket.
 pub fn concerns_account_block(finding: &Finding) -> bool {
     finding.finding_type.as_str() == "Policy:S3/AccountBlockPublicAccessDisabled"

@@ -68,6 +68,7 @@ impl Rules {
             "HandOverSequences": self.hand_over,
             "S3AccountBlock": settings.s3.account_block,
             "S3PolicyDeny": settings.s3.policy_deny,
+            "S3QuarantineObjects": self.policy.quarantine_objects,
             "IamUserSessionKeys": settings.iam.user_session_keys,
             "IamCreatedKeys": settings.iam.created_keys,
             "IamRoleWide": settings.iam.role_wide,

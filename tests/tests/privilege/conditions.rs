@@ -630,6 +630,7 @@ fn no_role_may_change_the_principals_of_break_glass() -> Result {
 /// Each setting that turns a write on, and what it allows.
 const WRITES: &[(&str, &str, &str, &str)] = &[
     ("S3", "S3PolicyDeny", "true", "s3:PutBucketPolicy"),
+    ("S3", "S3QuarantineObjects", "true", "s3:PutObjectTagging"),
     (
         "S3",
         "S3AccountBlock",

@@ -25,6 +25,7 @@ const EACH: &[(&str, &str)] = &[
     ("EvidenceBucket", "governance"),
     ("S3AccountBlock", "true"),
     ("S3PolicyDeny", "true"),
+    ("S3QuarantineObjects", "true"),
     ("IamUserSessionKeys", "true"),
     ("IamCreatedKeys", "true"),
     ("IamRoleWide", "true"),

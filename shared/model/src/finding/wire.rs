@@ -116,6 +116,19 @@ pub(super) struct S3BucketDetail {
     pub(super) tags: Value,
     #[serde(default, deserialize_with = "section")]
     pub(super) public_access: PublicAccess,
+    #[serde(default, deserialize_with = "list")]
+    pub(super) s3_object_details: Vec<S3ObjectDetail>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct S3ObjectDetail {
+    #[serde(default, deserialize_with = "id")]
+    pub(super) key: Option<String>,
+    #[serde(default, deserialize_with = "id")]
+    pub(super) e_tag: Option<String>,
+    #[serde(default, deserialize_with = "id")]
+    pub(super) version_id: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -25,6 +25,7 @@ fn policy(mode: ResponseMode, never_contain: &[&str]) -> ResponseSettings {
         minimum_severity: Some(0.0),
         approval_not_needed_from: None,
         own_account: None,
+        quarantine_objects: true,
         responder_roles: vec!["responder".to_owned()],
         never_contain: never_contain
             .iter()

@@ -41,6 +41,7 @@ fn config() -> Config {
             minimum_severity: Some(0.0),
             approval_not_needed_from: None,
             own_account: None,
+            quarantine_objects: true,
             responder_roles: Vec::new(),
             never_contain: Vec::new(),
         },

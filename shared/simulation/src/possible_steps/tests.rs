@@ -1,5 +1,6 @@
 use super::*;
 use model::actions;
+use model::decision::ResponseSettings;
 use sample_findings::event;
 use serde_json::{Value, json};
 
@@ -40,7 +41,7 @@ fn what_is_foreseen_is_what_the_role_has_permissions_for() {
         .iter()
         .flat_map(|it| all.iter().map(move |a| (it, a)))
     {
-        if !actions::is_planned(action, settings) {
+        if !actions::is_planned(action, &ResponseSettings::default(), settings) {
             assert_eq!(
                 planned(action, &finding, settings),
                 Planned::Never,
