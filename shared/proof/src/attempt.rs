@@ -38,7 +38,6 @@ pub(crate) enum Probe {
     },
     WhoAmI(aws_sdk_sts::Client),
     Invoke {
-        /// One that does not retry: it would wait for what is throttled.
         client: aws_sdk_lambda::Client,
         function: String,
     },

@@ -1,7 +1,5 @@
 //! Two functions with one role. The attacker invokes the first, and has carried its credentials off.
 
-use aws_sdk_lambda::config::Builder;
-use aws_sdk_lambda::config::retry::RetryConfig;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{FunctionCode, Runtime};
 use remediation::error::{CallContext as _, Error, Result};
@@ -114,9 +112,8 @@ async fn ready(context: &Context<'_>, name: &str) -> Result<()> {
 }
 
 fn invoke(context: &Context<'_>, function: &str) -> Probe {
-    let config = Builder::from(&context.world.sdk).retry_config(RetryConfig::disabled());
     Probe::Invoke {
-        client: aws_sdk_lambda::Client::from_conf(config.build()),
+        client: context.lambda.clone(),
         function: function.to_owned(),
     }
 }
