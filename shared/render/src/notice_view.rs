@@ -180,7 +180,7 @@ fn to_do(report: &Report) -> Section {
 fn happened(report: &Report) -> Section {
     let severity = report.severity();
     let about = format!(
-        "severity {severity} ({}), account {}, region {}, finding {}",
+        "severity {severity} ({}), account {}, {}, finding {}",
         Severity::label(severity),
         report.account_id(),
         report.region(),
@@ -242,7 +242,7 @@ fn steps(report: &Report) -> impl Iterator<Item = Section> {
         if !counted.is_empty() {
             let also = if listed.is_empty() { "" } else { "also: " };
             let counted = format!("{also}{}", in_short(&counted));
-            section.entries.push(Entry::Item(cut(&counted, URGENT.1)));
+            section.entries.push(Entry::Item(cut(&counted, BRIEF.1)));
         }
         section
     })
@@ -293,7 +293,8 @@ fn risks(report: &Report) -> Section {
     items(&at_risk(report).to_uppercase(), &risks, BRIEF)
 }
 
-/// The finding, which the notice names, says less than an investigation does.
+/// The finding, which the notice names, says less than an investigation does, and nothing about a question that this
+/// has answered.
 fn investigated(answers: &[Answer]) -> [Section; 2] {
     let (to_send, known): (Vec<_>, Vec<_>) = answers
         .iter()
@@ -301,8 +302,14 @@ fn investigated(answers: &[Answer]) -> [Section; 2] {
     let (by_finding, found): (Vec<_>, Vec<_>) = known
         .into_iter()
         .partition(|answer| answer.source() == THE_FINDING);
+    let is_open = |answer: &&Answer| {
+        let mut same = found.iter().filter(|it| it.question() == answer.question());
+        !same.any(|it| it.is_known())
+    };
+    let by_finding = by_finding.into_iter().filter(is_open);
     let known: Vec<_> = found
-        .into_iter()
+        .iter()
+        .copied()
         .chain(by_finding)
         .map(known_words)
         .collect();
