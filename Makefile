@@ -24,7 +24,7 @@ unexport CARGO_TARGET_DIR
 # The functions of this machine, unoptimised, where tests and demo deploy them from. `sam build` compiles with
 # the flags and features of all else, so that each crate is compiled once.
 BUILT_STACK := .aws-sam/local
-FUNCTIONS := $(foreach name,s3 iam ec2 triage,--bin $(name)-responder)
+FUNCTIONS := $(foreach name,s3 iam ec2 lambda triage,--bin $(name)-responder)
 PROCESSOR := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
 
 # What is packaged, for which of Lambda's processors, and what rustc calls them.
@@ -96,7 +96,7 @@ define package
 	    --mtime="@$(COMMITTED)" -c $(2) | gzip -n >$(PACKAGES)/$(2).tar.gz
 	SOURCE_DATE_EPOCH=$(COMMITTED) $(CYCLONEDX)/bin/cargo-cyclonedx cyclonedx --quiet --format json \
 	    --spec-version 1.5 --target $(TARGET_$(1)) --override-filename parts
-	for name in s3 iam ec2 triage; do \
+	for name in s3 iam ec2 lambda triage; do \
 	    sed 's#file://$(CURDIR)/#file:///#g' functions/$$name/parts.json >$(PACKAGES)/$(2)-$$name-responder.cdx.json; \
 	done
 	sed 's#file://$(CURDIR)/#file:///#g' shared/operator/parts.json >$(PACKAGES)/$(2)-gdr.cdx.json
@@ -137,7 +137,7 @@ check: $(SAM_TOOLS)/installed $(CHECKOV)/installed ## Check format, lints and te
 # The crates with changes that are not committed; all have unit tests but the functions. A unit test of the library
 # holds the ban of clippy.toml against the SDK that Cargo.lock names.
 CHANGED = $(sort $(shell git status --porcelain --untracked-files=all | sed -nE \
-    's#^.* "?shared/playbooks/(s3|iam|ec2)/.*#playbook-\1#p; t; s#^.* "?shared/([a-z_]+)/.*#\1#p; s#^.* "?tests/src/.*#integration-tests#p; \
+    's#^.* "?shared/playbooks/(s3|iam|ec2|lambda)/.*#playbook-\1#p; t; s#^.* "?shared/([a-z_]+)/.*#\1#p; s#^.* "?tests/src/.*#integration-tests#p; \
     s#^.* "?(clippy\.toml|Cargo\.lock)$$#remediation#p'))
 
 # Tests that try many inputs or orders, or let each call fail in turn, take two minutes by themselves.
@@ -149,7 +149,7 @@ quick: ## Check format and lints, and run the unit tests of the crates that chan
 	$(if $(CHANGED),cargo test --locked $(addprefix -p ,$(CHANGED)) --lib --bins -- $(addprefix --skip ,$(SWEEPS)))
 
 demo: STACK_ALSO := --bin demo
-demo: setup stack ## Watch four attacks being stopped (make demo DRY_RUN=true: being planned for)
+demo: setup stack ## Watch five attacks being stopped (make demo DRY_RUN=true: being planned for)
 	@DRY_RUN=$(DRY_RUN) target/$(HOST)/debug/demo
 
 pictures: STACK_ALSO := --bin demo

@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             Category::S3 => plan(criterion, &S3::new(&sdk), &finding, &config).await?,
             Category::Iam => plan(criterion, &Iam::new(&sdk), &finding, &config).await?,
             Category::Ec2 => plan(criterion, &Ec2::new(&sdk), &finding, &config).await?,
-            Category::Triage => {}
+            Category::Lambda | Category::Triage => {}
         }
     }
     Ok(())

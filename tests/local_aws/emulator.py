@@ -1,4 +1,4 @@
-"""ministack, with four things as AWS has them.
+"""ministack, with five things as AWS has them.
 
 - The condition key aws:PrincipalArn of a session is the ARN of the role,
   https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn.
@@ -6,14 +6,17 @@
   https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html.
 - The path of a role is no part of its name. SimulatePrincipalPolicy would find no policies of a role whose ARN has
   a path, and say that it may do nothing.
+- The tags of an object, and those that a call gives it, are condition keys of the calls about its tags,
+  https://docs.aws.amazon.com/AmazonS3/latest/userguide/tagging-and-policies.html.
 - CloudFormation makes the connections and API destinations of EventBridge, which ministack serves otherwise.
 """
 
+import contextvars
 import json
 
 from ministack.app import main
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import eventbridge, iam
+from ministack.services import eventbridge, iam, s3
 from ministack.services.cloudformation import provisioners
 
 PARTITION_KEY = "pk"
@@ -21,6 +24,11 @@ PARTITION_KEY = "pk"
 value_of = iam_evaluator._resolve_condition_key
 context_of = iam_actions.dynamodb_service_context
 policies_of = iam_evaluator._gather_role_policies
+resource_of = iam_actions.extract_resource_arn
+object_context_of = iam_actions.s3_service_context
+
+# The resource of a call is asked for with its body, and its condition keys are asked for without.
+body_of_call = contextvars.ContextVar("body", default=b"")
 
 
 def with_role_of_session(key, context):
@@ -44,6 +52,28 @@ def with_leading_keys(body):
     return {**context, "dynamodb:LeadingKeys": keys} if keys else context
 
 
+def keeping_the_body(service, method, path, headers, body, *rest):
+    body_of_call.set(body)
+    return resource_of(service, method, path, headers, body, *rest)
+
+
+def with_object_tags(action, query, path="", headers=None):
+    context = object_context_of(action, query, path, headers)
+    bucket, _, key = path.lstrip("/").partition("/")
+    if not key or not action.endswith("Tagging"):
+        return context
+    standing = s3.object_tags_for_condition(bucket, key, query or {})
+    context = {**context, **{f"s3:ExistingObjectTag/{name}": value for name, value in standing.items()}}
+    if action.startswith("s3:Put"):
+        try:
+            given = s3._parse_tags_xml(body_of_call.get())
+        except Exception:
+            # What the service refuses gives no tags.
+            return context
+        context |= {f"s3:RequestObjectTag/{name}": value for name, value in given.items()}
+    return context
+
+
 def without_the_path(name, account):
     return policies_of(name.rsplit("/", 1)[-1], account)
 
@@ -65,6 +95,8 @@ def of_eventbridge(create, delete):
 iam_evaluator._resolve_condition_key = with_role_of_session
 iam_actions.dynamodb_service_context = with_leading_keys
 iam_evaluator._gather_role_policies = without_the_path
+iam_actions.extract_resource_arn = keeping_the_body
+iam_actions.s3_service_context = with_object_tags
 provisioners._RESOURCE_HANDLERS.update({
     "AWS::Events::Connection": of_eventbridge(eventbridge._create_connection, eventbridge._delete_connection),
     "AWS::Events::ApiDestination": of_eventbridge(

@@ -30,6 +30,10 @@ impl Finding {
         Self::fresh(include_str!("../fixtures/instance-calls-home.json"))
     }
 
+    pub fn function_calls_home() -> Result<Self> {
+        Self::fresh(include_str!("../fixtures/function-calls-home.json"))
+    }
+
     /// A new finding, seen just now.
     fn fresh(fixture: &str) -> Result<Self> {
         let id = random_hex();

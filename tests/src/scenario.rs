@@ -2,7 +2,9 @@
 
 mod bucket;
 mod credentials;
+mod function;
 mod instance;
+mod object;
 mod reachability;
 
 use std::future::Future;
@@ -11,7 +13,9 @@ use aws_sdk_iam::config::Credentials;
 
 pub use bucket::PublicBucket;
 pub use credentials::{StolenKey, StolenRoleSession};
+pub use function::HijackedFunction;
 pub use instance::InfectedInstance;
+pub use object::{Reader, Uploads};
 pub use reachability::{Path, reachable};
 
 use crate::finding::Finding;

@@ -20,7 +20,7 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A function, by the name in the output `S3ResponderFunction` and so on.
 pub type Responder = &'static str;
-pub const RESPONDERS: [Responder; 4] = ["S3", "Iam", "Ec2", "Triage"];
+pub const RESPONDERS: [Responder; 5] = ["S3", "Iam", "Ec2", "Lambda", "Triage"];
 
 pub type Reports = BTreeMap<Responder, Value>;
 

@@ -247,6 +247,7 @@ fn each_step_is_on_the_page_of_its_playbook_and_no_other_is() {
         "ec2:",
         "autoscaling:",
         "elasticloadbalancing:",
+        "lambda:",
     ];
     let steps = |text: &str, quote: char| -> BTreeSet<String> {
         let quoted = text.split(quote).skip(1).step_by(2);
@@ -266,7 +267,7 @@ fn each_step_is_on_the_page_of_its_playbook_and_no_other_is() {
         .flat_map(|line| steps(line, '"'))
         .collect();
     let mut told = BTreeSet::new();
-    for page in ["s3", "iam", "ec2"] {
+    for page in ["s3", "iam", "ec2", "lambda"] {
         // The tables; elsewhere a page may speak of calls and condition keys.
         let page = read(&format!("docs/playbooks/{page}.md"));
         let rows = page.lines().filter(|line| line.starts_with('|'));

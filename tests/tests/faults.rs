@@ -13,7 +13,7 @@ mod world;
 use integration_tests::Result;
 
 use crate::faults::sweep::sweep;
-use crate::faults::target::{Bucket, Cut, First, Instance, Key, Next, Session};
+use crate::faults::target::{Bucket, Cut, First, Function, Instance, Key, Next, Session};
 
 #[test]
 fn whatever_befalls_a_call_an_exposed_bucket_ends_shut() -> Result {
@@ -28,6 +28,11 @@ fn whatever_befalls_a_call_a_stolen_key_ends_useless() -> Result {
 #[test]
 fn whatever_befalls_a_call_a_stolen_session_ends_useless() -> Result {
     sweep::<Session>("a stolen session of a role")
+}
+
+#[test]
+fn whatever_befalls_a_call_a_hijacked_function_ends_still() -> Result {
+    sweep::<Function>("a hijacked function")
 }
 
 #[test]

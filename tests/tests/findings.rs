@@ -38,6 +38,7 @@ fn permissive() -> ResponseSettings {
         minimum_severity: Some(0.0),
         approval_not_needed_from: None,
         own_account: None,
+        quarantine_objects: false,
         responder_roles: Vec::new(),
         never_contain: Vec::new(),
     }

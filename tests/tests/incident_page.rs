@@ -3,7 +3,7 @@
 use integration_tests::browser::Medium;
 use integration_tests::{Browser, Result};
 use jiff::Timestamp;
-use playbooks::{Ec2, Iam, S3};
+use playbooks::{Ec2, Iam, Lambda, S3};
 use remediation::category::Category;
 use remediation::page::{self, Place};
 use remediation::record::Incident;
@@ -163,6 +163,7 @@ fn shown(browser: &mut Browser, incident: &Incident, table: Option<&str>) -> Res
         Ok(Category::S3) => undo::recorded::<S3>(incident),
         Ok(Category::Iam) => undo::recorded::<Iam>(incident),
         Ok(Category::Ec2) => undo::recorded::<Ec2>(incident),
+        Ok(Category::Lambda) => undo::recorded::<Lambda>(incident),
         Ok(Category::Triage) => Ok(Vec::new()),
         Err(error) => Err(error.to_string()),
     };
@@ -226,7 +227,7 @@ fn the_page_of_an_incident_opens_from_a_file_with_nothing_missing_and_without_a_
         "the responder received it",
         "the responder decided what to do",
         "written down, and the first change began",
-        "contained, as read back",
+        "a part was contained, as read back",
         "reported",
         "the notice was sent",
         "last rechecked",
@@ -307,7 +308,7 @@ fn hostile_names_change_nothing_but_the_text() -> Result {
         actions: [(HOSTILE.to_owned(), HOSTILE.into())].into(),
         ..incident
     };
-    for category in ["ec2", "iam", "s3", "triage", HOSTILE] {
+    for category in ["ec2", "iam", "lambda", "s3", "triage", HOSTILE] {
         let incident = Incident {
             category: category.to_owned(),
             ..incident.clone()
@@ -479,7 +480,7 @@ fn the_first_screen_says_status_who_what_when_and_what_to_do() -> Result {
             "partly contained",
             "i-0abc1234def567890",
             "Backdoor:EC2/C&CActivity.B!DNS, severity 8 (High)",
-            "first seen 2026-03-01T00:00:00Z, contained 2026-03-04T05:06:10Z",
+            "first seen 2026-03-01T00:00:00Z, a part contained 2026-03-04T05:06:10Z",
             "What to do now",
             "look at the second interface",
         ] {

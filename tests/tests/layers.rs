@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use integration_tests::{Result, cargo};
 
 /// Each crate of the product, and the crates of the project that it may use.
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("model", &[]),
     ("policy", &["model"]),
     ("simulation", &["model", "policy"]),
@@ -16,11 +16,13 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("playbook-s3", &["aws", "model"]),
     ("playbook-iam", &["aws", "model"]),
     ("playbook-ec2", &["aws", "model"]),
+    ("playbook-lambda", &["aws", "model"]),
     ("remediation", &["aws", "model", "policy", "render"]),
     ("lambda", &["aws", "remediation"]),
     ("s3-responder", &["lambda", "playbook-s3"]),
     ("iam-responder", &["lambda", "playbook-iam"]),
     ("ec2-responder", &["lambda", "playbook-ec2"]),
+    ("lambda-responder", &["lambda", "playbook-lambda"]),
     ("triage-responder", &["lambda", "remediation"]),
     (
         "playbooks",
@@ -29,6 +31,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "model",
             "playbook-ec2",
             "playbook-iam",
+            "playbook-lambda",
             "playbook-s3",
             "remediation",
         ],
@@ -73,7 +76,14 @@ const FENCED: [(&str, &[&str]); 13] = [
     ("aws-sdk-elasticloadbalancingv2", &["playbook-ec2"]),
     (
         "aws-sdk-iam",
-        &["aws", "operator", "playbook-ec2", "playbook-iam", "proof"],
+        &[
+            "aws",
+            "operator",
+            "playbook-ec2",
+            "playbook-iam",
+            "playbook-lambda",
+            "proof",
+        ],
     ),
     (
         "aws-sdk-s3",

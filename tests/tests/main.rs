@@ -15,6 +15,7 @@ mod findings;
 mod iam_playbook;
 mod incident_page;
 mod integrations;
+mod lambda_playbook;
 mod layers;
 mod member_account;
 mod metric_filters;

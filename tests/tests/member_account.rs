@@ -54,6 +54,10 @@ async fn deploy_member_roles(aws: &LocalAws) -> Result {
             "Ec2ResponderRoleArn",
             "arn:aws:iam::999988887777:role/another",
         ),
+        (
+            "LambdaResponderRoleArn",
+            "arn:aws:iam::999988887777:role/another",
+        ),
         ("OrganizationId", "o-0123456789"),
         ("ExternalId", EXTERNAL_ID),
         ("DryRun", "false"),

@@ -142,7 +142,7 @@ fn each_filter_counts_the_line_about_policies_that_cannot_be_used_once_and_no_ot
             .map(|(name, resource)| (name, &resource["Properties"]["FilterPattern"]))
             .collect();
         let patterns: BTreeSet<_> = filters.values().filter_map(|it| it.as_str()).collect();
-        assert_eq!((filters.len(), patterns.len()), (3, 1), "{filters:?}");
+        assert_eq!((filters.len(), patterns.len()), (4, 1), "{filters:?}");
         let parameter = format!("/{}/policy", unique("gdr"));
         let ssm = aws_sdk_ssm::Client::new(&aws.root());
         let put = ssm.put_parameter().name(&parameter).value(DEFAULT);

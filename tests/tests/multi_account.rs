@@ -12,10 +12,11 @@ use remediation::category::Category;
 use remediation::{accounts, verify};
 use serde_json::{Value, json};
 
-const CATEGORIES: [(&str, Category); 3] = [
+const CATEGORIES: [(&str, Category); 4] = [
     ("S3", Category::S3),
     ("Iam", Category::Iam),
     ("Ec2", Category::Ec2),
+    ("Lambda", Category::Lambda),
 ];
 
 fn member_role(template: &Value, name: &str) -> Value {
@@ -146,6 +147,7 @@ fn a_member_role_trusts_only_its_function_of_the_organization_with_the_external_
         "ExternalId",
         "HubAccountId",
         "IamResponderRoleArn",
+        "LambdaResponderRoleArn",
         "OrganizationId",
         "S3ResponderRoleArn",
     ];

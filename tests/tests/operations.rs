@@ -7,6 +7,7 @@ use remediation::metrics::{METRICS, POLICY_UNUSABLE};
 use serde_json::{Value, json};
 
 use crate::common::yaml;
+use integration_tests::stack::RESPONDERS;
 
 fn operations() -> Value {
     yaml("infra/operations.yaml")
@@ -92,11 +93,13 @@ fn each_function_is_watched_and_each_queue_that_keeps_what_was_not_handled() {
             Some((alarm["MetricName"].as_str()?, value))
         })
         .collect();
+    let functions = RESPONDERS.map(|name| format!("{name}Function"));
     let mut expected = BTreeSet::from([
         ("ApproximateNumberOfMessagesVisible", "DeadLetterQueue"),
         ("ApproximateNumberOfMessagesVisible", "OnFailureQueue"),
     ]);
-    for function in ["S3Function", "IamFunction", "Ec2Function", "TriageFunction"] {
+    for function in &functions {
+        let function = function.as_str();
         expected.extend([("Errors", function), ("Throttles", function)]);
     }
     assert_eq!(watched, expected);
@@ -107,7 +110,7 @@ fn each_function_is_watched_and_each_queue_that_keeps_what_was_not_handled() {
         .collect();
     assert_eq!(
         logs,
-        BTreeSet::from([Some("S3Log"), Some("IamLog"), Some("Ec2Log")])
+        BTreeSet::from(["S3Log", "IamLog", "Ec2Log", "LambdaLog"].map(Some))
     );
     for filter in filters.values() {
         let pattern = format!("{{ $.fields.message = \"{}*\" }}", policy::UNUSABLE);
@@ -209,7 +212,7 @@ fn each_alarm_names_its_section_of_the_runbook_and_each_section_has_an_alarm() {
     let mut named = BTreeSet::new();
     for (name, alarm) in alarms(&template) {
         let kind = name.strip_suffix("Alarm").expect("the name of an alarm");
-        let functions = ["S3", "Iam", "Ec2", "Triage"];
+        let functions = RESPONDERS;
         let kind = functions
             .iter()
             .find_map(|function| kind.strip_prefix(function))

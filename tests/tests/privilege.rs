@@ -23,6 +23,7 @@ use crate::privilege::calls::Check;
 use crate::privilege::grants::Grant;
 use crate::privilege::scenarios::Scenario;
 use crate::privilege::world::{Outcome, Run, World};
+use integration_tests::stack::RESPONDERS;
 
 /// The settings that bring permissions with them.
 const ANY_SETTING: &[(&str, &str)] = &[
@@ -34,6 +35,7 @@ const ANY_SETTING: &[(&str, &str)] = &[
     ("EvidenceBucket", "versioned"),
     ("S3AccountBlock", "true"),
     ("S3PolicyDeny", "true"),
+    ("S3QuarantineObjects", "true"),
     ("IamMarkContained", "true"),
     ("Ec2CutConnectionsSeconds", "1"),
     ("Ec2RemovePublicAddress", "true"),
@@ -119,7 +121,7 @@ async fn play(world: &World, scenario: &'static Scenario, taken: Option<&Grant>)
 /// All that the functions' roles are granted, in any setting.
 fn granted(world: &World) -> Result<Vec<Grant>> {
     let mut granted = Vec::new();
-    for function in ["S3", "Iam", "Ec2", "Triage"] {
+    for function in RESPONDERS {
         let on_standby = [ANY_SETTING, &[ON_STANDBY]].concat();
         for settings in [ANY_SETTING, &on_standby] {
             let grants = grants::of(function, &world.role(function, settings)?);
@@ -255,7 +257,7 @@ const HARMLESS: &[(&str, &str)] = &[
 #[test]
 fn no_role_may_delete_terminate_stop_or_reboot_anything() -> Result {
     let mut grants = granted(&WORLD)?;
-    for function in ["S3", "Iam", "Ec2"] {
+    for function in ["S3", "Iam", "Ec2", "Lambda"] {
         grants.extend(grants::of(
             function,
             &WORLD.member_role(function, ANY_SETTING)?,

@@ -8,7 +8,7 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Tag
 use aws_sdk_s3control::types::PublicAccessBlockConfiguration;
 use integration_tests::finding::Finding as Event;
 use integration_tests::s3::{self, client};
-use integration_tests::scenario::{PublicBucket, all_work, none_works};
+use integration_tests::scenario::{PublicBucket, Reader, Uploads, all_work, none_works};
 use integration_tests::{ENFORCING, LocalAws, Result, Scenario, unique};
 use jiff::{SignedDuration, Timestamp};
 use playbooks::Playbook;
@@ -33,6 +33,9 @@ fn buckets_are_contained_and_released_on_local_aws() -> Result {
         a_bucket_of_another_region_is_shut(aws).await?;
         a_bucket_that_is_public_on_purpose_stays_public(aws).await?;
         one_principal_of_a_partner_is_shut_out(aws).await?;
+        a_malicious_object_cannot_be_read_and_its_neighbours_can(aws, true).await?;
+        a_malicious_object_cannot_be_read_and_its_neighbours_can(aws, false).await?;
+        an_object_that_was_overwritten_stays_as_it_is(aws).await?;
         the_accounts_flags_are_turned_on(aws).await
     })
 }
@@ -246,6 +249,61 @@ async fn one_principal_of_a_partner_is_shut_out(aws: &LocalAws) -> Result {
     let left = owner.get_bucket_policy().bucket(&name).send().await?;
     let left: Value = serde_json::from_str(left.policy().unwrap_or_default())?;
     assert_eq!(left, serde_json::from_str::<Value>(&policy)?);
+    Ok(())
+}
+
+async fn a_malicious_object_cannot_be_read_and_its_neighbours_can(
+    aws: &LocalAws,
+    versioned: bool,
+) -> Result {
+    let owner = client(&aws.root());
+    let uploads = Uploads::create(&owner, &unique("uploads"), versioned).await?;
+    let reader = Reader::create(aws).await?;
+    assert!(all_work(&uploads.bystanders(&reader).await?));
+    assert!(uploads.attack(&reader).await?[0].works);
+    let event = uploads.finding()?;
+
+    let playbook = s3::playbook(&aws.root(), &aws.ec2_endpoint);
+    let (done, actions) = contain(&playbook, &event, &settings(false, false)).await?;
+    let denied = ("s3:DenyTaggedObjects", Outcome::Applied);
+    let tagged = ("s3:TagObjectVersion", Outcome::Applied);
+    assert_eq!(outcomes(&done), [denied, tagged], "{:?}", done.steps);
+    let attack = uploads.attack(&reader).await?;
+    assert!(none_works(&attack), "{attack:?}");
+    let bystanders = uploads.bystanders(&reader).await?;
+    assert!(all_work(&bystanders), "{bystanders:?}");
+    let tag = format!("gdr:quarantined={}", event.id());
+    assert!(uploads.tags().await?.contains(&tag));
+    let again = plan(&playbook, &event, &settings(false, false)).await?;
+    assert!(again.is_empty(), "{again:?}");
+
+    // What was done last is undone first.
+    for action in actions.iter().rev() {
+        playbook.restore(action).await?;
+    }
+    assert!(!uploads.tags().await?.contains(&tag));
+    let policy = owner
+        .get_bucket_policy()
+        .bucket(&uploads.bucket)
+        .send()
+        .await;
+    assert!(policy.is_err(), "{policy:?}");
+    let attack = uploads.attack(&reader).await?;
+    assert!(all_work(&attack), "{attack:?}");
+    Ok(())
+}
+
+async fn an_object_that_was_overwritten_stays_as_it_is(aws: &LocalAws) -> Result {
+    let owner = client(&aws.root());
+    let uploads = Uploads::create(&owner, &unique("uploads"), false).await?;
+    let event = uploads.finding()?;
+    uploads.overwrite().await?;
+    let playbook = s3::playbook(&aws.root(), &aws.ec2_endpoint);
+    let (done, _) = contain(&playbook, &event, &settings(false, false)).await?;
+    let left = ("s3:TagObjectVersion", Outcome::Skipped);
+    assert_eq!(outcomes(&done), [left], "{:?}", done.steps);
+    let tags = uploads.tags().await?;
+    assert!(!tags.iter().any(|tag| tag.starts_with("gdr:")), "{tags:?}");
     Ok(())
 }
 

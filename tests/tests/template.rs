@@ -16,10 +16,11 @@ use serde_json::{Value, json};
 
 use crate::common::{granted, yaml};
 
-const FUNCTIONS: [(&str, Category); 4] = [
+const FUNCTIONS: [(&str, Category); 5] = [
     ("S3", Category::S3),
     ("Iam", Category::Iam),
     ("Ec2", Category::Ec2),
+    ("Lambda", Category::Lambda),
     ("Triage", Category::Triage),
 ];
 
@@ -379,7 +380,7 @@ fn the_limits_of_the_breaker_are_parameters() {
 #[test]
 fn a_role_reads_the_parameter_of_the_policies_and_no_other() {
     let template = template();
-    for name in ["S3", "Iam", "Ec2"] {
+    for name in ["S3", "Iam", "Ec2", "Lambda"] {
         let role = &template["Resources"][format!("{name}ResponderRole")]["Properties"];
         let policies = role["Policies"].as_array().expect("policies").iter();
         let statements = policies.flat_map(|policy| {
@@ -408,6 +409,7 @@ fn the_parameters_outputs_and_settings_are_those_of_the_contract() {
         ("S3Response", json!("contain")),
         ("IamResponse", json!("contain")),
         ("Ec2Response", json!("contain")),
+        ("LambdaResponse", json!("contain")),
         ("MinimumSeverity", json!(4)),
         ("ApprovalNotNeededFrom", json!("")),
         ("ApprovalMinutes", json!(240)),
@@ -442,7 +444,7 @@ fn the_parameters_outputs_and_settings_are_those_of_the_contract() {
     ] {
         assert!(!settings[name].is_null(), "{name}");
     }
-    for name in ["S3", "Iam", "Ec2"] {
+    for name in ["S3", "Iam", "Ec2", "Lambda"] {
         let function = &template["Resources"][format!("{name}ResponderFunction")]["Properties"];
         assert_eq!(
             template["Parameters"][format!("{name}Response")]["AllowedValues"],

@@ -4,6 +4,7 @@
 //! policies, the rehearsal and the pages need of it without knowing a playbook.
 
 use crate::category::Category;
+use crate::decision::ResponseSettings;
 use crate::plan::Phase;
 use crate::settings::{AutoScaling, Settings};
 
@@ -13,6 +14,8 @@ pub mod s3 {
     pub const BLOCK: &str = "s3:BlockBucketPublicAccess";
     pub const BLOCK_ACCOUNT: &str = "s3:BlockAccountPublicAccess";
     pub const DENY: &str = "s3:DenyInBucketPolicy";
+    pub const DENY_TAGGED: &str = "s3:DenyTaggedObjects";
+    pub const TAG_OBJECT: &str = "s3:TagObjectVersion";
 }
 
 /// The names of the IAM playbook's actions.
@@ -55,6 +58,13 @@ pub mod ec2 {
     pub const MARK: &str = "ec2:MarkContained";
 }
 
+/// The names of the Lambda playbook's actions.
+pub mod lambda {
+    #![allow(missing_docs, reason = "the names are their own documentation")]
+    pub const THROTTLE: &str = "lambda:ThrottleFunction";
+    pub const DENY: &str = "iam:DenyFunctionCredentials";
+}
+
 /// Each action of a function, with its phase. A test holds the table against the playbooks' actions.
 const ACTIONS: &[(Category, &[(&str, Phase)])] = &[
     (
@@ -63,6 +73,8 @@ const ACTIONS: &[(Category, &[(&str, Phase)])] = &[
             (s3::BLOCK, Phase::Contain),
             (s3::BLOCK_ACCOUNT, Phase::Contain),
             (s3::DENY, Phase::Contain),
+            (s3::DENY_TAGGED, Phase::Contain),
+            (s3::TAG_OBJECT, Phase::Contain),
         ],
     ),
     (
@@ -100,6 +112,13 @@ const ACTIONS: &[(Category, &[(&str, Phase)])] = &[
             (ec2::MARK, Phase::Annotate),
         ],
     ),
+    (
+        Category::Lambda,
+        &[
+            (lambda::THROTTLE, Phase::Contain),
+            (lambda::DENY, Phase::Contain),
+        ],
+    ),
 ];
 
 /// Lists the actions of the function of `category`, with the phase of each.
@@ -119,9 +138,10 @@ pub fn phase(name: &str) -> Phase {
 }
 
 /// True if a playbook plans the action of this name for any finding, with these settings.
-pub fn is_planned(action: &str, settings: &Settings) -> bool {
+pub fn is_planned(action: &str, policy: &ResponseSettings, settings: &Settings) -> bool {
     let Settings { s3, iam, ec2 } = settings;
     match action {
+        self::s3::DENY_TAGGED | self::s3::TAG_OBJECT => policy.quarantine_objects,
         self::s3::DENY => s3.policy_deny,
         self::s3::BLOCK_ACCOUNT => s3.account_block,
         self::iam::MARK => iam.mark_contained,
@@ -192,9 +212,25 @@ mod tests {
             for (known, _) in ACTIONS.iter().flat_map(|(_, actions)| *actions) {
                 let always = turned_on.iter().all(|(action, _)| action != known);
                 let expected = always || known == action;
-                assert_eq!(is_planned(known, &settings), expected, "{known} {action}");
-                assert_eq!(is_planned(known, &off), always, "{known}");
+                let policy = ResponseSettings::default();
+                let (expected, always) = match known {
+                    &(s3::DENY_TAGGED | s3::TAG_OBJECT) => (false, false),
+                    _ => (expected, always),
+                };
+                assert_eq!(
+                    is_planned(known, &policy, &settings),
+                    expected,
+                    "{known} {action}"
+                );
+                assert_eq!(is_planned(known, &policy, &off), always, "{known}");
             }
+        }
+        let policy = ResponseSettings {
+            quarantine_objects: true,
+            ..ResponseSettings::default()
+        };
+        for action in [s3::DENY_TAGGED, s3::TAG_OBJECT] {
+            assert!(is_planned(action, &policy, &off), "{action}");
         }
     }
 }

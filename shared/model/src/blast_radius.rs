@@ -23,6 +23,11 @@ pub enum BlastRadiusGroup {
     },
     /// The users of the account.
     Users,
+    /// The Lambda functions of a Region.
+    Functions {
+        /// The Region.
+        region: String,
+    },
 }
 
 impl BlastRadiusGroup {
@@ -32,6 +37,7 @@ impl BlastRadiusGroup {
             Self::AutoScalingGroup { region, name } => format!("group#{region}/{name}"),
             Self::Role { region, name } => format!("role#{region}/{name}"),
             Self::Users => "users".to_owned(),
+            Self::Functions { region } => format!("functions#{region}"),
         }
     }
 
@@ -42,6 +48,9 @@ impl BlastRadiusGroup {
         let parts = parts.map(|(region, name)| (region.to_owned(), name.to_owned()));
         match (kind, parts) {
             ("users", _) => Some(Self::Users),
+            ("functions", None) if !of.is_empty() => Some(Self::Functions {
+                region: of.to_owned(),
+            }),
             ("group", Some((region, name))) => Some(Self::AutoScalingGroup { region, name }),
             ("role", Some((region, name))) => Some(Self::Role { region, name }),
             _ => None,
@@ -59,6 +68,7 @@ impl fmt::Display for BlastRadiusGroup {
                 write!(f, "the instances of the role {name} ({region})")
             }
             Self::Users => write!(f, "the users"),
+            Self::Functions { region } => write!(f, "the Lambda functions ({region})"),
         }
     }
 }

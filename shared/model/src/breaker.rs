@@ -3,8 +3,8 @@
 //! A wrong threat list, a noisy detector or an attacker who causes findings on purpose must not make the responder the
 //! outage. In any time as long as the window, a function contains at most so many targets of an account. It contains at
 //! most a share of a blast-radius group of ten or more: an Auto Scaling group, the instances of a role, the users of an
-//! account. Further containments are withheld. One notice is sent, and findings are recorded until slots are free again
-//! by time or by `gdr breaker reset`.
+//! account, the Lambda functions of a Region. Further containments are withheld. One notice is sent, and findings are
+//! recorded until slots are free again by time or by `gdr breaker reset`.
 //!
 //! A contained target takes no slot, and a target that has one needs no second. Places are taken while the intent is
 //! being recorded, in all windows by one transaction. This fails if a window has no room, is new, or is asked by others

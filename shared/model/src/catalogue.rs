@@ -8,6 +8,7 @@
 mod buckets;
 mod credentials;
 mod custom;
+mod functions;
 mod instances;
 mod kinds;
 
@@ -56,6 +57,9 @@ pub fn routes(finding: &Finding) -> Vec<Category> {
             }
             "EC2" => routes.push(Category::Ec2),
             "Runtime" if resource_type == "Instance" => routes.push(Category::Ec2),
+            "Runtime" => {}
+            // Not by the type: EventBridge takes a pattern that excludes four, and not five.
+            _ if resource_type == "Lambda" => routes.push(Category::Lambda),
             _ => {}
         }
     }
@@ -75,6 +79,7 @@ pub fn disposition(category: Category, finding: &Finding) -> Disposition {
         Category::S3 => buckets::disposition(finding),
         Category::Iam => credentials::disposition(finding),
         Category::Ec2 => instances::disposition(finding),
+        Category::Lambda => functions::disposition(finding),
         Category::Triage => Disposition::Notify(triage(finding)),
     }
 }
@@ -93,6 +98,16 @@ fn triage(finding: &Finding) -> &'static str {
 /// True for what a malware scan found: in an object, on an instance, or in a copy of either.
 fn is_malware(kind: &FindingType) -> bool {
     matches!(kind.family(), "MaliciousFile" | "SuspiciousFile")
+}
+
+/// True for a finding that a scan found a malicious object in a bucket, and not in a copy of one.
+pub fn concerns_object(finding: &Finding) -> bool {
+    let kind = &finding.finding_type;
+    kind.resource() == "S3"
+        && matches!(kind.purpose(), "Object" | "S3Object")
+        && is_malware(kind)
+        && kind.artifact().is_none()
+        && !custom::found(finding)
 }
 
 /// True for a finding about the Block Public Access of a whole account. It names no bucket.

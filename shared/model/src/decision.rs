@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalogue::{self, Disposition};
 use crate::category::Category;
 use crate::error::{Error, Result};
-use crate::finding::{Finding, Principal};
+use crate::finding::{Finding, ObjectVersion, Principal};
 use crate::guidance;
 use crate::settings::{Entity, protects};
 
@@ -38,6 +38,9 @@ pub struct ResponseSettings {
     /// The account outside of which nothing is contained. `None`: a hub, which contains in every
     /// account that lets it, or the environment does not say.
     pub own_account: Option<String>,
+    /// `S3_QUARANTINE_OBJECTS`: a malicious object is contained, and not only notified.
+    #[serde(default)]
+    pub quarantine_objects: bool,
     /// Names or ARNs of the responder's own roles. They are never contained.
     pub responder_roles: Vec<String>,
     /// Names or ARNs of users and roles that are never contained: the deployment role, the
@@ -54,6 +57,7 @@ impl Default for ResponseSettings {
             minimum_severity: Some(Self::DEFAULT_MINIMUM_SEVERITY),
             approval_not_needed_from: None,
             own_account: None,
+            quarantine_objects: false,
             responder_roles: Vec::new(),
             never_contain: Vec::new(),
         }
@@ -123,6 +127,11 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
         Category::S3 if catalogue::concerns_account_block(finding) => {
             vec![ACCOUNT_BLOCK.to_owned()]
         }
+        // Each version by itself: the release of one must not let another one of the same bucket pass.
+        Category::S3 if catalogue::concerns_object(finding) => {
+            let objects = finding.objects()?;
+            objects.iter().map(ObjectVersion::target).collect()
+        }
         Category::S3 => finding.buckets()?,
         Category::Iam => vec![match finding.principal()? {
             // By the credential: releasing one must not let another one of the same user pass.
@@ -156,6 +165,7 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
             &finding.instance_region(),
             &finding.instance_id()?,
         )],
+        Category::Lambda => vec![function_target(&finding.region, &finding.function_name()?)],
         Category::Triage => vec![],
     };
     targets.sort_unstable();
@@ -165,6 +175,23 @@ pub fn targets(category: Category, finding: &Finding) -> Result<Vec<String>> {
 /// The name under which the record keeps an instance.
 pub fn instance_target(region: &str, id: &str) -> String {
     format!("{region}/{id}")
+}
+
+/// The names by which the breaker counts the targets of a finding. Objects count by their bucket. Otherwise somebody
+/// who may write to one bucket could use up the places of all others.
+///
+/// # Errors
+/// As [`targets`].
+pub fn places(category: Category, finding: &Finding) -> Result<Vec<String>> {
+    if category == Category::S3 && catalogue::concerns_object(finding) {
+        return finding.buckets();
+    }
+    targets(category, finding)
+}
+
+/// The name under which the record keeps a Lambda function.
+pub fn function_target(region: &str, name: &str) -> String {
+    format!("{region}/{name}")
 }
 
 /// Decides about the part of `finding` that concerns `category`, before the policies decide about each
@@ -210,7 +237,10 @@ fn notify_only(
     finding: &Finding,
     settings: &ResponseSettings,
 ) -> Option<String> {
-    if let Disposition::Notify(why) = catalogue::disposition(category, finding) {
+    let quarantined = category == Category::S3
+        && settings.quarantine_objects
+        && catalogue::concerns_object(finding);
+    if !quarantined && let Disposition::Notify(why) = catalogue::disposition(category, finding) {
         let rule = finding.custom_detection_rule();
         let rule = rule.map_or_else(String::new, |rule| format!(" (the rule {rule})"));
         return Some(format!("{why}{rule}"));
@@ -246,6 +276,14 @@ fn contained(
         Category::S3 if catalogue::concerns_account_block(finding) => {
             format!("{kind} in account {}", finding.account_id)
         }
+        Category::S3 if catalogue::concerns_object(finding) => {
+            let objects =
+                targets(category, finding).map_err(|error| unnamed("the objects", &error))?;
+            if objects.is_empty() {
+                return Err("the finding names no object".to_owned());
+            }
+            format!("{kind} in {}", objects.join(", "))
+        }
         Category::S3 => {
             let buckets = finding
                 .buckets()
@@ -278,6 +316,12 @@ fn contained(
                 format!(" in {region}")
             };
             format!("{kind} by instance {instance}{there}")
+        }
+        Category::Lambda => {
+            let function = finding
+                .function_name()
+                .map_err(|error| unnamed("the function", &error))?;
+            format!("{kind} by function {function}")
         }
         Category::Triage => kind.to_string(),
     })

@@ -46,6 +46,7 @@ pub(crate) fn containing_but_for(exempt: &str) -> ResponseSettings {
         minimum_severity: Some(4.0),
         approval_not_needed_from: None,
         own_account: Some("111122223333".to_owned()),
+        quarantine_objects: false,
         responder_roles: vec!["gdr-IamResponderRole-ABC".to_owned()],
         never_contain: vec![exempt.to_owned()],
     }

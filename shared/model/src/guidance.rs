@@ -81,6 +81,7 @@ pub fn advice(category: Category, kind: &FindingType) -> &'static str {
         Category::S3 => Some(resources::bucket(kind)),
         Category::Iam => Some(principals::credentials(kind)),
         Category::Ec2 => Some(resources::instance(kind)),
+        Category::Lambda => Some(workloads::function(kind)),
         Category::Triage => triage(kind),
     };
     known.unwrap_or(

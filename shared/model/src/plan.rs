@@ -57,6 +57,11 @@ pub trait Action: fmt::Debug + Clone + Serialize + DeserializeOwned {
     fn only_narrows(_name: &str) -> bool {
         false
     }
+    /// True for the steps of which one may contain several targets. It is not put back while another open incident
+    /// counts on it.
+    fn is_shared(_name: &str) -> bool {
+        false
+    }
     /// True if it contains something by itself.
     fn contains(&self) -> bool {
         self.phase() == Phase::Contain && !Self::only_narrows(self.name())

@@ -17,6 +17,8 @@ pub enum Kind {
     Role,
     /// An instance.
     Instance,
+    /// A Lambda function.
+    Function,
 }
 
 impl Kind {
@@ -28,6 +30,7 @@ impl Kind {
             Self::User => "User",
             Self::Role => "Role",
             Self::Instance => "Instance",
+            Self::Function => "Function",
         }
     }
 }
@@ -47,7 +50,7 @@ pub enum Attribute {
     Flag(bool),
 }
 
-/// The target of a step: the bucket, the account, the user, the role, the instance.
+/// The target of a step: the bucket, the account, the user, the role, the instance, the function.
 ///
 /// An attacker may be able to set tags, and must not escape by one. So only such tags count as are known to be older
 /// than the activity; the others are kept apart, to say of them that they did not.
@@ -70,7 +73,7 @@ pub struct Resource {
     /// The tags that count.
     pub tags: BTreeMap<String, String>,
     doubtful: BTreeMap<String, String>,
-    /// The role whose credentials an instance has.
+    /// The role whose credentials an instance or a function has.
     pub role: Option<Box<Resource>>,
 }
 
@@ -143,6 +146,13 @@ impl Resource {
         Self::new(Kind::Instance, account, region, arn, id)
     }
 
+    /// The finding's Lambda function.
+    pub fn function(finding: &Finding, name: &str) -> Self {
+        let (account, region) = (&finding.account_id, &finding.region);
+        let arn = finding.function_arn(name);
+        Self::new(Kind::Function, account, region, arn, name)
+    }
+
     /// With an attribute of the schema's.
     #[must_use]
     pub fn text(mut self, name: &'static str, value: &str) -> Self {
@@ -165,7 +175,7 @@ impl Resource {
         self
     }
 
-    /// With the role whose credentials the instance has.
+    /// With the role whose credentials the instance or the function has.
     #[must_use]
     pub fn with_role(mut self, role: Self) -> Self {
         self.role = Some(Box::new(role));

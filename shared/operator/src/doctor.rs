@@ -13,7 +13,7 @@ use aws_config::SdkConfig;
 use clap::Args;
 use remediation::category::Category;
 
-use self::check::{Check, CheckContext, CheckResult, FUNCTIONS};
+use self::check::{Check, CheckContext, CheckResult};
 pub(crate) use self::dependencies::subscriptions;
 use crate::access::Access;
 use crate::deployment::Deployment;
@@ -40,7 +40,7 @@ pub(crate) async fn run(sdk: &SdkConfig, access: &Access, format: Format) -> Com
         progress.inc(1);
         check
     };
-    let of_functions = FUNCTIONS.map(async |category| {
+    let of_functions = Category::ALL.map(async |category| {
         let (line, function) = functions::check(context, category).await;
         let mut lines = line;
         if let Some(function) = function {

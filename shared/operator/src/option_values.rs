@@ -14,16 +14,16 @@ use crate::report_view;
 
 /// One of the functions.
 pub(crate) fn function() -> impl TypedValueParser<Value = Category> {
-    category(&["s3", "iam", "ec2", "triage"])
+    category(&Category::ALL)
 }
 
 /// One of the functions that contain.
 pub(crate) fn containing() -> impl TypedValueParser<Value = Category> {
-    category(&["s3", "iam", "ec2"])
+    category(&Category::CONTAINING)
 }
 
-fn category(words: &'static [&'static str]) -> impl TypedValueParser<Value = Category> {
-    PossibleValuesParser::new(words.iter().copied())
+fn category(offered: &[Category]) -> impl TypedValueParser<Value = Category> + use<> {
+    PossibleValuesParser::new(offered.iter().map(|category| category.as_str()))
         .try_map(|word| Category::from_word(&word).ok_or("there is no such function"))
 }
 
@@ -164,7 +164,7 @@ mod tests {
             "gdr incidents --status contianed",
             "gdr incident x --category S3",
             "gdr release x --category S3",
-            "gdr approve x --category lambda",
+            "gdr approve x --category lambdas",
             "gdr reject x --reason y --category users",
             "gdr breaker show --category S3",
             "gdr breaker reset --category triage",

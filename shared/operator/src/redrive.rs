@@ -175,7 +175,7 @@ fn functions(deployment: &Deployment) -> Result<Functions> {
         .into_iter()
         .map(|category| deployment.function_arn(category))
         .collect();
-    let looks_again: Result<_> = [Category::Iam, Category::Ec2]
+    let looks_again: Result<_> = Category::CONTAINING
         .into_iter()
         .map(|category| Ok((category.as_str(), deployment.function_arn(category)?)))
         .collect();

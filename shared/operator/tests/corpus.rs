@@ -87,7 +87,7 @@ fn check(row: &Value) -> std::result::Result<String, &'static str> {
     }
     let words = |member: &str| row[member].as_array().cloned().unwrap_or_default();
     let functions = words("functions");
-    let known = ["s3", "iam", "ec2", "triage"];
+    let known = ["s3", "iam", "ec2", "lambda", "triage"];
     if functions.is_empty()
         || !functions
             .iter()

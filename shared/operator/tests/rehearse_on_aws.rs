@@ -75,6 +75,7 @@ fn rehearsed(limits: Limits, events: &[Event]) -> Result<Story> {
             s3: ResponseMode::Contain,
             iam: ResponseMode::Contain,
             ec2: ResponseMode::Contain,
+            lambda: ResponseMode::Contain,
         },
         settings: Settings::default(),
         limits,

@@ -3,7 +3,7 @@
 use model::actions::of;
 use model::plan::{Action, Phase};
 
-use crate::{Category, Ec2, Iam, Playbook, S3, Triage};
+use crate::{Category, Ec2, Iam, Lambda, Playbook, S3, Triage};
 
 fn declared<P: Playbook>() -> Vec<(&'static str, Phase)> {
     let names = P::Action::PERMISSIONS.iter().map(|(name, _)| *name);
@@ -17,5 +17,6 @@ fn the_table_has_the_actions_of_each_playbook_in_their_order() {
     assert_eq!(of(Category::S3), declared::<S3>());
     assert_eq!(of(Category::Iam), declared::<Iam>());
     assert_eq!(of(Category::Ec2), declared::<Ec2>());
+    assert_eq!(of(Category::Lambda), declared::<Lambda>());
     assert_eq!(of(Category::Triage), declared::<Triage>());
 }

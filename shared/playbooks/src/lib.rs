@@ -11,6 +11,7 @@ pub use aws::playbook::Playbook;
 pub use model::category::Category;
 pub use playbook_ec2::{self as ec2, Ec2};
 pub use playbook_iam::{self as iam, Iam};
+pub use playbook_lambda::{self as lambda, Lambda};
 pub use playbook_s3::{self as s3, S3};
 pub use remediation::triage::Triage;
 
@@ -31,6 +32,10 @@ macro_rules! of_category {
             }
             $crate::Category::Ec2 => {
                 type $playbook = $crate::Ec2;
+                $run
+            }
+            $crate::Category::Lambda => {
+                type $playbook = $crate::Lambda;
                 $run
             }
             $crate::Category::Triage => {

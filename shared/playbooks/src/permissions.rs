@@ -73,14 +73,15 @@ pub fn on_targets(category: Category, config: &Config) -> BTreeSet<&'static str>
     actions
 }
 
-/// The permissions that a playbook declares: all that it reads, and what it writes with these settings.
+/// The permissions that a playbook declares: all that it reads, and what its steps read and write with these settings.
 fn declared<P: Playbook>(config: &Config) -> BTreeSet<&'static str> {
     let writing = writes(config);
     let actions = P::Action::PERMISSIONS.iter();
-    let actions = actions.flat_map(|(action, permissions)| {
-        let written = writing && actions::is_planned(action, &config.settings);
+    let planned =
+        actions.filter(|(name, _)| actions::is_planned(name, &config.policy, &config.settings));
+    let actions = planned.flat_map(|(_, permissions)| {
         let permissions = permissions.iter();
-        permissions.filter(move |permission| written || is_read(permission))
+        permissions.filter(move |permission| writing || is_read(permission))
     });
     let reads = P::READS.iter().chain(P::INVESTIGATES);
     reads.chain(actions).copied().collect()
@@ -124,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_function_that_contains_nothing_takes_no_permission_to_change_anything() {
-        for category in [Category::S3, Category::Iam, Category::Ec2, Category::Triage] {
+        for category in Category::ALL {
             for off in [
                 ("DRY_RUN", "true"),
                 ("DRY_RUN", "no"),
@@ -147,6 +148,13 @@ mod tests {
         let (s3, iam, ec2) = (Category::S3, Category::Iam, Category::Ec2);
         for (category, variable, value, takes) in [
             (s3, "S3_POLICY_DENY", "true", "s3:PutBucketPolicy"),
+            (s3, "S3_QUARANTINE_OBJECTS", "true", "s3:PutBucketPolicy"),
+            (
+                s3,
+                "S3_QUARANTINE_OBJECTS",
+                "true",
+                "s3:PutObjectVersionTagging",
+            ),
             (
                 s3,
                 "S3_ACCOUNT_BLOCK",

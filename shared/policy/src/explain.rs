@@ -122,6 +122,11 @@ pub(super) fn resources(category: Category, finding: &Finding) -> Result<Vec<Res
             let resource = Resource::instance(finding, &finding.instance_id()?);
             vec![resource.tags(tags.iter().copied(), Some(&tags))]
         }
+        Category::Lambda => {
+            let tags = finding.function_tags().unwrap_or_default();
+            let resource = Resource::function(finding, &finding.function_name()?);
+            vec![resource.tags(tags.iter().copied(), Some(&tags))]
+        }
         Category::Triage => Vec::new(),
     })
 }

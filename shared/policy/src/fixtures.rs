@@ -20,6 +20,7 @@ pub(crate) static ENFORCING: ResponseSettings = ResponseSettings {
     minimum_severity: Some(0.0),
     approval_not_needed_from: None,
     own_account: None,
+    quarantine_objects: false,
     responder_roles: Vec::new(),
     never_contain: Vec::new(),
 };
@@ -69,6 +70,7 @@ pub(crate) fn act(resource: Resource) -> Act {
             Kind::User => "iam:RevokeUserSessions",
             Kind::Role => "iam:DenyRoleSession",
             Kind::Instance => "ec2:IsolateInterface",
+            Kind::Function => "lambda:ThrottleFunction",
         },
         phase: Phase::Contain,
         resource,
@@ -168,4 +170,5 @@ macro_rules! planner {
 planner!(S3);
 planner!(Iam);
 planner!(Ec2);
+planner!(Lambda);
 planner!(Triage);

@@ -105,6 +105,7 @@ impl<'a> RequestContext<'a> {
             ),
             Category::Iam => ("iam:DenyRoleSession", Resource::role(finding, "", None)),
             Category::Ec2 => ("ec2:IsolateInterface", Resource::instance(finding, "")),
+            Category::Lambda => ("lambda:ThrottleFunction", Resource::function(finding, "")),
             Category::Triage => return None,
         };
         let target = String::new();
@@ -233,7 +234,7 @@ impl<'a> RequestContext<'a> {
         let entity = match resource.kind {
             Kind::User => settings::Entity::User,
             Kind::Role => settings::Entity::Role,
-            Kind::Bucket | Kind::Account | Kind::Instance => return Ok(Vec::new()),
+            Kind::Bucket | Kind::Account | Kind::Instance | Kind::Function => return Ok(Vec::new()),
         };
         let mut lists = Vec::new();
         let named = |names: &[String]| protects(names, entity, &resource.account, &resource.name);

@@ -65,6 +65,7 @@ impl Forecaster {
             (Category::Iam, Kind::User),
             (Category::Iam, Kind::Role),
             (Category::Ec2, Kind::Instance),
+            (Category::Lambda, Kind::Function),
         ] {
             let possible = possible(category, kind)?;
             actions.insert((category, kind), classed(&guard, &possible));

@@ -284,8 +284,10 @@ fn unobserved(kind: Kind, attribute: &str) -> Option<&'static str> {
         (Kind::Instance, "cluster") => "the cluster that it is a node of",
         (Kind::Instance, "operator") => "the AWS service that operates it",
         (Kind::Instance, "internetFacing") => "whether it has a public address",
-        (Kind::Instance, "role") => "its role",
-        (Kind::User | Kind::Role | Kind::Instance, "target") => "the exact change of the step",
+        (Kind::Instance | Kind::Function, "role") => "its role",
+        (Kind::User | Kind::Role | Kind::Instance | Kind::Function, "target") => {
+            "the exact change of the step"
+        }
         (_, "unread") => "its attributes that could not be read",
         _ => return None,
     })

@@ -84,12 +84,7 @@ impl Deployment {
     /// # Errors
     /// As [`Deployment::output`].
     pub fn function(&self, category: Category) -> Result<&str> {
-        self.output(match category {
-            Category::S3 => "S3ResponderFunction",
-            Category::Iam => "IamResponderFunction",
-            Category::Ec2 => "Ec2ResponderFunction",
-            Category::Triage => "TriageResponderFunction",
-        })
+        self.output(&format!("{}ResponderFunction", category.template_prefix()))
     }
 
     /// The function of `category`, in the stack's account and Region.

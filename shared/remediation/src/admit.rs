@@ -7,7 +7,6 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::breaker::{self, Denial, SlotRequest};
-use crate::category::Category;
 use crate::claims::Claims;
 use crate::deadline::{NO_ANSWER, within};
 use crate::error::{Error, Result};
@@ -279,19 +278,19 @@ impl<P: Playbook> Admitting<'_, '_, P> {
         (intended.map(Some), begun.map(drop))
     }
 
-    /// Notes what contains the credential already: a deny of another one for the same user or role. A release of that
-    /// one would remove the deny while this invocation finds out more.
+    /// Notes what contains the target already together with others: a deny of another credential for the same user or
+    /// role, or of another object of the same bucket. A release of that one would remove the deny while this
+    /// invocation finds out more.
     async fn rely(&self, plan: &Authorized<P::Action>, part: Part<'_>) {
-        let (Some(record), Category::Iam, Part::First, None) = (
-            self.session.record,
-            P::CATEGORY,
-            part,
-            self.table.timed_out(),
-        ) else {
+        let (Some(record), Part::First, None) =
+            (self.session.record, part, self.table.timed_out())
+        else {
             return;
         };
         let stands = plan.steps.iter().filter_map(|step| match step {
-            Step::Already(action, _) => Some(StepKey::of(action).to_string()),
+            Step::Already(action, _) if P::Action::is_shared(action.name()) => {
+                Some(StepKey::of(action).to_string())
+            }
             _ => None,
         });
         let stands: Vec<_> = stands.collect();

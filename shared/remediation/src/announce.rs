@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use self::news::{should_send, should_store};
 use crate::breaker::Page;
-use crate::category::Category;
 use crate::containment::Containment;
 use crate::deadline::within;
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
 use crate::notify::{Channel, Message};
+use crate::plan::Action as _;
 use crate::recheck::{self, Cause};
 use crate::record::{NOT_DONE_AGAIN, Recorded, Times, unrecorded};
 use crate::report::{Report, Status, StepReport};
@@ -262,7 +262,8 @@ fn goes_on<P: Playbook>(
     if report.status() == Status::AlreadyContained {
         // The deny that was found may be taken off by the release of another incident, which does not know of
         // this one until now.
-        cause.stands = P::CATEGORY == Category::Iam && !recorded.kept;
+        let mut steps = report.steps().iter();
+        cause.stands = steps.any(|step| P::Action::is_shared(step.action())) && !recorded.kept;
     } else if let Some(known) = recheck.and_then(|recheck| recheck.in_effect.as_ref()) {
         // A look that read nothing says nothing of what somebody does before the next one.
         cause.stands = recorded.kept && !report.is_retried;

@@ -56,7 +56,7 @@ fn services() -> Result<BTreeMap<String, PathBuf>, Error> {
         .iter()
         .filter(|it| text(&it["name"]).ends_with("-responder"));
     let mut waiting: Vec<_> = deployed.map(|package| text(&package["id"])).collect();
-    assert_eq!(waiting.len(), 4, "{waiting:?}");
+    assert_eq!(waiting.len(), 5, "{waiting:?}");
     let mut linked = BTreeSet::new();
     while let Some(id) = waiting.pop() {
         if linked.insert(id.clone()) {

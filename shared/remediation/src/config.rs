@@ -182,7 +182,7 @@ impl Environment {
             Some(account) => format!("arn:aws:iam::{account}:role/{name}"),
             None => name,
         });
-        let members = [Category::S3, Category::Iam, Category::Ec2].map(member_role);
+        let members = Category::CONTAINING.map(member_role);
         own.chain(members.into_iter().filter(|_| self.is_hub))
             .collect()
     }

@@ -54,8 +54,10 @@ impl HandOver {
             Category::S3 => &self.functions.s3,
             Category::Iam => &self.functions.iam,
             Category::Ec2 => &self.functions.ec2,
-            Category::Triage => {
-                return Err(Error::Refused("triage hands nothing to itself".to_owned()));
+            Category::Lambda | Category::Triage => {
+                return Err(Error::Refused(format!(
+                    "no part of a sequence is for {function}"
+                )));
             }
         };
         let header = trace.map(|trace| trace.header().to_owned());

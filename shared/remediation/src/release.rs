@@ -162,7 +162,7 @@ pub async fn plan<P: Playbook>(
     let finding = Finding::parse(&incident.event)?;
     let recorded = recorded::<P>(incident)?;
     let world = look(playbook, &finding, incident, &recorded, now).await?;
-    let others = Others::of::<P>(record, incident, &finding).await?;
+    let others = Others::of::<P>(record, incident, &finding, &recorded).await?;
     let mut steps = Vec::new();
     for recorded in recorded {
         let found = world.of(&recorded);
@@ -173,7 +173,7 @@ pub async fn plan<P: Playbook>(
             verdict = Verdict::Drifted(why);
         }
         let (mut counted_on, mut heir) = (false, None);
-        if verdict.puts_back() {
+        if verdict.puts_back() && P::Action::is_shared(recorded.name()) {
             let wide = matches!(&found, Found::InEffect(how) if how.starts_with(shared::WIDE));
             if let Some(left) = others.rely_on(&StepKey::of(&recorded), wide) {
                 verdict = Verdict::Left(left.why);

@@ -43,7 +43,7 @@ pub(super) fn targets(
     if let Some((cause, reason)) = nothing(function, finding, settings) {
         return left(cause, reason);
     }
-    let places = model::decision::targets(function, finding).unwrap_or_default();
+    let places = model::decision::places(function, finding).unwrap_or_default();
     let mut targets = Vec::new();
     for resource in resources {
         let resource = with_telling_path(finding, resource);
@@ -153,6 +153,7 @@ fn nothing(function: Category, finding: &Finding, settings: &Settings) -> Option
                         .to_owned(),
                 )
             }),
+        Category::S3 if catalogue::concerns_object(finding) => None,
         Category::S3 => {
             let refused = not_contained::block_is_no_answer(finding)?;
             let deniable = settings.s3.policy_deny
@@ -189,7 +190,7 @@ fn nothing(function: Category, finding: &Finding, settings: &Settings) -> Option
             }
             other => Some((Reason::Nothing, not_contained::unsupported(&other))),
         },
-        Category::Ec2 | Category::Triage => None,
+        Category::Ec2 | Category::Lambda | Category::Triage => None,
     }
 }
 
@@ -198,10 +199,21 @@ fn planned(action: &str, finding: &Finding, settings: &Settings) -> Planned {
     use Planned::{If, Never, Surely};
     let when = |on: bool, then: Planned| if on { then } else { Never };
     match action {
+        "s3:BlockBucketPublicAccess" | "s3:DenyInBucketPolicy"
+            if catalogue::concerns_object(finding) =>
+        {
+            Never
+        }
         "s3:BlockBucketPublicAccess" => block(finding),
         "s3:DenyInBucketPolicy" => when(settings.s3.policy_deny, deny(finding)),
+        "s3:DenyTaggedObjects" | "s3:TagObjectVersion" => match catalogue::concerns_object(finding)
+        {
+            true => If("the version is still there, and there is room in its tags and the policy"),
+            false => Never,
+        },
         "s3:BlockAccountPublicAccess" => when(settings.s3.account_block, Surely),
         "iam:RevokeUserSessions" | "ec2:KeepVolume" | "ec2:SnapshotVolumes" => Surely,
+        "lambda:ThrottleFunction" | "iam:DenyFunctionCredentials" => Surely,
         "iam:DeactivateAccessKey" => key(finding, settings),
         "iam:DeactivateServiceSpecificCredential" => service_credential(finding, settings),
         "iam:DenyRoleSession" => match finding.principal() {
@@ -347,6 +359,9 @@ fn crowds(finding: &Finding, kind: Kind) -> Vec<BlastRadiusGroup> {
             })
             .into_iter()
             .collect(),
+        Kind::Function => vec![BlastRadiusGroup::Functions {
+            region: finding.region.clone(),
+        }],
         _ => Vec::new(),
     }
 }

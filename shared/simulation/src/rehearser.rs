@@ -35,6 +35,7 @@ impl Rehearser {
             (Category::S3, rules.modes.s3),
             (Category::Iam, rules.modes.iam),
             (Category::Ec2, rules.modes.ec2),
+            (Category::Lambda, rules.modes.lambda),
             (Category::Triage, ResponseMode::Contain),
         ];
         let policies = modes.map(|(category, mode)| {

@@ -21,6 +21,8 @@ pub struct Modes {
     pub iam: ResponseMode,
     /// `Ec2Response`.
     pub ec2: ResponseMode,
+    /// `LambdaResponse`.
+    pub lambda: ResponseMode,
 }
 
 /// The settings that are rehearsed.
@@ -56,6 +58,7 @@ impl Rules {
             "S3Response": self.modes.s3,
             "IamResponse": self.modes.iam,
             "Ec2Response": self.modes.ec2,
+            "LambdaResponse": self.modes.lambda,
             "MinimumSeverity": self.policy.minimum_severity,
             "ApprovalNotNeededFrom": self.policy.approval_not_needed_from,
             "NeverContain": self.policy.never_contain,
@@ -65,6 +68,7 @@ impl Rules {
             "HandOverSequences": self.hand_over,
             "S3AccountBlock": settings.s3.account_block,
             "S3PolicyDeny": settings.s3.policy_deny,
+            "S3QuarantineObjects": self.policy.quarantine_objects,
             "IamUserSessionKeys": settings.iam.user_session_keys,
             "IamCreatedKeys": settings.iam.created_keys,
             "IamRoleWide": settings.iam.role_wide,

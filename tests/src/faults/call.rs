@@ -110,8 +110,14 @@ fn operation(request: &Request) -> String {
         let attribute = attribute.map(|name| format!(" {name}")).unwrap_or_default();
         return format!("{service}:{action}{attribute}");
     }
-    // S3 names no operation; the sub-resource does.
+    // Lambda and S3 name no operation; the part of the resource does.
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    if service == "lambda" {
+        // A tag's resource is an ARN.
+        let mut parts = path.trim_end_matches('/').rsplit('/');
+        let part = parts.find(|part| !part.starts_with("arn"));
+        return format!("lambda:{} {}", request.method, part.unwrap_or_default());
+    }
     let mut keys = query.split('&').map(|pair| pair.split('=').next());
     let subresource = keys.find_map(|key| key.filter(|key| !key.is_empty() && *key != "x-id"));
     let control = path.strip_prefix("/v20180820/");

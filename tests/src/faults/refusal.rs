@@ -8,6 +8,9 @@ use super::{Fault, Request};
 pub(super) fn answer(service: &str, request: &Request, fault: Fault) -> Vec<u8> {
     let json = request.header("x-amz-target").is_some();
     let (status, code) = match (fault, service) {
+        (Fault::Throttled, "lambda") => (429, "TooManyRequestsException"),
+        (Fault::Denied, "lambda") => (403, "AccessDeniedException"),
+        (_, "lambda") => (500, "ServiceException"),
         (Fault::Throttled, "s3") => (503, "SlowDown"),
         (Fault::Throttled, "ec2") => (503, "RequestLimitExceeded"),
         (Fault::Throttled, _) if json => (400, "ThrottlingException"),
@@ -23,6 +26,10 @@ pub(super) fn answer(service: &str, request: &Request, fault: Fault) -> Vec<u8> 
     let error =
         format!("<Error><Code>{code}</Code><Message>As the test wants it</Message></Error>");
     let (kind, body) = match service {
+        "lambda" => (
+            "application/json",
+            json!({ "code": code, "message": "As the test wants it" }).to_string(),
+        ),
         _ if json => (
             "application/x-amz-json-1.0",
             json!({ "__type": format!("test#{code}"), "message": "As the test wants it" })

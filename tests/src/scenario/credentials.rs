@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use crate::{LocalAws, Result, unique};
 
 /// What all of them may do: enough for an attacker to show that the credentials still work.
-fn list_buckets_policy() -> String {
+pub(super) fn list_buckets_policy() -> String {
     json!({
         "Version": "2012-10-17",
         "Statement": [{ "Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*" }],
@@ -28,7 +28,7 @@ fn key_pair(key: &AccessKey) -> Credentials {
     )
 }
 
-fn session(issued: Option<aws_sdk_sts::types::Credentials>) -> Result<Credentials> {
+pub(super) fn session(issued: Option<aws_sdk_sts::types::Credentials>) -> Result<Credentials> {
     let issued = issued.ok_or("STS issued no credentials")?;
     Ok(Credentials::new(
         issued.access_key_id,

@@ -17,7 +17,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use integration_tests::faults::FaultyAws;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{
-    InfectedInstance, Observation, PublicBucket, StolenKey, none_works,
+    HijackedFunction, InfectedInstance, Observation, PublicBucket, StolenKey, none_works,
 };
 use integration_tests::stack::{RESPONDERS, Responder};
 use integration_tests::{Result, Scenario, random_hex};
@@ -33,6 +33,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const BUCKETS: usize = 200;
 const KEYS: usize = 80;
 const INSTANCES: usize = 20;
+const FUNCTIONS: usize = 10;
 /// Environments of a function at a time.
 const ENVIRONMENTS: i32 = 4;
 /// By when it must be over, however slow the machine is.
@@ -44,6 +45,7 @@ enum Victim {
     Bucket(PublicBucket),
     Key(Box<StolenKey<'static>>),
     Instance(Box<InfectedInstance>),
+    Function(Box<HijackedFunction<'static>>),
 }
 
 impl Victim {
@@ -52,6 +54,7 @@ impl Victim {
             Self::Bucket(_) => "S3",
             Self::Key(_) => "Iam",
             Self::Instance(_) => "Ec2",
+            Self::Function(_) => "Lambda",
         }
     }
 
@@ -61,6 +64,7 @@ impl Victim {
             Self::Bucket(bucket) => bucket.read_by_anyone(),
             Self::Key(key) => key.finding(),
             Self::Instance(instance) => instance.finding(),
+            Self::Function(function) => function.finding(),
         }
     }
 
@@ -69,6 +73,7 @@ impl Victim {
             Self::Bucket(bucket) => bucket.attack().await,
             Self::Key(key) => key.attack().await,
             Self::Instance(instance) => instance.attack().await,
+            Self::Function(function) => function.attack().await,
         }
     }
 }
@@ -85,6 +90,10 @@ async fn victims(world: &'static World) -> Result<Vec<Victim>> {
     for _ in 0..INSTANCES {
         let instance = InfectedInstance::create(world.aws).await?;
         victims.push(Victim::Instance(Box::new(instance)));
+    }
+    for _ in 0..FUNCTIONS {
+        let function = HijackedFunction::create(world.aws, None).await?;
+        victims.push(Victim::Function(Box::new(function)));
     }
     Ok(victims)
 }
@@ -331,7 +340,12 @@ async fn once_each(world: &World, findings: &[(Responder, Finding)], proxy: &Fau
     } = told;
     assert_eq!(reported.len(), FINDINGS, "{statuses:?}");
     // Each finding on an instance has its own snapshots, which is something that it did.
-    for (responder, did) in [("S3", BUCKETS), ("Iam", KEYS), ("Ec2", 2 * INSTANCES)] {
+    for (responder, did) in [
+        ("S3", BUCKETS),
+        ("Iam", KEYS),
+        ("Ec2", 2 * INSTANCES),
+        ("Lambda", FUNCTIONS),
+    ] {
         let contained = statuses.get(&(responder, "contained".to_owned()));
         assert_eq!(contained, Some(&did), "{statuses:?}");
     }

@@ -3,7 +3,7 @@
 use aws_sdk_ec2::types::Region;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{
-    InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, none_works,
+    HijackedFunction, InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, none_works,
 };
 use integration_tests::stack::{Reports, Responder};
 use integration_tests::{Result, Scenario, trail};
@@ -97,6 +97,22 @@ fn a_stolen_session_of_a_role_stops_working_and_the_other_sessions_go_on() -> Re
         expect_stopped_attack(&theft).await?;
         expect_action(&reports["Iam"], "iam:DenyRoleSession");
         expect_nothing_more_to_do(world, &finding, "Iam").await
+    })
+}
+
+#[test]
+fn a_hijacked_function_stands_still_and_another_function_of_the_role_goes_on() -> Result {
+    on_aws(async |world| {
+        let function = HijackedFunction::create(world.aws, None).await?;
+        expect_working_attack(&function).await?;
+        let finding = function.finding()?;
+        let reports = contain(world, &finding, "Lambda").await?;
+        expect_stopped_attack(&function).await?;
+        assert_eq!(function.concurrency().await?, Some(0));
+        expect_action(&reports["Lambda"], "lambda:ThrottleFunction");
+        expect_action(&reports["Lambda"], "iam:DenyFunctionCredentials");
+        assert_eq!(reports.len(), 1);
+        expect_nothing_more_to_do(world, &finding, "Lambda").await
     })
 }
 

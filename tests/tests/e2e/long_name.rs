@@ -9,6 +9,7 @@ use crate::e2e::world::{
     World, expect_outcomes, expect_status, expect_stopped_attack, expect_working_attack, on_aws,
 };
 use crate::multi_account::scp::{LONGEST, Scp};
+use integration_tests::stack::RESPONDERS;
 
 const ADMINISTRATOR: &str = "arn:aws:iam::111122223333:role/Administrator";
 const EXEMPT: &[&str] = &["arn:aws:iam::*:role/deployer"];
@@ -104,7 +105,7 @@ fn a_stack_of_the_longest_name_contains_and_its_policies_know_all_that_it_made()
         let keep = Scp::of("infra/scp-keep-contained.yaml", LONGEST, "aws", &lists[1..])?;
         let contained = json!({ "aws:ResourceTag/gdr:contained": "true" });
         let user = "arn:aws:iam::111122223333:user/alice";
-        for responder in ["S3", "Iam", "Ec2", "Triage"] {
+        for responder in RESPONDERS {
             let role = stack.role_arn(responder).await?;
             let hands_over = protect.lets(
                 &role,
@@ -117,7 +118,11 @@ fn a_stack_of_the_longest_name_contains_and_its_policies_know_all_that_it_made()
             )?;
             assert_eq!(hands_over, responder == "Triage", "{role}");
             let contains = keep.lets(&role, "iam:PutUserPolicy", user, &contained)?;
-            assert_eq!(contains, ["Iam", "Ec2"].contains(&responder), "{role}");
+            assert_eq!(
+                contains,
+                ["Iam", "Ec2", "Lambda"].contains(&responder),
+                "{role}"
+            );
         }
         Ok(())
     })

@@ -126,7 +126,7 @@ impl<'a> Walk<'a> {
                 .exists()
         );
         let looked = self.types("gdr doctor")?;
-        for function in ["s3", "iam", "ec2"] {
+        for function in ["s3", "iam", "ec2", "lambda"] {
             expect_row(&looked, &[function, "dry run"]);
         }
         let explained = self.types("gdr explain finding.json")?;

@@ -9,11 +9,11 @@ use aws_sdk_ec2::types::{Filter, InstanceAttributeName};
 use integration_tests::faults::Call;
 use integration_tests::finding::Finding as Event;
 use integration_tests::scenario::{
-    InfectedInstance, Observation, PublicBucket, StolenKey, StolenRoleSession,
+    HijackedFunction, InfectedInstance, Observation, PublicBucket, StolenKey, StolenRoleSession,
 };
 use integration_tests::{LocalAws, Result, Scenario, s3};
 use playbooks::ec2::{Ec2, ISOLATION_GROUP};
-use playbooks::{Iam, Playbook, S3};
+use playbooks::{Iam, Lambda, Playbook, S3};
 use remediation::settings::Settings;
 
 /// How the emulators are reached: directly, or through the proxy.
@@ -164,6 +164,40 @@ impl Target for Session {
         let role = self.theft.role_name();
         let policies = self.aws.iam().list_role_policies().role_name(role);
         Ok(format!("{:?}", policies.send().await?.policy_names))
+    }
+}
+
+pub(crate) struct Function {
+    hijacked: HijackedFunction<'static>,
+    aws: &'static LocalAws,
+}
+
+impl Target for Function {
+    type Playbook = Lambda;
+
+    async fn create(aws: &'static LocalAws) -> Result<Self> {
+        let hijacked = HijackedFunction::create(aws, Some(3)).await?;
+        Ok(Self { hijacked, aws })
+    }
+
+    fn playbook(route: &Route) -> Lambda {
+        Lambda::new(&route.sdk)
+    }
+
+    fn finding(&self) -> Result<Event> {
+        self.hijacked.finding()
+    }
+
+    async fn attack(&self) -> Result<Vec<Observation>> {
+        self.hijacked.attack().await
+    }
+
+    async fn described(&self) -> Result<String> {
+        let concurrency = self.hijacked.concurrency().await?;
+        let role = self.hijacked.role_name();
+        let policies = self.aws.iam().list_role_policies().role_name(role);
+        let policies = policies.send().await?.policy_names;
+        Ok(format!("{concurrency:?} {policies:?}"))
     }
 }
 

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use super::scp::{ACCOUNT, REGION, Scp, of, physical};
 use crate::common::yaml;
-
-pub(crate) const FUNCTIONS: [&str; 4] = ["S3", "Iam", "Ec2", "Triage"];
+use integration_tests::stack::RESPONDERS;
 
 /// Calls that do so: the resource, the action, and what else the call is about.
 pub(crate) fn doors(scp: &Scp) -> Vec<(String, &'static str, Value)> {
@@ -16,7 +15,7 @@ pub(crate) fn doors(scp: &Scp) -> Vec<(String, &'static str, Value)> {
         }
     }
     let mapping = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping:0123abcd");
-    for function in FUNCTIONS {
+    for function in RESPONDERS {
         let function = of(scp.partition, &scp.function(function));
         let context = json!({ "lambda:FunctionArn": function });
         for (action, resource) in [
@@ -57,7 +56,7 @@ fn of_resources(scp: &Scp) -> Vec<(String, &'static [&'static str])> {
         (here("cloudwatch", alarm), OF_ALARMS),
         ("*".to_owned(), OF_GUARDDUTY),
     ];
-    for function in FUNCTIONS {
+    for function in RESPONDERS {
         all.push((scp.function(function), OF_FUNCTIONS));
         all.push((format!("{}:live", scp.function(function)), OF_FUNCTIONS));
         all.push((scp.role(function), OF_ROLES));
@@ -81,7 +80,7 @@ fn of_records(scp: &Scp) -> Vec<(String, &'static [&'static str])> {
             &["dynamodb:DeleteBackup"],
         ),
     ];
-    for function in FUNCTIONS {
+    for function in RESPONDERS {
         let log = format!("{function}ResponderLog");
         let log = scp.resource("logs", "log-group:", &log, 512);
         all.push((

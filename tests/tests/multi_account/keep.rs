@@ -4,6 +4,7 @@ use integration_tests::Result;
 use serde_json::{Value, json};
 
 use super::scp::Scp;
+use integration_tests::stack::RESPONDERS;
 
 const ON_CALL: &str = "arn:aws:iam::*:role/on-call";
 const WHO_RELEASES: &str = "arn:aws:iam::111122223333:role/on-call";
@@ -41,7 +42,7 @@ fn undoings() -> Vec<Undoing> {
             resource,
             contained: tagged.clone(),
             other: json!({ "aws:ResourceTag/team": "payments" }),
-            functions: &["Iam", "Ec2"],
+            functions: &["Iam", "Ec2", "Lambda"],
         });
     }
     for (action, resource) in [
@@ -167,7 +168,7 @@ fn only_the_responder_and_the_releasers_change_a_contained_target() -> Result {
                 scp.lets(WHO_RELEASES, action, resource, contained)?,
                 "{what} who releases"
             );
-            for function in ["S3", "Iam", "Ec2", "Triage"] {
+            for function in RESPONDERS {
                 let member = format!(
                     "arn:aws:iam::111122223333:role/gdr-member-{}",
                     function.to_lowercase()

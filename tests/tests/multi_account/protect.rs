@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use integration_tests::Result;
 use serde_json::json;
 
-use super::doors::{FUNCTIONS, doors};
+use super::doors::doors;
 use super::scp::{ACCOUNT, LONGEST, REGION, Scp, of, physical};
 use crate::common::yaml;
+use integration_tests::stack::RESPONDERS;
 
 const DEPLOYER: &str = "arn:aws:iam::*:role/deployer";
 const ON_CALL: &str =
@@ -122,6 +123,7 @@ fn work(scp: &Scp, function: &str) -> Vec<(&'static str, String)> {
         "S3" => "BucketRecheckQueue",
         "Iam" => "RecheckQueue",
         "Ec2" => "InstanceRecheckQueue",
+        "Lambda" => "FunctionRecheckQueue",
         _ => "SecurityHubQueue",
     });
     let evidence = physical(&scp.stack, "evidence", 63).to_lowercase();
@@ -149,13 +151,13 @@ fn work(scp: &Scp, function: &str) -> Vec<(&'static str, String)> {
 #[test]
 fn a_function_does_its_work_and_triage_hands_over() -> Result {
     for scp in everywhere()? {
-        for function in FUNCTIONS {
+        for function in RESPONDERS {
             let role = scp.role(function);
             let may = |action: &str, resource: &str| scp.lets(&role, action, resource, &json!({}));
             for (action, resource) in work(&scp, function) {
                 assert!(may(action, &resource)?, "{function} {action} {resource}");
             }
-            for target in FUNCTIONS.map(|target| scp.function(target)) {
+            for target in RESPONDERS.map(|target| scp.function(target)) {
                 let invokes = may("lambda:InvokeFunction", &target)?;
                 assert_eq!(invokes, function == "Triage", "{function} {target}");
                 assert!(!may("lambda:UpdateFunctionCode", &target)?, "{function}");

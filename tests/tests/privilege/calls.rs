@@ -31,6 +31,8 @@ pub(crate) struct Call {
     query: BTreeMap<String, String>,
     form: BTreeMap<String, String>,
     json: Value,
+    /// The body as it is.
+    text: String,
     /// Of services that speak JSON: what they are asked to do.
     target: Option<String>,
 }
@@ -57,6 +59,7 @@ impl Call {
             query: pairs(query),
             json: serde_json::from_str(&body).unwrap_or_default(),
             form: pairs(&body),
+            text: body.into_owned(),
             target: target.and_then(|target| target.split('.').nth(1).map(str::to_owned)),
         })
     }
@@ -67,7 +70,7 @@ impl Call {
             "s3" => self.s3_action(),
             "guardduty" if self.path.ends_with("/findings/get") => Some("GetFindings"),
             "guardduty" => Some("ListDetectors"),
-            "lambda" if self.path.ends_with("/invocations") => Some("InvokeFunction"),
+            "lambda" => self.lambda_action(),
             // A transaction needs the permission of each of its parts.
             "dynamodb" if self.target.as_deref() == Some("TransactWriteItems") => {
                 Some("UpdateItem")
@@ -76,6 +79,23 @@ impl Call {
         };
         let operation = operation.ok_or_else(|| format!("not a known request: {self:?}"))?;
         Ok(format!("{}:{operation}", self.service))
+    }
+
+    fn lambda_action(&self) -> Option<&'static str> {
+        let part = self.path.trim_end_matches('/').rsplit('/').next()?;
+        Some(match (self.method.as_str(), part) {
+            ("POST", "invocations") => "InvokeFunction",
+            ("GET", "concurrency") => "GetFunctionConcurrency",
+            ("PUT", "concurrency") => "PutFunctionConcurrency",
+            ("GET", "configuration") => "GetFunctionConfiguration",
+            ("GET", "provisioned-concurrency") => "ListProvisionedConcurrencyConfigs",
+            ("GET", "urls") => "ListFunctionUrlConfigs",
+            ("GET", "versions") => "ListVersionsByFunction",
+            ("GET", "account-settings") => "GetAccountSettings",
+            ("GET", "event-source-mappings") => "ListEventSourceMappings",
+            ("GET", _) if self.path.contains("/tags/") => "ListTags",
+            _ => return None,
+        })
     }
 
     fn s3_action(&self) -> Option<&'static str> {
@@ -88,8 +108,18 @@ impl Call {
                 _ => None,
             };
         }
+        if self.is_of_object() && asks("tagging") {
+            return match (self.method.as_str(), asks("versionId")) {
+                ("GET", false) => Some("GetObjectTagging"),
+                ("GET", true) => Some("GetObjectVersionTagging"),
+                ("PUT", false) => Some("PutObjectTagging"),
+                ("PUT", true) => Some("PutObjectVersionTagging"),
+                _ => None,
+            };
+        }
         match self.method.as_str() {
             "HEAD" => Some("ListBucket"),
+            "GET" if asks("versions") => Some("ListBucketVersions"),
             "GET" if asks("acl") => Some("GetBucketAcl"),
             "GET" if asks("ownershipControls") => Some("GetBucketOwnershipControls"),
             "GET" if asks("policy") => Some("GetBucketPolicy"),
@@ -99,7 +129,7 @@ impl Call {
             "GET" if asks("website") => Some("GetBucketWebsite"),
             "PUT" if asks("policy") => Some("PutBucketPolicy"),
             "PUT" if asks("publicAccessBlock") => Some("PutBucketPublicAccessBlock"),
-            "PUT" if self.path.matches('/').count() > 1 => Some("PutObject"),
+            "PUT" if self.is_of_object() => Some("PutObject"),
             _ => None,
         }
     }
@@ -128,11 +158,13 @@ impl Call {
             "s3" if self.is_of_account() => on("*".to_owned()),
             "s3" => {
                 let bucket = self.path.split('/').nth(1).unwrap_or_default();
-                let named = match action.as_str() {
-                    "s3:PutObject" => self.path.trim_start_matches('/'),
-                    _ => bucket,
+                let named = if self.is_of_object() {
+                    self.path.trim_start_matches('/')
+                } else {
+                    bucket
                 };
-                on(format!("arn:aws:s3:::{}", decoded(named)))
+                let resource = format!("arn:aws:s3:::{}", decoded(named));
+                one(&action, resource, self.object_tags())
             }
             "iam" => self.of_iam(&action, account),
             "sts" => self.of_sts(&action),
@@ -174,8 +206,14 @@ impl Call {
             }
             "ssm" => on(here(&format!("parameter{}", json("Name")))),
             "lambda" => {
-                let name = self.path.split('/').nth(3).unwrap_or_default();
-                on(decoded(name))
+                let named = self.path.split('/').nth(3).unwrap_or_default();
+                let named = decoded(named);
+                on(match named.as_str() {
+                    // It knows no resource.
+                    "" => "*".to_owned(),
+                    arn if arn.starts_with("arn:") => named,
+                    name => here(&format!("function:{name}")),
+                })
             }
             "cloudtrail" | "guardduty" => on("*".to_owned()),
             other => return Err(format!("{other} is not known here").into()),
@@ -321,6 +359,27 @@ impl Call {
     /// Whether it is of S3's control of accounts.
     pub(crate) fn is_of_account(&self) -> bool {
         self.service == "s3" && self.path.starts_with("/v20180820/")
+    }
+
+    /// Whether it is about an object and not about its bucket.
+    fn is_of_object(&self) -> bool {
+        let mut parts = self.path.trim_start_matches('/').splitn(2, '/');
+        self.service == "s3"
+            && !self.is_of_account()
+            && parts.nth(1).is_some_and(|key| !key.is_empty())
+    }
+
+    /// The condition keys of the tags that a request gives an object.
+    fn object_tags(&self) -> Context {
+        let within = |text: &str, name: &str| {
+            let (_, rest) = text.split_once(&format!("<{name}>"))?;
+            Some(rest.split_once("</")?.0.to_owned())
+        };
+        let tags = self.text.split("<Tag>").skip(1).filter_map(|tag| {
+            let key = format!("s3:RequestObjectTag/{}", within(tag, "Key")?);
+            Some((key, json!(within(tag, "Value")?)))
+        });
+        tags.collect()
     }
 
     /// The security group whose tags a condition may ask for.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::privilege::authority::Role;
 use crate::privilege::calls::{Check, Context, ORGANIZATION};
 use crate::privilege::{ANY_SETTING, ON_STANDBY, WORLD, grants};
+use integration_tests::stack::RESPONDERS;
 
 const ELSEWHERE: &str = "999988887777";
 
@@ -149,6 +150,7 @@ fn cases() -> Vec<Case> {
         ("S3", "arn:aws:iam::444455556666:role/gdr-member-s3"),
         ("Iam", "arn:aws:iam::444455556666:role/gdr-member-iam"),
         ("Ec2", "arn:aws:iam::444455556666:role/gdr-member-ec2"),
+        ("Lambda", "arn:aws:iam::444455556666:role/gdr-member-lambda"),
     ] {
         let within = |organization: &str, external_id: &str, name: &str, identity: &str| json!({ "sts:ExternalId": external_id, "sts:RoleSessionName": name, "sts:SourceIdentity": identity, "aws:PrincipalOrgID": ORGANIZATION, "aws:ResourceOrgID": organization });
         let session = |external_id: &str, name: &str, identity: &str| {
@@ -184,7 +186,7 @@ fn cases() -> Vec<Case> {
         ));
     }
     cases.extend(of_the_table());
-    for function in ["S3", "Iam", "Ec2", "Triage"] {
+    for function in RESPONDERS {
         let source = |name: &str| json!({ "events:source": [name] });
         let others = vec![source("guardduty-responder.drill"), source("orders")];
         let inside = source("guardduty-responder");
@@ -202,6 +204,7 @@ fn of_the_table() -> Vec<Case> {
         ("S3", "s3"),
         ("Iam", "iam"),
         ("Ec2", "ec2"),
+        ("Lambda", "lambda"),
         ("Triage", "triage"),
     ];
     let mut cases = Vec::new();
@@ -298,7 +301,7 @@ fn each_condition_allows_what_is_inside_and_refuses_what_is_outside() -> Result 
 
 #[test]
 fn there_is_no_condition_that_is_not_tried() -> Result {
-    for function in ["S3", "Iam", "Ec2", "Triage"] {
+    for function in RESPONDERS {
         let mut role = WORLD.role(function, ANY_SETTING)?;
         let name = role.clone();
         for statement in conditional(&mut role) {
@@ -350,6 +353,7 @@ fn no_role_may_change_the_responders_own_roles() -> Result {
             ][..],
         ),
         ("Ec2", &["iam:PutRolePolicy"]),
+        ("Lambda", &["iam:PutRolePolicy"]),
         ("S3", &[]),
         ("Triage", &[]),
     ] {
@@ -360,7 +364,7 @@ fn no_role_may_change_the_responders_own_roles() -> Result {
         let mut roles = vec![(own, own_roles)];
         if function != "Triage" {
             let member = WORLD.member_role(function, ANY_SETTING)?;
-            let kinds = ["s3", "iam", "ec2"];
+            let kinds = ["s3", "iam", "ec2", "lambda"];
             let arn = |kind| format!("arn:aws:iam::{}:role/gdr-member-{kind}", member.account);
             let members = kinds.map(arn).to_vec();
             roles.push((member, members));
@@ -407,12 +411,12 @@ fn no_role_may_change_the_responders_own_roles() -> Result {
 #[test]
 fn each_function_takes_each_role_of_the_stack_for_the_responders_own() -> Result {
     let roles = WORLD.roles_of_functions()?;
-    assert_eq!(roles.len(), 4, "{roles:?}");
+    assert_eq!(roles.len(), 5, "{roles:?}");
     let names: Vec<_> = roles
         .iter()
         .filter_map(|arn| arn.rsplit('/').next())
         .collect();
-    for function in ["S3", "Iam", "Ec2", "Triage"] {
+    for function in RESPONDERS {
         let policy = WORLD.config(function, &[])?.policy;
         for role in &names {
             let session = format!("AROARESPONDER:{role}");
@@ -438,7 +442,7 @@ fn each_function_takes_each_role_of_the_stack_for_the_responders_own() -> Result
 #[test]
 fn another_function_that_has_a_role_of_the_stack_may_do_nothing_with_it() -> Result {
     let region = "arn:aws:lambda:us-east-1:111122223333:function";
-    for function in ["S3", "Iam", "Ec2", "Triage"] {
+    for function in RESPONDERS {
         let role = WORLD.role(function, ANY_SETTING)?;
         let trace = |of: Option<String>| Check {
             action: "xray:PutTraceSegments".to_owned(),
@@ -486,7 +490,7 @@ fn the_policies_of_a_role_are_within_the_quota_of_iam() -> Result {
     ]
     .concat();
     let mut roles = Vec::new();
-    for function in ["S3", "Iam", "Ec2", "Triage"] {
+    for function in RESPONDERS {
         roles.push(WORLD.role(function, &settings)?);
         if function != "Triage" {
             roles.push(WORLD.member_role(function, &settings)?);
@@ -574,7 +578,7 @@ fn no_role_may_change_the_principals_of_break_glass() -> Result {
     let own =
         "arn:aws:iam::111122223333:user/break-glass,arn:aws:iam::111122223333:role/ops/emergency";
     let theirs = "arn:aws:iam::*:user/break-glass,arn:aws:iam::444455556666:role/ops/emergency";
-    for function in ["Iam", "Ec2"] {
+    for function in ["Iam", "Ec2", "Lambda"] {
         for (role, account) in [
             (
                 WORLD.role(function, &[("BreakGlassPrincipals", own)])?,
@@ -626,6 +630,7 @@ fn no_role_may_change_the_principals_of_break_glass() -> Result {
 /// Each setting that turns a write on, and what it allows.
 const WRITES: &[(&str, &str, &str, &str)] = &[
     ("S3", "S3PolicyDeny", "true", "s3:PutBucketPolicy"),
+    ("S3", "S3QuarantineObjects", "true", "s3:PutObjectTagging"),
     (
         "S3",
         "S3AccountBlock",

@@ -6,8 +6,7 @@ use serde_json::json;
 
 use crate::privilege::calls::Check;
 use crate::privilege::{ANY_SETTING, WORLD};
-
-const FUNCTIONS: [&str; 4] = ["S3", "Iam", "Ec2", "Triage"];
+use integration_tests::stack::RESPONDERS;
 
 #[test]
 fn a_function_adds_to_its_own_folder_of_the_evidence_over_tls_and_does_nothing_else_there() -> Result
@@ -22,7 +21,7 @@ fn a_function_adds_to_its_own_folder_of_the_evidence_over_tls_and_does_nothing_e
         resource: format!("{arn}/{}/111122223333/page.html", folder.to_lowercase()),
         context: [("aws:SecureTransport".to_owned(), json!(tls))].into(),
     };
-    for function in FUNCTIONS {
+    for function in RESPONDERS {
         let alone = WORLD.role(function, ANY_SETTING)?;
         let mut role = alone.clone();
         role.policies.push(policy.clone());
@@ -32,7 +31,7 @@ fn a_function_adds_to_its_own_folder_of_the_evidence_over_tls_and_does_nothing_e
         assert!(!judge.allows(&role, &plain)?, "{function} without TLS");
         // It is the bucket that refuses it.
         assert!(judge.allows(&alone, &plain)?, "{function}");
-        for other in FUNCTIONS.into_iter().filter(|other| *other != function) {
+        for other in RESPONDERS.into_iter().filter(|other| *other != function) {
             let put = asks("s3:PutObject", other, "true");
             assert!(!judge.allows(&role, &put)?, "{function} in {other}");
         }

@@ -3,6 +3,7 @@
 
 mod buckets;
 mod credentials;
+mod functions;
 mod instances;
 mod others;
 
@@ -85,10 +86,16 @@ impl Scenario {
 }
 
 pub(crate) fn all() -> Vec<&'static Scenario> {
-    [buckets::ALL, credentials::ALL, instances::ALL, others::ALL]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        buckets::ALL,
+        credentials::ALL,
+        functions::ALL,
+        instances::ALL,
+        others::ALL,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Everybody is told, and the page is kept.

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use integration_tests::finding::Finding;
 use integration_tests::{LocalAws, Result, incident_table, random_hex, unique};
 use jiff::Timestamp;
-use playbooks::{Ec2, Iam, Playbook, S3};
+use playbooks::{Ec2, Iam, Lambda, Playbook, S3};
 use remediation::respond::Invocation;
 use remediation::triage::Triage;
 use remediation::{Config, Responder, accounts, category::Category};
@@ -21,6 +21,7 @@ use crate::common::yaml;
 use crate::privilege::authority::{Authority, Canned, Judge, Role, Seat};
 use crate::privilege::scenarios::Scenario;
 use crate::privilege::template::{Deployed, STACK};
+use integration_tests::stack::RESPONDERS;
 
 /// An account of which the stack is the hub. The emulator takes an account's id for its root's key.
 pub(crate) const MEMBER: &str = "444455556666";
@@ -151,6 +152,7 @@ impl World {
         let category = match function {
             "S3" => Category::S3,
             "Iam" => Category::Iam,
+            "Lambda" => Category::Lambda,
             _ => Category::Ec2,
         };
         let settings = [&[("DryRun", "false")], hub].concat();
@@ -190,6 +192,9 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
     let buckets = "gdr-BucketRecheckQueue-TEST";
     let of_buckets = sqs.create_queue().queue_name(buckets).send().await?;
     let of_buckets = of_buckets.queue_url.ok_or("no queue")?;
+    let functions = "gdr-FunctionRecheckQueue-TEST";
+    let of_functions = sqs.create_queue().queue_name(functions).send().await?;
+    let of_functions = of_functions.queue_url.ok_or("no queue")?;
     let updated = sqs.create_queue().queue_name(updates).send().await?;
     let updated = updated.queue_url.ok_or("no queue")?;
     let evidence = "gdr-evidence-test";
@@ -214,6 +219,10 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
             (of_buckets, arn("sqs", buckets)),
         ),
         (
+            "FunctionRecheckQueue".to_owned(),
+            (of_functions, arn("sqs", functions)),
+        ),
+        (
             "SecurityHubQueue".to_owned(),
             (updated, arn("sqs", updates)),
         ),
@@ -233,7 +242,7 @@ async fn resources(aws: &LocalAws) -> Result<BTreeMap<String, (String, String)>>
             (String::new(), arn("sqs", "gdr-OnFailureQueue-TEST")),
         ),
     ]);
-    for function in ["S3", "Iam", "Ec2", "Triage"] {
+    for function in RESPONDERS {
         let (role, log) = (
             format!("gdr-{function}ResponderRole-TEST"),
             format!("gdr-{function}ResponderLog-TEST"),
@@ -290,6 +299,7 @@ impl Run<'_> {
             "S3" => Box::pin(self.answer(S3::new, finding)).await,
             "Iam" => Box::pin(self.answer(Iam::new, finding)).await,
             "Ec2" => Box::pin(self.answer(Ec2::new, finding)).await,
+            "Lambda" => Box::pin(self.answer(Lambda::new, finding)).await,
             _ => Box::pin(self.answer(Triage::new, finding)).await,
         }?;
         *self.outcome.lock().map_err(|_| "a panic")? = Some(outcome);
@@ -378,7 +388,7 @@ impl Run<'_> {
             ),
             (
                 "guardduty:GetFindings",
-                ok(json!({ "findings": [finding.0["detail"]] }).to_string()),
+                ok(json!({ "findings": [as_by_api(finding)] }).to_string()),
             ),
             // Whom the member's role trusts is tested with the role itself.
             ("sts:AssumeRole", ok(assumed())),
@@ -401,6 +411,16 @@ impl Run<'_> {
         }
         canned
     }
+}
+
+/// The finding as `GetFindings` returns it: its times are seconds where an event has a text.
+fn as_by_api(finding: &Finding) -> Value {
+    let mut detail = finding.0["detail"].clone();
+    if let Some(at) = detail.pointer_mut("/resource/lambdaDetails/lastModifiedAt") {
+        let text = at.as_str().unwrap_or_default();
+        *at = json!(text.parse().map_or(0, Timestamp::as_second));
+    }
+    detail
 }
 
 /// A session of a role in the member account.

@@ -22,6 +22,7 @@ fn unforeseen() -> Vec<Value> {
         json!({ "resourceType": "" }),
         json!({ "resourceType": "SomethingNew" }),
         json!({ "resourceType": "Instance" }),
+        json!({ "resourceType": "Lambda" }),
         json!({ "resourceType": "AttackSequence" }),
     ];
     for resource in resource_types {
@@ -31,6 +32,7 @@ fn unforeseen() -> Vec<Value> {
             "Brand:IAMUser/New",
             "Brand:EC2/New",
             "Brand:Runtime/New",
+            "Brand:Lambda/New",
             "Policy:S3/BucketBlockPublicAccessDisabled",
             "UnauthorizedAccess:IAMUser/InstanceCredentialExfiltration.OutsideAWS",
             "UnauthorizedAccess:IAMUser/ResourceCredentialExfiltration.OutsideAWS",

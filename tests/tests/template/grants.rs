@@ -38,10 +38,15 @@ const TAKES_AWAY: [&str; 26] = [
 ];
 
 /// The function, the action, and why its role has it all the same.
-const ALL_THE_SAME: [(&str, &str, &str); 12] = [
+const ALL_THE_SAME: [(&str, &str, &str); 13] = [
     ("S3", "sqs:DeleteMessage", "a look that was taken is done"),
     ("Iam", "sqs:DeleteMessage", "a look that was taken is done"),
     ("Ec2", "sqs:DeleteMessage", "a look that was taken is done"),
+    (
+        "Lambda",
+        "sqs:DeleteMessage",
+        "a look that was taken is done",
+    ),
     (
         "Triage",
         "sqs:DeleteMessage",
@@ -121,7 +126,7 @@ fn no_role_may_remove_anything_without_a_reason() {
             }
         }
     }
-    assert_eq!(roles, 7);
+    assert_eq!(roles, 9);
     assert_eq!(used, BTreeSet::from(ALL_THE_SAME));
 }
 

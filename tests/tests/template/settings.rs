@@ -25,6 +25,7 @@ const EACH: &[(&str, &str)] = &[
     ("EvidenceBucket", "governance"),
     ("S3AccountBlock", "true"),
     ("S3PolicyDeny", "true"),
+    ("S3QuarantineObjects", "true"),
     ("IamUserSessionKeys", "true"),
     ("IamCreatedKeys", "true"),
     ("IamRoleWide", "true"),
@@ -40,14 +41,16 @@ const EACH: &[(&str, &str)] = &[
     ("S3Response", "approve"),
     ("IamResponse", "approve"),
     ("Ec2Response", "approve"),
+    ("LambdaResponse", "approve"),
     ("S3Response", "notify"),
     ("IamResponse", "notify"),
     ("Ec2Response", "off"),
+    ("LambdaResponse", "notify"),
 ];
 
 /// The default settings, each of the others by itself, and all of them; in a dry run, and enforcing.
 fn deployments() -> Vec<Vec<(&'static str, &'static str)>> {
-    let modes = ["S3Response", "IamResponse", "Ec2Response"];
+    let modes = ["S3Response", "IamResponse", "Ec2Response", "LambdaResponse"];
     let all = EACH
         .iter()
         .filter(|(name, _)| !modes.contains(name))

@@ -94,6 +94,14 @@ impl Credential {
         }
     }
 
+    /// The credentials of a Lambda function, which have its name as their session's.
+    pub fn function(name: &str) -> Self {
+        Self {
+            name: format!("the credentials of function {}", printable(name)),
+            ..Self::instance(name)
+        }
+    }
+
     /// The same, asked about by one page of each history, where other questions are asked too.
     pub fn by_one_page(self) -> Self {
         Self { pages: 1, ..self }

@@ -21,6 +21,15 @@ pub const TAG_BUCKETS: &[&str] = &[
 /// The kinds of calls that tag an instance, or make one with tags.
 const TAG_INSTANCES: &[&str] = &["CreateTags", "RunInstances", "TagResources"];
 
+/// The kinds of calls that tag a Lambda function, or make one with tags. CloudTrail has Lambda's calls with the date
+/// of their interface, <https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html>.
+const TAG_FUNCTIONS: &[&str] = &[
+    "TagResource20170331v2",
+    "TagResource",
+    "TagResources",
+    "CreateFunction20150331",
+];
+
 /// The calls of these kinds, in the Region of the trail, that took effect on the bucket of this name since a time. The
 /// newest of each kind is first.
 pub async fn on_bucket(
@@ -29,13 +38,23 @@ pub async fn on_bucket(
     bucket: &str,
     since: Timestamp,
 ) -> Result<Events> {
+    on_resource(trail, kinds, "s3", bucket, since).await
+}
+
+async fn on_resource(
+    trail: &EventHistory,
+    kinds: &[&'static str],
+    service: &str,
+    name: &str,
+    since: Timestamp,
+) -> Result<Events> {
     let mut found = Events::default();
     for kind in kinds {
         let events = trail.events(asked("EventName", kind, since)).await?;
         let records = events.records.into_iter();
         found
             .records
-            .extend(records.filter(|record| sets_bucket(record, bucket)));
+            .extend(records.filter(|record| sets(record, service, name)));
         // Then it cannot be told any more that nobody did.
         if events.cut {
             found.cut = true;
@@ -55,7 +74,7 @@ async fn on_instance(trail: &EventHistory, id: &str, since: Timestamp) -> Result
     Ok(events)
 }
 
-/// Says who tagged the bucket or instance of this name since the activity began, by which call. `None`: nobody.
+/// Says who tagged the bucket, instance or function of this name since the activity began, by which call. `None`: nobody.
 ///
 /// # Errors
 /// If CloudTrail cannot tell, or cannot yet at `now`.
@@ -69,6 +88,7 @@ pub async fn tagged_since(
     let began = began(finding)?;
     let events = match category {
         Category::S3 => on_bucket(there, TAG_BUCKETS, name, began).await?,
+        Category::Lambda => on_resource(there, TAG_FUNCTIONS, "lambda", name, began).await?,
         _ => on_instance(there, name, began).await?,
     };
     if let Some(record) = events.records.first() {
@@ -118,10 +138,10 @@ fn asked(attribute: &'static str, value: &str, since: Timestamp) -> Lookup {
 }
 
 /// `TagResource` is a call of many services; a refused call has changed nothing.
-fn sets_bucket(record: &CloudTrailEvent, bucket: &str) -> bool {
-    let service = record.service();
-    let tags_buckets = service.is_empty() || service.starts_with("s3") || service == TAGGING;
-    tags_buckets && record.succeeded() && record.may_name(bucket)
+fn sets(record: &CloudTrailEvent, service: &str, name: &str) -> bool {
+    let by = record.service();
+    let of_service = by.is_empty() || by.starts_with(service) || by == TAGGING;
+    of_service && record.succeeded() && record.may_name(name)
 }
 
 /// The Resource Groups Tagging API, which tags for other services.

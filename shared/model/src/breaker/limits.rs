@@ -12,7 +12,7 @@ pub struct Limits {
     /// How long a containment counts.
     pub window: SignedDuration,
     /// Per cent of the members of a [`BlastRadiusGroup`] that may be contained in that time. One always may; and of
-    /// users, of whom an account has fewer than [`Limits::USERS_FROM`], as many as of anything.
+    /// users or functions, of which there are fewer than [`Limits::SHARE_FROM`], as many as of anything.
     pub share_percent: usize,
 }
 
@@ -21,13 +21,17 @@ impl Limits {
     /// 400 KB at most, and a target's name up to 512 bytes.
     pub const MOST: usize = 500;
 
-    /// From how many users of an account on no more than a share of them is contained. A share of a handful
+    /// From how many users of an account, or functions of a Region, on no more than a share of them is contained. A share of a handful
     /// is nobody: half of three users would let the second one that is stolen work on.
-    pub const USERS_FROM: usize = 10;
+    pub const SHARE_FROM: usize = 10;
 
     /// How many members of a crowd of this size may be contained.
     pub fn share_of(&self, crowd: &BlastRadiusGroup, size: usize) -> usize {
-        if *crowd == BlastRadiusGroup::Users && size < Self::USERS_FROM {
+        let of_all = matches!(
+            crowd,
+            BlastRadiusGroup::Users | BlastRadiusGroup::Functions { .. }
+        );
+        if of_all && size < Self::SHARE_FROM {
             return self.containments;
         }
         (size.saturating_mul(self.share_percent) / 100).max(1)

@@ -27,7 +27,7 @@ pub fn needs<P: Planner>(
     state: &P::State,
     plan: &Plan<P::Action>,
 ) -> SlotRequest {
-    let targets = decision::targets(P::CATEGORY, finding).unwrap_or_default();
+    let targets = decision::places(P::CATEGORY, finding).unwrap_or_default();
     let mut names = BTreeSet::new();
     let mut crowds: BTreeMap<BlastRadiusGroup, (usize, BTreeSet<String>)> = BTreeMap::new();
     let mut unsized_crowds = BTreeMap::new();

@@ -404,3 +404,65 @@ fn each_kind_of_target_has_its_name_in_the_record_and_its_words_in_the_decision(
             .is_empty()
     );
 }
+
+fn malicious(objects: serde_json::Value) -> Finding {
+    finding(json!({
+        "type": "Object:S3/MaliciousFile",
+        "resource": { "s3BucketDetails": [{ "name": "uploads", "s3ObjectDetails": objects }] },
+    }))
+}
+
+#[test]
+fn a_malicious_object_is_contained_with_its_setting_alone_each_version_as_a_target() {
+    let on = ResponseSettings {
+        quarantine_objects: true,
+        ..policy()
+    };
+    let one = json!({ "key": "a b", "versionId": "v1" });
+    let finding_of_one = malicious(json!([one]));
+    let told = decide(Category::S3, &finding_of_one, &policy());
+    assert!(matches!(&told, Decision::Notify(why) if why.contains("a malicious file was found")));
+    let contained = decide(Category::S3, &finding_of_one, &on);
+    let words = "Object:S3/MaliciousFile in uploads/a b?versionId=v1";
+    assert_eq!(contained, Decision::Contain(words.to_owned()));
+    let two = malicious(json!([one, { "key": "a", "eTag": "1" }]));
+    let named = targets(Category::S3, &two).expect("targets");
+    assert_eq!(named, ["uploads/a b?versionId=v1", "uploads/a?eTag=1"]);
+    // The breaker counts them by their bucket, and other targets by themselves.
+    assert_eq!(places(Category::S3, &two).expect("places"), ["uploads"]);
+    let user = user_finding("mallory");
+    let (named, counted) = (targets(Category::Iam, &user), places(Category::Iam, &user));
+    assert_eq!(named.expect("targets"), counted.expect("places"));
+
+    for (objects, told) in [
+        (json!([]), "names no object"),
+        (json!([{ "key": "" }]), "does not identify the objects"),
+    ] {
+        let decision = decide(Category::S3, &malicious(objects), &on);
+        assert!(
+            matches!(&decision, Decision::Notify(why) if why.contains(told)),
+            "{decision:?}"
+        );
+    }
+    // Neither the credentials nor what is no object of a bucket.
+    let by_user = finding(json!({
+        "type": "Object:S3/MaliciousFile",
+        "resource": {
+            "accessKeyDetails": { "userType": "IAMUser", "userName": "mallory", "principalId": "AIDAMALLORY" },
+            "s3BucketDetails": [{ "name": "uploads", "s3ObjectDetails": [one] }],
+        },
+    }));
+    let copy = finding(json!({ "type": "Execution:S3/MaliciousFile!RecoveryPoint" }));
+    let custom = finding(json!({
+        "type": "Object:S3/MaliciousFile", "customDetectionRuleName": "mine",
+        "resource": { "s3BucketDetails": [{ "name": "uploads", "s3ObjectDetails": [one] }] },
+    }));
+    for (category, finding) in [
+        (Category::Iam, &by_user),
+        (Category::S3, &copy),
+        (Category::S3, &custom),
+    ] {
+        let decision = decide(category, finding, &on);
+        assert!(matches!(decision, Decision::Notify(_)), "{decision:?}");
+    }
+}

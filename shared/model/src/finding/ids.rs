@@ -117,6 +117,29 @@ fn is_like_an_address(text: &str) -> bool {
     parts.clone().count() == 4 && parts.into_iter().all(is_number)
 }
 
+/// The key of an object: any characters, in at most 1,024 bytes,
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>.
+pub(super) fn object_key(member: impl Display, text: &str) -> Result<String> {
+    check(member, text, "the key of an object", |text| {
+        (1..=1024).contains(&text.len())
+    })
+}
+
+/// The id of an object's version: at most 1,024 bytes that need no escapes in a URL's query,
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html>.
+pub(super) fn object_version(member: impl Display, text: &str) -> Result<String> {
+    check(member, text, "the id of an object's version", |text| {
+        (1..=1024).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    })
+}
+
+/// The entity tag of an object: a digest, with the number of parts of an upload in parts.
+pub(super) fn etag(member: impl Display, text: &str) -> Result<String> {
+    check(member, text, "an entity tag", |text| {
+        (1..=128).contains(&text.len()) && text.bytes().all(|byte| is_word(byte) || byte == b'-')
+    })
+}
+
 /// `i-` and 8 or 17 hexadecimal digits.
 pub(super) fn instance(member: impl Display, text: &str) -> Result<String> {
     check(member, text, "an instance id", |text| {
@@ -154,6 +177,15 @@ pub(super) fn name(member: impl Display, text: &str) -> Result<String> {
             && text.bytes().all(|byte| {
                 is_word(byte) || matches!(byte, b'+' | b'=' | b',' | b'.' | b'@' | b'-')
             })
+    })
+}
+
+/// The name of a Lambda function: at most 64 of `[a-zA-Z0-9-_]`,
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html>. The names of Lambda@Edge's
+/// replicas, which have their Region before them with a point, are none.
+pub(super) fn function(member: impl Display, text: &str) -> Result<String> {
+    check(member, text, "the name of a Lambda function", |text| {
+        (1..=64).contains(&text.len()) && text.bytes().all(|byte| is_word(byte) || byte == b'-')
     })
 }
 

@@ -202,6 +202,57 @@ impl Finding {
         ((1..=255).contains(&name.len()) && printable).then_some(name)
     }
 
+    /// The name of the Lambda function.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if the finding has none, or it is not a function's. Also if the ARN beside it is that of
+    /// another function, account or Region.
+    pub fn function_name(&self) -> Result<String> {
+        let details = self.detail.resource.lambda_details.as_ref();
+        let member = self.path("resource.lambdaDetails.functionName");
+        let name = details.map_or(&None, |details| &details.function_name);
+        let name = ids::function(&member, needed(&member, name)?)?;
+        let own = self.function_arn(&name);
+        let told = details.and_then(|details| details.function_arn.as_deref());
+        // A version or an alias may follow.
+        let agrees = |told: &str| told == own || told.starts_with(&format!("{own}:"));
+        if told.is_none_or(agrees) {
+            return Ok(name);
+        }
+        Err(Error::malformed(
+            self.path("resource.lambdaDetails.functionArn"),
+            format!("is not that of the function {name} in the finding's account and Region"),
+        ))
+    }
+
+    /// The ARN of the finding's function of this name, without a version.
+    pub fn function_arn(&self, name: &str) -> String {
+        let (partition, region, account) = (self.partition(), &self.region, &self.account_id);
+        format!("arn:{partition}:lambda:{region}:{account}:function:{name}")
+    }
+
+    /// The version of the function that acted, for people: `$LATEST` or a number.
+    pub fn function_version(&self) -> Option<&str> {
+        let details = self.detail.resource.lambda_details.as_ref()?;
+        details.function_version.as_deref()
+    }
+
+    /// The ARN of the function's role, for calls. `None`: the finding has none, or not a role of its account.
+    pub fn function_role(&self) -> Option<&str> {
+        let details = self.detail.resource.lambda_details.as_ref()?;
+        let own = format!("arn:{}:iam::{}:role/", self.partition(), self.account_id);
+        let arn = details.role.as_deref()?;
+        let name = arn.strip_prefix(&own)?.rsplit('/').next()?;
+        let member = self.path("resource.lambdaDetails.role");
+        ids::name(&member, name).ok().map(|_| arn)
+    }
+
+    /// The tags that the function had when GuardDuty made the finding, as keys and values. `None`: the finding
+    /// does not say.
+    pub fn function_tags(&self) -> Option<Vec<(&str, &str)>> {
+        tags(&self.detail.resource.lambda_details.as_ref()?.tags)
+    }
+
     /// The instance's network interfaces as the finding describes them.
     pub fn interfaces(&self) -> Vec<Interface<'_>> {
         let details = self.detail.resource.instance_details.as_ref();

@@ -23,6 +23,10 @@ impl Finding {
             let details = finding.detail.resource.instance_details.as_ref()?;
             details.instance_id.clone()
         };
+        let function = |finding: &Self| {
+            let details = finding.detail.resource.lambda_details.as_ref()?;
+            Some((details.function_name.clone(), details.function_arn.clone()))
+        };
         // The zone of an instance never changes, and an event may have left it out.
         let zones = self.zone().zip(current.zone());
         let part = self.handed_over_to().is_some();
@@ -48,6 +52,10 @@ impl Finding {
                     && zones.is_none_or(|(zone, current)| zone == current),
             ),
             (
+                "resource.lambdaDetails",
+                function(self) == function(current),
+            ),
+            (
                 "service.eventFirstSeen",
                 self.first_seen() == current.first_seen(),
             ),
@@ -67,7 +75,13 @@ impl Finding {
         };
         let known = &current.detail.resource.s3_bucket_details;
         let mut buckets = self.detail.resource.s3_bucket_details.iter();
-        let among = buckets.all(|bucket| known.iter().any(|known| known.name == bucket.name));
+        let among = buckets.all(|bucket| {
+            known.iter().any(|known| {
+                let mut objects = bucket.s3_object_details.iter();
+                known.name == bucket.name
+                    && objects.all(|object| known.s3_object_details.contains(object))
+            })
+        });
         let of_none = self.detail.resource.s3_bucket_details.is_empty() && !known.is_empty();
         let part = self.handed_over_to().is_some();
         if !part && key(self) != key(current) {
@@ -76,11 +90,20 @@ impl Finding {
         (!among || of_none).then_some("resource.s3BucketDetails")
     }
 
-    /// Leaves out the buckets that `event` does not name: GuardDuty may have added them since, and tells of them
-    /// by an event of their own.
+    /// Leaves out the buckets and objects that `event` does not name: GuardDuty may have added them since, and tells
+    /// of them by an event of their own.
     pub fn keep_buckets_of(&mut self, event: &Self) {
         let named = &event.detail.resource.s3_bucket_details;
         let buckets = &mut self.detail.resource.s3_bucket_details;
-        buckets.retain(|bucket| named.iter().any(|named| named.name == bucket.name));
+        buckets.retain_mut(|bucket| {
+            let of_name = named.iter().filter(|named| named.name == bucket.name);
+            let named: Vec<_> = of_name.collect();
+            let objects = &mut bucket.s3_object_details;
+            objects.retain(|object| {
+                let mut named = named.iter();
+                named.any(|named| named.s3_object_details.contains(object))
+            });
+            !named.is_empty()
+        });
     }
 }

@@ -70,6 +70,8 @@ pub(super) struct Resource {
     pub(super) instance_details: Option<InstanceDetails>,
     #[serde(default, deserialize_with = "section")]
     pub(super) ecs_cluster_details: EcsCluster,
+    #[serde(default, deserialize_with = "optional")]
+    pub(super) lambda_details: Option<LambdaDetails>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -114,6 +116,19 @@ pub(super) struct S3BucketDetail {
     pub(super) tags: Value,
     #[serde(default, deserialize_with = "section")]
     pub(super) public_access: PublicAccess,
+    #[serde(default, deserialize_with = "list")]
+    pub(super) s3_object_details: Vec<S3ObjectDetail>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct S3ObjectDetail {
+    #[serde(default, deserialize_with = "id")]
+    pub(super) key: Option<String>,
+    #[serde(default, deserialize_with = "id")]
+    pub(super) e_tag: Option<String>,
+    #[serde(default, deserialize_with = "id")]
+    pub(super) version_id: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -139,6 +154,22 @@ pub(super) struct InstanceDetails {
     pub(super) network_interfaces: Vec<NetworkInterface>,
     #[serde(default, deserialize_with = "shown")]
     pub(super) outpost_arn: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct LambdaDetails {
+    #[serde(default)]
+    pub(super) function_name: Option<String>,
+    #[serde(default)]
+    pub(super) function_arn: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) function_version: Option<String>,
+    #[serde(default, deserialize_with = "shown")]
+    pub(super) role: Option<String>,
+    /// Only informs, so whatever is there is taken.
+    #[serde(default)]
+    pub(super) tags: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -18,6 +18,8 @@ pub enum Question {
     Who,
     /// Which instance acted, or is behind the principal.
     Instance,
+    /// Which Lambda function acted: its versions, its code, and who changed it.
+    Function,
     /// Who opened the session, or issued the federated one.
     Issuer,
     /// The activity: which API of which service, and whether it succeeded.
@@ -51,6 +53,7 @@ impl fmt::Display for Question {
         f.write_str(match self {
             Self::Who => "who",
             Self::Instance => "which instance",
+            Self::Function => "which function",
             Self::Issuer => "who opened the session",
             Self::What => "what",
             Self::When => "when",

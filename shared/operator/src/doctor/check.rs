@@ -1,7 +1,6 @@
 //! One line of the answer, and what the checks look with.
 
 use aws_config::SdkConfig;
-use remediation::category::Category;
 use remediation::error::Error;
 use serde::Serialize;
 
@@ -110,6 +109,3 @@ impl CheckContext<'_> {
         )
     }
 }
-
-pub(super) const FUNCTIONS: [Category; 4] =
-    [Category::S3, Category::Iam, Category::Ec2, Category::Triage];

@@ -4,10 +4,11 @@ use aws_sdk_eventbridge::types::RuleState;
 use aws_sdk_lambda::Client;
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures::future::join_all;
+use remediation::category::Category;
 use remediation::error::{CallContext as _, Error, Result};
 use serde_json::Value;
 
-use super::check::{Check, CheckContext, FUNCTIONS};
+use super::check::{Check, CheckContext};
 use crate::output;
 
 /// Looks at rules, looks again, and queues.
@@ -51,7 +52,7 @@ fn line(of: &str, found: Result<Found>) -> Check {
 /// read, so that its rules tell.
 async fn invokers(context: &CheckContext<'_>) -> Vec<(String, Result<String>)> {
     let lambda = Client::new(context.sdk);
-    let policies = FUNCTIONS.map(async |category| {
+    let policies = Category::ALL.map(async |category| {
         let arn = context
             .deployment
             .function_arn(category)

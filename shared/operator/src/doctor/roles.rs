@@ -20,13 +20,8 @@ pub(super) async fn check(
     function: &Function,
 ) -> Vec<Check> {
     let of = format!("{category} role");
-    let logical = match category {
-        Category::S3 => "S3ResponderRole",
-        Category::Iam => "IamResponderRole",
-        Category::Ec2 => "Ec2ResponderRole",
-        Category::Triage => "TriageResponderRole",
-    };
-    let name = match context.physical(logical) {
+    let logical = format!("{}ResponderRole", category.template_prefix());
+    let name = match context.physical(&logical) {
         Ok(name) => name,
         Err(error) => return vec![Check::unknown(of, &error)],
     };
@@ -37,7 +32,7 @@ pub(super) async fn check(
     }
     let wanted = permissions::of(category, &function.config);
     let iam = Client::new(context.sdk);
-    let (granted, drift) = futures::join!(granted(&iam, name), drift(context, logical));
+    let (granted, drift) = futures::join!(granted(&iam, name), drift(context, &logical));
     let mut lines = match granted {
         Ok(granted) => compared(context, &of, &wanted, &granted),
         Err(error) => vec![Check::unknown(of.as_str(), &error)],

@@ -158,7 +158,11 @@ fn named(function: Category, finding: &Finding) -> Vec<String> {
         }
         Category::Iam => principal(finding),
         Category::Ec2 => finding.instance_id().into_iter().collect(),
-        Category::Triage => [Category::S3, Category::Iam, Category::Ec2]
+        Category::Lambda => {
+            let name = finding.function_name().into_iter();
+            name.map(|name| finding.function_arn(&name)).collect()
+        }
+        Category::Triage => Category::CONTAINING
             .into_iter()
             .flat_map(|function| named(function, finding))
             .collect(),

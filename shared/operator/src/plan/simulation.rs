@@ -113,7 +113,16 @@ impl Place {
                 }
                 vec![format!("arn:{partition}:iam::{account}:{kind}/{entity}")]
             }
-            ("s3", _) if !on_account && target.starts_with("arn:") => vec![target.to_owned()],
+            ("lambda", _) if target.starts_with("arn:") => vec![target.to_owned()],
+            ("s3", _) if !on_account && target.starts_with("arn:") => {
+                // A step on a version has the ARN of the object and the version in one.
+                let version = ["?versionId=", "?eTag="].iter();
+                let version = version.filter_map(|sign| target.rsplit_once(sign)).next();
+                let object = version.map_or(target, |(object, _)| object);
+                let bucket = object.split('/').next().unwrap_or(object);
+                let of_object = operation.contains("Object");
+                vec![if of_object { object } else { bucket }.to_owned()]
+            }
             ("ec2", "CreateSecurityGroup") => ec2(&["security-group", "vpc"]),
             ("ec2", "ModifyNetworkInterfaceAttribute") => {
                 ec2(&["network-interface", "security-group"])
@@ -159,6 +168,9 @@ impl Place {
                 context.push(("aws:RequestTag/gdr:role", "isolation".to_owned()));
             }
             "ec2:MarkContained" => context.push(("aws:TagKeys", "gdr:incident".to_owned())),
+            "s3:TagObjectVersion" => {
+                context.push(("s3:RequestObjectTag/gdr:quarantined", "any".to_owned()));
+            }
             _ => {}
         }
         context

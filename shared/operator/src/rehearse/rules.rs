@@ -89,6 +89,7 @@ static OPTIONS: LazyLock<Vec<SettingOption>> = LazyLock::new(|| {
             (Category::S3, "buckets: contain, approve, notify or off"),
             (Category::Iam, "credentials"),
             (Category::Ec2, "instances"),
+            (Category::Lambda, "Lambda functions"),
         ];
         let responses = resources.map(|(category, resources)| {
             let help = format!("{} {resources}", setting.help);
@@ -176,12 +177,13 @@ impl RuleOptions {
             }
             Config::from_variables(&variables)
         };
-        let [s3, iam, ec2, triage] = Category::ALL.map(config);
+        let [s3, iam, ec2, lambda, triage] = Category::ALL.map(config);
         Rules {
             modes: Modes {
                 s3: s3.policy.mode,
                 iam: iam.policy.mode,
                 ec2: ec2.policy.mode,
+                lambda: lambda.policy.mode,
             },
             // The stack gives all functions the same of these.
             policy: ResponseSettings {

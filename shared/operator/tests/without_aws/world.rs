@@ -171,6 +171,7 @@ pub(crate) fn stack() -> Answer {
         ("S3ResponderFunction", "gdr-s3"),
         ("IamResponderFunction", "gdr-iam"),
         ("Ec2ResponderFunction", "gdr-ec2"),
+        ("LambdaResponderFunction", "gdr-lambda"),
         ("TriageResponderFunction", "gdr-triage"),
         ("PolicyParameter", "/gdr/policy"),
         ("IncidentTable", "incidents"),

@@ -178,6 +178,11 @@ impl plan::Action for Action {
     fn phase_of(name: &str) -> Phase {
         actions::phase(name)
     }
+    /// The deny of a user or role contains each of its credentials.
+    fn is_shared(_name: &str) -> bool {
+        true
+    }
+
     fn phase(&self) -> Phase {
         Self::phase_of(self.name())
     }

@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::action::{Action, BlockAccount, BlockBucket, BucketRef, DenyInPolicy};
+use super::action::{Action, BlockAccount, BlockBucket, BucketRef};
 use super::block::BlockPublicAccess;
 use super::bucket;
 use super::bucket_policy::{SIZE_LIMIT, has_sid, holds, naming_the_deleted, same, with, without};
 use super::clients::Clients;
+use super::quarantine;
 use aws::error::{CallContext, Error, Result};
 
 /// Pauses before a write is tried again that met another change of the same bucket's configuration
@@ -26,7 +27,16 @@ pub(super) async fn apply(clients: &Clients, action: &Action) -> Result<()> {
     match action {
         Action::BlockBucket(action) => set_bucket(clients, action, BlockPublicAccess::ALL).await,
         Action::BlockAccount(action) => block_account(clients, action).await,
-        Action::DenyInPolicy(action) => deny(clients, action).await,
+        Action::DenyInPolicy(action) => {
+            deny(
+                clients,
+                &action.bucket,
+                std::slice::from_ref(&action.statement),
+            )
+            .await
+        }
+        Action::DenyTagged(action) => deny(clients, &action.bucket, &action.statements).await,
+        Action::TagObject(action) => quarantine::tag(clients, action).await,
     }
 }
 
@@ -35,7 +45,15 @@ pub(super) async fn restore(clients: &Clients, action: &Action) -> Result<()> {
     match action {
         Action::BlockBucket(action) => set_bucket(clients, action, action.from).await,
         Action::BlockAccount(action) => set_account(clients, action, action.from).await,
-        Action::DenyInPolicy(action) => lift_deny(clients, action).await,
+        Action::DenyInPolicy(action) => {
+            let ours = std::slice::from_ref(&action.statement);
+            lift_deny(clients, &action.bucket, ours, action.from.as_deref()).await
+        }
+        Action::DenyTagged(action) => {
+            let from = action.from.as_deref();
+            lift_deny(clients, &action.bucket, &action.statements, from).await
+        }
+        Action::TagObject(action) => quarantine::take_tag_off(clients, action).await,
     }
 }
 
@@ -104,16 +122,15 @@ async fn block_account(clients: &Clients, action: &BlockAccount) -> Result<()> {
 }
 
 /// Merges with the present policy, which may have changed since it was observed.
-async fn deny(clients: &Clients, action: &DenyInPolicy) -> Result<()> {
-    let of = &action.bucket;
+pub(super) async fn deny(clients: &Clients, of: &BucketRef, wanted: &[Value]) -> Result<()> {
     let clients = clients.in_region(&of.region);
     despite_conflicts(async || {
         let standing = bucket::policy(&clients, &of.name, &of.owner_account).await?;
         let standing = standing.map(|policy| policy.document);
-        if holds(standing.as_ref(), &action.statement) {
+        if holds(standing.as_ref(), wanted) {
             return Ok(());
         }
-        let wanted = with(standing.as_ref(), &action.statement).to_string();
+        let wanted = with(standing.as_ref(), wanted).to_string();
         if wanted.len() > SIZE_LIMIT {
             return Err(Error::Refused(format!(
                 "the policy of {} has grown since it was read, and one more statement no longer fits",
@@ -127,27 +144,28 @@ async fn deny(clients: &Clients, action: &DenyInPolicy) -> Result<()> {
 }
 
 /// Puts back what stood, to the letter, unless others have changed the policy since: then only
-/// our statement is taken out of it.
-async fn lift_deny(clients: &Clients, action: &DenyInPolicy) -> Result<()> {
-    let of = &action.bucket;
+/// our statements are taken out of it.
+pub(super) async fn lift_deny(
+    clients: &Clients,
+    of: &BucketRef,
+    ours: &[Value],
+    from: Option<&str>,
+) -> Result<()> {
     let clients = clients.in_region(&of.region);
     despite_conflicts(async || {
         let standing = bucket::policy(&clients, &of.name, &of.owner_account).await?;
         let Some(standing) = standing.map(|policy| policy.document) else {
             return Ok(());
         };
-        if !has_sid(&standing, &action.statement) {
+        if !ours.iter().any(|ours| has_sid(&standing, ours)) {
             return Ok(());
         }
-        let from: Option<Value> = action
-            .from
-            .as_deref()
-            .and_then(|text| serde_json::from_str(text).ok());
-        let untouched = same(&standing, &with(from.as_ref(), &action.statement));
+        let found: Option<Value> = from.and_then(|text| serde_json::from_str(text).ok());
+        let untouched = same(&standing, &with(found.as_ref(), ours));
         let left = if untouched {
-            action.from.clone()
+            from.map(ToOwned::to_owned)
         } else {
-            without(&standing, &action.statement).map(|policy| policy.to_string())
+            without(&standing, ours).map(|policy| policy.to_string())
         };
         match left {
             Some(policy) => {
@@ -160,7 +178,7 @@ async fn lift_deny(clients: &Clients, action: &DenyInPolicy) -> Result<()> {
     .await
 }
 
-/// S3 takes no policy that names a deleted user or role, in whichever statement: the one of ours has none. The present
+/// S3 takes no policy that names a deleted user or role, in whichever statement: those of ours have none. The present
 /// policy shows which, also if the one to put back still has the ARN.
 fn explained(error: Error, bucket: &BucketRef, standing: Option<&Value>) -> Error {
     let deleted = standing.map(naming_the_deleted).unwrap_or_default();
@@ -198,7 +216,7 @@ async fn delete_policy(clients: &Clients, bucket: &BucketRef) -> Result<()> {
         .map(drop)
 }
 
-async fn despite_conflicts(change: impl AsyncFn() -> Result<()>) -> Result<()> {
+pub(super) async fn despite_conflicts(change: impl AsyncFn() -> Result<()>) -> Result<()> {
     for pause in CONFLICT_PAUSES {
         match change().await {
             Err(error) if error.has_code("OperationAborted") => sleep(pause).await,

@@ -107,22 +107,24 @@ impl Caller {
     }
 }
 
-/// True if `policy` has `statement` in effect, however S3 writes it.
-pub(super) fn holds(policy: Option<&Value>, statement: &Value) -> bool {
-    statements(policy)
-        .iter()
-        .any(|standing| normal(standing) == normal(statement))
+/// True if `policy` has each of `wanted` in effect, however S3 writes it.
+pub(super) fn holds(policy: Option<&Value>, wanted: &[Value]) -> bool {
+    let standing = statements(policy);
+    wanted.iter().all(|statement| {
+        let mut standing = standing.iter();
+        standing.any(|standing| normal(standing) == normal(statement))
+    })
 }
 
-/// `policy` with `statement`, in the place of one that has its `Sid` or behind all others.
-pub(super) fn with(policy: Option<&Value>, statement: &Value) -> Value {
+/// `policy` with `wanted`, each in the place of one that has its `Sid` or behind all others.
+pub(super) fn with(policy: Option<&Value>, wanted: &[Value]) -> Value {
     let mut all = statements(policy);
-    match all
-        .iter_mut()
-        .find(|standing| standing["Sid"] == statement["Sid"])
-    {
-        Some(ours) => *ours = statement.clone(),
-        None => all.push(statement.clone()),
+    for statement in wanted {
+        let mut standing = all.iter_mut();
+        match standing.find(|standing| standing["Sid"] == statement["Sid"]) {
+            Some(ours) => *ours = statement.clone(),
+            None => all.push(statement.clone()),
+        }
     }
     let mut document = policy
         .cloned()
@@ -131,10 +133,10 @@ pub(super) fn with(policy: Option<&Value>, statement: &Value) -> Value {
     document
 }
 
-/// `policy` without the statement that has the `Sid` of `statement`. `None`: nothing is left of it.
-pub(super) fn without(policy: &Value, statement: &Value) -> Option<Value> {
+/// `policy` without the statements that have the `Sid` of one of `ours`. `None`: nothing is left of it.
+pub(super) fn without(policy: &Value, ours: &[Value]) -> Option<Value> {
     let mut others = statements(Some(policy));
-    others.retain(|standing| standing["Sid"] != statement["Sid"]);
+    others.retain(|standing| ours.iter().all(|ours| standing["Sid"] != ours["Sid"]));
     if others.is_empty() {
         return None;
     }

@@ -28,8 +28,10 @@ pub(super) async fn investigate(
     observed: Option<&State>,
 ) -> Investigation {
     let finding = inquiry.finding;
-    let observing = Box::pin(observe::glance(clients, finding));
-    let State { buckets, account } = match inquiry.within(observing).await {
+    let observing = Box::pin(observe::buckets(clients, finding));
+    let State {
+        buckets, account, ..
+    } = match inquiry.within(observing).await {
         Ok(state) => state,
         Err(error) => {
             let why = format!("{}; {INSTEAD}", reason(&error));

@@ -1,5 +1,6 @@
 //! Buckets: all four Block Public Access flags, where exposure is what the finding is about; and,
-//! where a setting says so, a deny in the bucket's policy or the account's own flags.
+//! where a setting says so, a deny in the bucket's policy or the account's own flags. Malicious objects: a tag on the
+//! version, and a deny of reading what has it.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html>:
 //! `IgnorePublicAcls` and `RestrictPublicBuckets` end the exposure that is there, the other two
@@ -17,9 +18,11 @@ mod exemption;
 mod exposure;
 mod grants;
 mod investigate;
+mod object;
 mod observe;
 mod plan;
 mod policy_deny;
+mod quarantine;
 mod refused_call;
 mod region;
 mod residual_access;
@@ -29,10 +32,13 @@ mod target;
 use aws_config::SdkConfig;
 use jiff::Timestamp;
 
-pub use self::action::{Action, BlockAccount, BlockBucket, BucketRef, DenyInPolicy};
+pub use self::action::{
+    Action, BlockAccount, BlockBucket, BucketRef, DenyInPolicy, DenyTaggedObjects, TagObjectVersion,
+};
 pub use self::block::{Acl, BlockPublicAccess, Grant};
 pub use self::bucket_policy::BucketPolicy;
 use self::clients::Clients;
+pub use self::object::{Object, ObjectState};
 pub use self::state::{AccessPoints, Bucket, BucketState, History, State};
 use aws::cloudtrail::event_history::EventHistory;
 use aws::error::{Error, Result};

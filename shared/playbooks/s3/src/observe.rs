@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::bucket::{self, Extent, PATIENCE};
 use super::clients::Clients;
+use super::object::{self, Object};
 use super::region;
 use super::state::{BucketState, State};
 use aws::deadline::within;
@@ -29,16 +30,42 @@ pub(super) const PERMISSIONS: &[&str] = &[
 
 /// Reads all.
 pub(super) async fn observe(clients: &Clients, finding: &Finding) -> Result<State> {
+    if catalogue::concerns_object(finding) {
+        return with_objects(clients, finding).await;
+    }
     read(clients, finding, Extent::Full).await
 }
 
-/// Reads what decides how a bucket is contained.
+/// Reads what decides how a bucket or an object is contained.
 pub(super) async fn glance(clients: &Clients, finding: &Finding) -> Result<State> {
+    if catalogue::concerns_object(finding) {
+        return with_objects(clients, finding).await;
+    }
+    buckets(clients, finding).await
+}
+
+/// Reads what decides how a bucket is contained.
+pub(super) async fn buckets(clients: &Clients, finding: &Finding) -> Result<State> {
     read(clients, finding, Extent::Essential).await
+}
+
+/// Reads the objects, and of their buckets what decides. Malware Protection scans in the bucket's own Region.
+async fn with_objects(clients: &Clients, finding: &Finding) -> Result<State> {
+    let here = clients.in_region(&finding.region);
+    let reading = finding.objects()?.into_iter().map(async |version| {
+        let object = Object::of(finding, &version);
+        let state = object::read(&here, &object, &finding.account_id).await;
+        (version, state)
+    });
+    let (state, objects) = futures::join!(buckets(clients, finding), join_all(reading));
+    Ok(State { objects, ..state? })
 }
 
 /// Reads what [`glance`] has left out. `None`: nothing.
 pub(super) async fn complete(clients: &Clients, finding: &Finding, part: &State) -> Option<State> {
+    if catalogue::concerns_object(finding) {
+        return None;
+    }
     let mut whole = part.clone();
     let buckets = whole.buckets.iter_mut();
     let unasked = buckets.filter_map(|(name, state)| match state {
@@ -86,7 +113,11 @@ async fn read(clients: &Clients, finding: &Finding, extent: Extent) -> Result<St
         .await
     };
     let (buckets, account) = futures::join!(join_all(buckets), account);
-    Ok(State { buckets, account })
+    Ok(State {
+        buckets,
+        objects: Vec::new(),
+        account,
+    })
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>: these suffixes

@@ -8,6 +8,7 @@ use super::block::BlockPublicAccess;
 use super::exemption::{Exemption, TAG, exemption, mark};
 use super::exposure::{Exposure, Seen};
 use super::policy_deny::{ExternalCaller, deny, external_caller};
+use super::quarantine::quarantine;
 use super::refused_call::refused_call;
 use super::residual_access::remaining_access;
 use super::state::{Bucket, BucketState, State};
@@ -28,6 +29,10 @@ pub(super) fn plan(
     now: Timestamp,
 ) -> Plan<Action> {
     let mut plan = Plan::default();
+    if catalogue::concerns_object(finding) {
+        quarantine(&mut plan, finding, state);
+        return plan;
+    }
     if catalogue::concerns_account_block(finding) {
         account(&mut plan, finding, &state.account, settings);
     }
@@ -46,7 +51,9 @@ pub(super) fn plan(
             }
             BucketState::Gone => plan.steps.push(skipped("there is no such bucket now")),
             BucketState::OtherKind(why) => plan.steps.push(skipped(why)),
-            BucketState::AnotherAccounts => another_accounts(&mut plan, finding, name, arn),
+            BucketState::AnotherAccounts => {
+                another_accounts(&mut plan, name::BLOCK, finding, name, arn);
+            }
             BucketState::Unreadable(error) => {
                 // Whatever the bucket is like, so that it need not be read.
                 let step = match not_contained::block_is_no_answer(finding) {
@@ -64,28 +71,35 @@ pub(super) fn plan(
 
 /// True if a bucket stays public for the sake of a mark that could have been set in the last minutes.
 pub(super) fn is_provisional(finding: &Finding, state: &State, now: Timestamp) -> bool {
-    state.buckets.iter().any(|(name, found)| {
-        let BucketState::Live(bucket) = found else {
-            return false;
-        };
-        let seen = Seen::of(bucket, &state.account);
-        bucket.block != BlockPublicAccess::ALL
-            && refused_call(finding, &seen).is_none()
-            && refusal(finding, &seen).is_none()
-            && matches!(
-                exemption(finding, name, bucket, now),
-                Exemption::HonouredForNow(_)
-            )
-    })
+    !catalogue::concerns_object(finding)
+        && state.buckets.iter().any(|(name, found)| {
+            let BucketState::Live(bucket) = found else {
+                return false;
+            };
+            let seen = Seen::of(bucket, &state.account);
+            bucket.block != BlockPublicAccess::ALL
+                && refused_call(finding, &seen).is_none()
+                && refusal(finding, &seen).is_none()
+                && matches!(
+                    exemption(finding, name, bucket, now),
+                    Exemption::HonouredForNow(_)
+                )
+        })
 }
 
-fn another_accounts(plan: &mut Plan<Action>, finding: &Finding, name: &str, arn: String) {
+pub(super) fn another_accounts(
+    plan: &mut Plan<Action>,
+    action: &'static str,
+    finding: &Finding,
+    name: &str,
+    target: String,
+) {
     let account = &finding.account_id;
     let reason = format!(
         "the bucket belongs to another account: S3 refuses it to account {account}, and it is not among \
          the buckets of that account"
     );
-    plan.steps.push(Step::skipped(name::BLOCK, arn, reason));
+    plan.steps.push(Step::skipped(action, target, reason));
     plan.next_steps.push(format!(
         "{name} belongs to another account, and only its owner can shut it: find out in CloudTrail what \
          principals of account {account} wrote to it or read from it"

@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use serde_json::Value;
+
 use super::action::{Action, BucketRef, DenyInPolicy};
 use super::bucket_policy::{Caller, SIZE_LIMIT, holds, with};
 use super::grants::{Grants, Open};
@@ -150,45 +152,72 @@ pub(super) fn deny(
         Ok(caller) => caller,
         Err(reason) => return Step::skipped(name::DENY, &of.arn, reason),
     };
-    let standing = match &bucket.policy {
-        Ok(standing) => standing.as_ref(),
-        Err(error) => {
-            return Step::unknown(name::DENY, &of.arn, error);
-        }
-    };
     let statement = caller.statement(&of.arn);
-    let document = standing.map(|policy| &policy.document);
-    let action = Action::DenyInPolicy(DenyInPolicy {
-        bucket: of.clone(),
-        statement: statement.clone(),
-        from: standing.map(|policy| policy.text.clone()),
+    let wanted = Wanted {
+        name: name::DENY,
+        statements: std::slice::from_ref(&statement),
+        instead: "make room and deny the caller by hand",
+        refuses_public,
+    };
+    let step = wanted.step(of, bucket, |from| {
+        Action::DenyInPolicy(DenyInPolicy {
+            bucket: of.clone(),
+            statement: statement.clone(),
+            from,
+        })
     });
-    if holds(document, &statement) {
+    if matches!(step, Step::Do(_) | Step::Already(..)) {
         plan.residual_risks.push(caller.consequence(&of.name));
-        return Step::Already(
-            action,
-            "the bucket's policy has the statement already".to_owned(),
-        );
     }
-    let size = with(document, &statement).to_string().len();
-    if size > SIZE_LIMIT {
-        return Step::skipped(
-            name::DENY,
-            &of.arn,
-            format!(
+    step
+}
+
+/// The statements that a bucket's policy is to have.
+pub(super) struct Wanted<'a> {
+    /// The action's name.
+    pub(super) name: &'static str,
+    pub(super) statements: &'a [Value],
+    /// The work of the operator where the policy has no room for them.
+    pub(super) instead: &'static str,
+    /// As of [`deny`].
+    pub(super) refuses_public: bool,
+}
+
+impl Wanted<'_> {
+    /// The step that adds them. `action` is given the present policy, to the letter.
+    pub(super) fn step(
+        &self,
+        of: &BucketRef,
+        bucket: &Bucket,
+        action: impl FnOnce(Option<String>) -> Action,
+    ) -> Step<Action> {
+        let standing = match &bucket.policy {
+            Ok(standing) => standing.as_ref(),
+            Err(error) => return Step::unknown(self.name, &of.arn, error),
+        };
+        let document = standing.map(|policy| &policy.document);
+        let action = action(standing.map(|policy| policy.text.clone()));
+        if holds(document, self.statements) {
+            let seen = "the bucket's policy has the statement already";
+            return Step::Already(action, seen.to_owned());
+        }
+        let size = with(document, self.statements).to_string().len();
+        if size > SIZE_LIMIT {
+            let reason = format!(
                 "with one more statement the bucket's policy would be {size} bytes long, and S3 \
-                 allows {SIZE_LIMIT}: make room and deny the caller by hand"
-            ),
-        );
+                 allows {SIZE_LIMIT}: {}",
+                self.instead
+            );
+            return Step::skipped(self.name, &of.arn, reason);
+        }
+        if self.refuses_public && matches!(bucket.policy_is_public, Ok(true)) {
+            return Step::skipped(
+                self.name,
+                &of.arn,
+                "the bucket's policy is public, and with BlockPublicPolicy on S3 refuses to take it back \
+                 with a statement more: take the public statement out first",
+            );
+        }
+        Step::Do(action)
     }
-    if refuses_public && matches!(bucket.policy_is_public, Ok(true)) {
-        return Step::skipped(
-            name::DENY,
-            &of.arn,
-            "the bucket's policy is public, and with BlockPublicPolicy on S3 refuses to take it back \
-             with a statement more: take the public statement out first",
-        );
-    }
-    plan.residual_risks.push(caller.consequence(&of.name));
-    Step::Do(action)
 }

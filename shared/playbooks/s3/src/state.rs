@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 
 use super::block::{Acl, BlockPublicAccess};
 use super::bucket_policy::BucketPolicy;
+use super::object::ObjectState;
 use aws::error::{Error, Result};
+use model::finding::ObjectVersion;
 
 /// The state of a finding's buckets, as it was read.
 #[derive(Clone, Debug)]
 pub struct State {
     pub(super) buckets: Vec<(String, BucketState)>,
+    /// The versions of objects, if the finding is about them.
+    pub(super) objects: Vec<(ObjectVersion, ObjectState)>,
     /// The flags of the account, as they are in effect: an organization's policy may set them.
     pub(super) account: Result<BlockPublicAccess>,
 }

@@ -1,7 +1,10 @@
 //! The bucket or account of an action, as policies and a release see it. Pure.
 
-use super::action::{Action, BlockBucket, BucketRef, DenyInPolicy};
+use super::action::{
+    Action, BlockBucket, BucketRef, DenyInPolicy, DenyTaggedObjects, TagObjectVersion,
+};
 use super::exposure::{Exposure, Seen};
+use super::object::ObjectState;
 use super::state::{BucketState, State};
 use aws::playbook::TargetGone;
 use model::finding::Finding;
@@ -11,7 +14,9 @@ pub(super) fn resource(finding: &Finding, state: &State, action: &Action) -> Res
     match action {
         Action::BlockAccount(_) => Resource::account(finding),
         Action::BlockBucket(BlockBucket { bucket, .. })
-        | Action::DenyInPolicy(DenyInPolicy { bucket, .. }) => of_bucket(finding, state, bucket),
+        | Action::DenyInPolicy(DenyInPolicy { bucket, .. })
+        | Action::DenyTagged(DenyTaggedObjects { bucket, .. })
+        | Action::TagObject(TagObjectVersion { bucket, .. }) => of_bucket(finding, state, bucket),
     }
 }
 
@@ -41,7 +46,25 @@ pub(super) fn after_target_gone(state: &State, action: &Action) -> TargetGone {
         matches!(bucket, BucketState::Gone | BucketState::AnotherAccounts)
             && action.bucket() == Some(name)
     });
-    if gone {
+    // The tag went with its version.
+    let of_object = state.objects.iter().any(|(_, found)| {
+        let (ObjectState::Gone(object) | ObjectState::Overwritten(object)) = found else {
+            return false;
+        };
+        matches!(action, Action::TagObject(action) if action.object.arn == object.arn)
+    });
+    // No object is left for which it would be made again.
+    let taken_out = state.buckets.iter().any(|(name, bucket)| {
+        let (Action::DenyTagged(action), BucketState::Live(bucket)) = (action, bucket) else {
+            return false;
+        };
+        let policy = bucket.policy.as_ref();
+        action.bucket.name == *name
+            && policy.is_ok_and(|policy| {
+                !action.any_stands_in(policy.as_ref().map(|policy| &policy.document))
+            })
+    });
+    if gone || of_object || taken_out {
         TargetGone::ChangeGone
     } else {
         TargetGone::Unknown

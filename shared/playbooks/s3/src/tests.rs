@@ -10,6 +10,7 @@ mod left_open;
 mod looks;
 mod policies;
 mod policy_text;
+mod quarantine;
 mod refused_call;
 mod region;
 mod shut_out;

@@ -3,13 +3,14 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::fixtures::Lambda;
 
 #[test]
 fn the_rails_only_forbid() {
     let policies = Policies::parse(ALL).expect("valid");
     let rails = policies.effects().into_iter();
     let rails: Vec<_> = rails.filter(|(id, _)| id.starts_with("rail:")).collect();
-    assert_eq!(rails.len(), 7, "{rails:?}");
+    assert_eq!(rails.len(), 9, "{rails:?}");
     assert!(rails.iter().all(|(_, effect)| *effect == Effect::Forbid));
 }
 
@@ -60,6 +61,33 @@ fn each_rail_forbids_what_it_says_and_no_more() {
     assert!(spared_by("arn:aws:iam::111122223333:role/break-glass").is_empty());
     for entry in ["break-glass", "arn:aws:iam::111122223333:user/break-glass"] {
         assert_eq!(spared_by(entry), ["rail:never-contain"]);
+    }
+}
+
+#[test]
+fn a_function_with_a_role_of_the_responder_s_is_left_alone_and_so_are_roles_on_the_list() {
+    let finding = user_finding("mallory");
+    let role = |name: &str, path: &str| {
+        let arn = format!("arn:aws:iam::111122223333:role{path}{name}");
+        Resource::role(&finding, name, Some(&arn))
+    };
+    let (throttle, deny) = ("lambda:ThrottleFunction", "iam:DenyFunctionCredentials");
+    let (own, listed) = (&["rail:own-functions"][..], &["rail:role-of-function"][..]);
+    for (role, of_throttle, of_deny) in [
+        (role("worker", "/"), &[][..], &[][..]),
+        (role("gdr-IamResponderRole-ABC", "/"), own, own),
+        (role("break-glass", "/"), &[], listed),
+        (
+            role("AWSServiceRoleForX", "/aws-service-role/x/"),
+            &[],
+            listed,
+        ),
+    ] {
+        let function = Resource::function(&finding, "orders").with_role(role);
+        for (action, expected) in [(throttle, of_throttle), (deny, of_deny)] {
+            let found = withheld_by::<Lambda>(ALL, &settings(), &finding, action, &function);
+            assert_eq!(found, expected, "{action}");
+        }
     }
 }
 

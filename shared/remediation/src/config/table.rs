@@ -116,6 +116,8 @@ pub const SETTINGS: &[Setting] = settings! {
         "Turn the account's Block Public Access on again";
     "S3_POLICY_DENY", Switch(|it| &mut it.config.settings.s3.policy_deny),
         "Deny a foreign principal or an anonymous caller's address in the bucket's policy";
+    "S3_QUARANTINE_OBJECTS", Switch(|it| &mut it.config.policy.quarantine_objects),
+        "Tag malicious objects, and deny reading them in the bucket's policy";
     "IAM_USER_SESSION_KEYS", Switch(|it| &mut it.config.settings.iam.user_session_keys),
         "Deactivate all keys of a user whose session was stolen";
     "IAM_CREATED_KEYS", Switch(|it| &mut it.config.settings.iam.created_keys),

@@ -77,6 +77,10 @@ fn each_switch_of_a_playbook_is_read_from_its_own_variable_and_is_careful_by_def
         assert_eq!(told(&[(variable, "")]).0, careful, "{variable}");
         *untried.pointer_mut(setting).expect("a setting") = Value::Null;
     }
+    for (word, on) in [("true", true), ("false", false), ("yes", false), ("", false)] {
+        let config = with(&[("S3_QUARANTINE_OBJECTS", word)]);
+        assert_eq!(config.policy.quarantine_objects, on, "'{word}'");
+    }
     let rule = "from 192.0.2.7/32 tcp/22";
     let access = with(&[("EC2_FORENSICS_ACCESS", rule)]);
     assert_eq!(access.settings.ec2.forensics_access.len(), 1);

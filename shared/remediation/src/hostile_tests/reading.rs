@@ -18,8 +18,6 @@ use model::guidance;
 use model::report::Status;
 use model::settings::Settings;
 
-const CATEGORIES: [Category; 4] = [Category::S3, Category::Iam, Category::Ec2, Category::Triage];
-
 fn policy(mode: ResponseMode, never_contain: &[&str]) -> ResponseSettings {
     ResponseSettings {
         dry_run: false,
@@ -27,6 +25,7 @@ fn policy(mode: ResponseMode, never_contain: &[&str]) -> ResponseSettings {
         minimum_severity: Some(0.0),
         approval_not_needed_from: None,
         own_account: None,
+        quarantine_objects: true,
         responder_roles: vec!["responder".to_owned()],
         never_contain: never_contain
             .iter()
@@ -61,7 +60,7 @@ fn assert_names_a_member(error: &Error) {
 fn assert_is_decided(finding: &Finding) {
     let routes = catalogue::routes(finding);
     assert!(!routes.is_empty(), "{}", finding.finding_type);
-    for category in CATEGORIES {
+    for category in Category::ALL {
         catalogue::disposition(category, finding);
         for entry in guidance::next_steps(category, finding) {
             assert!(shows_as_it_is(&entry), "{entry:?}");
@@ -148,7 +147,7 @@ fn the_seeds_are_findings_that_go_to_every_function() {
         .iter()
         .filter_map(|seed| Finding::parse(seed).ok())
         .collect();
-    for category in CATEGORIES {
+    for category in Category::ALL {
         let routed = |finding: &&Finding| catalogue::routes(finding).contains(&category);
         assert!(
             findings.iter().any(|finding| routed(&finding)),
@@ -302,7 +301,7 @@ fn a_long_event_is_cut_to_what_names_the_same_targets() {
         let again = Finding::parse(&cut);
         // What is not contained need not be read again.
         let readable = |category| targets(category, &finding).is_ok();
-        if !CATEGORIES.into_iter().all(readable) && again.is_err() {
+        if !Category::ALL.into_iter().all(readable) && again.is_err() {
             continue;
         }
         let again = again.expect("a finding");
@@ -312,7 +311,7 @@ fn a_long_event_is_cut_to_what_names_the_same_targets() {
         );
         assert_eq!(again.remote_address(), finding.remote_address());
         assert_eq!(again.last_seen(), finding.last_seen());
-        for category in CATEGORIES {
+        for category in Category::ALL {
             if let Ok(targets) = targets(category, &finding) {
                 assert_eq!(
                     model::decision::targets(category, &again).ok(),

@@ -41,6 +41,7 @@ fn config() -> Config {
             minimum_severity: Some(0.0),
             approval_not_needed_from: None,
             own_account: None,
+            quarantine_objects: true,
             responder_roles: Vec::new(),
             never_contain: Vec::new(),
         },
@@ -97,7 +98,7 @@ fn targets_of_every_function_can_be_claimed() {
             return;
         };
         let (_, record) = table();
-        for category in [Category::S3, Category::Iam, Category::Ec2, Category::Triage] {
+        for category in Category::ALL {
             for target in decision::targets(category, &finding).unwrap_or_default() {
                 let lease = Lease {
                     owner: "request",

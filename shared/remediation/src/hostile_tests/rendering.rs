@@ -40,7 +40,7 @@ fn reports(category: Category, finding: &Finding, why: &str) -> Vec<Report> {
 #[test]
 fn whatever_a_finding_says_its_reports_are_one_line_and_its_notices_cannot_be_forged() {
     hold(3, (event(), mutation::text()), |(event, why)| {
-        for category in [Category::S3, Category::Iam, Category::Ec2, Category::Triage] {
+        for category in Category::ALL {
             match Finding::parse(&event) {
                 Ok(finding) => {
                     let reports = reports(category, &finding, &why);

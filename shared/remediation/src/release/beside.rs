@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use super::shared::Others;
 use super::world::look;
 use super::{Release, ReleaseStep, Releaser, Verdict, recorded};
-use crate::category::Category;
 use crate::error::Error;
 use crate::finding::Finding;
 use crate::notify::Notices;
@@ -93,9 +92,9 @@ impl Settled {
             }
         }
         // It was contained while this was put back, and found in effect what is no longer so.
-        let shared = P::CATEGORY == Category::Iam;
-        let late = Others::from(incident, if shared { apart } else { Vec::new() });
-        for key in &self.back {
+        let late = Others::from(incident, apart);
+        let shared = self.back.iter().filter(|key| P::Action::is_shared(key.action));
+        for key in shared {
             if let Some(other) = late.relying(key) {
                 affected.next_steps.push(format!(
                     "contain incident {other} again (gdr run), unless its next recheck in a minute does: \

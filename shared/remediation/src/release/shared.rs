@@ -1,11 +1,11 @@
-//! Steps that contain a credential for several incidents: the deny of a user is one policy for all of the user's keys
-//! and sessions. It is not taken away while another incident that is open counts on it.
+//! Steps that contain the targets of several incidents. The deny of a user is one policy for all of the user's keys and
+//! sessions. The deny of a bucket is one for all of its malicious objects. It is not taken away while another incident
+//! that is open counts on it.
 
-use crate::category::Category;
 use crate::decision;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::plan::StepKey;
+use crate::plan::{Action as _, StepKey};
 use crate::record::{Incident, IncidentStore};
 use aws::playbook::Playbook;
 
@@ -40,11 +40,14 @@ impl Others {
         record: &IncidentStore,
         incident: &Incident,
         finding: &Finding,
+        recorded: &[P::Action],
     ) -> Result<Self> {
         // What else is contained has one target, which is released for all of its findings.
-        let incidents = match P::CATEGORY {
-            Category::Iam => Self::open::<P>(record, incident, finding).await?.1,
-            _ => Vec::new(),
+        let mut recorded = recorded.iter();
+        let incidents = if recorded.any(|action| P::Action::is_shared(action.name())) {
+            Self::open::<P>(record, incident, finding).await?.1
+        } else {
+            Vec::new()
         };
         Ok(Self::from(incident, incidents))
     }

@@ -132,6 +132,11 @@ fn at_a_glance(incident: &Incident, finding: Option<&Finding>) -> Markup {
     let who = known::answer(report, "who").or_else(|| known::answer(report, "instance"));
     let seen = finding.and_then(Finding::first_seen).map(to_second);
     let contained = incident.contained_at.as_deref().map(second);
+    let done = if incident.status == "partial" {
+        "a part contained "
+    } else {
+        "contained "
+    };
     html! {
         dl {
             @if let Some(who) = who { dt { "Who" } dd { (Outside(who)) } }
@@ -142,7 +147,7 @@ fn at_a_glance(incident: &Incident, finding: Option<&Finding>) -> Markup {
                 dd {
                     @if let Some(seen) = seen { "first seen " (seen) }
                     @if seen.is_some() && contained.is_some() { ", " }
-                    @if let Some(contained) = &contained { "contained " (Outside(contained)) }
+                    @if let Some(contained) = &contained { (done) (Outside(contained)) }
                 }
             }
             dt { "Where" }

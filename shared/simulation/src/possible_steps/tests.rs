@@ -1,5 +1,6 @@
 use super::*;
 use model::actions;
+use model::decision::ResponseSettings;
 use sample_findings::event;
 use serde_json::{Value, json};
 
@@ -8,7 +9,7 @@ fn finding(changes: Value) -> Finding {
 }
 
 fn names() -> Vec<&'static str> {
-    let functions = [Category::S3, Category::Iam, Category::Ec2].into_iter();
+    let functions = Category::CONTAINING.into_iter();
     let actions = functions.flat_map(actions::of);
     actions.map(|(name, _)| *name).collect()
 }
@@ -40,7 +41,7 @@ fn what_is_foreseen_is_what_the_role_has_permissions_for() {
         .iter()
         .flat_map(|it| all.iter().map(move |a| (it, a)))
     {
-        if !actions::is_planned(action, settings) {
+        if !actions::is_planned(action, &ResponseSettings::default(), settings) {
             assert_eq!(
                 planned(action, &finding, settings),
                 Planned::Never,

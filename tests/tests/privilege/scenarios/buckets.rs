@@ -3,7 +3,7 @@
 use aws_sdk_s3::types::{Tag, Tagging};
 use aws_sdk_s3control::types::PublicAccessBlockConfiguration;
 use integration_tests::finding::Finding;
-use integration_tests::scenario::PublicBucket;
+use integration_tests::scenario::{PublicBucket, Uploads};
 use integration_tests::{Result, Scenario as _, waits};
 use jiff::Timestamp;
 use serde_json::json;
@@ -43,6 +43,22 @@ pub(super) const ALL: &[Scenario] = &[
         parameters: &[("S3PolicyDeny", "true")],
         does: &["s3:DenyInBucketPolicy"],
         play: |run| Box::pin(shared(run)),
+        ..PLAIN
+    },
+    Scenario {
+        name: "a malicious version of an object is quarantined",
+        function: "S3",
+        parameters: &[("S3QuarantineObjects", "true")],
+        does: &["s3:DenyTaggedObjects", "s3:TagObjectVersion"],
+        play: |run| Box::pin(malicious(run, true)),
+        ..PLAIN
+    },
+    Scenario {
+        name: "a malicious object of a bucket without versions is quarantined",
+        function: "S3",
+        parameters: &[("S3QuarantineObjects", "true")],
+        does: &["s3:DenyTaggedObjects", "s3:TagObjectVersion"],
+        play: |run| Box::pin(malicious(run, false)),
         ..PLAIN
     },
     Scenario {
@@ -104,6 +120,12 @@ async fn shared(run: &Run<'_>) -> Result {
         .with("/resource/s3BucketDetails/0/name", bucket.as_str())
         .by("", "AIDAPARTNERUSERID", "AWSAccount", "someone");
     run.respond(&finding).await
+}
+
+async fn malicious(run: &Run<'_>, versioned: bool) -> Result {
+    let owner = aws_sdk_s3::Client::new(&run.aws().root());
+    let uploads = Uploads::create(&owner, &name("uploads"), versioned).await?;
+    run.respond(&uploads.finding()?).await
 }
 
 async fn account(run: &Run<'_>) -> Result {

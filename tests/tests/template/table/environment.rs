@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::{constraint, said};
 use crate::privilege::template::Deployed;
+use integration_tests::stack::RESPONDERS;
 
-const FUNCTIONS: [&str; 4] = ["S3", "Iam", "Ec2", "Triage"];
 const ALL: &str = "each function";
 
 /// Values of the parameters that have neither a list of values nor limits.
@@ -52,7 +52,7 @@ fn environments(template: &Value, parameters: &Set) -> Result<Environments> {
             .map(|(name, _)| (name.clone(), (name.clone(), format!("arn:of:{name}"))))
             .collect(),
     };
-    let environments = FUNCTIONS.into_iter().map(|function| {
+    let environments = RESPONDERS.into_iter().map(|function| {
         let environment = stack.environment(&format!("{function}ResponderFunction"))?;
         Ok((function, environment))
     });
@@ -153,7 +153,7 @@ fn plain(value: &Value) -> String {
 
 /// The functions that something is true of, as the table names them.
 fn named(functions: &[&str]) -> String {
-    if functions.len() == FUNCTIONS.len() {
+    if functions.len() == RESPONDERS.len() {
         ALL.to_owned()
     } else {
         functions.join(", ")
@@ -198,7 +198,7 @@ pub(super) fn parameters(template: &Value) -> Result<String> {
 /// that differs and changes no setting is an error: the code does not read it, or under another name.
 fn changes(before: &Environments, after: &Environments) -> Result<Vec<String>> {
     let mut alike: BTreeMap<Vec<String>, Vec<&str>> = BTreeMap::new();
-    for function in FUNCTIONS {
+    for function in RESPONDERS {
         let (before, after) = (&before[function], &after[function]);
         let variables: Vec<_> = differences(before, after)
             .into_iter()
@@ -290,7 +290,7 @@ pub(super) fn variables(template: &Value) -> Result<String> {
         ALL,
         template["Globals"]["Function"]["Environment"]["Variables"].clone(),
     )];
-    places.extend(FUNCTIONS.map(|function| (function, own(function))));
+    places.extend(RESPONDERS.map(|function| (function, own(function))));
     for (place, set) in places {
         for (name, value) in set.as_object().unwrap_or(&serde_json::Map::new()) {
             let function = if place == ALL { "Triage" } else { place };

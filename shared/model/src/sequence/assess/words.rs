@@ -52,7 +52,8 @@ pub(super) fn what(function: Category, finding: &Finding) -> Result<String, Stri
                 return Err(format!("{other} is not a user or role of this account"));
             }
         },
-        Category::Triage => return Err("there is nothing to contain".to_owned()),
+        // No resource of a sequence is a Lambda function, by GuardDuty's list of their kinds.
+        Category::Lambda | Category::Triage => return Err("there is nothing to contain".to_owned()),
     })
 }
 

@@ -79,6 +79,7 @@ fn a_finding_is_made_of_each_type_for_the_functions_that_get_such_findings() {
                 minimum_severity: Some(4.0),
                 approval_not_needed_from: None,
                 own_account: None,
+                quarantine_objects: false,
                 responder_roles: Vec::new(),
                 never_contain: Vec::new(),
             };

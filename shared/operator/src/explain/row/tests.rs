@@ -27,6 +27,7 @@ fn rules() -> Rules {
         minimum_severity: Some(4.0),
         approval_not_needed_from: None,
         own_account: None,
+        quarantine_objects: false,
         responder_roles: vec![],
         never_contain: vec![],
     };

@@ -81,6 +81,21 @@ fn a_permission_is_asked_on_the_resource_of_the_step_or_on_one_of_its_kind() {
             "arn:aws:s3:::data",
             &["arn:aws:s3:::data"],
         ),
+        (
+            "s3:GetBucketPolicy",
+            "arn:aws:s3:::data/in/a?b.exe?versionId=v1",
+            &["arn:aws:s3:::data"],
+        ),
+        (
+            "s3:PutObjectVersionTagging",
+            "arn:aws:s3:::data/in/a?b.exe?versionId=v1",
+            &["arn:aws:s3:::data/in/a?b.exe"],
+        ),
+        (
+            "s3:PutObjectTagging",
+            "arn:aws:s3:::data/plain?eTag=55",
+            &["arn:aws:s3:::data/plain"],
+        ),
         ("s3:PutAccountPublicAccessBlock", "111122223333", &["*"]),
         ("ec2:DescribeSecurityGroups", "vpc-1", &["*"]),
         (

@@ -69,3 +69,40 @@ async fn a_public_bucket_that_waits_for_a_person() {
     story.hold("", &report);
     story.ends::<S3>().await;
 }
+
+/// What GuardDuty says of an object in which its scan found malware.
+fn malicious() -> Value {
+    json!({
+        "type": "Object:S3/MaliciousFile",
+        "severity": 8,
+        "title": "A malicious file has been detected in your S3 object in/tool.exe.",
+        "description": "A malware scan on your S3 object arn:aws:s3:::exposed/in/tool.exe has detected a security \
+                        risk EICAR-Test-File.",
+        "resource": {
+            "resourceType": "S3Object",
+            "s3BucketDetails": [{
+                "arn": "arn:aws:s3:::exposed", "name": "exposed",
+                "tags": [{ "key": "Owner", "value": "team-data" }],
+                "s3ObjectDetails": [{
+                    "objectArn": "arn:aws:s3:::exposed/in/tool.exe", "key": "in/tool.exe",
+                    "eTag": "22", "hash": "275a021bbfb6489e54d471899f7db9d1", "versionId": "v2",
+                }],
+            }],
+        },
+        "service": { "featureName": "MalwareProtectionForS3" },
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_malicious_object_that_is_quarantined() {
+    let world = world(super::quarantine::uploads());
+    let mut story = Story::of("object-quarantined", 12, malicious());
+    let mut config = enforcing();
+    config.policy.quarantine_objects = true;
+    let responder = story.function(playbook(&world), config);
+    let report = story.delivered(&responder).await;
+    assert_eq!(report.status(), Status::Contained, "{}", report.to_line());
+    assert!(!world.reader_gets("in/tool.exe", Some("v2")));
+    story.hold("", &report);
+    story.ends::<S3>().await;
+}

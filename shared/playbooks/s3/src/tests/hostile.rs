@@ -148,6 +148,7 @@ fn what_others_wrote_into_a_policy_stays_to_the_letter() {
     let ours = json!({ "Sid": "GuardDutyResponderDeny999988887777", "Effect": "Deny", "Principal": "*",
         "Action": "s3:*", "Resource": ["arn:aws:s3:::exposed", "arn:aws:s3:::exposed/*"],
         "Condition": { "StringEquals": { "aws:PrincipalAccount": "999988887777" } } });
+    let ours = [ours];
     hold(4, standing(), |policy| {
         let before = statements(Some(&policy));
         let merged = with(Some(&policy), &ours);
@@ -155,11 +156,7 @@ fn what_others_wrote_into_a_policy_stays_to_the_letter() {
         assert_eq!(read, merged);
         let after = statements(Some(&merged));
         assert_eq!(after[..before.len()], before, "{merged}");
-        assert_eq!(
-            after[before.len()..],
-            *std::slice::from_ref(&ours),
-            "{merged}"
-        );
+        assert_eq!(after[before.len()..], ours, "{merged}");
         assert!(holds(Some(&merged), &ours) && !holds(Some(&policy), &ours));
         for member in ["Version", "Id"] {
             assert_eq!(merged[member], policy[member]);

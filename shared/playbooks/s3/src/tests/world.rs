@@ -1,5 +1,6 @@
 //! One bucket of account 111122223333, its account's flags, and what CloudTrail saw, behind mocks.
 
+pub(super) mod objects;
 mod rules;
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -33,6 +34,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use testkit::{mock, mock_client};
 
+use self::objects::{Stored, of_objects};
 use self::rules::list_buckets;
 use super::super::S3;
 use super::super::clients::Clients;
@@ -71,6 +73,8 @@ pub(super) struct Bucket {
     pub(super) object_is_public: bool,
     /// The ARN of a user that was deleted. S3 takes no policy that names it, nor one with a unique id.
     pub(super) deleted: Option<&'static str>,
+    /// The versions of its objects, the newest of each key first.
+    pub(super) objects: Vec<Stored>,
 }
 
 pub(super) struct World {
@@ -309,7 +313,8 @@ pub(super) fn world(bucket: Bucket) -> World {
         }),
     ];
     let list = list_buckets(&bucket, &wire);
-    let rules: Vec<_> = rules.iter().chain([&list]).collect();
+    let objects = of_objects(&bucket, &wire);
+    let rules: Vec<_> = rules.iter().chain([&list]).chain(&objects).collect();
     let s3 = mock_client!(aws_sdk_s3, rules);
     World {
         playbook: S3::with_clients(s3, account(&bucket, &control), trail(&bucket, &wire)),

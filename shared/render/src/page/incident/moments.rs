@@ -45,6 +45,8 @@ fn moments(incident: &Incident, finding: Option<&Finding>) -> Vec<Moment> {
         after.find_map(|rest| time(rest.split(": ").next()?))
     };
     let found = |get: fn(&Finding) -> Option<Timestamp>| finding.and_then(get);
+    // The record's time is that of the first step in effect.
+    let part = incident.status == "partial";
     let all = [
         (found(Finding::first_seen), By::Them, "first seen"),
         (found(Finding::last_seen), By::Them, "last seen"),
@@ -81,7 +83,11 @@ fn moments(incident: &Incident, finding: Option<&Finding>) -> Vec<Moment> {
         (
             recorded(&incident.contained_at),
             By::Responder,
-            "contained, as read back",
+            if part {
+                "a part was contained, as read back"
+            } else {
+                "contained, as read back"
+            },
         ),
         (recorded(&incident.concluded_at), By::Responder, "reported"),
         (
