@@ -13,11 +13,16 @@ mod world;
 use integration_tests::Result;
 
 use crate::faults::sweep::sweep;
-use crate::faults::target::{Bucket, Cut, First, Function, Instance, Key, Next, Session};
+use crate::faults::target::{Bucket, Cut, First, Function, Instance, Key, Next, Object, Session};
 
 #[test]
 fn whatever_befalls_a_call_an_exposed_bucket_ends_shut() -> Result {
     sweep::<Bucket>("an exposed bucket")
+}
+
+#[test]
+fn whatever_befalls_a_call_a_malicious_object_ends_unreadable() -> Result {
+    sweep::<Object>("a malicious object")
 }
 
 #[test]

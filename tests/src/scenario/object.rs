@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::Credentials;
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{BucketVersioningStatus, Tag, Tagging, VersioningConfiguration};
@@ -112,6 +113,33 @@ impl Uploads {
             .collect();
         tags.sort_unstable();
         Ok(tags)
+    }
+
+    /// The bucket's policy, if it has one.
+    pub async fn policy(&self) -> Result<Option<String>> {
+        let answer = self
+            .owner
+            .get_bucket_policy()
+            .bucket(&self.bucket)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(answer.policy),
+            Err(error) if error.code() == Some("NoSuchBucketPolicy") => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Somebody who may do anything in S3 gets the malicious version, or not.
+    pub async fn reads(&self, by: &Reader) -> Result<Vec<Observation>> {
+        let read = by.client.get_object().bucket(&self.bucket).key(KEY);
+        let read = read.set_version_id(self.malicious.clone()).send().await;
+        let (works, evidence) = allowed(read)?;
+        Ok(vec![Observation {
+            what: "reads the version".to_owned(),
+            works,
+            evidence,
+        }])
     }
 
     /// Each way in which somebody who may do anything in S3 gets the malicious version, and gets the tag off it.

@@ -3,11 +3,13 @@
 use aws_sdk_ec2::types::Region;
 use integration_tests::finding::Finding;
 use integration_tests::scenario::{
-    HijackedFunction, InfectedInstance, PublicBucket, StolenKey, StolenRoleSession, none_works,
+    HijackedFunction, InfectedInstance, PublicBucket, Reader, StolenKey, StolenRoleSession,
+    Uploads, all_work, none_works,
 };
 use integration_tests::stack::{Reports, Responder};
-use integration_tests::{Result, Scenario, trail};
+use integration_tests::{Result, Scenario, s3, trail, unique};
 
+use crate::e2e::operator::{expect_exit, gdr};
 use crate::e2e::world::{
     World, expect_action, expect_outcomes, expect_status, expect_stopped_attack,
     expect_working_attack, on_aws,
@@ -70,6 +72,37 @@ fn a_bucket_that_an_anonymous_caller_reads_is_closed() -> Result {
             "no principal of this account acted: {reports:#?}"
         );
         expect_stopped_attack(&bucket).await
+    })
+}
+
+#[test]
+fn a_malicious_object_is_refused_to_its_readers_until_its_release_and_its_neighbours_are_not()
+-> Result {
+    on_aws(async |world| {
+        let owner = s3::client(&world.aws.root());
+        let uploads = Uploads::create(&owner, &unique("uploads"), true).await?;
+        let reader = Reader::create(world.aws).await?;
+        assert!(all_work(&uploads.bystanders(&reader).await?));
+        let finding = uploads.finding()?;
+        let told = world.dry.respond(&finding).await?;
+        expect_status(&told["S3"], "notified");
+        let reports = contain(world, &finding, "S3").await?;
+        assert_eq!(reports.len(), 1, "no principal acted: {reports:#?}");
+        for action in ["s3:DenyTaggedObjects", "s3:TagObjectVersion"] {
+            expect_action(&reports["S3"], action);
+        }
+        let attack = uploads.attack(&reader).await?;
+        assert!(none_works(&attack), "{attack:#?}");
+        let bystanders = uploads.bystanders(&reader).await?;
+        assert!(all_work(&bystanders), "{bystanders:#?}");
+        expect_nothing_more_to_do(world, &finding, "S3").await?;
+
+        let release = ["--stack", "gdr", "release", finding.id(), "--yes"];
+        expect_exit(&gdr(world.aws, &release, "")?, 0);
+        assert_eq!(uploads.tags().await?, ["team=billing"]);
+        let attack = uploads.attack(&reader).await?;
+        assert!(all_work(&attack), "{attack:#?}");
+        Ok(())
     })
 }
 

@@ -9,8 +9,8 @@ use tokio::runtime::Runtime;
 
 pub(crate) struct World {
     pub(crate) aws: &'static LocalAws,
-    /// Deployed with DryRun=false, with sequences handed over, telling by every channel, and with evidence
-    /// kept.
+    /// Deployed with DryRun=false, with sequences handed over, telling by every channel, with evidence kept and
+    /// malicious objects quarantined.
     pub(crate) enforcing: Stack<'static>,
     /// Deployed with the defaults.
     pub(crate) dry: Stack<'static>,
@@ -41,6 +41,7 @@ impl World {
                     ("ChatNotices", "true"),
                     ("SecurityHub", "true"),
                     ("EvidenceBucket", "compliance"),
+                    ("S3QuarantineObjects", "true"),
                     // All the tests together are more than a breaker lets through.
                     ("MaxContainments", "500"),
                     ("MaxSharePercent", "100"),

@@ -9,9 +9,10 @@ use aws_sdk_ec2::types::{Filter, InstanceAttributeName};
 use integration_tests::faults::Call;
 use integration_tests::finding::Finding as Event;
 use integration_tests::scenario::{
-    HijackedFunction, InfectedInstance, Observation, PublicBucket, StolenKey, StolenRoleSession,
+    HijackedFunction, InfectedInstance, Observation, PublicBucket, Reader, StolenKey,
+    StolenRoleSession, Uploads,
 };
-use integration_tests::{LocalAws, Result, Scenario, s3};
+use integration_tests::{LocalAws, Result, Scenario, s3, unique};
 use playbooks::ec2::{Ec2, ISOLATION_GROUP};
 use playbooks::{Iam, Lambda, Playbook, S3};
 use remediation::settings::Settings;
@@ -102,6 +103,47 @@ impl Target for Bucket {
 
     async fn described(&self) -> Result<String> {
         Ok(format!("{:?}", self.0.public_access_block().await?))
+    }
+}
+
+/// An object in which malware was found, and somebody who reads it.
+pub(crate) struct Object {
+    uploads: Uploads,
+    reader: Reader,
+}
+
+impl Target for Object {
+    type Playbook = S3;
+
+    async fn create(aws: &'static LocalAws) -> Result<Self> {
+        let owner = s3::client(&aws.root());
+        Ok(Self {
+            uploads: Uploads::create(&owner, &unique("uploads"), true).await?,
+            reader: Reader::create(aws).await?,
+        })
+    }
+
+    fn playbook(route: &Route) -> S3 {
+        s3::playbook(&route.sdk, &route.ec2_endpoint)
+    }
+
+    fn finding(&self) -> Result<Event> {
+        self.uploads.finding()
+    }
+
+    async fn attack(&self) -> Result<Vec<Observation>> {
+        self.uploads.reads(&self.reader).await
+    }
+
+    /// The others are those of an exposed bucket.
+    fn concerns(call: &Call) -> bool {
+        let mut of_its_own = ["tagging", "policy", "versions"].iter();
+        of_its_own.any(|part| call.operation.contains(part))
+    }
+
+    async fn described(&self) -> Result<String> {
+        let policy = self.uploads.policy().await?;
+        Ok(format!("{policy:?} {:?}", self.uploads.tags().await?))
     }
 }
 

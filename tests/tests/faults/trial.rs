@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use playbooks::Playbook;
 use remediation::breaker::Limits;
 use remediation::config::Config;
+use remediation::decision::ResponseSettings;
 use remediation::finding::Finding;
 use remediation::history::AuthorizationSources;
 use remediation::plan::{Action, Step};
@@ -130,7 +131,10 @@ fn hasty(sdk: SdkConfig, endpoint: &str) -> SdkConfig {
 
 fn config<T: Target>(world: &World) -> Config {
     Config {
-        policy: ENFORCING.clone(),
+        policy: ResponseSettings {
+            quarantine_objects: true,
+            ..ENFORCING.clone()
+        },
         settings: T::settings(),
         hub: None,
         verify_findings: false,

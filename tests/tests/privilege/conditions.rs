@@ -49,6 +49,14 @@ fn of_account(action: &'static str, resource: &'static str) -> Case {
     }
 }
 
+fn quarantine(action: &'static str) -> Case {
+    Case {
+        inside: json!({ "s3:RequestObjectTag/gdr:quarantined": "a finding" }),
+        ..of_account(action, OBJECT)
+    }
+}
+
+const OBJECT: &str = "arn:aws:s3:::bucket/in/object";
 const USER: &str = "arn:aws:iam::111122223333:user/alice";
 const ROLE: &str = "arn:aws:iam::111122223333:role/payroll";
 const GROUP: &str = "arn:aws:ec2:us-east-1:111122223333:security-group/sg-1";
@@ -72,6 +80,11 @@ fn cases() -> Vec<Case> {
         of_account("s3:PutBucketPolicy", "arn:aws:s3:::bucket"),
         of_account("s3:PutBucketPublicAccessBlock", "arn:aws:s3:::bucket"),
         of_account("s3:PutAccountPublicAccessBlock", "*"),
+        of_account("s3:ListBucketVersions", "arn:aws:s3:::bucket"),
+        of_account("s3:GetObjectTagging", OBJECT),
+        of_account("s3:GetObjectVersionTagging", OBJECT),
+        quarantine("s3:PutObjectTagging"),
+        quarantine("s3:PutObjectVersionTagging"),
         // A group that is there already gets no tag but that of one without rules.
         case(
             "Ec2",
@@ -294,6 +307,21 @@ fn each_condition_allows_what_is_inside_and_refuses_what_is_outside() -> Result 
                 judge.allows_in(&unconditional, &inside, ELSEWHERE)?,
                 "{action}"
             );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_tags_are_set_on_an_object_but_those_with_the_mark_of_a_quarantine() -> Result {
+    let own = WORLD.role("S3", ANY_SETTING)?;
+    let member = WORLD.member_role("S3", ANY_SETTING)?;
+    for case in ["s3:PutObjectTagging", "s3:PutObjectVersionTagging"].map(quarantine) {
+        for role in [&own, &member] {
+            assert!(WORLD.judge.allows(role, &check(&case, &case.inside))?);
+            for others in [json!({}), json!({ "s3:RequestObjectTag/team": "data" })] {
+                assert!(!WORLD.judge.allows(role, &check(&case, &others))?);
+            }
         }
     }
     Ok(())
@@ -673,10 +701,11 @@ const WRITES: &[(&str, &str, &str, &str)] = &[
 #[test]
 fn a_role_has_a_write_with_its_setting_only_and_none_in_a_dry_run() -> Result {
     let has = |role: &Role, action: &str| {
-        let policies = role.policies.iter().map(Value::to_string);
-        policies
-            .into_iter()
-            .any(|policy| policy.contains(&format!("\"{action}\"")))
+        let statements = role.policies.iter();
+        let mut statements = statements
+            .filter_map(|policy| policy["Statement"].as_array())
+            .flatten();
+        statements.any(|statement| statement["Effect"] == "Allow" && concerns(statement, action))
     };
     for (function, setting, value, action) in WRITES {
         let on: &[_] = &[(*setting, *value)];

@@ -164,6 +164,9 @@ impl Action for Change {
     fn target(&self) -> String {
         self.name.clone()
     }
+    fn is_shared(_name: &str) -> bool {
+        true
+    }
     fn phase(&self) -> Phase {
         Phase::Contain
     }
