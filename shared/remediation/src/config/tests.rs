@@ -77,7 +77,12 @@ fn each_switch_of_a_playbook_is_read_from_its_own_variable_and_is_careful_by_def
         assert_eq!(told(&[(variable, "")]).0, careful, "{variable}");
         *untried.pointer_mut(setting).expect("a setting") = Value::Null;
     }
-    for (word, on) in [("true", true), ("false", false), ("yes", false), ("", false)] {
+    for (word, on) in [
+        ("true", true),
+        ("false", false),
+        ("yes", false),
+        ("", false),
+    ] {
         let config = with(&[("S3_QUARANTINE_OBJECTS", word)]);
         assert_eq!(config.policy.quarantine_objects, on, "'{word}'");
     }
