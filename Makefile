@@ -149,7 +149,7 @@ quick: ## Check format and lints, and run the unit tests of the crates that chan
 	$(if $(CHANGED),cargo test --locked $(addprefix -p ,$(CHANGED)) --lib --bins -- $(addprefix --skip ,$(SWEEPS)))
 
 demo: STACK_ALSO := --bin demo
-demo: setup stack ## Watch four attacks being stopped (make demo DRY_RUN=true: being planned for)
+demo: setup stack ## Watch five attacks being stopped (make demo DRY_RUN=true: being planned for)
 	@DRY_RUN=$(DRY_RUN) target/$(HOST)/debug/demo
 
 pictures: STACK_ALSO := --bin demo

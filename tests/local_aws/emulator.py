@@ -1,4 +1,4 @@
-"""ministack, with five things as AWS has them.
+"""ministack, with six things as AWS has them.
 
 - The condition key aws:PrincipalArn of a session is the ARN of the role,
   https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn.
@@ -8,6 +8,8 @@
   a path, and say that it may do nothing.
 - The tags of an object, and those that a call gives it, are condition keys of the calls about its tags,
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/tagging-and-policies.html.
+- Reading a function's concurrency or its URLs is an action of its own,
+  https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html.
 - CloudFormation makes the connections and API destinations of EventBridge, which ministack serves otherwise.
 """
 
@@ -20,12 +22,20 @@ from ministack.services import eventbridge, iam, s3
 from ministack.services.cloudformation import provisioners
 
 PARTITION_KEY = "pk"
+# By the method and the last part of the path.
+ACTIONS_OF_FUNCTIONS = {
+    ("GET", "concurrency"): "GetFunctionConcurrency",
+    ("DELETE", "concurrency"): "DeleteFunctionConcurrency",
+    ("GET", "provisioned-concurrency"): "ListProvisionedConcurrencyConfigs",
+    ("GET", "urls"): "ListFunctionUrlConfigs",
+}
 
 value_of = iam_evaluator._resolve_condition_key
 context_of = iam_actions.dynamodb_service_context
 policies_of = iam_evaluator._gather_role_policies
 resource_of = iam_actions.extract_resource_arn
 object_context_of = iam_actions.s3_service_context
+action_of_lambda = iam_actions._lambda_action
 
 # The resource of a call is asked for with its body, and its condition keys are asked for without.
 body_of_call = contextvars.ContextVar("body", default=b"")
@@ -74,6 +84,11 @@ def with_object_tags(action, query, path="", headers=None):
     return context
 
 
+def with_actions_of_functions(method, path):
+    part = path.rstrip("/").rsplit("/", 1)[-1]
+    return ACTIONS_OF_FUNCTIONS.get((method, part)) or action_of_lambda(method, path)
+
+
 def without_the_path(name, account):
     return policies_of(name.rsplit("/", 1)[-1], account)
 
@@ -97,6 +112,7 @@ iam_actions.dynamodb_service_context = with_leading_keys
 iam_evaluator._gather_role_policies = without_the_path
 iam_actions.extract_resource_arn = keeping_the_body
 iam_actions.s3_service_context = with_object_tags
+iam_actions._lambda_action = with_actions_of_functions
 provisioners._RESOURCE_HANDLERS.update({
     "AWS::Events::Connection": of_eventbridge(eventbridge._create_connection, eventbridge._delete_connection),
     "AWS::Events::ApiDestination": of_eventbridge(

@@ -213,6 +213,7 @@ fn proof(shown: bool) -> Proof {
             Victim::StolenKey,
             Victim::StolenRoleSession,
             Victim::InfectedInstance,
+            Victim::HijackedFunction,
         ]
         .map(scene)
         .to_vec(),

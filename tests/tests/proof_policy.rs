@@ -47,8 +47,14 @@ const BESIDE: &[(&str, &str)] = &[
     ("dynamodb:Query", "the record, for the release"),
     ("dynamodb:TagResource", "dynamodb:CreateTable with tags"),
     ("dynamodb:UpdateItem", "the record"),
+    ("iam:PassRole", "lambda:CreateFunction with a role"),
     ("iam:TagRole", "iam:CreateRole with tags"),
     ("iam:TagUser", "iam:CreateUser with tags"),
+    (
+        "lambda:DeleteFunctionConcurrency",
+        "the release of a function that had none",
+    ),
+    ("lambda:TagResource", "lambda:CreateFunction with tags"),
     ("s3:TagResource", "s3:CreateBucket with tags"),
     (
         "ssm:GetParameters",
@@ -57,7 +63,7 @@ const BESIDE: &[(&str, &str)] = &[
 ];
 
 /// Only with `--stack`: docs/prove.md says so.
-const WITH_A_STACK: &[&str] = &["cloudformation", "lambda", "sns", "sqs", "ssm"];
+const WITH_A_STACK: &[&str] = &["cloudformation", "sns", "sqs", "ssm"];
 
 /// Services whose resources the functions contain, or read about.
 const CONTAINS: &[&str] = &[
@@ -66,6 +72,7 @@ const CONTAINS: &[&str] = &[
     "ec2",
     "elasticloadbalancing",
     "iam",
+    "lambda",
     "s3",
 ];
 
@@ -184,10 +191,10 @@ fn what_removes_is_held_to_the_tag_or_to_the_names_of_a_proof() {
     ];
     let of_proofs = [
         "arn:aws:s3:::gdr-proof-*",
-        "arn:aws:s3:::gdr-proof-*/*",
         "arn:aws:iam::*:user/gdr-proof/*",
         "arn:aws:iam::*:role/gdr-proof/*",
         "arn:aws:dynamodb:*:*:table/gdr-proof-*",
+        "arn:aws:lambda:*:*:function:gdr-proof-*",
     ];
     let policy = policy();
     let mut held = 0;

@@ -15,11 +15,12 @@ use tokio::sync::RwLock;
 
 use self::account::Account;
 
-const ALL: [Victim; 4] = [
+const ALL: [Victim; 5] = [
     Victim::PublicBucket,
     Victim::StolenKey,
     Victim::StolenRoleSession,
     Victim::InfectedInstance,
+    Victim::HijackedFunction,
 ];
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
@@ -94,6 +95,7 @@ fn each_attack_works_then_fails_and_is_released_and_nothing_is_left() -> Result 
             "VPC vpc-",
             "snapshot snap-",
             "user gdr-proof-",
+            "function gdr-proof-",
             "table ",
         ] {
             let has = |removed: &String| removed.starts_with(part);
@@ -263,7 +265,7 @@ fn after_an_interruption_at_any_step_all_is_removed() -> Result {
     on_aws(async |aws| {
         let _flags = FLAGS.read().await;
         let world = world(aws).await;
-        for step in [1, 4, 9, 14, 19, 25, 31, 37] {
+        for step in [1, 4, 9, 14, 19, 22, 29, 37, 45, 59] {
             let request = request(aws, &ALL)?;
             let counting = Counting::to(step);
             let stop = counting.reached.notified();

@@ -87,14 +87,13 @@ impl CallFailure {
             .find(|kind| message.contains(kind));
         match self {
             Self::Denied if of_organization.is_some() => format!(
-                " (a {} of the organization forbids {operation} on it, and no permission of the caller's \
-                 role changes this: ask the organization's administrator to exempt the role in that \
-                 policy, or to contain it)",
+                " (a {} of the organization forbids {operation}: ask the organization's administrator to exempt \
+                 the caller's role in that policy, or to contain the target)",
                 of_organization.unwrap_or_default(),
             ),
             Self::Denied => format!(
-                " (check that the caller's role allows {operation} on it, and that no service \
-                 control policy or ownership condition forbids it)"
+                " (check that the caller's role allows {operation}, and no service control policy or ownership \
+                 condition forbids it)"
             ),
             Self::Transient => A_RETRY_MAY_SUCCEED.to_owned(),
             Self::Permanent => {

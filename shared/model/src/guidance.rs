@@ -69,7 +69,7 @@ fn other_reports(category: Category, finding: &Finding) -> Option<String> {
         .collect();
     (!others.is_empty()).then(|| {
         format!(
-            "see also what the {} function reports about this finding",
+            "read the report of the {} function about this finding too",
             others.join(" and "),
         )
     })

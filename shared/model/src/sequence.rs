@@ -146,7 +146,7 @@ fn summary(assessment: &Assessment, outcomes: &[HandedOver]) -> Unfolded {
             off.len()
         ));
         unfolded.next_steps.push(
-            "contain the parts that can be, as the list of the sequence says, or have them handed \
+            "contain the parts of the sequence that can be contained, or have them handed \
              over: set HandOverSequences to true"
                 .to_owned(),
         );

@@ -1,4 +1,4 @@
-//! Where AWS is called, with whose credentials, and which stack is meant.
+//! The Region, the credentials and the stack of a command.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_runtime::env_config::file::EnvConfigFiles;
@@ -16,7 +16,7 @@ use crate::deployment::Deployment;
 use crate::exit::Usage;
 use crate::output;
 
-/// What a command could not get at.
+/// A result, or the error about something that the command could not reach.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The heading of the options that every command takes, below its own.

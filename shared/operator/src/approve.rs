@@ -1,5 +1,5 @@
-//! `gdr approve` and `gdr reject`: a containment that waits for a person is run or let be, with that
-//! person's credentials.
+//! `gdr approve` and `gdr reject`: an approver runs or rejects a waiting plan, with the approver's own
+//! credentials.
 
 use std::process::ExitCode;
 
@@ -42,8 +42,8 @@ pub(crate) struct Approve {
     /// PolicyParameter).
     #[arg(long, value_name = "NAME", env = "POLICY_PARAMETER")]
     policy_parameter: Option<String>,
-    /// The profile of the AWS configuration for the account of what is to be contained, where that is not
-    /// the account of the table (a hub's incident of a member account).
+    /// The AWS profile for the target's account. Needed only if the table is in another account (a hub's
+    /// incident of a member account).
     #[arg(long, value_name = "PROFILE")]
     member_profile: Option<String>,
 }
@@ -65,7 +65,7 @@ pub(crate) struct Reject {
 
 #[cfg(test)]
 impl Approve {
-    /// What it approves, and the parameter whose policies it asks.
+    /// The incident that it approves, and the parameter whose policies it asks.
     pub(crate) fn asks(&self) -> (&str, Option<Category>, Option<&str>) {
         let parameter = self.policy_parameter.as_deref();
         (&self.incident, self.category, parameter)
@@ -108,7 +108,7 @@ pub(crate) async fn run(
     code
 }
 
-/// Where it is contained, and where the stack is.
+/// The credentials of the target's account, and those of the stack's.
 struct At<'a> {
     sdk: &'a SdkConfig,
     stack: &'a SdkConfig,
@@ -176,8 +176,7 @@ async fn current(
 ) -> Result<Option<Config>, Box<dyn std::error::Error>> {
     if access.stack.is_none() {
         output::note(
-            "no --stack is given: whom NeverContain spares is known as of the plan, and not as of now; and \
-             nobody is told of the approval but you",
+            "no --stack is given: NeverContain is known only as of the plan, and no notice of the approval is sent",
         )?;
         return Ok(None);
     }
@@ -194,7 +193,7 @@ pub(crate) async fn reject(
     let by = caller(sdk).await?.arn;
     let (mut answers, mut code) = (Vec::new(), ExitCode::SUCCESS);
     for incident in awaiting(record, &options.incident, options.category).await? {
-        // A person may also reject what is too old to be approved, or what this version cannot read.
+        // An approver may also reject a plan that is too old to be approved, or that this version cannot read.
         let pending = if incident.awaiting.is_null() {
             approve::pending(&incident, clock::now()).map(drop)
         } else {
@@ -220,7 +219,7 @@ pub(crate) async fn reject(
                 }
                 if format == Format::Table {
                     output::line(&format!(
-                        "{} ({}) is rejected: it is planned anew only for newer activity",
+                        "{} ({}) is rejected: only newer activity makes a new plan",
                         incident.id,
                         incident.scope()
                     ));
@@ -244,8 +243,7 @@ pub(crate) async fn reject(
     Ok(code)
 }
 
-/// The incidents of the finding that await approval; where none does, all of them, of which each says why
-/// not.
+/// The incidents of the finding that await approval; if none does, all of them, and each says why not.
 async fn awaiting(
     record: &IncidentStore,
     id: &str,
@@ -275,10 +273,12 @@ async fn one<P: Playbook>(
         show(incident, &awaiting, Stream::of_question(format));
     }
     if !yes && !output::confirmed(QUESTION) {
-        return Ok(Err("nothing was done; it still awaits approval".to_owned()));
+        return Ok(Err(
+            "nothing was done: the plan still awaits approval".to_owned()
+        ));
     }
-    let _progress = output::waiting("looking again, and containing");
-    // The person may have taken a while.
+    let _progress = output::waiting("observing again, and containing");
+    // The approver may have taken a while.
     let now = clock::now();
     match Box::pin(approve::approve(playbook, approver, incident, now)).await {
         Ok(report) => Ok(Ok(report)),

@@ -1,4 +1,4 @@
-//! `gdr breaker`: how much was contained lately, and letting the responder contain again.
+//! `gdr breaker`: shows the slots in use, and frees them.
 
 use std::process::ExitCode;
 
@@ -14,12 +14,12 @@ use crate::output::{self, Format, Stream};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// List how much was contained lately, of how much at most, and where nothing more is.
+    /// List the slots in use of each window, and the open breakers.
     Show(Which),
-    /// Let the responder contain again where it holds back.
+    /// Close an open breaker: free its slots.
     ///
-    /// Shows what it would reset and asks. What was withheld is not contained by that: it is when its
-    /// finding comes again, as GuardDuty updates it. `gdr incidents --status notified` lists it.
+    /// Shows the windows and asks. A reset contains no withheld finding: the function contains it when GuardDuty
+    /// next updates the finding. `gdr incidents --status notified` lists the withheld ones.
     Reset(Reset),
 }
 
@@ -91,12 +91,12 @@ async fn reset(record: &IncidentStore, options: &Reset, format: Format) -> Comma
         Ok(ExitCode::from(REFUSED))
     };
     if windows.is_empty() {
-        return refused("there is nothing to reset: nothing was contained lately there");
+        return refused("there is nothing to reset: no slot is in use there");
     }
     if format == Format::Table || !options.yes {
         show(&windows, Stream::of_question(format));
     }
-    let question = "This lets the responder contain as many targets again there. Reset? [y/N] ";
+    let question = "This frees all slots of these windows for new containments. Reset? [y/N] ";
     if !options.yes && !output::confirmed(question) {
         return refused("nothing was reset");
     }
@@ -106,7 +106,7 @@ async fn reset(record: &IncidentStore, options: &Reset, format: Format) -> Comma
     match format {
         Format::Json => output::json(&json!({ "reset": as_json(&windows) }))?,
         Format::Table => output::line(
-            "Reset. What was withheld is contained when its finding comes again, as GuardDuty updates it: \
+            "Reset. A withheld finding is contained when GuardDuty next updates it; to list them: \
              gdr incidents --status notified",
         ),
     }

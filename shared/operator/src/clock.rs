@@ -26,14 +26,14 @@ pub(crate) fn now() -> Timestamp {
     here.saturating_sub(ahead).unwrap_or(here)
 }
 
-/// By how much a clock that says `here` is ahead of AWS's, which said `date`.
+/// By how much a clock that shows `here` is ahead of AWS's, which shows `date`.
 fn ahead(date: &str, here: Timestamp) -> Result<SignedDuration> {
     let there = rfc2822::parse(date)
         .map_err(|error| Error::Refused(format!("the date {date} cannot be read: {error}")))?;
     Ok(here.duration_since(there.timestamp()))
 }
 
-/// True for clocks that do not differ, as far as can be told.
+/// True for clocks that do not differ measurably.
 pub(crate) fn is_same(ahead: SignedDuration) -> bool {
     ahead.abs() <= SAME
 }

@@ -1,4 +1,4 @@
-//! `gdr completions`: what a shell needs to complete a command line.
+//! `gdr completions`: the scripts with which a shell completes command lines.
 
 use std::process::ExitCode;
 

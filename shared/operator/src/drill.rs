@@ -38,8 +38,8 @@ pub(crate) struct Options {
     /// which one is made.
     #[arg(value_name = "FILE|TYPE")]
     what: String,
-    /// What the finding that is made is about: a bucket, a user (or user/access key id), or an instance.
-    /// Without it, one that does not exist.
+    /// The target of the made finding: a bucket, a user (or user/access key id), or an instance. Without this
+    /// option the target does not exist.
     #[arg(long)]
     target: Option<String>,
     /// The event bus that the stack's rules are on.
@@ -145,7 +145,7 @@ async fn send(
     }
 }
 
-/// What the functions recorded, by function; in a table also printed, each as it comes.
+/// The reports that the functions recorded, by function; in a table also printed, each as it comes.
 async fn reported(
     record: &IncidentStore,
     id: &str,
@@ -183,10 +183,10 @@ fn listed(functions: &[Category]) -> String {
 
 fn unanswered(function: Category, options: &Options) -> String {
     format!(
-        "the {function} function did not report within {} seconds. Look whether its rules on bus {} are \
-         enabled and take the source {DRILL_SOURCE} (aws events list-rules), whether the event is in \
-         EventDeadLetterQueue or OnFailureQueue, what the function's log says, and whether --table is the \
-         table of the same stack",
+        "the {function} function did not report within {} seconds. Check: (1) that its rules on bus {} are \
+         enabled and take the source {DRILL_SOURCE} (aws events list-rules); (2) the queues \
+         EventDeadLetterQueue and OnFailureQueue (gdr redrive --list); (3) the function's log; (4) that --table \
+         is the table of the same stack",
         options.wait, options.bus,
     )
 }

@@ -1,4 +1,4 @@
-//! `gdr explain`: what the responder would do about findings from files, without any access to AWS.
+//! `gdr explain`: the responder's decisions about findings from files, without any access to AWS.
 
 mod answer;
 mod row;
@@ -35,9 +35,9 @@ pub(crate) struct Options {
     /// The severity from which on findings are contained (the stack's MinimumSeverity), 0 to 10.
     #[arg(long, value_name = "NUMBER", default_value_t = ResponseSettings::DEFAULT_MINIMUM_SEVERITY, value_parser = option_values::severity)]
     minimum_severity: f64,
-    /// Files of Cedar policies, as they are pushed; the default policies where none is given. Of them
-    /// count here those that forbid without looking at what would be done to what; `gdr policy explain`
-    /// asks all of them about each step.
+    /// Files of Cedar policies, as they are pushed; the default policies where none is given. Only policies
+    /// that forbid without reading the step's action and resource count here; `gdr policy explain` asks all
+    /// of them about each step.
     #[arg(long = "policy", value_name = "FILE")]
     policies: Vec<PathBuf>,
 }

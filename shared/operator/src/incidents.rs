@@ -186,7 +186,7 @@ pub(crate) fn write(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Of nothing but letters, digits and hyphens: the id and the part come from a finding.
+/// A file name of letters, digits and hyphens only: the id and the part come from a finding.
 fn file_name(incident: &Incident) -> PathBuf {
     let mut name = format!("incident-{}-{}", incident.id, incident.category);
     if let Some(part) = &incident.part {
@@ -259,7 +259,7 @@ pub(crate) fn describe(incident: &Incident) {
     output::line("");
 }
 
-/// What is said of an incident in one line each.
+/// The facts of an incident, in one line each.
 pub(crate) fn facts(incident: &Incident) -> [(&'static str, Option<String>); 14] {
     let report = &incident.report;
     let text = |member: &str| report[member].as_str().map(ToOwned::to_owned);

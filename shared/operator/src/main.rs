@@ -1,7 +1,5 @@
-//! `gdr`, the operator's command line: looks at incidents, approves what waits for a person, releases what
-//! was contained, explains what would be done about a finding and rehearses what would have been done about
-//! those of the past, has the deployed functions show it in a drill, proves it on victims of its own, and keeps
-//! the policies and the breaker.
+//! `gdr`, the operator's command line. It shows, approves and releases incidents, and explains or replays
+//! decisions about findings. It drills and proves the response, and keeps the policies and the breaker.
 
 mod access;
 mod approve;
@@ -42,7 +40,7 @@ use proof::deployment;
 use remediation::category::Category;
 use remediation::page::Place;
 
-/// Looks at what guardduty-responder did or would do, approves it, and releases it.
+/// Shows, approves and undoes what guardduty-responder did or would do.
 #[derive(Debug, Parser)]
 #[command(name = "gdr", version, after_help = AFTER_HELP)]
 struct Arguments {
@@ -61,67 +59,67 @@ enum Command {
     ///
     /// Reads events, exported findings and answers of GetFindings: a JSON value on each line, values
     /// over several lines, lists; plain or gzip. From folders it takes *.json, *.jsonl, *.ndjson, *.gz
-    /// and files without an ending, and leaves out what is hidden. What cannot be read is an error with
-    /// file and line, the rest goes on, and the exit status is 1.
+    /// and files without an ending, and leaves out hidden files. Unreadable input is an error with file and
+    /// line: the rest is read all the same, and the exit status is 1.
     Explain(explain::Options),
-    /// Say what would have been done about the findings of the past, before dry run is turned off.
+    /// Say what would have been done about past findings, before dry run is turned off.
     ///
-    /// Reads events, the export to S3 and answers of GetFindings from files, the export from its bucket, or
-    /// the findings that GuardDuty has, and goes through them in the order of time: what would have been
-    /// contained when and by which policies, who would have been hit, how often the breaker would have
-    /// opened, which exemptions applied. Changes nothing, and observes nothing. What cannot be read is an
-    /// error with file and line, the rest goes on, and the exit status is 1.
+    /// Reads findings from files (events, the export to S3, answers of GetFindings), from the bucket of the
+    /// export, or from GuardDuty. Replays them in the order of time, and shows which targets would have been
+    /// contained when and by which policies. Shows also how often the breaker would have opened, and which
+    /// exemptions applied. Changes nothing, and observes nothing. Unreadable input is an error with file and
+    /// line: the rest is read all the same, and the exit status is 1.
     Rehearse(Box<rehearse::Options>),
     /// Check, explain or store the policies that say what the responder may do.
     #[command(subcommand)]
     Policy(policy::Command),
     #[command(flatten)]
     OnAws(OnAws),
-    /// Write what a shell needs to complete command lines.
+    /// Write a script with which a shell completes command lines.
     Completions(completions::Options),
     /// Write the manual.
     Man(man::Options),
 }
 
-/// What takes access to AWS.
+/// The commands that take access to AWS.
 #[derive(Debug, Subcommand)]
 enum OnAws {
     /// List the incidents, the newest first.
     Incidents(incidents::ListOptions),
-    /// Show an incident: what happened, what was done, what it found.
+    /// Show an incident: its finding, each step, and the values found before.
     #[command(after_help = incidents::SHOW_EXAMPLES)]
     Incident {
         /// The finding's id, or the beginning of it.
         id: String,
-        /// Write it as a page that opens in a browser: what happened, the evidence, each step with before and
-        /// after, what remains at risk, the question to the owner, how to release it. Into FILE; without it
-        /// into incident-ID-FUNCTION.html in the current folder, one for each function that dealt with it; - is
-        /// standard output.
+        /// Write the incident as a page that opens in a browser. It shows the finding, the evidence, each step
+        /// with before and after, the residual risks, the question to the owner, and the command to release.
+        /// It is written to FILE; - is standard output. Without FILE, each function's page is
+        /// incident-ID-FUNCTION.html in the current folder.
         #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
         html: Option<Option<PathBuf>>,
         /// Only what this function did.
         #[arg(long, value_name = "FUNCTION", value_parser = option_values::function())]
         category: Option<Category>,
-        /// The parameter with the policies that the functions ask, which the page's command to approve what
-        /// waits names; in place of the stack's (its output PolicyParameter).
+        /// The parameter with the policies that the functions ask, for the page's command to approve; in place
+        /// of the stack's (its output PolicyParameter).
         #[arg(long, value_name = "NAME", env = "POLICY_PARAMETER")]
         policy_parameter: Option<String>,
     },
     /// Say what the functions would do about a finding now.
     ///
     /// Reads the live state, plans and asks the policies as the functions do, with their settings, and asks
-    /// IAM whether their roles may do it. Changes, records and tells nothing.
+    /// IAM whether their roles may do it. Changes and records nothing, and sends no notice.
     Plan(plan::Options),
     /// Do by hand what the functions would do about a finding.
     ///
     /// For when they cannot: the same pipeline with your credentials and the settings of the deployed
-    /// functions. Without --enforce nothing is changed, recorded or told. What is contained is recorded, so
-    /// that it can be released.
+    /// functions. Without --enforce it changes and records nothing, and sends no notice. A containment is
+    /// recorded, so that it can be released.
     Run(run::Options),
     /// Send a finding to the deployed functions, which answer and change nothing, and print their reports.
     ///
-    /// It goes over the bus and the rules that GuardDuty's findings go, from a source of its own. Each
-    /// function that the finding is for must report in time; else the exit status is 1. A drill is a dry
+    /// The finding goes over the bus and the rules that GuardDuty's findings go, from a source of its own.
+    /// Each function that the finding is for must report in time; else the exit status is 1. A drill is a dry
     /// run whatever the settings say, is marked as one in the notice, and its record is kept for a week.
     Drill(drill::Options),
     /// Show in a sandbox account of yours that attacks are contained: on victims that it makes, and removes.
@@ -133,37 +131,37 @@ enum OnAws {
     Prove(prove::Options),
     /// Run a containment that awaits approval.
     ///
-    /// Shows what it would do and asks. Observes again, and refuses where the world is no longer as it was
-    /// planned for, or the policies no longer permit it.
+    /// Shows the steps and asks. Observes again, and refuses if the targets changed after the plan, or if the
+    /// policies no longer permit the steps.
     Approve(approve::Approve),
-    /// Let be what awaits approval. It is planned anew only for newer activity.
+    /// Reject a plan that awaits approval. Only newer activity makes a new one.
     Reject(approve::Reject),
-    /// Undo a containment from what was recorded.
+    /// Undo a containment from the recorded values.
     ///
-    /// Shows what it would restore and asks. Refuses where the world is no longer as the responder
-    /// left it. An access key stays inactive unless it is named.
+    /// Shows the steps to restore and asks. Refuses if somebody changed the targets after the responder. An
+    /// access key stays inactive unless it is named.
     Release(release::Options),
-    /// Show how much was contained lately, or let the responder contain again.
+    /// Show the slots of the circuit breaker, or free them.
     #[command(subcommand)]
     Breaker(breaker::Command),
-    /// Send what lies in the queues again, after showing it.
+    /// Show the messages of the queues, and send them again.
     ///
-    /// What could not be delivered, and what a function failed on three times, goes to the function that it
-    /// was for, which looks at the world anew. A message is deleted only once Lambda has taken what it holds;
-    /// while it is shown, nobody else sees it, for 5 minutes at most.
+    /// The queues hold the events that could not be delivered, and those on which a function failed three
+    /// times. Each goes to its function, which observes again before it acts. A message is deleted only after
+    /// Lambda has accepted its event; while it is shown, nobody else sees it, for 5 minutes at most.
     Redrive(redrive::Options),
     /// Send a drill through every channel of the notices, and print the answer of each.
     ///
-    /// Everybody who gets notices gets it, marked as a drill: the topic, the chat, and the products that a stack of
-    /// infra/integrations connects. It says what each service accepted, and where only its receiver can tell whether
-    /// it arrived. Changes and records nothing.
+    /// Everybody who gets notices gets the drill, marked as one: the topic, the chat, and the products that a stack
+    /// of infra/integrations connects. The answer says what each service accepted, and where only the receiver
+    /// knows whether the drill arrived. Changes and records nothing.
     NotifyTest(notify_test::Options),
     /// Check a deployment: each line is ok, a hint, or a problem with what to do. The exit status is 1 if
     /// there is a problem or something could not be checked.
     Doctor(doctor::Options),
 }
 
-/// The commands that one begins with.
+/// The commands to begin with.
 const FIRST: &str = "\
 gdr, the operator's command line of guardduty-responder. Begin with:
 
@@ -181,7 +179,7 @@ Exit status of every command:
   0  done
   1  failed, or something is not as it should be
   2  wrong usage
-  3  refused: not confirmed, too late, or the world is not as it was planned for
+  3  refused: not confirmed, too late, or the targets changed after the plan
 
 Examples:
   gdr --stack guardduty-responder incidents

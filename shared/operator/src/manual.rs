@@ -33,10 +33,10 @@ use crate::{notices, policy};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// What a function is given in the account, as long as SAM's template lets it run.
+/// The time of a run: the template gives a function as much.
 const TIME: Duration = Duration::from_secs(120);
 
-/// What is asked of the pipeline.
+/// The options of a run by hand.
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(crate) struct Options {
@@ -109,9 +109,9 @@ pub(crate) struct Function {
 /// How far a run goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// Nothing is changed, recorded or told.
+    /// Change and record nothing, and send no notice.
     ReadOnly,
-    /// What a function would do.
+    /// Respond as a function does.
     Enforce,
 }
 
@@ -119,7 +119,7 @@ impl ManualRun {
     /// Reads the finding, and the settings of the functions that it is for.
     ///
     /// # Errors
-    /// What could not be read. `Ok(Err(_))`: why it is refused.
+    /// If the finding, the settings or the policies cannot be read. `Ok(Err(_))`: why the run is refused.
     pub(crate) async fn new(
         stack: &SdkConfig,
         access: &Access,
@@ -164,10 +164,10 @@ impl ManualRun {
         }))
     }
 
-    /// What the function answers.
+    /// The report of the function.
     ///
     /// # Errors
-    /// What may pass, and was left after everything that could be done was done.
+    /// Failures that may pass, after every other step was done.
     pub(crate) async fn respond(
         &self,
         function: &Function,

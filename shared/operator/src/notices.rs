@@ -16,23 +16,23 @@ pub(crate) fn of(config: &Config, stack: &SdkConfig) -> Notices {
     Notices::new(sns, config.topic_arn.clone()).with(&config.notices, stack)
 }
 
-/// The channels of the deployed function. `None`: they are not known, and the operator is told why nobody else
-/// is told.
+/// The channels of the deployed function. `None`: they are not known, and the operator has read why nobody is
+/// notified.
 pub(crate) async fn deployed(
     stack: &SdkConfig,
     access: &Access,
     category: Category,
 ) -> std::io::Result<Option<Notices>> {
     if access.stack.is_none() {
-        output::note("no --stack is given: nobody is told of this but you")?;
+        output::note("no notice will be sent: its channels are known only with --stack")?;
         return Ok(None);
     }
     match config(stack, access, category).await {
         Ok(config) => Ok(Some(of(&config, stack))),
         Err(error) => {
             output::complain(&format!(
-                "tell the on-call engineer: nobody is told of this, since the settings of the {category} \
-                 function could not be read: {error}"
+                "no notice is sent, because the settings of the {category} function could not be read: {error}; \
+                 inform the on-call engineer yourself"
             ));
             Ok(None)
         }

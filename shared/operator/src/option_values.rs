@@ -27,7 +27,7 @@ fn category(offered: &[Category]) -> impl TypedValueParser<Value = Category> + u
         .try_map(|word| Category::from_word(&word).ok_or("there is no such function"))
 }
 
-/// What an incident may be.
+/// A status of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub(crate) enum Status {
@@ -39,7 +39,7 @@ pub(crate) enum Status {
     Partial,
     /// None of it.
     Failed,
-    /// A person was told, and must decide.
+    /// Only notified: the on-call engineer decides.
     Notified,
     /// Planned, and nothing changed.
     DryRun,
@@ -47,9 +47,9 @@ pub(crate) enum Status {
     Ignored,
     /// Begun and not reported yet, or cut off.
     Containing,
-    /// Put back by a person.
+    /// Undone by an operator.
     Released,
-    /// Planned, and waiting for a person, who may still approve it.
+    /// Planned, and an approver may still run it.
     AwaitsApproval,
 }
 

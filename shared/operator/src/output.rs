@@ -1,5 +1,5 @@
-//! Printing: what was asked for to standard output, everything else to standard error. Colours are for
-//! terminals only, and for nobody who sets `NO_COLOR`.
+//! Printing: results go to standard output, everything else to standard error. Colours are for terminals
+//! only, and `NO_COLOR` disables them.
 
 mod table;
 
@@ -24,12 +24,12 @@ pub(crate) use self::table::table;
 pub(crate) enum Format {
     /// For people.
     Table,
-    /// For programs: one JSON document; of `explain`, one on each line. What is asked about is told on
-    /// standard error then.
+    /// For programs: one JSON document; `explain` prints one on each line. Questions then go to standard
+    /// error, with their subject.
     Json,
 }
 
-/// Where text for people goes.
+/// The stream of text for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
     Output,
@@ -37,7 +37,7 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// Where a person reads what is asked about: standard output is a program's where it is JSON.
+    /// The stream of a question and its subject: with JSON, standard output belongs to a program.
     pub(crate) fn of_question(format: Format) -> Self {
         match format {
             Format::Table => Self::Output,
@@ -45,7 +45,7 @@ impl Stream {
         }
     }
 
-    /// Prints a line. What it tells may come from whoever can write the table: nothing in it is obeyed by a
+    /// Prints a line. Its text may come from anybody who can write the table: no part of it is obeyed by a
     /// terminal, or begins another line.
     pub(crate) fn line(self, text: &str) {
         self.raw(&visible(text));
@@ -148,7 +148,7 @@ fn not_written(file: &Path, error: &io::Error) -> String {
     format!("{}: cannot be written: {error}", file.display())
 }
 
-/// The name that stands for standard input, or for standard output, which then holds what is written alone.
+/// The name of standard input, or of standard output, which then holds nothing but the result.
 pub(crate) const STANDARD: &str = "-";
 
 /// The beginning of every page.
@@ -173,7 +173,7 @@ pub(crate) fn line(text: &str) {
     Stream::Output.line(text);
 }
 
-/// Prints text that is made already, at once.
+/// Prints text that is already made, in one write.
 pub(crate) fn bytes(text: &[u8]) -> io::Result<()> {
     let mut output = io::stdout().lock();
     output.write_all(text)?;
@@ -185,7 +185,7 @@ pub(crate) fn printed(text: &[u8]) {
     keep(bytes(text));
 }
 
-/// Tells something beside what was asked for. Fails where nobody listens any more.
+/// Prints a note beside the result. Fails if standard error is closed.
 pub(crate) fn note(text: &str) -> io::Result<()> {
     writeln!(io::stderr().lock(), "gdr: {text}")
 }
@@ -196,15 +196,15 @@ pub(crate) fn complain(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{BAD}gdr:{BAD:#} {text}");
 }
 
-/// How often a person sees that something still goes on.
+/// The interval at which a progress line is redrawn.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What takes a while, on standard error if that is a terminal: what is counted, and how many so far.
+/// The progress of counted work, on standard error if that is a terminal.
 pub(crate) fn busy(what: &str) -> ProgressBar {
     progress(terminal(), "{spinner} {pos} {msg}", what)
 }
 
-/// What takes a while and is one thing, on standard error if that is a terminal.
+/// The progress of one long operation, on standard error if that is a terminal.
 pub(crate) fn waiting(what: &str) -> ProgressBar {
     progress(terminal(), "{spinner} {msg} {elapsed}", what)
 }

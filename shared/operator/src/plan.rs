@@ -1,4 +1,4 @@
-//! `gdr plan`: what a function would do about a finding now, and whether its role may.
+//! `gdr plan`: a function's plan for a finding now, and whether its role has the permissions.
 
 mod simulation;
 
@@ -41,7 +41,7 @@ pub(crate) struct Options {
 /// Why IAM is not asked of a permission that the role has no use for.
 const NOT_YET: &str = "the role has it only when the stack is deployed with DryRun=false and a response that contains";
 
-/// What IAM says of the permissions of one function.
+/// IAM's answers about the permissions of one function.
 type Verdicts = BTreeMap<(String, String), Verdict>;
 
 pub(crate) async fn run(
@@ -126,7 +126,7 @@ async fn simulate(
     verdicts
 }
 
-/// The permissions that a step takes, by the code that would run it. What is not to be done takes none.
+/// The permissions that a step takes, by the code that would run it. Steps that are not planned take none.
 fn needs(category: Category, step: &StepReport) -> &'static [&'static str] {
     if step.outcome() != StepOutcome::Planned {
         return &[];

@@ -207,8 +207,8 @@ fn read(file: &Path) -> Result<String, Box<dyn std::error::Error>> {
     read.map_err(|error| format!("{}: cannot be read: {error}", file.display()).into())
 }
 
-/// The policies of `files`, or the default ones if there are none. `None`: they are not valid, which was
-/// told.
+/// The policies of `files`, or the default ones if there are none. `None`: they are not valid, and the errors
+/// are printed.
 pub(crate) fn guard(
     files: &[PathBuf],
 ) -> Result<Option<LoadedPolicies>, Box<dyn std::error::Error>> {
@@ -334,7 +334,7 @@ async fn push(access: &Access, options: &Push, format: Format) -> CommandResult 
     Ok(code)
 }
 
-/// Asks, and stores policies that are valid. What became of it is `told` to programs.
+/// Asks, and stores policies that are valid. The outcome goes to `told`, for programs.
 async fn stored(
     access: &Access,
     options: &Push,

@@ -67,9 +67,17 @@ enum Only {
     Role,
     /// An instance and its neighbour, in a VPC of their own.
     Instance,
+    /// Two functions with one role, of which one is hijacked.
+    Function,
 }
 
-const EVERY: [Only; 4] = [Only::Bucket, Only::Key, Only::Role, Only::Instance];
+const EVERY: [Only; 5] = [
+    Only::Bucket,
+    Only::Key,
+    Only::Role,
+    Only::Instance,
+    Only::Function,
+];
 
 impl Only {
     const fn victim(self) -> Victim {
@@ -78,6 +86,7 @@ impl Only {
             Self::Key => Victim::StolenKey,
             Self::Role => Victim::StolenRoleSession,
             Self::Instance => Victim::InfectedInstance,
+            Self::Function => Victim::HijackedFunction,
         }
     }
 
@@ -93,6 +102,10 @@ impl Only {
             Self::Instance => {
                 "an instance of the smallest kind with two network interfaces and a public address, and its \
                  neighbour, in a VPC of their own"
+            }
+            Self::Function => {
+                "two functions with one role and a session of each, of which one function and its session are \
+                 the attacker's"
             }
         }
     }

@@ -1,8 +1,8 @@
-//! `gdr redrive`: what lies in the queues is shown, and sent again to the function that it was for.
+//! `gdr redrive`: shows the messages of the queues, and sends each again to its function.
 //!
-//! A message is deleted only after Lambda has taken what it holds, so that nothing is lost; what is sent
-//! twice finds a contained world and does nothing. Until then the message is held back from others, and
-//! given back at the end whatever came of it.
+//! A message is deleted only after Lambda has accepted its event, so that nothing is lost. A function that gets
+//! an event twice finds the target contained and does nothing. Until then the message is hidden from other
+//! receivers, and returned at the end if it was not sent.
 
 mod letter;
 
@@ -38,16 +38,16 @@ Examples:
   gdr redrive --finding 16afba5c
   gdr redrive --queue on-failure --yes --late")]
 pub(crate) struct Options {
-    /// Only what lies in this queue.
+    /// Only the messages of this queue.
     #[arg(long, value_enum)]
     queue: Option<Queue>,
-    /// Only what is about this finding: its id, or the beginning of it.
+    /// Only the messages about this finding: its id, or the beginning of it.
     #[arg(long, value_name = "ID")]
     finding: Option<String>,
-    /// Show it, and send nothing.
+    /// Show the messages, and send nothing.
     #[arg(long, conflicts_with_all = ["yes", "late"])]
     list: bool,
-    /// Send also what is older than an hour, which --yes leaves.
+    /// Send also messages older than an hour, which --yes leaves.
     #[arg(long)]
     late: bool,
     /// Do not ask.
@@ -58,9 +58,9 @@ pub(crate) struct Options {
 /// The queues of the stack, by their outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Queue {
-    /// What EventBridge could not deliver (EventDeadLetterQueue).
+    /// Events that EventBridge could not deliver (EventDeadLetterQueue).
     Undelivered,
-    /// What a function failed on three times (OnFailureQueue).
+    /// Events on which a function failed three times (OnFailureQueue).
     OnFailure,
 }
 
@@ -75,16 +75,16 @@ impl Queue {
     }
 }
 
-/// What became of a letter.
+/// The outcome for a letter.
 #[derive(Debug)]
 enum Fate {
-    /// Lambda took it.
+    /// Lambda accepted its event.
     Sent,
-    /// It lies where it was, as was asked for.
+    /// Left in its queue, as requested.
     Left(&'static str),
-    /// It lies where it was until a person says that it may be that old.
+    /// Left in its queue until the operator gives `--late`.
     Late,
-    /// It lies where it was, and should not.
+    /// Left in its queue, because sending it failed.
     Failed(String),
 }
 
@@ -111,7 +111,7 @@ pub(crate) async fn run(
     conclude(&letters, &fates, format)
 }
 
-/// Takes what is asked for out of the sight of others. What it took until it failed is among `letters`.
+/// Receives the requested messages, which hides them from others. After a failure, `letters` holds those received.
 async fn receive_all(
     sqs: &Client,
     deployment: &Deployment,
@@ -239,23 +239,23 @@ fn question(chosen: usize, late: usize) -> String {
     let late = match late {
         0 => String::new(),
         late => format!(
-            "{} older than an hour: what is named there may be somebody else's by now (an address, a user of \
-             the same name). ",
+            "{} older than an hour: a resource may have changed hands since (an address, a user of the same \
+             name). ",
             output::counted(late as u64, "message")
         ),
     };
     let chosen = output::counted(chosen as u64, "message");
     format!(
-        "{late}The functions act on what is sent as on new findings. Send {chosen} again? [y/N] "
+        "{late}The functions act on these messages as on new findings. Send {chosen} again? [y/N] "
     )
 }
 
 /// Hands what the letter holds to its function, and only then deletes it.
 async fn send(sqs: &Client, lambda: &aws_sdk_lambda::Client, letter: &Letter) -> Result<()> {
     let Address::Function(function, payload) = &letter.to else {
-        return Err(Error::Refused("it is for nobody".to_owned()));
+        return Err(Error::Refused("the message is for no function".to_owned()));
     };
-    // If it is held no longer, somebody else may be sending it.
+    // A message that is visible again may be sent by somebody else.
     hold(sqs, &letter.message, SENDING).await?;
     let invoked = lambda
         .invoke()
@@ -267,7 +267,7 @@ async fn send(sqs: &Client, lambda: &aws_sdk_lambda::Client, letter: &Letter) ->
         .during("lambda:InvokeFunction", function)?;
     if invoked.status_code() != 202 {
         return Err(Error::Refused(format!(
-            "lambda:InvokeFunction on {function}: it was not taken (status {})",
+            "lambda:InvokeFunction on {function} failed: the event was not accepted (status {})",
             invoked.status_code()
         )));
     }
@@ -281,7 +281,7 @@ async fn send(sqs: &Client, lambda: &aws_sdk_lambda::Client, letter: &Letter) ->
         .map(drop)
         .map_err(|error| {
             Error::Refused(format!(
-                "it was sent, and lies in the queue all the same: {error}"
+                "the event was sent, but the message was not deleted: {error}"
             ))
         })
 }
@@ -365,8 +365,8 @@ fn conclude(letters: &[Letter], fates: &[Fate], format: Format) -> CommandResult
     }
     if late > 0 {
         output::complain(&format!(
-            "left in the queues, since older than an hour: {}. Look at what they hold, and give --late to send \
-             that too",
+            "left in the queues, because older than an hour: {}. Read them with --list, and give --late to send \
+             them too",
             output::counted(late as u64, "message")
         ));
     }

@@ -1,4 +1,4 @@
-//! `gdr rehearse`: what the responder would have done about the findings of the past.
+//! `gdr rehearse`: the responder's decisions about past findings.
 
 mod document;
 mod options;
@@ -91,7 +91,7 @@ fn complain(document: &Document) {
     }
 }
 
-/// What the functions would make of each finding, in the order of the sources.
+/// The decisions of the functions about each finding, in the order of the sources.
 fn judge(
     options: &Options,
     access: &Access,

@@ -1,4 +1,4 @@
-//! `gdr release`: what a containment found is put back, by a person, with that person's credentials.
+//! `gdr release`: an operator restores the values that a containment found, with the operator's own credentials.
 
 use std::process::ExitCode;
 
@@ -19,7 +19,7 @@ use crate::report_view::{self, StepView, Values};
 use crate::{incidents, notices, option_values};
 
 const QUESTION: &str =
-    "This undoes the containment: what it shut out can get in again. Release? [y/N] ";
+    "This undoes the containment: access that it blocked is possible again. Release? [y/N] ";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -35,14 +35,14 @@ pub(crate) struct Options {
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
-    /// Restore also what is no longer as the responder left it.
+    /// Restore also resources that somebody changed after the responder.
     #[arg(long)]
     force_drift: bool,
     /// Activate this access key, or this service-specific credential, again. It can be given more than once.
     #[arg(long = "reactivate-key", value_name = "KEYID")]
     reactivate: Vec<String>,
-    /// The profile of the AWS configuration for the account of what was contained, where that is not the
-    /// account of the table (a hub's incident of a member account).
+    /// The AWS profile for the target's account. Needed only if the table is in another account (a hub's
+    /// incident of a member account).
     #[arg(long, value_name = "PROFILE")]
     member_profile: Option<String>,
     /// Who releases, for the record; the caller's ARN where it is not given.
@@ -72,8 +72,10 @@ pub(crate) async fn run(
     if open.is_empty() {
         let released = found.iter().find_map(|it| it.released.as_deref());
         let why = match released {
-            Some(released) => format!("there is nothing to release: it was released {released}"),
-            None => "there is nothing to release: nothing was changed on account of it".to_owned(),
+            Some(released) => {
+                format!("there is nothing to release: the incident was released {released}")
+            }
+            None => "there is nothing to release: the response changed nothing".to_owned(),
         };
         if format == Format::Json {
             let refused = found.iter().map(|it| report_view::refused(it, &why));
@@ -92,7 +94,7 @@ pub(crate) async fn run(
     code
 }
 
-/// Where it was contained, and where the stack is.
+/// The credentials of the target's account, and those of the stack's.
 struct At<'a> {
     sdk: &'a SdkConfig,
     stack: &'a SdkConfig,
@@ -148,7 +150,7 @@ async fn each(
     Ok(worst)
 }
 
-/// Releases an incident. Answers also what is told to programs.
+/// Releases an incident. Answers the exit status, and the JSON for programs.
 async fn one<P: Playbook>(
     mut playbook: P,
     releaser: &Releaser<'_>,
@@ -162,7 +164,7 @@ async fn one<P: Playbook>(
     };
     playbook.configure(&incident.settings);
     let now = clock::now();
-    let progress = output::waiting("looking at what was contained");
+    let progress = output::waiting("observing the targets");
     let steps = release::plan(&playbook, releaser.record, incident, &allowance, now).await?;
     progress.finish_and_clear();
     let shown = serde_json::to_value(&steps)?;
@@ -188,13 +190,13 @@ async fn one<P: Playbook>(
     }
     if drifted && !options.force_drift {
         return refused(
-            "nothing was released: look at what drifted, and give --force-drift to restore it all the same",
+            "nothing was released: check the steps that DRIFTED, and give --force-drift to restore them anyway",
         );
     }
     if asks && !output::confirmed(QUESTION) {
         return refused("nothing was released");
     }
-    // The person may have taken a while.
+    // The operator may have taken a while.
     let now = clock::now();
     let progress = output::waiting("releasing, and reading it back");
     let releasing = release::release(&playbook, releaser, incident, steps, &allowance, now);
@@ -216,7 +218,7 @@ async fn one<P: Playbook>(
         }
         for other in &released.with {
             output::line(&format!(
-                "incident {other} is released with it: it had the same target"
+                "incident {other} is released too: it had the same target"
             ));
         }
     }
@@ -226,7 +228,7 @@ async fn one<P: Playbook>(
     let mut code = ExitCode::SUCCESS;
     if !released.succeeded() {
         output::complain(
-            "some of it was not restored; the incident stays open, and can be released again",
+            "some steps were not restored: the incident stays open; mend their cause, and release it again",
         );
         code = ExitCode::FAILURE;
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::output::{self, Stream};
 
-/// Prints a report: what became of it, each step, what is left.
+/// Prints a report: its status, each step, and the residual risks and next steps.
 pub(crate) fn tell(report: &Report, to: Stream) {
     to.line(&heading(report));
     steps(report, to);
@@ -25,7 +25,7 @@ pub(crate) fn heading(report: &Report) -> String {
     )
 }
 
-/// What stays dangerous, and what a person should do.
+/// Prints the residual risks and the next steps.
 pub(crate) fn left(report: &Report, to: Stream) {
     let at_risk = report_view::at_risk(report).to_lowercase();
     for (title, entries) in [
@@ -42,14 +42,14 @@ pub(crate) fn left(report: &Report, to: Stream) {
     }
 }
 
-/// True for a report after which a person must act.
+/// True for a report after which the operator must act.
 pub(crate) fn failed(report: &Report) -> bool {
     matches!(report.status(), Status::Failed | Status::Partial)
 }
 
 /// A step, as the operator reads it.
 pub(crate) struct StepView<'a> {
-    /// What became of it, or is to become of it.
+    /// Its outcome, or its intended outcome.
     pub(crate) word: &'a str,
     pub(crate) action: &'a str,
     pub(crate) target: &'a str,
@@ -143,7 +143,7 @@ pub(crate) fn proposed_steps<'a>(to: Stream, steps: impl Iterator<Item = &'a Pro
     show_steps(to, &steps, Values::Whole);
 }
 
-/// True while a person may approve what the incident has planned.
+/// True while an approver may run the plan of the incident.
 pub(crate) fn awaits_approval(incident: &Incident) -> bool {
     let awaiting = incident.awaiting().ok().flatten();
     awaiting.is_some_and(|awaiting| Timestamp::now() < awaiting.expires_at)

@@ -24,7 +24,7 @@ Examples:
 pub(crate) struct Options {
     #[command(flatten)]
     manual: manual::Options,
-    /// Contain. Without it nothing is changed, recorded or told.
+    /// Contain. Without it, gdr run changes and records nothing, and sends no notice.
     #[arg(long)]
     enforce: bool,
     /// Do not ask.
@@ -76,7 +76,7 @@ pub(crate) async fn run(
     conclude(&respond(&manual, Extent::Enforce).await?, format)
 }
 
-/// What each function answers; one after the other, as a person reads them.
+/// The reports of the functions, one after the other.
 async fn respond(manual: &ManualRun, extent: Extent) -> remediation::Result<Vec<Report>> {
     let mut reports = Vec::new();
     for function in &manual.functions {

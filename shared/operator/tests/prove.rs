@@ -73,7 +73,7 @@ fn each_attack_is_stopped_released_and_removed_and_the_record_is_json_and_a_page
             "--id",
             &id,
             "--only",
-            "bucket,key,role",
+            "bucket,key,role,function",
             "--html",
             &page_name,
         ];
@@ -89,7 +89,12 @@ fn each_attack_is_stopped_released_and_removed_and_the_record_is_json_and_a_page
             .collect();
         assert_eq!(
             victims,
-            ["public_bucket", "stolen_key", "stolen_role_session"]
+            [
+                "public_bucket",
+                "stolen_key",
+                "stolen_role_session",
+                "hijacked_function"
+            ]
         );
         for part in [
             "made user",

@@ -152,7 +152,7 @@ fn hostile_names_are_text() -> Result {
         0
     );
     let title = browser.evaluate("document.title")?;
-    assert_eq!(title, "Rehearsal: what would have been contained");
+    assert_eq!(title, "Rehearsal: which targets would have been contained");
     let text = browser.text()?;
     // The reason of the policy, the actor, the setting.
     assert!(

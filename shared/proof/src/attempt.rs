@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeOutput};
+use aws_sdk_lambda::types::ThrottleReason;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use futures::future::join_all;
@@ -35,6 +37,10 @@ pub(crate) enum Probe {
         bucket: String,
     },
     WhoAmI(aws_sdk_sts::Client),
+    Invoke {
+        client: aws_sdk_lambda::Client,
+        function: String,
+    },
     Inward(Instance),
     Outward(Instance),
 }
@@ -81,6 +87,10 @@ impl Attempt {
                 let answer = client.get_caller_identity().send().await;
                 judge("sts:GetCallerIdentity", "the key", answer)?
             }
+            Probe::Invoke { client, function } => judge_invocation(
+                function,
+                client.invoke().function_name(function).send().await,
+            )?,
             Probe::Inward(instance) => {
                 return reach.inward(instance).await.map_err(Error::Refused);
             }
@@ -123,6 +133,33 @@ fn judge<T, E: ProvideErrorMetadata>(
     }
     let status = status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
     Ok((false, format!("refused: {}{status}", error.code)))
+}
+
+/// Whether a function ran. Its own throttle counts as a refusal, and not that of the account.
+fn judge_invocation(
+    function: &str,
+    answer: std::result::Result<InvokeOutput, SdkError<InvokeError, HttpResponse>>,
+) -> Result<(bool, String)> {
+    if let Ok(InvokeOutput {
+        function_error: Some(error),
+        ..
+    }) = &answer
+    {
+        return Err(Error::Refused(format!(
+            "the function {function} failed ({error}): whether it can be invoked is not known"
+        )));
+    }
+    let refused = answer.as_ref().err().and_then(SdkError::as_service_error);
+    if let Some(InvokeError::TooManyRequestsException(error)) = refused
+        && error.reason()
+            == Some(&ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded)
+    {
+        return Ok((
+            false,
+            "refused: TooManyRequestsException (HTTP 429)".to_owned(),
+        ));
+    }
+    judge("lambda:InvokeFunction", function, answer)
 }
 
 /// The last answer to an attempt.
@@ -242,5 +279,49 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    async fn invoked(
+        status: u16,
+        header: (&'static str, &'static str),
+        body: &'static str,
+    ) -> Result<(bool, String)> {
+        let rule = mock!(aws_sdk_lambda::Client::invoke).then_compute_response(move |_| {
+            let status = status.try_into().expect("a status");
+            let mut response = HttpResponse::new(status, SdkBody::from(body));
+            response.headers_mut().insert(header.0, header.1);
+            MockResponse::Http(response)
+        });
+        let lambda = mock_client!(aws_sdk_lambda, [&rule]);
+        judge_invocation(
+            "orders",
+            lambda.invoke().function_name("orders").send().await,
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_function_is_stopped_only_by_its_own_throttle() {
+        let throttled = ("x-amzn-errortype", "TooManyRequestsException");
+        let own = r#"{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded"}"#;
+        let (works, evidence) = invoked(429, throttled, own).await.expect("refused");
+        assert!(!works);
+        assert_eq!(evidence, "refused: TooManyRequestsException (HTTP 429)");
+        let of_account = r#"{"Reason":"ConcurrentInvocationLimitExceeded"}"#;
+        let error = invoked(429, throttled, of_account).await;
+        let error = error
+            .expect_err("it says nothing of the function")
+            .to_string();
+        assert!(error.contains("lambda:InvokeFunction on orders"), "{error}");
+        let failed = ("x-amz-function-error", "Unhandled");
+        let error = invoked(200, failed, "{}")
+            .await
+            .expect_err("it failed")
+            .to_string();
+        assert!(
+            error.contains("the function orders failed (Unhandled)"),
+            "{error}"
+        );
+        let ran = invoked(200, ("x-amz-executed-version", "$LATEST"), "{}").await;
+        assert!(ran.expect("it ran").0);
     }
 }

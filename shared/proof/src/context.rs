@@ -24,6 +24,7 @@ pub(crate) struct Context<'a> {
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) iam: aws_sdk_iam::Client,
     pub(crate) ec2: aws_sdk_ec2::Client,
+    pub(crate) lambda: aws_sdk_lambda::Client,
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
 }
 
@@ -74,6 +75,7 @@ impl<'a> Context<'a> {
             s3: aws_sdk_s3::Client::new(&world.sdk),
             iam: aws_sdk_iam::Client::new(&world.sdk),
             ec2: aws_sdk_ec2::Client::new(&world.sdk),
+            lambda: aws_sdk_lambda::Client::new(&world.sdk),
             dynamodb: aws_sdk_dynamodb::Client::new(&world.sdk),
         })
     }
@@ -121,6 +123,19 @@ impl<'a> Context<'a> {
         let early = |error: &Error| {
             let codes = ["InvalidClientTokenId", "InvalidAccessKeyId"];
             error.is_denied() || codes.iter().any(|code| error.has_code(code))
+        };
+        self.once(call, early).await
+    }
+
+    /// Calls until Lambda can assume a new role.
+    ///
+    /// # Errors
+    /// As [`Context::once_there`].
+    pub(crate) async fn once_assumable<T>(&self, call: impl AsyncFn() -> Result<T>) -> Result<T> {
+        // Lambda has no code of its own for that.
+        let early = |error: &Error| {
+            error.has_code("InvalidParameterValueException")
+                && error.to_string().contains("cannot be assumed")
         };
         self.once(call, early).await
     }

@@ -10,6 +10,7 @@ use remediation::error::{CallContext as _, Error, Result};
 use crate::context::Context;
 use crate::own::{Kind, Own, Seen};
 use crate::record::Left;
+use crate::victim::FUNCTIONS;
 
 /// The resources of a proof that are there.
 #[derive(Debug, Default)]
@@ -80,14 +81,16 @@ impl Left {
 /// Looks for everything.
 pub(crate) async fn find(context: &Context<'_>) -> Found {
     let mut found = Found::default();
-    let (network, users, roles, buckets, tables) = join!(
+    let (network, functions, users, roles, buckets, tables) = join!(
         Box::pin(network::find(context)),
+        Box::pin(functions(context)),
         Box::pin(users(context)),
         Box::pin(roles(context)),
         Box::pin(buckets(context)),
         Box::pin(tables(context)),
     );
     let named = [
+        (Kind::Function, functions),
         (Kind::User, users),
         (Kind::Role, roles),
         (Kind::Bucket, buckets),
@@ -98,6 +101,31 @@ pub(crate) async fn find(context: &Context<'_>) -> Found {
     }
     found.own.sort();
     found
+}
+
+/// Lambda lists functions neither by their tags nor by the beginning of their names.
+async fn functions(context: &Context<'_>) -> Result<Vec<Seen>> {
+    let lambda = &context.lambda;
+    let mut seen = Vec::new();
+    for name in FUNCTIONS.map(|of_what| context.id.name(of_what)) {
+        let found = lambda.get_function_configuration().function_name(&name);
+        let found = found.send().await;
+        let arn = match found.during("lambda:GetFunctionConfiguration", &name) {
+            Err(error) if error.is_gone() => continue,
+            found => found?.function_arn.unwrap_or_default(),
+        };
+        let tags = lambda.list_tags().resource(arn).send().await;
+        let tags = match tags.during("lambda:ListTags", &name) {
+            Err(error) if error.is_gone() => continue,
+            tags => tags?.tags.unwrap_or_default(),
+        };
+        let tags = tags
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        let own = Own::of(context.id, Kind::Function, &name, tags);
+        seen.push(Seen::named(Kind::Function, &name, own));
+    }
+    Ok(seen)
 }
 
 async fn users(context: &Context<'_>) -> Result<Vec<Seen>> {

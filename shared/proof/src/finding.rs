@@ -29,6 +29,10 @@ pub(crate) enum About {
         kind: String,
         interfaces: Vec<Interface>,
     },
+    Function {
+        name: String,
+        role_arn: String,
+    },
 }
 
 /// A network interface of an instance.
@@ -196,7 +200,13 @@ fn parts(context: &Context<'_>, about: &About) -> (&'static str, Value, Value, &
         } => (
             "Backdoor:EC2/C&CActivity.B",
             instance(id, kind, interfaces),
-            connection(interfaces, &remote),
+            connection(interfaces.first(), &remote),
+            "ACTOR",
+        ),
+        About::Function { name, role_arn } => (
+            "Backdoor:Lambda/C&CActivity.B",
+            function(context, name, role_arn),
+            connection(None, &remote),
             "ACTOR",
         ),
     }
@@ -274,8 +284,28 @@ fn instance(id: &str, kind: &str, interfaces: &[Interface]) -> Value {
     })
 }
 
-fn connection(interfaces: &[Interface], remote: &Value) -> Value {
-    let local = interfaces.first().map(|it| it.private_address.as_str());
+fn function(context: &Context<'_>, name: &str, role_arn: &str) -> Value {
+    let Context {
+        account,
+        region,
+        partition,
+        ..
+    } = context;
+    json!({
+        "resourceType": "Lambda",
+        "lambdaDetails": {
+            "functionArn": format!("arn:{partition}:lambda:{region}:{account}:function:{name}:$LATEST"),
+            "functionName": name,
+            "functionVersion": "$LATEST",
+            "role": role_arn,
+            "vpcConfig": null,
+            "tags": [],
+        },
+    })
+}
+
+fn connection(local: Option<&Interface>, remote: &Value) -> Value {
+    let local = local.map(|it| it.private_address.as_str());
     json!({
         "actionType": "NETWORK_CONNECTION",
         "networkConnectionAction": {

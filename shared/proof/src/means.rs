@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_lambda::primitives::Blob;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use playbooks::{Ec2, Iam, Playbook, S3};
+use playbooks::{Ec2, Iam, Lambda, Playbook, S3};
 use remediation::Config;
 use remediation::Responder;
 use remediation::category::Category;
@@ -51,6 +51,7 @@ pub(crate) fn category(victim: Victim) -> Category {
         Victim::PublicBucket => Category::S3,
         Victim::StolenKey | Victim::StolenRoleSession => Category::Iam,
         Victim::InfectedInstance => Category::Ec2,
+        Victim::HijackedFunction => Category::Lambda,
     }
 }
 
@@ -74,12 +75,11 @@ impl Means {
         let unread = |error: Error| Refused(format!("nothing was done: {error}"));
         let sdk = &context.world.sdk;
         let deployment = Deployment::of(sdk, stack).await.map_err(unread)?;
-        let lambda = aws_sdk_lambda::Client::new(sdk);
         let mut functions = BTreeMap::new();
         for victim in &request.victims {
             let category = category(*victim);
             let name = deployment.function(category).map_err(unread)?;
-            let deployed = Box::pin(Deployed::of(&lambda, name)).await;
+            let deployed = Box::pin(Deployed::of(&context.lambda, name)).await;
             let config = Config::from_variables(&deployed.map_err(unread)?.variables);
             let table = fit(name, &config, context, request.dry_run).map_err(Refused)?;
             let name = name.to_owned();
@@ -115,7 +115,8 @@ impl Means {
             (Self::ThisProcess, Category::S3) => here(context, s3(context), finding).await,
             (Self::ThisProcess, Category::Iam) => here(context, iam(context), finding).await,
             (Self::ThisProcess, Category::Ec2) => here(context, ec2(context), finding).await,
-            (Self::ThisProcess, Category::Lambda | Category::Triage) => Err(nothing_for(category)),
+            (Self::ThisProcess, Category::Lambda) => here(context, lambda(context), finding).await,
+            (Self::ThisProcess, Category::Triage) => Err(nothing_for(category)),
         }
     }
 
@@ -146,7 +147,8 @@ impl Means {
             Category::S3 => releasing.by(s3(context)).await,
             Category::Iam => releasing.by(iam(context)).await,
             Category::Ec2 => releasing.by(ec2(context)).await,
-            Category::Lambda | Category::Triage => Err(nothing_for(category)),
+            Category::Lambda => releasing.by(lambda(context)).await,
+            Category::Triage => Err(nothing_for(category)),
         }
     }
 }
@@ -172,6 +174,10 @@ fn iam(context: &Context<'_>) -> Iam {
 
 fn ec2(context: &Context<'_>) -> Ec2 {
     Ec2::new(&context.world.sdk)
+}
+
+fn lambda(context: &Context<'_>) -> Lambda {
+    Lambda::new(&context.world.sdk)
 }
 
 /// Contains in this process: the functions' code, with the default settings and policies.
@@ -289,8 +295,7 @@ async fn invoke(context: &Context<'_>, function: &str, event: &Value) -> Result<
     let config = aws_sdk_lambda::config::Config::builder()
         .timeout_config(patient)
         .retry_config(RetryConfig::disabled());
-    let client = aws_sdk_lambda::Client::new(&context.world.sdk);
-    let call = client.invoke().function_name(function);
+    let call = context.lambda.invoke().function_name(function);
     let call = call.payload(Blob::new(event.to_string()));
     let answer = call.customize().config_override(config).send().await;
     let answer = answer.during("lambda:InvokeFunction", function)?;

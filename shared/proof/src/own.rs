@@ -16,6 +16,7 @@ pub(crate) enum Kind {
     Subnet,
     InternetGateway,
     Vpc,
+    Function,
     User,
     Role,
     Bucket,
@@ -34,6 +35,7 @@ impl Kind {
             Self::Subnet => "subnet",
             Self::InternetGateway => "internet gateway",
             Self::Vpc => "VPC",
+            Self::Function => "function",
             Self::User => "user",
             Self::Role => "role",
             Self::Bucket => "bucket",
@@ -43,7 +45,10 @@ impl Kind {
 
     /// Whether whoever makes one chooses its name.
     fn is_named(self) -> bool {
-        matches!(self, Self::User | Self::Role | Self::Bucket | Self::Table)
+        matches!(
+            self,
+            Self::Function | Self::User | Self::Role | Self::Bucket | Self::Table
+        )
     }
 
     /// As people are shown it.

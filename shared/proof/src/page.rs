@@ -46,6 +46,7 @@ const fn id(victim: Victim) -> &'static str {
         Victim::StolenKey => "stolen-key",
         Victim::StolenRoleSession => "stolen-role-session",
         Victim::InfectedInstance => "infected-instance",
+        Victim::HijackedFunction => "hijacked-function",
     }
 }
 
@@ -55,6 +56,7 @@ const fn heading(victim: Victim) -> &'static str {
         Victim::StolenKey => "The stolen key",
         Victim::StolenRoleSession => "The stolen role session",
         Victim::InfectedInstance => "The infected instance",
+        Victim::HijackedFunction => "The hijacked function",
     }
 }
 

@@ -64,6 +64,7 @@ pub enum Victim {
     StolenKey,
     StolenRoleSession,
     InfectedInstance,
+    HijackedFunction,
 }
 
 /// One request of an attacker or a bystander, tried before, after and again after the release.

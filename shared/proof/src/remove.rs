@@ -1,6 +1,7 @@
 //! Removing what a proof made: looked for by its tag and its names, and removed only with the tag just read.
 
 mod access;
+mod function;
 mod network;
 mod store;
 
@@ -171,6 +172,7 @@ fn same(one: &Own, other: &Own) -> bool {
 
 async fn remove(context: &Context<'_>, own: &Own) -> Result<()> {
     let removed = match own.kind() {
+        Kind::Function => function::remove(context, own).await,
         Kind::User => Box::pin(access::user(context, own)).await,
         Kind::Role => Box::pin(access::role(context, own)).await,
         Kind::Bucket => Box::pin(store::bucket(context, own)).await,

@@ -22,6 +22,7 @@ impl Victim {
             Self::StolenKey => "stolen key",
             Self::StolenRoleSession => "stolen role session",
             Self::InfectedInstance => "infected instance",
+            Self::HijackedFunction => "hijacked function",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The victims of a proof: each is made, can be attacked, and has bystanders.
 
+mod archive;
 mod bucket;
+mod function;
 mod instance;
 mod key;
 mod made;
@@ -8,6 +10,7 @@ mod role;
 
 use remediation::error::Result;
 
+pub(crate) use self::function::FUNCTIONS;
 use self::made::NotShown;
 pub(crate) use self::made::{Made, make_bucket};
 use crate::context::Context;
@@ -27,6 +30,7 @@ pub(crate) async fn make(
         Victim::StolenKey => Box::pin(key::make(context, data)).await,
         Victim::StolenRoleSession => Box::pin(role::make(context, data)).await,
         Victim::InfectedInstance => Box::pin(instance::make(context, data)).await,
+        Victim::HijackedFunction => Box::pin(function::make(context, data)).await,
     };
     match made {
         Err(error) if error.is_denied() => Ok(Err(format!(

@@ -26,7 +26,7 @@ pub fn render(report: &Report) -> Notice {
     Notice { subject, body }
 }
 
-/// What came of it, in a line: the note for other tools.
+/// The outcome in a line: the note for other tools.
 pub fn note(report: &Report) -> String {
     printable(&format!(
         "{}: {}",

@@ -1,4 +1,4 @@
-//! What a notice says, whichever channel carries it: the status, what to do now, and the rest in the order in which
+//! The content of a notice, the same for every channel: the status, what to do now, and the rest in the order in which
 //! the on-call engineer needs it. Pure.
 //!
 //! A notice fits on a screen for the usual incident. It names the command that shows what is left out.
@@ -30,13 +30,13 @@ type Limits = (usize, usize);
 pub(crate) struct NoticeView {
     /// At most 100 printable ASCII characters.
     pub(crate) subject: String,
-    /// What came of it, in a sentence or two.
+    /// The outcome, in a sentence or two.
     pub(crate) status: Vec<String>,
     /// The sections that have entries.
     pub(crate) sections: Vec<Section>,
 }
 
-/// A heading with what stands under it.
+/// A heading with its lines.
 #[derive(Debug)]
 pub(crate) struct Section {
     /// In capitals, and never from outside.
@@ -143,7 +143,7 @@ fn awaits(approval: &Approval, id: &str) -> Section {
     }
 }
 
-/// What a proposed step would change: the members of the value that become others.
+/// The change that a proposed step would make: the members of the value that become others.
 fn change(step: &Proposed) -> String {
     let (Value::Object(from), Value::Object(to)) = (&step.from, &step.to) else {
         return format!("{} -> {}", step.from, step.to);
@@ -158,7 +158,7 @@ fn change(step: &Proposed) -> String {
     changed.collect::<Vec<_>>().join(", ")
 }
 
-/// Where a containing step failed, that comes first.
+/// The next steps. A containing step that failed comes first.
 fn to_do(report: &Report) -> Section {
     let failed = report.steps().iter();
     let failed = failed.filter(|step| step.contains() && step.outcome() == Outcome::Failed);
@@ -180,7 +180,7 @@ fn to_do(report: &Report) -> Section {
 fn happened(report: &Report) -> Section {
     let severity = report.severity();
     let about = format!(
-        "severity {severity} ({}), account {}, region {}, finding {}",
+        "severity {severity} ({}), account {}, {}, finding {}",
         Severity::label(severity),
         report.account_id(),
         report.region(),
@@ -242,7 +242,7 @@ fn steps(report: &Report) -> impl Iterator<Item = Section> {
         if !counted.is_empty() {
             let also = if listed.is_empty() { "" } else { "also: " };
             let counted = format!("{also}{}", in_short(&counted));
-            section.entries.push(Entry::Item(cut(&counted, URGENT.1)));
+            section.entries.push(Entry::Item(cut(&counted, BRIEF.1)));
         }
         section
     })
@@ -293,7 +293,8 @@ fn risks(report: &Report) -> Section {
     items(&at_risk(report).to_uppercase(), &risks, BRIEF)
 }
 
-/// The finding, which the notice names, says less than an investigation does.
+/// The finding, which the notice names, says less than an investigation does, and nothing about a question that this
+/// has answered.
 fn investigated(answers: &[Answer]) -> [Section; 2] {
     let (to_send, known): (Vec<_>, Vec<_>) = answers
         .iter()
@@ -301,8 +302,14 @@ fn investigated(answers: &[Answer]) -> [Section; 2] {
     let (by_finding, found): (Vec<_>, Vec<_>) = known
         .into_iter()
         .partition(|answer| answer.source() == THE_FINDING);
+    let is_open = |answer: &&Answer| {
+        let mut same = found.iter().filter(|it| it.question() == answer.question());
+        !same.any(|it| it.is_known())
+    };
+    let by_finding = by_finding.into_iter().filter(is_open);
     let known: Vec<_> = found
-        .into_iter()
+        .iter()
+        .copied()
         .chain(by_finding)
         .map(known_words)
         .collect();

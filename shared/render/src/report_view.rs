@@ -234,7 +234,7 @@ pub(crate) fn recorded_outcome(outcome: &str) -> (Tone, &str, &'static str) {
     }
 }
 
-/// What to do about a containing step that failed.
+/// The next step after a containing step that failed.
 pub(crate) fn not_in_effect(action: &str, target: &str) -> String {
     format!("do {action} on {target} by hand, or mend its cause below: it is NOT in effect")
 }

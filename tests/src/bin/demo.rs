@@ -1,4 +1,4 @@
-//! `make demo`: four attacks, four findings, and what is left of the attacks. It is a proof, as `gdr prove` runs it
+//! `make demo`: five attacks, five findings, and what is left of the attacks. It is a proof, as `gdr prove` runs it
 //! on AWS, by the functions of a stack that is deployed on this machine.
 //!
 //! With `DRY_RUN=true` in the environment the stack plans and reports but must change nothing.
@@ -16,7 +16,7 @@ const STACK: &str = "guardduty-responder";
 
 /// What a reader must know who has never seen the product.
 const STORY: [&str; 4] = [
-    "Four resources are attacked: a public bucket, a stolen key, a stolen role session, an infected instance.",
+    "Five victims are attacked: a public bucket, a stolen key, a stolen session, an infected instance, a hijacked function.",
     "GuardDuty's finding of each attack goes to the responder, which contains the resource.",
     "Then the same attacks run again and must fail. Whoever uses the resources rightfully must go on unharmed.",
     "! an attack works    \u{2713} as it must be    \u{2717} not as it must be",
@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
         );
     }
     match (console.failures(), dry_run) {
-        (0, false) => console.heading("All four attacks were stopped and no bystander was hurt."),
+        (0, false) => console.heading("All five attacks were stopped and no bystander was hurt."),
         (0, true) => console.heading("Everything was planned and nothing was changed."),
         (failures, _) => {
             console.heading(&format!(
@@ -73,7 +73,7 @@ async fn run(console: &mut Console, dry_run: bool) -> Result {
 async fn show(console: &mut Console, aws: &LocalAws, dry_run: bool) -> Result {
     console.stage(&format!("Deploy with sam deploy, DryRun={dry_run}"));
     let stack = {
-        let _busy = Busy::with("four functions, their rules and their roles");
+        let _busy = Busy::with("five functions, their rules and their roles");
         let dry_run = if dry_run { "true" } else { "false" };
         Stack::deploy(aws, STACK, &[("DryRun", dry_run)]).await?
     };
@@ -90,6 +90,7 @@ async fn show(console: &mut Console, aws: &LocalAws, dry_run: bool) -> Result {
             Victim::StolenKey,
             Victim::StolenRoleSession,
             Victim::InfectedInstance,
+            Victim::HijackedFunction,
         ],
         by: ContainedBy::Stack(STACK.to_owned()),
         reactivate_key: true,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use integration_tests::scenario::StolenRoleSession;
+use integration_tests::stack::RESPONDERS;
 use integration_tests::{Result, Scenario, Stack, cloudwatch};
 use serde_json::{Value, json};
 
@@ -49,14 +50,14 @@ fn the_alarms_and_the_dashboard_are_deployed_with_the_stack_unless_the_setting_s
         };
         let alarms = of_kind("AWS::CloudWatch::Alarm");
         let dashboards = of_kind("AWS::CloudWatch::Dashboard");
-        assert_eq!((alarms.len(), dashboards.len()), (16, 1), "{found:?}");
+        assert_eq!((alarms.len(), dashboards.len()), (18, 1), "{found:?}");
         let named = json!({ "AlarmNames": alarms });
         let described = cloudwatch::call(world.aws, "describe_alarms", &named)?;
         let described = described["MetricAlarms"].as_array().ok_or("no alarms")?;
         let topics = ["NotificationTopic", "ChatTopic"].map(|topic| world.enforcing.output(topic));
         let [text, chat] = topics;
         let topics = [text?, chat?];
-        assert_eq!(described.len(), 16);
+        assert_eq!(described.len(), 18);
         for alarm in described {
             assert_eq!(alarm["AlarmActions"], json!(topics), "{alarm:#}");
         }
@@ -65,7 +66,10 @@ fn the_alarms_and_the_dashboard_are_deployed_with_the_stack_unless_the_setting_s
         let body: Value = serde_json::from_str(body["DashboardBody"].as_str().unwrap_or_default())?;
         let text = body.to_string();
         assert!(!text.contains("${"), "everything is filled in: {text}");
-        assert!(text.contains(world.enforcing.function("S3")?), "{text}");
+        for responder in RESPONDERS {
+            let function = world.enforcing.function(responder)?;
+            assert!(text.contains(function), "{function} is shown: {text}");
+        }
         Ok(())
     })
 }

@@ -6,11 +6,12 @@ use proof::{Id, Request, Silent, Victim};
 
 use crate::e2e::world::on_aws;
 
-const ALL: [Victim; 4] = [
+const ALL: [Victim; 5] = [
     Victim::PublicBucket,
     Victim::StolenKey,
     Victim::StolenRoleSession,
     Victim::InfectedInstance,
+    Victim::HijackedFunction,
 ];
 
 fn request(account: &str, stack: &str) -> Result<Request> {

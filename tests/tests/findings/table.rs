@@ -49,7 +49,7 @@ pub(crate) fn render() -> String {
         let _ = writeln!(
             text,
             "\n<details>\n<summary>{} ({} types)</summary>\n\n\
-             | finding types, default severity | answer | what a person checks, unless it was contained |\n\
+             | finding types, default severity | answer | what the on-call engineer checks, unless it was contained |\n\
              |---|---|---|",
             html(title),
             types.len(),

@@ -35,6 +35,13 @@ async fn named(aws: &LocalAws, id: &Id) -> Result<Vec<String>> {
             .into_iter()
             .filter_map(|it| Some(("bucket", it.name?))),
     );
+    let functions = aws_sdk_lambda::Client::new(&aws.root()).list_functions();
+    let functions = functions.send().await?.functions.unwrap_or_default();
+    names.extend(
+        functions
+            .into_iter()
+            .filter_map(|it| Some(("function", it.function_name?))),
+    );
     let tables = aws_sdk_dynamodb::Client::new(&aws.root()).list_tables();
     let tables = tables.send().await?.table_names.unwrap_or_default();
     names.extend(tables.into_iter().map(|it| ("table", it)));

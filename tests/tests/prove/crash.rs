@@ -14,6 +14,7 @@ struct Bystanders {
     /// Without the tag.
     user: String,
     bucket: String,
+    function: String,
     /// In the proof's VPC.
     group: String,
     subnet: String,
@@ -41,6 +42,12 @@ impl Bystanders {
         of_other.tags(tag).send().await?;
         let s3 = integration_tests::s3::client(&aws.root());
         s3.create_bucket().bucket(&bucket).send().await?;
+        let lambda = aws_sdk_lambda::Client::new(&aws.root());
+        let function = format!("gdr-proof-{id}-other-function");
+        let found = lambda.get_function_configuration();
+        let found = found.function_name(&function).send().await?.function_arn;
+        let untag = lambda.untag_resource().set_resource(found);
+        untag.tag_keys("gdr:proof").send().await?;
         let group = aws.ec2().create_security_group().vpc_id(vpc);
         let group = group
             .group_name("theirs")
@@ -54,6 +61,7 @@ impl Bystanders {
             longer,
             user,
             bucket,
+            function,
             group: group.group_id.ok_or("no group")?,
             subnet: subnet.and_then(|it| it.subnet_id).ok_or("no subnet")?,
             longer_user,
@@ -63,6 +71,9 @@ impl Bystanders {
     async fn expect_there(&self, aws: &LocalAws) -> Result {
         let s3 = integration_tests::s3::client(&aws.root());
         s3.head_bucket().bucket(&self.bucket).send().await?;
+        let lambda = aws_sdk_lambda::Client::new(&aws.root());
+        let function = lambda.get_function_configuration();
+        function.function_name(&self.function).send().await?;
         for user in [&self.user, &self.longer_user] {
             aws.iam().get_user().user_name(user).send().await?;
         }
@@ -76,6 +87,9 @@ impl Bystanders {
     async fn remove(&self, aws: &LocalAws) -> Result {
         let s3 = integration_tests::s3::client(&aws.root());
         s3.delete_bucket().bucket(&self.bucket).send().await?;
+        let lambda = aws_sdk_lambda::Client::new(&aws.root());
+        let function = lambda.delete_function();
+        function.function_name(&self.function).send().await?;
         for user in [&self.user, &self.longer_user] {
             aws.iam().delete_user().user_name(user).send().await?;
         }
@@ -94,7 +108,7 @@ fn after_a_crash_clean_removes_what_is_tagged_and_lists_what_only_looks_like_it(
         let world = world(aws).await;
         let request = request(aws, &ALL)?;
         // The instance is contained, and protected from termination.
-        let counting = Counting::to(45);
+        let counting = Counting::to(53);
         {
             let proving = Box::pin(proof::prove(
                 &world,
@@ -120,13 +134,19 @@ fn after_a_crash_clean_removes_what_is_tagged_and_lists_what_only_looks_like_it(
             .iter()
             .map(|left| left.resource.as_str())
             .collect();
-        for name in [&bystanders.user, &bystanders.bucket, &vpc] {
+        let Bystanders {
+            user,
+            bucket,
+            function,
+            ..
+        } = &bystanders;
+        for name in [user, bucket, function, &vpc] {
             assert!(
                 left.iter().any(|left| left.contains(name.as_str())),
                 "{removal:#?}"
             );
         }
-        assert_eq!(left.len(), 3, "{removal:#?}");
+        assert_eq!(left.len(), 4, "{removal:#?}");
         bystanders.remove(aws).await?;
         let removal = proof::clean(&world, &aws.account_id, &request.id, &Silent).await?;
         assert_eq!(removal.left, [], "{removal:#?}");

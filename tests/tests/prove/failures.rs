@@ -219,3 +219,8 @@ fn whatever_call_fails_nothing_is_left_of_a_stolen_session_that_is_not_listed() 
 fn whatever_call_fails_nothing_is_left_of_an_infected_instance_that_is_not_listed() -> Result {
     sweep(Victim::InfectedInstance)
 }
+
+#[test]
+fn whatever_call_fails_nothing_is_left_of_a_hijacked_function_that_is_not_listed() -> Result {
+    sweep(Victim::HijackedFunction)
+}

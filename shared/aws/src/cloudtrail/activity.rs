@@ -98,6 +98,10 @@ pub async fn iam_events(trail: &EventHistory, finding: &Finding) -> Result<Event
     }
 }
 
+/// The step if no event is for the notice. `CloudTrail` shows the last minutes late.
+const NOTHING_YET: &str = "check CloudTrail again in 15 minutes (this Region and IAM's): so far it shows no \
+     credential, user, role, policy, session, function or instance that the principal made or changed";
+
 /// The lines for the notice.
 pub async fn deeds(
     trail: &EventHistory,
@@ -123,19 +127,14 @@ pub async fn deeds(
                 lines.extend(events.records.iter().filter_map(told));
             }
             Err(error) => lines.push(format!(
-                "look in CloudTrail for what {who} created since the first event; it is not known here: \
-                 {}",
+                "look in CloudTrail for changes by {who} since the first event: they could not be read ({})",
                 reason(&error)
             )),
         }
     }
     lines.dedup();
     if lines.is_empty() {
-        lines.push(format!(
-            "CloudTrail shows no key, user, password, role, policy, session, function or instance that \
-             {who} made or changed. This covers the time since the first event, in this Region and that \
-             of IAM; the last minutes may be missing"
-        ));
+        lines.push(NOTHING_YET.to_owned());
     }
     if lines.len() > MOST_LINES {
         cut = true;
@@ -179,7 +178,7 @@ fn credential_set(record: &CloudTrailEvent, at: &str) -> Option<String> {
             record.parameter("status"),
         ),
         "CreateUser" => format!(
-            "find out what user {} is for, whom the principal made at {at}",
+            "find out the purpose of user {}, whom the principal made at {at}",
             user()
         ),
         "CreateLoginProfile" | "UpdateLoginProfile" => format!(
@@ -197,7 +196,7 @@ fn credential_set(record: &CloudTrailEvent, at: &str) -> Option<String> {
             record.parameter("serviceName"),
         ),
         "UploadSSHPublicKey" | "UploadSigningCertificate" => format!(
-            "deactivate what the principal registered for user {} at {at} ({})",
+            "deactivate the key or certificate that the principal registered for user {} at {at} ({})",
             user(),
             record.name()
         ),
@@ -327,7 +326,7 @@ fn ran(record: &CloudTrailEvent, at: &str) -> Option<String> {
             [] => "the instances".to_owned(),
             ids => format!("the instances {}", listed(ids, 5)),
         };
-        format!("find out what {which} are for, which the principal started at {at}")
+        format!("find out the purpose of {which} that the principal started at {at}")
     })
 }
 

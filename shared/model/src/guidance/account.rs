@@ -16,30 +16,28 @@ pub(super) fn steps(category: Category, finding: &Finding, answers: &[Answer]) -
     let account = &finding.account_id;
     vec![
         format!(
-            "the whole of account {account} may be compromised, since {why}. Work through the steps below \
-             from a device and an account that are known to be clean"
+            "treat the whole account {account} as compromised, because {why}: work through the next steps from a \
+             clean device and a clean account"
         ),
         format!(
-            "root user of {account}: change its password, replace its MFA devices, and delete its access \
-             keys; check the e-mail address, the telephone number and the alternate contacts of the \
-             account"
+            "change the root password of {account}, replace root's MFA devices, delete its access keys, and check \
+             the account's e-mail address, telephone number and contacts"
         ),
         format!(
-            "look in {account} for backdoors that were made since the first event: users, access keys, \
-             passwords, roles, trust policies, identity providers, Identity Center assignments. The \
-             credential report of IAM lists the first three"
+            "search {account} for backdoors made since the first event: users, keys, passwords (IAM's credential \
+             report), roles, trust policies, identity providers, Identity Center assignments"
         ),
         format!(
             "replace every access key and every password of {account}, and revoke the sessions of its roles, \
              the most powerful ones first"
         ),
         format!(
-            "look in every Region of {account}, the unused ones too, for instances, functions, images, \
-             snapshots and shares that your team did not make. The bill and Cost Explorer show where"
+            "search every Region of {account}, the unused ones too, for instances, functions, images, snapshots and \
+             shares that your team did not make (see the bill)"
         ),
         format!(
-            "open a case with AWS Support for {account}, and read AWS's messages to its contacts. In an \
-             organization, a service control policy can freeze the account during the investigation"
+            "open a case with AWS Support for {account}, read AWS's messages to its contacts, and if you can, freeze \
+             it by a service control policy"
         ),
     ]
 }

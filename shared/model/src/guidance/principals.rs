@@ -105,9 +105,8 @@ pub(super) fn credentials(kind: &FindingType) -> &'static str {
              change, rotate the credentials, and look for other buckets that it changed (CloudTrail)"
         }
         _ => {
-            "review what the principal may do and what it did since the first event (CloudTrail), above \
-             all keys, users, roles and policies that it made; rotate its credentials if the owner did \
-             not make the call"
+            "review the permissions of the principal and its activity since the first event, above all keys, users, \
+             roles and policies; rotate its credentials unless the owner made the call"
         }
     }
 }

@@ -29,9 +29,7 @@ pub(super) fn bucket(kind: &FindingType) -> &'static str {
              on and which objects expired, and restore them"
         }
         ("Policy", _) => {
-            "review who may read the bucket: its policy, its ACL, and Block Public Access; give its \
-             users another way in than public access: CloudFront with origin access control, presigned \
-             URLs, an access point, or a policy statement that names their account"
+            "review who may read the bucket: its policy, its ACL, and Block Public Access"
         }
         _ => {
             "review who may read the bucket (its policy, its ACL, Block Public Access, access points); \
@@ -120,8 +118,7 @@ pub(super) fn instance(kind: &FindingType) -> &'static str {
              logins on the instances that use it"
         }
         _ => {
-            "check the instance; if it is compromised, isolate it and preserve its volumes before \
-             anything is stopped or terminated"
+            "check the instance; if it is compromised, isolate it, and preserve its volumes before any stop"
         }
     }
 }

@@ -128,28 +128,24 @@ pub(super) fn sequence(resource: &str) -> &'static str {
     match resource {
         "EKS" => {
             "open the sequence in GuardDuty: it lists every actor and resource; revoke the Kubernetes users \
-             and IAM principals first, then isolate the pods and nodes; the findings it is made of are \
-             handled one by one as they arrive"
+             and IAM principals first, then isolate the pods and nodes"
         }
         "ECS" => {
             "open the sequence in GuardDuty: it lists every actor and resource; isolate the tasks and the \
-             instances they run on, and revoke their roles' sessions; the findings it is made of are \
-             handled one by one as they arrive"
+             instances they run on, and revoke their roles' sessions"
         }
         "EC2" => {
             "open the sequence in GuardDuty: it lists every actor and resource; look at what the instances \
              have in common (an image, a launch template, a role), since their replacements will be \
-             attacked alike; the findings it is made of are handled one by one as they arrive"
+             attacked alike"
         }
         "S3" => {
             "open the sequence in GuardDuty: it lists every actor and resource; contain the credentials \
-             first, then see which objects were read, deleted or encrypted; the findings it is made of are \
-             handled one by one as they arrive"
+             first, then see which objects were read, deleted or encrypted"
         }
         _ => {
             "open the sequence in GuardDuty: it lists every actor and resource; contain the credentials \
-             first, and undo what they made (users, keys, roles, policies); the findings it is made of are \
-             handled one by one as they arrive"
+             first, and undo what they made (users, keys, roles, policies)"
         }
     }
 }

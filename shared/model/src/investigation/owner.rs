@@ -4,14 +4,13 @@ use super::answer::{Answer, Question, listed};
 use super::facts;
 use crate::finding::{Finding, Principal};
 
-/// One paragraph for whoever owns the credentials, the instance or the bucket.
+/// One paragraph for the owner of the credentials, the instance or the bucket, of three lines at most.
 pub(super) fn question(finding: &Finding) -> Option<Answer> {
     let text = match finding.principal() {
         Ok(principal) if principal.is_own() => of_principal(finding, &principal),
         Ok(principal) if !of_buckets(finding).is_empty() => format!(
-            "Is {} meant to be used by {principal}? GuardDuty has seen it {}. If so, tell us by whom and \
-             what for. If not, or if you are not sure, tell us immediately what it holds, and do not \
-             change it.",
+            "Is {} meant to be used by {principal}? GuardDuty saw it {}. If so, reply by whom and why. If not, \
+             or if unsure, reply now what it holds, and do not change it.",
             of_buckets(finding),
             circumstances(finding),
         ),
@@ -26,7 +25,7 @@ pub(super) fn question(finding: &Finding) -> Option<Answer> {
 
 fn of_principal(finding: &Finding, principal: &Principal) -> String {
     let key = match finding.access_key_id() {
-        Some(key) => format!(", with access key {key}"),
+        Some(key) => format!(" (key {key})"),
         None => String::new(),
     };
     let who = match principal {
@@ -41,9 +40,8 @@ fn of_principal(finding: &Finding, principal: &Principal) -> String {
         other => format!("{other}{key}"),
     };
     format!(
-        "Did you, or a program of yours, act as {who}, {}? If so, tell us what for, and whether it goes \
-         on. If not, or if you are not sure, say so immediately: we then treat the credentials as \
-         stolen; do not use them, and keep the machine that they were on as it is.",
+        "Did you or your program act as {who}, {}? If so, why? If not, or if unsure, reply now; do not use these \
+         credentials or their machine.",
         circumstances(finding),
     )
 }
@@ -51,13 +49,12 @@ fn of_principal(finding: &Finding, principal: &Principal) -> String {
 fn of_instance(finding: &Finding) -> Option<String> {
     let instance = finding.instance_id().ok()?;
     let other_end = match facts::place(finding) {
-        Some(place) => format!(" (the other end: {place})"),
+        Some(place) => format!(" with {place}"),
         None => String::new(),
     };
     Some(format!(
-        "GuardDuty reports {} for your instance {instance}{other_end}, {}. Is this activity intended? If \
-         so, tell us what for. If not, or if you are not sure, say so immediately; do not stop, reboot \
-         or terminate it, which would destroy the evidence in its memory.",
+        "Is the activity {} of your instance {instance}{other_end} {} intended? If so, reply why. If not, or if \
+         unsure, reply now, and do not stop, reboot or terminate it.",
         finding.finding_type,
         times(finding),
     ))
@@ -75,9 +72,9 @@ fn of_buckets(finding: &Finding) -> String {
 /// The call, its object, its time and its origin.
 fn circumstances(finding: &Finding) -> String {
     let call = finding.api_call().map_or_else(String::new, |call| {
-        let service = call
-            .service
-            .map_or_else(String::new, |s| format!(" of {s}"));
+        let service = call.service.map_or_else(String::new, |it| {
+            format!(" of {}", it.trim_end_matches(".amazonaws.com"))
+        });
         format!("calling {}{service} ", call.api)
     });
     let on = Some(of_buckets(finding))
@@ -89,7 +86,14 @@ fn circumstances(finding: &Finding) -> String {
 
 fn times(finding: &Finding) -> String {
     match (finding.first_seen(), finding.last_seen()) {
-        (Some(first), Some(last)) if first != last => format!("between {first} and {last}"),
+        (Some(first), Some(last)) if first != last => {
+            let (first, last) = (first.to_string(), last.to_string());
+            let day = &first[..first.find('T').map_or(0, |at| at + 1)];
+            format!(
+                "between {first} and {}",
+                last.strip_prefix(day).unwrap_or(&last)
+            )
+        }
         (Some(at), _) | (None, Some(at)) => format!("at {at}"),
         (None, None) => "at a time that the finding does not name".to_owned(),
     }

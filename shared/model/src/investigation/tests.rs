@@ -202,8 +202,7 @@ fn the_owner_is_asked_in_one_paragraph_that_can_be_sent_as_it_is() {
         "Did you",
         "IAM user mallory",
         "AKIAIOSFODNN7EXAMPLE",
-        "ListBuckets of s3.amazonaws.com",
-        "between 2026-03-04T04:50:00Z and 2026-03-04T05:00:00Z",
+        "ListBuckets of s3 between 2026-03-04T04:50:00Z and 05:00:00Z",
         "198.51.100.7 (Oslo, Norway; Example Org; AS64496)",
         "If not",
     ] {

@@ -195,8 +195,7 @@ impl StepReport {
         let open = self.contains && self.outcome == Outcome::Failed;
         (open && self.action != CREDENTIAL_REFUSED).then(|| {
             format!(
-                "{} on {} is not in effect, as far as it could be read: the activity that it stops can \
-                 go on",
+                "{} on {} is not in effect, as far as known: the activity that it stops may continue",
                 self.action, self.target
             )
         })

@@ -22,7 +22,7 @@ const NAMED: [&str; 6] = [
     "AWS::SNS::Topic",
     "AWS::SQS::Queue",
 ];
-/// How many names are told.
+/// How many names are listed.
 const TOLD: usize = 3;
 
 fn names(context: &CheckContext<'_>) -> Check {
@@ -50,8 +50,8 @@ fn names(context: &CheckContext<'_>) -> Check {
             "the stack's name is too long for them, and was cut: {first}{more} do not begin with {stack}-"
         ),
         format!(
-            "look whether a policy of yours names them as {stack}-*, and name them by their ARN or path; or deploy \
-             under a name of at most 25 characters"
+            "if a policy of yours names them as {stack}-*, name them by their ARN or path; or deploy under a name \
+             of at most 25 characters"
         ),
     )
 }
@@ -96,12 +96,11 @@ async fn concurrency(context: &CheckContext<'_>) -> Check {
         Ok(limit) if limit <= FEW => Check::hint(
             of,
             format!(
-                "at most {limit} executions at once, of all functions of the account together: findings that come \
-                 together wait"
+                "at most {limit} concurrent executions for all functions of the account: simultaneous findings wait"
             ),
             "ask AWS for more: Service Quotas, AWS Lambda, Concurrent executions",
         ),
-        Ok(limit) => Check::ok(of, format!("at most {limit} executions at once")),
+        Ok(limit) => Check::ok(of, format!("at most {limit} concurrent executions")),
         Err(error) => Check::unknown(of, &error),
     }
 }
@@ -118,8 +117,8 @@ async fn others(context: &CheckContext<'_>) -> Check {
     match found.during("iam:GetRole", INCIDENT_RESPONSE) {
         Ok(_) => Check::hint(
             of,
-            format!("it may contain too: the account has its role {INCIDENT_RESPONSE}"),
-            "agree who contains what: where both have changed a resource, releasing one leaves what the other did",
+            format!("this service may contain too: the account has its role {INCIDENT_RESPONSE}"),
+            "agree who contains what: if both changed a resource, a release by one leaves the changes of the other",
         ),
         Err(error) if error.is_gone() => {
             Check::ok(of, format!("the account has no role {INCIDENT_RESPONSE}"))

@@ -10,11 +10,11 @@ use crate::deployment::{Deployment, Resource};
 #[derive(Debug, Serialize)]
 pub(super) struct Check {
     pub(super) check: CheckResult,
-    /// What was looked at.
+    /// The subject of the check.
     pub(super) of: String,
-    /// What was found.
+    /// The state found.
     pub(super) found: String,
-    /// What a person should do.
+    /// The remedy, for the administrator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) to_do: Option<String>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Check {
 #[serde(rename_all = "lowercase")]
 pub(super) enum CheckResult {
     Ok,
-    /// Nothing is wrong, and a person may want it otherwise.
+    /// Nothing is wrong, and the administrator may want it otherwise.
     Hint,
     Problem,
     /// It could not be looked at.
@@ -72,11 +72,11 @@ impl Check {
     }
 }
 
-/// What the checks look with, and at.
+/// The clients and the subject of the checks.
 pub(super) struct CheckContext<'a> {
     pub(super) sdk: &'a SdkConfig,
     pub(super) deployment: &'a Deployment,
-    /// What the stack made, or why it is not known.
+    /// The stack's resources, or why they are not known.
     pub(super) resources: &'a Result<Vec<Resource>, Error>,
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn check(context: &CheckContext<'_>) -> Vec<Check> {
     rules.into_iter().chain(mappings).chain(queues).collect()
 }
 
-/// What was found, or what is wrong and what to do.
+/// The state found, or the problem and its remedy.
 type Found = std::result::Result<String, (String, String)>;
 
 fn line(of: &str, found: Result<Found>) -> Check {

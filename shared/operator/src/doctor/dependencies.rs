@@ -1,4 +1,4 @@
-//! What the functions rest on: GuardDuty, the clock, the policies, the topic, the table.
+//! The dependencies of the functions: GuardDuty, the clock, the policies, the topic, the table.
 
 use aws_config::SdkConfig;
 use aws_sdk_guardduty::types::{DetectorStatus, ManagedBy};
@@ -70,9 +70,7 @@ pub(super) async fn detector(context: &CheckContext<'_>) -> Check {
     let to_do = if governed.is_empty() {
         enable
     } else {
-        format!(
-            "change the GuardDuty policy of the organization; where it does not decide, {enable}"
-        )
+        format!("change the GuardDuty policy of the organization; if it does not decide, {enable}")
     };
     let found = format!("detector {id} is {}", status.as_str());
     Check::problem(of, found + &governed, to_do)

@@ -99,7 +99,7 @@ fn state(of: &str, deployed: &Deployed, config: &Config) -> Check {
     Check::ok(of, format!("{extent}, response {mode}"))
 }
 
-/// What is wrong, and what to do.
+/// The problem, and its remedy.
 type Trouble = Option<(String, String)>;
 
 async fn concurrency(lambda: &Client, name: &str) -> Result<Trouble> {

@@ -53,7 +53,7 @@ pub(super) async fn check(
     lines
 }
 
-/// What a role allows, by its own policies.
+/// The permissions of a role, by its own policies.
 #[derive(Debug, Default)]
 struct Granted {
     actions: BTreeSet<String>,
@@ -177,7 +177,7 @@ fn compared(
 ///
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-drift.html>. It tells a
 /// trust policy, a statement's resources and conditions that were changed. Policies that were added it may
-/// tell or not; those are told by what they allow.
+/// tell or not; those are recognized by the permissions they add.
 async fn drift(context: &CheckContext<'_>, logical: &str) -> Result<Vec<String>> {
     let client = aws_sdk_cloudformation::Client::new(context.sdk);
     let stack = &context.deployment.name;

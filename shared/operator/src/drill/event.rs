@@ -115,8 +115,8 @@ pub(super) fn of_type(
     Ok(detail)
 }
 
-/// Gives the finding an id of its own, so that it touches no incident, and the times of an activity that
-/// `lasted` so long and has just been seen.
+/// Gives the finding an id of its own, so that it touches no incident. Its times are those of an activity
+/// that `lasted` so long and has just been seen.
 fn stamp(detail: &mut Value, id: &str, now: Timestamp, lasted: SignedDuration) {
     let last = now.round(Unit::Second).unwrap_or(now);
     let first = last.saturating_sub(lasted).unwrap_or(last);

@@ -1,4 +1,4 @@
-//! What is printed for a value of a document: rows as JSON or in columns, and how many of each kind.
+//! The output for a value of a document: rows as JSON or in columns, and how many of each kind.
 
 use std::fmt;
 use std::ops::AddAssign;

@@ -1,4 +1,4 @@
-//! What a line of the output says of a finding.
+//! A line of the output about a finding.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use remediation::decision::{self, Decision, ResponseSettings};
 use remediation::finding::{Finding, Principal};
 use serde::Serialize;
 
-/// What would be done about a finding, all functions together.
+/// The decision about a finding, all functions together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Verdict {
@@ -30,7 +30,7 @@ impl Verdict {
     }
 }
 
-/// What decides.
+/// The rules that decide.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
     pub(super) settings: ResponseSettings,
@@ -65,7 +65,7 @@ pub(super) struct Row {
     pub(super) decisions: BTreeMap<&'static str, Verdict>,
     pub(super) reason: String,
     pub(super) sample: bool,
-    /// ARNs and ids of what would be contained, or looked at by a person.
+    /// ARNs and ids of the targets to contain or to investigate.
     pub(super) targets: Vec<String>,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Failure {
 }
 
 impl Row {
-    /// What the functions would do about `finding` by these rules.
+    /// The decision of the functions about `finding` by these rules.
     pub(super) fn new(file: &Arc<str>, finding: &Finding, rules: &Rules) -> Self {
         let functions = catalogue::routes(finding);
         let answers: Vec<_> = functions
@@ -140,8 +140,8 @@ fn reason(answers: &[(Category, Verdict, String)]) -> String {
     each.collect::<Vec<_>>().join("; ")
 }
 
-/// What of a function's kind the finding names, as ARNs and ids that are held against AWS's
-/// grammars. What it names unreadably is left out: where that matters, the decision has failed.
+/// The targets of a function's kind that the finding names, as ARNs and ids by AWS's grammars. Unreadable
+/// ones are left out: if they matter, the decision has failed.
 fn named(function: Category, finding: &Finding) -> Vec<String> {
     match function {
         Category::S3 if catalogue::concerns_account_block(finding) => {

@@ -1,6 +1,6 @@
 //! Documents with findings that AWS has: the export in S3, and GuardDuty itself.
 //!
-//! They are fetched ahead by a thread of their own, in order and several at once, and wait while nobody
+//! They are fetched ahead by a thread of their own, in order and several in parallel, and wait while nobody
 //! reads them.
 
 mod export;
@@ -24,7 +24,7 @@ use super::source::{Document, decompressed};
 /// How many that have come may wait to be read.
 const WAITING: usize = 16;
 
-/// Where to fetch from.
+/// The source of the documents.
 #[derive(Clone, Debug)]
 pub(crate) enum Fetch {
     Export(Export),

@@ -27,7 +27,7 @@ struct List {
     next: Next,
 }
 
-/// What comes next of a list.
+/// The next token of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Next {
     Value,
@@ -40,7 +40,7 @@ enum Next {
 pub(crate) struct JsonStream<R> {
     reader: R,
     window: Vec<u8>,
-    /// Where the part of the window begins that was not taken yet.
+    /// The beginning of the part of the window that was not taken yet.
     start: usize,
     begun: bool,
     ended: bool,
@@ -284,8 +284,8 @@ impl<R: Read> JsonStream<R> {
         self.list = None;
     }
 
-    /// Reads what there is, or as much again as a long value already has, so that the work is in
-    /// proportion to its length. False at the end of the stream.
+    /// Reads the available bytes, or as many again as a long value already has: the work stays in proportion
+    /// to its length. False at the end of the stream.
     fn fill(&mut self) -> bool {
         self.window.drain(..self.start);
         self.start = 0;
@@ -368,7 +368,7 @@ impl<R: Read> Iterator for JsonStream<R> {
     }
 }
 
-/// What is wrong, without serde's own line, which counts from the beginning of the value.
+/// The problem, without serde's own line, which counts from the beginning of the value.
 pub(crate) fn not_json(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let problem = text.rsplit_once(" at line ").map_or(&*text, |(it, _)| it);
@@ -393,7 +393,7 @@ fn closes(text: &[u8]) -> bool {
 }
 
 enum Ahead {
-    /// Of this length, up to and with the bracket.
+    /// This many bytes, up to and with the bracket.
     Yes(usize),
     No,
     /// The text is too short to tell.

@@ -19,7 +19,7 @@ pub(crate) struct JsonText {
     pub(crate) last_known_only: bool,
 }
 
-/// Where a finding was read from.
+/// The place that a finding was read from.
 pub(crate) struct Position<'a> {
     /// The line of the file that it begins in.
     pub(crate) line: u64,
@@ -35,7 +35,7 @@ enum Document<'a> {
 }
 
 impl Position<'_> {
-    /// What the finding was read from.
+    /// The document of the finding.
     pub(crate) fn document(&self) -> Option<Value> {
         match self.document {
             Document::Text(text) => serde_json::from_slice(text).ok(),

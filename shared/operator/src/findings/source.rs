@@ -20,7 +20,7 @@ pub(crate) type Reader = Box<dyn Read + Send>;
 
 /// Something to read findings from.
 pub(crate) struct Document {
-    /// What it is called where something in it is complained of.
+    /// Its name in error messages.
     pub(crate) name: Arc<str>,
     /// Its text, or why it cannot be read.
     pub(crate) text: Result<Reader, String>,

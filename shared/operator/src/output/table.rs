@@ -34,9 +34,9 @@ const SHORTENED: [(&str, usize); 17] = [
     ("FINDING", 8),
     ("STATUS", 12),
 ];
-/// What a command takes the beginning of. It is cut without a mark, so that it can be copied.
+/// The columns of ids, of which commands take the beginning. They are cut without a mark, to be copied.
 const IDS: [&str; 2] = ["FINDING", "INCIDENT"];
-/// What is known by its end.
+/// The columns of names that differ at their end.
 const BY_END: [&str; 3] = ["RESOURCE", "ON", "TARGET"];
 /// How narrow the last column may become: its text goes on in the next line.
 const LAST: usize = 30;
@@ -112,7 +112,7 @@ fn fit<const N: usize>(headings: [&str; N], widths: &mut [usize; N], terminal: u
     widths[last] = widths[last].min(room);
 }
 
-/// What a column takes before the next one.
+/// The width that a column takes before the next one.
 fn before(width: usize) -> usize {
     if width == 0 { 0 } else { width + GAP }
 }

@@ -1,4 +1,4 @@
-//! What IAM says that a role may do, without trying it.
+//! The permissions of a role, simulated by IAM without trying them.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html>: it looks at the
 //! role's policies, its boundary and service control policies. A resource `*` matches only statements that
@@ -14,19 +14,19 @@ use aws_sdk_iam::types::{
 use remediation::error::{CallContext as _, Error, Result};
 use remediation::finding::Finding;
 
-/// What a person must know of every answer.
+/// The limits of every answer, for the operator.
 pub(super) const LIMITS: &str = "ROLE is what IAM simulates of the role's policies, its boundary and service control \
      policies. It knows neither policies of resources (a bucket's) nor resource control policies, and no \
      condition whose value is known only when the call is made.";
 
-/// What IAM says of a permission.
+/// IAM's answer about a permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The role may.
     Allowed,
     /// The role may not, by these.
     Denied(String),
-    /// It cannot be told, for this reason.
+    /// Not known, for this reason.
     Unknown(String),
 }
 
@@ -56,7 +56,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Where the resources of a finding are.
+/// The location of a finding's resources.
 pub(super) struct Place {
     partition: &'static str,
     account: String,
@@ -153,7 +153,7 @@ impl Place {
         }
     }
 
-    /// What the playbooks send of what the roles' conditions ask for.
+    /// The values that the playbooks send for the conditions of the roles.
     fn context(&self, action: &str, resource: &str) -> Vec<(&'static str, String)> {
         let deny_all = format!("arn:{}:iam::aws:policy/AWSDenyAll", self.partition);
         let mut context = vec![
@@ -185,7 +185,7 @@ pub(super) struct Simulation {
 }
 
 impl Simulation {
-    /// Whether the role has the permission that a step takes. What may not be asked is not known.
+    /// Asks whether the role has the permission that a step takes. The answer is unknown if IAM may not be asked.
     pub(super) async fn ask(&self, permission: &str, action: &str, target: &str) -> Verdict {
         let mut worst = Verdict::Allowed;
         // One resource at a time: of several, each kind would be asked with the conditions of all.

@@ -1,4 +1,4 @@
-//! Ctrl-C: the first ends the proof in order, the second at once.
+//! Ctrl-C: the first ends the proof in order, the second immediately.
 
 use std::io;
 use std::sync::Arc;
@@ -29,11 +29,15 @@ impl Interrupt {
         thread::spawn(move || {
             let mut came = signals.forever();
             if came.next().is_some() {
-                output::complain("stopping: what was made is removed. Ctrl-C once more leaves it");
+                output::complain(
+                    "stopping, and removing the resources of the proof; a second Ctrl-C leaves them",
+                );
                 told.notify_one();
             }
             if came.next().is_some() {
-                output::complain(&format!("stopped at once. Remove what is left: {to_clean}"));
+                output::complain(&format!(
+                    "stopped; to remove the resources left: {to_clean}"
+                ));
                 std::process::exit(AT_ONCE);
             }
         });

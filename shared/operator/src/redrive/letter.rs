@@ -1,4 +1,4 @@
-//! What lies in the queues: events that did not reach a function, or that a function failed on.
+//! The messages of the queues: events that did not reach a function, or on which a function failed.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use remediation::recheck;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// What is older is not contained without a person who knows: as long as EventBridge and Lambda try.
+/// The age from which a message is sent only with `--late`: EventBridge and Lambda try for as long.
 const LATE: SignedDuration = SignedDuration::from_hours(1);
 
 /// A message, and what it says.
@@ -26,9 +26,9 @@ pub(super) struct Letter {
     pub(super) late: bool,
     /// How often it was tried.
     pub(super) tries: Option<u64>,
-    /// Why it lies here.
+    /// Why it is in the queue.
     pub(super) why: String,
-    /// Where it goes.
+    /// The function that gets it.
     #[serde(serialize_with = "function")]
     pub(super) to: Address,
     #[serde(skip)]
@@ -43,7 +43,7 @@ pub(super) struct Held {
     pub(super) receipt: String,
 }
 
-/// Where a letter goes.
+/// The receiver of a letter.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Address {
     /// To the function of this ARN, which gets the payload.
@@ -59,7 +59,7 @@ fn function<S: Serializer>(to: &Address, serializer: S) -> Result<S::Ok, S::Erro
     }
 }
 
-/// What a message is, as far as it can be told.
+/// The content of a message, as far as it is known.
 struct Content<'a> {
     event: &'a Value,
     /// The finding, where there is no event to tell it.
@@ -175,9 +175,9 @@ fn read<'a>(
             at: None,
             tries: None,
             why: if parsed["recheck"] == 0 {
-                "dealing with what was put off failed each time".to_owned()
+                "the follow-up of postponed steps failed each time".to_owned()
             } else {
-                "looking again after a containment failed each time".to_owned()
+                "the recheck of a containment failed each time".to_owned()
             },
         };
     }
@@ -215,18 +215,19 @@ fn failure(record: &Value) -> String {
     ];
     let told: Vec<_> = told.into_iter().filter_map(Value::as_str).collect();
     if told.is_empty() {
-        "it says nothing of why".to_owned()
+        "the record gives no reason".to_owned()
     } else {
         told.join(": ")
     }
 }
 
-/// Whoever may write to a queue must not get to invoke other functions through a person.
+/// The function of a message. Somebody who may write to a queue must not invoke other functions through the
+/// operator.
 fn address(content: &Content<'_>, functions: &Functions) -> Address {
     let (Some(payload), Some(function)) = (&content.payload, content.function) else {
         return Address::Undeliverable(
-            "it is neither an event of EventBridge's with TARGET_ARN, nor a record of Lambda's with \
-             requestPayload, nor a later look, nor an update of Security Hub"
+            "the message is no event of EventBridge with TARGET_ARN, no record of Lambda with requestPayload, \
+             no recheck, and no update of Security Hub"
                 .to_owned(),
         );
     };
@@ -238,7 +239,7 @@ fn address(content: &Content<'_>, functions: &Functions) -> Address {
     match known {
         Some(known) => Address::Function(known.clone(), payload.clone()),
         None => Address::Undeliverable(format!(
-            "it is for {}, which is no function of the stack",
+            "the message is for {}, which is no function of the stack",
             printable(function)
         )),
     }

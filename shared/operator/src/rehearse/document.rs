@@ -1,4 +1,4 @@
-//! What is written: the report, what could not be read, and where it comes from.
+//! The output: the report, the unreadable input, and the sources of both.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) struct Document {
     #[serde(flatten)]
     pub(super) report: Report,
     pub(super) policies: Policies,
-    /// Where the settings come from, for a person.
+    /// The source of the settings, for the reader.
     pub(super) settings_from: String,
     pub(super) unreadable: Vec<Unreadable>,
 }

@@ -1,4 +1,4 @@
-//! What is rehearsed, and by which rules.
+//! The findings of a rehearsal, and its rules.
 
 use std::path::PathBuf;
 

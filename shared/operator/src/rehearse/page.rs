@@ -71,7 +71,7 @@ pub(super) fn render(document: &Document) -> String {
         ),
         (
             "unreadable",
-            "What could not be read",
+            "Unreadable input",
             !document.unreadable.is_empty(),
             unreadable(document),
         ),
@@ -89,7 +89,7 @@ pub(super) fn render(document: &Document) -> String {
         }
     }
     Page {
-        title: "Rehearsal: what would have been contained",
+        title: "Rehearsal: which targets would have been contained",
         lead: lead(document),
         sections,
         script: Some(Script {
@@ -100,7 +100,7 @@ pub(super) fn render(document: &Document) -> String {
     .render()
 }
 
-/// What the script filters by and draws, in the order of the entries on the page.
+/// The data that the script filters by and draws, in the order of the entries on the page.
 fn data(report: &Report, shown: &[Entry]) -> Value {
     let entries = shown.iter().map(|entry| {
         let text = [

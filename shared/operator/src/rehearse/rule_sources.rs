@@ -1,5 +1,5 @@
-//! What decides in a rehearsal, and where it comes from: the policies and the settings of the stack that is named,
-//! or the default ones.
+//! The rules of a rehearsal and their sources: the policies and the settings of the stack that is named, or the
+//! default ones.
 
 use ::policy::LoadedPolicies;
 use aws_config::SdkConfig;
@@ -20,24 +20,24 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 /// The policies that are asked.
 #[derive(Debug, Serialize)]
 pub(super) struct Policies {
-    /// Where they come from, for a person.
+    /// Their source, for the reader.
     pub(super) from: String,
     pub(super) text: String,
 }
 
-/// What decides.
+/// The rules that decide.
 pub(super) struct RuleSources {
     pub(super) policies: Policies,
     pub(super) functions: Functions,
-    /// Where the settings come from, for a person.
+    /// The source of the settings, for the reader.
     pub(super) settings_from: String,
-    /// What a reader must know of both.
+    /// Remarks about both, for the reader.
     pub(super) remarks: Vec<String>,
 }
 
 impl RuleSources {
-    /// What decides by the options. Asks AWS only for what a stack or a parameter is named for. `None`: the
-    /// policies that are given are not valid, which was told.
+    /// The rules by the options. Asks AWS only if a stack or a parameter is named. `None`: the given policies
+    /// are not valid, and the errors are printed.
     ///
     /// # Errors
     /// If AWS does not say, or the stored policies permit nothing.
@@ -56,8 +56,8 @@ impl RuleSources {
             (Some(stack), Some(_)) => format!("the functions of the stack {stack}"),
             _ => {
                 remarks.push(
-                    "No stack is named (--stack): of the settings, what is not given is the default of the \
-                     stack's parameter."
+                    "No stack is named (--stack): each setting that is not given has the default of the stack's \
+                     parameter."
                         .to_owned(),
                 );
                 "the defaults of the stack's parameters".to_owned()

@@ -38,7 +38,7 @@ impl Default for Functions {
     }
 }
 
-/// What is not given is as the stack that is named has it; without a stack, the parameter's default.
+/// The options for rules. A setting that is not given is the named stack's, or the parameter's default.
 #[derive(Debug, clap::Args)]
 pub(super) struct RuleOptions {
     #[command(flatten)]
@@ -47,11 +47,10 @@ pub(super) struct RuleOptions {
     /// without a stack, all accounts are contained in, as with Mode hub.
     #[arg(long, value_name = "ID", value_parser = option_values::account, help_heading = HEADING)]
     account: Option<String>,
-    /// How large a crowd is: users=40, or group:NAME=12 for an Auto Scaling group.
+    /// The size of a blast-radius group: users=40, or group:NAME=12 for an Auto Scaling group.
     #[arg(long = "size", value_name = "CROWD=NUMBER", value_parser = size, help_heading = "Rehearsal")]
     sizes: Vec<GroupSize>,
-    /// Take findings that are archived by now for what they were before: a person may have archived them
-    /// after their events came.
+    /// Take archived findings for unarchived: somebody may have archived them after their events came.
     #[arg(long, help_heading = "Rehearsal")]
     archived: bool,
 }
@@ -65,7 +64,7 @@ struct Given(Vec<(&'static SettingOption, String)>);
 struct SettingOption {
     name: String,
     help: String,
-    /// The function whose setting it is. `None`: of all functions.
+    /// The function of the setting. `None`: all functions.
     function: Option<Category>,
     setting: &'static Setting,
 }

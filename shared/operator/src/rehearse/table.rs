@@ -79,7 +79,7 @@ pub(super) fn show(document: &Document) {
         report.exemptions.iter().map(exemption),
     );
     section(
-        "what is left to a person",
+        "findings not contained automatically",
         ["FUNCTION", "FINDINGS", "FIRST", "WHY"],
         report.left_out.iter().map(left_out),
     );
@@ -117,14 +117,18 @@ fn summary(numbers: &Numbers) {
             ),
         ),
     ];
-    rows.push(("findings left to a person", numbers.left_out, String::new()));
+    rows.push((
+        "not contained automatically",
+        numbers.left_out,
+        String::new(),
+    ));
     for (what, number, more) in rows {
         let line = format!("{what:27}{number:>7}  {more}");
         output::line(line.trim_end());
     }
 }
 
-/// What of the contained is not wholly or not surely so.
+/// The containments that are partial or uncertain.
 pub(super) fn contained(numbers: &Numbers) -> String {
     let mut said = Vec::new();
     if numbers.partial > 0 {
@@ -170,7 +174,7 @@ pub(super) fn words(outcome: Outcome) -> &'static str {
     }
 }
 
-/// The same, with what there is to add.
+/// The same, with its qualifications.
 pub(super) fn qualified(entry: &Entry) -> String {
     let mut words = words(entry.outcome).to_owned();
     for (is, word) in [
@@ -222,7 +226,7 @@ fn opening(opening: &BreakerTrip) -> [String; 6] {
 
 fn exemption(exemption: &Exemption) -> [String; 6] {
     let approval = if exemption.awaits_approval {
-        " (until a person approves it)"
+        " (until an approver runs the plan)"
     } else {
         ""
     };

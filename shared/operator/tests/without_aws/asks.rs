@@ -151,7 +151,7 @@ fn what_each_command_prints_for_a_program_is_one_document() -> Result {
             &["release", WAITING],
             3,
             "/0/refused",
-            json!("there is nothing to release: nothing was changed on account of it"),
+            json!("there is nothing to release: the response changed nothing"),
         ),
         (
             &["release", CONTAINED, "--yes"],

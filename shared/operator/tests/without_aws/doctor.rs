@@ -242,7 +242,7 @@ fn what_the_account_brings_along_is_a_hint() -> Result {
             "names",
             "gdr-BucketsRole-1A2B3C do not begin with gdr-of-the-payments-team-",
         ),
-        ("hint", concurrency, "at most 10 executions at once"),
+        ("hint", concurrency, "at most 10 concurrent executions"),
         (
             "hint",
             response,
@@ -267,7 +267,7 @@ fn what_the_account_brings_along_is_a_hint() -> Result {
             "is DISABLED; a GuardDuty policy of the organization manages",
         ),
         ("ok", "names", "none was cut"),
-        ("ok", concurrency, "at most 1000 executions"),
+        ("ok", concurrency, "at most 1000 concurrent executions"),
         ("ok", response, "has no role"),
         (
             "ok",

@@ -51,7 +51,10 @@ fn a_message_that_lambda_does_not_take_stays_in_its_queue_and_others_see_it_agai
         (None, "lambda:InvokeFunction"),
         (Some((400, failed.to_string())), "lambda:InvokeFunction"),
         // Lambda answers 200 to a caller that waits for the function.
-        (Some((200, String::new())), "it was not taken (status 200)"),
+        (
+            Some((200, String::new())),
+            "the event was not accepted (status 200)",
+        ),
     ] {
         let stub = stub(invoked)?;
         let output = stub.gdr(&REDRIVE, "")?;

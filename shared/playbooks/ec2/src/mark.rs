@@ -54,7 +54,7 @@ pub(super) async fn set(
     for interface in isolated {
         if !is_isolated_in_the_end(client, interface).await? {
             return Err(Error::Refused(format!(
-                "not tagged, since {interface} is not isolated, and the tag would keep others from isolating it"
+                "not tagged, because {interface} is not isolated"
             )));
         }
     }

@@ -41,7 +41,7 @@ pub(super) fn remaining(
         return;
     }
     plan.next_steps.push(format!(
-        "to release {id}, use gdr release: it puts back what each step found"
+        "to release {id}: gdr release restores the values that each step found"
     ));
 }
 
@@ -107,12 +107,11 @@ fn losses(
         }
         Ok(_) => {}
         Err(_) => plan.next_steps.push(format!(
-            "find out whether {id} is in an Auto Scaling group and detach it, or its failing health check \
-             will terminate it"
+            "find out whether {id} is in an Auto Scaling group, and detach it: otherwise its failing health check \
+             terminates it"
         )),
     }
     plan.next_steps.push(format!(
-        "take an image of the memory of {id} before it is stopped, if you need one: the responder takes \
-         none"
+        "take a memory image of {id} before any stop, if needed: the responder takes none"
     ));
 }

@@ -79,8 +79,8 @@ fn entity_of(arn: &str) -> Result<Entity<'_>> {
     }
 }
 
-/// Tags the entity if `policy`, or what is fallen back to, denies it something. The deny may have been
-/// refused, and then the tag would only keep people from containing the entity themselves.
+/// Tags the entity if `policy`, or its fallback, denies it something. The deny may have been refused, and then
+/// the tag would only keep operators from containing the entity themselves.
 pub(super) async fn set(client: &Client, arn: &str, policy: &str) -> Result<()> {
     let entity = entity_of(arn)?;
     let mut denied = is_denied(client, entity, policy).await?;
@@ -93,8 +93,7 @@ pub(super) async fn set(client: &Client, arn: &str, policy: &str) -> Result<()> 
     }
     if !denied {
         return Err(Error::Refused(format!(
-            "not tagged, since no deny of the responder's is in effect on {}, and the tag would keep \
-             people from containing it",
+            "not tagged, because no deny of the responder is in effect on {}",
             entity.name(),
         )));
     }

@@ -338,7 +338,7 @@ async fn a_session_of_a_user_is_cut_off_and_as_long_as_its_keys_work_that_is_not
     // No key is deactivated whose sessions were to be waited for.
     assert_eq!(world.cut_off().as_deref(), Some("2026-03-04T05:06:08Z"));
     let done = run(&world.iam, &session).await;
-    assert!(done.next_steps[0].contains("how the session of mallory was made"));
+    assert!(done.next_steps[0].contains("how the session of mallory was opened"));
     let risks = done.residual_risks.join("\n");
     assert!(risks.contains(KEY) && risks.contains(SECOND), "{risks}");
 }

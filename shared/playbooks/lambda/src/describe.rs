@@ -92,10 +92,10 @@ pub(super) async fn versions(client: &Client, name: &str) -> Result<Vec<String>>
     let found = read.during("lambda:ListVersionsByFunction", name)?;
     let versions = found.versions.unwrap_or_default().into_iter().rev();
     let shown = versions.filter_map(|found| {
-        let version = found.version?;
-        let hash = found.code_sha256.unwrap_or_default();
-        let at = found.last_modified.unwrap_or_default();
-        Some(printable(&format!("{version} {hash} of {at}")))
+        let details = [found.code_sha256, found.last_modified];
+        let details: Vec<_> = details.into_iter().flatten().collect();
+        let shown = format!("{} ({})", found.version?, details.join(", "));
+        Some(printable(&shown))
     });
     Ok(shown.collect())
 }

@@ -116,7 +116,7 @@ impl Playbook for Lambda {
     }
 
     async fn investigate(&self, inquiry: &Inquiry<'_>, state: Option<&State>) -> Investigation {
-        investigate::investigate(&self.clients, inquiry, state).await
+        Box::pin(investigate::investigate(&self.clients, inquiry, state)).await
     }
 }
 

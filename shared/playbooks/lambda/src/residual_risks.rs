@@ -23,8 +23,7 @@ pub(super) fn tell(plan: &mut Plan<Action>, finding: &Finding, state: &State, fu
     let timeout = state.configuration.as_ref().ok();
     let longest = timeout.and_then(|found| found.timeout).unwrap_or(900);
     plan.residual_risks.push(format!(
-        "invocations of {function} that are under way go on until they end, {longest} seconds at most, and reach \
-         whatever needs no credentials of AWS"
+        "invocations of {function} that run continue for {longest} seconds at most: their network is not cut"
     ));
     if state
         .configuration
@@ -32,14 +31,13 @@ pub(super) fn tell(plan: &mut Plan<Action>, finding: &Finding, state: &State, fu
         .is_ok_and(|found| found.durable)
     {
         plan.residual_risks.push(format!(
-            "durable executions of {function} stay open, and go on when it is released: list them \
-             (lambda:ListDurableExecutionsByFunction), and stop those that the attacker began"
+            "durable executions of {function} continue after its release: stop those that the attacker began \
+             (lambda:ListDurableExecutionsByFunction)"
         ));
     }
     plan.next_steps.push(format!(
-        "find out what has not been done since {function} was throttled: synchronous callers get an error (429). \
-         Lambda retries an asynchronous event for six hours at most. Then it goes to its destination on failure or \
-         its dead-letter queue, or is lost"
+        "tell the owner that {function} is throttled: callers get 429, and asynchronous events fail after six hours \
+         of retries"
     ));
     if let Some(around) = &state.surroundings {
         surroundings(plan, around, function);
@@ -49,12 +47,12 @@ pub(super) fn tell(plan: &mut Plan<Action>, finding: &Finding, state: &State, fu
         && !variables.is_empty()
     {
         plan.next_steps.push(format!(
-            "rotate the secrets that the environment of {function} holds, if any: its code could read {}",
+            "rotate the secrets in the environment of {function}: {}",
             listed(variables, MOST),
         ));
     }
     plan.next_steps.push(format!(
-        "compare the code and the layers of {function} with what was deployed, before it is released: version {}",
+        "compare the code and layers of {function} with its deployment before you release it: version {}",
         finding.function_version().unwrap_or("$LATEST"),
     ));
 }
@@ -63,25 +61,24 @@ fn surroundings(plan: &mut Plan<Action>, around: &Surroundings, function: &str) 
     let mut unread = Vec::new();
     if let Some(sources) = some_of(&around.event_sources, &mut unread) {
         plan.residual_risks.push(format!(
-            "{function} is still offered the events of {sources}: a queue keeps them until they expire or go to its \
-             dead-letter queue, a stream until its retention ends; watch the age of the oldest, or disable the event \
-             source"
+            "events of {sources} wait for {function} until they expire: watch the age of the oldest, or disable the \
+             event source"
         ));
     }
     if let Some(urls) = some_of(&around.urls, &mut unread) {
         plan.residual_risks.push(format!(
-            "{urls} stays, and answers 429 while the function is throttled"
+            "the URL {urls} stays, and answers 429 while {function} is throttled"
         ));
     }
     if let Some(provisioned) = some_of(&around.provisioned, &mut unread) {
         plan.residual_risks.push(format!(
-            "the execution environments of {provisioned} are kept ready, and paid for. If Lambda refuses a reserved \
-             concurrency below the provisioned one, delete the provisioned one, and send the finding once more"
+            "provisioned concurrency of {provisioned} is still charged: delete it, then resend the finding if the \
+             throttle was refused for it"
         ));
     }
     for error in unread {
         plan.next_steps.push(format!(
-            "look what else invokes {function}, which could not be read: {error}"
+            "find out what else invokes {function}: {error}"
         ));
     }
 }

@@ -137,12 +137,12 @@ fn account(
     };
     if matches!(step, Step::Do(_) | Step::Already(..)) {
         plan.residual_risks.push(format!(
-            "grants of the buckets of account {target} to other accounts by name stay in effect, and so \
-             do presigned URLs; a bucket that is opened later is found by its own finding only"
+            "grants of buckets of account {target} to named accounts, and presigned URLs, still work; a bucket \
+             opened later is found only by its own finding"
         ));
         plan.next_steps.push(format!(
-            "list the buckets of account {target} that are public on purpose (websites, downloads): \
-             their users are shut out while the account's setting is on, whatever their tags say"
+            "find the buckets of account {target} that are public on purpose: the account's setting blocks their \
+             users, whatever their tags are"
         ));
         plan.next_steps.push(alternatives_of_account(target));
     }

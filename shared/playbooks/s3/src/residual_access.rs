@@ -22,9 +22,8 @@ pub(super) fn remaining_access<A>(
 ) {
     let account = &finding.account_id;
     plan.residual_risks.push(format!(
-        "IAM principals of account {account} whose own policies allow it can still read {name}, and so \
-         can their presigned URLs. A URL works until it expires or its credentials end: after 7 days at \
-         most by signature version 4, at any time by version 2"
+        "IAM principals of account {account} can still read {name} by their own policies, and by presigned URLs \
+         (7 days at most by signature version 4)"
     ));
     // RestrictPublicBuckets: while any statement is public, only the owner's account and AWS services
     // get in.
@@ -94,8 +93,7 @@ fn by_access_points(name: &str, bucket: &Bucket) -> Option<String> {
     match bucket.access_points.as_ref()? {
         Ok(points) if points.names.is_empty() => None,
         Ok(points) => Some(format!(
-            "{name} can be reached through access points, by those whom their own policies let in: \
-             {}{}",
+            "{name} can be reached through access points, by those whom their own policies let in: {}{}",
             points.names.join(", "),
             if points.more { " and more" } else { "" }
         )),
@@ -112,13 +110,13 @@ fn shut_out(next_steps: &mut Vec<String>, name: &str, bucket: &Bucket, restricte
     }
     if matches!(bucket.website, Ok(true)) {
         next_steps.push(format!(
-            "{name} serves a static website, which answers 403 while the flags are on: serve it through \
-             CloudFront with origin access control, or release it: gdr release puts the flags back as they were"
+            "serve the static website of {name} through CloudFront: it answers 403 while the flags are on (undo: \
+             gdr release)"
         ));
     } else if may_have_been_public(bucket) {
         next_steps.push(format!(
-            "the flags shut out everybody who uses {name} without credentials: if it was public on \
-             purpose, release it: gdr release puts the flags back as they were"
+            "check whether {name} is public on purpose: the flags block everybody without credentials (undo: \
+             gdr release)"
         ));
     } else {
         return;

@@ -17,7 +17,7 @@ pub(super) async fn remove(context: &Context<'_>, own: &Own) -> Result<()> {
         Kind::Subnet => delete_subnet(context, own).await,
         Kind::InternetGateway => delete_internet_gateway(context, own).await,
         Kind::Vpc => delete_vpc(context, own).await,
-        Kind::User | Kind::Role | Kind::Bucket | Kind::Table => {
+        Kind::Function | Kind::User | Kind::Role | Kind::Bucket | Kind::Table => {
             Err(Error::Refused(format!("{own} is nothing of EC2")))
         }
     }

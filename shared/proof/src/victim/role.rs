@@ -1,5 +1,6 @@
 //! A role with two sessions, of which one is stolen.
 
+use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
 use remediation::error::{CallContext as _, Result};
 use serde_json::json;
 
@@ -9,41 +10,16 @@ use crate::attempt::Attempt;
 use crate::context::{Context, lacking};
 use crate::finding::About;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a role that the proof attacks, with its tag"
-)]
-pub(super) async fn make(context: &Context<'_>, data: &str) -> Result<Made> {
-    let (iam, name) = (&context.iam, context.id.name("role"));
-    let trust = statement(json!({
-        "Effect": "Allow",
-        "Principal": { "AWS": format!("arn:{}:iam::{}:root", context.partition, context.account) },
-        "Action": "sts:AssumeRole",
-    }));
-    let call = iam
-        .create_role()
-        .role_name(&name)
-        .path(context.id.path())
-        .assume_role_policy_document(trust)
-        .set_tags(Some(iam_tags(context, "role")?));
-    let role = call.send().await.during("iam:CreateRole", &name)?.role;
-    let arn = role.map(|role| role.arn);
-    let arn = arn.ok_or_else(|| lacking("iam:CreateRole", &name, "role"))?;
-    let put = iam.put_role_policy().role_name(&name);
-    let put = put
-        .policy_name("gdr-proof")
-        .policy_document(may_list(context, data));
-    put.send().await.during("iam:PutRolePolicy", &name)?;
-    context.made(format!("role {name}"));
+pub(super) struct Role {
+    pub(super) name: String,
+    pub(super) arn: String,
+}
 
-    let sts = aws_sdk_sts::Client::new(&context.world.sdk);
-    let assume = async |session: &str| {
-        let call = sts.assume_role().role_arn(&arn).role_session_name(session);
-        let issued = call.duration_seconds(LASTS).send().await;
-        issued.during("sts:AssumeRole", &name)
-    };
-    let stolen = context.once_let_in(async || assume("stolen").await).await?;
-    let other = context.once_let_in(async || assume("other").await).await?;
+pub(super) async fn make(context: &Context<'_>, data: &str) -> Result<Made> {
+    let role = Box::pin(role(context, "role", None, data)).await?;
+    let stolen = Box::pin(role.assume(context, "stolen")).await?;
+    let other = Box::pin(role.assume(context, "other")).await?;
+    let name = role.name;
     context.made(format!("two sessions of role {name}"));
     let principal_id = stolen
         .assumed_role_user()
@@ -71,4 +47,62 @@ pub(super) async fn make(context: &Context<'_>, data: &str) -> Result<Made> {
         },
         keys: Vec::new(),
     })
+}
+
+/// Makes a role that the account's principals may assume, and `service`, if there is one. It may list the bucket `data`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a role that the proof attacks, with its tag"
+)]
+pub(super) async fn role(
+    context: &Context<'_>,
+    of_what: &str,
+    service: Option<&str>,
+    data: &str,
+) -> Result<Role> {
+    let (iam, name) = (&context.iam, context.id.name(of_what));
+    let account = format!("arn:{}:iam::{}:root", context.partition, context.account);
+    let mut principal = json!({ "AWS": account });
+    if let Some(service) = service {
+        principal["Service"] = json!(service);
+    }
+    let trust = statement(json!({
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": "sts:AssumeRole",
+    }));
+    let call = iam
+        .create_role()
+        .role_name(&name)
+        .path(context.id.path())
+        .assume_role_policy_document(trust)
+        .set_tags(Some(iam_tags(context, of_what)?));
+    let role = call.send().await.during("iam:CreateRole", &name)?.role;
+    let arn = role.map(|role| role.arn);
+    let arn = arn.ok_or_else(|| lacking("iam:CreateRole", &name, "role"))?;
+    let put = iam.put_role_policy().role_name(&name);
+    let put = put
+        .policy_name("gdr-proof")
+        .policy_document(may_list(context, data));
+    put.send().await.during("iam:PutRolePolicy", &name)?;
+    context.made(format!("role {name}"));
+    Ok(Role { name, arn })
+}
+
+impl Role {
+    /// Assumes the role, once it lets the caller in.
+    pub(super) async fn assume(
+        &self,
+        context: &Context<'_>,
+        session: &str,
+    ) -> Result<AssumeRoleOutput> {
+        let sts = aws_sdk_sts::Client::new(&context.world.sdk);
+        let call = sts.assume_role().role_arn(&self.arn);
+        let call = call.role_session_name(session).duration_seconds(LASTS);
+        let assume = async || {
+            let issued = call.clone().send().await;
+            issued.during("sts:AssumeRole", &self.name)
+        };
+        context.once_let_in(assume).await
+    }
 }

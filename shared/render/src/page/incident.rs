@@ -157,7 +157,7 @@ fn at_a_glance(incident: &Incident, finding: Option<&Finding>) -> Markup {
     }
 }
 
-/// What is open comes first: the plan that awaits approval, and each containing step that failed.
+/// The open points come first: the plan that awaits approval, and each containing step that failed.
 fn first_steps(incident: &Incident) -> Markup {
     let next = entries(&incident.report, "next_steps");
     let steps = entries(&incident.report, "steps").iter();

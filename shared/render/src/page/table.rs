@@ -24,7 +24,7 @@ pub struct Table<'a> {
 /// A cell of a table. Its text comes from outside.
 #[derive(Debug)]
 pub struct Cell {
-    /// What it says.
+    /// Its text.
     pub text: String,
     /// The class that colors it.
     pub tone: &'static str,

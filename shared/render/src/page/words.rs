@@ -1,4 +1,4 @@
-//! Values of AWS in words: members by name, lists, yes and no. What has no words stays JSON.
+//! Values of AWS in words: members by name, lists, yes and no. Other values stay JSON.
 
 use maud::{Markup, html};
 use serde_json::Value;

@@ -24,7 +24,7 @@ pub(crate) struct Export {
 }
 
 impl Export {
-    /// What `s3://bucket/prefix` names. `None`: it is no such address.
+    /// The export that `s3://bucket/prefix` names. `None`: the text is no such address.
     pub(crate) fn of(text: &str) -> Option<Self> {
         let (bucket, prefix) = text
             .strip_prefix("s3://")
@@ -75,8 +75,7 @@ fn documents(
         .buffered(AT_ONCE)
 }
 
-/// The keys of the objects that have findings of the period. Where the next ones cannot be listed is the
-/// end.
+/// The keys of the objects that have findings of the period. They end with the first list that fails.
 fn keys(
     client: Client,
     export: Export,

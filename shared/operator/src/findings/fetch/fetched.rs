@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// How many documents are asked for at once.
+/// How many documents are requested in parallel.
 pub(super) const AT_ONCE: usize = 8;
 
 /// Findings that were updated in this time.
@@ -12,7 +12,7 @@ pub(crate) struct Period {
     pub(crate) until: Option<Timestamp>,
 }
 
-/// What came: its name, and the text or what went wrong.
+/// A fetched document: its name, and its text or the error.
 pub(super) struct Fetched {
     pub(super) name: String,
     pub(super) text: Result<Vec<u8>, String>,

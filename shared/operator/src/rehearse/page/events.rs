@@ -1,4 +1,4 @@
-//! What would have happened, one by one.
+//! The simulated containments, one by one.
 
 use std::collections::BTreeMap;
 

@@ -77,8 +77,8 @@ fn opened_before(plan: &mut Plan<Action>, state: &State) {
             String::new()
         };
         plan.residual_risks.push(format!(
-            "{until}connections that were open keep working on {} until they end or time out after {} \
-             (tracked connections): a network ACL on the subnet cuts them",
+            "{until}connections that were open keep working on {} until they end, or time out after {}: \
+             a network ACL on the subnet cuts them",
             ids(&open),
             idle(plan, &open),
         ));

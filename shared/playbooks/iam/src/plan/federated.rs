@@ -129,8 +129,8 @@ fn contain(
     };
     let cut_off = revoke(&mut plan, finding, name, user, deactivated, now);
     plan.residual_risks.push(format!(
-        "every session that {name} issued before {cut_off} is cut off, not only {session}: everybody \
-         else who federates through {name} must ask for a new one"
+        "all sessions that {name} issued before {cut_off} are cut off, not only {session}: the others who \
+         federate through {name} need new ones"
     ));
     whole_user(&mut plan, name, user);
     match &user.keys {
@@ -147,8 +147,8 @@ fn contain(
     others::service_credentials(&mut plan, finding, user, None, settings);
     others::console(&mut plan, finding, user, cut_off);
     plan.next_steps.push(format!(
-        "find out how the session {session} got out, and whether the system that federates through {name} \
-         would issue it again; rotate the keys of {name} if they may have got out too"
+        "find out how the session {session} leaked, and whether the system that federates through {name} would \
+         reissue it; rotate its keys if they may have leaked"
     ));
     plan
 }

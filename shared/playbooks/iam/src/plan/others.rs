@@ -81,8 +81,7 @@ pub(super) fn keys<'a>(
                 )));
         } else if active {
             plan.residual_risks.push(format!(
-                "{name} has another active key, {}, {}; it was left working, since the finding does not \
-                 name it",
+                "{name} has another active key, {} ({}): it still works, because the finding does not name it",
                 key.id,
                 made(age, key.created),
             ));
@@ -106,8 +105,8 @@ pub(super) fn flag_remaining_keys(
     let Ok(keys) = &user.keys else { return };
     let name = &user.name;
     plan.next_steps.push(format!(
-        "find out how the session of {name} was made: with one of the user's keys, which then is stolen \
-         too, or by signing in to the console, whose password and MFA device then are"
+        "find out how the session of {name} was opened: by a key of the user, or by the password and MFA device \
+         of a console sign-in; they leaked too"
     ));
     if user.deny_all.in_effect().is_some() {
         return;
@@ -234,8 +233,7 @@ pub(super) fn service_credentials(
                 )));
         } else if active {
             plan.residual_risks.push(format!(
-                "{name} has a credential for {}, {}, {}; it was left working, since the finding does not \
-                 name it",
+                "{name} has a credential for {}, {} ({}): it still works, because the finding does not name it",
                 credential.service,
                 credential.id,
                 made(age, credential.created),

@@ -163,15 +163,14 @@ fn remaining_sessions(
 ) {
     let target = session_target(&found.arn, session);
     plan.residual_risks.push(format!(
-        "anybody who may assume {role} still can, under another session name: {}; roles that {target} \
-         assumed keep their sessions: look for AssumeRole in CloudTrail and contain its source",
+        "{role} can still be assumed under another session name: {}; sessions of roles that {target} assumed \
+         still work: look for AssumeRole in CloudTrail",
         found.trust.who(),
     ));
     plan.residual_risks.push(match only {
         Some(one) => format!(
-            "only the session {} of {role} that was issued at {} is denied: others have the same name \
-             and still work. Anybody who can open one can open the next, so find out how this one was \
-             opened",
+            "only the session {} of {role} that was issued at {} is denied; others of this name still work: find \
+             out who opened this one, and may open the next",
             session.name, one.at,
         ),
         None => same_name(role, session, found),

@@ -58,23 +58,21 @@ pub(super) fn plan(
     others::console(&mut plan, finding, user, cut_off);
     if deactivated != Keys::Untouched && user.deny_all.in_effect().is_none() {
         plan.residual_risks.push(format!(
-            "IAM takes seconds, sometimes longer, to enforce a change everywhere: sessions from before \
-             {cut_off} are cut off too and may sign in again after it; a session made with the key after \
-             it works where IAM does not enforce the deactivation yet"
+            "IAM enforces the deactivation after seconds or more: sessions from before {cut_off} are cut off too, \
+             later ones of the key may work"
         ));
     }
     if user.deny_all.in_effect().is_none() {
         plan.residual_risks.push(format!(
-            "other credentials of {name} were not looked at and stay as they are: SSH keys, signing \
-             certificates"
+            "other credentials of {name} were neither read nor changed: SSH keys, signing certificates"
         ));
     }
     plan.residual_risks.push(format!(
-        "a role that was assumed with these credentials keeps its sessions, and everything that {name} \
-         created (users, keys, functions) stays: look in CloudTrail"
+        "sessions of roles that {name} assumed still work, and users, keys and functions that it made remain: \
+         look in CloudTrail"
     ));
     plan.next_steps.push(format!(
-        "give {name} a new key only when it is known how the old one got out"
+        "find out how the credentials leaked before you give {name} new ones"
     ));
     plan
 }

@@ -139,7 +139,7 @@ async fn calls_that_were_refused_are_counted_in_the_record_and_nobody_is_told() 
         after["made"][0]
             .as_str()
             .unwrap()
-            .contains("find out what user")
+            .contains("find out the purpose of user")
     );
     assert!(course.world.asked.lock().unwrap().len() <= 6);
     assert!(delays(&course.sent).is_empty());

@@ -375,7 +375,7 @@ async fn when_time_is_up_what_is_open_says_so_and_nothing_more_is_asked() {
             "what is known is kept: {permissions:?}"
         );
         let leads = found.leads.join("\n");
-        assert!(leads.contains("it is not known here"), "{leads}");
+        assert!(leads.contains("they could not be read"), "{leads}");
     }
 }
 

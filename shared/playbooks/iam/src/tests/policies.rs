@@ -139,7 +139,7 @@ async fn an_administrator_is_contained_and_the_steps_for_the_whole_account_are_t
         let report = Windows::new().answered(again(&world), event).await;
         assert_eq!(world.key("mallory", KEY), StatusType::Inactive);
         let next = report.next_steps().join("\n");
-        let suggested = next.contains("the whole of account 111122223333 may be compromised");
+        let suggested = next.contains("treat the whole account 111122223333 as compromised");
         assert_eq!(suggested, told, "{policy}: {next}");
     }
 }

@@ -84,10 +84,7 @@ async fn of_sessions_that_share_a_name_only_the_one_is_denied_where_cloudtrail_s
             .await
             .residual_risks
             .join("\n");
-        assert!(
-            told.contains("others have the same name and still work"),
-            "{told}"
-        );
+        assert!(told.contains("others of this name still work"), "{told}");
         let asked = world.asked.lock().unwrap().len();
         assert_eq!(asked, 1, "what is denied is known by what stands");
         world.wire.clear();

@@ -357,6 +357,7 @@ fn functions(account: &Arc<Mutex<Account>>, wire: &Wire) -> Vec<Rule> {
                     t::FunctionConfiguration::builder()
                         .version(version)
                         .code_sha256(hash)
+                        .last_modified("2026-03-03T12:00:00.000+0000")
                         .build()
                 };
                 Ok(

@@ -26,27 +26,22 @@ async fn partners_that_a_public_policy_also_names_are_said_to_be_shut_out() {
 #[tokio::test(start_paused = true)]
 async fn who_is_shut_out_is_offered_what_the_flags_leave_open() {
     for (bucket, told) in [
-        (
-            public(),
-            "Everybody: CloudFront with origin access control.",
-        ),
+        (public(), "another way in: CloudFront, presigned URLs,"),
         (
             Bucket {
                 website: true,
                 ..public()
             },
-            "and the website: CloudFront",
+            "CloudFront (also for the website)",
         ),
         (
             Bucket {
                 acl_is_public: true,
                 ..shared()
             },
-            "a statement of the bucket's policy that names it.",
+            "VPC access points, or a policy statement that names them",
         ),
-        (public(), "after the public one is taken out"),
-        (public(), "presigned URLs"),
-        (public(), "an access point that only their VPC may use"),
+        (public(), "(remove the public one first)"),
     ] {
         let world = world(bucket);
         let done = run(&world.playbook, &made_public()).await;

@@ -104,9 +104,9 @@ async fn where_several_principals_acted_the_notice_has_the_steps_for_the_whole_a
         answer(&responder, event).await.unwrap();
         let body = body(&notices);
         for part in [
-            "the whole of account 111122223333 may be compromised",
+            "treat the whole account 111122223333 as compromised",
             "several of its principals acted in one attack (alice, bob)",
-            "root user of 111122223333",
+            "change the root password of 111122223333",
         ] {
             assert_eq!(body.contains(part), told, "{part} in:\n{body}");
         }

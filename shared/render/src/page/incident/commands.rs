@@ -6,7 +6,7 @@ use super::Place;
 use model::finding::visible;
 use model::incident::Incident;
 
-/// What a command needs for a hub's incident of a member account.
+/// The option that a command needs for a hub's incident of a member account.
 pub(super) fn of_member() -> Markup {
     html! {
         p.soft {

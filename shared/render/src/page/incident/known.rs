@@ -1,4 +1,4 @@
-//! What the investigation found, and what is asked of the owner.
+//! The findings of the investigation, and the question to the owner.
 
 use maud::{Markup, html};
 use serde_json::Value;
@@ -39,7 +39,7 @@ pub(super) fn known(report: &Value) -> Markup {
     }
 }
 
-/// What CloudTrail showed some time after the containment.
+/// The activity that CloudTrail showed some time after the containment.
 pub(super) fn afterwards(after: &Value) -> Markup {
     let made = entries(after, "made");
     html! {

@@ -86,7 +86,7 @@ fn one(step: &Value) -> Markup {
     }
 }
 
-/// What was found beside what is wanted, if anything was.
+/// The value found beside the value wanted, if one was found.
 fn values(step: &Value, after: &str) -> Markup {
     sides(&step["from"], after, &step["to"])
 }
