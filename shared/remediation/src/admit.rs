@@ -282,8 +282,7 @@ impl<P: Playbook> Admitting<'_, '_, P> {
     /// role, or of another object of the same bucket. A release of that one would remove the deny while this
     /// invocation finds out more.
     async fn rely(&self, plan: &Authorized<P::Action>, part: Part<'_>) {
-        let (Some(record), Part::First, None) =
-            (self.session.record, part, self.table.timed_out())
+        let (Some(record), Part::First, None) = (self.session.record, part, self.table.timed_out())
         else {
             return;
         };

@@ -62,7 +62,11 @@ pub(super) async fn investigate(
     Investigation {
         answers: vec![
             described,
-            answer(&name, "versions (hash of the code, last modified)", versions),
+            answer(
+                &name,
+                "versions (hash of the code, last modified)",
+                versions,
+            ),
             answer(&name, "changes since a day before the activity", changes),
         ],
         ..Investigation::default()

@@ -77,9 +77,8 @@ fn surroundings(plan: &mut Plan<Action>, around: &Surroundings, function: &str) 
         ));
     }
     for error in unread {
-        plan.next_steps.push(format!(
-            "find out what else invokes {function}: {error}"
-        ));
+        plan.next_steps
+            .push(format!("find out what else invokes {function}: {error}"));
     }
 }
 

@@ -174,7 +174,10 @@ async fn the_values_of_the_environment_are_kept_nowhere() {
         "{told}"
     );
     assert!(!told.contains("GetFunction20150331v2"), "{told}");
-    assert!(told.contains("7 (deployed, 2026-03-03T12:00:00.000+0000)"), "{told}");
+    assert!(
+        told.contains("7 (deployed, 2026-03-03T12:00:00.000+0000)"),
+        "{told}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,7 +77,12 @@ fn each_switch_of_a_playbook_is_read_from_its_own_variable_and_is_careful_by_def
         assert_eq!(told(&[(variable, "")]).0, careful, "{variable}");
         *untried.pointer_mut(setting).expect("a setting") = Value::Null;
     }
-    for (word, on) in [("true", true), ("false", false), ("yes", false), ("", false)] {
+    for (word, on) in [
+        ("true", true),
+        ("false", false),
+        ("yes", false),
+        ("", false),
+    ] {
         let config = with(&[("S3_QUARANTINE_OBJECTS", word)]);
         assert_eq!(config.policy.quarantine_objects, on, "'{word}'");
     }
@@ -222,7 +227,7 @@ fn a_stack_of_one_account_that_does_not_know_which_only_notifies() {
 }
 
 #[test]
-fn what_names_no_user_or_role_on_a_list_is_told() {
+fn an_entry_of_a_list_without_a_user_or_role_is_reported() {
     let config = with(&[
         ("NEVER_CONTAIN", "break-glass, deploy-*,ci/"),
         ("RESPONDER_ROLES", "gdr-Iam, arn:aws:iam::1:role/x"),
@@ -305,7 +310,7 @@ fn a_setting_that_cannot_be_understood_becomes_the_careful_choice() {
 }
 
 #[test]
-fn only_people_are_told_and_only_by_text_unless_the_settings_say_so() {
+fn by_default_only_the_text_notice_is_sent() {
     assert_eq!(with(&[]).notices, notify::Settings::default());
     let none = with(&[
         ("CHAT_TOPIC_ARN", ""),

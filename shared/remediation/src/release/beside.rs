@@ -93,7 +93,10 @@ impl Settled {
         }
         // It was contained while this was put back, and found in effect what is no longer so.
         let late = Others::from(incident, apart);
-        let shared = self.back.iter().filter(|key| P::Action::is_shared(key.action));
+        let shared = self
+            .back
+            .iter()
+            .filter(|key| P::Action::is_shared(key.action));
         for key in shared {
             if let Some(other) = late.relying(key) {
                 affected.next_steps.push(format!(
