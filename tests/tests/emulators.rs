@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::shared_aws::on_aws;
 
 #[test]
-fn attacks_work_until_they_are_contained_and_bystanders_do_not_notice() -> Result {
+fn attacks_work_until_contained_and_bystanders_are_unaffected() -> Result {
     on_aws(async |aws| {
         public_bucket(aws).await?;
         stolen_key(aws).await?;

@@ -58,7 +58,7 @@ fn all(done: &Execution<Action>, outcome: Outcome) {
 }
 
 #[test]
-fn stolen_credentials_stop_working_and_others_go_on_until_they_are_released() -> Result {
+fn stolen_credentials_stop_working_until_released_and_others_continue() -> Result {
     on_aws(async |aws| {
         stolen_key(aws).await?;
         stolen_session(aws).await?;

@@ -466,7 +466,7 @@ fn many_steps_with_long_names_fold_and_fit_every_medium() -> Result {
 }
 
 #[test]
-fn the_first_screen_says_status_who_what_when_and_what_to_do() -> Result {
+fn the_first_screen_has_status_facts_and_next_action() -> Result {
     let mut browser = Browser::start()?;
     for medium in [Medium::Desktop, Medium::Phone] {
         shown(&mut browser, &instance(), Some("incidents"))?;

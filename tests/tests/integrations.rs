@@ -247,7 +247,7 @@ fn keys(inbox: &Inbox) -> BTreeSet<&str> {
 }
 
 #[test]
-fn each_product_gets_what_asks_for_somebody_once_for_each_finding_and_its_release() -> Result {
+fn each_product_gets_one_alert_for_a_finding_and_its_release() -> Result {
     on_aws(async |aws| {
         for product in PRODUCTS {
             let name = product.name;

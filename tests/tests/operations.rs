@@ -84,7 +84,7 @@ fn each_alarm_looks_at_a_metric_that_is_written_and_tells_the_topics() {
 }
 
 #[test]
-fn each_function_is_watched_and_each_queue_that_keeps_what_was_not_handled() {
+fn each_function_and_each_queue_has_an_alarm() {
     let template = operations();
     let watched: BTreeSet<_> = alarms(&template)
         .values()

@@ -75,7 +75,7 @@ fn a_page_opens_from_a_file_shows_hostile_text_as_text_and_has_no_fault() -> Res
 
 /// The checks find what they are for: each of these pages has the fault that is named.
 #[test]
-fn the_browser_finds_what_is_wrong_with_a_page() -> Result {
+fn the_browser_finds_faults_of_a_page() -> Result {
     let whole = |head: &str, body: &str| {
         format!(
             "<!doctype html><html lang=en><meta charset=utf-8>\

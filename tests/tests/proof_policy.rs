@@ -180,7 +180,7 @@ fn the_policy_of_a_proof_grants_its_calls_and_nothing_else() {
 }
 
 #[test]
-fn what_removes_is_held_to_the_tag_or_to_the_names_of_a_proof() {
+fn removals_are_limited_to_the_tag_or_the_names_of_a_proof() {
     let removes = [
         "Delete",
         "Detach",

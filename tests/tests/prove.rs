@@ -288,7 +288,7 @@ fn after_an_interruption_at_any_step_all_is_removed() -> Result {
 }
 
 #[test]
-fn what_aws_does_not_show_for_a_moment_is_removed_all_the_same() -> Result {
+fn resources_that_aws_hides_for_a_moment_are_removed_too() -> Result {
     on_aws(async |aws| {
         let faulty = FaultyAws::start(aws).await?;
         let world = proving::world(aws, &faulty.endpoint, &faulty.ec2_endpoint).await;

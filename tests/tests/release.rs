@@ -19,7 +19,7 @@ fn the_stack_has_the_version_of_the_code() {
 }
 
 #[test]
-fn what_the_documents_link_to_is_packaged_with_them() {
+fn files_linked_by_the_documents_are_packaged() {
     let makefile = documents::read("Makefile").replace("\\\n", " ");
     let line = makefile
         .lines()

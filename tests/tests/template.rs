@@ -138,7 +138,7 @@ fn only_the_record_of_a_drill_goes_away() {
 }
 
 #[test]
-fn what_cannot_be_delivered_or_handled_within_an_hour_is_kept_for_a_person() {
+fn events_not_delivered_or_handled_within_an_hour_are_kept_in_queues() {
     let template = template();
     for (name, function) in functions(&template) {
         for rule in rules(function) {

@@ -163,7 +163,7 @@ mod tests {
     use crate::error::{CallContext as _, Error};
 
     #[tokio::test]
-    async fn what_is_sent_with_the_settings_is_counted() {
+    async fn requests_with_the_settings_are_counted() {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}", nobody.local_addr().expect("an address"));
         drop(nobody);

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_runtime_would_refuse_is_an_event_with_a_reason() {
+    fn an_event_that_the_runtime_refuses_has_a_reason() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         let within = |inner: &str| format!(r#"{{"detail": {{"id": {inner}, "type": "x"}}}}"#);
         for (payload, named) in [

@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_and_statuses_are_classified_by_what_a_retry_would_do() {
+    fn codes_and_statuses_are_classified_by_the_effect_of_a_retry() {
         for (code, status, kind) in [
             ("Throttling", 400, CallFailure::Transient),
             ("RequestLimitExceeded", 503, CallFailure::Transient),

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_playbook_that_says_no_more_changes_what_the_finding_names_and_belongs_to_no_group() {
+    fn by_default_a_playbook_changes_the_targets_of_the_finding_and_has_no_blast_radius_group() {
         let finding = of_bucket();
         let acts = [act("other")];
         let fake = recorded_targets::<crate::fixtures::Fake>(&finding, &acts);

@@ -312,7 +312,7 @@ mod tests {
     use crate::fixtures::user_finding;
 
     #[test]
-    fn the_path_is_what_stands_between_the_kind_and_the_name() {
+    fn the_path_of_an_arn_is_between_kind_and_name() {
         for (arn, expected) in [
             ("arn:aws:iam::111122223333:user/mallory", Some("/")),
             (

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_whose_clock_is_minutes_off_is_told_from_one_that_is_not() {
+    fn a_clock_that_is_minutes_off_is_recognized() {
         let here: Timestamp = "2026-03-04T05:10:00.5Z".parse().expect("a time");
         for (date, seconds, same) in [
             ("Wed, 04 Mar 2026 05:10:00 GMT", 0, true),

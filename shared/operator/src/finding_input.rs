@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_one_finding_is_told() {
+    fn input_with_no_or_several_findings_is_refused_with_its_number() {
         for (text, told) in [
             ("{", "line 1: the JSON value is not complete"),
             ("id", "not JSON"),

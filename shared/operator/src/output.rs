@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_a_while_is_drawn_though_nothing_is_counted_and_only_on_a_terminal() {
+    fn progress_without_a_count_is_drawn_only_on_a_terminal() {
         let screen = Screen::default();
         let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
         let bar = progress(target, "{spinner} {msg}", "s3 function at work");
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cell_begins_with_tells_its_colour_and_other_words_have_none() {
+    fn the_first_word_of_a_cell_decides_its_color() {
         assert_eq!(of_word("contained, awaits approval"), GOOD);
         assert_eq!(of_word("failed"), BAD);
         assert_eq!(of_word("leave: a person must"), DOUBTFUL);

@@ -109,7 +109,7 @@ fn every_command_is_in_the_table_of_its_page() {
 }
 
 #[test]
-fn what_each_shell_completes_and_the_manual_name_every_command() {
+fn completions_and_manual_name_every_command() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         expect_understood(&format!("gdr completions {shell}"));
     }
@@ -224,7 +224,7 @@ fn every_question_is_answered_by_y_as_by_yes() {
 }
 
 #[test]
-fn an_incident_is_described_without_what_is_not_known_of_it() {
+fn an_incident_is_shown_without_its_unknown_members() {
     let incident = remediation::record::Incident {
         finding_type: "Policy:S3/BucketAnonymousAccessGranted".to_owned(),
         ..Default::default()

@@ -117,7 +117,7 @@ fn an_approved_key_stops_working_with_every_session_until_then() -> Result {
 }
 
 #[test]
-fn a_user_whom_someone_changed_meanwhile_is_left_as_is() -> Result {
+fn approve_refuses_a_user_changed_after_the_plan() -> Result {
     on_aws(async |aws| {
         let parameter = parameter(aws, DEFAULT).await?;
         let theft = StolenKey::create(aws).await?;
@@ -182,7 +182,7 @@ fn an_instance_in_other_groups_than_planned_is_left_there_until_it_is_planned_an
 }
 
 #[test]
-fn what_is_rejected_is_planned_anew_only_for_newer_activity() -> Result {
+fn a_rejected_plan_is_replaced_only_after_newer_activity() -> Result {
     on_aws(async |aws| {
         let parameter = parameter(aws, DEFAULT).await?;
         let theft = StolenKey::create(aws).await?;
@@ -220,7 +220,7 @@ fn what_is_rejected_is_planned_anew_only_for_newer_activity() -> Result {
 }
 
 #[test]
-fn what_is_too_old_or_forbidden_by_now_is_not_approved() -> Result {
+fn a_plan_that_is_too_old_or_forbidden_is_not_approved() -> Result {
     on_aws(async |aws| {
         let parameter_of_today = parameter(aws, DEFAULT).await?;
         let theft = StolenKey::create(aws).await?;

@@ -214,7 +214,7 @@ async fn subjects(aws: &LocalAws, inbox: &str) -> Result<Vec<String>> {
 }
 
 #[test]
-fn what_is_beyond_the_limit_is_withheld_and_one_person_is_told_once() -> Result {
+fn findings_beyond_the_limit_are_withheld_with_one_notice() -> Result {
     on_aws(async |aws| {
         let table = table().await?;
         let sns = aws_sdk_sns::Client::new(&aws.root());
@@ -287,7 +287,7 @@ fn what_is_beyond_the_limit_is_withheld_and_one_person_is_told_once() -> Result 
 }
 
 #[test]
-fn what_was_contained_lately_is_shown_and_reset_for_the_account_that_is_named() -> Result {
+fn slots_in_use_are_shown_and_reset_for_the_named_account() -> Result {
     on_aws(async |aws| {
         let record = record(aws, &TABLE);
         let (mine, other) = (window(None), window(Some(BlastRadiusGroup::Users)));

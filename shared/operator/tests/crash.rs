@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::common::{TABLE, expect, expect_exit, gdr, on_aws, record, respond_in, sdk};
 
 #[test]
-fn a_retry_completes_what_a_crash_left_and_keeps_what_was_found_first() -> Result {
+fn a_retry_completes_a_crashed_containment_and_keeps_the_first_values() -> Result {
     on_aws(async |aws| {
         let infection = InfectedInstance::create(aws).await?;
         let event = infection.finding()?;

@@ -148,7 +148,7 @@ fn a_drill_of_a_file_and_of_a_type_come_back_and_leave_the_bucket_as_it_is() -> 
 }
 
 #[test]
-fn a_function_that_does_not_report_in_time_is_named_with_what_to_look_at() -> Result {
+fn a_function_that_does_not_report_in_time_is_named_with_the_checks() -> Result {
     on_aws(async |aws| {
         let bus = Bus::create(aws).await?;
         let arguments = [
@@ -175,7 +175,7 @@ fn a_function_that_does_not_report_in_time_is_named_with_what_to_look_at() -> Re
 }
 
 #[test]
-fn what_eventbridge_refuses_is_told_by_its_name() -> Result {
+fn an_entry_refused_by_eventbridge_is_an_error_with_its_code() -> Result {
     on_aws(async |aws| {
         let refusing = TcpListener::bind("127.0.0.1:0")?;
         let endpoint = format!("http://{}", refusing.local_addr()?);

@@ -33,7 +33,7 @@ fn read(page: &Path) -> Result<String> {
 }
 
 #[test]
-fn gdr_writes_the_page_of_an_instance_with_what_was_found_and_what_was_done() -> Result {
+fn gdr_writes_the_page_of_an_instance_with_values_and_steps() -> Result {
     on_aws(async |aws| {
         let infection = InfectedInstance::create(aws).await?;
         let finding = infection.finding()?;

@@ -51,7 +51,7 @@ fn refused(output: &Output, status: i32, says: &[&str]) -> Result {
 }
 
 #[test]
-fn what_a_request_lacks_is_named_each_by_itself() -> Result {
+fn each_missing_part_of_a_request_is_named() -> Result {
     let folder = folder()?;
     let region = ("AWS_REGION", "us-east-1");
     let incidents = ["--table", "t", "incidents"];

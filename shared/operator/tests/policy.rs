@@ -29,7 +29,7 @@ fn said(output: &Output) -> String {
 const DEFAULT: &str = "infra/policies/default.cedar";
 
 #[test]
-fn what_is_shipped_is_valid() {
+fn shipped_policies_are_valid() {
     let checked = gdr(&[
         "check",
         DEFAULT,
@@ -40,7 +40,7 @@ fn what_is_shipped_is_valid() {
 }
 
 #[test]
-fn a_mistake_is_told_with_its_line_and_column_and_a_failing_exit() {
+fn a_mistake_in_a_policy_fails_with_its_line_and_column() {
     let mistyped = file(
         "mistyped.cedar",
         "permit (principal, action, resource);\nforbid (principal, action, resource)\n\

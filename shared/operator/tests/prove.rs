@@ -115,7 +115,7 @@ fn each_attack_is_stopped_released_and_removed_and_the_record_is_json_and_a_page
 }
 
 #[test]
-fn after_ctrl_c_it_removes_what_it_made_and_says_that_it_was_interrupted() -> Result {
+fn an_interrupted_proof_removes_its_resources_and_reports_the_interruption() -> Result {
     on_aws(async |aws| {
         let id = id();
         let (code, told) = struck(aws, &id, "-INT")?;
@@ -132,7 +132,7 @@ fn after_ctrl_c_it_removes_what_it_made_and_says_that_it_was_interrupted() -> Re
 }
 
 #[test]
-fn what_a_proof_that_was_killed_left_is_removed_by_its_id() -> Result {
+fn resources_of_a_killed_proof_are_removed_by_its_id() -> Result {
     on_aws(async |aws| {
         let id = id();
         let (code, told) = struck(aws, &id, "-KILL")?;

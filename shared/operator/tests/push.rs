@@ -19,7 +19,7 @@ async fn stored(aws: &LocalAws, name: &str) -> Result<String> {
 }
 
 #[test]
-fn what_is_stored_decides_and_only_what_is_valid_and_confirmed_is_stored() -> Result {
+fn only_valid_and_confirmed_policies_are_stored_and_stored_ones_decide() -> Result {
     on_aws(async |aws| {
         let client = aws_sdk_ssm::Client::new(&aws.root());
         let name = format!("/{}/policy", unique("gdr"));

@@ -54,7 +54,7 @@ const ONE: &str = "i-00000000000000001";
 const TWO: &str = "i-00000000000000002";
 
 #[test]
-fn the_document_says_what_would_have_been_contained_when_and_by_what() -> Result {
+fn the_document_of_a_rehearsal_lists_containments_with_time_and_policy() -> Result {
     let folder = TempDir::new()?;
     let findings = [
         finding("b", TWO, "2026-03-04T06:00:00Z"),
@@ -263,7 +263,7 @@ fn table_and_page_say_which_settings_and_policies_decided() -> Result {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_with_file_and_line_and_the_rest_goes_on() -> Result {
+fn unreadable_input_is_an_error_with_file_and_line_and_the_rest_is_read() -> Result {
     let folder = TempDir::new()?;
     let mut timeless = finding("a", ONE, "");
     timeless["createdAt"] = json!(null);
@@ -286,7 +286,7 @@ fn what_cannot_be_read_is_told_with_file_and_line_and_the_rest_goes_on() -> Resu
 }
 
 #[test]
-fn wrong_usage_is_told_before_anything_is_read() -> Result {
+fn wrong_usage_is_refused_before_any_input_is_read() -> Result {
     let folder = TempDir::new()?;
     write(&folder, "export.jsonl", &[])?;
     for (arguments, said) in [

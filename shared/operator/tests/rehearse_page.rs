@@ -215,7 +215,7 @@ fn a_page_without_anything_to_show_is_whole_too() -> Result {
 }
 
 #[test]
-fn the_page_of_a_long_rehearsal_stays_small_and_says_what_it_leaves_out() -> Result {
+fn the_page_of_a_long_rehearsal_stays_small_and_counts_omitted_entries() -> Result {
     let start: Timestamp = "2026-01-01T00:00:00Z".parse()?;
     let many: Vec<_> = (0..2_100)
         .map(|number| {

@@ -87,7 +87,7 @@ fn a_key_that_is_named_is_activated_again() -> Result {
 }
 
 #[test]
-fn what_was_released_is_contained_again_only_by_new_activity() -> Result {
+fn a_released_target_is_contained_again_only_by_new_activity() -> Result {
     on_aws(async |aws| {
         let theft = StolenRoleSession::create(aws).await?;
         let finding = seen_again(&theft.finding()?, SignedDuration::from_secs(-5));
@@ -137,7 +137,7 @@ fn a_released_instance_gets_exactly_its_groups_back() -> Result {
 }
 
 #[test]
-fn what_someone_changed_meanwhile_is_not_overwritten_unless_forced() -> Result {
+fn a_release_overwrites_drift_only_if_forced() -> Result {
     on_aws(async |aws| {
         let infection = InfectedInstance::create(aws).await?;
         let forensics = infection.leave_open_group("forensics").await?;

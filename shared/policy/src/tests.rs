@@ -259,7 +259,7 @@ fn an_approval_is_for_the_steps_that_it_names_and_lifts_no_rail() {
 }
 
 #[test]
-fn what_no_policy_permits_is_withheld() {
+fn steps_that_no_policy_permits_are_withheld() {
     let finding = user_finding("mallory");
     let user = Resource::user(&finding, "mallory", None);
     let only_buckets = "permit (principal == Playbook::\"s3\", action, resource);";
@@ -420,7 +420,7 @@ fn a_step_that_is_forbidden_for_every_target_needs_no_observation() {
 }
 
 #[test]
-fn a_tag_that_may_be_the_attackers_does_not_count_and_is_told_of() {
+fn a_tag_that_the_attacker_may_have_set_does_not_count_and_is_reported() {
     let finding = instance_finding(json!({}));
     let guard = LoadedPolicies::new(&format!(
         "{ALL} @id(\"tagged\") forbid (principal, action, resource)
@@ -453,9 +453,9 @@ fn a_tag_that_may_be_the_attackers_does_not_count_and_is_told_of() {
 
 /// The policies' own cost for one step, for whoever wants to know: not a promise.
 #[test]
-#[ignore = "a measurement: cargo test --release -p policy what_a_step_costs -- --ignored --nocapture"]
+#[ignore = "a measurement: cargo test --release -p policy the_cost_of_a_step -- --ignored --nocapture"]
 #[expect(clippy::disallowed_methods, reason = "it measures real time")]
-fn what_a_step_costs() {
+fn the_cost_of_a_step() {
     let finding = instance_finding(json!({}));
     let settings = settings();
     let start = std::time::Instant::now();
@@ -486,7 +486,7 @@ fn what_a_step_costs() {
 }
 
 #[test]
-fn what_would_be_asked_of_the_policies_can_be_explained_without_observing() {
+fn policy_requests_can_be_explained_without_observing() {
     let mut detail = json!({});
     detail["resource"] = json!({
         "resourceType": "Instance",

@@ -265,7 +265,7 @@ mod tests {
     use crate::fixtures::{answer, left, proof, scene, tried};
 
     #[test]
-    fn the_page_says_what_was_attacked_how_when_and_what_aws_answered() {
+    fn the_page_of_a_proof_lists_attacks_times_and_answers_of_aws() {
         let page = render(&proof(vec![scene(Victim::StolenKey)]));
         for part in [
             "Proof 0a1b2c3d in account 111122223333",
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_what_was_not_proved_says_so_first_and_marks_where() {
+    fn the_page_of_a_failed_proof_begins_with_the_failure_and_marks_its_place() {
         let mut broken = scene(Victim::PublicBucket);
         broken.bystanders = vec![tried(
             "read it as its owner",
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_answers_is_only_text() {
+    fn answers_of_aws_are_only_text_on_the_page() {
         let hostile = "</pre><script>alert(1)</script>\u{202e}";
         let mut scene = scene(Victim::StolenRoleSession);
         scene.reason = Some(hostile.to_owned());

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_released_is_told_with_the_reason() {
+    fn a_failed_release_is_listed_with_its_reason() {
         let mut kept = scene(Victim::StolenKey);
         kept.not_released = Some("the key was deleted".to_owned());
         let remarks = remarks(&proof(vec![kept])).join("\n");
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_in_the_account_is_told_with_the_reason() {
+    fn resources_left_in_the_account_are_listed_with_the_reason() {
         let mut proof = proof(vec![scene(Victim::StolenKey)]);
         assert_eq!(remarks(&proof), [""; 0]);
         proof.removal.left = vec![left()];

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sqs_would_refuse_is_no_trace() {
+    fn a_trace_header_that_sqs_refuses_is_dropped() {
         for header in [
             "",
             "Sampled=1",

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_operator_rejected_or_released_resolves_the_alert() {
+    fn a_rejection_or_a_release_resolves_the_alert() {
         let finding = finding(json!({}));
         let by = "arn:aws:iam::111122223333:user/ann";
         let rejected = Report::rejected(Category::Ec2, &finding, by, "our scanner");

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_report_is_cut_to_what_a_chat_shows_and_says_so() {
+    fn a_long_report_is_cut_to_the_limit_of_a_chat_and_marked() {
         let finding = finding(json!({ "title": "<!channel>".repeat(1_000) }));
         let mut report = Report::notified(Category::S3, &finding, "why ".repeat(1_000), false);
         report.residual_risks = vec!["a risk\u{1f4a3}".repeat(100); 500];

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn open_questions_are_told_as_such_and_the_owners_question_stands_by_itself() {
+    fn open_questions_are_marked_and_the_owner_question_is_a_section() {
         let finding = finding(crate::fixtures::user_detail("mallory"));
         let mut report = Report::notified(Category::Iam, &finding, "why".to_owned(), false);
         report.investigation = vec![

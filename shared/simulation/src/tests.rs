@@ -315,7 +315,7 @@ fn policies_are_asked_for_the_time_of_the_event() {
 }
 
 #[test]
-fn what_depends_on_what_only_observing_would_show_says_so() {
+fn steps_that_depend_on_observed_values_are_marked() {
     let ci = include_str!("../../../infra/policies/examples/ci-keys-above-severity-8.cedar");
     let report = rehearsed_with(rules(), ci, &[user("builder", 0)]);
     let entry = &report.entries[0];
@@ -346,7 +346,7 @@ fn approval_is_awaited_in_that_mode() {
 }
 
 #[test]
-fn what_is_not_one_to_contain_is_left_out_with_the_reason() {
+fn findings_not_contained_are_left_out_with_the_reason() {
     let with = |id: &str, changes: Value| {
         let mut event = instance(ONE, 0);
         event["detail"]["id"] = json!(id);
@@ -493,7 +493,7 @@ fn a_finding_of_the_api_came_when_it_was_made_and_when_it_was_updated() {
 }
 
 #[test]
-fn the_parts_of_a_sequence_are_rehearsed_if_they_are_handed_over() {
+fn dispatched_parts_of_a_sequence_are_rehearsed() {
     let sequence = attack(json!({}));
     let report = rehearsed(std::slice::from_ref(&sequence));
     assert_eq!(report.left_out[0].cause, Reason::Kind);

@@ -262,7 +262,7 @@ fn each_claim_of_these_documents_names_a_test() -> Result {
 }
 
 #[test]
-fn what_does_not_run_is_no_test() -> Result {
+fn an_ignored_test_is_not_counted_as_a_test() -> Result {
     let of = |text: &str| -> Result<bool> {
         let file: syn::File = syn::parse_str(text)?;
         let mut tests = BTreeSet::new();

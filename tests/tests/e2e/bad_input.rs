@@ -42,7 +42,7 @@ fn bad_events() -> Result<Vec<(Value, &'static str)>> {
 }
 
 #[test]
-fn a_bad_event_gets_an_answer_that_names_what_is_wrong_and_no_call_is_made() -> Result {
+fn a_bad_event_is_answered_with_its_fault_and_no_call() -> Result {
     on_aws(async |world| {
         for responder in RESPONDERS {
             // No topic: the notice that something came in broken is no call on the customer's things,

@@ -22,7 +22,7 @@ fn with_stack(
 }
 
 #[test]
-fn a_plan_is_that_of_the_function_with_what_its_role_may_and_changes_nothing() -> Result {
+fn gdr_plan_shows_the_plan_of_the_function_and_its_permissions_and_changes_nothing() -> Result {
     on_aws(async |world| {
         let theft = StolenKey::create(world.aws).await?;
         let finding = theft.finding()?;
@@ -88,8 +88,7 @@ fn a_plan_names_each_permission_and_asks_the_policies_that_are_given() -> Result
 }
 
 #[test]
-fn a_run_by_hand_changes_nothing_until_it_is_told_and_confirmed_and_is_released_like_any_other()
--> Result {
+fn a_run_by_hand_acts_only_with_enforce_and_confirmation_and_can_be_released() -> Result {
     on_aws(async |world| {
         let theft = StolenKey::create(world.aws).await?;
         let finding = theft.finding()?;

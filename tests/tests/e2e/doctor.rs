@@ -65,7 +65,7 @@ pub(crate) async fn subscribed(world: &World, stack: &Stack<'_>) -> Result {
 }
 
 #[test]
-fn a_stack_as_it_was_deployed_is_ok_and_a_detector_that_is_off_is_told() -> Result {
+fn doctor_finds_a_deployed_stack_ok_and_names_a_disabled_detector() -> Result {
     on_operated(async |world, stack| {
         subscribed(world, stack).await?;
         let (lines, code) = doctor(world, &GuardDuty::with(Some("ENABLED"))?)?;
@@ -108,7 +108,7 @@ fn a_stack_as_it_was_deployed_is_ok_and_a_detector_that_is_off_is_told() -> Resu
 }
 
 #[test]
-fn each_thing_that_somebody_broke_is_told_with_what_to_do() -> Result {
+fn doctor_names_each_broken_part_with_its_remedy() -> Result {
     on_operated(async |world, stack| {
         subscribed(world, stack).await?;
         let root = world.aws.root();

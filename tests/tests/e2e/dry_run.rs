@@ -87,7 +87,7 @@ fn only_the_exact_word_false_enforces() -> Result {
 }
 
 #[test]
-fn the_role_of_a_dry_run_may_change_nothing_whatever_the_function_is_told() -> Result {
+fn the_role_of_a_dry_run_permits_no_change() -> Result {
     on_aws(async |world| {
         let bucket = PublicBucket::create(world.aws).await?;
         let enforcing = [("DRY_RUN", "false")];

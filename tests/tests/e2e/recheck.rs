@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::e2e::world::{expect_status, expect_stopped_attack, on_aws};
 
 #[test]
-fn a_containment_that_someone_undoes_is_done_again_within_seconds_and_told() -> Result {
+fn a_reverted_containment_is_repeated_within_seconds_and_notified() -> Result {
     on_aws(async |world| {
         let theft = StolenKey::create(world.aws).await?;
         let finding = theft.finding()?;
@@ -53,7 +53,7 @@ fn a_containment_that_someone_undoes_is_done_again_within_seconds_and_told() -> 
 
 /// A look is answered as the finding is that it carries, so that whoever may send one could have anything contained.
 #[test]
-fn nobody_but_a_function_may_send_itself_a_look_whatever_else_they_may() -> Result {
+fn only_a_function_may_send_itself_a_recheck() -> Result {
     on_aws(async |world| {
         let (name, iam) = (unique("developer"), world.aws.iam());
         iam.create_user().user_name(&name).send().await?;

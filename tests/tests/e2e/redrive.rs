@@ -113,7 +113,7 @@ fn a_poison_event_reaches_the_on_failure_queue_is_shown_and_contained_when_it_is
 }
 
 #[test]
-fn what_is_older_than_an_hour_is_sent_only_when_a_person_says_so() -> Result {
+fn messages_older_than_an_hour_are_sent_only_with_late() -> Result {
     on_operated(async |world, stack| {
         let theft = StolenKey::create(world.aws).await?;
         let finding = of_age(theft.finding()?, SignedDuration::from_hours(2));
@@ -145,8 +145,7 @@ fn what_is_older_than_an_hour_is_sent_only_when_a_person_says_so() -> Result {
 }
 
 #[test]
-fn what_cannot_be_read_or_is_for_another_function_is_shown_and_stays_while_the_rest_is_sent()
--> Result {
+fn unreadable_and_foreign_messages_are_shown_and_stay_while_the_rest_is_sent() -> Result {
     on_operated(async |world, stack| {
         let queue = stack.output("OnFailureQueue")?;
         let send = sqs(world.aws).send_message().queue_url(queue);

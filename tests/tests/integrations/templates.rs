@@ -121,8 +121,7 @@ fn a_secret_is_hidden_and_goes_into_the_connection_only() {
 }
 
 #[test]
-fn eventbridge_may_call_the_destinations_only_and_what_does_not_arrive_is_kept_and_raises_an_alarm()
-{
+fn eventbridge_may_call_only_the_destinations_and_failed_deliveries_are_kept_with_an_alarm() {
     for (name, template) in templates() {
         let arn = |(logical, _): (&String, _)| json!({ "GetAtt": format!("{logical}.Arn") });
         let destinations = resources(&template, "AWS::Events::ApiDestination").into_iter();

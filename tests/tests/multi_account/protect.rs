@@ -243,7 +243,7 @@ fn left_alone(scp: &Scp) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn everybody_reads_and_does_as_before_with_what_is_not_the_responders() -> Result {
+fn the_scp_leaves_resources_of_others_untouched() -> Result {
     for scp in everywhere()? {
         for (action, resource) in left_alone(&scp) {
             let may = scp.lets(ADMINISTRATOR, action, &resource, &json!({}))?;

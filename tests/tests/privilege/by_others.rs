@@ -90,7 +90,7 @@ pub(crate) const CALLED_ELSEWHERE: &[(&str, &str, &str, &str, &str)] = &[
         "Triage",
         "securityhub:DescribeSecurityHubV2",
         "the emulators have no Security Hub",
-        "each_security_hub_that_is_on_is_told_by_the_names_that_it_has_for_the_finding",
+        "each_enabled_security_hub_is_updated_by_its_own_ids",
         "shared/remediation/src/notify/security_hub/v2/tests.rs",
     ),
     (

@@ -283,7 +283,7 @@ fn concerns(statement: &Value, action: &str) -> bool {
 }
 
 #[test]
-fn each_condition_allows_what_is_inside_and_refuses_what_is_outside() -> Result {
+fn each_condition_allows_inside_and_refuses_outside() -> Result {
     let judge = &WORLD.judge;
     for case in cases() {
         let role = WORLD.role(case.function, ANY_SETTING)?;

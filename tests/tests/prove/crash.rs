@@ -102,7 +102,7 @@ impl Bystanders {
 }
 
 #[test]
-fn after_a_crash_clean_removes_what_is_tagged_and_lists_what_only_looks_like_it() -> Result {
+fn clean_removes_tagged_resources_after_a_crash_and_lists_lookalikes() -> Result {
     on_aws(async |aws| {
         let _flags = FLAGS.read().await;
         let world = world(aws).await;

@@ -207,7 +207,7 @@ fn no_rule_takes_an_event_that_is_neither_a_finding_of_guardduty_nor_a_drill() {
 /// What the responder puts on the bus must not come back to it, not even as a drill: not by its source,
 /// whatever the report in it looks like.
 #[test]
-fn no_rule_of_the_stack_takes_what_the_responder_puts_on_the_bus() -> Result {
+fn no_rule_of_the_stack_matches_events_of_the_responder() -> Result {
     on_aws(async |aws| {
         let template = template();
         let bus = aws_sdk_eventbridge::Client::new(&aws.root());

@@ -113,7 +113,7 @@ fn config(stack: &Deployed, name: &str) -> Result<Config> {
 
 /// A role has the permissions that its function takes with its settings, and nothing else.
 #[test]
-fn with_any_settings_each_role_allows_what_the_code_takes_with_them_and_nothing_else() -> Result {
+fn with_any_settings_each_role_allows_exactly_the_calls_of_the_code() -> Result {
     let template = template();
     for parameters in deployments() {
         let stack = deployed(&template, &parameters);
@@ -128,8 +128,7 @@ fn with_any_settings_each_role_allows_what_the_code_takes_with_them_and_nothing_
 
 /// A member's stack has the settings of the hub as parameters of its own.
 #[test]
-fn with_any_settings_each_member_role_allows_what_its_function_takes_there_and_nothing_else()
--> Result {
+fn with_any_settings_each_member_role_allows_exactly_the_calls_of_its_function() -> Result {
     let (template, members) = (template(), yaml("infra/member-roles.yaml"));
     for mut parameters in deployments() {
         if !parameters.contains(&ENFORCING) {

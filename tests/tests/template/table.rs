@@ -36,7 +36,7 @@ Functions of CloudFormation are written as in YAML: !Ref, !GetAtt, !Sub, !If.
 ";
 
 #[test]
-fn the_templates_set_what_the_table_says() -> Result {
+fn the_templates_match_the_table_of_settings() -> Result {
     let mut text = HEAD.to_owned();
     let main = yaml("template.yaml");
     text += &environment::parameters(&main)?;

@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_is_about_what_the_event_history_names_beside_the_record() {
+    fn a_call_concerns_the_resources_that_the_event_history_names() {
         let record = r#"{"eventName": "PutBucketTagging", "requestParameters": {}}"#;
         let of = |name: &str| {
             let resource = Resource::builder().resource_name(name).build();

@@ -146,7 +146,7 @@ fn the_window_with_the_fewest_places_is_asked_first() {
 }
 
 #[test]
-fn a_crowd_whose_size_is_not_known_is_not_counted_and_is_told() {
+fn a_blast_radius_group_of_unknown_size_is_not_counted_and_is_reported() {
     let finding = of_buckets(&["bucket-a"]);
     let mut act = act("bucket-a");
     let denied = CallError {
@@ -184,7 +184,7 @@ fn a_crowd_is_found_again_from_the_key_of_its_window() {
 }
 
 #[test]
-fn what_was_asked_for_already_is_not_asked_for_again() {
+fn a_slot_requested_before_is_not_requested_again() {
     let finding = of_buckets(&["bucket-a", "bucket-b"]);
     let with = |crowds: Vec<(&'static str, crate::Result<usize>)>, more: Option<Act>| {
         let mut first = act("bucket-a");
@@ -238,7 +238,7 @@ fn window(crowd: Option<BlastRadiusGroup>) -> Window {
 }
 
 #[test]
-fn an_open_breaker_says_what_it_counts_when_the_next_place_is_free_and_how_it_is_reset() {
+fn an_open_breaker_names_its_count_the_next_free_slot_and_the_reset() {
     let open = open_breaker();
     assert_eq!(
         open.reason(),
@@ -255,7 +255,7 @@ fn an_open_breaker_says_what_it_counts_when_the_next_place_is_free_and_how_it_is
 }
 
 #[test]
-fn a_step_without_room_is_withheld_with_the_way_out_and_told_by_one_invocation() {
+fn a_step_without_a_slot_is_withheld_with_the_way_out_and_notified_by_one_invocation() {
     for (page, told) in [
         (Page::Due, true),
         (Page::AsUsual, true),
@@ -274,7 +274,7 @@ fn a_step_without_room_is_withheld_with_the_way_out_and_told_by_one_invocation()
 }
 
 #[test]
-fn a_finding_that_names_more_than_the_window_has_places_is_told_with_both_numbers() {
+fn a_finding_with_more_targets_than_slots_is_reported_with_both_numbers() {
     let denial = Denial::too_many(30, &open_breaker());
     for part in ["needs 30 slots", "allows 2 containments in 90 minutes"] {
         assert!(denial.withheld.reason.contains(part), "{denial:?}");
@@ -284,7 +284,7 @@ fn a_finding_that_names_more_than_the_window_has_places_is_told_with_both_number
 }
 
 #[test]
-fn where_the_table_could_not_be_asked_only_what_may_pass_is_worth_a_retry() {
+fn without_the_table_only_a_transient_failure_is_retried() {
     for (kind, retried) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
         let error = CallError {
             operation: "dynamodb:TransactWriteItems",
@@ -303,7 +303,7 @@ fn where_the_table_could_not_be_asked_only_what_may_pass_is_worth_a_retry() {
 }
 
 #[test]
-fn a_window_is_found_again_from_its_key_and_named_by_what_it_counts() {
+fn a_window_is_restored_from_its_key_and_named_by_its_count() {
     for (crowd, key, words) in [
         (
             None,

@@ -190,7 +190,7 @@ fn a_finding_without_evidence_of_a_compromise_is_only_notified() {
 }
 
 #[test]
-fn what_is_not_contained_has_the_reason_of_its_kind() {
+fn types_not_contained_have_the_reason_of_their_kind() {
     use Category::{Ec2, Iam, S3, Triage};
     let on_instance = json!({
         "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234" },
@@ -266,7 +266,7 @@ fn what_is_not_contained_has_the_reason_of_its_kind() {
 }
 
 #[test]
-fn what_tells_of_a_compromise_is_contained() {
+fn types_that_show_a_compromise_are_contained() {
     use Category::{Ec2, Iam, S3};
     let instance = json!({ "instanceDetails": { "instanceId": "i-0abc1234" } });
     let on = |resource_type: &str| {
@@ -378,7 +378,7 @@ fn a_key_that_amazon_knows_as_leaked_is_contained() {
 }
 
 #[test]
-fn a_sensitive_file_that_was_modified_is_contained_on_an_instance_and_told_elsewhere() {
+fn a_modified_sensitive_file_is_contained_on_an_instance_and_notified_elsewhere() {
     for purpose in ["Persistence", "PrivilegeEscalation", "DefenseEvasion"] {
         let on = |category, resource_type: &str| {
             let finding = finding(json!({
@@ -398,7 +398,7 @@ fn a_sensitive_file_that_was_modified_is_contained_on_an_instance_and_told_elsew
 }
 
 #[test]
-fn a_principal_that_is_told_by_its_key_alone_goes_to_iam_too() {
+fn a_principal_known_only_by_its_key_is_routed_to_iam_too() {
     use Category::{Iam, S3};
     for (details, expected) in [
         (

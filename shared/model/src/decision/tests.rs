@@ -47,7 +47,7 @@ fn the_mode_notifies_or_ignores() {
 }
 
 #[test]
-fn a_sample_and_a_drill_are_dry_runs_and_a_finding_is_what_the_settings_say() {
+fn samples_and_drills_are_dry_runs_and_findings_follow_the_settings() {
     let enforcing = policy();
     assert!(!enforcing.is_dry_run(&user_finding("mallory")));
     assert!(enforcing.is_dry_run(&user_finding("mallory").drilled()));
@@ -192,7 +192,7 @@ fn the_block_of_an_account_is_one_target_in_all_regions_and_no_bucket() {
 }
 
 #[test]
-fn a_finding_that_names_too_much_or_too_little_is_told_and_never_only_logged() {
+fn a_finding_with_too_many_or_no_targets_is_notified() {
     let buckets = |names: Vec<serde_json::Value>| {
         let buckets: Vec<_> = names
             .into_iter()
@@ -259,7 +259,7 @@ fn a_finding_that_names_too_much_or_too_little_is_told_and_never_only_logged() {
 }
 
 #[test]
-fn what_is_neither_a_user_nor_a_role_is_told_with_what_to_do_about_its_kind() {
+fn a_principal_that_is_no_user_or_role_is_notified_with_the_steps_for_its_kind() {
     let by = |details: serde_json::Value| {
         let finding = finding(json!({ "type": "Recon:IAMUser/TorIPCaller", "resource": {
             "resourceType": "AccessKey", "accessKeyDetails": details } }));

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_model_says_is_read_from_either_place() {
+    fn the_anomaly_model_is_read_from_both_members() {
         for info in both() {
             let behaviour = called("GetObject", "64496", info).behaviour();
             let told: Vec<_> = behaviour

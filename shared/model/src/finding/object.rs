@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_object_is_refused_by_its_place_and_a_long_key_fits_the_record() {
+    fn an_impossible_object_is_refused_with_its_member_and_a_long_key_fits_the_record() {
         for (object, member) in [
             (json!({ "versionId": "v" }), "key"),
             (json!({ "key": "" }), "key"),

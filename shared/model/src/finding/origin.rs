@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_end_is_told_whatever_the_kind_of_action() {
+    fn the_other_end_is_read_for_every_kind_of_action() {
         let details = json!({
             "ipAddressV4": "198.51.100.1",
             "country": { "countryCode": "DE", "countryName": "Germany" },
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_may_be_of_ipv6_and_what_is_not_known_is_none() {
+    fn an_address_may_be_ipv6_and_an_unknown_member_is_none() {
         let remote = |details: Value| {
             acted(json!({ "awsApiCallAction": { "remoteIpDetails": details } })).remote()
         };
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_several_that_probed_is_told() {
+    fn each_of_several_probing_addresses_is_read() {
         let end = |address| json!({ "remoteIpDetails": { "ipAddressV4": address } });
         let finding = acted(json!({ "portProbeAction": { "portProbeDetails":
             [end("198.51.100.1"), null, {}, end("198.51.100.2")] } }));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_told_with_the_user_agent_from_either_place_and_printable() {
+    fn the_user_agent_of_a_call_is_read_from_both_members_and_made_printable() {
         let finding = finding(json!({ "service": {
             "action": { "awsApiCallAction": { "api": "PutBucketPolicy", "serviceName": "s3.amazonaws.com",
                 "callerType": "Remote IP", "errorCode": "" } },

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_or_a_mail_reader_would_obey_is_made_visible() {
+    fn control_characters_for_terminals_and_mail_readers_are_made_visible() {
         assert_eq!(
             printable("a\u{202e}b\u{1b}[31m\n\u{61c}\u{e0041}"),
             "a\\u{202e}b\\u{1b}[31m\\u{a}\\u{61c}\\u{e0041}"

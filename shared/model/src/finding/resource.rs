@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_can_be_a_profile_or_a_group_of_this_account_is_asked_for() {
+    fn only_profiles_and_groups_of_this_account_are_requested() {
         let arn = |path: &str| format!("arn:aws:iam::111122223333:instance-profile/{path}");
         for (profile, asked) in [
             (arn("web"), true),
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn interfaces_groups_and_profile_are_told_as_the_finding_has_them_and_printable() {
+    fn interfaces_groups_and_profile_are_read_from_the_finding_and_made_printable() {
         let finding = finding(json!({ "resource": { "instanceDetails": {
             "iamInstanceProfile": { "arn": "arn:aws:iam::111122223333:instance-profile/a\u{202e}b" },
             "networkInterfaces": [

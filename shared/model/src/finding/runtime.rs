@@ -47,7 +47,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_changed_file_and_the_task_are_told_printable() {
+    fn the_changed_file_and_the_task_are_read_and_made_printable() {
         let of = finding(json!({
             "resource": { "ecsClusterDetails": { "name": "shop",
                 "taskDetails": { "arn": "arn:aws:ecs:us-east-1:111122223333:task/shop/0e" } } },

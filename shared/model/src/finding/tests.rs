@@ -9,7 +9,7 @@ fn problem(event: &Value) -> String {
 }
 
 #[test]
-fn what_is_not_a_finding_is_refused_by_name() {
+fn input_without_a_finding_is_refused_with_its_member() {
     for (event, says) in [
         (json!({}), "`detail-type`: missing"),
         (json!([]), "expected a JSON object, found an array"),
@@ -142,7 +142,7 @@ fn a_number_may_be_a_string_and_a_section_may_be_null() {
 }
 
 #[test]
-fn the_principal_is_told_by_its_user_type() {
+fn the_principal_is_recognized_by_its_user_type() {
     let principal = |details: Value| {
         finding(json!({ "resource": { "accessKeyDetails": details } }))
             .principal()
@@ -383,7 +383,7 @@ fn a_principal_that_is_only_shown_is_printable() {
 }
 
 #[test]
-fn the_account_of_another_caller_is_told_only_if_it_is_one() {
+fn the_account_of_another_caller_is_read_only_if_it_is_an_account_id() {
     let from = |account: &str| {
         let call = json!({ "remoteAccountDetails": { "accountId": account, "affiliated": false } });
         let finding = finding(json!({ "service": { "action": { "awsApiCallAction": call } } }));

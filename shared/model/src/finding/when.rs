@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none_and_the_update_stands_in_for_it() {
+    fn an_unreadable_time_is_none_and_the_update_time_replaces_it() {
         for sent in [
             json!(null),
             json!(""),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn events_came_when_they_were_sent_or_when_the_finding_was_made_and_updated() {
+    fn the_arrival_of_an_event_is_its_sending_or_the_update_of_its_finding() {
         let sent = finding(json!({}));
         let times = |finding: &Finding, last_known_only| -> Vec<_> {
             let times = finding.delivered_at(last_known_only).unwrap();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_count_and_the_times_of_the_finding_itself_are_told() {
+    fn the_count_and_the_times_are_those_of_the_finding() {
         let finding = finding(json!({ "createdAt": 1_740_516_006, "service": { "count": "20" } }));
         assert_eq!(
             finding.created_at().map(|time| time.as_second()),

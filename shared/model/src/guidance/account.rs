@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_steps_are_told_where_root_acted_or_whoever_may_do_everything() {
+    fn root_and_administrators_lead_to_the_steps_for_the_whole_account() {
         let root = finding(json!({
             "type": "Policy:IAMUser/RootCredentialUsage",
             "resource": { "accessKeyDetails": { "userType": "Root", "userName": "Root" } },

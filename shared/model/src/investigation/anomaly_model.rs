@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_principal_often_calls_is_told_as_seen_and_what_is_not_said_is_not_answered() {
+    fn calls_that_the_anomaly_model_knows_are_seen_and_missing_members_are_not_answered() {
         let often = read(&json!({ "profiledBehavior":
             { "frequentProfiledAPIsUserIdentityProfiling": "GetObject" } }));
         let found = from_finding(&often);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_cloudtrail_stands_and_one_that_is_open_is_told_beside_the_model_s() {
+    fn an_answer_of_cloudtrail_is_kept_and_an_open_one_is_shown_beside_the_anomaly_model() {
         let finding = unseen();
         let known = Answer::known(Question::History, "yes: 3 calls", "CloudTrail");
         let mut answers = vec![known.clone()];

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policies_of_aws_are_told_by_their_names() {
+    fn managed_policies_of_aws_are_recognized_by_their_names() {
         for (name, power) in [
             ("AdministratorAccess", Some(PrivilegeLevel::Administrator)),
             ("IAMFullAccess", Some(PrivilegeLevel::Iam)),

@@ -33,7 +33,7 @@ fn by(details: Value) -> Finding {
 }
 
 #[test]
-fn the_finding_tells_who_what_when_and_from_where() {
+fn answers_from_the_finding_name_principal_call_time_and_origin() {
     let finding = called(json!({}));
     let who = said(&finding, Question::Who);
     assert!(
@@ -69,7 +69,7 @@ fn a_call_that_met_an_error_did_not_succeed() {
 }
 
 #[test]
-fn the_kind_of_each_principal_is_told() {
+fn the_answer_names_the_kind_of_each_principal() {
     for (details, told) in [
         (json!({ "userType": "Root" }), "may do everything"),
         (
@@ -109,7 +109,7 @@ fn a_principal_that_cannot_be_read_is_an_open_question() {
 }
 
 #[test]
-fn the_instance_behind_a_session_is_told_and_that_the_name_alone_proves_nothing() {
+fn the_instance_of_a_session_is_named_with_the_limit_of_a_session_name() {
     let session = |name: &str, instance: Value| {
         finding(json!({ "resource": {
             "accessKeyDetails": { "userType": "AssumedRole", "userName": "r",
@@ -141,7 +141,7 @@ fn the_instance_behind_a_session_is_told_and_that_the_name_alone_proves_nothing(
 }
 
 #[test]
-fn another_account_is_told_with_what_guardduty_knows_of_it() {
+fn another_account_is_named_with_its_affiliation() {
     for (affiliated, told) in [
         (json!(true), "knows as affiliated"),
         (json!(false), "nothing to do with this one"),
@@ -162,8 +162,7 @@ fn another_account_is_told_with_what_guardduty_knows_of_it() {
 }
 
 #[test]
-fn credentials_of_this_account_that_are_used_from_the_network_of_another_are_told_as_this_account_s()
- {
+fn credentials_used_from_the_network_of_another_account_stay_those_of_this_account() {
     let details = json!({
         "accountId": "444455556666", "affiliated": true, "awsServiceName": "batch.amazonaws.com",
     });
@@ -181,7 +180,7 @@ fn credentials_of_this_account_that_are_used_from_the_network_of_another_are_tol
 }
 
 #[test]
-fn a_preflight_request_without_credentials_is_told_apart_from_public_access() {
+fn a_preflight_request_is_distinguished_from_public_access() {
     let finding = finding(json!({
         "resource": { "accessKeyDetails": {
             "userType": "AWSAccount", "principalId": "ANONYMOUS_PRINCIPAL", "userName": "ANONYMOUS_PRINCIPAL" } },

@@ -70,7 +70,7 @@ fn an_action_that_says_no_more_contains_at_once_by_itself_and_builds_on_no_other
 }
 
 #[test]
-fn a_withheld_step_says_by_whom_why_and_whether_an_approver_may_let_it() {
+fn a_withheld_step_names_the_policy_the_reason_and_whether_approval_helps() {
     let mut why = Withheld {
         by: vec!["production".to_owned(), "overnight".to_owned()],
         reason: "it serves customers".to_owned(),
@@ -104,7 +104,7 @@ fn a_step_is_known_by_its_action_and_target_whatever_became_of_it() {
 }
 
 #[test]
-fn what_a_plan_would_do_is_recorded_by_its_keys() {
+fn the_steps_of_a_plan_are_recorded_by_their_keys() {
     let plan = Plan {
         steps: vec![Step::Already(act("a"), String::new()), Step::Do(act("b"))],
         ..Plan::default()

@@ -21,7 +21,7 @@ fn status_of(outcomes: &[Outcome]) -> Status {
 }
 
 #[test]
-fn the_status_is_the_worst_of_what_happened() {
+fn the_status_is_the_worst_outcome_of_the_steps() {
     use Outcome::{Already, Applied, Failed, Planned, Skipped, Withheld};
     for (outcomes, status) in [
         (&[Applied, Applied][..], Status::Contained),

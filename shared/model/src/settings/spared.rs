@@ -94,7 +94,7 @@ mod tests {
     const THERE: &str = "444455556666";
 
     #[test]
-    fn an_entry_spares_what_it_names_and_nothing_else() {
+    fn an_exempt_entry_covers_only_the_principal_that_it_names() {
         for (entry, entity, account, name, spared) in [
             ("deployer", User, HERE, "deployer", true),
             ("deployer", Role, THERE, "deployer", true),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_user_or_role_says_so() {
+    fn an_exempt_entry_without_a_user_or_role_is_refused_with_its_reason() {
         for entry in [
             "*",
             "deploy-*",

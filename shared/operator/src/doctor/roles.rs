@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_policy_allows_is_told_in_every_form_that_iam_takes() {
+    fn permissions_are_read_from_every_form_of_a_policy_that_iam_accepts() {
         let document = r#"{"Statement":[
             {"Effect":"Allow","Action":["s3:GetBucketAcl","S3:PutBucketPolicy"],"Resource":"*"},
             {"Effect":"Allow","Action":"sns:Publish","Resource":"*"},

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_would_obey_is_made_visible() {
+    fn control_characters_for_a_terminal_are_made_visible() {
         let file: Arc<str> = "a\u{1b}[2Jb\n\u{202e}c".into();
         let line = WHOLE.line(&Row { file, ..row() });
         assert_eq!(line.matches('\n').count(), 1, "{line}");

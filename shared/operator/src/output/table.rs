@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_fits_the_terminal_by_what_matters_least() {
+    fn a_table_fits_the_terminal_by_cutting_its_least_important_columns() {
         let headings = [
             "RECEIVED", "STATUS", "FUNCTION", "ACCOUNT", "TYPE", "INCIDENT",
         ];

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_told_with_the_answer_of_its_moment() {
+    fn a_request_of_the_proof_is_printed_with_its_answer() {
         let answer = |works, evidence: &str| {
             Some(AttemptResult {
                 works,

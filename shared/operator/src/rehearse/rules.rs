@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_taken_in_place_of_what_is_deployed() {
+    fn given_settings_replace_the_deployed_ones() {
         let variables = [
             ("OWN_ACCOUNT_ID", "111122223333"),
             ("MINIMUM_SEVERITY", "7"),

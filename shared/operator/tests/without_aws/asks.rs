@@ -60,7 +60,7 @@ fn writes(stub: &Stub) -> Vec<Call> {
 }
 
 #[test]
-fn what_a_person_is_asked_about_is_shown_first_also_where_a_program_reads() -> Result {
+fn the_subject_of_a_question_is_shown_first_with_json_too() -> Result {
     let stub = stub()?;
     let finding = file(&finding(CONTAINED).to_string())?;
     let policies = file("permit (principal, action, resource); // another")?;
@@ -111,7 +111,7 @@ fn what_a_person_is_asked_about_is_shown_first_also_where_a_program_reads() -> R
 }
 
 #[test]
-fn what_each_command_prints_for_a_program_is_one_document() -> Result {
+fn with_json_each_command_prints_one_document() -> Result {
     let stub = stub()?;
     let same = file(DEFAULT)?;
     let invalid = file("permit (principal, action, resorce);")?;
@@ -215,7 +215,7 @@ fn nothing_that_the_table_holds_is_obeyed_by_a_terminal() -> Result {
 }
 
 #[test]
-fn an_incident_is_shown_with_what_cloudtrail_told_of_it_later() -> Result {
+fn an_incident_is_shown_with_the_later_activity_from_cloudtrail() -> Result {
     let stub = stub()?;
     let output = stub.gdr(&["--table", "incidents", "incident", CONTAINED], "")?;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -231,8 +231,7 @@ fn an_incident_is_shown_with_what_cloudtrail_told_of_it_later() -> Result {
 }
 
 #[test]
-fn a_function_that_did_not_deal_with_an_incident_is_told_and_not_that_nothing_was_changed() -> Result
-{
+fn a_release_for_another_function_names_the_functions_of_the_incident() -> Result {
     let stub = stub()?;
     let arguments = [
         "--table",
@@ -343,7 +342,7 @@ fn a_plan_names_the_role_that_was_asked_about_and_none_if_none_was() -> Result {
 }
 
 #[test]
-fn a_release_looks_for_what_the_settings_of_the_containment_let_it_look_for() -> Result {
+fn a_release_observes_by_the_settings_of_the_containment() -> Result {
     let looks = |created_keys: bool| -> Result<bool> {
         let incident = json!({
             "pk": { "S": format!("INCIDENT#{CONTAINED}") }, "sk": { "S": "iam" },

@@ -95,7 +95,7 @@ fn events(call: &Call) -> Answer {
 }
 
 #[test]
-fn what_is_wrong_around_the_functions_is_told_with_what_to_do() -> Result {
+fn each_problem_of_a_deployment_is_shown_with_its_remedy() -> Result {
     let stub = Stub::with_clock(SignedDuration::from_secs(90), |call| {
         match (call.service.as_str(), call.operation.as_str()) {
             ("sts", _) => crate::without_aws::world::caller(),
@@ -143,7 +143,7 @@ fn what_is_wrong_around_the_functions_is_told_with_what_to_do() -> Result {
 }
 
 #[test]
-fn what_cannot_be_looked_at_is_unknown_and_the_rest_is_looked_at() -> Result {
+fn a_check_that_cannot_read_is_unknown_and_the_others_run() -> Result {
     let stub = Stub::start(
         |call| match (call.service.as_str(), call.operation.as_str()) {
             ("cloudformation", "DescribeStacks") => stack(),
@@ -225,7 +225,7 @@ fn account(call: &Call, status: &str, executions: u32, shared: bool, hubs: [bool
 }
 
 #[test]
-fn what_the_account_brings_along_is_a_hint() -> Result {
+fn conditions_of_the_account_are_hints() -> Result {
     let narrow = Stub::start(|call| account(call, "ENABLED", 10, true, [true, true]))?;
     // By this name the stack's role was cut.
     let lines = doctor_of(&narrow, "gdr-of-the-payments-team")?;

@@ -134,8 +134,7 @@ fn sent(stub: &Stub) -> Vec<Call> {
 }
 
 #[test]
-fn a_test_goes_through_every_channel_marked_as_a_drill_and_names_what_each_service_took() -> Result
-{
+fn notify_test_sends_a_drill_through_every_channel_and_prints_each_answer() -> Result {
     let stub = Stub::start(world(Fault::None))?;
     let output = notify_test(&stub, &["--yes"], "")?;
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -179,7 +178,7 @@ fn a_test_goes_through_every_channel_marked_as_a_drill_and_names_what_each_servi
 }
 
 #[test]
-fn what_is_amiss_is_named_and_the_exit_status_is_1() -> Result {
+fn notify_test_names_each_failed_channel_and_exits_with_1() -> Result {
     for (fault, channel, outcome, why) in [
         (
             Fault::NobodySubscribed,

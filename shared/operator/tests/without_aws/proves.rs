@@ -47,7 +47,7 @@ fn credentials_of_another_account_than_the_one_that_is_named_are_refused_before_
 }
 
 #[test]
-fn it_asks_with_what_it_makes_and_how_to_remove_it_and_makes_nothing_without_a_yes() -> Result {
+fn prove_shows_its_resources_and_their_removal_and_makes_nothing_unconfirmed() -> Result {
     let stub = account()?;
     for answer in ["", "n\n"] {
         let output = stub.gdr(
@@ -94,7 +94,7 @@ fn it_asks_with_what_it_makes_and_how_to_remove_it_and_makes_nothing_without_a_y
 }
 
 #[test]
-fn with_json_what_is_asked_about_is_on_standard_error() -> Result {
+fn with_json_the_subject_of_the_question_is_on_standard_error() -> Result {
     let stub = account()?;
     let arguments = [
         "prove",

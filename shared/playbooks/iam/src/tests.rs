@@ -164,7 +164,7 @@ async fn the_other_key_is_left_working_and_named_as_a_risk() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_step_shows_what_was_found_and_what_is_wanted() {
+async fn a_step_shows_the_found_and_the_wanted_value() {
     let world = world(mallory());
     let state = world.iam.observe(&stolen_key()).await.unwrap();
     let plan = Iam::plan(&stolen_key(), &state, &Settings::default(), now());

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_outside_the_account_whom_a_statement_names_is_listed() {
+    fn each_principal_outside_the_account_in_a_statement_is_listed() {
         let policy = json!({ "Statement": [
             { "Effect": "Allow", "Action": "s3:GetObject",
               "Principal": { "AWS": ["999988887777", "arn:aws:iam::111122223333:role/own"] } },
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_written_in_several_ways_and_only_what_allows_lets_anybody_in() {
+    fn everybody_has_several_spellings_and_only_allow_statements_admit() {
         for (who, open) in [
             (json!({ "Principal": { "AWS": "*" } }), 1),
             (json!({ "Principal": { "AWS": ["*"] } }), 1),

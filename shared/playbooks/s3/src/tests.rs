@@ -98,7 +98,7 @@ async fn two_round_trips_come_before_the_flags_are_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn containing_does_not_wait_for_the_access_points_which_are_told_all_the_same() {
+async fn containment_does_not_wait_for_access_points_which_are_still_reported() {
     let world = world(Bucket {
         access_points: vec!["analytics"],
         ..public()
@@ -116,7 +116,7 @@ async fn containing_does_not_wait_for_the_access_points_which_are_told_all_the_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bucket_of_an_attack_sequence_is_closed_whoever_acted_and_public_or_not() {
+async fn a_bucket_of_an_attack_sequence_is_blocked_for_any_actor_public_or_not() {
     let handed_over = finding(json!({
         "type": "AttackSequence:S3/CompromisedData",
         "resource": { "resourceType": "S3Bucket", "s3BucketDetails": [{ "name": "exposed" }] },
@@ -295,7 +295,7 @@ async fn a_conflict_is_tried_again_at_once_and_left_to_a_retry_if_it_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_only_informs_does_not_keep_the_bucket_from_being_blocked() {
+async fn failed_reads_for_information_do_not_prevent_the_block() {
     for (status, code) in [
         (403, "AccessDenied"),
         (503, "SlowDown"),

@@ -170,7 +170,7 @@ fn a_policy_that_cannot_be_evaluated_withholds_although_none_forbids_or_permits(
 }
 
 #[test]
-fn a_problem_is_told_once_with_its_place_and_what_would_help() {
+fn a_policy_problem_is_reported_once_with_its_place_and_remedy() {
     let problems = |text: &str| Policies::parse(text).expect_err(text);
     let misspelt =
         "permit (principal, action, resource)\nwhen { \"ä\" == \"ä\" && resource.nmae == \"x\" };";
@@ -238,7 +238,7 @@ fn where_there_are_no_policies_all_is_withheld_for_that_reason() {
 }
 
 #[test]
-fn what_is_forbidden_outright_has_the_policies_and_their_reasons() {
+fn a_step_forbidden_outright_names_its_policies_and_reasons() {
     let guard = loaded(&format!(
         "{ALL} @id(\"a\") @reason(\"it is night\") forbid (principal, action, resource);"
     ));
@@ -262,7 +262,7 @@ fn what_is_forbidden_outright_has_the_policies_and_their_reasons() {
 }
 
 #[test]
-fn what_history_might_change_is_not_forbidden_outright() {
+fn a_step_that_history_may_permit_is_not_forbidden_outright() {
     let (finding, settings) = (user_finding("mallory"), settings());
     let outright = |condition: &str| {
         let guard = loaded(&format!(
@@ -279,7 +279,7 @@ fn what_history_might_change_is_not_forbidden_outright() {
 }
 
 #[test]
-fn each_target_of_a_finding_is_explained_by_what_the_finding_tells_of_it() {
+fn each_target_is_explained_by_its_members_in_the_finding() {
     let settings = settings();
     let explained = |finding: &Finding| {
         let guard = loaded(ALL);
@@ -334,7 +334,7 @@ fn each_target_of_a_finding_is_explained_by_what_the_finding_tells_of_it() {
 }
 
 #[test]
-fn what_the_anomaly_model_has_never_seen_is_known_and_what_it_has_seen_is_not() {
+fn activity_new_to_the_anomaly_model_is_known_and_seen_activity_is_not() {
     let of = |api: &str, asn: &str| {
         let finding = finding(json!({ "service": {
             "action": { "awsApiCallAction": { "api": api,
@@ -366,7 +366,7 @@ fn what_the_anomaly_model_has_never_seen_is_known_and_what_it_has_seen_is_not() 
 }
 
 #[test]
-fn what_is_known_of_the_past_is_kept_and_the_rest_filled_in() {
+fn known_prior_activity_is_kept_and_the_rest_filled_in() {
     let known = |called, seen_there, called_from_there| PriorActivity {
         called,
         seen_there,
@@ -404,7 +404,7 @@ fn what_is_known_of_the_past_is_kept_and_the_rest_filled_in() {
 }
 
 #[test]
-fn tags_are_told_of_where_they_did_not_count_or_their_age_is_not_known() {
+fn ignored_tags_and_tags_of_unknown_age_are_reported() {
     assert_eq!(TagAge::Older.remark("i-1"), None);
     let since = TagAge::SetSince("mallory, by CreateTags".to_owned());
     let told = since.remark("i-1").expect("told");

@@ -33,7 +33,7 @@ fn three() -> [Act; 3] {
 }
 
 #[test]
-fn steps_are_held_back_by_phase_and_not_executed_when_they_come_up_again() {
+fn steps_withheld_by_phase_stay_withheld_in_the_next_plan() {
     let mut plan = permitted(&three());
     plan.hold_back(Phase::Preserve, "later");
     let words: Vec<_> = outcomes(&plan).into_iter().map(|it| it.0).collect();

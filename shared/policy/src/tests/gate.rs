@@ -48,7 +48,7 @@ fn standing(severity: f64, step: &Act) -> Standing {
 }
 
 #[test]
-fn what_contains_a_target_already_is_judged_by_the_severity_that_it_was_permitted_for() {
+fn a_containment_in_effect_is_judged_by_the_severity_it_was_permitted_for() {
     let (guard, settings) = (loaded(DEFAULT), settings());
     let finding = severe(1.0);
     let acts = [act(instance(&finding, &[]))];
@@ -77,7 +77,7 @@ fn what_contains_a_target_already_is_judged_by_the_severity_that_it_was_permitte
 }
 
 #[test]
-fn a_finding_that_is_more_severe_than_what_stands_keeps_its_own_severity() {
+fn a_finding_more_severe_than_the_containment_keeps_its_severity() {
     let (guard, settings, finding) = (loaded(DEFAULT), settings(), severe(8.0));
     let acts = [act(instance(&finding, &[]))];
     let mild = standing(1.0, &acts[0]);
@@ -91,7 +91,7 @@ fn a_finding_that_is_more_severe_than_what_stands_keeps_its_own_severity() {
 }
 
 #[test]
-fn what_the_playbook_leaves_to_the_approver_runs_only_if_approver_and_policies_let_it() {
+fn steps_left_to_the_approver_run_only_if_approver_and_policies_permit() {
     let (finding, settings) = (instance_finding(json!({})), settings());
     let left = |found| Act {
         found,
@@ -139,7 +139,7 @@ fn what_the_playbook_leaves_to_the_approver_runs_only_if_approver_and_policies_l
 }
 
 #[test]
-fn what_is_in_effect_or_impossible_is_asked_of_nobody() {
+fn steps_in_effect_or_impossible_are_not_asked_of_policies() {
     let (finding, settings) = (instance_finding(json!({})), settings());
     let guard = LoadedPolicies::unusable("there are none".to_owned());
     let gate = Gate::new::<Ec2>(&guard, &finding, &settings, false, now());
@@ -209,7 +209,7 @@ fn a_mark_is_set_only_where_something_is_contained() {
 }
 
 #[test]
-fn a_gate_says_what_it_decides_about() {
+fn a_gate_names_its_finding_function_and_time() {
     let (finding, settings, guard) = (instance_finding(json!({})), settings(), loaded(ALL));
     let gate = Gate::new::<Ec2>(&guard, &finding, &settings, false, now());
     assert_eq!(gate.finding().id, finding.id);

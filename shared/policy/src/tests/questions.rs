@@ -147,7 +147,7 @@ const KNOWN: &str = r#"permit (principal, action, resource);
     when { context.history has called && context.history.called };"#;
 
 #[test]
-fn what_the_principal_did_before_is_asked_where_a_policy_decides_by_it_and_once() {
+fn prior_activity_is_asked_once_if_a_policy_depends_on_it() {
     let (finding, settings) = (instance_finding(json!({})), settings());
     let acts = [
         act(instance(&finding, &[])),
@@ -179,7 +179,7 @@ fn what_the_principal_did_before_is_asked_where_a_policy_decides_by_it_and_once(
 }
 
 #[test]
-fn what_the_principal_did_before_is_asked_where_it_decides_once_the_tags_do_not_count() {
+fn prior_activity_is_asked_if_it_decides_after_ignored_tags() {
     let (finding, settings) = (instance_finding(json!({})), settings());
     let guard = loaded(
         r#"permit (principal, action, resource);

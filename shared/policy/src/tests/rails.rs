@@ -15,7 +15,7 @@ fn the_rails_only_forbid() {
 }
 
 #[test]
-fn each_rail_forbids_what_it_says_and_no_more() {
+fn each_rail_forbids_exactly_its_documented_steps() {
     let finding = user_finding("mallory");
     let role = |name: &str, path: &str| {
         let arn = format!("arn:aws:iam::111122223333:role{path}{name}");

@@ -108,7 +108,7 @@ fn a_permit_that_depends_on_an_unread_attribute_waits_for_the_approver() {
 }
 
 #[test]
-fn nobody_approves_what_a_rail_may_forbid_by_what_could_not_be_read() {
+fn steps_that_a_rail_may_forbid_by_unread_values_cannot_be_approved() {
     let guard = LoadedPolicies::new(ALL);
     let finding = instance_finding(json!({}));
     let step = StepKey {

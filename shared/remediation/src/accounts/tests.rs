@@ -206,7 +206,7 @@ async fn each_finding_and_each_account_has_a_session_of_its_own() {
 }
 
 #[tokio::test]
-async fn where_sts_gives_no_session_at_the_moment_the_account_s_last_one_serves_and_it_is_told() {
+async fn without_a_new_session_of_sts_the_last_one_is_used_and_reported() {
     let sts = sts();
     let (accounts, _) = accounts(&sts, hub());
     let first = of(MEMBER, "us-east-1", "first");
@@ -235,7 +235,7 @@ async fn where_sts_gives_no_session_at_the_moment_the_account_s_last_one_serves_
 }
 
 #[tokio::test]
-async fn a_role_that_cannot_be_assumed_is_named_with_what_to_deploy() {
+async fn a_role_that_cannot_be_assumed_is_named_with_the_stack_to_deploy() {
     let sts = sts();
     let (accounts, built) = accounts(&sts, hub());
     let first = of(MEMBER, "us-east-1", "first");

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_is_told_once_by_each_channel() {
+    fn each_channel_sends_a_status_once() {
         let finding = finding(json!({}));
         let report = Report::notified(Category::Ec2, &finding, "why".to_owned(), false);
         assert_eq!(due(None, &report, None), Channel::ALL);

@@ -227,7 +227,7 @@ fn a_stack_of_one_account_that_does_not_know_which_only_notifies() {
 }
 
 #[test]
-fn what_names_no_user_or_role_on_a_list_is_told() {
+fn an_entry_of_a_list_without_a_user_or_role_is_reported() {
     let config = with(&[
         ("NEVER_CONTAIN", "break-glass, deploy-*,ci/"),
         ("RESPONDER_ROLES", "gdr-Iam, arn:aws:iam::1:role/x"),
@@ -310,7 +310,7 @@ fn a_setting_that_cannot_be_understood_becomes_the_careful_choice() {
 }
 
 #[test]
-fn only_people_are_told_and_only_by_text_unless_the_settings_say_so() {
+fn by_default_only_the_text_notice_is_sent() {
     assert_eq!(with(&[]).notices, notify::Settings::default());
     let none = with(&[
         ("CHAT_TOPIC_ARN", ""),

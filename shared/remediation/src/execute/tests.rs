@@ -96,7 +96,7 @@ fn failing(kind: CallFailure, target: &'static str) -> Act {
 }
 
 #[tokio::test(start_paused = true)]
-async fn phases_and_orders_run_in_turn_and_only_what_precedes_of_the_protecting_is_waited_for() {
+async fn phases_and_orders_run_in_turn_and_only_preceding_protection_is_awaited() {
     let step = |target, phase, order| Act {
         phase,
         order,
@@ -287,7 +287,7 @@ async fn a_step_that_comes_up_too_late_is_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_impossible_step_that_comes_up_while_executing_is_told() {
+async fn an_impossible_step_found_while_executing_is_reported() {
     let fake = Fake::new([
         act("first"),
         Act {
@@ -407,7 +407,7 @@ async fn a_late_step_must_be_permitted_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_withheld_stays_withheld_when_acting_changes_what_the_policy_looked_at() {
+async fn a_withheld_step_stays_withheld_after_acting_changes_its_attributes() {
     let fake = Fake::new([act("first"), act("second")]);
     let forbid = "forbid (principal, action, resource) when {
                   resource.name == \"second\" && (resource is Bucket && resource has public && resource.public) };";
@@ -420,7 +420,7 @@ async fn what_was_withheld_stays_withheld_when_acting_changes_what_the_policy_lo
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_unknown_at_first_and_is_read_later_is_reported_once_and_asks_for_no_retry() {
+async fn a_step_unknown_at_first_and_read_later_is_reported_once_without_a_retry() {
     let late = Act {
         unread: Some(error(CallFailure::Transient)),
         unread_when: |observation| observation == 1,
@@ -448,7 +448,7 @@ async fn what_was_unknown_at_first_and_is_read_later_is_reported_once_and_asks_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stays_unknown_is_reported_once_and_asks_for_a_retry() {
+async fn a_step_that_stays_unknown_is_reported_once_and_retried() {
     let never = Act {
         unread: Some(error(CallFailure::Transient)),
         ..act("never")
@@ -601,7 +601,7 @@ async fn a_mark_that_fails_is_left_to_the_next_look() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_up_and_cannot_be_read_asks_for_a_retry() {
+async fn a_new_unreadable_step_is_retried() {
     for (kind, transient) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
         let late = Act {
             after: Some("first"),
@@ -644,7 +644,7 @@ impl LateSteps<Fake> for LatePart {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_that_is_planned_late_is_executed_beside_the_rest_and_one_without_time_is_told_of() {
+async fn a_late_part_runs_beside_the_rest_and_one_without_time_is_reported() {
     for hangs in [false, true] {
         let (finding, settings) = (some_finding(), Settings::default());
         let fake = Fake::new([taking(5, "at once"), taking(1, "late")]);

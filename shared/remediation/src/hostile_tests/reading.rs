@@ -202,7 +202,7 @@ fn an_id_is_of_its_grammar_whatever_the_finding_says() {
 }
 
 #[test]
-fn no_text_gets_past_the_grammars_before_behind_or_in_place_of_what_was_there() {
+fn no_text_passes_the_grammars_before_after_or_instead_of_an_id() {
     for seed in own() {
         for pointer in MATTERS {
             for text in TEXTS {
@@ -290,7 +290,7 @@ fn a_finding_of_256_kilobytes_is_read_and_decided_about_like_any_other() {
 }
 
 #[test]
-fn a_long_event_is_cut_to_what_names_the_same_targets() {
+fn a_long_event_is_cut_and_names_the_same_targets() {
     for event in heavy() {
         let cut = abridged(&event, 96 * 1024);
         assert!(cut.to_string().len() <= 96 * 1024);

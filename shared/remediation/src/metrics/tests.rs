@@ -117,7 +117,7 @@ fn times_are_from_the_activity_the_finding_and_the_event_to_decision_and_contain
 }
 
 #[test]
-fn what_was_not_contained_has_no_time_to_containment_and_a_clock_that_is_ahead_no_negative_one() {
+fn the_time_to_containment_is_missing_without_a_containment_and_never_negative() {
     let measured = Measured {
         decided: Some(at("2026-03-04T05:00:00Z")),
         ..Measured::default()
@@ -149,7 +149,7 @@ async fn concluded(fails: bool) -> Report {
 }
 
 #[tokio::test(start_paused = true)]
-async fn alarms_see_what_is_open_and_what_was_undone() {
+async fn metrics_count_open_and_reverted_containments() {
     for (report, status, open) in [
         (prevented(), "failed", 1),
         (concluded(true).await, "partial", 1),
@@ -176,7 +176,7 @@ fn a_drill_counts_nowhere() {
 }
 
 #[test]
-fn what_is_no_finding_is_counted_too() {
+fn events_without_a_finding_are_counted_too() {
     let error = crate::Error::malformed("detail.id", "missing");
     let report = Report::malformed(Category::Iam, &json!({}), &error, true);
     let line = line(&report, None, &Measured::default(), "gdr", at(NOW));

@@ -109,7 +109,7 @@ async fn an_event_does_not_wait_for_policies_to_be_read_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_read_too_late_for_an_event_is_for_the_next_one() {
+async fn policies_read_too_late_count_for_the_next_event() {
     let slow = Duration::from_secs(10);
     let store = store_that_takes(slow, ALL);
     // Nothing was ever read: it waits, and not longer than its patience.

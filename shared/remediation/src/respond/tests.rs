@@ -245,7 +245,7 @@ async fn a_dry_run_plans_in_full_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_a_finding_is_answered_without_a_call() {
+async fn input_without_a_finding_is_answered_without_a_call() {
     let without = |member: &str| {
         let mut event = made_public();
         event["detail"].as_object_mut().unwrap().remove(member);
@@ -298,7 +298,7 @@ async fn what_is_not_a_finding_is_answered_without_a_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_finding_that_names_too_much_or_too_little_is_told_to_the_on_call_engineer() {
+async fn a_finding_with_too_many_or_no_targets_notifies_the_on_call_engineer() {
     let with = |resource: Value| {
         let mut event = made_public();
         event["detail"]["resource"] = resource;
@@ -387,7 +387,7 @@ async fn a_finding_to_notify_is_reported_without_an_observation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_finding_of_any_other_kind_is_told_with_advice_by_triage() {
+async fn triage_notifies_other_findings_with_the_next_checks() {
     for (kind, resource_type) in [
         ("AttackSequence:S3/CompromisedData", "AttackSequence"),
         ("Discovery:RDS/TorIPCaller", "RDSDBInstance"),
@@ -420,7 +420,7 @@ async fn a_notice_that_may_go_out_later_fails_the_invocation_after_the_containme
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_notice_that_is_refused_or_has_no_topic_is_told_in_the_report() {
+async fn a_notice_refused_or_without_a_topic_is_in_the_report() {
     let without_topic = Config {
         topic_arn: None,
         ..enforcing()
@@ -443,7 +443,7 @@ async fn a_notice_that_is_refused_or_has_no_topic_is_told_in_the_report() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_cannot_be_read_is_told_and_retried_if_that_may_help() {
+async fn an_unreadable_target_is_notified_and_retried_if_transient() {
     for (kind, retried) in [(CallFailure::Transient, true), (CallFailure::Denied, false)] {
         let (_, notices, sns) = topic();
         let mut fake = Fake::new([act("exposed")]);
@@ -561,7 +561,7 @@ async fn a_containment_of_which_a_part_is_withheld_is_partial() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_no_target_could_make_permitted_is_not_even_observed() {
+async fn targets_of_steps_forbidden_outright_are_not_observed() {
     let (_, notices, sns) = topic();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
     let mut mild = made_public();

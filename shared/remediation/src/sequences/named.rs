@@ -25,7 +25,7 @@ fn go_on(finding: usize) -> Command {
 }
 
 #[test]
-fn a_plan_that_waits_again_after_a_rejection_is_told() {
+fn a_new_plan_after_a_rejection_is_notified() {
     let rejected = Reject {
         plan: 0,
         stale: false,
@@ -34,7 +34,7 @@ fn a_plan_that_waits_again_after_a_rejection_is_told() {
 }
 
 #[test]
-fn a_plan_that_waits_again_since_an_approved_containment_was_undone_is_told_as_undone() {
+fn a_new_plan_after_a_reverted_approval_is_notified_as_reverted() {
     holds(
         Setting::Approve,
         &[deliver(1), Approve(0), Undo(0), Undo(0), go_on(1)],
@@ -42,7 +42,7 @@ fn a_plan_that_waits_again_since_an_approved_containment_was_undone_is_told_as_u
 }
 
 #[test]
-fn a_finding_about_a_credential_that_was_released_on_account_of_another_finding_is_told() {
+fn a_finding_about_a_credential_released_with_another_incident_is_notified() {
     holds(Setting::Contain, &[deliver(0), Release(0), deliver(1)]);
 }
 
@@ -93,7 +93,7 @@ fn a_contained_target_that_cannot_be_read_is_not_reported_as_live() {
 }
 
 #[test]
-fn a_release_is_not_told_as_an_attack_by_another_incident_of_the_same_credential() {
+fn a_release_is_not_reported_as_reverted_by_another_incident_of_the_credential() {
     let contained = [deliver(1), deliver(0), Release(1), go_on(0)];
     holds(Setting::Contain, &contained);
     let contained = [deliver(1), deliver(0), Release(0), go_on(0)];

@@ -134,8 +134,7 @@ async fn an_event_that_names_another_target_than_guardduty_s_finding_is_withheld
 }
 
 #[tokio::test]
-async fn what_guardduty_has_in_place_of_another_target_of_the_same_principal_comes_with_the_reason()
-{
+async fn verification_names_the_target_that_guardduty_has_instead() {
     for (pointer, value, member) in [
         (
             "/detail/resource/s3BucketDetails/0/name",
@@ -317,7 +316,7 @@ async fn a_finding_that_was_archived_since_is_withheld() {
 }
 
 #[tokio::test]
-async fn what_guardduty_does_not_answer_is_an_error_that_names_the_permission() {
+async fn a_denied_verification_is_an_error_with_the_permission() {
     for (operation, status, code, transient) in [
         (
             "guardduty:ListDetectors",

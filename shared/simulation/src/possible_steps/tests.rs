@@ -25,7 +25,7 @@ fn it_is_known_of_each_action_when_it_is_planned() {
 
 /// A role has no permission for what is never planned.
 #[test]
-fn what_is_foreseen_is_what_the_role_has_permissions_for() {
+fn possible_steps_match_the_permissions_of_the_role() {
     let finding = finding(json!({}));
     let mut settings = vec![Settings::default(); 9];
     settings[1].s3.policy_deny = true;
@@ -191,7 +191,7 @@ fn each_step_on_a_bucket_is_foreseen_by_who_called_and_the_settings() {
 }
 
 #[test]
-fn each_step_on_an_instance_is_foreseen_by_what_the_finding_shows_and_the_settings() {
+fn possible_steps_on_an_instance_follow_finding_and_settings() {
     let plain = finding(json!({}));
     let grouped = finding(json!({ "resource": { "instanceDetails": {
         "instanceId": "i-0abc1234",
@@ -265,7 +265,7 @@ fn each_step_on_an_instance_is_foreseen_by_what_the_finding_shows_and_the_settin
 }
 
 #[test]
-fn what_cuts_off_sessions_is_done_anew_for_newer_ones() {
+fn sessions_are_revoked_again_for_newer_activity() {
     let off = Settings::default();
     let mut all_keys = Settings::default();
     all_keys.iam.user_session_keys = true;

@@ -41,7 +41,7 @@ fn only_a_call_two_minutes_after_the_containment_shows_that_it_did_not_hold() {
 
 /// An error that is not for want of permission tells neither that a call was refused nor that it was not.
 #[test]
-fn what_met_another_error_was_neither_refused_nor_does_it_work() {
+fn calls_with_another_error_count_neither_as_refused_nor_as_working() {
     let key = Credential::session_key("ASIASESSION000000000");
     for (error, refused) in [
         ("AccessDenied", 1),
@@ -58,7 +58,7 @@ fn what_met_another_error_was_neither_refused_nor_does_it_work() {
 }
 
 #[test]
-fn what_was_not_read_is_unknown_unless_a_call_shows_it() {
+fn unread_credentials_are_unknown_unless_a_call_shows_their_state() {
     let key = Credential::key("AKIAIOSFODNN7EXAMPLE");
     let refused = || call("2026-03-04T05:20:00Z", Some("AccessDenied"), json!({}));
     let before = || call("2026-03-04T04:00:00Z", None, json!({}));
@@ -226,7 +226,7 @@ fn all_that_gives_permissions_or_runs_with_them_is_listed() {
 }
 
 #[test]
-fn what_is_too_long_for_the_record_is_cut_at_its_list() {
+fn activity_too_long_for_the_record_is_cut_at_its_list() {
     let key = Credential::key("AKIAIOSFODNN7EXAMPLE");
     let mut after = answered(&key, Vec::new(), false);
     after.made = vec!["x".repeat(1_000); 20];

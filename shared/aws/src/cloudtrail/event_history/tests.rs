@@ -58,7 +58,7 @@ async fn all_who_ask_a_region_keep_one_pace_of_two_requests_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_question_is_asked_once_in_a_minute_whoever_asks_it() {
+async fn the_same_lookup_is_sent_once_a_minute_for_all_callers() {
     let (asked, trail) = trail();
     let (guard, there) = (trail.clone(), trail.in_region("eu-west-1"));
     futures::join!(ask(&trail, "a"), ask(&guard, "a"));

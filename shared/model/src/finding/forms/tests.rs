@@ -139,7 +139,7 @@ fn an_event_of_something_else_is_no_finding_however_it_is_read() {
 }
 
 #[test]
-fn a_finding_of_security_hub_is_refused_as_what_it_is() {
+fn a_finding_of_security_hub_is_refused_by_its_name() {
     let asff = json!({
         "SchemaVersion": "2018-10-08",
         "Id": "arn:aws:guardduty:us-east-1:111122223333:detector/1/finding/2",
@@ -221,7 +221,7 @@ fn the_envelope_says_account_and_region_where_the_detail_does_not() {
 }
 
 #[test]
-fn what_is_not_a_finding_is_refused_by_name() {
+fn input_without_a_finding_is_refused_with_its_member() {
     for (document, says) in [
         (
             json!([]),

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_wraps_no_finding_stays_whole() {
+    fn an_envelope_without_a_finding_stays_whole() {
         for document in [
             json!({ "Records": [{ "eventName": "ListBuckets" }, { "eventName": "GetUser" }] }),
             json!({ "Message": "a text" }),

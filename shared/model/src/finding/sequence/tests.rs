@@ -13,7 +13,7 @@ fn some(text: &str) -> Option<String> {
 }
 
 #[test]
-fn who_did_what_to_which_resource_from_where_is_read() {
+fn actors_actions_resources_and_origins_of_a_sequence_are_read() {
     let sequence = sequence(json!({}));
     let [actor] = &sequence.actors[..] else {
         panic!("{sequence:?}")
@@ -42,7 +42,7 @@ fn who_did_what_to_which_resource_from_where_is_read() {
 }
 
 #[test]
-fn what_more_signals_name_and_what_is_more_severe_comes_first() {
+fn parts_with_more_signals_and_higher_severity_come_first() {
     let sequence = sequence(json!({
         "actors": [{ "id": "quiet" }, { "id": "busy" }],
         "resources": [{ "uid": "rare" }, {}, { "uid": "often" }],
@@ -144,7 +144,7 @@ fn members_that_are_absent_null_unknown_or_odd_do_no_harm() {
 }
 
 #[test]
-fn what_names_a_resource_is_taken_from_its_arn_or_its_id_and_held_against_the_grammar() {
+fn a_resource_is_named_by_its_arn_or_id_in_the_grammar_of_aws() {
     let one = |kind: &str, uid: &str, name: &str| Resource {
         kind: kind.to_owned(),
         uid: some(uid),

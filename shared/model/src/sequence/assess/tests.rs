@@ -77,7 +77,7 @@ fn each_part_becomes_a_finding_that_its_function_contains_and_no_other_receives(
 }
 
 #[test]
-fn what_is_handed_over_keeps_the_sequences_identity_times_and_flags() {
+fn a_dispatched_part_keeps_identity_times_and_flags_of_the_sequence() {
     let mut event = attack(json!({}));
     event["detail"]["service"]["additionalInfo"] = json!({ "sample": true });
     let whole = Finding::parse(&event).unwrap();
@@ -285,7 +285,7 @@ fn a_resource_that_no_function_contains_has_a_reason() {
 }
 
 #[test]
-fn what_holds_instances_is_contained_through_those_that_are_compromised() {
+fn groups_of_instances_are_contained_through_their_compromised_instances() {
     for kind in [
         "IAM_INSTANCE_PROFILE",
         "AUTOSCALING_AUTO_SCALING_GROUP",
@@ -314,7 +314,7 @@ fn part(resources: Value) -> Finding {
 }
 
 #[test]
-fn the_region_and_account_in_an_instances_own_arn_count_before_those_of_what_holds_it() {
+fn the_arn_of_an_instance_decides_its_region_and_account_before_its_group() {
     let arn = "arn:aws:ec2:eu-west-1:111122223333:instance/i-0abc1234";
     let holder = |uid: &str| {
         json!({

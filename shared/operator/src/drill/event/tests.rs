@@ -95,7 +95,7 @@ fn a_finding_is_made_of_each_type_for_the_functions_that_get_such_findings() {
 }
 
 #[test]
-fn what_cannot_be_made_is_refused_with_what_to_do() {
+fn a_drill_that_cannot_be_made_is_refused_with_the_next_action() {
     for (kind, target, why) in [
         ("AttackSequence:S3/CompromisedData", None, "give a file"),
         (

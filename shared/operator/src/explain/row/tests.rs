@@ -157,7 +157,7 @@ fn credentials_are_named_by_key_session_and_arn() {
 }
 
 #[test]
-fn what_a_person_is_to_look_at_is_named_too() {
+fn targets_for_the_on_call_engineer_are_named_too() {
     let finding = event(
         "Recon:EC2/PortProbeUnprotectedPort",
         json!({ "resourceType": "Instance", "instanceDetails": { "instanceId": "i-0abc1234def567890" } }),
@@ -200,7 +200,7 @@ fn a_sample_keeps_its_decision_and_says_that_it_would_be_a_dry_run() {
 }
 
 #[test]
-fn a_finding_that_lacks_what_names_the_target_is_one_to_look_at_and_names_the_member() {
+fn a_finding_without_its_target_is_to_investigate_and_names_the_member() {
     let row = row(
         "Backdoor:EC2/C&CActivity.B",
         json!({ "resourceType": "Instance" }),
@@ -214,7 +214,7 @@ fn a_finding_that_lacks_what_names_the_target_is_one_to_look_at_and_names_the_me
 }
 
 #[test]
-fn what_one_function_can_do_is_told_with_what_the_other_cannot() {
+fn a_row_shows_the_decisions_of_both_functions() {
     let row = row(
         "Exfiltration:S3/AnomalousBehavior",
         json!({

@@ -115,7 +115,7 @@ fn lists_and_answers_of_get_findings() {
 }
 
 #[test]
-fn what_is_no_object_is_a_value_too() {
+fn values_other_than_objects_are_values_too() {
     expect_values("12\nnull \"x\"", &[(1, "12"), (2, "null"), (2, "\"x\"")]);
 }
 
@@ -159,7 +159,7 @@ fn a_line_that_ends_too_early_does_not_take_the_next_one_along() {
 }
 
 #[test]
-fn lines_behind_lines_are_told_by_their_ends() {
+fn values_on_lines_are_separated_by_line_ends() {
     // Whoever reads the second finds out that it is not complete; it costs the third nothing.
     expect_values(
         "{\"z\":1}\n{\"a\": {\"x\": 1}\n{\"b\":2}\n",
@@ -210,7 +210,7 @@ fn a_list_goes_on_behind_a_broken_value() {
 }
 
 #[test]
-fn what_is_cut_off_at_the_end_is_an_error_where_it_begins() {
+fn a_value_cut_off_at_the_end_is_an_error_at_its_beginning() {
     expect(
         "{\"a\":1}\n{\n\"b\": [\n",
         &[(1, Ok("{\"a\":1}")), (2, Err("the file ends in line 3"))],
@@ -232,7 +232,7 @@ fn what_is_cut_off_at_the_end_is_an_error_where_it_begins() {
 }
 
 #[test]
-fn what_is_too_long_is_named_and_not_kept() {
+fn a_value_that_is_too_long_is_named_and_not_kept() {
     /// A stream of `length` bytes made on the way.
     struct Long {
         left: usize,
@@ -298,7 +298,7 @@ fn lists_longer_than_any_value_may_be_are_cut_on_the_way() {
 }
 
 #[test]
-fn a_stream_that_fails_says_so_after_what_it_gave() {
+fn a_failing_stream_reports_its_error_after_its_values() {
     struct Fails;
     impl Read for Fails {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
@@ -316,7 +316,7 @@ fn a_stream_that_fails_says_so_after_what_it_gave() {
 }
 
 #[test]
-fn what_there_is_is_not_held_back_while_more_is_awaited() {
+fn complete_values_are_answered_while_the_stream_waits() {
     /// Gives its parts one at a time and notes when a part is asked for.
     struct Parts<'a> {
         parts: Vec<&'static str>,

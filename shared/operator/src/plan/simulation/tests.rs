@@ -22,7 +22,7 @@ fn result(
 }
 
 #[test]
-fn an_answer_is_allowed_denied_or_not_known_and_says_by_what() {
+fn a_simulated_answer_is_allowed_denied_or_unknown_with_its_policies() {
     use PolicyEvaluationDecisionType::{Allowed, ExplicitDeny, ImplicitDeny};
     let organization = OrganizationsDecisionDetail::builder().allowed_by_organizations(false);
     let boundary =

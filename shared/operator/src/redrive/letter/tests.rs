@@ -50,7 +50,7 @@ fn record(function: &str) -> Value {
 }
 
 #[test]
-fn a_dead_letter_goes_to_the_target_of_its_rule_and_says_what_eventbridge_met() {
+fn a_dead_letter_goes_to_the_target_of_its_rule_with_the_error_of_eventbridge() {
     let body = event("2026-01-02T11:30:00Z");
     let letter = letter(
         &body,
@@ -71,7 +71,7 @@ fn a_dead_letter_goes_to_the_target_of_its_rule_and_says_what_eventbridge_met() 
 }
 
 #[test]
-fn what_a_function_failed_on_goes_to_that_function_without_the_record_around_it() {
+fn a_failed_event_goes_to_its_function_without_the_record_around_it() {
     let letter = letter(&record(&format!("{IAM}:$LATEST")), &[]);
     let Address::Function(function, payload) = &letter.to else {
         panic!("{letter:?}");
@@ -102,7 +102,7 @@ fn a_look_that_was_given_up_on_goes_to_the_function_as_the_look_that_it_is() {
 }
 
 #[test]
-fn what_security_hub_was_not_told_goes_to_the_function_that_tells_it() {
+fn a_failed_update_of_security_hub_goes_to_the_function_that_updates_it() {
     let body = json!({ "security_hub": {
         "finding": "arn:aws:guardduty:us-east-1:111122223333:detector/d0123/finding/abc",
         "product": "arn:aws:securityhub:us-east-1::product/aws/guardduty",
@@ -135,7 +135,7 @@ fn nothing_is_addressed_to_a_function_that_is_not_of_the_stack() {
 }
 
 #[test]
-fn what_is_no_letter_is_kept_and_shown_with_control_characters_made_visible() {
+fn a_message_without_an_event_is_kept_and_shown_with_visible_control_characters() {
     for body in [
         json!(null),
         json!({}),
@@ -155,7 +155,7 @@ fn what_is_no_letter_is_kept_and_shown_with_control_characters_made_visible() {
 }
 
 #[test]
-fn what_is_older_than_an_hour_is_late_by_the_time_of_the_event_and_not_of_the_queue() {
+fn a_message_is_late_an_hour_after_its_event() {
     for (time, late) in [
         ("2026-01-02T11:00:00Z", false),
         ("2026-01-02T10:59:59Z", true),

@@ -125,7 +125,7 @@ async fn a_change_of_the_group_before_the_approval_does_not_block_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_differs_of_the_instance_itself_is_refused_as_before() {
+async fn a_changed_instance_is_refused_at_approval() {
     let (world, done) = approved(one(), |account| {
         let interface = account.interfaces.get_mut("eni-1").expect("it");
         interface.groups = names(["sg-other"]);

@@ -293,7 +293,7 @@ async fn nodes_of_a_cluster_are_protected_and_not_isolated_unless_a_setting_says
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cluster_s_tag_that_the_finding_does_not_show_spares_nothing_and_is_told() {
+async fn a_cluster_tag_missing_in_the_finding_exempts_nothing_and_is_reported() {
     for (key, spared) in [
         ("kubernetes.io/cluster/prod", false),
         ("eks:nodegroup-name", false),
@@ -319,7 +319,7 @@ async fn a_cluster_s_tag_that_the_finding_does_not_show_spares_nothing_and_is_to
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_gone_is_left_and_what_is_stopped_is_isolated() {
+async fn a_terminated_instance_is_left_and_a_stopped_one_isolated() {
     for state in ["terminated", "shutting-down"] {
         let world = World::new(Account {
             state,
@@ -498,7 +498,7 @@ async fn time_outs_that_were_not_shortened_are_not_said_to_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn metadata_that_ec2_has_not_turned_off_yet_is_told_of() {
+async fn metadata_still_on_is_a_residual_risk() {
     let world = World::new(Account {
         metadata: "disabled".to_owned(),
         metadata_pending: true,
@@ -510,7 +510,7 @@ async fn metadata_that_ec2_has_not_turned_off_yet_is_told_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn private_link_and_transit_gateways_are_told_of() {
+async fn private_link_and_transit_gateways_are_residual_risks() {
     let world = World::new(Account {
         transit: true,
         endpoints: vec!["vpce-1"],

@@ -220,7 +220,7 @@ async fn an_ipv6_address_that_comes_up_before_it_is_opened_keeps_it_isolated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_is_shortened_to_what_is_left_of_the_functions() {
+async fn the_time_for_cutting_is_limited_by_the_remaining_time_of_the_function() {
     let world = World::new(Account::default());
     let before = Instant::now();
     // run_with gives a minute, of which twenty seconds are kept for isolating again.
@@ -400,7 +400,7 @@ fn where_it_is(change: impl Fn(&mut Account)) -> Account {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_always_tracked_on_the_way_keeps_the_interface_closed() {
+async fn always_tracked_flows_keep_the_interface_closed() {
     let ways: [(&str, Account); 6] = [
         ("nat-1", where_it_is(|account| account.nat = true)),
         ("tgw-1", where_it_is(|account| account.transit = true)),

@@ -184,7 +184,7 @@ async fn an_instance_that_nobody_finds_is_never_contained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_role_to_deny_people_are_told_that_nobody_found_the_instance() {
+async fn an_instance_found_nowhere_and_without_a_role_is_notified() {
     let there = World::new(empty());
     let here = World::new(Account {
         regions: vec!["us-east-1", "eu-west-1"],
@@ -204,7 +204,7 @@ async fn without_a_role_to_deny_people_are_told_that_nobody_found_the_instance()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_region_that_does_not_answer_is_named_and_what_may_pass_is_tried_again() {
+async fn a_region_without_an_answer_is_named_and_transient_failures_are_retried() {
     for (status, code, passes) in [
         (403, "UnauthorizedOperation", false),
         (503, "RequestLimitExceeded", true),
@@ -335,7 +335,7 @@ async fn policies_and_the_breaker_see_the_region_in_which_the_instance_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_puts_back_what_was_changed_in_the_region_in_which_the_instance_is() {
+async fn a_release_restores_values_in_the_region_of_the_instance() {
     let (_, record) = table();
     let (here, mut there) = two();
     there.releases = true;
@@ -373,7 +373,7 @@ async fn respond(world: &World, record: &IncidentStore, event: Value, request: &
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_released_where_it_was_found_is_released_for_each_finding_that_names_it() {
+async fn a_release_in_the_region_of_the_instance_counts_for_each_finding() {
     let (items, record) = table();
     let (here, mut there) = two();
     there.releases = true;

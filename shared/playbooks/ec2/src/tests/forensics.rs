@@ -256,7 +256,7 @@ async fn a_prefix_list_is_used_while_its_entries_are_narrow() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rule_whose_peer_is_not_there_or_isolated_itself_is_left_out_and_told() {
+async fn a_forensics_rule_with_a_missing_or_isolated_peer_is_left_out_and_reported() {
     for (rules, why) in [
         ("from sg-0deadbeef00000000 tcp/22", "no VPC of the instance"),
         ("from sg-00000000000150150 tcp/22", "isolated themselves"),
@@ -276,7 +276,7 @@ async fn a_rule_whose_peer_is_not_there_or_isolated_itself_is_left_out_and_told(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_could_not_be_read_is_told_and_tried_again() {
+async fn an_unreadable_peer_is_reported_and_retried() {
     let call = "ec2:GetManagedPrefixListEntries";
     for (status, code, again) in [
         (403, "UnauthorizedOperation", false),

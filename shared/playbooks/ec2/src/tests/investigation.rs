@@ -5,7 +5,7 @@ use fixtures::{answered, investigate};
 use model::investigation::Question;
 
 #[tokio::test(start_paused = true)]
-async fn the_instance_is_told_from_what_was_read_of_it() {
+async fn the_answer_about_the_instance_is_from_the_observed_values() {
     let mut account = one();
     account
         .tags

@@ -150,7 +150,7 @@ async fn an_empty_group_that_exists_is_attached_after_one_more_look_at_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_that_someone_gave_rules_is_stripped_and_told_of() {
+async fn rules_of_the_isolation_group_are_removed_and_reported() {
     let world = World::new(prepared(["198.51.100.7/32"], ["::/0"]));
     let plan = planned(&world).await;
     assert!(plan.next_steps[0].contains("who gave rules to sg-isolation"));
@@ -166,7 +166,7 @@ async fn a_group_that_someone_gave_rules_is_stripped_and_told_of() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_squatted_group_is_told_of_after_it_was_stripped() {
+async fn a_squatted_isolation_group_is_reported_after_its_rules_were_removed() {
     let world = World::new(prepared(["0.0.0.0/0"], []));
     let done = run(&world.playbook, &infected()).await;
     let told = |next: &String| next.contains("who gave rules to sg-isolation");
@@ -216,7 +216,7 @@ async fn an_instance_that_is_gone_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_instance_without_an_interface_is_told_of_and_its_credentials_are_denied() {
+async fn an_instance_without_interfaces_is_reported_and_its_credentials_are_denied() {
     let world = World::new(account([]));
     let (report, transient) = contain(&world).await;
     assert_eq!(report.status(), Status::Partial, "{}", report.to_line());
@@ -269,7 +269,7 @@ async fn a_group_that_was_opened_later_is_stripped_again_and_the_interface_stays
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_report_tells_what_isolation_leaves_open() {
+async fn the_report_lists_the_residual_risks_of_an_isolation() {
     let world = World::new(one());
     let done = run(&world.playbook, &infected()).await;
     let risks = done.residual_risks.join("\n");

@@ -81,7 +81,7 @@ async fn a_group_without_which_nothing_is_isolated_makes_nothing_contained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tags_without_room_are_told_and_call_nobody_out() {
+async fn tags_without_room_are_reported_and_do_not_page() {
     let world = World::new(prepared([], []));
     world.wire.fail("ec2:CreateTags", 400, "TagLimitExceeded");
     let (report, transient) = contain(&world).await;

@@ -71,7 +71,7 @@ async fn it_leaves_its_auto_scaling_group_before_it_is_isolated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn standby_and_keep_are_settings_and_what_is_kept_is_a_risk() {
+async fn standby_and_keep_are_settings_and_a_kept_member_is_a_risk() {
     let world = World::new(scaled("InService"));
     let done = run_with(
         &world.playbook,

@@ -51,7 +51,7 @@ fn busy() -> Account {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_puts_back_exactly_what_was_found() {
+async fn a_release_restores_exactly_the_recorded_values() {
     let world = World::to_release(busy());
     // As the incident record keeps them.
     let record: Vec<Value> = planned(&world)

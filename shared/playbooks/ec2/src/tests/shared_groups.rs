@@ -87,7 +87,7 @@ async fn the_tag_of_a_group_outlives_the_release() {
 
 /// Others are isolated in it, of before the group of the exact name was made.
 #[tokio::test(start_paused = true)]
-async fn another_group_of_ours_that_was_opened_is_closed_and_told_of() {
+async fn another_opened_group_of_the_responder_is_closed_and_reported() {
     let other = Group {
         name: "gdr-isolation-00c0ffee".to_owned(),
         ..group("vpc-a", ["0.0.0.0/0"], ["::/0"])
@@ -120,7 +120,7 @@ async fn a_look_closes_the_group_again_that_somebody_opened() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_instance_is_left_alone_an_open_group_of_its_vpc_is_told_of() {
+async fn an_open_group_of_the_vpc_is_reported_for_an_exempt_instance() {
     let world = World::new(Account {
         operator: true,
         ..prepared(["198.51.100.7/32"], [])
@@ -136,7 +136,7 @@ async fn where_the_instance_is_left_alone_an_open_group_of_its_vpc_is_told_of() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_shown_as_read_back_is_what_was_read() {
+async fn values_shown_as_read_back_are_the_values_read() {
     let world = World::new(one());
     let done = run(&world.playbook, &infected()).await;
     let to = |action: &str, target: &str| {

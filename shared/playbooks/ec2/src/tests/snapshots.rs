@@ -94,7 +94,7 @@ async fn a_volume_that_is_full_does_not_keep_another_one_from_its_snapshot() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn snapshots_that_are_refused_for_another_reason_are_a_failure_that_is_told() {
+async fn snapshots_refused_for_another_reason_are_a_reported_failure() {
     let world = World::new(limited(&[]));
     contained(&world).await;
     world

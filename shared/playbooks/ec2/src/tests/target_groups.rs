@@ -92,7 +92,7 @@ async fn groups_that_are_throttled_for_long_spoil_neither_the_status_nor_the_inv
 }
 
 #[tokio::test(start_paused = true)]
-async fn groups_that_may_not_be_read_are_a_failure_and_what_was_found_is_deregistered() {
+async fn unreadable_target_groups_are_a_failure_and_the_known_targets_are_deregistered() {
     for operation in [HEALTH, GROUPS] {
         let world = World::new(with_many(0));
         world.wire.fail(operation, 403, "AccessDenied");

@@ -118,7 +118,7 @@ async fn load_balancers_that_answer_late_hold_nothing_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_planned_at_a_glance_is_a_part_of_the_whole() {
+async fn the_plan_of_the_essential_state_is_part_of_the_whole_plan() {
     for account in [one(), prepared(["0.0.0.0/0"], []), Account::default()] {
         let world = World::new(account);
         let glanced = world.playbook.glance(&infected()).await.unwrap();
@@ -135,7 +135,7 @@ async fn what_is_planned_at_a_glance_is_a_part_of_the_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_finding_shows_and_is_no_longer_so_is_asked_again() {
+async fn outdated_values_of_the_finding_are_read_again() {
     let world = World::new(prepared([], []));
     let mut shown = described(json!([{ "key": "aws:autoscaling:groupName", "value": "old-asg" }]));
     let profile = &mut shown["detail"]["resource"]["instanceDetails"]["iamInstanceProfile"];

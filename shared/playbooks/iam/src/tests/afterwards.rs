@@ -105,7 +105,7 @@ fn call(key: &str, name: &str, seconds: i64, error: Option<&str>) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_were_refused_are_counted_in_the_record_and_nobody_is_told() {
+async fn refused_calls_are_counted_in_the_record_without_a_notice() {
     let course = contained_and_looked_at(mallory(), event(user_detail("mallory"))).await;
     let told = course.windows.notices().len();
     let report = course
@@ -146,7 +146,7 @@ async fn calls_that_were_refused_are_counted_in_the_record_and_nobody_is_told() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_call_proves_nothing_and_what_could_not_be_asked_is_unknown() {
+async fn no_call_proves_nothing_and_an_unreadable_history_is_unknown() {
     for (code, shown, says) in [
         (None, "nothing", "which proves nothing"),
         (
@@ -173,7 +173,7 @@ async fn no_call_proves_nothing_and_what_could_not_be_asked_is_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_still_works_is_told_although_reading_back_shows_it_inactive() {
+async fn a_working_key_is_reported_although_it_reads_back_as_inactive() {
     let course = contained_and_looked_at(mallory(), event(user_detail("mallory"))).await;
     let told = course.windows.notices().len();
     let report = course.shown(vec![call(KEY, "ListUsers", 600, None)]).await;
@@ -225,7 +225,7 @@ async fn a_call_that_the_deny_permits_is_no_evidence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_of_a_role_that_still_works_is_not_told_as_contained() {
+async fn a_working_session_of_a_role_is_not_reported_as_contained() {
     let account = payroll(own_account());
     let course = contained_and_looked_at(account, session_of_payroll()).await;
     assert!(course.world.denies_session("build-42"));

@@ -221,7 +221,7 @@ async fn a_key_that_amazon_knows_as_leaked_and_one_that_deletes_a_hundred_bucket
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_no_user_or_role_is_told_without_a_call() {
+async fn principals_other_than_users_and_roles_are_notified_without_a_call() {
     for (input, told) in [
         ("instance-identity", "is no role of IAM"),
         ("web-identity-user", "trust policy"),
@@ -237,7 +237,7 @@ async fn who_is_no_user_or_role_is_told_without_a_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_guardduty_never_saw_answers_for_a_data_event_that_cloudtrail_does_not_have() {
+async fn the_anomaly_model_answers_for_data_events_missing_in_cloudtrail() {
     let world = world(mallory());
     let finding = case("never-seen-of-this-user");
     let until = Instant::now() + Duration::from_secs(60);

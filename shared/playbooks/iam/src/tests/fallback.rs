@@ -106,7 +106,7 @@ async fn a_boundary_that_was_not_there_is_taken_away_on_release() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn release_detaches_what_was_attached_and_not_what_a_person_attached() {
+async fn release_detaches_only_policies_that_the_responder_attached() {
     let fallen_back = world(mallory());
     fallen_back
         .wire

@@ -55,7 +55,7 @@ async fn a_write_on_a_role_that_fails_is_reported_for_each_of_its_denies() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_write_that_took_effect_and_seemed_to_fail_counts_as_what_it_did() {
+async fn a_write_that_took_effect_despite_an_error_counts_as_applied() {
     let world = world(mallory());
     for operation in ["iam:PutUserPolicy", "iam:UpdateAccessKey"] {
         world

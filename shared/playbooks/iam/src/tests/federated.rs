@@ -137,7 +137,7 @@ async fn the_call_that_issued_the_session_is_looked_for_in_the_region_of_iam_too
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_root_or_another_account_or_nobody_known_issued_is_for_a_person() {
+async fn sessions_issued_by_root_another_account_or_an_unknown_issuer_are_notified() {
     let root = json!({ "type": "Root", "accountId": "111122223333" });
     let other = json!({ "type": "IAMUser", "userName": "mallory", "accountId": "444455556666" });
     let hostile = json!({ "type": "IAMUser", "userName": "a/../b", "accountId": "111122223333", "principalId": "x" });

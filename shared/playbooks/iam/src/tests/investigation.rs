@@ -243,7 +243,7 @@ async fn a_finding_that_does_not_say_when_it_began_has_no_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_opened_a_session_is_told_or_open() {
+async fn the_opener_of_a_session_is_named_or_unknown() {
     let caller = json!({ "arn": "arn:aws:iam::111122223333:user/ci\u{202e}" });
     let opening = json!({
         "eventName": "AssumeRole", "eventTime": "2026-03-04T04:00:00Z", "userIdentity": caller,
@@ -342,7 +342,7 @@ async fn investigating_only_reads_and_only_with_the_permissions_it_declares() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn when_time_is_up_what_is_open_says_so_and_nothing_more_is_asked() {
+async fn without_time_open_questions_are_unknown_and_no_call_is_made() {
     for (patience, any_calls) in [(0, false), (1, true)] {
         let world = world(Account {
             endless: true,

@@ -174,7 +174,7 @@ async fn a_credential_that_iam_does_not_list_is_not_taken_for_deleted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn policies_know_the_path_of_whom_a_key_was_made_for_or_that_it_was_not_read() {
+async fn policies_know_the_path_of_a_key_s_user_or_that_it_is_unread() {
     let by_path = r#"
         permit (principal, action, resource);
         @id("path") forbid (principal, action, resource)
@@ -284,7 +284,7 @@ async fn a_cloudtrail_that_does_not_answer_stops_no_containment() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_only_informs_or_concerns_the_other_half_stops_no_containment() {
+async fn failed_reads_for_information_or_the_other_half_stop_no_containment() {
     for (read, denied) in [
         ("iam:GetLoginProfile", true),
         ("iam:ListServiceSpecificCredentials", true),
@@ -329,7 +329,7 @@ async fn an_old_console_password_and_an_old_key_are_pointed_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn afterwards_the_notice_tells_what_the_principal_made_and_who_opened_its_session() {
+async fn leads_name_changes_by_the_principal_and_the_opener_of_its_session() {
     let mut account = with_a_key_for_bob();
     account.events.push(by_key(
         KEY,
@@ -370,7 +370,7 @@ async fn afterwards_the_notice_tells_what_the_principal_made_and_who_opened_its_
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_user_of_identity_center_for_whom_a_session_acts_is_named() {
+async fn leads_name_the_identity_center_user_of_a_session() {
     let mut account = payroll(json!({ "Federated": "identity-center" }));
     let caller = json!({
         "accessKeyId": "ASIASESSION000000000",

@@ -129,7 +129,7 @@ async fn no_more_than_the_share_of_ten_or_more_users_is_contained_and_every_stol
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_administrator_is_contained_and_the_steps_for_the_whole_account_are_told() {
+async fn an_administrator_is_contained_and_the_steps_for_the_whole_account_are_listed() {
     for (policy, told) in [("AdministratorAccess", true), ("ReadOnlyAccess", false)] {
         let world = world(mallory_with(|mallory| {
             let arn = format!("arn:aws:iam::aws:policy/{policy}");

@@ -233,7 +233,7 @@ async fn a_release_closes_the_other_incidents_that_the_same_steps_contained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_that_cannot_put_back_everything_is_told_as_one_in_part() {
+async fn an_incomplete_release_is_reported_as_one_in_part() {
     let (_, record) = table();
     let world = world(mallory());
     let first = stolen("first", KEY, "05:00:00");

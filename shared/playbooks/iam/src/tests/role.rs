@@ -158,7 +158,7 @@ async fn a_finding_without_the_session_revokes_the_role_only_with_the_setting() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn releasing_a_role_puts_back_exactly_what_was_there() {
+async fn releasing_a_role_restores_exactly_its_policies() {
     let mut account = payroll(own_account());
     let found = json!({ "Version": "2012-10-17", "Statement": [] });
     let role = account.roles.get_mut("payroll").unwrap();
@@ -184,7 +184,7 @@ async fn releasing_a_role_puts_back_exactly_what_was_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_shares_the_name_of_a_session_depends_on_what_the_role_is_for() {
+async fn the_sharers_of_a_session_name_depend_on_the_trust_of_the_role() {
     for (service, session, hit) in [
         (
             "lambda.amazonaws.com",
@@ -232,7 +232,7 @@ async fn a_role_of_identity_center_is_left_alone_and_the_notice_has_the_policy_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_policy_that_cannot_be_read_is_told_apart_from_none() {
+async fn an_unreadable_policy_is_distinguished_from_none() {
     let world = world(payroll(own_account()));
     world.wire.fail("iam:GetRolePolicy", 500, "ServiceFailure");
     let done = run_with(&world.iam, &session_finding(), &wide()).await;

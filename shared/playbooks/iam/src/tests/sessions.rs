@@ -153,7 +153,7 @@ async fn principals_that_cannot_be_contained_are_named_without_a_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_that_are_used_from_an_affiliated_network_are_told_and_left() {
+async fn credentials_used_from_an_affiliated_network_are_notified_and_not_contained() {
     for (affiliated, left) in [(true, true), (false, false)] {
         let world = world(payroll(json!({ "Service": "ec2.amazonaws.com" })));
         let iam = Iam::over(world.iam.clients.iam.clone(), world.principals());

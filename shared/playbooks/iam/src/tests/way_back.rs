@@ -49,7 +49,7 @@ fn findings() -> [Finding; 2] {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_from_since_the_first_event_makes_the_containment_partial_and_its_command_is_told() {
+async fn a_key_made_since_the_first_event_makes_the_containment_partial_with_its_command() {
     for created in [at_once(), since()] {
         let world = world(mallory_with(|user| user.keys[1].2 = created));
         let (report, _) = answer(&world.iam, &stolen_key()).await;
@@ -279,7 +279,7 @@ async fn a_key_of_the_issuer_of_a_federated_session_from_since_the_first_event_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_denies_everything_needs_no_other_credential_to_be_deactivated() {
+async fn under_a_deny_of_everything_no_other_credential_is_deactivated() {
     let world = world(mallory_with(|user| {
         user.keys[1].2 = since();
         user.console = true;

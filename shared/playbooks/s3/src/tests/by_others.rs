@@ -32,7 +32,7 @@ fn of_account(account: &str) -> Finding {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_of_another_account_whom_the_acl_of_an_object_lets_in_is_shut_out() {
+async fn a_caller_admitted_by_an_object_acl_is_blocked() {
     for (settings, finding) in [
         (Settings::default(), data_access(partner())),
         (on(), data_access(partner())),
@@ -182,7 +182,7 @@ fn governed() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bucket_that_the_accounts_flags_shut_is_told_so_where_its_own_are_refused() {
+async fn a_bucket_blocked_by_the_account_is_reported_so_if_its_own_flags_are_refused() {
     for finding in [made_public(), fixtures::case("bucket-of-a-blocked-account")] {
         told_as_shut_by_the_account(&finding).await;
     }
@@ -247,7 +247,7 @@ async fn flags_of_the_account_that_do_not_shut_the_bucket_leave_the_refusal_a_fa
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_shuts_the_bucket_by_two_flags_is_told_as_doing_so() {
+async fn two_flags_of_the_account_that_block_the_bucket_are_reported() {
     let shutting = Flags::builder()
         .restrict_public_buckets(true)
         .ignore_public_acls(true)

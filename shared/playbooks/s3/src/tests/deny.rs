@@ -78,7 +78,7 @@ async fn a_principal_of_another_account_that_is_let_in_by_name_is_denied_by_its_
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_setting_the_policy_stays_and_the_report_says_what_could_be_done() {
+async fn without_the_setting_the_policy_stays_and_the_report_names_the_options() {
     let world = world(shared());
     let done = run(&world.playbook, &data_access(partner())).await;
     assert_eq!(done.steps[0].outcome(), Outcome::Skipped);
@@ -230,7 +230,7 @@ async fn release_takes_away_a_policy_that_only_we_made() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn release_keeps_what_others_wrote_since() {
+async fn release_keeps_later_statements_of_others() {
     let world = world(shared());
     let action = planned(&world, partner()).await;
     world.playbook.apply(&action).await.unwrap();

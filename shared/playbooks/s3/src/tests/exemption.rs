@@ -178,7 +178,7 @@ async fn a_cloudtrail_that_hangs_holds_the_flags_of_a_marked_bucket_up_for_four_
 
 /// A bucket that is looked at all day keeps its mark: the responder itself reads it with each delivery.
 #[tokio::test(start_paused = true)]
-async fn reads_of_the_bucket_do_not_use_up_what_is_read_of_cloudtrail() {
+async fn bucket_reads_do_not_use_up_the_cloudtrail_pages() {
     let mut calls = vec![("GetBucketAcl", began() + 1, false); 151];
     calls.push(("PutBucketWebsite", began() + 2, false));
     let bucket = Bucket { calls, ..tagged() };
@@ -187,7 +187,7 @@ async fn reads_of_the_bucket_do_not_use_up_what_is_read_of_cloudtrail() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mark_whose_age_cannot_be_told_does_not_count() {
+async fn a_mark_of_unknown_age_does_not_count() {
     let unreadable = world(tagged());
     for (status, code) in [(403, "AccessDenied"), (429, "ThrottlingException")] {
         unreadable.now().block = None;

@@ -144,7 +144,7 @@ fn standing() -> impl Strategy<Value = Value> {
 }
 
 #[test]
-fn what_others_wrote_into_a_policy_stays_to_the_letter() {
+fn statements_of_others_in_a_policy_stay_to_the_letter() {
     let ours = json!({ "Sid": "GuardDutyResponderDeny999988887777", "Effect": "Deny", "Principal": "*",
         "Action": "s3:*", "Resource": ["arn:aws:s3:::exposed", "arn:aws:s3:::exposed/*"],
         "Condition": { "StringEquals": { "aws:PrincipalAccount": "999988887777" } } });

@@ -42,7 +42,7 @@ async fn a_public_bucket_is_reported_with_its_cause_until_it_is_blocked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_leaves_the_question_open_and_names_the_permission() {
+async fn an_unreadable_bucket_leaves_the_question_open_with_the_permission() {
     for denied in [
         "s3:GetBucketPolicyStatus",
         "s3:GetBucketAcl",
@@ -81,7 +81,7 @@ async fn a_bucket_that_is_gone_is_not_public() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whether_it_was_meant_to_be_public_is_told_by_marks_older_than_the_first_event() {
+async fn intended_public_access_is_shown_by_marks_older_than_the_first_event() {
     let began = "2026-03-04T04:50:00Z"
         .parse::<Timestamp>()
         .unwrap()
@@ -134,7 +134,7 @@ async fn whether_it_was_meant_to_be_public_is_told_by_marks_older_than_the_first
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_else_has_access_is_told_where_no_plan_has_told_it() {
+async fn remaining_readers_are_named_if_there_is_no_plan() {
     let world = world(shared());
     let notified = told(&world, &made_public(), Question::OtherAccess).await;
     assert!(notified.answer().contains("presigned URLs"), "{notified:?}");

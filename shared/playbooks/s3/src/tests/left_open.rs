@@ -55,7 +55,7 @@ fn denied(done: &remediation::execute::Execution<Action>) -> Option<Outcome> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_anonymous_caller_whom_a_policy_that_is_not_public_lets_in_is_not_called_contained() {
+async fn an_anonymous_caller_admitted_by_a_nonpublic_policy_is_not_reported_as_contained() {
     for condition in [
         json!({ "IpAddress": { "aws:SourceIp": "52.0.0.0/8" } }),
         json!({ "StringEquals": { "aws:SourceVpce": "vpce-1" } }),
@@ -91,7 +91,7 @@ async fn its_address_is_denied_if_the_setting_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_statement_for_everybody_is_named_whoever_the_finding_is_about() {
+async fn a_statement_for_everybody_is_a_risk_for_any_caller() {
     let policy = allowed(json!({ "StringEquals": { "aws:SourceVpce": "vpce-1" } }));
     let open = world(Bucket {
         acl_is_public: true,

@@ -60,7 +60,7 @@ async fn a_policy_sees_all_that_is_observed_of_a_bucket() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_s3_does_not_tell_of_a_bucket_waits_for_the_approver_where_a_policy_decides_by_it() {
+async fn unknown_bucket_attributes_in_a_policy_wait_for_approval() {
     let finding = finding(json!({
         "type": "AttackSequence:S3/CompromisedData",
         "resource": {

@@ -75,7 +75,7 @@ async fn a_public_bucket_is_left_to_its_owner_and_its_users_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_the_flags_refused_is_told_as_contained() {
+async fn a_call_refused_by_the_flags_is_reported_as_contained() {
     let world = world(shut());
     let (report, _) = answer(&world.playbook, &refused()).await;
     let line = report.to_line();

@@ -24,7 +24,7 @@ async fn partners_that_a_public_policy_also_names_are_said_to_be_shut_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_shut_out_is_offered_what_the_flags_leave_open() {
+async fn users_of_a_blocked_bucket_are_offered_the_ways_that_the_flags_leave() {
     for (bucket, told) in [
         (public(), "another way in: CloudFront, presigned URLs,"),
         (

@@ -85,7 +85,7 @@ struct Case {
 }
 
 #[test]
-fn classify_sorts_each_step_by_what_is_known_of_it() {
+fn classify_sorts_each_step_by_its_known_state() {
     let none = &[] as &[&str];
     let cases = [
         Case {
@@ -181,7 +181,7 @@ fn classify_sorts_each_step_by_what_is_known_of_it() {
 }
 
 #[test]
-fn classify_keeps_unknown_what_reading_back_does_not_read_again() {
+fn classify_keeps_steps_unknown_that_are_not_read_again() {
     let ledger = executed(plan(&vec![open("a"), unread("b")]));
     let round = classify(plan(&vec![shut("a")]), &ledger, |_| false);
     assert!(round.found_out.is_empty());
@@ -201,7 +201,7 @@ fn classify_executes_nothing_that_is_held_back_or_was_withheld() {
 }
 
 #[test]
-fn classify_lists_what_awaits_approval_after_acting() {
+fn classify_lists_steps_awaiting_approval_after_acting() {
     let ledger = executed(plan_asking(&vec![open("a"), open("asks")]));
     let round = classify(plan_asking(&vec![shut("a"), open("asks")]), &ledger, |_| {
         true
@@ -238,7 +238,7 @@ fn failure(kind: CallFailure) -> Error {
 }
 
 #[test]
-fn the_outcome_of_a_step_is_what_was_read_back_whatever_its_call_answered() {
+fn the_outcome_of_a_step_is_read_back_and_not_the_answer_of_its_call() {
     let denied = || Err(failure(CallFailure::Denied));
     let gone = || Err(failure(CallFailure::Gone));
     let (applied, skipped, failed) = (Outcome::Applied, Outcome::Skipped, Outcome::Failed);
@@ -343,7 +343,7 @@ fn a_step_that_came_up_withheld_is_not_executed_when_it_is_permitted_later() {
 }
 
 #[test]
-fn what_was_found_out_once_stays_found_out() {
+fn known_outcomes_stay_known() {
     let mut ledger = executed(plan(&vec![open("a"), unread("b")]));
     let round = classify(plan(&vec![shut("a"), open("b")]), &ledger, |_| true);
     ledger.settle(read_back(vec![shut("a")], None), round);

@@ -190,7 +190,7 @@ fn unseen(api: &str, members: &[(&str, &str)]) -> Finding {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_guardduty_never_saw_of_the_principal_is_known_of_data_events_too() {
+async fn the_anomaly_model_answers_for_data_events_too() {
     let api = ("unusualAPIsUserIdentityProfiling", "GetObject");
     let network = (
         "unusualASNsUserIdentityProfiling",

@@ -162,7 +162,7 @@ async fn without_an_answer_of_cloudtrail_the_approver_decides() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_turns_out_to_be_spared_by_an_older_tag_does_not_run_for_being_approved() {
+async fn a_target_exempt_by_an_older_tag_is_not_contained_although_approved() {
     let (_, nobody) = history(&[]);
     let began = "2026-03-04T04:50:00Z";
     let (why, _) = planned_since(began, true, TAGGED, Some(&nobody)).await;
@@ -231,7 +231,7 @@ async fn a_tag_that_was_set_on_one_bucket_disowns_the_tags_of_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_tag_that_lifts_what_another_withholds_is_weighed() {
+async fn the_age_of_a_tag_that_lifts_a_withheld_step_is_checked() {
     let policies = format!(
         "{TAGGED} @id(\"frozen\") forbid (principal, action, resource)
         when {{ resource.hasTag(\"frozen\") }} unless {{ resource.hasTag(\"thawed\") }};"

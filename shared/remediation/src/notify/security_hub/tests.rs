@@ -125,7 +125,7 @@ fn said(category: Category, reason: &str, minutes: i64) -> Update {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_note_has_the_last_words_of_each_function_in_whatever_order_they_come() {
+async fn the_note_has_the_last_status_of_each_function_in_any_order() {
     let (_, record) = table();
     let (has, _, hub) = hub(None);
     for update in [
@@ -202,7 +202,7 @@ async fn an_analyst_has_the_last_word() {
 }
 
 #[test]
-fn the_parts_of_a_sequence_are_told_apart() {
+fn the_note_distinguishes_the_parts_of_a_sequence() {
     let said = ["ec2#us-east-1/i-0abc1234", "ec2#us-east-1/i-0abc1235"];
     let said = said.map(|from| (from.to_owned(), "contained: why".to_owned()));
     assert_eq!(

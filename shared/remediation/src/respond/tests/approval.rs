@@ -118,7 +118,7 @@ async fn another_plan_or_an_expired_one_is_notified_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_stored_cannot_be_approved_and_the_notice_says_why() {
+async fn a_plan_that_cannot_be_stored_cannot_be_approved_and_the_notice_gives_the_reason() {
     let (_, notices, sns) = topic();
     let responder = Responder::new(Fake::new([act("exposed")]), approving(), sns);
     let report = answer(&responder, made_public()).await.unwrap();
@@ -192,7 +192,7 @@ fn told_by(sns: &Client) -> crate::notify::Notices {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rejection_is_told_and_so_is_the_next_plan_though_it_is_the_same() {
+async fn a_rejection_is_notified_and_so_is_the_same_plan_later() {
     let (_, notices, sns) = topic();
     let (_, record) = table();
     let told = || notices.lock().unwrap().len();
@@ -227,7 +227,7 @@ async fn a_rejection_is_told_and_so_is_the_next_plan_though_it_is_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_approval_is_told_and_a_plan_after_it_once_as_of_what_someone_undid() {
+async fn an_approval_is_notified_and_a_later_plan_once_as_reverted() {
     let (_, notices, sns) = topic();
     let (_, record) = table();
     let told = || notices.lock().unwrap().len();

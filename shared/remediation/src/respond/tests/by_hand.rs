@@ -38,7 +38,7 @@ async fn a_failure_that_lambda_would_retry_is_reported_to_the_operator_with_that
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_topic_nobody_is_told_and_nothing_is_said_to_be_amiss() {
+async fn a_run_by_hand_without_a_topic_sends_no_notice_and_reports_no_failure() {
     let mut config = dry_run();
     config.topic_arn = None;
     let responder = by_hand(Fake::new([act("exposed")]), config, silent());

@@ -177,7 +177,7 @@ async fn an_invocation_that_calls_a_part_of_a_sequence_a_drill_contains_nothing(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ignored_drill_is_recorded_for_whoever_waits_and_nobody_is_notified() {
+async fn an_ignored_drill_is_recorded_without_a_notice() {
     let mut off = enforcing();
     off.policy.mode = ResponseMode::Off;
     for (event, recorded) in [(drill(made_public()), 1), (made_public(), 0)] {

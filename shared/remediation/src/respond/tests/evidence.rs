@@ -36,7 +36,7 @@ fn bucket() -> (Wire, Stored, Evidence) {
 const FINDING: &str = "s3/111122223333/16afba5c5c43e07c9e3e5e2e544e95df/";
 
 #[tokio::test(start_paused = true)]
-async fn what_was_done_is_kept_under_the_function_and_the_notice_and_the_record_say_where() {
+async fn evidence_is_stored_under_the_function_and_named_in_notice_and_record() {
     let (_, notices, sns) = topic();
     let (items, record) = table();
     let (_, stored, evidence) = bucket();
@@ -129,7 +129,7 @@ async fn it_is_kept_although_nothing_can_be_recorded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drill_and_what_is_no_finding_leave_nothing_in_the_bucket() {
+async fn drills_and_events_without_a_finding_store_no_evidence() {
     let (_, _, sns) = topic();
     let (wire, _, evidence) = bucket();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns).keeping(evidence);

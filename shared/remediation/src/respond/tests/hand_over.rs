@@ -114,7 +114,7 @@ async fn where_several_principals_acted_the_notice_has_the_steps_for_the_whole_a
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dry_run_and_a_sample_say_what_they_would_hand_over_and_do_not() {
+async fn dry_runs_and_samples_list_the_parts_and_dispatch_none() {
     let mut sample = attack(json!({}));
     sample["detail"]["service"]["additionalInfo"] = json!({ "sample": true });
     for (config, event) in [(dry_run(), attack(json!({}))), (enforcing(), sample)] {
@@ -166,7 +166,7 @@ async fn a_part_that_may_be_handed_over_later_fails_the_invocation_and_the_rest_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_that_may_not_be_handed_over_is_told_with_the_permission() {
+async fn a_part_that_cannot_be_dispatched_is_reported_with_the_permission() {
     let (_, _, sns) = topic();
     let (wire, _, hand_over) = functions();
     wire.fail("lambda:InvokeFunction", 403, "AccessDeniedException");
@@ -185,7 +185,7 @@ async fn a_part_that_may_not_be_handed_over_is_told_with_the_permission() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sequence_that_is_not_carried_or_cannot_be_read_is_told_all_the_same() {
+async fn a_missing_or_unreadable_sequence_is_notified_too() {
     let bare = event(json!({
         "type": "AttackSequence:S3/CompromisedData",
         "resource": { "resourceType": "AttackSequence" },
@@ -255,7 +255,7 @@ async fn a_function_that_a_part_is_handed_to_contains_it_and_hands_nothing_on() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_sequence_makes_a_notice_that_still_says_what_to_do() {
+async fn the_notice_of_a_long_sequence_keeps_its_next_steps() {
     let name = "n\u{202e}".repeat(300);
     let many = |member: &str| {
         (0..400)

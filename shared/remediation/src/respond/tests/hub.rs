@@ -52,7 +52,7 @@ async fn the_hub_s_own_finding_is_contained_with_its_own_role() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_member_without_the_role_is_told_with_the_role_and_retried_if_that_may_help() {
+async fn a_member_account_without_the_role_is_notified_and_retried_if_transient() {
     for (status, code, retried) in [(403, "AccessDenied", false), (400, "Throttling", true)] {
         let (sts, (_, notices, sns)) = (sts(), topic());
         sts.wire.fail("sts:AssumeRole", status, code);
@@ -74,8 +74,7 @@ async fn a_member_without_the_role_is_told_with_the_role_and_retried_if_that_may
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_notified_only_is_looked_at_with_the_member_s_role_and_what_is_ignored_not_at_all()
-{
+async fn notified_findings_are_investigated_with_the_member_role_and_ignored_ones_are_not() {
     let (sts, (_, _, sns)) = (sts(), topic());
     let mut config = in_a_hub();
     config.policy.mode = ResponseMode::Notify;

@@ -42,7 +42,7 @@ async fn the_containment_is_complete_and_read_back_before_anything_is_investigat
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_notified_or_only_planned_is_investigated_too() {
+async fn notified_and_planned_findings_are_investigated_too() {
     let mut notify = enforcing();
     notify.policy.mode = ResponseMode::Notify;
     for (config, observed) in [(notify, ""), (dry_run(), "what was observed")] {
@@ -116,7 +116,7 @@ async fn a_look_that_finds_the_containment_standing_asks_nothing_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_cannot_be_read_still_has_what_the_finding_says() {
+async fn an_unreadable_target_still_has_the_answers_from_the_finding() {
     let (_, _, sns) = topic();
     let mut fake = Fake::new([act("exposed")]);
     fake.unreadable = Some((0, error(CallFailure::Denied)));

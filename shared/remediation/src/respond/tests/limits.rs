@@ -157,7 +157,7 @@ async fn a_finding_that_another_invocation_pages_about_is_recorded_without_a_not
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_finding_that_alone_is_more_than_the_limit_is_told_by_itself() {
+async fn a_finding_beyond_the_limit_by_itself_has_its_own_notice() {
     let (_, notices, sns) = topic();
     let (_, record) = table(|_, _| Some(full(&[], Some("another"))));
     let three = event(json!({
@@ -200,7 +200,7 @@ async fn a_page_that_was_not_published_is_tried_again_by_the_same_invocation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_intended_and_is_withheld_is_not_kept_as_what_was_found() {
+async fn withheld_steps_leave_no_recorded_values() {
     let (_, _, sns) = topic();
     let (writes, record) = table(|_, _| Some(full(&["one", "two"], Some("another"))));
     let playbook = Fake::new([act("exposed")]);

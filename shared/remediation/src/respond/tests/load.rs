@@ -210,7 +210,7 @@ async fn a_finding_whose_target_is_claimed_is_delivered_again_and_not_notified_b
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_put_off_too_often_or_cannot_be_fails_and_is_told() {
+async fn a_delivery_that_cannot_be_postponed_fails_and_is_notified() {
     for often in [true, false] {
         let (_, notices, sns) = topic();
         let (items, record) = table();

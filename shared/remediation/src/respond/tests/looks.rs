@@ -103,7 +103,7 @@ async fn a_partial_containment_is_rechecked_and_a_step_never_in_effect_is_not_re
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_only_found_contained_is_looked_at_again_by_those_who_contained_it() {
+async fn only_the_incident_that_contained_a_target_rechecks_the_containment() {
     let (_, _, sns) = topic();
     let (sent, recheck) = queue();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns);
@@ -117,7 +117,7 @@ async fn what_is_only_found_contained_is_looked_at_again_by_those_who_contained_
 
 /// Hours later GuardDuty updates the finding, and the function contains it again.
 #[tokio::test(start_paused = true)]
-async fn a_containment_that_someone_undid_is_told_again_but_not_that_of_a_retry() {
+async fn a_reverted_containment_is_notified_again_but_not_by_a_retry() {
     for (id, told) in [("request", false), ("later", true)] {
         let (_, notices, sns) = topic();
         let (items, record) = table();
@@ -138,7 +138,7 @@ async fn a_containment_that_someone_undid_is_told_again_but_not_that_of_a_retry(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_that_cannot_look_leaves_the_record_of_a_containment_and_says_what_it_did() {
+async fn an_attempt_that_cannot_observe_keeps_the_record_of_the_containment() {
     let (_, notices, sns) = topic();
     let (items, record) = table();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns.clone());
@@ -241,7 +241,7 @@ async fn a_released_or_never_contained_target_is_judged_by_the_severity_of_the_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn policies_that_forbid_more_than_by_severity_still_forbid_what_was_undone() {
+async fn policies_beyond_severity_still_forbid_a_reverted_step() {
     let (_, _, sns) = topic();
     let (_, record) = table();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), sns.clone());

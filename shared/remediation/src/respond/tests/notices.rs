@@ -158,7 +158,7 @@ fn taken(sent: &Sent) -> Vec<Channel> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn people_tools_and_security_hub_are_told_of_a_containment_each_in_its_own_form() {
+async fn text_event_and_security_hub_carry_a_containment_each_in_its_form() {
     let Channels { sent, notices, .. } = channels();
     let responder = Responder::new(Fake::new([act("exposed")]), enforcing(), silent());
     let responder = responder.telling(notices);
@@ -235,7 +235,7 @@ async fn a_channel_that_fails_holds_no_other_back_and_a_retry_tells_by_it_alone(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_channel_that_is_refused_is_an_answer_that_says_what_to_do_instead() {
+async fn a_refused_channel_is_reported_with_the_manual_fallback() {
     for failing in Channel::ALL {
         let Channels {
             sent,
@@ -376,7 +376,7 @@ async fn the_report_of_a_drill_is_no_response_event_and_not_for_security_hub() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_of_any_length_is_cut_to_what_the_bus_takes_and_says_so() {
+async fn an_event_is_cut_to_the_limit_of_the_bus_and_marked() {
     let Channels { sent, notices, .. } = channels();
     let acts: Vec<_> = (0..1_200)
         .map(|n| act(format!("bucket-{n:0>60}").leak()))

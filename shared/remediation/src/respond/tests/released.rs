@@ -39,7 +39,7 @@ fn close(items: &Items, id: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn activity_before_a_release_is_told_once_unless_that_very_incident_was_released() {
+async fn activity_before_a_release_is_notified_once_except_for_the_released_incident() {
     for (released, told) in [(None, 1), (Some("c"), 1), (Some("b"), 0)] {
         let (_, notices, sns) = topic();
         let (items, record) = table();

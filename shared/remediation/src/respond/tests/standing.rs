@@ -64,7 +64,7 @@ async fn a_containment_stays_contained_under_a_policy_a_setting_and_a_dry_run_wi
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_read_of_what_stands_is_told_only_where_no_attempt_follows_and_in_other_words() {
+async fn a_failed_recheck_is_notified_only_if_no_attempt_follows() {
     for (kind, told) in [
         (CallFailure::Transient, &["[CONTAINED]"][..]),
         (

@@ -42,7 +42,7 @@ async fn of_a_storm_exactly_as_many_are_contained_as_there_are_places_and_one_pa
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_could_not_be_read_at_first_needs_a_place_too_and_is_written_down_before_it_is_done() {
+async fn late_steps_take_a_slot_and_are_recorded_before_acting() {
     let unread = |target| Act {
         unread: Some(error(CallFailure::Transient)),
         unread_when: |observation| observation == 1,

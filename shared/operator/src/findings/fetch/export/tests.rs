@@ -103,7 +103,7 @@ async fn only_objects_of_the_period_with_findings_are_fetched() {
 }
 
 #[tokio::test]
-async fn what_is_denied_is_told_with_what_it_needs_and_the_rest_goes_on() {
+async fn a_denied_object_is_an_error_with_its_permission_and_the_rest_is_read() {
     let keys = [key("2026/03/04", "secret"), key("2026/03/05", "open")];
     let (client, _) = bucket(&keys);
     let documents: Vec<_> = documents(client, export(), Period::default())

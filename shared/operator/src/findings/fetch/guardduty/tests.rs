@@ -88,7 +88,7 @@ async fn all_pages_are_got_in_the_order_of_the_list_as_guardduty_writes_them() {
 }
 
 #[tokio::test]
-async fn the_period_asks_for_what_had_an_event_in_it() {
+async fn a_period_selects_findings_with_an_event_in_it() {
     let (list, get, asked) = findings(1);
     let client = client(&[&list, &get]);
     let period = Period {
@@ -105,7 +105,7 @@ async fn the_period_asks_for_what_had_an_event_in_it() {
 }
 
 #[tokio::test]
-async fn a_region_without_a_detector_is_told_with_what_to_do() {
+async fn a_region_without_a_detector_is_an_error_with_the_next_action() {
     let client = client(&[&detectors(&[])]);
     let documents = documents(client, Detector::of("auto"), Period::default());
     let documents: Vec<_> = documents.collect().await;
@@ -115,7 +115,7 @@ async fn a_region_without_a_detector_is_told_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_denied_is_told_with_the_permission() {
+async fn a_denied_list_is_an_error_with_its_permission() {
     let denied = mock!(Client::list_findings).then_error(|| {
         ListFindingsError::generic(ErrorMetadata::builder().code("AccessDenied").build())
     });

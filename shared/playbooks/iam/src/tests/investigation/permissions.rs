@@ -12,7 +12,7 @@ use fixtures::{answered, investigate, user_finding};
 use model::investigation::Question;
 
 #[tokio::test(start_paused = true)]
-async fn permissions_are_told_with_their_provenance_and_administrators_first() {
+async fn permissions_are_listed_with_their_source_and_administrators_first() {
     let (_, found) = asked(grouped(), &user_finding("mallory")).await;
     let answer = answered(&found, Question::Permissions);
     assert!(answer.is_known(), "{answer:?}");
@@ -37,7 +37,7 @@ async fn permissions_are_told_with_their_provenance_and_administrators_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_policies_of_a_role_are_told_too() {
+async fn the_policies_of_a_role_are_listed_too() {
     let mut account = payroll(own_account());
     let role = account.roles.get_mut("payroll").unwrap();
     role.attached = ["arn:aws:iam::aws:policy/AdministratorAccess".to_owned()].into();
@@ -104,7 +104,7 @@ fn seconds(time: &str) -> i64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn services_used_before_the_first_event_are_told_apart_from_those_used_since() {
+async fn services_used_before_the_first_event_are_listed_apart_from_later_ones() {
     let mut account = mallory();
     account.services.working = 2;
     account.services.used = vec![

@@ -147,7 +147,7 @@ fn untouched() -> Option<Has> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_security_hub_that_is_on_is_told_by_the_names_that_it_has_for_the_finding() {
+async fn each_enabled_security_hub_is_updated_by_its_own_ids() {
     for cspm in [false, true] {
         let hub = on(untouched(), None);
         let (updates, rules) = cspm_is_on();
@@ -218,7 +218,7 @@ async fn an_analyst_has_the_last_word_there_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_there_yet_or_in_conflict_comes_again_and_the_rest_does_not() {
+async fn only_missing_findings_and_conflicts_are_retried() {
     let to = client([on(None, None).rules, cspm_is_on().1]);
     let error = to
         .update(&update_of("why"), None)
@@ -242,7 +242,7 @@ async fn what_is_not_there_yet_or_in_conflict_comes_again_and_the_rest_does_not(
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_asked_for_keeps_cspm_from_nothing_unless_it_may_pass() {
+async fn a_failed_description_of_security_hub_does_not_stop_the_update_of_cspm() {
     let describe = |passes: bool| {
         mock!(Client::describe_security_hub_v2).then_http_response(move || {
             if passes {
