@@ -96,7 +96,7 @@ impl Principals {
             }
             answers
         };
-        // What a person can act on first, of the look-ups that wait for each other.
+        // The on-call engineer can act on these first, of the look-ups that wait for each other.
         let traced = async {
             let opened = opened.await;
             let history = history::history(trail, inquiry, &principal).await;

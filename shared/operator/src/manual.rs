@@ -1,4 +1,4 @@
-//! A function's pipeline in this process, with a person's credentials: the same code, the settings and the
+//! A function's pipeline in this process, with the operator's credentials: the same code, the settings and the
 //! policies of the deployed function.
 
 use std::collections::BTreeMap;

@@ -83,7 +83,7 @@ impl LoadedPolicies {
         let mut why = None;
         for activity in activities {
             let context = context.with(*activity);
-            // What a person could approve has to be observed, to be planned.
+            // A step that an approver could permit has to be observed, to be planned.
             for approved in [false, true] {
                 let (request, entities) = context.any_request(approved)?.ok()?;
                 why = Some(policies.forbid_outright(&request, &entities)?);

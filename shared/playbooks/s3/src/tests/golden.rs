@@ -96,7 +96,7 @@ fn malicious() -> Value {
 #[tokio::test(start_paused = true)]
 async fn a_malicious_object_that_is_quarantined() {
     let world = world(super::quarantine::uploads());
-    let mut story = Story::of("object-quarantined", 12, malicious());
+    let mut story = Story::of("object-quarantined", 13, malicious());
     let mut config = enforcing();
     config.policy.quarantine_objects = true;
     let responder = story.function(playbook(&world), config);
