@@ -95,8 +95,9 @@ def arns(service):
 
 @cache
 def pattern(key):
-    """A key of the reference as a pattern: a part of the customer's choosing may be anything."""
-    parts = re.split(r"\$\{[^}]*\}", key)
+    """A key of the reference as a pattern: a part of the customer's choosing may be anything. S3's keys have `<key>`
+    where the other services' have `${TagKey}`."""
+    parts = re.split(r"\$\{[^}]*\}|<[^>]*>", key)
     return re.compile(".+".join(map(re.escape, parts)), re.IGNORECASE)
 
 

@@ -284,6 +284,8 @@ class Reference(unittest.TestCase):
     def test_keys_with_a_part_of_the_customers_choosing(self):
         self.assertTrue(reference.listed("aws:RequestTag/gdr:role", {"aws:RequestTag/${TagKey}"}))
         self.assertTrue(reference.listed("AWS:requesttag/gdr:role", {"aws:RequestTag/${TagKey}"}))
+        self.assertTrue(reference.listed("s3:RequestObjectTag/gdr:role", {"s3:RequestObjectTag/<key>"}))
+        self.assertFalse(reference.listed("s3:RequestObjectTagKeys", {"s3:RequestObjectTag/<key>"}))
         self.assertFalse(reference.listed("aws:RequestTag", {"aws:RequestTag/${TagKey}"}))
         self.assertFalse(reference.listed("aws:RequestTags/a", {"aws:RequestTag/${TagKey}"}))
 
