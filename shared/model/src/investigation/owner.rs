@@ -14,7 +14,7 @@ pub(super) fn question(finding: &Finding) -> Option<Answer> {
             of_buckets(finding),
             circumstances(finding),
         ),
-        _ => of_instance(finding)?,
+        _ => of_instance(finding).or_else(|| of_function(finding))?,
     };
     Some(Answer::known(
         Question::AskTheOwner,
@@ -48,16 +48,31 @@ fn of_principal(finding: &Finding, principal: &Principal) -> String {
 
 fn of_instance(finding: &Finding) -> Option<String> {
     let instance = finding.instance_id().ok()?;
+    Some(format!(
+        "{} If so, reply why. If not, or if unsure, reply now, and do not stop, reboot or terminate it.",
+        is_intended(finding, &format!("instance {instance}")),
+    ))
+}
+
+fn of_function(finding: &Finding) -> Option<String> {
+    let function = finding.function_name().ok()?;
+    Some(format!(
+        "{} If so, reply why. If not, or if unsure, reply now, and do not deploy or delete it: its versions are \
+         evidence.",
+        is_intended(finding, &format!("Lambda function {function}")),
+    ))
+}
+
+fn is_intended(finding: &Finding, resource: &str) -> String {
     let other_end = match facts::place(finding) {
         Some(place) => format!(" with {place}"),
         None => String::new(),
     };
-    Some(format!(
-        "Is the activity {} of your instance {instance}{other_end} {} intended? If so, reply why. If not, or if \
-         unsure, reply now, and do not stop, reboot or terminate it.",
+    format!(
+        "Is the activity {} of your {resource}{other_end} {} intended?",
         finding.finding_type,
         times(finding),
-    ))
+    )
 }
 
 fn of_buckets(finding: &Finding) -> String {

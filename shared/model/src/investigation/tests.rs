@@ -214,6 +214,14 @@ fn the_owner_is_asked_in_one_paragraph_that_can_be_sent_as_it_is() {
         ask.contains("i-11111111") && ask.contains("C&CActivity"),
         "{ask}"
     );
+    let function = finding(json!({ "type": "Backdoor:Lambda/C&CActivity.B",
+        "resource": { "lambdaDetails": { "functionName": "orders",
+            "functionArn": "arn:aws:lambda:us-east-1:111122223333:function:orders:$LATEST" } } }));
+    let ask = said(&function, Question::AskTheOwner);
+    assert!(
+        ask.contains("of your Lambda function orders") && ask.contains("do not deploy or delete"),
+        "{ask}"
+    );
     let bucket = finding(json!({ "resource": {
         "accessKeyDetails": { "userType": "AWSAccount", "principalId": "ANONYMOUS_PRINCIPAL" },
         "s3BucketDetails": [{ "name": "exposed" }] } }));
