@@ -1,4 +1,4 @@
-"""Makes the pictures of the README: the demo's output as an SVG, and the page of an incident as a PNG."""
+"""Makes the pictures of the README: the demo's output as an SVG, and the first half of an incident page as a PNG."""
 
 import argparse
 import re
@@ -14,7 +14,7 @@ STYLE = "shared/*/src/page/style.css"
 # In pixels, as wide as a browser's window.
 WIDTH = 1000
 # What is shown of the page: all before this section.
-AFTER = '<section id="risk"'
+AFTER = '<section id="done"'
 # What is shown of the demo: from the first of these stages to the one before the last.
 FIRST, LAST = "Attack them", "Release them"
 COLUMNS = 118
