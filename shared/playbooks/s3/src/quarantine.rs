@@ -142,12 +142,14 @@ fn in_bucket(
         }
     }
     if tags.iter().any(live) {
-        plan.next_steps.push(format!(
-            "find out who uploaded the object to {} and who read it since (CloudTrail data events, server access \
-             logs), and scan where it was read; then delete the version, or release the incident if it is \
-             harmless (gdr release)",
-            of.name
-        ));
+        plan.next_steps.extend([
+            format!(
+                "find out who uploaded the object to {} and who read it (CloudTrail data events, access logs); scan \
+                 the readers",
+                of.name
+            ),
+            "then delete the version, or release it if it is harmless: gdr release".to_owned(),
+        ]);
     }
     plan.steps.extend(Some(deny).filter(|_| denies));
     plan.steps.extend(tags);
@@ -157,16 +159,16 @@ fn remains(plan: &mut Plan<Action>, object: &Object) {
     let key = printable(&object.key);
     plan.residual_risks.extend([
         format!(
-            "copies of {key} that were made before can still be read: replicas, backups, copies under other keys, \
-             downloads, what CloudFront or another cache holds; replication goes on"
+            "earlier copies of {key} can be read (replicas, backups, other keys, downloads, caches), and replication \
+             continues"
         ),
         format!(
-            "only this version of {key} is denied: its other versions and other objects are not, and whoever \
-             may write the key or delete the version still can"
+            "only this version of {key} is denied: other versions and objects are not, and writers can replace or \
+             delete it"
         ),
         format!(
-            "nobody can read this version of {key} now, by presigned URLs, access points or CloudFront either; \
-             GuardDuty cannot scan it again, nor tag it"
+            "nobody can read this version of {key} now, also by presigned URLs and access points; GuardDuty cannot \
+             scan it again"
         ),
     ]);
 }

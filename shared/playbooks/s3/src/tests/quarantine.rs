@@ -118,7 +118,7 @@ async fn exactly_the_version_of_the_finding_cannot_be_read_or_untagged_and_its_n
     }
     let risks = done.residual_risks.join("\n");
     for told in [
-        "copies of in/tool.exe that were made before",
+        "earlier copies of in/tool.exe",
         "presigned URLs",
         "GuardDuty cannot scan it again",
         "other versions",
