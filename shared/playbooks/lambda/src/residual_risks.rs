@@ -23,7 +23,8 @@ pub(super) fn tell(plan: &mut Plan<Action>, finding: &Finding, state: &State, fu
     let timeout = state.configuration.as_ref().ok();
     let longest = timeout.and_then(|found| found.timeout).unwrap_or(900);
     plan.residual_risks.push(format!(
-        "invocations of {function} that run continue for {longest} seconds at most: their network is not cut"
+        "invocations of {function} that run continue for {longest} seconds at most: their network is not cut, and \
+         their logs are refused"
     ));
     if state
         .configuration

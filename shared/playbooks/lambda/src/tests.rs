@@ -131,6 +131,7 @@ async fn what_goes_on_is_told() {
     let risks = report.residual_risks.join("\n");
     for told in [
         "30 seconds at most",
+        "their logs are refused",
         "durable executions of orders",
         "arn:aws:sqs:us-east-1:111122223333:orders",
         "https://abc.lambda-url.us-east-1.on.aws/ (authentication NONE)",
