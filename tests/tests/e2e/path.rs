@@ -498,6 +498,7 @@ impl<'a> Walk<'a> {
             ("S3ResponderRoleArn", "S3ResponderRole"),
             ("IamResponderRoleArn", "IamResponderRole"),
             ("Ec2ResponderRoleArn", "Ec2ResponderRole"),
+            ("LambdaResponderRoleArn", "LambdaResponderRole"),
         ] {
             given.push((parameter, self.stack.output(output)?));
         }

@@ -171,7 +171,7 @@ fn unreadable_and_foreign_messages_are_shown_and_stay_while_the_rest_is_sent() -
         assert!(!told.contains('\u{1b}'), "{told:?}");
         for part in [
             "no function of the stack",
-            "neither an event",
+            "no event of EventBridge",
             "sent 1, left 2",
         ] {
             assert!(told.contains(part), "no {part}: {told}");

@@ -44,7 +44,8 @@ pub enum ObjectState {
     Gone(Object),
     /// Another content has its place: the bucket keeps no versions.
     Overwritten(Object),
-    /// The finding says neither which version nor which content it is.
+    /// Nothing was asked: the finding says neither which version nor which content it is, or the bucket is of a kind
+    /// whose objects have no tags.
     Unidentified(Object),
     /// It could not be read.
     Unreadable(Object, Error),

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::bucket::{self, Extent, PATIENCE};
 use super::clients::Clients;
-use super::object::{self, Object};
+use super::object::{self, Object, ObjectState};
 use super::region;
 use super::state::{BucketState, State};
 use aws::deadline::within;
@@ -54,7 +54,10 @@ async fn with_objects(clients: &Clients, finding: &Finding) -> Result<State> {
     let here = clients.in_region(&finding.region);
     let reading = finding.objects()?.into_iter().map(async |version| {
         let object = Object::of(finding, &version);
-        let state = object::read(&here, &object, &finding.account_id).await;
+        let state = match other_kind(&version.bucket) {
+            Some(_) => ObjectState::Unidentified(object),
+            None => object::read(&here, &object, &finding.account_id).await,
+        };
         (version, state)
     });
     let (state, objects) = futures::join!(buckets(clients, finding), join_all(reading));
