@@ -329,8 +329,9 @@ async fn once_each(world: &World, findings: &[(Responder, Finding)], proxy: &Fau
 
     let mut told = told(world, findings).await?;
     let started = Instant::now();
-    // An incident is concluded a little before its report is in the log.
-    while told.findings.len() < FINDINGS && started.elapsed() < MINUTE {
+    // An incident is concluded a little before its report is in the log. If that invocation ends before its report,
+    // Lambda tries again: at the latest after the function's two minutes and a pause of one.
+    while told.findings.len() < FINDINGS && started.elapsed() < 4 * MINUTE {
         tokio::time::sleep(Duration::from_secs(1)).await;
         told = self::told(world, findings).await?;
     }
