@@ -16,7 +16,8 @@ use crate::{LocalAws, Result, checkout, http, unique};
 
 /// Where `make stack` puts the functions of this machine. It is not where `sam build` puts what people deploy.
 pub const BUILD_FOLDER: &str = ".aws-sam/local";
-const REPORT_TIMEOUT: Duration = Duration::from_secs(60);
+/// As long as an invocation that stands still, which Lambda ends after two minutes, and its retry after one more.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A function, by the name in the output `S3ResponderFunction` and so on.
 pub type Responder = &'static str;
