@@ -6,7 +6,6 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::types::StatusType;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::time::sleep;
 
 use super::action::{Action, Issued, ROLE_POLICY, USER_POLICY, session_policy};
 use super::clients::Clients;
@@ -15,6 +14,7 @@ use super::policy_document::{
     Deny, deny_sessions_before, deny_sessions_issued, deny_user_sessions_before,
 };
 use super::{entity, mark, user};
+use aws::conflict;
 use aws::error::{CallContext, Error, Result};
 use aws::iam_policy::Entity;
 use model::finding::RoleSession;
@@ -321,11 +321,5 @@ fn quota_used_up(result: &Result<()>) -> bool {
 }
 
 async fn patiently(call: impl AsyncFn() -> Result<()>) -> Result<()> {
-    for pause in CONFLICT_PAUSES {
-        match call().await {
-            Err(error) if CONFLICTS.iter().any(|code| error.has_code(code)) => sleep(pause).await,
-            result => return result,
-        }
-    }
-    call().await
+    conflict::despite_conflicts(&CONFLICTS, &CONFLICT_PAUSES, call).await
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use aws_sdk_lambda::Client;
-use tokio::time::sleep;
 
 use super::action::{Action, DenyCredentials, Throttle};
 use super::clients::Clients;
 use super::role;
+use aws::conflict;
 use aws::error::{CallContext, Result};
 use aws::iam_policy::Entity;
 
@@ -85,11 +85,5 @@ async fn reserve_none(client: &Client, function: &str) -> Result<()> {
 }
 
 async fn despite_conflicts(change: impl AsyncFn() -> Result<()>) -> Result<()> {
-    for pause in CONFLICT_PAUSES {
-        match change().await {
-            Err(error) if CONFLICTS.iter().any(|code| error.has_code(code)) => sleep(pause).await,
-            done => return done,
-        }
-    }
-    change().await
+    conflict::despite_conflicts(&CONFLICTS, &CONFLICT_PAUSES, change).await
 }

@@ -16,7 +16,8 @@ pub(super) fn policy_name(finding: &Finding, function: &str) -> String {
 /// Denies everything to the credentials that Lambda hands out to one function, those that it has handed out and
 /// those that it will. No other function with the role is touched.
 ///
-/// Calls from the function's execution environment carry `lambda:SourceFunctionArn`, and AWS promises it of no other,
+/// Calls from the function's execution environment carry `lambda:SourceFunctionArn`, and so do Lambda's own calls for
+/// its logs, its traces and its mount of EFS,
 /// <https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html>. Stolen credentials are used
 /// elsewhere: they are known by the name of their session, which is the function's. A function of that name in
 /// another Region, with the same role, has its own ARN in its calls, and so is not meant.

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::sleep;
 
 use super::action::{Action, BlockAccount, BlockBucket, BucketRef};
 use super::block::BlockPublicAccess;
@@ -12,6 +11,7 @@ use super::bucket;
 use super::bucket_policy::{SIZE_LIMIT, has_sid, holds, naming_the_deleted, same, with, without};
 use super::clients::Clients;
 use super::quarantine;
+use aws::conflict;
 use aws::error::{CallContext, Error, Result};
 
 /// Pauses before a write is tried again that met another change of the same bucket's configuration
@@ -217,11 +217,5 @@ async fn delete_policy(clients: &Clients, bucket: &BucketRef) -> Result<()> {
 }
 
 pub(super) async fn despite_conflicts(change: impl AsyncFn() -> Result<()>) -> Result<()> {
-    for pause in CONFLICT_PAUSES {
-        match change().await {
-            Err(error) if error.has_code("OperationAborted") => sleep(pause).await,
-            done => return done,
-        }
-    }
-    change().await
+    conflict::despite_conflicts(&["OperationAborted"], &CONFLICT_PAUSES, change).await
 }
