@@ -9,7 +9,7 @@ use crate::error::Result;
 /// Makes a change, and makes it again after each of `pauses` while AWS refuses it with one of `codes`.
 ///
 /// # Errors
-/// The last refusal, or any other failure at once.
+/// The last refusal, or the first failure of another kind.
 pub async fn despite_conflicts(
     codes: &[&str],
     pauses: &[Duration],
